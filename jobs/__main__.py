@@ -1,0 +1,5 @@
+"""The one command-line application, `workbench` on the PATH."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,1 @@
+"""The dashboard's entry: `streamlit run streamlit_app.py`, or `workbench serve`."""

@@ -1,0 +1,1 @@
+"""What is remembered: DuckDB, LanceDB and the spool. Imports nothing of ours."""

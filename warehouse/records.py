@@ -1,0 +1,221 @@
+"""The shape of everything stored: one frozen class per table, every column with its unit and meaning.
+
+The DuckDB tables (`migrations.py`), the Parquet parts (`spool.py`) and the Arrow schemas are derived from these
+classes, so a column is declared here and nowhere else. Times are UTC with zone; floats are unrounded; probabilities
+lie in 0..1; entropies and rewards are in nats. This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+RunState = Literal["running", "finished", "stopped", "failed", "cancelled"]
+PredictionStatus = Literal["answered", "invalid", "failed"]
+DescriptionState = Literal["draft", "testing", "published", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A registered folder of images. Only files below a registered root are ever shown by the dashboard."""
+
+    archive_id: str  # hash of the resolved root
+    root: str  # absolute path
+    name: str  # last part of the root, for people
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One (archive, path, content): what predictions belong to."""
+
+    image_id: str  # hash of archive, path and content
+    archive_id: str
+    path: str  # relative to the archive's root, with forward slashes
+    content: str  # SHA-256 of the file's bytes, hex; the image's identity
+    size: int  # bytes; with mtime_ns tells an unchanged file, which is not hashed again
+    mtime_ns: int
+    dataset: str
+    product: str
+    label: str | None  # "good" or "defective"; None when the archive doesn't say
+    defect: str | None  # the defect type's name; None for good or unknown
+    mask_path: str | None  # relative to the archive's root
+    reference_path: str | None  # the sidecar's normal image, relative to the root
+    line: str | None
+    camera: str | None
+    captured_at: datetime | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass of one model with one set of settings over one plan."""
+
+    run_id: str  # start time + digest: 20250103T220005123Z-a1b2c3d4
+    digest: str  # hash of everything that changes answers
+    plan: str  # hash of the planned (image, question) pairs in their blocks
+    archive_id: str
+    model: str  # as named by the user: "embedded", a hub name, a folder
+    demo: bool  # answered by the embedded demo model: said wherever its numbers are shown
+    settings: str  # JSON of all settings, digest or not
+    knowledge_version: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    state: RunState
+    message: str | None  # why it stopped or failed, in words
+    planned: int  # questions, as are the next three
+    answered: int
+    invalid: int
+    failed: int
+    host: str
+    device: str
+    versions: str  # JSON: python, torch, transformers, duckdb, workbench
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a run's time went, in seconds, summed over its processes."""
+
+    load: float
+    vision: float
+    prefill: float
+    loop: float
+    answer: float
+    write: float
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    letter: str  # A, B, C, ... in order
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedDescription:
+    description_id: str  # dataset/product/entry
+    revision: int
+    rank: int  # from 1
+    score: float  # cosine of image and text vector; NaN when taken by product
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One question about one image, answered or failed, with the whole trace."""
+
+    run_id: str
+    block: int
+    image_id: str
+    image_path: str
+    content: str
+    dataset: str
+    product: str
+    label: str | None
+    defect: str | None
+    line: str | None
+    camera: str | None
+    captured_at: datetime | None
+    question_id: str  # hash of subtask, question, ordered options, reference content
+    subtask: str
+    question: str
+    options: tuple[Option, ...]
+    conditional: bool  # only meaningful if the image has a defect (inspection protocol)
+    reference_path: str | None  # relative to the archive's root, or absolute for --references
+    answer: str | None  # letter; the text itself for open questions; None when failed
+    correct_answer: str | None  # letter; None without a label
+    status: PredictionStatus
+    error: str | None
+    initial_option_probabilities: dict[str, float]  # letter -> probability at iteration 0
+    option_probabilities: dict[str, float]  # letter -> probability from the best state
+    entropy: tuple[float, ...]  # nats, mean over latents, one per iteration from 0
+    token_entropy: tuple[tuple[float, ...], ...]  # nats, per iteration, per latent
+    reward: tuple[float, ...]  # nats, 1 - entropy of the iteration's winner
+    best_iteration: int | None
+    descriptions: tuple[RetrievedDescription, ...]
+    knowledge_dropped: int  # retrieved descriptions left out because the context was full
+    knowledge_cut: bool  # the last kept description was cut at a sentence
+    raw_text: str | None  # what `generate` wrote
+    rationale: str | None
+    seconds: float  # this question's share of its block
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch proposed at an iteration of one question's loop."""
+
+    run_id: str
+    block: int
+    image_id: str
+    question_id: str
+    iteration: int  # from 1
+    row: int  # in the model's patch grid
+    col: int
+    x0: float  # box in the original image's pixels
+    y0: float
+    x1: float
+    y1: float
+    score: float  # the proposing latent's attention, 0..1
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One revision of a knowledge text. Rows are only added."""
+
+    description_id: str  # dataset/product/entry
+    revision: int  # from 1
+    dataset: str
+    product: str
+    entry: str
+    text: str
+    state: DescriptionState
+    author: str
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeMember:
+    description_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeVersion:
+    """The published set at one moment; the newest row is the published pointer."""
+
+    version: str  # hash of its members and their texts
+    members: tuple[KnowledgeMember, ...]
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVector:
+    """An encoded image in the retrieval space, one per content and encoder."""
+
+    content: str
+    encoder: str  # name and weights revision
+    vector: tuple[float, ...]  # unit norm, float32
+
+
+@dataclass(frozen=True, slots=True)
+class PatchVector:
+    """The true visual feature of an accepted patch, one per content, encoder and patch; float16."""
+
+    content: str
+    encoder: str
+    row: int
+    col: int
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextVector:
+    """An encoded knowledge text, one per description revision and encoder."""
+
+    description_id: str
+    revision: int
+    encoder: str
+    vector: tuple[float, ...]  # unit norm, float32

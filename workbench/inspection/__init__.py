@@ -1,0 +1,1 @@
+"""From a folder of images to stored predictions: archive, questions, retrieval, scoring."""

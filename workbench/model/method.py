@@ -1,0 +1,62 @@
+"""The method's settings: plain frozen dataclasses with METHOD defaults, checked when made.
+
+Every field here changes answers and so belongs to a run's digest (`workbench/settings.py` says which others do).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Estimator = Literal["published", "mean", "loo", "antithetic", "autograd"]
+Answer = Literal["letters", "generate"]
+Injection = Literal["patches", "zoom", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How one question is reasoned about in latent space.
+
+    Raises:
+        ValueError: a value is outside its range, with the range in the message.
+    """
+
+    iterations: int = 10  # N; 0 answers from the start state
+    think_tokens: int = 4  # m; 0 is the plain model
+    samples: int = 4  # K perturbations per iteration
+    sigma: float = 0.1  # noise, in units of s, the rms of the embedding matrix
+    sigma_decay: float = 0.95  # per iteration
+    estimator: Estimator = "mean"
+    step: float = 0.05  # rms length of one update per token, in units of s; all estimators but `published`
+    trust_radius: float = 0.5  # largest rms distance of Z from its start, in units of s
+    published_step: float = 1e-3  # eta of the `published` estimator, in units of s squared
+    injection: Injection = "patches"  # `zoom` re-encodes the proposed patches' region from the original pixels
+    patches_per_latent: int = 2  # p
+    patch_cap: int = 16  # most patches held at once
+    answer: Answer = "letters"
+    rationale: bool = False
+    max_new_tokens: int = 128  # of `generate` and of the rationale
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        floors = {
+            "iterations": 0,
+            "think_tokens": 0,
+            "samples": 1,
+            "patches_per_latent": 1,
+            "patch_cap": 0,
+            "max_new_tokens": 1,
+            "seed": 0,
+        }
+        for name, floor in floors.items():
+            if getattr(self, name) < floor:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {floor}")
+        for name in ("sigma", "step", "trust_radius", "published_step"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if not 0 < self.sigma_decay <= 1:
+            raise ValueError(f"sigma_decay is {self.sigma_decay}; it must lie in (0, 1]")
+        if self.estimator == "antithetic" and self.samples % 2:
+            raise ValueError(f"antithetic needs an even number of samples, not {self.samples}")
+        if self.estimator in ("mean", "loo") and self.samples < 2:
+            raise ValueError(f"{self.estimator} compares samples with each other: samples must be at least 2")

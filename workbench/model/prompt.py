@@ -1,0 +1,98 @@
+"""The prompt, in the order that lets its parts be computed once and shared.
+
+    product   system message, normal reference          the same for all images of a product
+    image     query image, knowledge                    the same for all questions about an image
+    question  question, options, start of the answer    one per question
+    [held patches] [think tokens Z]                      the latent loop's own (latent.py)
+    stub      end of thinking, "Answer:"                 what the answer is read from
+
+A part is a sequence of texts and image slots; a backbone turns it into tokens part by part, so the whole prompt is the
+concatenation of its parts' tokens and no token crosses a seam. Knows nothing of tensors or storage. Changing any text
+here changes every answer: raise VERSION, and train the embedded model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+VERSION = "1"
+
+SYSTEM = "You inspect industrial products for defects."
+
+
+class Slot(Enum):
+    """Where an image's tokens go, with the family's own markers around them."""
+
+    REFERENCE = "reference"
+    QUERY = "query"
+
+
+Part = tuple[str | Slot, ...]
+
+
+def product_part(with_reference: bool) -> Part:
+    """System message, and the normal reference when there is one (one-shot)."""
+    head = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n"
+    return (head, "Normal sample:", Slot.REFERENCE, "\n") if with_reference else (head,)
+
+
+def image_part(knowledge: Sequence[str]) -> Part:
+    """The query image and the retrieved texts, best first; no knowledge block when there are none."""
+    query: Part = ("Test sample:", Slot.QUERY, "\n")
+    return (*query, "Knowledge:\n", *(f"- {text.strip()}\n" for text in knowledge)) if knowledge else query
+
+
+def question_part(question: str, options: Sequence[tuple[str, str]]) -> Part:
+    """The question with its (letter, text) options, up to where thinking starts; without options, an open question."""
+    lines = tuple(f"{letter}. {text}\n" for letter, text in options)
+    ask = "Answer with the option's letter." if options else "Answer in one sentence."
+    return (f"Question: {question}\n", *lines, ask, "<|im_end|>\n<|im_start|>assistant\n<think>")
+
+
+def stub_part() -> Part:
+    """What follows the think tokens; the next token is the answer."""
+    return ("</think>", "Answer:")
+
+
+def rationale_part() -> Part:
+    """What follows the answer when a rationale is asked for."""
+    return (".\n", "Reason:")
+
+
+@dataclass(frozen=True, slots=True)
+class FittedKnowledge:
+    """What of the retrieved texts the context had room for."""
+
+    texts: tuple[str, ...]
+    dropped: int  # lowest-ranked texts left out
+    cut: bool  # the last text ends early, at a sentence
+
+
+def fit_knowledge(texts: Sequence[str], lengths: Sequence[int], budget: int) -> FittedKnowledge:
+    """The best-ranked texts that fit into `budget` tokens; the first that doesn't is cut at a sentence.
+
+    Args:
+        texts: best first.
+        lengths: tokens of each text, as rendered.
+        budget: tokens left for all of them.
+    """
+    kept: list[str] = []
+    left = budget
+    for index, (text, length) in enumerate(zip(texts, lengths, strict=True)):
+        if length > left:
+            head = _first_sentences(text, share=left / length) if not kept else ""
+            if head:
+                kept.append(head)
+            return FittedKnowledge(tuple(kept), dropped=len(texts) - index - bool(head), cut=bool(head))
+        kept.append(text)
+        left -= length
+    return FittedKnowledge(tuple(kept), dropped=0, cut=False)
+
+
+def _first_sentences(text: str, share: float) -> str:
+    """The longest run of whole sentences within `share` of the text's characters; "" if not even one fits."""
+    room = text[: int(len(text) * min(share, 1.0))]
+    ends = [room.rfind(mark) + 1 for mark in (". ", ".\n", "! ", "? ")]
+    return room[: max(ends)].strip()

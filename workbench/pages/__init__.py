@@ -1,0 +1,1 @@
+"""The dashboard: one script per page."""
