@@ -1,0 +1,79 @@
+# Every target does its own set-up: `.venv` is made once and refreshed when pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+# PyTorch is installed first and by itself, because plain pip takes a CUDA build of several GB on most machines.
+# TORCH holds any arguments of `pip install`; a PyTorch already in .venv is left alone.
+TORCH ?= torch==2.13.0
+# DATA is where runs are remembered; PACK a folder of real photographs in MMAD's layout, with mmad.json at its root.
+DATA ?= data
+PACK ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check browser real chaos scale bench train clean
+
+help:
+	@echo "make demo    score a drawn archive with the embedded demo model, then open the dashboard"
+	@echo "make serve   the dashboard over $(DATA)/"
+	@echo "make test    all checks and tests, those in Chromium too"
+	@echo "make check   ruff, mypy and the walls between the rooms"
+	@echo "make real    score the real photographs in PACK=folder (benchmarks/results/real.json)"
+	@echo "make chaos   kill -9 a run twenty times and compare it with one that was never cut"
+	@echo "make scale   plan 100,000 images; ingest and read under load"
+	@echo "make bench   the engines and the method against a plain pass"
+	@echo "make train   train the embedded demo model anew and evaluate it"
+	@echo "make clean   remove .venv and caches; data stay"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || { echo "Making .venv (a few minutes the first time)"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Installing PyTorch: $(TORCH)"; $(BIN)/pip install -q $(TORCH); }
+	@echo "Installing the workbench"
+	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/workbench demo --data $(DATA)
+
+serve: $(READY)
+	$(BIN)/workbench serve --data $(DATA)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The browser tests need a Chromium. Any on the PATH will do; as root on Debian its own is installed.
+browser: $(READY)
+	@$(BIN)/python -m tests.browser.chromium || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Debian's Chromium" && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null && \
+	  $(BIN)/python -m tests.browser.chromium; }
+
+test: check browser
+	$(BIN)/pytest -q -m "not gpu"
+
+real: $(READY)
+	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
+	$(BIN)/python -m benchmarks.real "$(PACK)"
+
+chaos: $(READY)
+	$(BIN)/python -m benchmarks.chaos
+
+scale: $(READY)
+	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.readers
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.engines
+
+train: $(READY)
+	$(BIN)/workbench train-embedded
+	$(BIN)/workbench evaluate-embedded
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist

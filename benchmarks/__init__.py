@@ -1,0 +1,1 @@
+"""Measurements: each prints a table and leaves its last result, with date and command, in results/."""

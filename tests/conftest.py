@@ -1,0 +1,61 @@
+"""What every test gets: one thread, no network, a data folder of its own; and where the real photographs are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before torch is imported anywhere: the same thread count everywhere makes floats repeatable, in subprocesses too.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# No deadline: how long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("workbench", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("workbench")
+
+
+def _inspection_pack() -> Path | None:
+    """The folder of real photographs: $WORKBENCH_REAL_IMAGES, or `*/data/inspection_pack` beside the checkout."""
+    named = os.environ.get("WORKBENCH_REAL_IMAGES")
+    candidates = [Path(named)] if named else sorted(ROOT.parent.glob("*/data/inspection_pack"))
+    return next((folder for folder in candidates if (folder / "mmad.json").is_file()), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine cannot run."""
+    if _inspection_pack() is None:
+        reason = "no folder of real photographs: set WORKBENCH_REAL_IMAGES to one with mmad.json at its root"
+        _skip(items, "real_images", reason)
+    if any(item.get_closest_marker("gpu") for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            _skip(items, "gpu", "no CUDA device")
+
+
+def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
+    for item in items:
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def inspection_pack() -> Path:
+    """The folder of real photographs, with mmad.json; mark the test `real_images`, so that it is skipped without."""
+    folder = _inspection_pack()
+    assert folder is not None
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty WORKBENCH_DATA, so that no test, nor a process it starts, meets the user's own warehouse."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("WORKBENCH_DATA", str(folder))
+    return folder
