@@ -1,0 +1,244 @@
+"""Everything that can be set, where each value came from, and the digest of what changes answers.
+
+Defaults < a TOML file < environment (WORKBENCH_ITERATIONS=12) < flags (--iterations 12). A setting has one flat name in
+all four. The method's own settings live in `workbench/model/method.py`, so that the model knows nothing of loading.
+
+The digest answers one question: would two runs over the same plan give the same answers? Each setting is therefore in
+IN_DIGEST or in OUT_OF_DIGEST with its reason. Where a setting is only a name for something (a model, a knowledge base),
+what it names is hashed instead, in `Facts`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, get_type_hints
+
+from pydantic import ValidationError, create_model
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from workbench.model.method import Method
+
+CONFIG_FILE = Path("workbench.toml")  # read from the current folder when there
+PREFIX = "WORKBENCH_"
+
+Knowledge = Literal["retrieved", "product", "none"]
+TopK = int | Literal["all"]
+Shots = Literal[0, 1]
+Templates = Literal["random", "similar"]
+Dtype = Literal["auto", "float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda"]
+Engine = Literal["segments", "naive"]
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, malformed or out of range: the message names it and where it was set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the model is shown beside the image and the question."""
+
+    knowledge: Knowledge = "retrieved"  # `product` takes all texts of the archive's own product: an oracle
+    top_k: TopK = 3  # texts per image under `retrieved`
+    encoder: str | None = None  # retrieval's dual encoder; None: the embedded model's own, else SigLIP 2
+    shots: Shots = 1  # normal reference images
+    templates: Templates = "random"  # which of mmad.json's two lists of references
+    references: Path | None = None  # a folder of normal images, where the archive names none
+
+    def __post_init__(self) -> None:
+        if self.top_k != "all" and self.top_k < 1:
+            raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or `all`")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Which model answers, and on what."""
+
+    model: str = "embedded"  # or a hub name, or a folder
+    engine: Engine = "segments"  # `naive` runs the full prefix every time: the oracle, slow
+    device: Device = "auto"  # CUDA where there is one
+    dtype: Dtype = "auto"  # bfloat16 for a real model on CUDA, else float32
+    threads: int = 0  # of torch on the CPU; 0: torch's own choice
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise ValueError(f"threads is {self.threads}; it must be at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is scored, in which pieces, and where it is remembered."""
+
+    questions: str | None = None  # an mmad.json, or `inspection`; None: mmad.json at the root, else inspection
+    sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
+    limit: int | None = None  # the first so many questions of the plan
+    data: Path = Path("data")  # warehouse, spool and caches
+    block_questions: int = 24  # a block is whole images until it holds about so many questions
+    ingest_seconds: float = 3.0  # how often finished parts go into the warehouse
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit is {self.limit}; it must be at least 1")
+        if self.block_questions < 1:
+            raise ValueError(f"block_questions is {self.block_questions}; it must be at least 1")
+        if self.ingest_seconds < 0:
+            raise ValueError(f"ingest_seconds is {self.ingest_seconds}; it must be at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, one part per concern."""
+
+    method: Method = field(default_factory=Method)
+    evidence: Evidence = field(default_factory=Evidence)
+    machine: Machine = field(default_factory=Machine)
+    work: Work = field(default_factory=Work)
+
+    def values(self) -> dict[str, object]:
+        """Every setting by its flat name."""
+        parts = (self.method, self.evidence, self.machine, self.work)
+        return {name: value for part in parts for name, value in asdict(part).items()}
+
+    def as_json(self) -> str:
+        """All settings as one JSON object: the record of a run keeps it."""
+        return json.dumps(self.values(), default=str, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What names stood for when a run began."""
+
+    weights: str  # hash of the model's weights
+    dtype: str
+    prompt: str  # version of the prompt's wording
+    questions: str  # hash of the question file, or the protocol's version
+    knowledge_version: str | None  # None when no knowledge is used
+    encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
+
+
+IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | {"knowledge", "top_k", "shots", "templates"}
+OUT_OF_DIGEST: Mapping[str, str] = {
+    "encoder": "a name; its weights are among the facts",
+    "references": "a path; each question_id holds its reference's content",
+    "model": "a name; its weights are among the facts",
+    "engine": "both engines give the same answers, floats within 1e-4",
+    "device": "the same answers, floats within 1e-4",
+    "dtype": "may be `auto`; what it came to is among the facts",
+    "threads": "the same answers, floats within 1e-4",
+    "questions": "a path; the file's hash is among the facts",
+    "sidecar": "a path; what it says is in the plan",
+    "limit": "cuts the plan, not the answers",
+    "data": "a path",
+    "block_questions": "a batch size; the same answers, floats within 1e-4",
+    "ingest_seconds": "when rows arrive, not what is in them",
+}
+
+
+def digest(settings: Settings, facts: Facts) -> str:
+    """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
+    chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST}
+    stated = json.dumps({"settings": chosen, "facts": asdict(facts)}, sort_keys=True)
+    return hashlib.sha256(stated.encode()).hexdigest()[:16]
+
+
+def run_id(started_at: datetime, digest: str) -> str:
+    """Start time and digest, sortable and short: 20250103T220005123Z-a1b2c3d4."""
+    return f"{started_at:%Y%m%dT%H%M%S}{started_at.microsecond // 1000:03d}Z-{digest[:8]}"
+
+
+# -- loading -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings and, for each by name, where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]  # "default", the TOML file, an environment variable or a flag
+
+    def lines(self) -> Iterator[tuple[str, str, str]]:
+        """(name, value, origin) of every setting, as `--show-config` prints them."""
+        for name, value in self.settings.values().items():
+            yield name, "-" if value is None else str(value), self.origins[name]
+
+
+class _Loader(BaseSettings):
+    """Checks values and knows the environment's names; the settings are added as its fields when loading."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
+
+
+_PARTS: Mapping[str, type] = {"method": Method, "evidence": Evidence, "machine": Machine, "work": Work}
+
+
+def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:
+    """The settings from defaults, TOML, environment and flags, later ones winning.
+
+    The sources are read one by one, so that each value's origin is known.
+
+    Args:
+        flags: by setting name; only those the user gave.
+        config: a TOML file that must exist; None reads ./workbench.toml when there.
+
+    Raises:
+        SettingsError: an unknown name, or a value of the wrong kind or out of its range.
+    """
+    hints = {name: hint for part in _PARTS.values() for name, hint in get_type_hints(part).items()}
+    names = {part: [f.name for f in dataclasses.fields(cls)] for part, cls in _PARTS.items()}
+    defaults = Settings().values()
+    loader: type[_Loader] = create_model(
+        "Loader",
+        __base__=_Loader,
+        **{name: (hints[name], value) for name, value in defaults.items()},  # type: ignore[call-overload]
+    )
+    file = config or (CONFIG_FILE if CONFIG_FILE.is_file() else None)
+    written = _read_toml(file) if file else {}
+    exported = EnvSettingsSource(loader)()
+    origins = (
+        dict.fromkeys(defaults, "default")
+        | dict.fromkeys(written, str(file))
+        | {name: f"{PREFIX}{name.upper()}" for name in exported}
+        | {name: f"--{name.replace('_', '-')}" for name in flags}
+    )
+    try:
+        checked = loader(**{**written, **exported, **flags})
+    except ValidationError as error:
+        raise SettingsError(_in_words(error, origins, known=sorted(defaults))) from None
+    try:
+        parts = {part: cls(**{n: getattr(checked, n) for n in names[part]}) for part, cls in _PARTS.items()}
+    except ValueError as error:
+        blamed = (name for name, origin in origins.items() if origin != "default" and name in str(error))
+        given = [f"{name} from {origins[name]}" for name in blamed]
+        raise SettingsError(f"{error} ({', '.join(given)})") from None
+    return Loaded(Settings(**parts), origins)
+
+
+def data_folder(flag: Path | None = None) -> Path:
+    """The data folder of a command that has no other settings."""
+    return flag or load({}).settings.work.data
+
+
+def _read_toml(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {file}: {os.strerror(error.errno or 0)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from None
+
+
+def _in_words(error: ValidationError, origins: Mapping[str, str], known: list[str]) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    origin = origins[name]
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r} in {origin}; the settings are {', '.join(known)}"
+    return f"{name} is {first['input']!r} (from {origin}): {first['msg'][0].lower()}{first['msg'][1:]}"
