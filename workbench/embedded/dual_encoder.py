@@ -1,0 +1,97 @@
+"""The embedded dual encoder: images and knowledge texts in one space, for retrieval.
+
+A small contrastive head on features the model already has: for an image its visual tokens, pooled by two learned queries
+and their mean; for a text the mean of the decoder's last rows and of its embeddings. Trained by `train_retrieval`; here it
+is read from the checkpoint folder and used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+
+HEAD_FILE = "retrieval_head.safetensors"
+QUERIES = 2
+
+
+class Head(nn.Module):
+    """Maps pooled visual tokens and text features into the shared space."""
+
+    def __init__(self, hidden: int = 128, dim: int = 64) -> None:
+        super().__init__()
+        self.query = nn.Linear(hidden, QUERIES)
+        self.image = nn.Linear((QUERIES + 1) * hidden, dim)
+        self.text = nn.Linear(2 * hidden, dim)
+        self.log_scale = nn.Parameter(torch.tensor(2.5))
+
+    def images(self, tokens: Tensor) -> Tensor:
+        """Unit vectors (N, dim) of visual tokens (N, T, hidden)."""
+        tokens = F.rms_norm(tokens.float(), tokens.shape[-1:])
+        weights = self.query(tokens).softmax(1)  # (N, T, queries)
+        pooled = torch.einsum("ntq,nth->nqh", weights, tokens).flatten(1)
+        return F.normalize(self.image(torch.cat([pooled, tokens.mean(1)], 1)), dim=-1)
+
+    def texts(self, features: Tensor) -> Tensor:
+        """Unit vectors (N, dim) of text features (N, 2 * hidden)."""
+        return F.normalize(self.text(features), dim=-1)
+
+
+@torch.no_grad()
+def text_features(
+    body: Qwen2_5_VLForConditionalGeneration, tokens: PreTrainedTokenizerFast, text: str
+) -> Tensor:
+    """(2 * hidden,): mean of the decoder's last rows, mean of the embeddings, each with rms 1."""
+    ids = tokens(text or " ", return_tensors="pt", add_special_tokens=False)["input_ids"]
+    decoder = body.model.language_model
+    embedded = decoder.embed_tokens(ids)
+    positions = torch.arange(ids.shape[1])[None, None].expand(3, 1, -1)
+    last = decoder(inputs_embeds=embedded, position_ids=positions, use_cache=False).last_hidden_state
+    both = torch.stack([last.float().mean(1)[0], embedded.float().mean(1)[0]])
+    return F.rms_norm(both, both.shape[-1:]).flatten()
+
+
+class EmbeddedEncoder:
+    """The Encoder protocol of `workbench.model.embedder` on the embedded checkpoint."""
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors.torch import load_file
+        from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+        self._body = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self._tokens = AutoTokenizer.from_pretrained(folder)
+        self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
+        weights = load_file(folder / HEAD_FILE)
+        self.dim = weights["image.weight"].shape[0]
+        self._head = Head(weights["query.weight"].shape[1], self.dim).eval()
+        self._head.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        digest = hashlib.sha256()
+        for name in ("model.safetensors", "tokenizer.json", HEAD_FILE):
+            digest.update((folder / name).read_bytes())
+        self.name = f"embedded@{digest.hexdigest()[:12]}"
+
+    @torch.no_grad()
+    def encode_images(self, images: list[Image.Image]) -> Tensor:
+        """(N, dim) float32, unit norm."""
+        vectors = []
+        for image in images:
+            batch = self._processor(images=[image.convert("RGB")], return_tensors="pt")
+            tokens = self._body.model.visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
+            vectors.append(self._head.images(tokens[None]))
+        return torch.cat(vectors) if vectors else torch.zeros(0, self.dim)
+
+    @torch.no_grad()
+    def encode_texts(self, texts: list[str]) -> Tensor:
+        """(N, dim) float32, unit norm."""
+        if not texts:
+            return torch.zeros(0, self.dim)
+        return self._head.texts(torch.stack([text_features(self._body, self._tokens, text) for text in texts]))
