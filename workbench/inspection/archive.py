@@ -1,0 +1,265 @@
+"""From a folder of images to entries: what is there, what it is, and what it is called.
+
+A folder and what is known of it from last time go in; entries, references and problems come out. The identity of an
+image is the SHA-256 of its bytes; a file whose path, size and modification time are known is not read again. Nothing
+is decoded here: a file that is no picture is an entry too, and fails with its reason when it is opened.
+
+Links to folders are not followed: what they point to inside the archive is found at its own place, so a loop can't
+arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside.
+
+Knows nothing of storage, questions or the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from warehouse.records import Archive, Entry
+from workbench.inspection import layout, sidecar
+from workbench.inspection.errors import ArchiveError, Problem, UnreadableImage
+from workbench.inspection.images import SUFFIXES, open_image
+
+__all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
+
+_READERS = 8  # threads; on a network disk most of the time is spent waiting
+_BATCH = 2048  # files handed to them at once, so that memory stays flat
+
+_NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't name
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """An archive as it lies there now. Remember `registered`, all of it, so that nothing is read twice."""
+
+    archive: Archive
+    entries: list[Entry]  # the images to score, by path
+    references: list[Entry]  # normal images that others are compared with, by path
+    problems: list[Problem]  # what was left out
+    images_read: int  # how many had to be read to know their content
+
+    @property
+    def registered(self) -> list[Entry]:
+        """Everything the warehouse should know: the entries, then the references."""
+        return [*self.entries, *self.references]
+
+
+def scan(
+    root: Path,
+    known: pl.DataFrame,
+    sidecar_file: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+    read_content: Callable[[Path], str] | None = None,
+) -> Scan:
+    """The archive below `root`, in the order of its paths.
+
+    Args:
+        known: the archive's stored entries (path, size, mtime_ns, content); empty at the first scan.
+        sidecar_file: instead of the archive's own images.csv or images.jsonl.
+        progress: is told how many images are done, now and then.
+        read_content: what reads a file to its SHA-256; the tests count with it.
+
+    Raises:
+        ArchiveError: the folder or the sidecar can't be used at all.
+    """
+    archive = identify(root)
+    root = Path(archive.root)
+    problems: list[Problem] = []
+    files = {file.path: file for file in _walk(root, problems)}
+
+    rows = _rows(root, sidecar_file, files, problems)
+    places, left_out = layout.places(root, files)
+    problems += left_out
+    masks = {row.mask for row in rows.values() if row.mask}
+    serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
+    wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
+
+    contents = {path: (size, mtime_ns, content) for path, size, mtime_ns, content in _known(known)}
+    entries: list[Entry] = []
+    references: list[Entry] = []
+    images_read = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            unread = [file for file in batch if contents.get(file.path, ())[:2] != (file.size, file.mtime_ns)]
+            images_read += len(unread)
+            fresh = _contents(root, unread, read_content, readers, problems)
+            for file in batch:
+                content = fresh[file.path] if file.path in fresh else contents[file.path][2]
+                if content is not None:
+                    place = places[file.path]
+                    serves = place.role == "reference" or file.path in serving
+                    entry = _entry(archive, file, content, place, rows.get(file.path, _NO_ROW))
+                    (references if serves else entries).append(entry)
+            if progress:
+                progress(start + len(batch))
+    return Scan(archive, entries, references, problems, images_read)
+
+
+def identify(root: Path) -> Archive:
+    """The archive below `root`, by its resolved place.
+
+    Raises:
+        ArchiveError: there is no such folder, or it can't be listed.
+    """
+    try:
+        resolved = root.resolve(strict=True)
+        os.scandir(resolved).close()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArchiveError(f"the archive {root} can't be listed: {reason}") from error
+    if not _is_text(str(resolved)):
+        raise ArchiveError(f"the archive's path isn't UTF-8: {_printable(str(resolved))}; rename the folder")
+    return Archive(_hash(str(resolved))[:16], str(resolved), resolved.name, datetime.now(UTC))
+
+
+def content_of(file: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
+    """Every image file below the root; hidden files and folders are passed over, what can't be used is a problem."""
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as listing:
+                found = sorted(listing, key=lambda item: item.name)
+        except OSError as error:
+            problems.append(Problem(folder or ".", f"the folder can't be listed: {error.strerror}"))
+            continue
+        for item in found:
+            if item.name.startswith("."):
+                continue
+            path = f"{folder}/{item.name}" if folder else item.name
+            if not _is_text(path):
+                problems.append(Problem(_printable(path), "the name isn't UTF-8; rename it"))
+            elif item.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif item.is_symlink() and item.is_dir():
+                problems.append(Problem(path, f"a link to a folder isn't followed: {Path(item.path).readlink()}"))
+            elif PurePosixPath(path).suffix.lower() in SUFFIXES:
+                file = _file(root, path, item, problems)
+                if file:
+                    yield file
+
+
+def _file(root: Path, path: str, item: os.DirEntry[str], problems: list[Problem]) -> _File | None:
+    try:
+        if item.is_symlink() and not Path(item.path).resolve().is_relative_to(root):
+            problems.append(Problem(path, "a link that leaves the archive isn't followed"))
+            return None
+        stat = item.stat()
+        if not item.is_file():
+            problems.append(Problem(path, "not a file"))
+            return None
+    except (OSError, RuntimeError) as error:
+        problems.append(Problem(path, _why(error)))
+        return None
+    return _File(path, stat.st_size, stat.st_mtime_ns)
+
+
+def _contents(
+    root: Path,
+    files: Sequence[_File],
+    read_content: Callable[[Path], str] | None,
+    readers: ThreadPoolExecutor,
+    problems: list[Problem],
+) -> dict[str, str | None]:
+    """Content by path, None where the file can't be read any more (a problem)."""
+
+    def read(file: _File) -> str | OSError:
+        try:
+            return (read_content or content_of)(root / file.path)
+        except OSError as error:
+            return error
+
+    contents: dict[str, str | None] = {}
+    for file, content in zip(files, readers.map(read, files), strict=True):
+        if isinstance(content, OSError):
+            problems.append(Problem(file.path, _why(content)))
+        contents[file.path] = content if isinstance(content, str) else None
+    return contents
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "vanished while the archive was scanned, or a link that leads nowhere"
+        case PermissionError():
+            return "permission denied: the file can't be read"
+    return f"can't be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _rows(root: Path, given: Path | None, files: dict[str, _File], problems: list[Problem]) -> dict[str, sidecar.Row]:
+    """The sidecar's rows about images of the archive; a mask or reference that isn't there is taken out of its row."""
+    file = given or sidecar.find(root)
+    if file is None:
+        return {}
+    rows, invalid = sidecar.read(file)
+    problems += invalid
+    for path, row in list(rows.items()):
+        if path not in files:
+            problems.append(Problem(path, f"{file.name} names it, but the archive has no such image"))
+            del rows[path]
+            continue
+        absent = [name for name in ("mask", "reference") if (getattr(row, name) or path) not in files]
+        for name in absent:
+            problems.append(Problem(path, f"{file.name} gives it the {name} {getattr(row, name)}, which isn't there"))
+        if absent:
+            rows[path] = row.model_copy(update=dict.fromkeys(absent))
+    return rows
+
+
+def _known(known: pl.DataFrame) -> Iterable[tuple[str, int, int, str]]:
+    return () if known.is_empty() else known.select("path", "size", "mtime_ns", "content").iter_rows()
+
+
+def _entry(archive: Archive, file: _File, content: str, place: layout.Place, row: sidecar.Row) -> Entry:
+    label, defect = layout.label_of(row.label) if row.label else (place.label, place.defect)
+    return Entry(
+        image_id=_hash(f"{archive.archive_id}\0{file.path}\0{content}")[:32],
+        archive_id=archive.archive_id,
+        path=file.path,
+        content=content,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        dataset=place.dataset,
+        product=row.product or place.product,
+        label=label,
+        defect=defect,
+        mask_path=row.mask or place.mask,
+        reference_path=row.reference,
+        line=row.line,
+        camera=row.camera,
+        captured_at=row.captured_at,
+        seen_at=archive.registered_at,
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_text(path: str) -> bool:
+    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
+
+
+def _printable(path: str) -> str:
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -1,0 +1,45 @@
+"""What can go wrong in this room, and what is merely noted.
+
+    InspectionError
+    ├── ArchiveError      the folder or its sidecar can't be used at all
+    ├── QuestionsError    the question file can't be used at all
+    └── UnreadableImage   one image can't be opened: a stored failure, the rest goes on
+
+A `Problem` is not an exception: something outside was left out, with the reason, and the rest was used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+
+class InspectionError(Exception):
+    """The root of this room's errors."""
+
+
+class ArchiveError(InspectionError):
+    """The archive folder or its sidecar can't be used at all."""
+
+
+class QuestionsError(InspectionError):
+    """The question file can't be used at all."""
+
+
+class UnreadableImage(InspectionError):  # noqa: N818 - reads as what it is: `except UnreadableImage`
+    """One image can't be opened. Its text is the reason, without the path, so equal reasons can be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something outside that was left out, and why."""
+
+    path: str  # relative to the archive's root, or the file and the place in it; always printable
+    reason: str
+
+
+def because(error: ValidationError) -> str:
+    """Pydantic's findings as one line: `label: Input should be a valid string; path: Field required`."""
+    findings = ((".".join(map(str, found["loc"])), found["msg"]) for found in error.errors(include_url=False))
+    return "; ".join(f"{place}: {message}" if place else message for place, message in findings)
