@@ -1,0 +1,110 @@
+"""From a state to an answer: the options' letters compared, or text generated and read by MMAD's rule."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from workbench.model.backbone import Backbone, BackboneError
+from workbench.model.engine import Engine, Prefix, Rows
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MMAD_LETTERS = 5  # MMAD reads A..E whatever the number of options
+
+
+def letter_tokens(backbone: Backbone, letters: Sequence[str]) -> list[list[int]]:
+    """For each letter the tokens that mean it: written alone and after a space, where each is one token.
+
+    Raises:
+        BackboneError: the tokenizer splits a letter.
+    """
+    found = []
+    for letter in letters:
+        ids = {token for text in (letter, f" {letter}") if (token := backbone.token_id(text)) is not None}
+        if not ids:
+            raise BackboneError(f"{backbone.name} has no token for the letter {letter}: answer with generate instead")
+        found.append(sorted(ids))
+    return found
+
+
+def read_letters(tokens: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
+    """A reader of logits: (..., V) to (..., letters) log-probabilities over the whole vocabulary."""
+
+    def read(logits: Tensor) -> Tensor:
+        log_p = torch.log_softmax(logits, -1)
+        return torch.stack([torch.logsumexp(log_p[..., list(ids)], -1) for ids in tokens], -1)
+
+    return read
+
+
+def probabilities(letters: Sequence[str], log_p: Tensor) -> dict[str, float]:
+    """Probability of each option given that one of them is the answer.
+
+    Args:
+        letters: of the options.
+        log_p: (letters,) log-probabilities.
+    """
+    shares = torch.softmax(log_p.double(), -1).tolist()
+    return dict(zip(letters, shares, strict=True))
+
+
+def parse(text: str, options: Sequence[tuple[str, str]]) -> str | None:
+    """The option a generated text means, by MMAD's rule; None when it can't be read.
+
+    The last letter A..E standing alone counts if it is an option's; without any, the option whose text is most alike.
+    Questions with more options than MMAD's five are read with as many letters as they have.
+
+    Source: MMAD (Jiang et al., ICLR 2025), its evaluation scripts' answer parsing.
+    """
+    last = LETTERS[max(MMAD_LETTERS, len(options)) - 1]
+    found = re.findall(rf"\b([A-{last}])\b", text)
+    if found:
+        return found[-1] if found[-1] in [letter for letter, _ in options] else None
+    alike = difflib.get_close_matches(text.strip(), [option for _, option in options], n=1, cutoff=0.0)
+    if not text.strip() or not alike:
+        return None
+    return next(letter for letter, option in options if option == alike[0])
+
+
+def generate(
+    engine: Engine, prefix: Prefix, questions: Sequence[int], states: Sequence[Tensor], limit: int
+) -> list[list[int]]:
+    """The likeliest continuation of each state, token by token, up to an end token or `limit`.
+
+    Args:
+        engine: evaluates.
+        prefix: of the cases.
+        questions: the case of each state.
+        states: (L, d) each, all that stands before the text.
+        limit: most new tokens.
+
+    Returns:
+        The new tokens of each state, without the end token.
+    """
+    ends = engine.backbone.end_ids()
+    written: list[list[int]] = [[] for _ in states]
+    rows = list(states)
+    open_rows = list(range(len(states)))
+    for _ in range(limit):
+        if not open_rows:
+            break
+        at = torch.tensor([[len(rows[index]) - 1] for index in open_rows])
+        asked = torch.tensor([questions[index] for index in open_rows])
+        evaluation = engine.evaluate(prefix, Rows(asked, tuple(rows[index] for index in open_rows), at), _likeliest)
+        following = evaluation.values[:, 0].tolist()
+        for index, token in zip(list(open_rows), following, strict=True):
+            if token in ends:
+                open_rows.remove(index)
+                continue
+            written[index].append(token)
+            embedded = engine.backbone.embed(torch.tensor([token]), [])
+            rows[index] = torch.cat([rows[index], embedded.to(rows[index])])
+    return written
+
+
+def _likeliest(logits: Tensor) -> Tensor:
+    return logits.argmax(-1)

@@ -1,0 +1,105 @@
+"""What goes into the latent loop and what comes out of it, as plain values.
+
+A `Case` is one question about one picture; a `Reasoned` is its answer with the whole trace. Neither knows where
+pictures come from or where answers are stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from PIL import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image and what identifies it: equal keys mean equal pixels."""
+
+    key: str  # SHA-256 of the file's bytes
+    image: Image.Image  # RGB, the right way up
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question about one picture, with its evidence."""
+
+    question_id: str
+    query: Picture
+    reference: Picture | None  # a normal sample; None is zero-shot
+    knowledge: tuple[str, ...]  # retrieved texts, best first
+    question: str
+    options: tuple[tuple[str, str], ...]  # (letter, text); empty for an open question
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The options' letters, in order."""
+        return tuple(letter for letter, _ in self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """The winner of one iteration; iteration 0 is the start state without patches."""
+
+    entropy: float  # nats, mean over the think tokens
+    token_entropy: tuple[float, ...]  # nats, one per think token
+    reward: float  # nats, 1 - entropy
+
+
+@dataclass(frozen=True, slots=True)
+class PatchChoice:
+    """A patch of the query image proposed at an iteration, and whether it stayed."""
+
+    iteration: int
+    row: int  # in the grid of visual tokens
+    col: int
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 in the picture's pixels
+    score: float  # attention of the latent that proposed it
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PatchFeature:
+    """The vector that was injected for an accepted patch."""
+
+    row: int
+    col: int
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    """The answer to one case."""
+
+    status: Literal["answered", "invalid"]
+    answer: str | None  # a letter; the text itself for an open question; None when invalid
+    initial_option_probabilities: dict[str, float]  # from the start state, before the loop
+    option_probabilities: dict[str, float]  # from the best state
+    iterations: tuple[Iteration, ...]  # empty without think tokens
+    best_iteration: int | None
+    patches: tuple[PatchChoice, ...]
+    accepted_features: tuple[PatchFeature, ...]
+    raw_text: str | None
+    rationale: str | None
+    knowledge_dropped: int
+    knowledge_cut: bool
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds spent by an engine since they were last reset."""
+
+    vision: float = 0.0
+    prefill: float = 0.0
+    loop: float = 0.0
+    answer: float = 0.0
+
+
+@dataclass(slots=True)
+class Work:
+    """What an engine fed to the model, counted where it is fed."""
+
+    decoder_tokens: int = 0
+    vision_calls: int = 0
+    images: int = 0
+    timings: Timings = field(default_factory=Timings)

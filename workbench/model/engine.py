@@ -1,0 +1,98 @@
+"""What the latent loop asks of an engine: read the constant parts once, then evaluate rows behind them.
+
+Two engines do this: `segments.SegmentedEngine`, which shares, and `naive.NaiveEngine`, which reads the full prefix for
+every row and is the oracle the other is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from workbench.model.backbone import Backbone, ImageFeatures
+from workbench.model.case import Case, Picture, Work
+from workbench.model.compose import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Some cases, read: their parts, their pictures' features, and whatever the engine keeps for itself."""
+
+    script: Script
+    features: dict[str, ImageFeatures]
+    state: Any
+
+    def visual_tokens(self, question: int) -> Tensor:
+        """(n, d): the vision tower's own rows for the *query* picture of a question."""
+        image = self.script.images[int(self.script.image_of_question[question])].image
+        assert image is not None
+        return self.features[image.key].tokens
+
+    def picture(self, question: int) -> Picture:
+        """The query picture of a question."""
+        return self.script.pictures[int(self.script.image_of_question[question])]
+
+    def place(self, question: int, token: int) -> tuple[int, int, tuple[float, float, float, float]]:
+        """Row and column of a visual token, and its box (x0, y0, x1, y1) in the query picture's pixels."""
+        image = self.script.images[int(self.script.image_of_question[question])].image
+        assert image is not None
+        row, col = divmod(token, image.cols)
+        high, wide = image.size[1] / image.rows, image.size[0] / image.cols
+        return row, col, (col * wide, row * high, (col + 1) * wide, (row + 1) * high)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Sequences to evaluate, each behind its question."""
+
+    question: Tensor  # (B,) which case each row belongs to
+    embeddings: tuple[Tensor, ...]  # one (L, d) per row: [held patches][Z][stub ...]
+    at: Tensor  # (B, places) where to read logits, counted within the row
+
+    def some(self, first: int, last: int) -> Rows:
+        """The rows first..last-1."""
+        return Rows(self.question[first:last], self.embeddings[first:last], self.at[first:last])
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was read at the rows' places."""
+
+    values: Tensor  # (B, places, ...) as `read` returns them
+    attention: Tensor | None  # (B, places, n) to the query's visual tokens, mean over heads and chosen layers
+
+    @staticmethod
+    def joined(parts: Sequence[Evaluation]) -> Evaluation:
+        """Evaluations of consecutive rows as one; attention is padded with zeros to the largest picture."""
+        seen = [part.attention for part in parts if part.attention is not None]
+        width = max((each.shape[-1] for each in seen), default=0)
+        padded = [torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in seen]
+        return Evaluation(torch.cat([part.values for part in parts]), torch.cat(padded) if padded else None)
+
+
+class Engine(Protocol):
+    """See the module's opening lines."""
+
+    backbone: Backbone
+    rows: int
+    work: Work
+
+    def prepare(self, cases: Sequence[Case]) -> Prefix:
+        """Read all constant parts of these cases."""
+
+    def evaluate(
+        self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
+    ) -> Evaluation:
+        """What `read` makes of the logits at each row's places.
+
+        Args:
+            prefix: as `prepare` returned it.
+            rows: at least one.
+            read: from logits (rows, places, V) float32 to (rows, places, ...). It is given some rows at a time, so that
+                a vocabulary's logits of all rows never exist together.
+            attention: also return each place's attention to the visual tokens of the query picture.
+        """

@@ -1,0 +1,107 @@
+"""From rewards of perturbed think tokens to a step: five ways to estimate the gradient, one way to walk along it.
+
+Everything is relative to s, the rms of the embedding matrix, so that a model whose embeddings are all scaled by c walks
+the same way, scaled by c.
+
+    published   one sample, no baseline, raw step length           the paper's "REINFORCE-like" update
+    mean        K samples against their mean                        (our default)
+    loo         K samples, each against the mean of the others
+    antithetic  K / 2 pairs of opposite samples
+    autograd    the exact gradient through the frozen model; no samples
+
+`loo` is `mean` times K / (K - 1); as our steps have a fixed length, the two walk alike, and both are kept because the
+literature names both. With few samples every estimate is mostly noise: its cosine with the true gradient goes as
+sqrt(K / (K + m d)).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor
+
+from workbench.model.method import Estimator, Method
+
+
+def sample_count(method: Method) -> int:
+    """Candidates per iteration: one where the estimator defines it so, else `samples`."""
+    return 1 if method.estimator in ("published", "autograd") else method.samples
+
+
+def perturbations(method: Method, key: str, iteration: int, shape: tuple[int, int], scale: float) -> Tensor:
+    """The noise of one iteration of one question.
+
+    Args:
+        method: gives K, sigma, its decay and the seed.
+        key: identifies the question and its picture. Seed, key and iteration alone decide the noise, so neither order
+            nor batch nor resuming changes it.
+        iteration: from 1.
+        shape: (m, d).
+        scale: s.
+
+    Returns:
+        (K, m, d) float32 on the CPU with standard deviation `deviation(...)`; zeros for `autograd`.
+    """
+    count = sample_count(method)
+    if method.estimator == "autograd":
+        return torch.zeros(count, *shape)
+    digest = hashlib.sha256(f"{method.seed}/{key}/{iteration}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    drawn = count // 2 if method.estimator == "antithetic" else count
+    noise = torch.randn(drawn, *shape, generator=generator) * deviation(method, iteration, scale)
+    return torch.cat([noise, -noise]) if method.estimator == "antithetic" else noise
+
+
+def deviation(method: Method, iteration: int, scale: float) -> float:
+    """Standard deviation of the noise at an iteration: sigma * decay^n * s."""
+    return float(method.sigma * method.sigma_decay**iteration * scale)
+
+
+def gradient(estimator: Estimator, noise: Tensor, rewards: Tensor, sigma: float) -> Tensor:
+    """The score-function estimate of dR/dZ.
+
+    Args:
+        estimator: decides the baseline b_k.
+        noise: (K, m, d), the perturbations.
+        rewards: (K,), of the perturbed tokens.
+        sigma: their standard deviation, in the embeddings' unit.
+
+    Returns:
+        (m, d): mean over k of (R_k - b_k) eps_k / sigma^2.
+    """
+    K = len(rewards)
+    if estimator == "mean":
+        baseline = rewards.mean().expand(K)
+    elif estimator == "loo":
+        baseline = (rewards.sum() - rewards) / (K - 1)
+    else:
+        baseline = torch.zeros_like(rewards)
+    return ((rewards - baseline)[:, None, None] * noise).mean(0) / (sigma * sigma)
+
+
+def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) -> Tensor:
+    """The think tokens after one update.
+
+    All but `published` move every token by `step * s` (rms) along its slope and stay within `trust_radius * s` (rms) of
+    the start; a token without slope stays. `published` adds its raw slope times `published_step * s^2`.
+
+    Args:
+        method: gives estimator, step lengths and trust radius.
+        z: (m, d), the tokens.
+        start: (m, d), where they began.
+        slope: (m, d), the estimate.
+        scale: s.
+
+    Returns:
+        (m, d).
+    """
+    if method.estimator == "published":
+        return z + method.published_step * scale**2 * slope
+    root = math.sqrt(z.shape[-1])
+    length = slope.norm(dim=-1, keepdim=True)
+    moved = z + torch.where(length > 0, slope / length.clamp_min(1e-38), slope) * (method.step * scale * root)
+    away = moved - start
+    distance = away.norm(dim=-1, keepdim=True) / root
+    return start + away * (method.trust_radius * scale / distance.clamp_min(1e-38)).clamp(max=1.0)

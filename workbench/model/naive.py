@@ -1,0 +1,79 @@
+"""The oracle: every row's whole sequence through the library's own attention, one row at a time, nothing kept.
+
+Slow on purpose and as plain as possible. It shares with the fast engine only the tokens (`compose.py`) and the weights,
+so that an error in sharing, masks or positions shows as a difference between the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from workbench.model.backbone import QwenBackbone
+from workbench.model.case import Case, Work
+from workbench.model.compose import compose, encode_images
+from workbench.model.engine import Evaluation, Prefix, Rows
+
+
+class NaiveEngine:
+    """Reads the full prefix for every row; see the module's opening lines."""
+
+    def __init__(self, backbone: QwenBackbone, rows: int = 1):
+        self.backbone = backbone
+        self.rows = rows  # always one at a time; here so that both engines are driven alike
+        self.work = Work()
+
+    def prepare(self, cases: Sequence[Case]) -> Prefix:
+        """Tokens and pictures' features; nothing is read yet."""
+        started = time.perf_counter()
+        script = compose(self.backbone, cases)
+        features = encode_images(self.backbone, script)
+        self.work.vision_calls += 1
+        self.work.images += len(features)
+        self.work.timings.vision += time.perf_counter() - started
+        return Prefix(script, features, None)
+
+    def evaluate(
+        self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
+    ) -> Evaluation:
+        """What `read` makes of the logits at each row's places, and the attention to the picture; see `Engine`."""
+        return Evaluation.joined(
+            [
+                self._one(prefix, int(question), rows.embeddings[row], rows.at[row], read, attention)
+                for row, question in enumerate(rows.question)
+            ]
+        )
+
+    def _one(
+        self, prefix: Prefix, question: int, suffix: Tensor, at: Tensor, read: Callable[[Tensor], Tensor], watch: bool
+    ) -> Evaluation:
+        body, script = self.backbone, prefix.script
+        image = int(script.image_of_question[question])
+        parts = (script.products[int(script.product_of_image[image])], script.images[image], script.questions[question])
+        shown = [prefix.features[part.image.key] for part in parts if part.image]
+        ids = torch.cat([part.ids for part in parts])
+        embeddings = torch.cat([body.embed(ids, shown), suffix.to(body.device, body.dtype)])[None]  # (1, L, d)
+        L = embeddings.shape[1]
+        line = torch.arange(parts[-1].after, parts[-1].after + len(suffix)).expand(3, -1)
+        positions = torch.cat([*(part.positions for part in parts), line], 1)[:, None]  # (3, 1, L)
+        mask = torch.ones(1, 1, L, L, dtype=torch.bool, device=body.device).tril()
+        visual = body.is_image(ids).nonzero()[:, 0].to(body.device)
+        deep = None
+        if shown and shown[0].deep:
+            places = torch.zeros(1, L, dtype=torch.bool, device=body.device)
+            places[0, visual] = True
+            levels = range(len(shown[0].deep))
+            deep = (places, torch.stack([torch.cat([each.deep[level] for each in shown]) for level in levels]))
+        where = len(ids) + at.to(body.device)
+        self.work.decoder_tokens += L
+        if not watch:
+            hidden = body.hidden(embeddings, positions, mask, None, deep)
+            return Evaluation(read(body.head(hidden[:, where])), None)
+        hidden, weights = body.attentions(embeddings, positions, mask, deep)
+        tokens = len(prefix.visual_tokens(question))
+        chosen = weights[list(body.attention_layers), 0].mean((0, 1))  # (L, L)
+        seen = chosen[where][:, visual[-tokens:]].detach()[None]  # the query's tokens are the last visual ones
+        return Evaluation(read(body.head(hidden[:, where])), seen.float())
