@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
+
+from jobs.options import Data
 
 ADDRESS = "127.0.0.1"
 
 
 def command(
-    data: Annotated[
-        Path | None, typer.Option(help="Data folder; else WORKBENCH_DATA, else ./data.", show_default=False)
-    ] = None,
+    data: Data = None,
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.", min=1, max=65535)] = 8501,
 ) -> None:
     """Open the dashboard on http://127.0.0.1:8501 over what was scored so far.
@@ -37,7 +36,7 @@ def serve(data: Path, port: int = 8501) -> NoReturn:
     """Become the dashboard's server; comes back only by SystemExit(2), when its packages are missing."""
     app, streamlit = find_spec("streamlit_app"), find_spec("streamlit")
     if app is None or app.origin is None or streamlit is None or find_spec("plotly") is None:
-        Console(stderr=True).print("The dashboard's packages are not installed here: pip install streamlit plotly")
+        typer.echo("the dashboard's packages are not installed here: pip install streamlit plotly", err=True)
         raise SystemExit(2)
     flags = {
         "server.address": ADDRESS,

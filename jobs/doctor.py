@@ -1,0 +1,36 @@
+"""`workbench doctor`: what is wrong with this machine or its data folder, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from jobs.options import Data, Json
+
+SIGNS = {"red": "✗", "yellow": "!", "green": "✓"}
+
+
+def command(data: Data = None, json_: Json = False) -> None:
+    """Check disk, warehouse, spool, vectors, model and device; exit 1 when something is red.
+
+    Example: workbench doctor --data data
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from workbench import settings
+    from workbench.inspection import doctor
+
+    findings = doctor.examine(settings.data_folder(data))
+    if json_:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        table = Table.grid(padding=(0, 2))
+        for finding in findings:
+            remedy = f"\n→ {finding.remedy}" if finding.remedy else ""
+            table.add_row(f"[{finding.state}]{SIGNS[finding.state]}[/]", finding.subject, f"{finding.detail}{remedy}")
+        Console().print(table)
+    raise typer.Exit(1 if any(finding.state == "red" for finding in findings) else 0)
