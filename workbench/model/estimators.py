@@ -72,13 +72,16 @@ def gradient(estimator: Estimator, noise: Tensor, rewards: Tensor, sigma: float)
         (m, d): mean over k of (R_k - b_k) eps_k / sigma^2.
     """
     K = len(rewards)
+    baseline: Tensor
     if estimator == "mean":
         baseline = rewards.mean().expand(K)
     elif estimator == "loo":
         baseline = (rewards.sum() - rewards) / (K - 1)
     else:
         baseline = torch.zeros_like(rewards)
-    return ((rewards - baseline)[:, None, None] * noise).mean(0) / (sigma * sigma)
+    weights = (rewards - baseline) / (sigma * sigma)  # (K,)
+    slope: Tensor = torch.einsum("k,kmd->md", weights, noise) / K
+    return slope
 
 
 def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) -> Tensor:
