@@ -48,9 +48,11 @@ check: $(READY)
 
 # The browser tests need a Chromium. Any on the PATH will do; as root on Debian its own is installed.
 browser: $(READY)
-	@$(BIN)/python -m tests.browser.chromium || { \
-	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Debian's Chromium" && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null && \
+	@$(BIN)/python -m tests.browser.chromium 2>/dev/null || { \
+	  if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	    echo "Installing Debian's Chromium"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  fi; \
 	  $(BIN)/python -m tests.browser.chromium; }
 
 test: check browser

@@ -1,4 +1,4 @@
-"""Which Chromium the browser tests drive: `python -m tests.browser.chromium` prints its path, or says how to get one."""
+"""Which Chromium the browser tests drive. `python -m tests.browser.chromium` prints its path or how to get one."""
 
 from __future__ import annotations
 
