@@ -80,8 +80,7 @@ def gradient(estimator: Estimator, noise: Tensor, rewards: Tensor, sigma: float)
     else:
         baseline = torch.zeros_like(rewards)
     weights = (rewards - baseline) / (sigma * sigma)  # (K,)
-    slope: Tensor = torch.einsum("k,kmd->md", weights, noise) / K
-    return slope
+    return torch.einsum("k,kmd->md", weights, noise) / K
 
 
 def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) -> Tensor:
@@ -103,8 +102,9 @@ def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) 
     if method.estimator == "published":
         return z + method.published_step * scale**2 * slope
     root = math.sqrt(z.shape[-1])
-    length = slope.norm(dim=-1, keepdim=True)
+    length: Tensor = slope.norm(dim=-1, keepdim=True)
     moved = z + torch.where(length > 0, slope / length.clamp_min(1e-38), slope) * (method.step * scale * root)
     away = moved - start
-    distance = away.norm(dim=-1, keepdim=True) / root
-    return start + away * (method.trust_radius * scale / distance.clamp_min(1e-38)).clamp(max=1.0)
+    distance: Tensor = away.norm(dim=-1, keepdim=True) / root
+    shrink: Tensor = (method.trust_radius * scale / distance.clamp_min(1e-38)).clamp(max=1.0)
+    return start + away * shrink
