@@ -1,7 +1,7 @@
 """The shape of everything stored: one frozen class per table, every column with its unit and meaning.
 
-The DuckDB tables (`migrations.py`), the Parquet parts (`spool.py`) and the Arrow schemas are derived from these
-classes, so a column is declared here and nowhere else. Times are UTC with zone; floats are unrounded; probabilities
+The DuckDB tables, the Parquet parts and the Arrow schemas are derived from these classes (`schema.py`), so a column is
+declared here and nowhere else; a change to a stored class needs a step in `migrations.py`. Times are UTC with zone; floats are unrounded; probabilities
 lie in 0..1; entropies and rewards are in nats. This module imports nothing of ours.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+Vector = Annotated[tuple[float, ...], "float32"]
+HalfVector = Annotated[tuple[float, ...], "float16"]
 RunState = Literal["running", "finished", "stopped", "failed", "cancelled"]
 PredictionStatus = Literal["answered", "invalid", "failed"]
 DescriptionState = Literal["draft", "testing", "published", "retired"]
@@ -97,7 +99,7 @@ class RetrievedDescription:
     description_id: str  # dataset/product/entry
     revision: int
     rank: int  # from 1
-    score: float  # cosine of image and text vector; NaN when taken by product
+    score: float | None  # cosine of image and text vector; None when taken by product
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,17 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class IngestedPart:
+    """A block whose rows are in the warehouse: the ledger that makes ingest exactly-once."""
+
+    run_id: str
+    block: int
+    predictions: int  # rows
+    patches: int  # rows
+    ingested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """One revision of a knowledge text. Rows are only added."""
 
@@ -197,18 +210,18 @@ class ImageVector:
 
     content: str
     encoder: str  # name and weights revision
-    vector: tuple[float, ...]  # unit norm, float32
+    vector: Vector  # unit norm
 
 
 @dataclass(frozen=True, slots=True)
 class PatchVector:
-    """The true visual feature of an accepted patch, one per content, encoder and patch; float16."""
+    """The true visual feature of an accepted patch, one per content, encoder and patch."""
 
     content: str
     encoder: str
     row: int
     col: int
-    vector: tuple[float, ...]
+    vector: HalfVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +231,4 @@ class TextVector:
     description_id: str
     revision: int
     encoder: str
-    vector: tuple[float, ...]  # unit norm, float32
+    vector: Vector  # unit norm

@@ -1,0 +1,107 @@
+"""Opening the DuckDB file: for one short read or one short transaction, under the sidecar lock.
+
+Nothing stays open between calls, so any other process gets its turn. Opening costs about ten milliseconds. The file is
+never touched by plain file I/O: POSIX drops DuckDB's own lock when any handle of the process to the file closes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse import locks, migrations
+from warehouse.errors import Locked, Refused, full_disk_named
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FILE = "warehouse.duckdb"
+TIMEOUT = 60.0  # seconds to wait for the lock
+
+
+class Database:
+    """The DuckDB file of one data folder. Cheap to make; safe to share between threads."""
+
+    def __init__(self, data: Path, timeout: float = TIMEOUT) -> None:
+        self.path = data / FILE
+        self._locks = data / "locks"
+        self._timeout = timeout
+
+    @contextmanager
+    def reading(self) -> Iterator[DuckDBPyConnection]:
+        """A read-only connection to a database of the newest version; to an empty one where there is none yet."""
+        while self.path.exists():
+            with locks.shared(self._locks, "warehouse", self._timeout):
+                con = self._connect(read_only=True)
+                try:
+                    if migrations.version(con) == migrations.newest():
+                        yield con
+                        return
+                finally:
+                    con.close()
+            with self.writing():  # brings an older database up; then the read is tried again
+                pass
+        con = _empty()
+        try:
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[DuckDBPyConnection]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            Locked: the lock was not to be had.
+            DiskFull: the disk is full; nothing of the transaction is stored.
+            Refused: a row broke a constraint.
+        """
+        import duckdb
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with full_disk_named(self.path.parent), locks.exclusive(self._locks, "warehouse", self._timeout):
+            con = self._connect(read_only=False)
+            try:
+                con.execute("BEGIN")
+                migrations.migrate(con)
+                yield con
+                con.execute("COMMIT")
+            except duckdb.ConstraintException as error:
+                raise Refused(str(error)) from error
+            finally:
+                con.close()  # an open transaction is rolled back
+
+    def _connect(self, *, read_only: bool) -> DuckDBPyConnection:
+        """A connection; a program outside our lock (the duckdb shell, say) is waited for.
+
+        Raises:
+            Locked: it didn't finish in time.
+        """
+        import duckdb
+
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                con = duckdb.connect(str(self.path), read_only=read_only)
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise Locked(f"{self.path} is open in another program: {error}") from error
+                time.sleep(random.uniform(0.02, 0.1))
+            else:
+                con.execute("SET TimeZone = 'UTC'")
+                return con
+
+
+def _empty() -> DuckDBPyConnection:
+    import duckdb
+
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    migrations.migrate(con)
+    return con

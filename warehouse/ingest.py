@@ -1,0 +1,104 @@
+"""From spool parts to warehouse rows, exactly once.
+
+Vectors go first, by key: written twice they are there once, and a killed ingest leaves at worst vectors whose rows come
+later. Then the rows of many parts and their ledger entries in one transaction; then the parts are removed. A part whose
+ledger entry is there already is only removed: a commit can be durable although its process died before it knew.
+
+Any process may call this, also while others write parts; one works, the others wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse import locks, phases, spool
+from warehouse.errors import MalformedPart, Refused
+from warehouse.store import Counts, Store
+from warehouse.vectors import Vectors
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 100  # parts in one transaction: bounds its memory and how long readers wait
+_WAIT = 600.0  # seconds to wait for another ingester
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one call moved."""
+
+    parts: int
+    predictions: int
+    patches: int
+    quarantined: int
+    seconds: float
+
+
+def ingest(store: Store) -> Ingested:
+    """Move every pending part into the warehouse; a part that can't be is put aside with its reason.
+
+    Raises:
+        DiskFull: the parts not yet stored are still in the spool.
+        Locked: another ingester, or another program in the database, took too long.
+    """
+    start = time.perf_counter()
+    moved, quarantined = [Counts(0, 0, 0)], 0
+    if (store.data / "spool").exists():
+        with locks.exclusive(store.data / "locks", "ingest", _WAIT):
+            spool.clean(store.data)
+            vectors = Vectors(store.data)
+            waiting = spool.pending(store.data)
+            for first in range(0, len(waiting), _AT_ONCE):
+                parts = [part for part in waiting[first : first + _AT_ONCE] if _is_whole(part)]
+                quarantined += len(waiting[first : first + _AT_ONCE]) - len(parts)
+                try:
+                    moved.append(_move(store, vectors, parts))
+                except (Refused, duckdb.Error, pa.ArrowException):
+                    # One of them is bad. One by one, so that the others don't suffer for it.
+                    for part in parts:
+                        try:
+                            moved.append(_move(store, vectors, [part]))
+                        except (Refused, duckdb.Error, pa.ArrowException) as error:
+                            _put_aside(part, str(error))
+                            quarantined += 1
+    return Ingested(
+        parts=sum(counts.parts for counts in moved),
+        predictions=sum(counts.predictions for counts in moved),
+        patches=sum(counts.patches for counts in moved),
+        quarantined=quarantined,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _move(store: Store, vectors: Vectors, parts: Sequence[Path]) -> Counts:
+    phases.at("before-merge")
+    for kind, file in (("images", "image_vectors"), ("patches", "patch_vectors")):
+        rows = [pq.read_table(part / f"{file}.parquet") for part in parts]
+        if rows:
+            vectors.merge(kind, pa.concat_tables(rows))
+    phases.at("after-merge")
+    added = store.ingest_parts(parts)
+    for part in parts:
+        spool.remove(part)
+    return added
+
+
+def _is_whole(part: Path) -> bool:
+    try:
+        spool.check(part)
+    except MalformedPart as error:
+        _put_aside(part, str(error))
+        return False
+    return True
+
+
+def _put_aside(part: Path, reason: str) -> None:
+    aside = spool.quarantine(part, reason)
+    logger.warning("part=%s quarantined=%s reason=%s", part, aside, reason)

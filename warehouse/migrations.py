@@ -1,0 +1,88 @@
+"""The database's tables and how an older database becomes today's.
+
+A new database is created from the record classes at the newest version. An older one goes up by numbered steps, each
+applied once and recorded in the same transaction; a test holds that both ways end in the same tables. A published step
+is never edited, so it writes its SQL out instead of looking at the classes, which go on changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from warehouse import records, schema
+from warehouse.errors import NewerWarehouse
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Step = Callable[["DuckDBPyConnection"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, its record class and its key; the big ones have none, which would make them three times slower."""
+
+    name: str
+    record: type
+    key: tuple[str, ...] = ()
+
+
+TABLES = (
+    Table("archives", records.Archive, ("archive_id",)),
+    Table("entries", records.Entry, ("image_id",)),
+    Table("runs", records.Run, ("run_id",)),
+    Table("predictions", records.Prediction),
+    Table("patches", records.Patch),
+    Table("ledger", records.IngestedPart, ("run_id", "block")),
+    Table("descriptions", records.Description, ("description_id", "revision")),
+    Table("knowledge_versions", records.KnowledgeVersion, ("version", "published_at")),
+)
+
+# Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
+STEPS: Mapping[int, Step] = {}
+
+
+def newest(steps: Mapping[int, Step] = STEPS) -> int:
+    """The version this program works with."""
+    return max(steps, default=1)
+
+
+def version(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> int:
+    """The database's version; 0 for one without tables.
+
+    Raises:
+        NewerWarehouse: the database is newer than this program.
+    """
+    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_versions'").fetchall():
+        return 0
+    ((found,),) = con.execute("SELECT max(version) FROM schema_versions").fetchall()
+    if found > newest(steps):
+        raise NewerWarehouse(
+            f"the warehouse has version {found} and this program knows versions up to {newest(steps)}; "
+            "use the newer program that made it, or another --data folder"
+        )
+    return int(found)
+
+
+def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
+    """Bring the database to the newest version inside the caller's transaction.
+
+    Raises:
+        NewerWarehouse: the database is newer than this program.
+    """
+    found = version(con, steps)
+    if found == 0:
+        con.execute("CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")
+        for table in TABLES:
+            con.execute(schema.ddl(table.name, table.record, table.key))
+        _record(con, newest(steps))
+    for number in range(found + 1 if found else newest(steps) + 1, newest(steps) + 1):
+        steps[number](con)
+        _record(con, number)
+
+
+def _record(con: DuckDBPyConnection, number: int) -> None:
+    con.execute("INSERT INTO schema_versions VALUES (?, ?)", [number, datetime.now(UTC)])

@@ -1,0 +1,405 @@
+"""Store: every DuckDB statement of the program.
+
+A call is one short read or one short transaction; nothing stays open in between (`database.py`). Reads give polars
+frames, or records where there are few; a warehouse that doesn't exist yet reads as an empty one and is made by the
+first write.
+
+The big tables have no key and no index: rows lie in the order they were ingested, run after run, and a read of one run
+or one image scans a compressed column, which is milliseconds at millions of rows. What keeps rows single is the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from warehouse import export, phases, records, schema, spool
+from warehouse.database import Database
+from warehouse.errors import Refused
+
+if TYPE_CHECKING:
+    import polars as pl
+    from duckdb import DuckDBPyConnection
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What an ingest added."""
+
+    parts: int
+    predictions: int
+    patches: int
+
+
+class Store:
+    """The warehouse of one data folder. Cheap to make, safe to share between threads."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self._database = Database(data)
+
+    def stamp(self) -> str:
+        """A text that changes whenever stored content changes. Looks at the file's times without opening it."""
+        stamps = []
+        for path in (self._database.path, self._database.path.with_suffix(".duckdb.wal")):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            stamps.append(f"{found.st_mtime_ns}-{found.st_size}")
+        return "+".join(stamps)
+
+    # Archives and their entries.
+
+    def register_archive(self, archive: records.Archive) -> None:
+        """Store an archive, or its new root and name; when it was first registered stays."""
+        with self._database.writing() as con:
+            con.execute(
+                "INSERT INTO archives VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (archive_id) DO UPDATE SET root = excluded.root, name = excluded.name",
+                [archive.archive_id, archive.root, archive.name, archive.registered_at],
+            )
+
+    def upsert_entries(self, archive_id: str, entries: Iterable[records.Entry]) -> None:
+        """Store an archive's entries by image_id; a row that says the same is not written again.
+
+        Raises:
+            Refused: an entry belongs to another archive.
+        """
+        rows = schema.table(records.Entry, entries)
+        if strangers := set(rows["archive_id"].unique().to_pylist()) - {archive_id}:
+            raise Refused(f"entries of archive {archive_id} name another archive: {sorted(strangers)}")
+        changed = " OR ".join(f"old.{name} IS DISTINCT FROM new.{name}" for name in rows.column_names)
+        with self._database.writing() as con:
+            con.register("new_entries", rows)
+            con.execute(
+                "MERGE INTO entries AS old USING new_entries AS new ON old.image_id = new.image_id "
+                f"WHEN MATCHED AND ({changed}) THEN UPDATE BY NAME "
+                "WHEN NOT MATCHED THEN INSERT BY NAME"
+            )
+
+    def archives(self) -> list[records.Archive]:
+        """All registered archives, by name."""
+        return self._records(records.Archive, "SELECT * FROM archives ORDER BY name, archive_id")
+
+    def archive(self, archive_id: str) -> records.Archive | None:
+        """The archive, or None."""
+        return _first(self._records(records.Archive, "SELECT * FROM archives WHERE archive_id = ?", [archive_id]))
+
+    def entries(self, archive_id: str) -> pl.DataFrame:
+        """The newest entry of every path of an archive, by path."""
+        return self._frame(
+            "SELECT * FROM entries WHERE archive_id = ? "
+            "QUALIFY row_number() OVER (PARTITION BY path ORDER BY seen_at DESC, image_id) = 1 ORDER BY path",
+            [archive_id],
+        )
+
+    def entry(self, image_id: str) -> records.Entry | None:
+        """The entry, or None."""
+        return _first(self._records(records.Entry, "SELECT * FROM entries WHERE image_id = ?", [image_id]))
+
+    def conflicts(self, archive_id: str) -> pl.DataFrame:
+        """Entries whose content lies in the archive under different labels: content, label, product, path, image_id."""
+        return self._frame(
+            """
+            WITH newest AS (
+                SELECT * FROM entries WHERE archive_id = ?
+                QUALIFY row_number() OVER (PARTITION BY path ORDER BY seen_at DESC, image_id) = 1
+            )
+            SELECT content, label, defect, product, path, image_id FROM newest
+            WHERE label IS NOT NULL
+            QUALIFY min(label) OVER (PARTITION BY content) <> max(label) OVER (PARTITION BY content)
+            ORDER BY content, path
+            """,
+            [archive_id],
+        )
+
+    # Runs.
+
+    def open_run(self, run: records.Run) -> None:
+        """Store a new run.
+
+        Raises:
+            Refused: there is a run of this name.
+        """
+        with self._database.writing() as con:
+            _insert(con, "runs", schema.table(records.Run, [run]))
+
+    def resume_run(self, run_id: str) -> None:
+        """Mark a run that stopped or failed as running again."""
+        with self._database.writing() as con:
+            _update_run(con, "state = 'running', message = NULL, finished_at = NULL", [], run_id)
+
+    def close_run(
+        self,
+        run_id: str,
+        state: records.RunState,
+        finished_at: datetime | None = None,
+        message: str | None = None,
+        timings: records.Timings | None = None,
+    ) -> None:
+        """Store how a run ended, now unless told otherwise; the timings are added to those it has.
+
+        Raises:
+            Refused: there is no such run.
+        """
+        more = timings or records.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        with self._database.writing() as con:
+            _update_run(
+                con,
+                "state = ?, message = ?, finished_at = ?, timings = {'load': timings.load + ?, "
+                "'vision': timings.vision + ?, 'prefill': timings.prefill + ?, 'loop': timings.loop + ?, "
+                "'answer': timings.answer + ?, 'write': timings.write + ?}",
+                [state, message, finished_at or datetime.now(UTC)]
+                + [more.load, more.vision, more.prefill, more.loop, more.answer, more.write],
+                run_id,
+            )
+
+    def runs(self) -> pl.DataFrame:
+        """All runs, newest first."""
+        return self._frame("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC")
+
+    def run(self, run_id: str) -> records.Run | None:
+        """The run, or None."""
+        return _first(self._records(records.Run, "SELECT * FROM runs WHERE run_id = ?", [run_id]))
+
+    def newest_unfinished_run(self, digest: str, plan: str) -> records.Run | None:
+        """The newest run of this digest and plan that can go on: neither finished nor cancelled."""
+        return _first(
+            self._records(
+                records.Run,
+                "SELECT * FROM runs WHERE digest = ? AND plan = ? AND state NOT IN ('finished', 'cancelled') "
+                "ORDER BY started_at DESC, run_id DESC LIMIT 1",
+                [digest, plan],
+            )
+        )
+
+    # Predictions and patches.
+
+    def ingested_blocks(self, run_id: str) -> frozenset[int]:
+        """The blocks of a run whose rows are stored."""
+        return frozenset(self._frame("SELECT block FROM ledger WHERE run_id = ?", [run_id])["block"])
+
+    def ingest_parts(self, parts: Sequence[Path]) -> Counts:
+        """Rows added from those parts that weren't stored yet: all of them or none.
+
+        The ledger rows and the runs' counts are in the same transaction, so a part is stored once however often the
+        process is killed and whatever it was told about its commit.
+
+        Raises:
+            Refused: a row breaks a constraint or lies in the wrong part, or a run is not known.
+        """
+        with self._database.writing() as con:
+            stored = set(con.execute("SELECT run_id, block FROM ledger").fetchall())
+            new = [part for part in parts if spool.identity(part) not in stored]
+            if not new:
+                return Counts(0, 0, 0)
+            for table in ("predictions", "patches"):
+                con.execute(
+                    f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?, union_by_name = true)",
+                    [_files(new, table)],
+                )
+            added = _enter_in_ledger(con, new)
+            phases.at("before-commit")
+        phases.at("after-commit")
+        return added
+
+    def predictions(
+        self,
+        run_id: str,
+        image_id: str | None = None,
+        question_id: str | None = None,
+        status: records.PredictionStatus | None = None,
+        subtask: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> pl.DataFrame:
+        """Predictions of a run with all columns, in the plan's order; for lists see `prediction_index`."""
+        return self._chosen(
+            "* ", "predictions", run_id, limit, offset,
+            image_id=image_id, question_id=question_id, status=status, subtask=subtask,
+        )  # fmt: skip
+
+    def prediction_index(
+        self,
+        run_id: str,
+        status: records.PredictionStatus | None = None,
+        subtask: str | None = None,
+        product: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> pl.DataFrame:
+        """The few columns a list needs, in the plan's order; no text but the path and no trace but its end."""
+        return self._chosen(
+            "block, image_id, image_path, product, label, question_id, subtask, status, answer, correct_answer, "
+            "list_extract(entropy, 1) AS first_entropy, list_extract(entropy, -1) AS last_entropy",
+            "predictions", run_id, limit, offset, status=status, subtask=subtask, product=product,
+        )  # fmt: skip
+
+    def case(self, run_id: str, image_id: str) -> list[records.Prediction]:
+        """The predictions of one image, as records."""
+        return schema.records(records.Prediction, self.predictions(run_id, image_id))
+
+    def patches(self, run_id: str, image_id: str | None = None, question_id: str | None = None) -> pl.DataFrame:
+        """Proposed patches of a run, in the plan's order."""
+        return self._chosen("*", "patches", run_id, None, 0, image_id=image_id, question_id=question_id)
+
+    def run_summary(self, run_id: str) -> pl.DataFrame:
+        """By subtask: questions, answered, invalid, failed, labelled (with a correct answer) and correct of those."""
+        return self._frame(
+            """
+            SELECT subtask,
+                count(*) AS questions,
+                count(*) FILTER (status = 'answered') AS answered,
+                count(*) FILTER (status = 'invalid') AS invalid,
+                count(*) FILTER (status = 'failed') AS failed,
+                count(correct_answer) AS labelled,
+                count(*) FILTER (answer = correct_answer) AS correct
+            FROM predictions WHERE run_id = ? GROUP BY subtask ORDER BY subtask
+            """,
+            [run_id],
+        )
+
+    def failures(self, run_id: str) -> pl.DataFrame:
+        """Error texts of a run's failed questions with their count and one image of each, most frequent first."""
+        return self._frame(
+            "SELECT error, count(*) AS questions, count(DISTINCT image_id) AS images, min(image_path) AS image_path "
+            "FROM predictions WHERE run_id = ? AND status = 'failed' GROUP BY error ORDER BY questions DESC, error",
+            [run_id],
+        )
+
+    def export(self, table: export.Exported, run_id: str | None, output: Path) -> int:
+        """Rows written to a .parquet, .csv or .jsonl file; see `export.py`.
+
+        Raises:
+            Refused: there is no such run, or the file's name ends otherwise.
+        """
+        with self._database.reading() as con:
+            return export.write(con, table, run_id, output)
+
+    # Knowledge.
+
+    def add_descriptions(self, descriptions: Iterable[records.Description]) -> None:
+        """Store new revisions.
+
+        Raises:
+            Refused: a revision is there already; revisions are never changed.
+        """
+        with self._database.writing() as con:
+            _insert(con, "descriptions", schema.table(records.Description, descriptions))
+
+    def publish(self, version: records.KnowledgeVersion) -> None:
+        """Make a set of revisions the published one, at once and whole.
+
+        Raises:
+            Refused: a member is not stored.
+        """
+        with self._database.writing() as con:
+            _insert(con, "knowledge_versions", schema.table(records.KnowledgeVersion, [version]))
+            missing = con.execute(
+                "SELECT member.description_id || ' revision ' || member.revision FROM "
+                "(SELECT unnest(members) AS member FROM knowledge_versions WHERE version = ? AND published_at = ?) "
+                "WHERE (member.description_id, member.revision) NOT IN "
+                "(SELECT (description_id, revision) FROM descriptions)",
+                [version.version, version.published_at],
+            ).fetchall()
+            if missing:
+                raise Refused(f"version {version.version} names descriptions that aren't stored: {missing[:5]}")
+
+    def published_knowledge(self) -> tuple[records.KnowledgeVersion | None, list[records.Description]]:
+        """The published version and its descriptions, both from one moment; None and nothing before the first."""
+        found = self._records(
+            records.KnowledgeVersion, "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
+        )
+        return (found[0], self.knowledge(found[0].version)) if found else (None, [])
+
+    def knowledge(self, version: str) -> list[records.Description]:
+        """The descriptions of a version, by id."""
+        return self._records(
+            records.Description,
+            "SELECT d.* FROM descriptions AS d JOIN (SELECT unnest(any_value(members), recursive := true) "
+            "FROM knowledge_versions WHERE version = ?) AS m "
+            "ON d.description_id = m.description_id AND d.revision = m.revision ORDER BY d.description_id",
+            [version],
+        )
+
+    def descriptions(self, latest: bool = True) -> pl.DataFrame:
+        """The newest revision of every description, or all revisions, by id and revision."""
+        only = "QUALIFY row_number() OVER (PARTITION BY description_id ORDER BY revision DESC) = 1" if latest else ""
+        return self._frame(f"SELECT * FROM descriptions {only} ORDER BY description_id, revision")
+
+    def _frame(self, query: str, values: Sequence[object] = ()) -> pl.DataFrame:
+        with self._database.reading() as con:
+            frame: pl.DataFrame = con.sql(query, params=list(values)).pl()
+            return frame
+
+    def _records(self, record: type[R], query: str, values: Sequence[object] = ()) -> list[R]:
+        return schema.records(record, self._frame(query, values))
+
+    def _chosen(
+        self, columns: str, table: str, run_id: str, limit: int | None, offset: int, **filters: str | None
+    ) -> pl.DataFrame:
+        """Rows of a run in the plan's order; within a block rows lie as they were spooled."""
+        asked = {"run_id": run_id, **{name: value for name, value in filters.items() if value is not None}}
+        where = " AND ".join(f"{name} = ?" for name in asked)
+        page = "" if limit is None else f" LIMIT {limit:d} OFFSET {offset:d}"
+        return self._frame(
+            f"SELECT {columns} FROM {table} WHERE {where} ORDER BY block, rowid{page}", list(asked.values())
+        )
+
+
+def _insert(con: DuckDBPyConnection, table: str, rows: Any) -> None:
+    con.register("new_rows", rows)
+    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
+
+
+def _update_run(con: DuckDBPyConnection, assignments: str, values: list[object], run_id: str) -> None:
+    changed = con.execute(f"UPDATE runs SET {assignments} WHERE run_id = ?", [*values, run_id]).fetchall()
+    if changed != [(1,)]:
+        raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
+
+
+def _enter_in_ledger(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
+    """Ledger rows and run counts of parts, from what the parts themselves hold."""
+    con.execute(
+        "CREATE TEMP TABLE part_rows AS "
+        "SELECT run_id, block, count(*) AS predictions, 0 AS patches, count(*) FILTER (status = 'answered') AS answered, "
+        "count(*) FILTER (status = 'invalid') AS invalid, count(*) FILTER (status = 'failed') AS failed "
+        "FROM read_parquet($predictions) GROUP BY run_id, block "
+        "UNION ALL SELECT run_id, block, 0, count(*), 0, 0, 0 FROM read_parquet($patches) GROUP BY run_id, block",
+        {"predictions": _files(parts, "predictions"), "patches": _files(parts, "patches")},
+    )
+    found = set(con.execute("SELECT DISTINCT run_id, block FROM part_rows").fetchall())
+    if strangers := found - {spool.identity(part) for part in parts}:
+        raise Refused(f"parts hold rows of other runs or blocks: {sorted(strangers)[:5]}")
+    runs = {run_id for (run_id,) in con.execute("SELECT run_id FROM runs").fetchall()}
+    if unknown := {spool.identity(part)[0] for part in parts} - runs:
+        raise Refused(f"the warehouse has no run {', '.join(sorted(unknown))}")
+    now = datetime.now(UTC)
+    for run_id, block in map(spool.identity, parts):
+        con.execute(
+            "INSERT INTO ledger SELECT ?, ?, coalesce(sum(predictions), 0), coalesce(sum(patches), 0), ? "
+            "FROM part_rows WHERE run_id = ? AND block = ?",
+            [run_id, block, now, run_id, block],
+        )
+    con.execute(
+        "UPDATE runs SET answered = runs.answered + new.answered, invalid = runs.invalid + new.invalid, "
+        "failed = runs.failed + new.failed FROM (SELECT run_id, sum(answered)::BIGINT AS answered, "
+        "sum(invalid)::BIGINT AS invalid, sum(failed)::BIGINT AS failed FROM part_rows GROUP BY run_id) AS new "
+        "WHERE runs.run_id = new.run_id"
+    )
+    ((predictions, patches),) = con.execute("SELECT sum(predictions), sum(patches) FROM part_rows").fetchall()
+    return Counts(len(parts), int(predictions or 0), int(patches or 0))
+
+
+def _files(parts: Sequence[Path], table: str) -> list[str]:
+    return [str(part / f"{table}.parquet") for part in parts]
+
+
+def _first(found: list[R]) -> R | None:
+    return found[0] if found else None
