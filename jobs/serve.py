@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -34,8 +35,8 @@ def command(
 
 def serve(data: Path, port: int = 8501) -> NoReturn:
     """Become the dashboard's server; comes back only by SystemExit(2), when its packages are missing."""
-    app, streamlit = find_spec("streamlit_app"), find_spec("streamlit")
-    if app is None or app.origin is None or streamlit is None or find_spec("plotly") is None:
+    app, look = find_spec("streamlit_app"), resources.files("workbench") / "pages" / "assets" / "config.toml"
+    if app is None or app.origin is None or find_spec("streamlit") is None or find_spec("plotly") is None:
         typer.echo("the dashboard's packages are not installed here: pip install streamlit plotly", err=True)
         raise SystemExit(2)
     flags = {
@@ -43,6 +44,10 @@ def serve(data: Path, port: int = 8501) -> NoReturn:
         "server.port": str(port),
         "server.headless": "true",
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "viewer",
+        "theme.base": str(
+            look
+        ),  # Streamlit itself looks for a theme beside the script only, and a wheel has none there
     }
     arguments = [part for name, value in flags.items() for part in (f"--{name}", value)]
     os.environ["WORKBENCH_DATA"] = str(data.resolve())
