@@ -29,6 +29,8 @@ from workbench.model.case import Case, Work
 from workbench.model.compose import TokenPart, compose, encode_images
 from workbench.model.engine import Evaluation, Prefix, Rows
 
+READ_TOKENS = 8192  # most tokens of prompt parts read at once; own-token scores grow with their square
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -252,11 +254,12 @@ class SegmentedEngine:
     ) -> Segment:
         """Keys and values of some parts, each behind the segments it hangs from."""
         chunks: list[Attachment] = []
-        for first in range(0, len(parts), self.rows):
-            some = parts[first : first + self.rows]
+        together = max(1, min(self.rows, READ_TOKENS // max(len(part.ids) for part in parts)))
+        for first in range(0, len(parts), together):
+            some = parts[first : first + together]
             rows = _pad([self.backbone.embed(p.ids, [features[p.image.key]] if p.image else []) for p in some])
             positions = pad_sequence([p.positions.T for p in some], batch_first=True).permute(2, 0, 1)
-            attached = [attach(segment, group[first : first + self.rows]) for segment, group in before]
+            attached = [attach(segment, group[first : first + together]) for segment, group in before]
             attachment = Attachment(attached, record=True)
             mask = _causal([len(p.ids) for p in some], rows.shape[1]).to(rows.device)
             self.backbone.hidden(rows, positions, mask, attachment, self._deep(some, features, rows.shape[1]))
