@@ -114,7 +114,9 @@ def _corpus() -> Iterator[str]:
     named = [*world.DEFECTS, *world.PRODUCTS, *world.COLORS, *world.REGIONS, *world.CONSEQUENCES, "Yes", "No"]
     named += [*world.SIZES, *world.TONES, *(look.shape for look in world.LOOKS.values())]
     named += [look.adjective for look in world.LOOKS.values()]
-    options = [f"{letter}. {name}{stop}\n" for letter in questions.LETTERS for name in named for stop in ("", ".")]
+    capitals = [name.capitalize() for name in (*world.DEFECTS, *world.REGIONS, "no defect", "another defect")]
+    listed = [*named, *capitals]
+    options = [f"{letter}. {name}{stop}\n" for letter in questions.LETTERS for name in listed for stop in ("", ".")]
     asked = [text for wordings in questions.WORDINGS.values() for text in wordings]
     frame = [
         text

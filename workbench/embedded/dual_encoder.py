@@ -46,9 +46,7 @@ class Head(nn.Module):
 
 
 @torch.no_grad()
-def text_features(
-    body: Qwen2_5_VLForConditionalGeneration, tokens: PreTrainedTokenizerFast, text: str
-) -> Tensor:
+def text_features(body: Qwen2_5_VLForConditionalGeneration, tokens: PreTrainedTokenizerFast, text: str) -> Tensor:
     """(2 * hidden,): mean of the decoder's last rows, mean of the embeddings, each with rms 1."""
     ids = tokens(text or " ", return_tensors="pt", add_special_tokens=False)["input_ids"]
     decoder = body.model.language_model

@@ -23,7 +23,7 @@ Subtask = Literal[
     "Object Analysis",
 ]
 SUBTASKS: tuple[Subtask, ...] = get_args(Subtask)
-LETTERS = "ABCDE"
+LETTERS = "ABCDEFGHI"
 
 # The last wording of each is held out: never trained on.
 WORDINGS: dict[str, tuple[str, ...]] = {

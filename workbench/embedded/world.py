@@ -15,9 +15,7 @@ import numpy as np
 DATASET = "Drawn"
 TONES = ("dark", "bright")
 SIZES = ("small", "large")
-ROWS = ("top", "middle", "bottom")
-COLUMNS = ("left", "center", "right")
-REGIONS = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
+REGIONS = ("top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right")
 
 
 @dataclass(frozen=True, slots=True)
