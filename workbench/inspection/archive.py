@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def scan(
     """The archive below `root`, in the order of its paths.
 
     Args:
-        known: the archive's stored entries (path, size, mtime_ns, content); empty at the first scan.
+        known: the archive's stored entries (path, size, mtime_ns, content, seen_at); empty at the first scan.
         sidecar_file: instead of the archive's own images.csv or images.jsonl.
         progress: is told how many images are done, now and then.
         read_content: what reads a file to its SHA-256; the tests count with it.
@@ -81,22 +81,22 @@ def scan(
     serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
     wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
 
-    contents = {path: (size, mtime_ns, content) for path, size, mtime_ns, content in _known(known)}
+    remembered = _remembered(known)
     entries: list[Entry] = []
     references: list[Entry] = []
     images_read = 0
     with ThreadPoolExecutor(_READERS) as readers:
         for start in range(0, len(wanted), _BATCH):
             batch = wanted[start : start + _BATCH]
-            unread = [file for file in batch if contents.get(file.path, ())[:2] != (file.size, file.mtime_ns)]
+            unread = [file for file in batch if file not in remembered]
             images_read += len(unread)
             fresh = _contents(root, unread, read_content, readers, problems)
             for file in batch:
-                content = fresh[file.path] if file.path in fresh else contents[file.path][2]
+                content, seen_at = remembered.get(file) or (fresh[file.path], archive.registered_at)
                 if content is not None:
                     place = places[file.path]
                     serves = place.role == "reference" or file.path in serving
-                    entry = _entry(archive, file, content, place, rows.get(file.path, _NO_ROW))
+                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW))
                     (references if serves else entries).append(entry)
             if progress:
                 progress(start + len(batch))
@@ -152,27 +152,30 @@ def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
                 problems.append(Problem(_printable(path), "the name isn't UTF-8; rename it"))
             elif item.is_dir(follow_symlinks=False):
                 folders.append(path)
-            elif item.is_symlink() and item.is_dir():
-                problems.append(Problem(path, f"a link to a folder isn't followed: {Path(item.path).readlink()}"))
-            elif PurePosixPath(path).suffix.lower() in SUFFIXES:
-                file = _file(root, path, item, problems)
-                if file:
+            else:
+                file = _file(root, path, item)
+                if isinstance(file, _File):
                     yield file
+                elif file:
+                    problems.append(Problem(path, file))
 
 
-def _file(root: Path, path: str, item: os.DirEntry[str], problems: list[Problem]) -> _File | None:
+def _file(root: Path, path: str, item: os.DirEntry[str]) -> _File | str | None:
+    """The image file; or why it can't be used; or None for what isn't meant to be an image."""
+    is_image = PurePosixPath(path).suffix.lower() in SUFFIXES
     try:
-        if item.is_symlink() and not Path(item.path).resolve().is_relative_to(root):
-            problems.append(Problem(path, "a link that leaves the archive isn't followed"))
+        if item.is_symlink():
+            target = Path(item.path).resolve(strict=True)
+            if target.is_dir():
+                return f"a link to a folder isn't followed: {target}"
+            if is_image and not target.is_relative_to(root):
+                return "a link that leaves the archive isn't followed"
+        if not is_image:
             return None
         stat = item.stat()
-        if not item.is_file():
-            problems.append(Problem(path, "not a file"))
-            return None
-    except (OSError, RuntimeError) as error:
-        problems.append(Problem(path, _why(error)))
-        return None
-    return _File(path, stat.st_size, stat.st_mtime_ns)
+        return _File(path, stat.st_size, stat.st_mtime_ns) if item.is_file() else "not a file"
+    except (OSError, RuntimeError) as error:  # RuntimeError is pathlib's word for links that go in a circle
+        return _why(error) if is_image else None
 
 
 def _contents(
@@ -227,11 +230,17 @@ def _rows(root: Path, given: Path | None, files: dict[str, _File], problems: lis
     return rows
 
 
-def _known(known: pl.DataFrame) -> Iterable[tuple[str, int, int, str]]:
-    return () if known.is_empty() else known.select("path", "size", "mtime_ns", "content").iter_rows()
+def _remembered(known: pl.DataFrame) -> dict[_File, tuple[str, datetime]]:
+    """Content and first sighting of every file known to be what it was."""
+    if known.is_empty():
+        return {}
+    rows = known.select("path", "size", "mtime_ns", "content", "seen_at").iter_rows()
+    return {_File(path, size, mtime_ns): (content, seen_at) for path, size, mtime_ns, content, seen_at in rows}
 
 
-def _entry(archive: Archive, file: _File, content: str, place: layout.Place, row: sidecar.Row) -> Entry:
+def _entry(
+    archive: Archive, file: _File, content: str, seen_at: datetime, place: layout.Place, row: sidecar.Row
+) -> Entry:
     label, defect = layout.label_of(row.label) if row.label else (place.label, place.defect)
     return Entry(
         image_id=_hash(f"{archive.archive_id}\0{file.path}\0{content}")[:32],
@@ -249,7 +258,7 @@ def _entry(archive: Archive, file: _File, content: str, place: layout.Place, row
         line=row.line,
         camera=row.camera,
         captured_at=row.captured_at,
-        seen_at=archive.registered_at,
+        seen_at=seen_at,
     )
 
 

@@ -3,6 +3,10 @@
     InspectionError
     ├── ArchiveError      the folder or its sidecar can't be used at all
     ├── QuestionsError    the question file can't be used at all
+    ├── KnowledgeError    the knowledge file can't be used
+    ├── EncoderError      retrieval's encoder can't be loaded
+    ├── AlreadyRunning    another process coordinates this very run
+    ├── DeviceLost        the GPU stopped answering: the run ends, what is stored is safe
     └── UnreadableImage   one image can't be opened: a stored failure, the rest goes on
 
 A `Problem` is not an exception: something outside was left out, with the reason, and the rest was used.
@@ -27,7 +31,25 @@ class QuestionsError(InspectionError):
     """The question file can't be used at all."""
 
 
-class UnreadableImage(InspectionError):  # noqa: N818 - reads as what it is: `except UnreadableImage`
+class KnowledgeError(InspectionError):
+    """The knowledge file can't be used; the message says where it is wrong."""
+
+
+class EncoderError(InspectionError):
+    """Retrieval's encoder can't be loaded; the message says what else could be used."""
+
+
+class AlreadyRunning(InspectionError):  # noqa: N818 - reads as what is the case
+    """Another process coordinates a run of this digest and plan."""
+
+    exit_code = 75  # EX_TEMPFAIL: later is fine
+
+
+class DeviceLost(InspectionError):  # noqa: N818 - reads as what happened
+    """The GPU stopped answering; the run can only go on in a new process."""
+
+
+class UnreadableImage(InspectionError):
     """One image can't be opened. Its text is the reason, without the path, so equal reasons can be counted."""
 
 

@@ -247,7 +247,7 @@ def _protocol(defects: Sequence[str], reference: Reference | None) -> tuple[Ques
 
 
 def _defects(knowledge: Iterable[Description]) -> dict[tuple[str, str], list[str]]:
-    """Each product's defect options in order, by (dataset, product) and, for data sets of other names, ("", product)."""
+    """Each product's defect options in order, by (dataset, product) and, for other data sets, ("", product)."""
     found: dict[tuple[str, str], set[str]] = {}
     for description in knowledge:
         if description.entry.casefold() != "good":
