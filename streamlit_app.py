@@ -1,1 +1,18 @@
 """The dashboard's entry: `streamlit run streamlit_app.py`, or `workbench serve`."""
+
+import streamlit as st
+
+from workbench.pages import parts, shared
+
+st.set_page_config("Workbench", layout="wide", initial_sidebar_state=208)
+st.logo(str(parts.ASSETS / "logo.svg"), size="medium")
+page = st.navigation(
+    {
+        "Score": [st.Page(parts.RUNS, title="Runs", url_path="runs", default=True)],
+        "Analyse": [st.Page(parts.CASE, title="Case", url_path="case")],
+    }
+)
+st.html(parts.style())
+with st.sidebar:
+    st.html(shared.warehouse_state(shared.snapshot()))
+page.run()

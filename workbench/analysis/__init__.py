@@ -1,1 +1,1 @@
-"""Pure functions from frames to numbers and figures."""
+"""Pure functions from frames to numbers and figures; no storage, no screen."""

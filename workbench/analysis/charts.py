@@ -1,0 +1,240 @@
+"""The charts of the pages as Plotly figures: numbers in, figure out; knows nothing of Streamlit or storage.
+
+A figure speaks for itself: no legend, the last point or the row is labelled, units are in the ticks. Text from the
+warehouse is escaped, because Plotly reads tags in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import polars as pl
+
+from workbench.analysis import look
+from workbench.analysis.look import Palette
+
+
+def options(
+    p: Palette,
+    texts: Mapping[str, str],
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    answer: str | None,
+    correct: str | None,
+) -> go.Figure:
+    """One row per option: its text, and its probability before (hollow) and after (filled) latent reasoning.
+
+    Args:
+        p: the palette.
+        texts: letter to option text, in order.
+        before: letter to probability.
+        after: letter to probability.
+        answer: the chosen letter.
+        correct: the right letter, None without a label.
+    """
+    letters = list(texts)
+    row = 46
+    fig = look.figure(p, row * len(letters) + 26, margin={"l": 6, "r": 6, "t": 2, "b": 22})
+    for place, letter in enumerate(letters):
+        colour = (
+            p.accent
+            if letter == correct
+            else p.escape
+            if letter == answer and correct
+            else p.ink
+            if letter == answer
+            else p.muted
+        )
+        strong = letter in (answer, correct)
+        first, last = before.get(letter), after.get(letter)
+        text = texts[letter] if len(texts[letter]) <= 42 else texts[letter][:41].rstrip() + "…"
+        label = f"{letter}&nbsp; {escape(text)}"
+        fig.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=place - 0.32,
+            text=f"<b>{label}</b>" if strong else label,
+            font={"color": p.ink, "size": 12.5},
+        )
+        fig.add_shape(
+            type="line", x0=0, x1=1, y0=place + 0.16, y1=place + 0.16, line={"color": p.grid, "width": 2}, layer="below"
+        )
+        if last is None:
+            continue
+        fig.add_annotation(
+            x=1,
+            xref="paper",
+            xanchor="right",
+            y=place - 0.32,
+            text=f"<b>{last:.2f}</b>",
+            font={"color": colour, "size": 13},
+        )
+        y = place + 0.16
+        hover = f"{escape(texts[letter])}<br>%{{meta}} %{{x:.3f}}<extra></extra>"
+        if first is not None:
+            fig.add_scatter(
+                x=[first, last],
+                y=[y, y],
+                mode="lines",
+                hoverinfo="skip",
+                line={"color": look.soft(colour, 0.38), "width": 5},
+            )
+            fig.add_scatter(
+                x=[first],
+                y=[y],
+                mode="markers",
+                meta="before",
+                hovertemplate=hover,
+                marker={"size": 11, "color": p.card, "line": {"color": colour, "width": 2}},
+            )
+        fig.add_scatter(
+            x=[last], y=[y], mode="markers", meta="after", hovertemplate=hover, marker={"size": 12, "color": colour}
+        )
+    fig.update_xaxes(
+        range=[-0.015, 1.015], tickvals=[0, 0.5, 1], ticktext=["0", "0.5", "1"], showgrid=False, fixedrange=True
+    )
+    fig.update_yaxes(range=[len(letters) - 0.45, -0.6], visible=False, fixedrange=True)
+    return fig
+
+
+def trace(
+    p: Palette,
+    entropy: Sequence[float],
+    token_entropy: Sequence[Sequence[float]],
+    best: int | None,
+    injected: Mapping[int, Sequence[int]],
+) -> go.Figure:
+    """Entropy over iterations: the mean thick, each think token thin, injections and the best iteration marked.
+
+    Args:
+        p: the palette.
+        entropy: nats, from iteration 0.
+        token_entropy: nats, per iteration and think token.
+        best: the iteration the answer was read from.
+        injected: iteration to the numbers of the patches accepted there.
+    """
+    fig = look.figure(p, 214, margin={"l": 8, "r": 14, "t": 22, "b": 26})
+    steps = list(range(len(entropy)))
+    for token in zip(*token_entropy, strict=True):
+        fig.add_scatter(
+            x=steps, y=token, mode="lines", hoverinfo="skip", line={"color": look.soft(p.faint, 0.45), "width": 1}
+        )
+    for step, numbers in injected.items():
+        fig.add_shape(
+            type="line",
+            x0=step,
+            x1=step,
+            yref="paper",
+            y0=0,
+            y1=1,
+            layer="below",
+            line={"color": p.accent, "width": 1, "dash": "2px,3px"},
+        )
+        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
+        fig.add_annotation(x=step, y=1, yref="paper", yanchor="bottom", text=span, font_color=p.accent)
+    fig.add_scatter(
+        x=steps,
+        y=list(entropy),
+        mode="lines+markers",
+        line={"color": p.ink, "width": 2},
+        marker={
+            "size": [10 if step in injected else 5 for step in steps],
+            "symbol": ["diamond" if step in injected else "circle" for step in steps],
+            "color": [p.accent if step in injected else p.ink for step in steps],
+        },
+        hovertemplate="iteration %{x}<br>%{y:.3f} nat<extra></extra>",
+    )
+    if best is not None and best < len(entropy):
+        fig.add_scatter(
+            x=[best],
+            y=[entropy[best]],
+            mode="markers",
+            hoverinfo="skip",
+            marker={"size": 17, "symbol": "circle-open", "color": p.ink, "line": {"width": 1.5}},
+        )
+        last = best == len(entropy) - 1
+        fig.add_annotation(
+            x=best,
+            y=entropy[best],
+            text=f"<b>best {entropy[best]:.2f}</b>",
+            font={"color": p.ink, "size": 12},
+            yanchor="top",
+            yshift=-9,
+            xanchor="right" if last else "center",
+            xshift=8 if last else 0,
+        )
+    top = max([*entropy, *(value for step in token_entropy for value in step)], default=1.0)
+    fig.update_xaxes(
+        tickvals=steps if len(steps) <= 12 else None, title_text="iteration", showgrid=False, fixedrange=True
+    )
+    fig.update_yaxes(range=[-0.16 * top, top * 1.06 or 1], nticks=4, rangemode="tozero", fixedrange=True)
+    return fig
+
+
+def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
+    """Accuracy per subtask with its interval, the guessing rate as a tick, n at the right; rows can be clicked.
+
+    Args:
+        p: the palette.
+        rows: as `metrics.accuracy_by_subtask` gives them.
+        chosen: the subtask drawn as selected.
+    """
+    fig = look.figure(p, 34 * max(rows.height, 1) + 34, margin={"l": 8, "r": 104, "t": 4, "b": 26})
+    names = rows["subtask"].to_list()
+    for row in rows.iter_rows(named=True):
+        colour = p.accent if row["subtask"] == chosen else p.ink
+        y = row["subtask"]
+        fig.add_scatter(
+            x=[row["low"], row["high"]],
+            y=[y, y],
+            mode="lines",
+            hoverinfo="skip",
+            line={"color": look.soft(colour, 0.3), "width": 7},
+        )
+        fig.add_annotation(
+            x=1,
+            xref="paper",
+            xanchor="left",
+            xshift=12,
+            y=y,
+            align="left",
+            text=f"<b>{row['rate']:.0%}</b>".replace("%", " %")
+            + f"<span style='color:{p.muted}'>  n {row['n']}</span>",
+            font={"color": colour, "size": 12.5},
+        )
+    fig.add_scatter(
+        x=rows["chance"],
+        y=names,
+        mode="markers",
+        hovertemplate="guessing %{x:.0%}<extra></extra>",
+        marker={"symbol": "line-ns", "size": 13, "line": {"color": p.faint, "width": 1.5}},
+    )
+    # The invisible wide markers make the whole row clickable.
+    fig.add_scatter(
+        x=rows["rate"],
+        y=names,
+        mode="markers",
+        customdata=[
+            [row["subtask"], row["right"], row["n"], row["low"], row["high"]] for row in rows.iter_rows(named=True)
+        ],
+        marker={"size": 12, "color": [p.accent if name == chosen else p.ink for name in names]},
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} right: %{x:.1%}"
+        "<br>95 % interval %{customdata[3]:.1%} to %{customdata[4]:.1%}<extra></extra>",
+    )
+    fig.update_xaxes(
+        range=[-0.01, 1.01],
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+        ticktext=["0", "25", "50", "75", "100 %"],
+        fixedrange=True,
+    )
+    fig.update_yaxes(
+        showgrid=False,
+        fixedrange=True,
+        tickfont={"color": p.ink, "size": 12.5},
+        categoryorder="array",
+        categoryarray=names[::-1],
+    )
+    return fig

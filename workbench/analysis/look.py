@@ -1,0 +1,142 @@
+"""One look for every chart and page: two palettes, the shape that goes with each colour, a Plotly template.
+
+The style sheet of the pages takes its colours from the same palettes, so a colour is written down here and, for
+Streamlit's own widgets, in `workbench/pages/assets/config.toml`; a test holds the two together. No meaning is carried
+by colour alone: every outcome and run state has a glyph too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'  # shipped inside Streamlit: no font host is asked
+
+Mode = Literal["light", "dark"]
+Outcome = Literal["escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled"]
+OUTCOMES: tuple[Outcome, ...] = ("escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of one mode, as #RRGGBB."""
+
+    ink: str  # this run, primary text
+    muted: str  # secondary text, axis labels
+    faint: str  # baselines, reference lines
+    line: str  # hairlines of cards and tables
+    grid: str  # hairlines inside charts
+    card: str  # the surface a chart lies on
+    tint: str  # empty part of a bar, a chosen row
+    accent: str  # selection, links, "better", what was injected
+    escape: str  # a missed defect; any wrong answer
+    overkill: str  # a false alarm
+    other: str  # answers that could not be read
+    tint_bad: str
+    tint_good: str
+
+
+LIGHT = Palette(
+    ink="#17202B",
+    muted="#5F6B7A",
+    faint="#87919E",
+    line="#DFE3E8",
+    grid="#E9ECF0",
+    card="#FFFFFF",
+    tint="#EEF0F3",
+    accent="#0B7A75",
+    escape="#C2410C",
+    overkill="#2563B0",
+    other="#7B5BB0",
+    tint_bad="#FBEDE6",
+    tint_good="#E3F2F1",
+)
+DARK = Palette(
+    ink="#E4E8ED",
+    muted="#9AA6B4",
+    faint="#6B7785",
+    line="#2A323B",
+    grid="#252D36",
+    card="#171C22",
+    tint="#20262D",
+    accent="#3DB8B0",
+    escape="#FF8A5B",
+    overkill="#78ADF5",
+    other="#B79BE8",
+    tint_bad="#3A2118",
+    tint_good="#13302F",
+)
+
+# The second code beside colour. The class is both a style class and, for outcomes, the palette's field.
+GLYPHS: dict[str, tuple[str, str]] = {
+    "escape": ("▲", "escape"),
+    "overkill": ("■", "overkill"),
+    "wrong": ("✕", "escape"),
+    "invalid": ("◇", "other"),
+    "failed": ("⊘", "ink"),
+    "right": ("✓", "accent"),
+    "unlabelled": ("○", "muted"),
+    "running": ("◐", "accent"),
+    "finished": ("●", "accent"),
+    "stopped": ("❚❚", "muted"),
+    "cancelled": ("□", "muted"),
+}
+
+
+def palette(mode: Mode) -> Palette:
+    """The colours of a mode."""
+    return DARK if mode == "dark" else LIGHT
+
+
+def soft(colour: str, alpha: float) -> str:
+    """A palette colour, `alpha` (0..1) opaque."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def template(p: Palette) -> go.layout.Template:
+    """The Plotly template of a palette: no legend, no mode bar space, quiet axes."""
+    axis = {
+        "gridcolor": p.grid,
+        "gridwidth": 1,
+        "zeroline": False,
+        "linecolor": p.grid,
+        "ticks": "outside",
+        "ticklen": 5,
+        "tickcolor": "rgba(0,0,0,0)",
+        "automargin": True,
+        "tickfont": {"color": p.muted, "size": 11.5},
+        "title": {"font": {"color": p.muted, "size": 11.5}, "standoff": 8},
+    }
+    # Plotly makes markers with a list of sizes 70 % opaque and fades what a selection leaves out: both off.
+    dot = go.Scatter(marker={"opacity": 1}, unselected={"marker": {"opacity": 1}}, selected={"marker": {"opacity": 1}})
+    return go.layout.Template(
+        data={"scatter": [dot]},
+        layout={
+            "font": {"family": FONT, "size": 12.5, "color": p.ink},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": [p.ink, p.accent, p.escape, p.overkill, p.faint, p.other],
+            "showlegend": False,
+            "hovermode": "closest",
+            "dragmode": False,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "xaxis": axis,
+            "yaxis": axis,
+            "separators": ". ",
+            "annotationdefaults": {"showarrow": False, "font": {"color": p.muted, "size": 11.5}},
+            "hoverlabel": {
+                "bgcolor": p.card,
+                "bordercolor": p.faint,
+                "font": {"family": FONT, "size": 12.5, "color": p.ink},
+                "align": "left",
+            },
+        },
+    )
+
+
+def figure(p: Palette, height: int, **layout: object) -> go.Figure:
+    """An empty figure in the palette's template; its height is fixed, its width the card's."""
+    return go.Figure(layout={"template": template(p), "height": height, **layout})

@@ -1,0 +1,202 @@
+"""One case: a question about an image; what the model saw, thought and answered, and whether that was right.
+
+In the address: `run`, `image`, `question`; `outcome` and `subtask`, the filters that Next and Previous walk under;
+`mask=off` and `patches=off`.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import NoReturn
+
+import streamlit as st
+
+from warehouse.records import Prediction, Run
+from workbench.analysis import charts, evidence, look, metrics
+from workbench.analysis.metrics import Key
+from workbench.pages import case_cards, case_view, parts, shared
+from workbench.pages.case_view import View
+from workbench.pages.parts import card, chart, header, html
+
+now = shared.snapshot()
+address = st.query_params
+filters = {name: address[name] for name in ("outcome", "subtask") if name in address}
+
+
+def go(key: Key) -> None:
+    """Open another case under the same filters."""
+    address.update({"image": key.image_id, "question": key.question_id})
+
+
+def flip(what: str) -> None:
+    """Show or hide the mask or the patches."""
+    if what in address:
+        del address[what]
+    else:
+        address[what] = "off"
+
+
+def nothing(lead: str, title: str, why: str, command: str) -> NoReturn:
+    """The page without a case: what is missing, and the next command."""
+    with header("Case", lead):
+        pass
+    with card("none", "No case", fill=False):
+        parts.empty(title, why, command)
+    st.stop()
+
+
+def show_buttons(around: metrics.Neighbours) -> None:
+    """What can be done, each with its key."""
+    for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
+        hidden = name in address
+        st.button(
+            label,
+            shortcut=key,
+            key=f"case.{name}",
+            on_click=flip,
+            args=[name],
+            type="tertiary" if hidden else "secondary",
+        )
+    for key, label, case in (("k", "Previous", around.before), ("j", "Next", around.after)):
+        st.button(label, shortcut=key, key=f"case.{label}", on_click=go, args=[case], disabled=case is None)
+
+
+def show_pictures(view: View) -> None:
+    """Query, reference and evidence in one figure, zoomed together."""
+    masked, patched = "mask" not in address, "patches" not in address
+    title = "Query, normal reference, evidence" if view.reference else "Query and evidence, zero-shot"
+    with card("pictures", title, "drag to zoom: all move together; double-click resets"):
+        figure = evidence.figure(
+            parts.ink(), view.query, view.reference, view.mask if masked else None, view.patches if patched else ()
+        )
+        chart(figure, "case.pictures", case_cards.pictures_sentence(view))
+        html(case_cards.pictures_note(view, masked, patched))
+
+
+def show_options(prediction: Prediction, outcome: look.Outcome) -> None:
+    """Every option's probability before and after latent reasoning, or the answer in words."""
+    with card("options", escape(prediction.question), escape(prediction.subtask)):
+        if prediction.option_probabilities:
+            html('<div class="note">Probability, ○ before and ● after latent reasoning</div>')
+            texts = {option.letter: option.text for option in prediction.options}
+            before, after = prediction.initial_option_probabilities, prediction.option_probabilities
+            figure = charts.options(parts.ink(), texts, before, after, prediction.answer, prediction.correct_answer)
+            chart(figure, "case.options", case_cards.options_sentence(prediction))
+        else:
+            html(case_cards.options_list(prediction))
+        html(case_cards.answer_table(prediction, outcome))
+
+
+def show_trace(prediction: Prediction, view: View) -> None:
+    """Entropy over the iterations."""
+    with card("trace", "Entropy over iterations", "nat"):
+        if prediction.entropy:
+            figure = charts.trace(
+                parts.ink(), prediction.entropy, prediction.token_entropy, prediction.best_iteration, view.injected
+            )
+            chart(
+                figure,
+                "case.trace",
+                f"Entropy per iteration: {', '.join(f'{value:.2f}' for value in prediction.entropy)}",
+            )
+        html(case_cards.trace_note(prediction, view))
+
+
+def show_texts(run: Run, prediction: Prediction) -> None:
+    """The retrieved descriptions, best first."""
+    version = run.knowledge_version
+    note = f"knowledge {escape(version[:8])}" if version else ""
+    with card("texts", "Retrieved descriptions", note):
+        if not prediction.descriptions:
+            html(f'<div class="note">{case_cards.no_texts(run)}</div>')
+        known = shared.texts(now, version) if version else {}
+        for retrieved, text in case_cards.texts_by_revision(prediction.descriptions, known):
+            html(case_cards.description(retrieved, text))
+        if left_out := case_cards.descriptions_note(prediction):
+            html(f'<div class="note">{left_out}</div>')
+
+
+def show_siblings(run: Run, predictions: list[Prediction], outcomes: dict[str, look.Outcome], here: Key) -> None:
+    """The image's other questions; a click opens one."""
+    with card("siblings", "The image's questions", "entropy in nat"), st.container(gap=None):
+        for place, other in enumerate(predictions):
+            chosen = "chosen-" if other.question_id == here.question_id else ""
+            with st.container(
+                key=f"link-row-{chosen}{place}", horizontal=True, vertical_alignment="center", gap="small"
+            ):
+                target = parts.case_address(run.run_id, Key(other.image_id, other.question_id), **filters)
+                st.page_link(parts.CASE, label=parts.plain(other.question, 46), width="stretch", query_params=target)
+                st.html(case_cards.sibling_answer(other, outcomes[other.question_id]), width="content")
+
+
+def show_words(prediction: Prediction) -> None:
+    """What the model wrote, where it wrote anything."""
+    if prediction.raw_text is None and prediction.rationale is None:
+        return
+    with card("words", "In the model's own words", fill=False):
+        for name, text in (("answer as written", prediction.raw_text), ("rationale", prediction.rationale)):
+            if text is not None:
+                html(f'<div class="note">{name}</div><div class="text">{escape(text) or "(nothing)"}</div>')
+
+
+runs = {run.run_id: run for run in shared.runs(now)}
+if not runs:
+    nothing(
+        "Nothing has been scored yet.",
+        "The warehouse is empty",
+        "A case is one question about one image.",
+        parts.FIRST_COMMAND,
+    )
+run = runs.get(address.get("run", next(iter(runs))))
+if run is None:
+    nothing(
+        f"There is no run {escape(address['run'])} here.",
+        "The address names a run that isn't stored",
+        "It may belong to another data folder.",
+        "workbench runs",
+    )
+cases = shared.cases(now, run.run_id)
+if cases.is_empty():
+    nothing(
+        "This run has no predictions yet.",
+        "Nothing is stored of this run",
+        "Its first block may still be in work.",
+        "workbench ingest",
+    )
+
+found = cases.filter(**filters)
+first = (found if found.height else cases).row(0, named=True)
+here = Key(address.get("image", first["image_id"]), address.get("question", first["question_id"]))
+of_image = shared.predictions(now, run.run_id, here.image_id)
+prediction = next((one for one in of_image if one.question_id == here.question_id), of_image[0] if of_image else None)
+if prediction is None:
+    nothing(
+        "There is no such case in this run.",
+        "The address names an image that this run didn't score",
+        "It may belong to another run.",
+        f"workbench export predictions --run {run.run_id} -o predictions.csv",
+    )
+here = Key(prediction.image_id, prediction.question_id)
+outcomes = dict(cases.filter(image_id=here.image_id).select("question_id", "outcome").iter_rows())
+outcome = outcomes[here.question_id]
+proposed = shared.patches(now, run.run_id, here.image_id, here.question_id)
+view = case_view.view(run, prediction, proposed, shared.entry(now, here.image_id), shared.archives(now))
+around = metrics.neighbours(found, here)
+
+with header(f"{prediction.product} · {case_view.name(prediction)}", case_cards.finding(run, prediction, outcome, view)):
+    show_buttons(around)
+
+with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+    with grid.cell(column_span=2):
+        show_pictures(view)
+    with grid.cell():
+        show_options(prediction, outcome)
+    with grid.cell():
+        show_trace(prediction, view)
+    with grid.cell():
+        show_texts(run, prediction)
+    with grid.cell():
+        show_siblings(run, of_image, outcomes, here)
+show_words(prediction)
+html(f'<div class="note">{case_cards.place_note(around, filters)}</div>')
+shared.follow(refresh=False)

@@ -1,0 +1,179 @@
+"""What every page is made of: header, card, chart, table, bar, thumbnail, empty state.
+
+Streamlit's widgets first, then small pieces of HTML. The style sheet takes its colours from the palettes with CSS
+`light-dark()`, so HTML needs not know the mode; Plotly does (`ink`). Whatever comes from the warehouse passes `escape`
+before it becomes HTML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from workbench.analysis import look
+from workbench.analysis.metrics import Key
+
+ASSETS = Path(__file__).parent / "assets"
+RUNS = "workbench/pages/runs.py"
+CASE = "workbench/pages/case.py"
+FIRST_COMMAND = "workbench score ARCHIVE   # or, over a drawn archive: workbench demo"
+_MARKDOWN = re.compile(r"([\\\\`*_{}\[\]()<>#+\-.!|~$:^=])")
+
+
+@cache
+def style() -> str:
+    """The style sheet with both palettes' colours as variables."""
+    names = [field.name for field in dataclasses.fields(look.Palette)]
+    colours = "".join(
+        f"--{name.replace('_', '-')}:light-dark({getattr(look.LIGHT, name)},{getattr(look.DARK, name)});"
+        for name in names
+    )
+    return f"<style>.stApp{{{colours}}}{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>"
+
+
+def mode() -> look.Mode:
+    """Light or dark, as the browser shows it now."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def ink() -> look.Palette:
+    """The palette of the browser's mode."""
+    return look.palette(mode())
+
+
+def html(body: str) -> None:
+    """A piece of HTML; its author escapes what isn't markup."""
+    st.html(body)
+
+
+def glyph(kind: str) -> str:
+    """The shape of an outcome or a run state, in its colour."""
+    shape, colour = look.GLYPHS[kind]
+    return f'<span class="{colour}" title="{kind}">{shape}</span>'
+
+
+def demo_chip(demo: bool) -> str:
+    """Said wherever numbers of the embedded model are shown."""
+    return '<span class="chip">embedded demo model</span>' if demo else ""
+
+
+@contextmanager
+def header(title: str, lead: str) -> Iterator[None]:
+    """The page's title and one finding as a sentence; what is yielded goes to the right."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(key="lead", gap="xxsmall", width="stretch"):
+            st.title(title, anchor=False)
+            html(f'<div class="lead">{lead}</div>')
+        right = st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", wrap=False)
+    with right:
+        yield
+
+
+@contextmanager
+def card(key: str, title: str, note: str = "", fill: bool = True) -> Iterator[None]:
+    """A white card; `note` is its unit or how to read it. `fill` makes it as high as its row."""
+    with st.container(key=f"card-{key}", gap="xsmall", height="stretch" if fill else "content"):
+        html(f'<div class="title">{title}<i>{note}</i></div>')
+        yield
+
+
+def chart(figure: go.Figure, key: str, alt: str, on_click: Callable[[str], None] | None = None) -> None:
+    """A figure in our own template; `alt` is its sentence. A click hands `on_click` the point's customdata[0]."""
+    config = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
+    if on_click is None:
+        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=config)
+        return
+
+    def pick() -> None:
+        what = clicked(st.session_state[key])
+        if what is not None:
+            on_click(what)
+
+    figure.update_layout(clickmode="event+select")
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=config, on_select=pick, selection_mode="points")
+
+
+def clicked(event: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] | None) -> str | None:
+    """customdata[0] of the clicked point; None when the click took a selection away.
+
+    Streamlit hands customdata over as a list or, for some charts, as a dict of its places.
+    """
+    points = event["selection"]["points"] if event else []
+    data = points[0].get("customdata") if points else None
+    if isinstance(data, Mapping):
+        data = next(iter(data.values()), None)
+    elif isinstance(data, list):
+        data = data[0] if data else None
+    return None if data is None else str(data)
+
+
+def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """A small table of HTML cells; the last column is numbers."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        last = len(cells) - 1
+        return (
+            "<tr>"
+            + "".join(
+                f"<{tag}{' class=right' if place == last else ''}>{cell}</{tag}>" for place, cell in enumerate(cells)
+            )
+            + "</tr>"
+        )
+
+    body = (line(head, "th") if head else "") + "".join(line(row, "td") for row in rows)
+    return f'<table class="table">{body}</table>'
+
+
+def bar(parts: Sequence[tuple[float, str]], whole: float, tall: bool = False) -> str:
+    """Parts of a whole side by side, each a size and a CSS colour; what is missing stays empty."""
+    spans = (
+        "".join(
+            f'<span style="width:{100 * size / whole:.3f}%;background:{colour}"></span>'
+            for size, colour in parts
+            if size > 0
+        )
+        if whole > 0
+        else ""
+    )
+    return f'<div class="bar{" tall" if tall else ""}">{spans}</div>'
+
+
+def thumbnail(source: str | None, outcome: str, reason: str = "") -> str:
+    """A square picture with the outcome's border and badge; without a source the reason stands in its place."""
+    inside = f'<img loading="lazy" alt="" src="{source}">' if source else f"<span>{escape(reason)}</span>"
+    return f'<div class="frame {outcome}">{inside}<b>{glyph(outcome)}</b></div>'
+
+
+def empty(title: str, why: str, command: str | None = None) -> None:
+    """What is missing, why, and the next command."""
+    with st.container(horizontal_alignment="center", gap="xsmall"):
+        st.space("small")
+        html(f'<div style="text-align:center"><div class="title">{title}</div><div class="note">{why}</div></div>')
+        if command:
+            st.code(command, language="bash", width="content")
+        st.space("small")
+
+
+def plain(text: str, at_most: int = 60) -> str:
+    """Text as a label shows it: cut, and with everything escaped that Markdown would read."""
+    cut = text if len(text) <= at_most else text[: at_most - 1].rstrip() + "…"
+    return _MARKDOWN.sub(r"\\\1", cut)
+
+
+def case_address(run_id: str, key: Key, outcome: str | None = None, subtask: str | None = None) -> dict[str, str]:
+    """The Case page's address, with the filters that Next and Previous walk under."""
+    filters = {"outcome": outcome, "subtask": subtask}
+    return {
+        "run": run_id,
+        "image": key.image_id,
+        "question": key.question_id,
+        **{name: value for name, value in filters.items() if value},
+    }

@@ -1,0 +1,105 @@
+"""Pictures for the browser: found only below registered archives, read upright, made small, kept by content.
+
+A path in the warehouse is a claim, not a permission. It is resolved, links and all, and must then lie below a
+registered archive's root or below the folder of references its own run was given; anything else is not opened.
+Pictures travel inside the page as data URIs: no file is served by address, so there is no address to guess.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from workbench.analysis.patches import Mask
+from workbench.inspection.archive import UnreadableImage, open_image
+
+UNREGISTERED = "not in a registered archive"
+_LARGE, _SMALL, _MASK = 1024, 112, 384  # longest side in pixels: for a case, a thumbnail, a mask
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture as the browser gets it, with the original's size; or why there is none."""
+
+    source: str | None  # data URI
+    width: int
+    height: int
+    problem: str | None = None
+
+
+def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
+    """Where a stored path leads, or None when that is outside every allowed folder.
+
+    Args:
+        path: as stored: relative to `root`, or absolute.
+        root: the archive's root.
+        allowed: folders below which files may be shown.
+    """
+    try:
+        found = (Path(root) / path).resolve()
+        folders = [Path(folder).resolve() for folder in allowed]
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte
+        return None
+    return found if any(found.is_relative_to(folder) for folder in folders) else None
+
+
+def large(path: Path | None, content: str) -> Shown:
+    """The picture for a case; `content` is its identity, so a changed file is not taken from the cache."""
+    return _shown(path, content, _LARGE, 88)
+
+
+def small(path: Path | None, content: str) -> Shown:
+    """The picture for a list."""
+    return _shown(path, content, _SMALL, 80)
+
+
+def mask(path: Path | None) -> Mask | None:
+    """The mask, True on the defect, reduced; None where there is none or it can't be read.
+
+    A reduced pixel is True when any of its originals is, so a hairline doesn't vanish.
+    """
+    if path is None:
+        return None
+    try:
+        return _mask(str(path), path.stat().st_mtime_ns)
+    except (OSError, UnreadableImage):
+        return None
+
+
+def _shown(path: Path | None, content: str, side: int, quality: int) -> Shown:
+    if path is None:
+        return Shown(None, 1, 1, UNREGISTERED)
+    try:
+        return _encoded(str(path), content, path.stat().st_mtime_ns, side, quality)
+    except FileNotFoundError:
+        return Shown(None, 1, 1, "vanished: the file is no longer there")
+    except (OSError, UnreadableImage) as error:
+        return Shown(None, 1, 1, str(error))
+
+
+@st.cache_data(show_spinner=False, max_entries=600)
+def _encoded(path: str, content: str, mtime_ns: int, side: int, quality: int) -> Shown:  # noqa: ARG001 - cache keys
+    image = open_image(Path(path))
+    width, height = image.size
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Shown(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", width, height)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _mask(path: str, mtime_ns: int) -> Mask:  # noqa: ARG001 - a cache key
+    grey = open_image(Path(path)).convert("L")
+    on: Mask = np.greater(np.asarray(grey), 0)
+    step = -(-max(on.shape) // _MASK)
+    rows, columns = (-(-length // step) for length in on.shape)
+    padded = np.pad(on, ((0, rows * step - on.shape[0]), (0, columns * step - on.shape[1])))
+    reduced: Mask = np.logical_or.reduce(padded.reshape(rows, step, columns, step), axis=(1, 3))
+    return reduced

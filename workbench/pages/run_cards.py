@@ -1,0 +1,239 @@
+"""What the Runs page says about a run: sentences and small pieces of HTML, from records and frames.
+
+Knows nothing of the address or of widgets. Everything that comes from the warehouse is escaped here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from html import escape
+from statistics import fmean
+
+import polars as pl
+
+from warehouse.records import Archive, Run, Timings
+from workbench.analysis import metrics
+from workbench.pages import parts
+from workbench.pages.parts import glyph
+
+# From what waits for the disk to what thinks; shades of one colour, because they are parts of one thing.
+_TIME_COLOURS = {
+    "load": "var(--faint)",
+    "vision": "color-mix(in srgb, var(--accent) 40%, var(--card))",
+    "prefill": "color-mix(in srgb, var(--accent) 65%, var(--card))",
+    "loop": "var(--accent)",
+    "answer": "color-mix(in srgb, var(--accent) 55%, var(--ink))",
+    "write": "var(--muted)",
+}
+_TIME_WORDS = {
+    "load": "load the model",
+    "vision": "look at images",
+    "prefill": "read the prompt",
+    "loop": "reason in latent space",
+    "answer": "answer",
+    "write": "write parts",
+}
+
+
+def moment(time: datetime) -> str:
+    """A stored time for people."""
+    return time.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit people would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def percent(rate: float) -> str:
+    """A rate as whole percent."""
+    return f"{100 * rate:.0f} %"
+
+
+def finding(run: Run, cases: pl.DataFrame, now: datetime) -> str:
+    """The one sentence about a run: how right it was, or how far it is, or why it ended."""
+    demo = f"&ensp;{parts.demo_chip(run.demo)}" if run.demo else ""
+    done = run.answered + run.invalid + run.failed
+    if run.state == "running":
+        left = _left(run, done, now)
+        return f"{glyph('running')} <b>Running:</b> {done:,} of {run.planned:,} questions{left}.{demo}"
+    if run.state in ("failed", "stopped", "cancelled"):
+        why = f" {escape(run.message)}" if run.message else ""
+        head = f"{glyph(run.state)} <b>{run.state.capitalize()}</b>"
+        return f"{head} after {done:,} of {run.planned:,} questions.{why}{demo}"
+    unread = f" {run.failed:,} failed, {run.invalid:,} could not be read." if run.failed or run.invalid else ""
+    accuracy = metrics.accuracy_by_subtask(cases)
+    if accuracy.is_empty():
+        head = f"<b>{run.answered:,} of {run.planned:,} questions answered.</b>"
+        return f"{head} The archive has no labels, so nothing says how many are right.{unread}{demo}"
+    mean = percent(fmean(accuracy["rate"]))
+    counts = dict(cases["outcome"].cast(pl.String).value_counts().iter_rows())
+    missed = _counted(counts.get("escape", 0), "escape", "escapes", "defects missed")
+    alarms = _counted(counts.get("overkill", 0), "overkill", "overkill", "good called defective")
+    return f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}.{unread}{demo}"
+
+
+def _counted(count: int, kind: str, word: str, meaning: str) -> str:
+    return f"{glyph(kind)} {count:,} {kind if count == 1 else word} ({meaning})"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def _left(run: Run, done: int, now: datetime) -> str:
+    seconds = (now - run.started_at).total_seconds()
+    if not done or seconds <= 0:
+        return ", the model is being loaded"
+    return f", about {duration(seconds * (run.planned - done) / done)} left"
+
+
+def line(run: Run, archive: Archive | None) -> str:
+    """A run in the list: state, model, archive, how far."""
+    done = run.answered + run.invalid + run.failed
+    name = escape(archive.name) if archive else "unknown archive"
+    model = (
+        parts.demo_chip(True)
+        if run.demo
+        else f'<span class="chip">{escape(run.model.rstrip("/").rsplit("/", 1)[-1])}</span>'
+    )
+    trouble = "".join(
+        f"&ensp;{glyph(kind)} {count:,}" for kind, count in (("invalid", run.invalid), ("failed", run.failed)) if count
+    )
+    return (
+        f'<div class="row note"><span>{glyph(run.state)} {run.state} · {name}</span>{model}</div>'
+        f'<div style="margin:.3rem 0 .25rem">{counts_bar(run)}</div>'
+        f'<div class="row note number"><span>{done:,} of {run.planned:,} questions{trouble}</span></div>'
+    )
+
+
+def counts_bar(run: Run) -> str:
+    """Answered, invalid and failed questions of the planned ones."""
+    return parts.bar(
+        [(run.answered, "var(--accent)"), (run.invalid, "var(--other)"), (run.failed, "var(--escape)")], run.planned
+    )
+
+
+def progress(run: Run, cases: pl.DataFrame) -> str:
+    """How far a run is, and how fast its images went through."""
+    done = run.answered + run.invalid + run.failed
+    share = percent(done / run.planned) if run.planned else "–"
+    speed = metrics.images_per_second(cases)
+    rows = [
+        [f"{glyph('finished')} answered", f"{run.answered:,}"],
+        [f"{glyph('invalid')} invalid", f"{run.invalid:,}"],
+        [f"{glyph('failed')} failed", f"{run.failed:,}"],
+        ["planned", f"{run.planned:,}"],
+        ["images per second", f"{speed:.2g}" if speed is not None and speed < 10 else f"{speed:.0f}" if speed else "–"],
+    ]
+    return (
+        f'<div class="row"><span class="big">{share}</span>'
+        f'<span class="note number">{done:,} of {run.planned:,} questions</span></div>'
+        f'<div style="margin:.5rem 0 .4rem">{counts_bar(run)}</div>{parts.table(rows)}'
+    )
+
+
+def state_words(run: Run) -> str:
+    """When the run began and how it stands."""
+    if run.finished_at is None:
+        return f"{glyph(run.state)} {run.state} since {moment(run.started_at)}"
+    took = duration((run.finished_at - run.started_at).total_seconds())
+    return f"{glyph(run.state)} {run.state}, {took} by the clock"
+
+
+def time_spent(timings: Timings) -> str:
+    """One bar of a run's seconds, and what each part is."""
+    seconds = asdict(timings)
+    total = sum(seconds.values())
+    if total <= 0:
+        return '<div class="note">Not measured yet: a run writes its times when it ends or stops.</div>'
+    rows = [
+        [
+            f'<span class="swatch" style="background:{_TIME_COLOURS[name]}"></span>{_TIME_WORDS[name]}',
+            duration(spent),
+            percent(spent / total),
+        ]
+        for name, spent in seconds.items()
+    ]
+    whole = parts.bar([(spent, _TIME_COLOURS[name]) for name, spent in seconds.items()], total, tall=True)
+    return (
+        f'<div class="big">{duration(total)}</div><div style="margin:.45rem 0 .3rem">{whole}</div>{parts.table(rows)}'
+    )
+
+
+def trouble(run: Run, failures: pl.DataFrame) -> str:
+    """Failures by cause, and the answers that could not be read."""
+    invalid = f'<div class="note">{glyph("invalid")} <b>{run.invalid:,}</b> answers could not be read.</div>'
+    if failures.is_empty():
+        none = (
+            "No question failed."
+            if run.failed == 0
+            else f"{run.failed:,} questions failed; their reasons aren't stored yet."
+        )
+        return f'<div class="note">{none}</div>{invalid}'
+    rows = [
+        [
+            f"{glyph('failed')} {escape(row['error'] or 'no reason was stored')}"
+            f'<div class="note">{escape(row["image_path"])}</div>',
+            f"{row['images']:,}",
+            f"{row['questions']:,}",
+        ]
+        for row in failures.head(5).iter_rows(named=True)
+    ]
+    rest = f'<div class="note">and {_plural(failures.height - 5, "more cause")}</div>' if failures.height > 5 else ""
+    return parts.table(rows, ["Cause, and one image", "Images", "Questions"]) + rest + invalid
+
+
+def subtasks_without_labels(cases: pl.DataFrame) -> str:
+    """Where nothing says what is right: how many of each subtask's questions were answered."""
+    if cases.is_empty():
+        return '<div class="note">No prediction is stored yet.</div>'
+    status = pl.col("status")
+    rows = cases.group_by("subtask", maintain_order=True).agg(
+        n=pl.len(), answered=(status == "answered").sum(), entropy=pl.col("settled_entropy").mean()
+    )
+    return (
+        parts.table(
+            [
+                [
+                    escape(row["subtask"]),
+                    f"{row['answered']:,} of {row['n']:,}",
+                    "–" if row["entropy"] is None else f"{row['entropy']:.2f}",
+                ]
+                for row in rows.iter_rows(named=True)
+            ],
+            ["Subtask", "Answered", "Mean entropy, nat"],
+        )
+        + '<div class="note">The archive has no labels: nothing says which answers are right.</div>'
+    )
+
+
+def circumstances(run: Run, archive: Archive | None) -> dict[str, str]:
+    """Where a run took place and with what."""
+    versions = {name: str(version) for name, version in json.loads(run.versions).items()}
+    return {
+        "archive": archive.root if archive else f"{run.archive_id}, not registered here",
+        "model": f"{run.model} (embedded demo model)" if run.demo else run.model,
+        "knowledge version": run.knowledge_version or "none",
+        "digest": run.digest,
+        "started": moment(run.started_at),
+        "finished": moment(run.finished_at) if run.finished_at else "not yet",
+        "host": run.host,
+        "device": run.device,
+        **versions,
+    }
+
+
+def facts(title: str, pairs: Mapping[str, str]) -> str:
+    """Names and values in as many columns as there is room for."""
+    lines = "".join(
+        f'<div class="fact"><span>{escape(name.replace("_", " "))}</span><b>{escape(value)}</b></div>'
+        for name, value in pairs.items()
+    )
+    return f'<div class="note" style="margin-top:.5rem"><b>{title}</b></div><div class="facts">{lines}</div>'
