@@ -18,10 +18,10 @@ Exported = Literal["predictions", "patches", "runs"]
 
 _COLUMNS: dict[Exported, str] = {
     "predictions": """
-        run_id, image_id, image_path, dataset, product, label, defect, line, camera, captured_at, question_id, subtask,
-        question, options, conditional, reference_path, answer, correct_answer, status, error,
-        initial_option_probabilities, option_probabilities, entropy, token_entropy, reward, best_iteration, descriptions,
-        knowledge_dropped, knowledge_cut, raw_text, rationale, seconds, content, block, created_at
+        run_id, image_id, image_path, dataset, product, label, defect, line, camera, captured_at,
+        question_id, subtask, question, options, conditional, reference_path, answer, correct_answer, status, error,
+        initial_option_probabilities, option_probabilities, entropy, token_entropy, reward, best_iteration,
+        descriptions, knowledge_dropped, knowledge_cut, raw_text, rationale, seconds, content, block, created_at
     """,
     "patches": "run_id, image_id, question_id, iteration, row, col, x0, y0, x1, y1, score, accepted, block",
     "runs": """
@@ -57,15 +57,10 @@ def write(con: DuckDBPyConnection, table: Exported, run_id: str | None, output: 
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         with full_disk_named(output.parent):
-            con.execute(
-                f"COPY (SELECT {', '.join(columns)} FROM selected) TO '{_quoted(unfinished)}' (FORMAT {_FORMATS[suffix]})"
-            )
-            rows = con.fetchall()[0][0]
+            target = str(unfinished).replace("'", "''")
+            query = f"SELECT {', '.join(columns)} FROM selected"
+            ((rows,),) = con.execute(f"COPY ({query}) TO '{target}' (FORMAT {_FORMATS[suffix]})").fetchall()
             unfinished.replace(output)
     finally:
         unfinished.unlink(missing_ok=True)
     return int(rows)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,15 @@ import pyarrow.parquet as pq
 
 from warehouse import locks, phases, spool
 from warehouse.errors import MalformedPart, Refused
-from warehouse.store import Counts, Store
+from warehouse.ledger import Counts
+from warehouse.store import Store
 from warehouse.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 100  # parts in one transaction: bounds its memory and how long readers wait
+# What goes into one transaction bounds its memory and how long readers wait.
+_PARTS_AT_ONCE = 100
+_BYTES_AT_ONCE = 256 * 2**20  # of the parts' files
 _WAIT = 600.0  # seconds to wait for another ingester
 
 
@@ -54,10 +57,11 @@ def ingest(store: Store) -> Ingested:
         with locks.exclusive(store.data / "locks", "ingest", _WAIT):
             spool.clean(store.data)
             vectors = Vectors(store.data)
-            waiting = spool.pending(store.data)
-            for first in range(0, len(waiting), _AT_ONCE):
-                parts = [part for part in waiting[first : first + _AT_ONCE] if _is_whole(part)]
-                quarantined += len(waiting[first : first + _AT_ONCE]) - len(parts)
+            for some in _batches(spool.pending(store.data)):
+                parts = [part for part in some if _is_whole(part)]
+                quarantined += len(some) - len(parts)
+                if not parts:
+                    continue
                 try:
                     moved.append(_move(store, vectors, parts))
                 except (Refused, duckdb.Error, pa.ArrowException):
@@ -77,17 +81,32 @@ def ingest(store: Store) -> Ingested:
     )
 
 
+def _batches(parts: Sequence[Path]) -> Iterator[list[Path]]:
+    batch: list[Path] = []
+    size = 0
+    for part in parts:
+        batch.append(part)
+        size += sum(file.stat().st_size for file in part.iterdir())
+        if len(batch) == _PARTS_AT_ONCE or size > _BYTES_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def _move(store: Store, vectors: Vectors, parts: Sequence[Path]) -> Counts:
     phases.at("before-merge")
-    for kind, file in (("images", "image_vectors"), ("patches", "patch_vectors")):
-        rows = [pq.read_table(part / f"{file}.parquet") for part in parts]
-        if rows:
-            vectors.merge(kind, pa.concat_tables(rows))
+    vectors.merge("images", _rows(parts, "image_vectors"))
+    vectors.merge("patches", _rows(parts, "patch_vectors"))
     phases.at("after-merge")
     added = store.ingest_parts(parts)
     for part in parts:
         spool.remove(part)
     return added
+
+
+def _rows(parts: Sequence[Path], name: str) -> pa.Table:
+    return pa.concat_tables([pq.read_table(part / f"{name}.parquet") for part in parts])
 
 
 def _is_whole(part: Path) -> bool:

@@ -1,8 +1,8 @@
 """The shape of everything stored: one frozen class per table, every column with its unit and meaning.
 
 The DuckDB tables, the Parquet parts and the Arrow schemas are derived from these classes (`schema.py`), so a column is
-declared here and nowhere else; a change to a stored class needs a step in `migrations.py`. Times are UTC with zone; floats are unrounded; probabilities
-lie in 0..1; entropies and rewards are in nats. This module imports nothing of ours.
+declared here and nowhere else; a change to a stored class needs a step in `migrations.py`. Times are UTC with zone;
+floats are unrounded; probabilities lie in 0..1; entropies and rewards are in nats. This module imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -90,12 +90,16 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Option:
+    """One choice of a question."""
+
     letter: str  # A, B, C, ... in order
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievedDescription:
+    """A knowledge text that stood in a question's prompt."""
+
     description_id: str  # dataset/product/entry
     revision: int
     rank: int  # from 1
@@ -191,6 +195,8 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeMember:
+    """A revision that belongs to a published set."""
+
     description_id: str
     revision: int
 

@@ -69,10 +69,8 @@ def table(record: type[R], records: Iterable[R]) -> pa.Table:
     Raises:
         ValueError: a value doesn't fit its column: a None where none may be, a naive time.
     """
-    rows = list(records)
-    schema = arrow(record)
-    columns = []
-    for field, hint in zip(schema, _hints(record).values(), strict=True):
+    rows, shape, columns = list(records), _shape(record), []
+    for field, hint in zip(arrow(shape), _hints(shape).values(), strict=True):
         out = _writer(hint)
         values = [getattr(row, field.name) for row in rows]
         try:
@@ -81,17 +79,21 @@ def table(record: type[R], records: Iterable[R]) -> pa.Table:
             raise ValueError(f"{record.__name__}.{field.name}: {error}") from error
         if columns[-1].null_count and not field.nullable:
             raise ValueError(f"{record.__name__}.{field.name} is None in a row; this column always has a value")
-    return pa.table(columns, schema=schema)
+    return pa.table(columns, schema=arrow(shape))
 
 
 def records(record: type[R], frame: pl.DataFrame) -> list[R]:
     """The rows of a frame that has at least the class's columns, as records."""
-    names = list(_hints(record))
-    readers = {name: reader for name, hint in _hints(record).items() if (reader := _reader(hint))}
+    readers = {name: _reader(hint) for name, hint in _hints(_shape(record)).items()}
     return [
-        record(**{name: readers[name](value) if name in readers else value for name, value in row.items()})
-        for row in frame.select(names).iter_rows(named=True)
+        record(**{name: read(row[name]) if read else row[name] for name, read in readers.items()})
+        for row in frame.select(*readers).iter_rows(named=True)
     ]
+
+
+def _shape(record: type) -> type:
+    """The class itself, as mypy lets a cached function take it."""
+    return record
 
 
 @functools.cache
@@ -179,7 +181,7 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
         inner = _reader(args[0])
         out = functools.partial(_each_as_tuple, inner) if inner else tuple
     elif dataclasses.is_dataclass(plain):
-        out = functools.partial(_made, plain)
+        out = functools.partial(_made, typing.cast(type, plain))
     if out and _optional(hint):
         return functools.partial(_unless_none, out)
     return out

@@ -10,13 +10,13 @@ or one image scans a compressed column, which is milliseconds at millions of row
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from warehouse import export, phases, records, schema, spool
+from warehouse import export, ledger, phases, records, schema
 from warehouse.database import Database
 from warehouse.errors import Refused
 
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What an ingest added."""
-
-    parts: int
-    predictions: int
-    patches: int
 
 
 class Store:
@@ -155,8 +146,7 @@ class Store:
                 "state = ?, message = ?, finished_at = ?, timings = {'load': timings.load + ?, "
                 "'vision': timings.vision + ?, 'prefill': timings.prefill + ?, 'loop': timings.loop + ?, "
                 "'answer': timings.answer + ?, 'write': timings.write + ?}",
-                [state, message, finished_at or datetime.now(UTC)]
-                + [more.load, more.vision, more.prefill, more.loop, more.answer, more.write],
+                [state, message, finished_at or datetime.now(UTC), *dataclasses.astuple(more)],
                 run_id,
             )
 
@@ -185,7 +175,7 @@ class Store:
         """The blocks of a run whose rows are stored."""
         return frozenset(self._frame("SELECT block FROM ledger WHERE run_id = ?", [run_id])["block"])
 
-    def ingest_parts(self, parts: Sequence[Path]) -> Counts:
+    def ingest_parts(self, parts: Sequence[Path]) -> ledger.Counts:
         """Rows added from those parts that weren't stored yet: all of them or none.
 
         The ledger rows and the runs' counts are in the same transaction, so a part is stored once however often the
@@ -195,16 +185,7 @@ class Store:
             Refused: a row breaks a constraint or lies in the wrong part, or a run is not known.
         """
         with self._database.writing() as con:
-            stored = set(con.execute("SELECT run_id, block FROM ledger").fetchall())
-            new = [part for part in parts if spool.identity(part) not in stored]
-            if not new:
-                return Counts(0, 0, 0)
-            for table in ("predictions", "patches"):
-                con.execute(
-                    f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?, union_by_name = true)",
-                    [_files(new, table)],
-                )
-            added = _enter_in_ledger(con, new)
+            added = ledger.enter(con, parts)
             phases.at("before-commit")
         phases.at("after-commit")
         return added
@@ -234,10 +215,14 @@ class Store:
         limit: int | None = None,
         offset: int = 0,
     ) -> pl.DataFrame:
-        """The few columns a list needs, in the plan's order; no text but the path and no trace but its end."""
+        """The few columns a list needs, in the plan's order; no question text and no trace but its settled entropy.
+
+        `choices` is how many options were offered; `settled_entropy` is the best iteration's, null where nothing ran.
+        """
         return self._chosen(
-            "block, image_id, image_path, product, label, question_id, subtask, status, answer, correct_answer, "
-            "list_extract(entropy, 1) AS first_entropy, list_extract(entropy, -1) AS last_entropy",
+            "block, image_id, image_path, content, product, label, defect, question_id, subtask, status, error, "
+            "answer, correct_answer, len(options) AS choices, "
+            "list_extract(entropy, best_iteration + 1) AS settled_entropy, seconds",
             "predictions", run_id, limit, offset, status=status, subtask=subtask, product=product,
         )  # fmt: skip
 
@@ -362,43 +347,6 @@ def _update_run(con: DuckDBPyConnection, assignments: str, values: list[object],
     changed = con.execute(f"UPDATE runs SET {assignments} WHERE run_id = ?", [*values, run_id]).fetchall()
     if changed != [(1,)]:
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-
-
-def _enter_in_ledger(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
-    """Ledger rows and run counts of parts, from what the parts themselves hold."""
-    con.execute(
-        "CREATE TEMP TABLE part_rows AS "
-        "SELECT run_id, block, count(*) AS predictions, 0 AS patches, count(*) FILTER (status = 'answered') AS answered, "
-        "count(*) FILTER (status = 'invalid') AS invalid, count(*) FILTER (status = 'failed') AS failed "
-        "FROM read_parquet($predictions) GROUP BY run_id, block "
-        "UNION ALL SELECT run_id, block, 0, count(*), 0, 0, 0 FROM read_parquet($patches) GROUP BY run_id, block",
-        {"predictions": _files(parts, "predictions"), "patches": _files(parts, "patches")},
-    )
-    found = set(con.execute("SELECT DISTINCT run_id, block FROM part_rows").fetchall())
-    if strangers := found - {spool.identity(part) for part in parts}:
-        raise Refused(f"parts hold rows of other runs or blocks: {sorted(strangers)[:5]}")
-    runs = {run_id for (run_id,) in con.execute("SELECT run_id FROM runs").fetchall()}
-    if unknown := {spool.identity(part)[0] for part in parts} - runs:
-        raise Refused(f"the warehouse has no run {', '.join(sorted(unknown))}")
-    now = datetime.now(UTC)
-    for run_id, block in map(spool.identity, parts):
-        con.execute(
-            "INSERT INTO ledger SELECT ?, ?, coalesce(sum(predictions), 0), coalesce(sum(patches), 0), ? "
-            "FROM part_rows WHERE run_id = ? AND block = ?",
-            [run_id, block, now, run_id, block],
-        )
-    con.execute(
-        "UPDATE runs SET answered = runs.answered + new.answered, invalid = runs.invalid + new.invalid, "
-        "failed = runs.failed + new.failed FROM (SELECT run_id, sum(answered)::BIGINT AS answered, "
-        "sum(invalid)::BIGINT AS invalid, sum(failed)::BIGINT AS failed FROM part_rows GROUP BY run_id) AS new "
-        "WHERE runs.run_id = new.run_id"
-    )
-    ((predictions, patches),) = con.execute("SELECT sum(predictions), sum(patches) FROM part_rows").fetchall()
-    return Counts(len(parts), int(predictions or 0), int(patches or 0))
-
-
-def _files(parts: Sequence[Path], table: str) -> list[str]:
-    return [str(part / f"{table}.parquet") for part in parts]
 
 
 def _first(found: list[R]) -> R | None:

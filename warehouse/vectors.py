@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import records, schema
+from warehouse import locks, records, schema
 from warehouse.errors import full_disk_named
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _KEYS: dict[Kind, list[str]] = {
     "texts": ["description_id", "revision"],
 }
 _SMALL_APPENDS = 64  # small fragments in a table before they are merged into one
+_WAIT = 600.0  # seconds to wait for another writer
 _RETENTION = timedelta(hours=1)  # how long a reader may go on with the version it opened
 
 
@@ -53,6 +54,7 @@ class Vectors:
 
     def __init__(self, data: Path) -> None:
         self._path = data / "vectors"
+        self._locks = data / "locks"
         self._opened: Any = None
 
     def upsert_images(self, vectors: Iterable[records.ImageVector]) -> None:
@@ -74,8 +76,9 @@ class Vectors:
             DiskFull: the disk is full; the index stays as it was.
         """
         for encoder in rows["encoder"].unique().to_pylist():
-            with full_disk_named(self._path):
-                self._merge_one(kind, encoder, rows.filter(pc.equal(rows["encoder"], encoder)))
+            some = rows if len(rows["encoder"].unique()) == 1 else rows.filter(pc.equal(rows["encoder"], encoder))
+            with full_disk_named(self._path), locks.exclusive(self._locks, "vectors", _WAIT):
+                self._merge_one(kind, encoder, some)
 
     def search_texts(
         self, query: Sequence[float], encoder: str, k: int, members: Iterable[records.KnowledgeMember]
@@ -103,10 +106,12 @@ class Vectors:
 
     def text_vectors(self, encoder: str) -> list[records.TextVector]:
         """All text vectors of an encoder."""
+        import polars as pl
+
         table = self._table("texts", encoder)
         if table is None:
             return []
-        return [records.TextVector(**row) for row in table.to_arrow().to_pylist()]
+        return schema.records(records.TextVector, pl.DataFrame(table.to_arrow()))
 
     def image_vectors(self, contents: Iterable[str], encoder: str) -> dict[str, FloatArray]:
         """The vectors there are of these contents, float32."""
@@ -137,20 +142,25 @@ class Vectors:
                 self._database().drop_table(name)
 
     def _merge_one(self, kind: Kind, encoder: str, rows: pa.Table) -> None:
+        """Merge-inserting reads the whole table, so only rows that could be there already go that way.
+
+        The others are appended, which is safe while the lock is held.
+        """
         key = _KEYS[kind]
-        position = pa.array(range(len(rows)))
-        rows = rows.take(rows.append_column("at", position).group_by(key).aggregate([("at", "min")])["at_min"])
-        lists = rows["vector"].combine_chunks()
-        dims = pc.unique(pc.list_value_length(lists)).to_pylist()
-        if len(dims) != 1:
-            raise ValueError(f"{kind} vectors of {encoder} have different lengths: {sorted(dims)}")
-        vectors = pa.FixedSizeListArray.from_arrays(lists.flatten(), dims[0])
-        rows = rows.set_column(rows.column_names.index("vector"), "vector", vectors)
+        rows = _with_fixed_length(_without_repeats(rows, key), f"{kind} of {encoder}")
         name = _name(kind, encoder)
         if name not in self._names():
             self._database().create_table(name, schema=rows.schema, exist_ok=True)
         table = self._database().open_table(name)
-        table.merge_insert(key).when_not_matched_insert_all().execute(rows)
+        among = ", ".join(_quoted(text) for text in rows[key[0]].unique().to_pylist())
+        found = table.search().where(f"{key[0]} IN ({among})").select(key[:1]).limit(table.count_rows()).to_arrow()
+        if len(found) == 0:
+            table.add(rows)
+        else:
+            there = pc.is_in(rows[key[0]], found[key[0]].combine_chunks())
+            table.merge_insert(key).when_not_matched_insert_all().execute(rows.filter(there))
+            if len(absent := rows.filter(pc.invert(there))):
+                table.add(absent)
         if table.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_APPENDS:
             table.optimize(cleanup_older_than=_RETENTION)
 
@@ -172,6 +182,22 @@ class Vectors:
 
 def _name(kind: Kind, encoder: str) -> str:
     return f"{kind}-{hashlib.sha256(encoder.encode()).hexdigest()[:16]}"
+
+
+def _without_repeats(rows: pa.Table, key: list[str]) -> pa.Table:
+    position = pa.array(range(len(rows)))
+    first = rows.select(key).append_column("at", position).group_by(key).aggregate([("at", "min")])["at_min"]
+    return rows if len(first) == len(rows) else rows.take(first)
+
+
+def _with_fixed_length(rows: pa.Table, what: str) -> pa.Table:
+    """LanceDB searches only columns of vectors of one length."""
+    lists = rows["vector"].combine_chunks()
+    lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
+    if len(lengths) != 1:
+        raise ValueError(f"the vectors of {what} have different lengths: {sorted(lengths)}")
+    vectors = pa.FixedSizeListArray.from_arrays(lists.flatten(), lengths[0])
+    return rows.set_column(rows.column_names.index("vector"), "vector", vectors)
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,88 @@
+"""The transaction that makes ingest exactly-once: the rows of parts, their ledger entries and their runs' counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from warehouse import spool
+from warehouse.errors import Refused
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was added."""
+
+    parts: int
+    predictions: int
+    patches: int
+
+
+def enter(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
+    """Rows added from those parts that aren't in the ledger yet. The caller's transaction makes it all or nothing.
+
+    Raises:
+        Refused: a part holds rows of another part, or its run is not in the warehouse.
+    """
+    stored = set(con.execute("SELECT run_id, block FROM ledger").fetchall())
+    new = [part for part in parts if spool.identity(part) not in stored]
+    if not new:
+        return Counts(0, 0, 0)
+    runs, blocks = zip(*map(spool.identity, new), strict=True)
+    known = {run_id for (run_id,) in con.execute("SELECT run_id FROM runs").fetchall()}
+    if unknown := set(runs) - known:
+        raise Refused(f"the warehouse has no run {', '.join(sorted(unknown))}")
+
+    files = {table: [str(part / f"{table}.parquet") for part in new] for table in ("predictions", "patches")}
+    for table, paths in files.items():
+        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?, union_by_name = true)", [paths])
+
+    con.register("new_parts", pa.table({"run_id": runs, "block": blocks}))
+    con.execute(
+        """
+        CREATE TEMP TABLE counted AS
+        SELECT run_id, block, count(*) AS predictions, 0 AS patches,
+            count(*) FILTER (status = 'answered') AS answered,
+            count(*) FILTER (status = 'invalid') AS invalid,
+            count(*) FILTER (status = 'failed') AS failed
+        FROM read_parquet($predictions) GROUP BY run_id, block
+        UNION ALL
+        SELECT run_id, block, 0, count(*), 0, 0, 0 FROM read_parquet($patches) GROUP BY run_id, block
+        """,
+        files,
+    )
+    strangers = con.execute("SELECT run_id, block FROM counted ANTI JOIN new_parts USING (run_id, block)").fetchall()
+    if strangers:
+        raise Refused(f"a part holds rows of another run or block: {sorted(strangers)[:5]}")
+    con.execute(
+        """
+        INSERT INTO ledger
+        SELECT run_id, block, coalesce(sum(predictions), 0), coalesce(sum(patches), 0), ?
+        FROM new_parts LEFT JOIN counted USING (run_id, block) GROUP BY run_id, block
+        """,
+        [datetime.now(UTC)],
+    )
+    con.execute(
+        """
+        UPDATE runs SET
+            answered = runs.answered + new.answered,
+            invalid = runs.invalid + new.invalid,
+            failed = runs.failed + new.failed
+        FROM (
+            SELECT run_id, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
+                sum(failed)::BIGINT AS failed
+            FROM counted GROUP BY run_id
+        ) AS new
+        WHERE runs.run_id = new.run_id
+        """
+    )
+    totals = con.execute("SELECT coalesce(sum(predictions), 0), coalesce(sum(patches), 0) FROM counted").fetchall()
+    return Counts(len(new), int(totals[0][0]), int(totals[0][1]))
