@@ -1,0 +1,165 @@
+"""A sidecar says what the folder can't; a row that can't be used is a problem and the rest counts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.inspection.drawn import NOTHING_KNOWN, bottle, mask, picture, reasons, scanned
+from workbench.inspection import archive, sidecar
+from workbench.inspection.errors import ArchiveError
+
+COLUMNS = ("path", "product", "label", "mask", "line", "camera", "captured_at", "reference")
+
+
+def write_csv(file: Path, *rows: dict[str, str]) -> Path:
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+def test_a_row_says_everything_the_folder_does_not(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 1)
+    picture(tmp_path / "b.png", 2)
+    picture(tmp_path / "golden.png", 3)
+    mask(tmp_path / "a_mask.png", (0, 0, 9, 9))
+    write_csv(
+        tmp_path / "images.csv",
+        {
+            "path": "a.png",
+            "product": "gear",
+            "label": "chipped tooth",
+            "mask": "a_mask.png",
+            "line": "3",
+            "camera": "top",
+            "captured_at": "2025-01-03T22:00:05+01:00",
+            "reference": "golden.png",
+        },
+    )
+    scan = scanned(tmp_path)
+    a, b = scan.entries
+    assert (a.product, a.label, a.defect) == ("gear", "defective", "chipped tooth")
+    assert (a.mask_path, a.line, a.camera, a.reference_path) == ("a_mask.png", "3", "top", "golden.png")
+    assert a.captured_at == datetime(2025, 1, 3, 21, 0, 5, tzinfo=UTC)
+    assert (b.product, b.label, b.line) == ("unknown", None, None)
+    assert [entry.path for entry in scan.references] == ["golden.png"]
+    assert scan.problems == []
+
+
+def test_a_reference_with_a_row_of_its_own_is_scored_too(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 1)
+    picture(tmp_path / "golden.png", 2)
+    write_csv(tmp_path / "images.csv", {"path": "a.png", "reference": "golden.png"}, {"path": "golden.png"})
+    scan = scanned(tmp_path)
+    assert [entry.path for entry in scan.entries] == ["a.png", "golden.png"]
+
+
+@pytest.mark.parametrize(
+    ("word", "label", "defect"),
+    [
+        ("good", "good", None),
+        ("OK", "good", None),
+        ("NG", "defective", None),
+        ("defective", "defective", None),
+        ("scratch", "defective", "scratch"),
+    ],
+)
+def test_a_label_is_good_defective_or_a_type(tmp_path: Path, word: str, label: str, defect: str | None) -> None:
+    picture(tmp_path / "a.png")
+    write_csv(tmp_path / "images.csv", {"path": "a.png", "label": word})
+    (entry,) = scanned(tmp_path).entries
+    assert (entry.label, entry.defect) == (label, defect)
+
+
+def test_a_row_overrides_what_the_layout_says(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    write_csv(tmp_path / "images.csv", {"path": "DATA/bottle/test/scratch/000.png", "label": "dent"})
+    scratched = scanned(tmp_path).entries[1]
+    assert (scratched.defect, scratched.product) == ("dent", "bottle")
+    assert scratched.mask_path == "DATA/bottle/ground_truth/scratch/000_mask.png"
+
+
+def test_json_lines_say_the_same(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    rows = [{"path": "./a.png", "camera": "top", "shift": "night", "label": None}, {"path": "a.png", "camera": "left"}]
+    (tmp_path / "images.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\nnot json\n\n")
+    scan = scanned(tmp_path)
+    assert scan.entries[0].camera == "top"
+    assert reasons(scan)["images.jsonl line 2"] == "a.png has a row already; the first one counts"
+    assert reasons(scan)["images.jsonl line 3"].startswith("Invalid JSON")
+
+
+def test_rows_about_absent_files_are_problems_and_the_rest_counts(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    write_csv(
+        tmp_path / "images.csv",
+        {"path": "absent.png"},
+        {"path": "a.png", "camera": "top", "mask": "no_mask.png", "reference": "no_reference.png"},
+        {"path": "../outside.png"},
+        {"path": "", "camera": "x"},
+        {"path": "b.png", "captured_at": "last night"},
+    )
+    scan = scanned(tmp_path)
+    assert (scan.entries[0].camera, scan.entries[0].mask_path) == ("top", None)
+    found = [(problem.path, problem.reason) for problem in scan.problems]
+    assert ("absent.png", "images.csv names it, but the archive has no such image") in found
+    assert ("a.png", "images.csv gives it the mask no_mask.png, which isn't there") in found
+    assert ("a.png", "images.csv gives it the reference no_reference.png, which isn't there") in found
+    by_line = reasons(scan)
+    assert "must be relative to the archive and stay inside it" in by_line["images.csv line 4"]
+    assert by_line["images.csv line 5"].startswith("path: ")
+    assert by_line["images.csv line 6"].startswith("captured_at: ")
+
+
+def test_a_sidecar_can_lie_elsewhere(tmp_path: Path) -> None:
+    picture(tmp_path / "archive/a.png")
+    file = write_csv(tmp_path / "night.csv", {"path": "a.png", "line": "7"})
+    scan = archive.scan(tmp_path / "archive", NOTHING_KNOWN, sidecar_file=file)
+    assert scan.entries[0].line == "7"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"file,label\na.png,good\n", "has no column `path`; its columns: file, label"),
+        (b"", "has no column `path`; its columns: none"),
+        (b"path\ncaf\xe9.png\n", "isn't UTF-8 text"),
+        (b'path\n"a.png" b\n', "isn't CSV"),
+    ],
+)
+def test_a_sidecar_that_is_none_says_what_is_wrong(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "images.csv").write_bytes(content)
+    with pytest.raises(ArchiveError, match=words):
+        scanned(tmp_path)
+
+
+def test_a_sidecar_that_is_not_there_says_which(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"absent\.csv can't be read: No such file or directory"):
+        archive.scan(tmp_path, NOTHING_KNOWN, sidecar_file=tmp_path / "absent.csv")
+
+
+words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: bool(text.strip()))
+
+
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=4, unique_by=lambda row: row[0]))
+def test_what_is_written_as_csv_is_read(rows: list[tuple[str, str]]) -> None:
+    paths = [f"lot/{number}{name.replace('/', '')}" for number, (name, _) in enumerate(rows)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = write_csv(
+            Path(folder, "images.csv"),
+            *({"path": path, "camera": camera} for path, (_, camera) in zip(paths, rows, strict=True)),
+        )
+        found, problems = sidecar.read(file)
+    assert problems == []
+    assert {path: row.camera for path, row in found.items()} == dict(
+        zip(paths, (camera for _, camera in rows), strict=True)
+    )
