@@ -70,7 +70,7 @@ def draw_archive(root: Path, images: int) -> list[Entry]:
     entries = []
     archive_id = identity(str(root))[:16]
     for number in range(-1, images):  # -1 is the reference
-        defective = number % 2 == 1
+        defective = number >= 0 and number % 2 == 1
         folder = "train/good" if number < 0 else "test/scratch" if defective else "test/good"
         path = f"plate/{folder}/{max(number, 0):03d}.png"
         plate = Image.new("RGB", (SIDE, SIDE), (126, 130, 134))

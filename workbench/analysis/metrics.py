@@ -28,6 +28,13 @@ SUBTASKS = (
     "Object Classification",
     "Object Analysis",
 )
+SHORT = dict(
+    zip(
+        SUBTASKS,
+        ("detection", "classification", "localization", "description", "analysis", "object class", "object analysis"),
+        strict=True,
+    )
+)  # for captions
 _DETECTION = SUBTASKS[0]
 _Z = NormalDist().inv_cdf(0.975)
 

@@ -45,8 +45,9 @@ def nothing(lead: str, title: str, why: str, command: str) -> NoReturn:
     st.stop()
 
 
-def show_buttons(around: metrics.Neighbours) -> None:
+def show_buttons(run: Run, around: metrics.Neighbours) -> None:
     """What can be done, each with its key."""
+    st.page_link(parts.RUNS, label="All cases", query_params={"run": run.run_id, **filters})
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         hidden = name in address
         st.button(
@@ -124,7 +125,7 @@ def show_siblings(run: Run, predictions: list[Prediction], outcomes: dict[str, l
             with st.container(
                 key=f"link-row-{chosen}{place}", horizontal=True, vertical_alignment="center", gap="small"
             ):
-                target = parts.case_address(run.run_id, Key(other.image_id, other.question_id), **filters)
+                target = parts.case_address(run, Key(other.image_id, other.question_id), **filters)
                 st.page_link(parts.CASE, label=parts.plain(other.question, 46), width="stretch", query_params=target)
                 st.html(case_cards.sibling_answer(other, outcomes[other.question_id]), width="content")
 
@@ -183,8 +184,9 @@ proposed = shared.patches(now, run.run_id, here.image_id, here.question_id)
 view = case_view.view(run, prediction, proposed, shared.entry(now, here.image_id), shared.archives(now))
 around = metrics.neighbours(found, here)
 
-with header(f"{prediction.product} · {case_view.name(prediction)}", case_cards.finding(run, prediction, outcome, view)):
-    show_buttons(around)
+lead = case_cards.finding(prediction, outcome, view)
+with header(f"{prediction.product} · {case_view.name(prediction)}", lead, case_cards.under(run, around, filters)):
+    show_buttons(run, around)
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
@@ -198,5 +200,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_siblings(run, of_image, outcomes, here)
 show_words(prediction)
-html(f'<div class="note">{case_cards.place_note(around, filters)}</div>')
 shared.follow(refresh=False)

@@ -26,22 +26,21 @@ _OUTCOME_WORDS: dict[Outcome, str] = {
 }
 
 
-def finding(run: Run, prediction: Prediction, outcome: Outcome, view: View) -> str:
+def finding(prediction: Prediction, outcome: Outcome, view: View) -> str:
     """The one sentence about a case: what was answered, what is true, and whether it looked at the defect."""
     head = f"{glyph(outcome)} <b>{_OUTCOME_WORDS[outcome]}</b> "
-    demo = f"&ensp;{parts.demo_chip(run.demo)}" if run.demo else ""
     if outcome == "failed":
-        return f"{head}{escape(prediction.error or 'No reason was stored.')}{demo}"
+        return f"{head}{escape(prediction.error or 'No reason was stored.')}"
     if outcome == "invalid":
         why = escape(prediction.error) if prediction.error else "The answer names none of the options."
-        return f"{head}{why}{demo}"
+        return f"{head}{why}"
     said = f"Asked “{escape(prediction.question)}”, the model said {option(prediction, prediction.answer)}"
     if outcome == "right":
         said += ", as the label does"
     elif outcome != "unlabelled":
         said += f"; the label says {option(prediction, prediction.correct_answer)}"
     looked = f" {hits_sentence(view)}." if view.hits else ""
-    return f"{head}{said}.{looked}{demo}"
+    return f"{head}{said}.{looked}"
 
 
 def option(prediction: Prediction, letter: str | None) -> str:
@@ -121,7 +120,7 @@ def trace_note(prediction: Prediction, view: View) -> str:
     if best is None or not prediction.entropy:
         return '<div class="note">Nothing was reasoned about.</div>'
     start, settled = prediction.entropy[0], prediction.entropy[best]
-    change = "unchanged at" if best == 0 else f"from {start:.2f} to"
+    change = "Unchanged at" if best == 0 else f"From {start:.2f} to"
     injections = len(view.injected)
     marks = (
         f"; <span class='accent'>◆</span> patches injected at {injections} of {len(prediction.entropy) - 1} iterations"
@@ -183,7 +182,8 @@ def options_list(prediction: Prediction) -> str:
 
 def sibling_answer(prediction: Prediction, outcome: Outcome) -> str:
     """Answer and settled entropy of another question of the image."""
-    said = prediction.answer if prediction.options and prediction.answer else outcome
+    text = next((option.text for option in prediction.options if option.letter == prediction.answer), outcome)
+    said = text if len(text) <= 18 else f"{text[:17].rstrip()}…"
     best = prediction.best_iteration
     entropy = f"{prediction.entropy[best]:.2f}" if best is not None and prediction.entropy else "–"
     return f'<span class="sibling">{glyph(outcome)} {escape(said)}</span> <span class="note number">{entropy}</span>'
@@ -196,8 +196,12 @@ def no_texts(run: Run) -> str:
     return "Nothing was retrieved for this image."
 
 
-def place_note(around: metrics.Neighbours, filters: Mapping[str, str]) -> str:
-    """Where the case stands in the list that Next and Previous walk."""
+def under(run: Run, around: metrics.Neighbours, filters: Mapping[str, str]) -> str:
+    """Whose answer it is, and where the case stands in the list that Next and Previous walk, in grey."""
+    return f"{parts.model_chip(run)}&ensp;{_place(around, filters)}"
+
+
+def _place(around: metrics.Neighbours, filters: Mapping[str, str]) -> str:
     under = f" under {', '.join(escape(value) for value in filters.values())}" if filters else ""
     if around.place is None:
         return f"not among the {around.total:,} cases{under}"

@@ -18,6 +18,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import streamlit as st
 
+from warehouse.records import Run
 from workbench.analysis import look
 from workbench.analysis.metrics import Key
 
@@ -25,7 +26,7 @@ ASSETS = Path(__file__).parent / "assets"
 RUNS = "workbench/pages/runs.py"
 CASE = "workbench/pages/case.py"
 FIRST_COMMAND = "workbench score ARCHIVE   # or, over a drawn archive: workbench demo"
-_MARKDOWN = re.compile(r"([\\\\`*_{}\[\]()<>#+\-.!|~$:^=])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=])")
 
 
 @cache
@@ -60,18 +61,19 @@ def glyph(kind: str) -> str:
     return f'<span class="{colour}" title="{kind}">{shape}</span>'
 
 
-def demo_chip(demo: bool) -> str:
-    """Said wherever numbers of the embedded model are shown."""
-    return '<span class="chip">embedded demo model</span>' if demo else ""
+def model_chip(run: Run) -> str:
+    """Which model the numbers are from; the embedded one is named as what it is wherever they are shown."""
+    name = "embedded demo model" if run.demo else run.model.rstrip("/").rsplit("/", 1)[-1]
+    return f'<span class="chip">{escape(name)}</span>'
 
 
 @contextmanager
-def header(title: str, lead: str) -> Iterator[None]:
-    """The page's title and one finding as a sentence; what is yielded goes to the right."""
+def header(title: str, lead: str, under: str = "") -> Iterator[None]:
+    """The page's title, one finding as a sentence, a line in grey; what is yielded goes to the right."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(key="lead", gap="xxsmall", width="stretch"):
             st.title(title, anchor=False)
-            html(f'<div class="lead">{lead}</div>')
+            html(f'<div class="lead">{lead}</div><div class="under">{under}</div>')
         right = st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", wrap=False)
     with right:
         yield
@@ -115,16 +117,15 @@ def clicked(event: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] | 
     return None if data is None else str(data)
 
 
-def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
-    """A small table of HTML cells; the last column is numbers."""
+def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), numbers: int = 1) -> str:
+    """A small table of HTML cells; the last columns, so many, are numbers."""
 
     def line(cells: Sequence[str], tag: str) -> str:
-        last = len(cells) - 1
+        words, figures = cells[: len(cells) - numbers], cells[len(cells) - numbers :]
         return (
             "<tr>"
-            + "".join(
-                f"<{tag}{' class=right' if place == last else ''}>{cell}</{tag}>" for place, cell in enumerate(cells)
-            )
+            + "".join(f"<{tag}>{cell}</{tag}>" for cell in words)
+            + "".join(f'<{tag} class="right">{cell}</{tag}>' for cell in figures)
             + "</tr>"
         )
 
@@ -148,7 +149,9 @@ def bar(parts: Sequence[tuple[float, str]], whole: float, tall: bool = False) ->
 
 def thumbnail(source: str | None, outcome: str, reason: str = "") -> str:
     """A square picture with the outcome's border and badge; without a source the reason stands in its place."""
-    inside = f'<img loading="lazy" alt="" src="{source}">' if source else f"<span>{escape(reason)}</span>"
+    inside = (
+        f'<img loading="lazy" alt="" src="{source}">' if source else f'<span class="reason">{escape(reason)}</span>'
+    )
     return f'<div class="frame {outcome}">{inside}<b>{glyph(outcome)}</b></div>'
 
 
@@ -168,11 +171,11 @@ def plain(text: str, at_most: int = 60) -> str:
     return _MARKDOWN.sub(r"\\\1", cut)
 
 
-def case_address(run_id: str, key: Key, outcome: str | None = None, subtask: str | None = None) -> dict[str, str]:
+def case_address(run: Run, key: Key, outcome: str | None = None, subtask: str | None = None) -> dict[str, str]:
     """The Case page's address, with the filters that Next and Previous walk under."""
     filters = {"outcome": outcome, "subtask": subtask}
     return {
-        "run": run_id,
+        "run": run.run_id,
         "image": key.image_id,
         "question": key.question_id,
         **{name: value for name, value in filters.items() if value},

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from statistics import fmean
+from typing import Any
 
 import polars as pl
 
@@ -58,25 +59,30 @@ def percent(rate: float) -> str:
 
 def finding(run: Run, cases: pl.DataFrame, now: datetime) -> str:
     """The one sentence about a run: how right it was, or how far it is, or why it ended."""
-    demo = f"&ensp;{parts.demo_chip(run.demo)}" if run.demo else ""
     done = run.answered + run.invalid + run.failed
     if run.state == "running":
         left = _left(run, done, now)
-        return f"{glyph('running')} <b>Running:</b> {done:,} of {run.planned:,} questions{left}.{demo}"
+        return f"{glyph('running')} <b>Running:</b> {done:,} of {run.planned:,} questions{left}."
     if run.state in ("failed", "stopped", "cancelled"):
         why = f" {escape(run.message)}" if run.message else ""
         head = f"{glyph(run.state)} <b>{run.state.capitalize()}</b>"
-        return f"{head} after {done:,} of {run.planned:,} questions.{why}{demo}"
+        return f"{head} after {done:,} of {run.planned:,} questions.{why}"
     unread = f" {run.failed:,} failed, {run.invalid:,} could not be read." if run.failed or run.invalid else ""
     accuracy = metrics.accuracy_by_subtask(cases)
     if accuracy.is_empty():
         head = f"<b>{run.answered:,} of {run.planned:,} questions answered.</b>"
-        return f"{head} The archive has no labels, so nothing says how many are right.{unread}{demo}"
+        return f"{head} The archive has no labels, so nothing says how many are right.{unread}"
     mean = percent(fmean(accuracy["rate"]))
     counts = dict(cases["outcome"].cast(pl.String).value_counts().iter_rows())
     missed = _counted(counts.get("escape", 0), "escape", "escapes", "defects missed")
     alarms = _counted(counts.get("overkill", 0), "overkill", "overkill", "good called defective")
-    return f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}.{unread}{demo}"
+    return f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}.{unread}"
+
+
+def under(run: Run, archive: Archive | None) -> str:
+    """Which run the page speaks of, in grey."""
+    name = escape(archive.name) if archive else "an archive not registered here"
+    return f"{parts.model_chip(run)}&ensp;run of {moment(run.started_at)} over {name}"
 
 
 def _counted(count: int, kind: str, word: str, meaning: str) -> str:
@@ -98,16 +104,11 @@ def line(run: Run, archive: Archive | None) -> str:
     """A run in the list: state, model, archive, how far."""
     done = run.answered + run.invalid + run.failed
     name = escape(archive.name) if archive else "unknown archive"
-    model = (
-        parts.demo_chip(True)
-        if run.demo
-        else f'<span class="chip">{escape(run.model.rstrip("/").rsplit("/", 1)[-1])}</span>'
-    )
     trouble = "".join(
         f"&ensp;{glyph(kind)} {count:,}" for kind, count in (("invalid", run.invalid), ("failed", run.failed)) if count
     )
     return (
-        f'<div class="row note"><span>{glyph(run.state)} {run.state} · {name}</span>{model}</div>'
+        f'<div class="row note"><span>{glyph(run.state)} {run.state} · {name}</span>{parts.model_chip(run)}</div>'
         f'<div style="margin:.3rem 0 .25rem">{counts_bar(run)}</div>'
         f'<div class="row note number"><span>{done:,} of {run.planned:,} questions{trouble}</span></div>'
     )
@@ -162,14 +163,13 @@ def time_spent(timings: Timings) -> str:
         for name, spent in seconds.items()
     ]
     whole = parts.bar([(spent, _TIME_COLOURS[name]) for name, spent in seconds.items()], total, tall=True)
-    return (
-        f'<div class="big">{duration(total)}</div><div style="margin:.45rem 0 .3rem">{whole}</div>{parts.table(rows)}'
-    )
+    table = parts.table(rows, numbers=2)
+    return f'<div class="big">{duration(total)}</div><div style="margin:.45rem 0 .3rem">{whole}</div>{table}'
 
 
 def trouble(run: Run, failures: pl.DataFrame) -> str:
     """Failures by cause, and the answers that could not be read."""
-    invalid = f'<div class="note">{glyph("invalid")} <b>{run.invalid:,}</b> answers could not be read.</div>'
+    invalid = f'<div class="note">{glyph("invalid")} <b>{_plural(run.invalid, "answer")}</b> could not be read.</div>'
     if failures.is_empty():
         none = (
             "No question failed."
@@ -187,7 +187,7 @@ def trouble(run: Run, failures: pl.DataFrame) -> str:
         for row in failures.head(5).iter_rows(named=True)
     ]
     rest = f'<div class="note">and {_plural(failures.height - 5, "more cause")}</div>' if failures.height > 5 else ""
-    return parts.table(rows, ["Cause, and one image", "Images", "Questions"]) + rest + invalid
+    return parts.table(rows, ["Cause, and one image", "Images", "Questions"], numbers=2) + rest + invalid
 
 
 def subtasks_without_labels(cases: pl.DataFrame) -> str:
@@ -209,6 +209,7 @@ def subtasks_without_labels(cases: pl.DataFrame) -> str:
                 for row in rows.iter_rows(named=True)
             ],
             ["Subtask", "Answered", "Mean entropy, nat"],
+            numbers=2,
         )
         + '<div class="note">The archive has no labels: nothing says which answers are right.</div>'
     )
@@ -237,3 +238,19 @@ def facts(title: str, pairs: Mapping[str, str]) -> str:
         for name, value in pairs.items()
     )
     return f'<div class="note" style="margin-top:.5rem"><b>{title}</b></div><div class="facts">{lines}</div>'
+
+
+def caption(case: Mapping[str, Any], subtask: str | None) -> str:
+    """Under a thumbnail: what was asked, or, among questions of one kind, what the image is; and the entropy.
+
+    Args:
+        case: a row of `metrics.outcomes`.
+        subtask: the kind the cases are filtered by.
+    """
+    what = (
+        (case["defect"] or case["label"] or case["product"])
+        if subtask
+        else metrics.SHORT.get(case["subtask"], case["subtask"])
+    )
+    entropy = "" if case["settled_entropy"] is None else f" · {case['settled_entropy']:.2f}"
+    return parts.plain(what, 24) + entropy

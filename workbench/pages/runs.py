@@ -19,7 +19,7 @@ from workbench.pages import parts, pictures, run_cards, shared
 from workbench.pages.parts import card, chart, header, html
 
 RUNS_SHOWN = 8
-CASES_SHOWN = 40
+CASES_SHOWN = 30
 
 now = shared.snapshot()
 runs = shared.runs(now)
@@ -83,25 +83,18 @@ def show_cases(run: Run, cases: pl.DataFrame, subtask: str | None, outcome: str 
             if subtask:
                 st.button("All subtasks", shortcut="Escape", key="runs.clear", on_click=drop, args=["subtask"])
             _choose_outcome(counts, outcome)
-        if not shown.height:
-            parts.empty(
-                "No case to show",
-                "No prediction of this run is stored yet." if cases.is_empty() else "The filters leave none.",
-            )
+        if shown.is_empty():
+            why = "No prediction of this run is stored yet." if cases.is_empty() else "The filters leave none."
+            parts.empty("No case to show", why)
         with st.grid("auto", min_column_width=104, gap=10) as grid:
             for place, case in enumerate(shown.iter_rows(named=True)):
                 with grid.cell(), st.container(key=f"link-thumb-{place}", gap=None):
-                    path = pictures.locate(case["image_path"], root, [root] if root else [])
+                    # Where the archive isn't registered, no folder is: nothing is shown.
+                    path = pictures.locate(case["image_path"], root, [root]) if root else None
                     picture = pictures.small(path, case["content"])
                     html(parts.thumbnail(picture.source, case["outcome"], case["error"] or picture.problem or ""))
-                    entropy = "" if case["settled_entropy"] is None else f" · {case['settled_entropy']:.2f}"
-                    st.page_link(
-                        parts.CASE,
-                        label=parts.plain(case["defect"] or case["label"] or case["product"]) + entropy,
-                        query_params=parts.case_address(
-                            run.run_id, Key(case["image_id"], case["question_id"]), outcome, subtask
-                        ),
-                    )
+                    target = parts.case_address(run, Key(case["image_id"], case["question_id"]), outcome, subtask)
+                    st.page_link(parts.CASE, label=run_cards.caption(case, subtask), query_params=target)
         _turn_pages(first, found.height)
 
 
@@ -183,7 +176,7 @@ cases = shared.cases(now, run.run_id)
 subtask = address.get("subtask") if address.get("subtask") in set(cases["subtask"]) else None
 outcome = address.get("outcome") if address.get("outcome") in look.OUTCOMES else None
 
-with header("Runs", run_cards.finding(run, cases, datetime.now(UTC))):
+with header("Runs", run_cards.finding(run, cases, datetime.now(UTC)), run_cards.under(run, archive)):
     pass
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
