@@ -1,0 +1,265 @@
+"""A question file of MMAD's schema: what can be asked is asked, each other record is a problem with its reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.inspection.drawn import bottle, mask, picture, scanned
+from workbench.inspection import questions, references
+from workbench.inspection.errors import QuestionsError
+from workbench.inspection.questions import QuestionSet
+
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
+
+GOOD = "DATA/bottle/test/good/000.png"
+SCRATCHED = "DATA/bottle/test/scratch/000.png"
+DETECT: dict[str, Json] = {
+    "Question": "Is there any defect in the object?",
+    "Options": {"A": "Yes.", "B": "No."},
+    "Answer": "B",
+    "type": "Anomaly Detection",
+    "annotation": True,
+}
+
+
+def conversation(**changes: Json) -> dict[str, Json]:
+    return {name: value for name, value in (DETECT | changes).items() if value is not None}
+
+
+def record(*conversations: Json, **more: Json) -> dict[str, Json]:
+    return {"conversation": list(conversations), **more}
+
+
+def asked(archive: Path, content: object, root: Path | None = None, shots: int = 1) -> QuestionSet:
+    file = archive / "mmad.json"
+    file.write_text(json.dumps(content))
+    scan = scanned(root or archive)
+    return questions.mmad(file, scan, references.gather(scan) if shots else None)
+
+
+def problems(found: QuestionSet) -> list[tuple[str, str]]:
+    return [(problem.path, problem.reason) for problem in found.problems]
+
+
+def test_a_record_becomes_a_question_with_its_template_as_the_reference(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    template = "DATA/bottle/train/good/001.png"
+    found = asked(tmp_path, {GOOD: record(DETECT, random_templates=[template], similar_templates=[])})
+    (item,) = found.items
+    assert problems(found) == []
+    assert item.entry.path == GOOD
+    assert (item.question.subtask, item.question.question) == ("Anomaly Detection", DETECT["Question"])
+    assert [(option.letter, option.text) for option in item.question.options] == [("A", "Yes."), ("B", "No.")]
+    assert item.correct_answer == "B"
+    assert item.reference_path == template
+    assert item.question.conditional is False
+
+
+@pytest.mark.parametrize("kind", ["Object Structure", "Object Details", "Object Analysis"])
+def test_objects_structure_and_details_are_object_analysis(tmp_path: Path, kind: str) -> None:
+    bottle(tmp_path)
+    (item,) = asked(tmp_path, {GOOD: record(conversation(type=kind))}).items
+    assert item.question.subtask == "Object Analysis"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"Question": None}, "question 1: Question: Field required"),
+        ({"Options": None}, "question 1: Options: Field required"),
+        ({"Answer": None}, "question 1: Answer: Field required"),
+        ({"type": None}, "question 1: type: Field required"),
+        ({"Answer": "C"}, "question 1: the answer 'C' is not among the options A, B"),
+        ({"Answer": "Yes."}, "question 1: the answer 'Yes.' is not among the options A, B"),
+        ({"Options": {"A": "Yes."}}, "question 1: Options: Dictionary should have at least 2 items"),
+        ({"Options": {"A": "Yes.", "B": 2}}, "question 1: Options.B: Input should be a valid string"),
+        ({"Options": ["Yes.", "No."]}, "question 1: Options: Input should be a valid dictionary"),
+        ({"Question": ""}, "question 1: Question: String should have at least 1 character"),
+        ({"type": "Defect Counting"}, "question 1: 'Defect Counting' is none of the subtasks Anomaly Detection,"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_why_and_the_rest_is_asked(
+    tmp_path: Path, changes: dict[str, Json], words: str
+) -> None:
+    bottle(tmp_path)
+    other = conversation(Question="Another?")
+    found = asked(tmp_path, {GOOD: record(conversation(**changes), other), SCRATCHED: record(DETECT)})
+    assert [(item.entry.path, item.question.question) for item in found.items] == [
+        (GOOD, "Another?"),
+        (SCRATCHED, DETECT["Question"]),
+    ]
+    ((path, reason),) = problems(found)
+    assert path == GOOD
+    assert reason.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({}, "conversation: Field required"),
+        ({"conversation": "none"}, "conversation: Input should be a valid list"),
+        ([], "Input should be a valid dictionary"),
+        (None, "Input should be a valid dictionary"),
+        ({"conversation": [], "random_templates": [3]}, "random_templates.0: Input should be a valid string"),
+    ],
+)
+def test_an_image_whose_record_is_malformed_is_left_out(tmp_path: Path, content: Json, words: str) -> None:
+    bottle(tmp_path)
+    found = asked(tmp_path, {GOOD: content, SCRATCHED: record(DETECT)})
+    assert [item.entry.path for item in found.items] == [SCRATCHED]
+    ((path, reason),) = problems(found)
+    assert (path, reason.startswith(words)) == (GOOD, True), reason
+
+
+def test_an_image_that_is_not_in_the_archive_is_a_problem(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    found = asked(tmp_path, {"DATA/bottle/test/good/999.png": record(DETECT), GOOD: record(DETECT)})
+    assert len(found.items) == 1
+    assert problems(found) == [
+        ("DATA/bottle/test/good/999.png", "mmad.json asks about it, but the archive has no such image")
+    ]
+
+
+def test_the_same_question_twice_is_asked_once(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    found = asked(tmp_path, {GOOD: record(DETECT, DETECT)})
+    assert len(found.items) == 1
+    assert problems(found) == [(GOOD, "question 2: the same question is asked twice")]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "isn't JSON"),
+        (b"\xff\xfe", "isn't JSON"),
+        (b"[" * 100_000, "isn't JSON"),
+        (b"[]", "must be an object keyed by image path"),
+    ],
+)
+def test_a_file_that_is_no_question_file_says_so(tmp_path: Path, content: bytes, words: str) -> None:
+    bottle(tmp_path)
+    (tmp_path / "mmad.json").write_bytes(content)
+    with pytest.raises(QuestionsError, match=words):
+        questions.mmad(tmp_path / "mmad.json", scanned(tmp_path), None)
+
+
+def test_a_question_file_that_is_not_there_says_which(tmp_path: Path) -> None:
+    with pytest.raises(QuestionsError, match=r"absent\.json can't be read: No such file"):
+        questions.mmad(tmp_path / "absent.json", scanned(tmp_path), None)
+
+
+@pytest.mark.parametrize("below", ["DATA", "DATA/bottle"])
+def test_a_part_of_the_data_root_can_be_scored_with_the_whole_file(tmp_path: Path, below: str) -> None:
+    bottle(tmp_path)
+    template = "DATA/bottle/train/good/001.png"
+    content = {GOOD: record(DETECT, random_templates=[template]), "OTHER/nut/test/good/000.png": record(DETECT)}
+    found = asked(tmp_path, content, root=tmp_path / below)
+    (item,) = found.items
+    assert f"{below}/{item.entry.path}" == GOOD
+    assert f"{below}/{item.reference_path}" == template
+    assert (found.elsewhere, found.problems) == (1, [])
+
+
+def test_a_template_that_is_absent_is_said_and_another_reference_taken(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    found = asked(tmp_path, {GOOD: record(DETECT, random_templates=["MVTec-AD/bottle/train/good/7.png"])})
+    assert found.items[0].reference_path in {f"DATA/bottle/train/good/{name}.png" for name in ("000", "001")}
+    assert problems(found) == [
+        (GOOD, "the archive has no template MVTec-AD/bottle/train/good/7.png; another reference is taken")
+    ]
+
+
+def test_the_nearest_template_can_be_asked_for(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    lists: dict[str, Json] = {
+        f"{kind}_templates": [f"DATA/bottle/train/good/{name}.png"]
+        for kind, name in (("random", "000"), ("similar", "001"))
+    }
+    (tmp_path / "mmad.json").write_text(json.dumps({GOOD: record(DETECT, **lists)}))
+    scan = scanned(tmp_path)
+    found = questions.mmad(tmp_path / "mmad.json", scan, references.gather(scan), templates="similar")
+    assert found.items[0].reference_path == "DATA/bottle/train/good/001.png"
+
+
+def test_without_references_nothing_is_shown_whatever_the_file_says(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    content = {GOOD: record(DETECT, random_templates=["DATA/bottle/train/good/001.png"])}
+    assert asked(tmp_path, content, shots=0).items[0].reference is None
+
+
+@pytest.mark.parametrize("place", ["masks/a.png", "DATA/bottle/masks/a.png"])
+def test_the_files_mask_is_found_from_the_product_or_the_data_root(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "DATA/bottle"
+    picture(folder / "a.png", 1)
+    mask(folder / "masks/a.png", (0, 0, 9, 9))
+    (item,) = asked(tmp_path, {"DATA/bottle/a.png": record(DETECT, mask_path=place)}).items
+    assert item.entry.mask_path == "DATA/bottle/masks/a.png"
+
+
+def test_a_mask_outside_the_archive_or_absent_is_none(tmp_path: Path) -> None:
+    picture(tmp_path / "archive/a.png", 1)
+    mask(tmp_path / "secret.png", (0, 0, 9, 9))
+    for place in ("../secret.png", str(tmp_path / "secret.png"), "absent.png", ""):
+        (item,) = asked(tmp_path / "archive", {"a.png": record(DETECT, mask_path=place)}).items
+        assert item.entry.mask_path is None
+
+
+def test_a_questions_identity_is_what_is_asked_and_shown(tmp_path: Path) -> None:
+    def identity(**changes: Json) -> str:
+        (item,) = asked(tmp_path, {GOOD: record(conversation(**changes))}).items
+        return item.question.question_id
+
+    bottle(tmp_path)
+    same = identity()
+    assert identity(Answer="A") == same, "the right answer isn't shown"
+    assert identity(Options={"X": "Yes.", "Y": "No."}, Answer="X") == same, "letters are issued anew"
+    others = {
+        identity(Question="Any?"),
+        identity(type="Object Analysis"),
+        identity(Options={"A": "No.", "B": "Yes."}),
+        asked(tmp_path, {GOOD: record(DETECT)}, shots=0).items[0].question.question_id,
+    }
+    assert len(others | {same}) == 5
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+
+
+@given(
+    st.lists(texts, min_size=2, max_size=26),
+    st.lists(texts, min_size=26, max_size=26, unique=True),
+    st.integers(0, 25),
+)
+def test_letters_are_reissued_in_order_and_the_answer_stays_the_same_text(
+    tmp_path_factory: pytest.TempPathFactory, options: list[str], letters: list[str], right: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "letters"
+    if not folder.exists():
+        bottle(folder)
+    right %= len(options)
+    named: dict[str, Json] = dict(zip(letters, options, strict=False))
+    (item,) = asked(folder, {GOOD: record(conversation(Options=named, Answer=letters[right]))}).items
+    assert [option.text for option in item.question.options] == options
+    assert [option.letter for option in item.question.options] == list(ascii_uppercase[: len(options)])
+    assert item.correct_answer == ascii_uppercase[right]
+
+
+@pytest.mark.real_images
+def test_the_real_photographs_544_questions_are_all_asked(inspection_pack: Path) -> None:
+    scan = scanned(inspection_pack)
+    found = questions.mmad(inspection_pack / "mmad.json", scan, references.gather(scan))
+    assert (len(found.items), found.problems, found.elsewhere) == (544, [], 0)
+    assert len({item.entry.image_id for item in found.items}) == 211
+    assert len({(item.entry.image_id, item.question.question_id) for item in found.items}) == 544
+    assert all(item.reference for item in found.items)
+    for item in found.items:
+        if item.question.subtask == "Anomaly Detection":
+            (right,) = (option.text for option in item.question.options if option.letter == item.correct_answer)
+            assert right == ("No." if item.entry.label == "good" else "Yes.")
