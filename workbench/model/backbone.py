@@ -118,7 +118,7 @@ class Backbone(Protocol):
         """
 
     def head(self, hidden: Tensor) -> Tensor:
-        """(..., V) float32 logits."""
+        """(..., V) logits, float32 at least."""
 
     def token_id(self, text: str) -> int | None:
         """The id of `text` if it is exactly one token."""
@@ -290,9 +290,9 @@ class QwenBackbone:
         return out.last_hidden_state, torch.stack(out.attentions)
 
     def head(self, hidden: Tensor) -> Tensor:
-        """(..., V) float32 logits."""
+        """(..., V) logits, float32 at least."""
         logits: Tensor = self._model.lm_head(hidden)
-        return logits.float()
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def token_id(self, text: str) -> int | None:
         """The id of `text` if it is exactly one token."""

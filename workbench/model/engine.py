@@ -77,9 +77,12 @@ class Evaluation:
 class Engine(Protocol):
     """See the module's opening lines."""
 
-    backbone: Backbone
     rows: int
     work: Work
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model it drives."""
 
     def prepare(self, cases: Sequence[Case]) -> Prefix:
         """Read all constant parts of these cases."""

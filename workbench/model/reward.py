@@ -10,14 +10,14 @@ def entropy(logits: Tensor) -> Tensor:
     """Entropy of each next-token distribution over the full vocabulary, in nats.
 
     Args:
-        logits: (..., V), float32.
+        logits: (..., V).
 
     Returns:
-        (...), float32, in 0 .. log V.
+        (...), float32 at least, in 0 .. log V.
 
     Source: Reason-IAD (arXiv 2602.09850), the confidence of a latent token; H = -sum P log P.
     """
-    log_p = torch.log_softmax(logits.float(), -1)
+    log_p = torch.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))
     return -(log_p.exp() * log_p).sum(-1)
 
 

@@ -106,14 +106,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, sc
         scale: of the scores.
 
     Returns:
-        (..., Q, D) float32, (..., Q) float32.
+        (..., Q, D) and (..., Q), float32 at least.
     """
-    scores = torch.matmul(query, key.transpose(-1, -2)).float() * scale
+    wide = torch.promote_types(query.dtype, torch.float32)
+    scores = torch.matmul(query, key.transpose(-1, -2)).to(wide) * scale
     if allowed is not None:
         scores = scores.masked_fill(~allowed, float("-inf"))
     logsum = torch.logsumexp(scores, -1)
     weights = (scores - logsum[..., None]).exp()
-    return torch.matmul(weights.to(value.dtype), value).float(), logsum
+    return torch.matmul(weights.to(value.dtype), value).to(wide), logsum
 
 
 def segmented_attention(

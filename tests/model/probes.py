@@ -1,0 +1,150 @@
+"""Ways to look at what happens inside a run of the loop: hooks on the real modules, engines that note or dictate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tests.model import tiny
+from tests.model.conftest import AnyEngine
+from workbench.model.backbone import QwenBackbone
+from workbench.model.case import Case, Work
+from workbench.model.engine import Evaluation, Prefix, Rows
+
+VISION = {"qwen2_5_vl": "Qwen2_5_VisionTransformerPretrainedModel", "qwen3_vl": "Qwen3VLVisionModel"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """One call of the decoder."""
+
+    embeddings: Tensor  # (B, L, d)
+    positions: Tensor  # (3, B, L)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that aren't padding, which is all zeros."""
+        return int(self.embeddings.abs().sum(-1).count_nonzero())
+
+
+@dataclass(slots=True)
+class Seen:
+    """What went through the model while it was watched."""
+
+    decoder: list[Fed] = field(default_factory=list)
+    vision: list[int] = field(default_factory=list)  # pictures in each call of the vision tower
+
+
+@contextmanager
+def watching(body: QwenBackbone) -> Iterator[Seen]:
+    """Everything fed to the decoder and to the vision tower, noted by hooks on the library's modules."""
+    seen = Seen()
+    core = tiny.model(body).model
+
+    def decoder(_: object, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        assert not args
+        seen.decoder.append(Fed(named["inputs_embeds"].detach().clone(), named["position_ids"].clone()))
+
+    def vision(_: object, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        grids = named["grid_thw"] if "grid_thw" in named else args[1]
+        seen.vision.append(len(grids))
+
+    hooks = [
+        core.language_model.register_forward_pre_hook(decoder, with_kwargs=True),
+        core.visual.register_forward_pre_hook(vision, with_kwargs=True),
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def rewriting(module: torch.nn.Module, change: Callable[[Any], Any]) -> Iterator[None]:
+    """The module's output passed through `change`."""
+    hook = module.register_forward_hook(lambda _module, _args, out: change(out))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@dataclass(slots=True)
+class Asked:
+    """One evaluation an engine was asked for, and its result."""
+
+    rows: Rows
+    values: Tensor
+    attention: Tensor | None
+
+
+class NotingEngine:
+    """An engine that does its work and notes what it was asked."""
+
+    def __init__(self, engine: AnyEngine):
+        self.inner = engine
+        self.backbone = engine.backbone
+        self.rows = engine.rows
+        self.work = engine.work
+        self.asked: list[Asked] = []
+        self.prefix: Prefix | None = None
+
+    def prepare(self, cases: Sequence[Case]) -> Prefix:
+        self.prefix = self.inner.prepare(cases)
+        return self.prefix
+
+    def evaluate(
+        self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
+    ) -> Evaluation:
+        made = self.inner.evaluate(prefix, rows, read, attention=attention)
+        seen = None if made.attention is None else made.attention.detach()
+        self.asked.append(Asked(rows, made.values.detach(), seen))
+        return made
+
+
+class ScriptedEngine:
+    """An engine whose model is as sure as it is told to be: real prefixes, dictated logits and attention.
+
+    Args:
+        engine: prepares.
+        sureness: the logit of the first word of the vocabulary, all others 0, at the n-th evaluation. Surer is less
+            entropy is more reward.
+        looked_at: visual tokens from the most to the least attended, at the n-th evaluation; by all think tokens.
+    """
+
+    def __init__(self, engine: AnyEngine, sureness: Callable[[int], float], looked_at: Callable[[int], Sequence[int]]):
+        self.inner = engine
+        self.backbone = engine.backbone
+        self.rows = engine.rows
+        self.work = Work()
+        self.sureness = sureness
+        self.looked_at = looked_at
+        self.asked: list[Rows] = []
+
+    def prepare(self, cases: Sequence[Case]) -> Prefix:
+        return self.inner.prepare(cases)
+
+    def evaluate(
+        self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
+    ) -> Evaluation:
+        n = len(self.asked)
+        self.asked.append(rows)
+        B, places = rows.at.shape
+        logits = torch.zeros(B, places, tiny.VOCABULARY)
+        logits[..., 0] = self.sureness(n)
+        count = max(len(prefix.visual_tokens(int(question))) for question in rows.question)
+        scores = torch.zeros(B, places, count)
+        for rank, token in enumerate(self.looked_at(n)):
+            scores[..., token] = 1 / (2 + rank)
+        return Evaluation(read(logits), scores if attention else None)
+
+
+def identity(logits: Tensor) -> Tensor:
+    """Reads the logits themselves."""
+    return logits
