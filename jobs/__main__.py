@@ -1,5 +1,64 @@
-"""The one command-line application, `workbench` on the PATH."""
+"""The one command-line application, `workbench` on the PATH.
+
+A job module is thin - parse, open, call one workbench function, show, return a code - and imports what is heavy inside
+its function, so that `workbench --help` takes no second. Results go to stdout, everything else to stderr.
+
+Exit codes: 0 done; 1 some items failed, or a run could not go on; 2 wrong use; 75 another coordinator has this run.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from jobs import demo, doctor, export, ingest, knowledge, reindex, runs, score, serve
+from warehouse.errors import DiskFull, Locked
+
+FAILED, WRONG_USE = 1, 2
+
+app = typer.Typer(
+    help="Score archives of inspection images with knowledge-guided latent reasoning, and look at every case.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.command)
+app.command("score")(score.command)
+app.command("runs")(runs.command)
+app.command("export")(export.command)
+app.command("serve")(serve.command)
+app.add_typer(knowledge.app, name="knowledge")
+app.command("ingest")(ingest.command)
+app.command("reindex")(reindex.command)
+app.command("doctor")(doctor.command)
+
+
+@app.callback()
+def start(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log one line per item to stderr.")] = False,
+) -> None:
+    """Set up logging; only jobs do."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; an error of ours is one sentence on stderr, anything else a traceback."""
+    try:
+        app()
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("warehouse", "workbench"):
+            raise
+        print(f"workbench: {error}", file=sys.stderr)  # noqa: T201
+        code = FAILED if isinstance(error, DiskFull | Locked) else WRONG_USE
+        sys.exit(getattr(error, "exit_code", code))
+
+
+if __name__ == "__main__":
+    main()

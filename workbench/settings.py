@@ -81,14 +81,14 @@ class Work:
     sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
     limit: int | None = None  # the first so many questions of the plan
     data: Path = Path("data")  # warehouse, spool and caches
-    block_questions: int = 24  # a block is whole images until it holds about so many questions
+    block_images: int = 8  # answered together, stored together, done again together after a kill
     ingest_seconds: float = 3.0  # how often finished parts go into the warehouse
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit is {self.limit}; it must be at least 1")
-        if self.block_questions < 1:
-            raise ValueError(f"block_questions is {self.block_questions}; it must be at least 1")
+        if self.block_images < 1:
+            raise ValueError(f"block_images is {self.block_images}; it must be at least 1")
         if self.ingest_seconds < 0:
             raise ValueError(f"ingest_seconds is {self.ingest_seconds}; it must be at least 0")
 
@@ -137,7 +137,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",
     "data": "a path",
-    "block_questions": "a batch size; the same answers, floats within 1e-4",
+    "block_images": "a batch size; the same answers, floats within 1e-4",
     "ingest_seconds": "when rows arrive, not what is in them",
 }
 

@@ -39,13 +39,13 @@ class EncoderError(InspectionError):
     """Retrieval's encoder can't be loaded; the message says what else could be used."""
 
 
-class AlreadyRunning(InspectionError):  # noqa: N818 - reads as what is the case
+class AlreadyRunning(InspectionError):
     """Another process coordinates a run of this digest and plan."""
 
     exit_code = 75  # EX_TEMPFAIL: later is fine
 
 
-class DeviceLost(InspectionError):  # noqa: N818 - reads as what happened
+class DeviceLost(InspectionError):
     """The GPU stopped answering; the run can only go on in a new process."""
 
 

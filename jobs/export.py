@@ -1,0 +1,29 @@
+"""`workbench export`: a run's rows as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.options import Data
+
+
+def command(
+    table: Annotated[Literal["predictions", "patches", "runs"], typer.Argument(help="What to write.")],
+    run: Annotated[str, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.parquet, FILE.csv or FILE.jsonl.")],
+    data: Data = None,
+) -> None:
+    """Write a run's predictions, patches or its own record to a file.
+
+    Parquet keeps lists and maps as they are; CSV writes them as JSON.
+
+    Example: workbench export predictions --run 20250103T220005123Z-a1b2c3d4 -o predictions.parquet
+    """
+    from warehouse.store import Store
+    from workbench import settings
+
+    Store(settings.data_folder(data)).export(table, run, output)
+    typer.echo(str(output))

@@ -1,0 +1,38 @@
+"""`workbench runs`: what was scored, newest first."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from jobs.options import Data, Json
+
+
+def command(data: Data = None, json_: Json = False) -> None:
+    """List the runs, newest first.
+
+    Example: workbench runs --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from warehouse.store import Store
+    from workbench import settings
+
+    frame = Store(settings.data_folder(data)).runs()
+    rows = list(frame.iter_rows(named=True))
+    if json_:
+        for row in rows:
+            row["settings"], row["versions"] = json.loads(row["settings"]), json.loads(row["versions"])
+        typer.echo(json.dumps(rows, default=str, indent=1))
+        return
+    if not rows:
+        typer.echo("no runs yet: workbench score FOLDER, or workbench demo")
+        return
+    table = Table("run", "state", "model", "planned", "answered", "invalid", "failed", "message")
+    for row in rows:
+        model = "embedded demo model" if row["demo"] else row["model"]
+        counts = (str(row[name]) for name in ("planned", "answered", "invalid", "failed"))
+        table.add_row(row["run_id"], row["state"], model, *counts, row["message"] or "")
+    Console().print(table)

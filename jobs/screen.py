@@ -1,0 +1,126 @@
+"""How a run looks on a terminal: progress on stderr while it goes, a summary on stdout when it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich import progress
+from rich.console import Console
+from rich.table import Column, Table
+
+from workbench.inspection.scoring import Outcome
+
+DEMO = "embedded demo model"
+EVERY = 30.0  # seconds between two lines where no terminal shows the bar
+
+
+class Progress:
+    """A `scoring.Watch`: a bar on a terminal, a line now and then in a log file."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("images, {task.fields[rate]}"),
+            progress.TimeRemainingColumn(elapsed_when_finished=True),
+            progress.TextColumn("{task.fields[failures]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, rate="", failures="", visible=False)
+        self._done = self._total = self._failed = self._here = 0
+        self._begun = self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, text: str) -> None:
+        """Something that takes a while begins."""
+        self._bar.update(self._task, description=text, visible=True)
+
+    def begin(self, images: int, images_done: int) -> None:
+        """The blocks begin."""
+        self._done, self._total, self._begun = images_done, images, time.monotonic()
+        self._bar.update(self._task, description="scoring", total=images, completed=images_done)
+        if not self._console.is_terminal:
+            done = f", {images_done:,} of them stored already" if images_done else ""
+            self._console.print(f"scoring {images:,} images{done}", highlight=False)
+
+    def advance(self, images: int, failed: int) -> None:
+        """A block was stored."""
+        self._done, self._here, self._failed = self._done + images, self._here + images, self._failed + failed
+        now = time.monotonic()
+        rate = self._here / max(now - self._begun, 1e-9)
+        failures = f"{self._failed} failed" if self._failed else ""
+        self._bar.update(self._task, completed=self._done, rate=f"{rate:.1f}/s", failures=failures)
+        if not self._console.is_terminal and (now - self._told > EVERY or self._done == self._total):
+            self._told = now
+            left = (self._total - self._done) / rate
+            line = f"{self._done:,} of {self._total:,} images, {rate:.1f}/s, {left:.0f} s left, {self._failed} failed"
+            self._console.print(line, highlight=False)
+
+
+def show(outcome: Outcome, data: Path) -> None:
+    """The summary of a run as a table on stdout."""
+    run, console = outcome.run, Console(highlight=False, soft_wrap=True)
+    console.print(f"run {run.run_id} {run.state}{': ' + run.message if run.message else ''}")
+    model = f"{DEMO}: drawn products only, says nothing about real ones" if run.demo else run.model
+    console.print(f"model     {model} on {run.device}")
+    console.print(f"knowledge {json.loads(run.settings)['knowledge']}, version {run.knowledge_version or 'none'}")
+    table = Table("subtask", *(_right(name) for name in ("questions", "answered", "invalid", "failed", "accuracy")))
+    for row in outcome.summary.iter_rows(named=True):
+        counts = (f"{row[name]:,}" for name in ("questions", "answered", "invalid", "failed"))
+        accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
+        table.add_row(row["subtask"], *counts, accuracy)
+    console.print(table)
+    for row in outcome.failures.iter_rows(named=True):
+        console.print(f"failed: {row['questions']} questions about {row['image_path']}: {row['error']}")
+    for note in outcome.notes:
+        console.print(f"note: {note}")
+    if outcome.images:
+        spent = " ".join(f"{name} {seconds:.1f}" for name, seconds in asdict(run.timings).items())
+        rate = outcome.images / outcome.seconds
+        console.print(f"{outcome.images:,} images in {outcome.seconds:.1f} s ({rate:.2f}/s); seconds: {spent}")
+    else:
+        console.print("nothing was left to score")
+    console.print(f"look at it: workbench serve --data {data}")
+    sys.stdout.flush()
+
+
+def as_json(outcome: Outcome) -> dict[str, object]:
+    """The summary of a run for machines."""
+    run = asdict(outcome.run)
+    return {
+        **run,
+        "settings": json.loads(outcome.run.settings),
+        "versions": json.loads(outcome.run.versions),
+        "subtasks": outcome.summary.to_dicts(),
+        "failures": outcome.failures.to_dicts(),
+        "notes": list(outcome.notes),
+        "images_scored": outcome.images,
+        "seconds": outcome.seconds,
+        "resumed": outcome.resumed,
+    }
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0: everything was answered or read as invalid; 1: something failed, or the run is not finished."""
+    return 0 if outcome.run.state == "finished" and not outcome.run.failed else 1
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")

@@ -1,0 +1,271 @@
+"""One block, from files to rows: open its images, retrieve, reason, and write down all that happened.
+
+Nothing here raises because of an image: what can't be opened, or breaks the model, becomes a stored failure with its
+reason for each of the image's questions. What breaks everything does raise: a lost device.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from warehouse.records import ImageVector, Option, Patch, PatchVector, Prediction
+from workbench.inspection import archive, questions
+from workbench.inspection.errors import DeviceLost, UnreadableImage
+from workbench.inspection.models import Answering
+from workbench.inspection.plan import Block
+from workbench.inspection.questions import Asked
+from workbench.inspection.references import Reference
+from workbench.inspection.retrieval import Evidence, Retriever
+from workbench.model import latent
+from workbench.model.case import Case, Picture, Reasoned
+from workbench.model.method import Method
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBlock:
+    """A block with its pictures, or why a picture can't be had."""
+
+    block: Block
+    queries: dict[str, Picture | UnreadableImage]  # by image_id
+    references: dict[Reference, Picture | UnreadableImage]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a block adds to the warehouse."""
+
+    predictions: list[Prediction] = field(default_factory=list)
+    patches: list[Patch] = field(default_factory=list)
+    image_vectors: list[ImageVector] = field(default_factory=list)
+    patch_vectors: list[PatchVector] = field(default_factory=list)
+    retrieval_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class References:
+    """The last few references opened: blocks that share one stand together in the plan."""
+
+    root: Path  # the archive's
+    keep: int = 4
+    _held: dict[Reference, Picture | UnreadableImage] = field(default_factory=dict)
+
+    def get(self, reference: Reference) -> Picture | UnreadableImage:
+        """The picture, or why it can't be had."""
+        if reference not in self._held:
+            self._held[reference] = _open(self.root / reference.path, reference.content)
+            while len(self._held) > self.keep:
+                self._held.pop(next(iter(self._held)))
+        return self._held[reference]
+
+
+def open_block(block: Block, references: References) -> OpenedBlock:
+    """The block with its pictures read and decoded, and the right answers that only a mask tells."""
+    started = time.perf_counter()
+    queries: dict[str, Picture | UnreadableImage] = {}
+    normal: dict[Reference, Picture | UnreadableImage] = {}
+    for asked in block.asked:
+        entry = asked.entry
+        if entry.image_id not in queries:
+            queries[entry.image_id] = _open(references.root / entry.path, entry.content)
+        if asked.reference and asked.reference not in normal:
+            normal[asked.reference] = references.get(asked.reference)
+    block = Block(block.number, tuple(questions.located(block.asked, references.root)))
+    return OpenedBlock(block, queries, normal, time.perf_counter() - started)
+
+
+def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriever: Retriever, method: Method) -> Rows:
+    """The rows of every question of the block, in its order.
+
+    Raises:
+        DeviceLost: the GPU stopped answering.
+    """
+    started = time.perf_counter()
+    evidence = _retrieve(opened, retriever)
+    rows = Rows(retrieval_seconds=time.perf_counter() - started)
+    cases: list[Case] = []
+    places: list[int] = []
+    outcomes: list[Reasoned | str] = [""] * len(opened.block.asked)
+    for place, asked in enumerate(opened.block.asked):
+        case = _case(asked, opened, evidence)
+        if isinstance(case, str):
+            outcomes[place] = case
+        else:
+            cases.append(case)
+            places.append(place)
+    for place, outcome in zip(places, _reason(answering, cases, method), strict=True):
+        outcomes[place] = outcome
+    seconds = (opened.seconds + time.perf_counter() - started) / len(opened.block.asked)
+    now = datetime.now(UTC)
+    for asked, outcome in zip(opened.block.asked, outcomes, strict=True):
+        shown = evidence.get(asked.entry.image_id, Evidence())
+        prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, seconds, now)
+        rows.predictions.append(prediction)
+        if isinstance(outcome, Reasoned):
+            rows.patches.extend(_patches(prediction, outcome))
+            rows.patch_vectors.extend(
+                PatchVector(asked.entry.content, answering.patch_encoder, each.row, each.col, each.vector)
+                for each in outcome.accepted_features
+            )
+    rows.image_vectors.extend(each.vector for each in evidence.values() if each.vector)
+    return rows
+
+
+def _open(path: Path, content: str) -> Picture | UnreadableImage:
+    try:
+        return Picture(content, archive.open_image(path))
+    except UnreadableImage as error:
+        return error
+
+
+def _retrieve(opened: OpenedBlock, retriever: Retriever) -> dict[str, Evidence]:
+    """The evidence of every image that could be opened, by image_id."""
+    entries = {asked.entry.image_id: asked.entry for asked in opened.block.asked}
+    images = [(entries[key], picture) for key, picture in opened.queries.items() if isinstance(picture, Picture)]
+    found = retriever.retrieve(images)
+    return {entry.image_id: evidence for (entry, _), evidence in zip(images, found, strict=True)}
+
+
+def _case(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence]) -> Case | str:
+    """The question as the model gets it, or why it can't be asked."""
+    query = opened.queries[asked.entry.image_id]
+    if not isinstance(query, Picture):
+        return str(query)
+    reference = opened.references[asked.reference] if asked.reference else None
+    if isinstance(reference, UnreadableImage):
+        return f"its reference is {reference}"
+    return Case(
+        question_id=asked.question.question_id,
+        query=query,
+        reference=reference,
+        knowledge=evidence[asked.entry.image_id].texts,
+        question=asked.question.question,
+        options=tuple((option.letter, option.text) for option in asked.question.options),
+    )
+
+
+def _reason(answering: Answering, cases: Sequence[Case], method: Method) -> list[Reasoned | str]:
+    """Each case's answer, or why there is none.
+
+    All cases go together. Out of memory, the engine's rows are halved and the block is done again; when that is used
+    up, or anything else breaks, image by image, so that one picture can't take its neighbours with it.
+    """
+    engine = answering.engine
+    while True:
+        try:
+            return list(latent.reason(engine, cases, method))
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            if engine.rows == 1:
+                return _one_by_one(answering, cases, method, "out of memory")
+            engine.rows = max(1, engine.rows // 2)
+            logger.warning("out of memory; going on with %d rows at a time", engine.rows)
+        except Exception as error:  # noqa: BLE001  whatever a picture does to the model, the night goes on
+            _raise_if_lost(error)
+            return _one_by_one(answering, cases, method, _in_words(error))
+
+
+def _one_by_one(answering: Answering, cases: Sequence[Case], method: Method, why: str) -> list[Reasoned | str]:
+    pictures = list(dict.fromkeys(case.query.key for case in cases))
+    if len(pictures) == 1:
+        return [f"the model failed: {why}"] * len(cases)
+    logger.warning("the model failed on a block (%s); doing its %d pictures one by one", why, len(pictures))
+    outcomes: list[Reasoned | str] = [""] * len(cases)
+    for picture in pictures:
+        places = [place for place, case in enumerate(cases) if case.query.key == picture]
+        alone = _reason(answering, [cases[place] for place in places], method)
+        for place, outcome in zip(places, alone, strict=True):
+            outcomes[place] = outcome
+    return outcomes
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
+
+
+def _raise_if_lost(error: Exception) -> None:
+    """After a CUDA error every later call in this process fails too."""
+    if "CUDA error" in str(error) or "device-side assert" in str(error):
+        raise DeviceLost(
+            f"the GPU stopped answering ({_in_words(error)}); what was stored is safe. Give the same command again: "
+            "it goes on where it stopped"
+        ) from error
+
+
+def _prediction(
+    run_id: str,
+    block: int,
+    asked: Asked,
+    evidence: Evidence,
+    outcome: Reasoned | str,
+    seconds: float,
+    now: datetime,
+) -> Prediction:
+    entry, question = asked.entry, asked.question
+    got = outcome if isinstance(outcome, Reasoned) else None
+    status: Literal["answered", "invalid", "failed"] = got.status if got else "failed"
+    return Prediction(
+        run_id=run_id,
+        block=block,
+        image_id=entry.image_id,
+        image_path=entry.path,
+        content=entry.content,
+        dataset=entry.dataset,
+        product=entry.product,
+        label=entry.label,
+        defect=entry.defect,
+        line=entry.line,
+        camera=entry.camera,
+        captured_at=entry.captured_at,
+        question_id=question.question_id,
+        subtask=question.subtask,
+        question=question.question,
+        options=tuple(Option(option.letter, option.text) for option in question.options),
+        conditional=question.conditional,
+        reference_path=asked.reference.path if asked.reference else None,
+        answer=got.answer if got else None,
+        correct_answer=asked.correct_answer,
+        status=status,
+        error=None if got else str(outcome),
+        initial_option_probabilities=got.initial_option_probabilities if got else {},
+        option_probabilities=got.option_probabilities if got else {},
+        entropy=tuple(each.entropy for each in got.iterations) if got else (),
+        token_entropy=tuple(each.token_entropy for each in got.iterations) if got else (),
+        reward=tuple(each.reward for each in got.iterations) if got else (),
+        best_iteration=got.best_iteration if got else None,
+        descriptions=evidence.descriptions,
+        knowledge_dropped=got.knowledge_dropped if got else 0,
+        knowledge_cut=got.knowledge_cut if got else False,
+        raw_text=got.raw_text if got else None,
+        rationale=got.rationale if got else None,
+        seconds=seconds,
+        created_at=now,
+    )
+
+
+def _patches(prediction: Prediction, reasoned: Reasoned) -> list[Patch]:
+    return [
+        Patch(
+            prediction.run_id,
+            prediction.block,
+            prediction.image_id,
+            prediction.question_id,
+            each.iteration,
+            each.row,
+            each.col,
+            *each.box,
+            score=each.score,
+            accepted=each.accepted,
+        )
+        for each in reasoned.patches
+    ]

@@ -1,0 +1,77 @@
+"""The models a run works with, from its settings: the answering model with its engine, and retrieval's encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+
+import torch
+
+from workbench import embedded
+from workbench.inspection.errors import EncoderError
+from workbench.model import backbone, embedder, naive, segments
+from workbench.model.embedder import Encoder
+from workbench.model.engine import Engine
+from workbench.settings import Machine, Settings
+
+EMBEDDED = "embedded"
+DEFAULT_ENCODER = "google/siglip2-base-patch16-224"
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The model that answers, ready."""
+
+    engine: Engine
+    weights: str  # hash of the weights
+    patch_encoder: str  # what the vectors of accepted patches are named after
+    demo: bool
+
+
+def placed(machine: Machine) -> Machine:
+    """The same with `auto` settled: CUDA where there is one; bfloat16 there, except for the embedded model."""
+    device = machine.device if machine.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    big = device == "cuda" and machine.model != EMBEDDED
+    dtype = machine.dtype if machine.dtype != "auto" else "bfloat16" if big else "float32"
+    return dataclasses.replace(machine, device=device, dtype=dtype)
+
+
+def load_answering(machine: Machine) -> Answering:
+    """The model and engine of settled settings.
+
+    Raises:
+        BackboneError: there is no such model, or no such device.
+    """
+    assert machine.dtype != "auto"
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    demo = machine.model == EMBEDDED
+    body = backbone.load(embedded.CHECKPOINT if demo else machine.model, device=machine.device, dtype=machine.dtype)
+    engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body)
+    return Answering(engine, body.revision, patch_encoder=f"{machine.model}@{body.revision}", demo=demo)
+
+
+def load_encoder(settings: Settings) -> Encoder:
+    """Retrieval's encoder: the named one, else the embedded model's own, else SigLIP 2.
+
+    Raises:
+        EncoderError: it can't be loaded.
+    """
+    name = settings.evidence.encoder or (EMBEDDED if settings.machine.model == EMBEDDED else DEFAULT_ENCODER)
+    if name == EMBEDDED:
+        return embedded.encoder()
+    try:
+        return embedder.load(name, settings.machine.device)
+    except Exception as error:
+        raise EncoderError(
+            f"the retrieval encoder {name} can't be loaded ({error}); give another with --encoder, "
+            "or do without: --knowledge product or --knowledge none"
+        ) from error
+
+
+def device_name(machine: Machine) -> str:
+    """The device for people: the card's name, or the CPU with its threads."""
+    if machine.device == "cuda":
+        return str(torch.cuda.get_device_name())
+    return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"

@@ -1,0 +1,167 @@
+"""Everything that is settled before a run's first block: what is asked of which images, by which model, with what.
+
+Cheap checks come first: a bad archive, question file or reference folder is told before any model is loaded. The
+warehouse gets to know the archive and its entries here, so that the dashboard may show them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from warehouse.records import Archive, Description, KnowledgeVersion
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+from workbench import settings as configuration
+from workbench.inspection import archive, models, plan, questions, references, retrieval
+from workbench.inspection.errors import ArchiveError, QuestionsError
+from workbench.inspection.models import Answering
+from workbench.inspection.plan import Plan
+from workbench.inspection.questions import Asked, QuestionSet
+from workbench.inspection.retrieval import Retriever
+from workbench.model import prompt
+from workbench.settings import Facts, Settings
+
+INSPECTION = "inspection"
+PROTOCOL = "inspection:1"  # raise with the wording or the options of the inspection protocol
+SHOWN = 3  # of many problems of one kind
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that could begin."""
+
+    archive: Archive
+    settings: Settings  # with device and dtype settled
+    plan: Plan
+    answering: Answering
+    retriever: Retriever
+    facts: Facts
+    digest: str
+    notes: tuple[str, ...]  # what a person should know
+
+
+def prepare(root: Path, settings: Settings, store: Store, step: Callable[[str], None]) -> Prepared:
+    """The run of these settings over the archive below `root`.
+
+    Args:
+        step: is told what is being done.
+
+    Raises:
+        InspectionError: the archive, its questions or retrieval's encoder can't be used.
+        BackboneError: the model can't be loaded.
+    """
+    step(f"scanning {root}")
+    known = store.entries(archive.identify(root).archive_id)
+    scan = archive.scan(root, known, settings.work.sidecar, lambda images: step(f"scanning {root}: {images:,} images"))
+    version, descriptions = store.published_knowledge()
+    file = _question_file(scan.archive, settings)
+    asked = _questions(scan, settings, file, descriptions)
+    if not asked.items:
+        raise _nothing_to_ask(root, scan, file, asked)
+    store.register_archive(scan.archive)
+    store.upsert_entries(scan.archive.archive_id, scan.registered)
+    planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
+
+    settings = replace(settings, machine=models.placed(settings.machine))
+    step(f"loading {settings.machine.model}")
+    answering = models.load_answering(settings.machine)
+    retriever, encoder = _retriever(settings, descriptions)
+    used = version if settings.evidence.knowledge != "none" else None
+    facts = Facts(
+        weights=answering.weights,
+        dtype=settings.machine.dtype,
+        prompt=prompt.VERSION,
+        questions=hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else PROTOCOL,
+        knowledge_version=used.version if used else None,
+        encoder=encoder,
+    )
+    return Prepared(
+        archive=scan.archive,
+        settings=settings,
+        plan=planned,
+        answering=answering,
+        retriever=retriever,
+        facts=facts,
+        digest=configuration.digest(settings, facts),
+        notes=tuple(_notes(scan, asked, planned, settings, version, descriptions, store)),
+    )
+
+
+def _question_file(found: Archive, settings: Settings) -> Path | None:
+    """The file to ask from; None for the inspection protocol."""
+    named = settings.work.questions
+    if named is None:
+        own = Path(found.root) / "mmad.json"
+        return own if own.is_file() else None
+    return None if named == INSPECTION else Path(named)
+
+
+def _questions(
+    scan: archive.Scan, settings: Settings, file: Path | None, descriptions: list[Description]
+) -> QuestionSet:
+    evidence = settings.evidence
+    normal = references.gather(scan, evidence.references, settings.method.seed) if evidence.shots else None
+    if file is None:
+        return questions.inspection(scan, descriptions, normal)
+    return questions.mmad(file, scan, normal, evidence.templates)
+
+
+def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionSet) -> Exception:
+    if not scan.registered:
+        return ArchiveError(f"{root} holds no images; give the folder that has them, at any depth")
+    if file is None:
+        return ArchiveError(f"{root} holds normal reference images only; there is nothing to inspect")
+    why = f": {asked.problems[0].path}: {asked.problems[0].reason}" if asked.problems else ""
+    return QuestionsError(f"{file} has no usable question about the {len(scan.registered)} images below {root}{why}")
+
+
+def _retriever(settings: Settings, descriptions: list[Description]) -> tuple[Retriever, str | None]:
+    """The retriever of the chosen mode, and the encoder it uses if it does."""
+    if settings.evidence.knowledge == "none" or not descriptions:
+        return retrieval.NoKnowledge(), None
+    if settings.evidence.knowledge == "product":
+        return retrieval.ByProduct(descriptions), None
+    encoder = models.load_encoder(settings)
+    vectors = Vectors(settings.work.data)
+    return retrieval.Nearest(descriptions, encoder, vectors, settings.evidence.top_k), encoder.name
+
+
+def _notes(
+    scan: archive.Scan,
+    asked: QuestionSet,
+    planned: Plan,
+    settings: Settings,
+    version: KnowledgeVersion | None,
+    descriptions: list[Description],
+    store: Store,
+) -> Iterable[str]:
+    items = [each for block in planned.blocks for each in block.asked]
+    if settings.evidence.knowledge != "none" and version is None:
+        yield "no knowledge is published: scored without any (workbench knowledge import FILE)"
+    if settings.evidence.knowledge == "product" and version is not None:
+        yield from _without_texts(items, descriptions)
+    if settings.evidence.shots:
+        bare = len({each.entry.image_id for each in items if each.reference is None})
+        if bare:
+            yield f"{bare} images have no normal reference and are asked zero-shot (--references DIR)"
+    for problems, place in ((scan.problems, "in the archive"), (asked.problems, "in the question file")):
+        if problems:
+            shown = "; ".join(f"{each.path}: {each.reason}" for each in problems[:SHOWN])
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            yield f"left out {place}: {shown}{more}"
+    conflicts = store.conflicts(scan.archive.archive_id)
+    if len(conflicts):
+        contents = conflicts["content"].n_unique()
+        yield f"{contents} images lie in the archive under different labels, such as {conflicts['path'][0]}"
+
+
+def _without_texts(items: list[Asked], descriptions: list[Description]) -> Iterable[str]:
+    known = {(each.dataset, each.product) for each in descriptions}
+    missing = sorted(
+        {f"{e.dataset}/{e.product}" for e in (a.entry for a in items) if (e.dataset, e.product) not in known}
+    )
+    if missing:
+        yield f"no knowledge about {', '.join(missing[:SHOWN])}{' and others' if len(missing) > SHOWN else ''}"

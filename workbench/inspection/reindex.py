@@ -1,0 +1,182 @@
+"""The vector index made again from what is true: texts from the warehouse, images and patches from the archives' files.
+
+Only what is missing is encoded, with the encoder and the model that the runs name; delete DATA/vectors first to have
+everything anew. What can't be had any more - a file gone or changed, a model that isn't the one that was used - is
+said, never replaced by something similar: a vector of other weights would be silently wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from warehouse.records import Entry, ImageVector, PatchVector, Run
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+from workbench.inspection import archive, models, retrieval
+from workbench.inspection.errors import InspectionError
+from workbench.model.backbone import Backbone, BackboneError
+from workbench.model.case import Picture
+from workbench.model.embedder import Encoder
+from workbench.settings import Evidence, Machine, Settings
+
+AT_ONCE = 32  # images in one write
+
+
+@dataclass(slots=True)
+class Reindexed:
+    """What was encoded, and what could not be."""
+
+    texts: int = 0
+    images: int = 0
+    patches: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """What a run used, as its record says it."""
+
+    run: Run
+    machine: Machine
+    encoder: str | None  # as the user named it
+    encoder_name: str | None  # with its weights; None when nothing was retrieved
+    weights: str
+
+
+def reindex(store: Store, step: Callable[[str], None]) -> Reindexed:
+    """Encode every vector that the stored runs need and the index lacks."""
+    done = Reindexed()
+    vectors = Vectors(store.data)
+    used = [_used(run) for run in (store.run(run_id) for run_id in store.runs()["run_id"]) if run]
+    for name in sorted({each.encoder_name for each in used if each.encoder_name}):
+        step(f"texts and images with {name}")
+        runs = [each for each in used if each.encoder_name == name]
+        if encoder := _encoder(runs[0], done):
+            _texts(store, vectors, encoder, runs, done)
+            _images(store, vectors, encoder, runs, done)
+    for model, weights in sorted({(each.machine.model, each.weights) for each in used}):
+        step(f"patches with {model}")
+        runs = [each for each in used if (each.machine.model, each.weights) == (model, weights)]
+        _patches(store, vectors, runs, done)
+    return done
+
+
+def _used(run: Run) -> _Used:
+    settings = json.loads(run.settings)
+    facts = settings["facts"]
+    machine = models.placed(Machine(model=run.model, dtype=facts["dtype"]))
+    return _Used(run, machine, settings["encoder"], facts["encoder"], facts["weights"])
+
+
+def _encoder(used: _Used, done: Reindexed) -> Encoder | None:
+    """The encoder the run used, if it can be had unchanged."""
+    try:
+        encoder = models.load_encoder(Settings(evidence=Evidence(encoder=used.encoder), machine=used.machine))
+    except InspectionError as error:
+        done.left_out.append(str(error))
+        return None
+    if encoder.name != used.encoder_name:
+        done.left_out.append(f"vectors of {used.encoder_name}: the encoder is now {encoder.name}")
+        return None
+    return encoder
+
+
+def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
+    versions = {each.run.knowledge_version for each in runs if each.run.knowledge_version}
+    descriptions = {(d.description_id, d.revision): d for version in versions for d in store.knowledge(version)}
+    before = len(vectors.text_vectors(encoder.name))
+    retrieval.text_index([descriptions[key] for key in sorted(descriptions)], encoder, vectors)
+    done.texts += len(vectors.text_vectors(encoder.name)) - before
+
+
+def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
+    for batch in _batches(_scored(store, runs, done)):
+        known = vectors.image_vectors([entry.content for entry, _ in batch], encoder.name)
+        new = [
+            ImageVector(entry.content, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
+            for entry, path in batch
+            if entry.content not in known and (picture := _picture(entry, path, done))
+        ]
+        if new:
+            vectors.upsert_images(new)
+            done.images += len(new)
+
+
+def _patches(store: Store, vectors: Vectors, runs: Sequence[_Used], done: Reindexed) -> None:
+    accepted = pl.concat(
+        [store.patches(each.run.run_id).filter(pl.col("accepted")).select("image_id", "row", "col") for each in runs]
+    ).unique(maintain_order=True)
+    if accepted.is_empty():
+        return
+    places = {
+        str(image_id): [(int(row), int(col)) for _, row, col in rows.iter_rows()]
+        for (image_id,), rows in accepted.group_by("image_id", maintain_order=True)
+    }
+    try:
+        answering = models.load_answering(runs[0].machine)
+    except BackboneError as error:
+        done.left_out.append(f"patches of {runs[0].machine.model}: {error}")
+        return
+    if answering.weights != runs[0].weights:
+        done.left_out.append(f"patches of {runs[0].machine.model}: its weights are no longer {runs[0].weights}")
+        return
+    wanted = ((entry, path) for entry, path in _scored(store, runs, done) if entry.image_id in places)
+    for batch in _batches(wanted):
+        new = [
+            vector
+            for entry, path in batch
+            if (picture := _picture(entry, path, done))
+            for vector in _patch_vectors(
+                picture, places[entry.image_id], answering.engine.backbone, answering.patch_encoder
+            )
+        ]
+        vectors.upsert_patches(new)
+        done.patches += len(new)
+
+
+def _patch_vectors(
+    picture: Picture, places: Sequence[tuple[int, int]], body: Backbone, name: str
+) -> Iterator[PatchVector]:
+    inputs = body.prepare(picture.key, picture.image)
+    tokens = body.encode([inputs])[0].tokens  # (n, d)
+    for row, col in places:
+        yield PatchVector(picture.key, name, row, col, tuple(tokens[row * inputs.cols + col].float().tolist()))
+
+
+def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tuple[Entry, Path]]:
+    """Every entry that the runs could show to a model, once, with its file."""
+    seen: set[str] = set()
+    for each in runs:
+        found = store.archive(each.run.archive_id)
+        index = store.prediction_index(each.run.run_id).filter(pl.col("status") != "failed")
+        paths = dict(index.select("image_id", "image_path").iter_rows())
+        for image_id in paths.keys() - seen:
+            entry = store.entry(image_id)
+            if entry is None or found is None:
+                done.left_out.append(f"{paths[image_id]}: the warehouse no longer knows it")
+                continue
+            yield entry, Path(found.root) / entry.path
+        seen |= paths.keys()
+
+
+def _picture(entry: Entry, path: Path, done: Reindexed) -> Picture | None:
+    """The picture, if the file still holds what was scored."""
+    try:
+        if archive.content_of(path) == entry.content:
+            return Picture(entry.content, archive.open_image(path))
+        reason = "the file has changed since it was scored"
+    except (OSError, archive.UnreadableImage) as error:
+        reason = str(error)
+    done.left_out.append(f"{path}: {reason}")
+    return None
+
+
+def _batches(found: Iterator[tuple[Entry, Path]]) -> Iterator[list[tuple[Entry, Path]]]:
+    while batch := list(islice(found, AT_ONCE)):
+        yield batch

@@ -1,0 +1,123 @@
+"""Which knowledge texts an image is shown with: image -> ranked descriptions with revision and score.
+
+One space for both sides: a description's vector is its encoded text and nothing else, the query vector is the encoded
+image and nothing else. Neither ever sees a folder name, a label or a mask, so renaming folders changes nothing and
+changing a text moves its vector. `product` goes by the archive's own metadata instead and is an oracle where the
+product is asked for; `none` shows nothing.
+
+Images and texts are encoded one at a time: in a batch the last bits of a vector depend on its neighbours, and then
+whether a vector came from the cache would show in a score. Vectors are cached in LanceDB: texts by revision, images by
+content, both by encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.records import Description, Entry, ImageVector, RetrievedDescription, TextVector
+from warehouse.vectors import Vectors
+from workbench.model.case import Picture
+from workbench.model.embedder import Encoder
+from workbench.settings import TopK
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The knowledge for one image, best first."""
+
+    texts: tuple[str, ...] = ()
+    descriptions: tuple[RetrievedDescription, ...] = ()
+    vector: ImageVector | None = None  # the image's, where it had to be encoded now
+
+
+class Retriever(Protocol):
+    """One of the three modes."""
+
+    def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
+        """The evidence for each image, in order."""
+
+
+class NoKnowledge:
+    """Mode `none`, and every mode while nothing is published."""
+
+    def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
+        """Empty evidence."""
+        return [Evidence() for _ in images]
+
+
+class ByProduct:
+    """Mode `product`: all texts of the product that the archive says the image shows."""
+
+    def __init__(self, descriptions: Iterable[Description]) -> None:
+        self._of: dict[tuple[str, str], list[Description]] = {}
+        for description in sorted(descriptions, key=lambda d: d.description_id):
+            self._of.setdefault((description.dataset, description.product), []).append(description)
+
+    def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
+        """The product's texts in the order of their ids; none for a product without texts. They have no scores."""
+        return [
+            _evidence((description, None) for description in self._of.get((entry.dataset, entry.product), ()))
+            for entry, _ in images
+        ]
+
+
+class Nearest:
+    """Mode `retrieved`: the texts whose vectors are nearest to the image's, by cosine."""
+
+    def __init__(self, descriptions: Iterable[Description], encoder: Encoder, vectors: Vectors, top_k: TopK) -> None:
+        self._descriptions = sorted(descriptions, key=lambda d: d.description_id)
+        self._encoder = encoder
+        self._vectors = vectors
+        self._top_k = len(self._descriptions) if top_k == "all" else top_k
+        self._index = text_index(self._descriptions, encoder, vectors)  # (texts, d), unit rows
+
+    def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
+        """The top k texts per image; equal scores go by description id."""
+        cached = self._vectors.image_vectors([picture.key for _, picture in images], self._encoder.name)
+        return [self._nearest(picture, cached.get(picture.key)) for _, picture in images]
+
+    def _nearest(self, picture: Picture, known: Matrix | None) -> Evidence:
+        query = encode_image(picture, self._encoder) if known is None else known  # (d,)
+        scores = self._index @ query  # (texts,)
+        best = np.argsort(-scores, kind="stable")[: self._top_k]
+        new = None if known is not None else ImageVector(picture.key, self._encoder.name, tuple(query.tolist()))
+        return _evidence(((self._descriptions[i], float(scores[i])) for i in best), vector=new)
+
+
+def encode_image(picture: Picture, encoder: Encoder) -> Matrix:
+    """The picture in the retrieval space, (d,) float32 of unit norm."""
+    return np.asarray(encoder.encode_images([picture.image])[0].cpu().numpy(), dtype=np.float32)
+
+
+def text_index(descriptions: Sequence[Description], encoder: Encoder, vectors: Vectors) -> Matrix:
+    """The descriptions' vectors, (texts, d) float32; those not yet in LanceDB are encoded and stored there."""
+    stored = vectors.text_vectors(encoder.name)
+    known = {(each.description_id, each.revision) for each in stored}
+    missing = [d for d in descriptions if (d.description_id, d.revision) not in known]
+    new = [
+        TextVector(d.description_id, d.revision, encoder.name, tuple(encoder.encode_texts([d.text])[0].tolist()))
+        for d in missing
+    ]
+    if new:
+        vectors.upsert_texts(new)
+    of_text = {(each.description_id, each.revision): each.vector for each in (*stored, *new)}
+    return np.array([of_text[d.description_id, d.revision] for d in descriptions], dtype=np.float32)
+
+
+def _evidence(ranked: Iterable[tuple[Description, float | None]], vector: ImageVector | None = None) -> Evidence:
+    chosen = list(ranked)
+    return Evidence(
+        texts=tuple(description.text for description, _ in chosen),
+        descriptions=tuple(
+            RetrievedDescription(d.description_id, d.revision, rank=rank, score=score)
+            for rank, (d, score) in enumerate(chosen, start=1)
+        ),
+        vector=vector,
+    )

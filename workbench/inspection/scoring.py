@@ -1,0 +1,334 @@
+"""One run, from a folder of images to rows in the warehouse; killed at any moment, the same call goes on.
+
+    scan -> questions -> plan -> models -> the blocks not done yet -> answers -> a part in the spool -> the warehouse
+
+What is done is found by asking the ledger and the spool which blocks there are; nothing else is kept between
+processes. A block is stored whole or done again whole, and its rows depend on the block alone, so a run that was cut
+gives the rows of one that wasn't. Coordinators of the same digest and plan exclude each other by a lock file.
+
+Knows nothing of the command line: who calls hands in a `Watch` and shows it as it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from warehouse import phases, spool
+from warehouse.errors import DiskFull, Locked, WarehouseError
+from warehouse.ingest import ingest
+from warehouse.records import Run, RunState, Timings
+from warehouse.store import Store
+from workbench import settings as configuration
+from workbench.inspection import block as blocks
+from workbench.inspection import models, preparation
+from workbench.inspection.errors import AlreadyRunning, DeviceLost
+from workbench.inspection.plan import Block
+from workbench.inspection.preparation import Prepared
+from workbench.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Where `warehouse.phases` can kill a run, in the order it passes them; spool and ingest have their own in between.
+PHASES = ("before-open", "after-open", "before-block", "after-answer", "after-part", "before-close", "after-close")
+AHEAD = 2  # blocks whose pictures are opened before they are needed
+
+
+class Watch(Protocol):
+    """Who is told how the run goes."""
+
+    def step(self, text: str) -> None:
+        """Something that takes a while begins: scanning, loading the model."""
+
+    def begin(self, images: int, images_done: int) -> None:
+        """The blocks begin."""
+
+    def advance(self, images: int, failed: int) -> None:
+        """A block was stored: so many images, so many of its questions failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run stands after a call."""
+
+    run: Run
+    notes: tuple[str, ...]  # what a person should know: no knowledge, zero-shot, files left out
+    summary: pl.DataFrame  # by subtask, see Store.run_summary
+    failures: pl.DataFrame  # by reason, see Store.failures
+    images: int  # scored by this call
+    seconds: float  # this call, models and scan included
+    resumed: bool
+
+
+def score(root: Path, settings: Settings, watch: Watch, *, again: bool = True) -> Outcome:
+    """The run of these settings over the archive below `root`, gone on with or begun, as far as it could be brought.
+
+    Args:
+        again: begin anew although a run of the same digest and plan is finished; its answers would be the same.
+
+    Raises:
+        InspectionError: the archive, its questions or a model can't be used; another process has this run.
+        WarehouseError: the disk is full, the warehouse is locked; what was stored is safe.
+    """
+    started = time.perf_counter()
+    store = Store(settings.work.data)
+    ingest(store)  # what a dead job left
+    prepared = preparation.prepare(root, settings, store, watch.step)
+    loading = time.perf_counter() - started
+    with _alone(settings.work.data, prepared):
+        run = store.newest_unfinished_run(prepared.digest, prepared.plan.identity)
+        resumed = run is not None
+        if run is not None:
+            store.resume_run(run.run_id)
+        elif again or (run := _finished(store, prepared)) is None:
+            phases.at("before-open")
+            run = _new_run(prepared)
+            store.open_run(run)
+            phases.at("after-open")
+        else:
+            return _outcome(store, run.run_id, prepared, 0, started, resumed=False)
+        images = _Night(store, run, prepared, watch).work_through(loading)
+    return _outcome(store, run.run_id, prepared, images, started, resumed)
+
+
+class _Night:
+    """A run being worked through."""
+
+    def __init__(self, store: Store, run: Run, prepared: Prepared, watch: Watch) -> None:
+        self._store, self._run, self._prepared, self._watch = store, run, prepared, watch
+        self._loading = self._retrieving = self._writing = 0.0  # seconds
+        self._ingested_at = time.monotonic()
+
+    def work_through(self, loading: float) -> int:
+        """Images scored: all that were left, unless something ends the run early. Stores how it ended."""
+        self._loading = loading
+        state: RunState = "failed"
+        message: str | None = None
+        images = 0
+        try:
+            with _stop_asked() as asked:
+                for rows in self._blocks():
+                    images += rows
+                    if asked():
+                        break
+            self._ingest(patiently=True)
+            state, message = self._ended(asked())
+        except (DiskFull, Locked) as error:
+            state, message = "stopped", str(error)
+            raise
+        except DeviceLost as error:
+            message = str(error)
+            raise
+        except KeyboardInterrupt:
+            state, message = "stopped", "interrupted within a block; the same command does the block again"
+            raise
+        except BaseException as error:
+            message = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._close(state, message)
+        return images
+
+    def _blocks(self) -> Iterator[int]:
+        """Work through the blocks that are not done, giving each one's images when it is stored."""
+        prepared, run_id = self._prepared, self._run.run_id
+        # The spool first: a part that is ingested between the two looks is then in the ledger.
+        done = spool.spooled_blocks(self._store.data, run_id) | self._store.ingested_blocks(run_id)
+        left = [block for block in prepared.plan.blocks if block.number not in done]
+        images = sum(map(_images, prepared.plan.blocks))
+        self._watch.begin(images, images - sum(map(_images, left)))
+        references = blocks.References(Path(prepared.archive.root))
+        for opened in self._opened(left, references):
+            phases.at("before-block")
+            rows = blocks.answer_block(opened, run_id, prepared.answering, prepared.retriever, prepared.settings.method)
+            self._retrieving += rows.retrieval_seconds
+            phases.at("after-answer")
+            started = time.perf_counter()
+            spool.write_part(
+                self._store.data,
+                run_id,
+                opened.block.number,
+                rows.predictions,
+                rows.patches,
+                rows.image_vectors,
+                rows.patch_vectors,
+            )
+            phases.at("after-part")
+            self._writing += time.perf_counter() - started
+            self._ingest()
+            failed = sum(prediction.status == "failed" for prediction in rows.predictions)
+            logger.info(
+                "run=%s block=%d questions=%d failed=%d", run_id, opened.block.number, len(rows.predictions), failed
+            )
+            self._watch.advance(_images(opened.block), failed)
+            yield _images(opened.block)
+
+    def _opened(self, left: Iterable[Block], references: blocks.References) -> Iterator[blocks.OpenedBlock]:
+        """The blocks with their pictures, a few opened ahead in a thread while the model works."""
+        ahead: deque[Future[blocks.OpenedBlock]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader:
+            try:
+                for block in left:
+                    ahead.append(reader.submit(blocks.open_block, block, references))
+                    if len(ahead) > AHEAD:
+                        yield self._waited(ahead.popleft())
+                while ahead:
+                    yield self._waited(ahead.popleft())
+            finally:
+                reader.shutdown(wait=True, cancel_futures=True)
+
+    def _waited(self, opened: Future[blocks.OpenedBlock]) -> blocks.OpenedBlock:
+        started = time.perf_counter()
+        result = opened.result()
+        self._loading += time.perf_counter() - started
+        return result
+
+    def _ingest(self, *, patiently: bool = False) -> None:
+        """Bring the spool into the warehouse when it is time; a locked warehouse can wait, the parts are safe."""
+        if not patiently and time.monotonic() - self._ingested_at < self._prepared.settings.work.ingest_seconds:
+            return
+        started = time.perf_counter()
+        try:
+            ingest(self._store)
+        except Locked as error:
+            if patiently:
+                raise
+            logger.warning("the warehouse is taken, its parts wait in the spool: %s", error)
+        self._ingested_at = time.monotonic()
+        self._writing += time.perf_counter() - started
+
+    def _ended(self, stopped_by: str) -> tuple[RunState, str | None]:
+        stored = self._store.ingested_blocks(self._run.run_id)
+        missing = sum(block.number not in stored for block in self._prepared.plan.blocks)
+        if not missing:
+            return "finished", None
+        if stopped_by:
+            return "stopped", f"stopped by {stopped_by}; the same command goes on"
+        return "failed", f"{missing} blocks were put aside in spool/quarantine; the same command does them again"
+
+    def _close(self, state: RunState, message: str | None) -> None:
+        spent = self._prepared.answering.engine.work.timings
+        timings = Timings(
+            self._loading, spent.vision + self._retrieving, spent.prefill, spent.loop, spent.answer, self._writing
+        )
+        phases.at("before-close")
+        try:
+            self._store.close_run(self._run.run_id, state, datetime.now(UTC), message, timings)
+        except WarehouseError:
+            # The reason the run ended may be the very one that keeps this from being stored, and is being raised.
+            logger.exception("how run %s ended could not be stored", self._run.run_id)
+            if state == "finished":
+                raise
+        phases.at("after-close")
+
+
+def _images(block: Block) -> int:
+    return len({asked.entry.image_id for asked in block.asked})
+
+
+@contextmanager
+def _alone(data: Path, prepared: Prepared) -> Iterator[None]:
+    """No other process coordinates this digest and plan meanwhile; the kernel frees a killed process's lock."""
+    folder = data / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"run-{prepared.digest}-{prepared.plan.identity}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AlreadyRunning(
+            "another process is scoring this archive with the same settings; wait for it or stop it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _stop_asked() -> Iterator[Callable[[], str]]:
+    """A function that names the signal asking to stop, once there was one; a second Ctrl-C stops at once."""
+    received: list[str] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        received.append(signal.Signals(number).name)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: received[0] if received else ""
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finished(store: Store, prepared: Prepared) -> Run | None:
+    rows = store.runs().filter(
+        (pl.col("digest") == prepared.digest)
+        & (pl.col("plan") == prepared.plan.identity)
+        & (pl.col("state") == "finished")
+    )
+    return store.run(rows["run_id"][0]) if len(rows) else None
+
+
+def _new_run(prepared: Prepared) -> Run:
+    settings, now = prepared.settings, datetime.now(UTC)
+    return Run(
+        run_id=configuration.run_id(now, prepared.digest),
+        digest=prepared.digest,
+        plan=prepared.plan.identity,
+        archive_id=prepared.archive.archive_id,
+        model=settings.machine.model,
+        demo=prepared.answering.demo,
+        settings=json.dumps({**json.loads(settings.as_json()), "facts": asdict(prepared.facts)}, sort_keys=True),
+        knowledge_version=prepared.facts.knowledge_version,
+        started_at=now,
+        finished_at=None,
+        state="running",
+        message=None,
+        planned=prepared.plan.planned,
+        answered=0,
+        invalid=0,
+        failed=0,
+        host=socket.gethostname(),
+        device=models.device_name(settings.machine),
+        versions=json.dumps(_versions()),
+        timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = {"workbench": "reason-workbench"} | {
+        name: name for name in ("torch", "transformers", "duckdb", "lancedb", "pillow")
+    }
+    return {"python": platform.python_version(), **{name: metadata.version(of) for name, of in packages.items()}}
+
+
+def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started: float, resumed: bool) -> Outcome:
+    run = store.run(run_id)
+    assert run is not None
+    return Outcome(
+        run=run,
+        notes=prepared.notes,
+        summary=store.run_summary(run_id),
+        failures=store.failures(run_id),
+        images=images,
+        seconds=time.perf_counter() - started,
+        resumed=resumed,
+    )
