@@ -1,0 +1,151 @@
+"""The smallest valid rows; a test states the values it is about."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from warehouse import records, spool
+
+NOW = datetime(2025, 1, 3, 22, 0, 5, 123456, tzinfo=UTC)
+RUN = "20250103T220005123Z-a1b2c3d4"
+
+
+def archive(**values: Any) -> records.Archive:
+    return dataclasses.replace(records.Archive("archive", "/images", "images", NOW), **values)
+
+
+def entry(number: int, **values: Any) -> records.Entry:
+    plain = records.Entry(
+        image_id=f"image-{number}",
+        archive_id="archive",
+        path=f"bottle/test/{number:03d}.png",
+        content=f"{number:064x}",
+        size=1000 + number,
+        mtime_ns=number,
+        dataset="drawn",
+        product="bottle",
+        label="good",
+        defect=None,
+        mask_path=None,
+        reference_path=None,
+        line=None,
+        camera=None,
+        captured_at=None,
+        seen_at=NOW,
+    )
+    return dataclasses.replace(plain, **values)
+
+
+def run(run_id: str = RUN, **values: Any) -> records.Run:
+    plain = records.Run(
+        run_id=run_id,
+        digest="a1b2c3d4",
+        plan="plan",
+        archive_id="archive",
+        model="embedded",
+        demo=True,
+        settings='{"method": {"iterations": 10}}',
+        knowledge_version=None,
+        started_at=NOW,
+        finished_at=None,
+        state="running",
+        message=None,
+        planned=10,
+        answered=0,
+        invalid=0,
+        failed=0,
+        host="here",
+        device="cpu",
+        versions="{}",
+        timings=records.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    )
+    return dataclasses.replace(plain, **values)
+
+
+def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> records.Prediction:
+    """Question `number` of a block, two to an image."""
+    image = block * 100 + number // 2
+    plain = records.Prediction(
+        run_id=run_id,
+        block=block,
+        image_id=f"image-{image}",
+        image_path=f"bottle/test/{image:03d}.png",
+        content=f"{image:064x}",
+        dataset="drawn",
+        product="bottle",
+        label="good",
+        defect=None,
+        line=None,
+        camera=None,
+        captured_at=None,
+        question_id=f"question-{number % 2}",
+        subtask="Anomaly Detection" if number % 2 == 0 else "Object Analysis",
+        question="Is there any defect in the object?",
+        options=(records.Option("A", "Yes."), records.Option("B", "No.")),
+        conditional=False,
+        reference_path=None,
+        answer="B",
+        correct_answer="B",
+        status="answered",
+        error=None,
+        initial_option_probabilities={"A": 0.4, "B": 0.6},
+        option_probabilities={"A": 0.125, "B": 0.875},
+        entropy=(1.5, 1.25, 1.0 + image / 1000),
+        token_entropy=((1.0, 2.0), (1.0, 1.5), (1.0, 1.0)),
+        reward=(-0.5, -0.25, 0.0),
+        best_iteration=2,
+        descriptions=(records.RetrievedDescription("drawn/bottle/crack", 1, 1, 0.5),),
+        knowledge_dropped=0,
+        knowledge_cut=False,
+        raw_text=None,
+        rationale=None,
+        seconds=0.25,
+        created_at=NOW,
+    )
+    return dataclasses.replace(plain, **values)
+
+
+def patch(block: int, number: int, run_id: str = RUN, **values: Any) -> records.Patch:
+    """The patch proposed for `prediction(block, number)`."""
+    asked = prediction(block, number, run_id)
+    plain = records.Patch(run_id, block, asked.image_id, asked.question_id, 1, 2, 3, 0.0, 1.0, 28.0, 29.0, 0.5, True)
+    return dataclasses.replace(plain, **values)
+
+
+def write_part(data: Path, block: int, run_id: str = RUN, questions: int = 6) -> Path:
+    """Spool a block: its predictions, a patch for each, its images' vectors and their accepted patches' vectors."""
+    predictions = [prediction(block, number, run_id) for number in range(questions)]
+    contents = sorted({row.content for row in predictions})
+    return spool.write_part(
+        data,
+        run_id,
+        block,
+        predictions,
+        [patch(block, number, run_id) for number in range(questions)],
+        [records.ImageVector(content, "encoder@1", image_vector(content)) for content in contents],
+        [records.PatchVector(content, "model@1", 2, 3, (0.5, 0.25)) for content in contents],
+    )
+
+
+def image_vector(content: str) -> tuple[float, ...]:
+    """A vector that says which content it is of."""
+    return (1.0, float(int(content, 16) % 1000), 0.5)
+
+
+def description(entry: str, revision: int = 1, **values: Any) -> records.Description:
+    plain = records.Description(
+        description_id=f"drawn/bottle/{entry}",
+        revision=revision,
+        dataset="drawn",
+        product="bottle",
+        entry=entry,
+        text=f"A {entry} is a dark line.",
+        state="published",
+        author="someone",
+        reason="import",
+        created_at=NOW,
+    )
+    return dataclasses.replace(plain, **values)

@@ -1,0 +1,122 @@
+"""LanceDB as an index: one row a key, one table a vector space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from warehouse import records
+from warehouse import vectors as vectors_module
+from warehouse.vectors import Match, Vectors
+
+
+def text(entry: str, vector: tuple[float, ...], revision: int = 1, encoder: str = "e") -> records.TextVector:
+    return records.TextVector(f"drawn/bottle/{entry}", revision, encoder, vector)
+
+
+def member(entry: str, revision: int = 1) -> records.KnowledgeMember:
+    return records.KnowledgeMember(f"drawn/bottle/{entry}", revision)
+
+
+def test_without_an_index_there_is_nothing_and_nothing_is_made(data: Path) -> None:
+    vectors = Vectors(data)
+
+    assert vectors.counts().is_empty()
+    assert vectors.search_texts((1.0, 0.0), "e", 3, [member("crack")]) == []
+    assert vectors.image_vectors(["c"], "e") == {}
+    assert not (data / "vectors").exists()
+
+
+def test_a_vector_written_twice_is_there_once(data: Path) -> None:
+    vectors = Vectors(data)
+    first = records.ImageVector("a" * 64, "e", (1.0, 0.0))
+    vectors.upsert_images([first, first])
+    vectors.upsert_images([first, records.ImageVector("b" * 64, "e", (0.0, 1.0))])
+    patch = records.PatchVector("a" * 64, "m", 1, 2, (0.5, 0.25, 0.125))
+    vectors.upsert_patches([patch, patch])
+    vectors.upsert_patches([patch, records.PatchVector("a" * 64, "m", 2, 2, (0.5, 0.25, 0.125))])
+
+    assert sorted(vectors.counts().rows()) == [("images", "e", 2), ("patches", "m", 2)]
+
+
+def test_encoders_of_different_length_live_side_by_side(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_images(
+        [records.ImageVector("a" * 64, "small", (1.0, 2.0)), records.ImageVector("a" * 64, "large", (1.0, 2.0, 3.0))]
+    )
+
+    assert vectors.image_vectors(["a" * 64], "small")["a" * 64].tolist() == [1.0, 2.0]
+    assert vectors.image_vectors(["a" * 64, "c" * 64], "large")["a" * 64].tolist() == [1.0, 2.0, 3.0]
+    assert vectors.image_vectors(["a" * 64], "none") == {}
+
+
+def test_one_encoder_with_two_lengths_is_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match="different lengths"):
+        Vectors(data).upsert_texts([text("crack", (1.0,)), text("dent", (1.0, 2.0))])
+
+
+def test_a_search_finds_the_nearest_members_only(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_texts(
+        [
+            text("crack", (1.0, 0.0)),
+            text("crack", (0.0, 1.0), revision=2),
+            text("dent", (0.6, 0.8)),
+            text("stain", (1.0, 0.0)),
+            text("crack", (0.0, 1.0), encoder="another"),
+        ]
+    )
+
+    found = vectors.search_texts((2.0, 0.0), "e", 5, [member("dent"), member("crack"), member("absent")])
+    assert [(match.description_id, match.revision) for match in found] == [
+        ("drawn/bottle/crack", 1),
+        ("drawn/bottle/dent", 1),
+    ]
+    assert [match.score for match in found] == pytest.approx([1.0, 0.6])
+    found = vectors.search_texts((2.0, 0.0), "e", 1, [member("dent"), member("crack", 2)])
+    assert found == [Match("drawn/bottle/dent", 1, pytest.approx(0.6))]
+    assert vectors.search_texts((1.0, 0.0), "e", 0, [member("dent")]) == []
+    assert vectors.search_texts((1.0, 0.0), "e", 3, []) == []
+
+
+def test_names_with_quotes_are_found(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_texts([text('worker\'s "hole"; --', (1.0, 0.0))])
+
+    (found,) = vectors.search_texts((1.0, 0.0), "e", 1, [member('worker\'s "hole"; --')])
+    assert found.description_id == 'drawn/bottle/worker\'s "hole"; --'
+    assert vectors.text_vectors("e") == [text('worker\'s "hole"; --', (1.0, 0.0))]
+
+
+def test_another_handle_sees_what_was_written_since(data: Path) -> None:
+    writer, reader = Vectors(data), Vectors(data)
+    writer.upsert_texts([text("crack", (1.0, 0.0))])
+    assert len(reader.text_vectors("e")) == 1
+
+    writer.upsert_texts([text("dent", (1.0, 0.0))])
+    assert len(reader.text_vectors("e")) == 2
+
+
+def test_clearing_a_kind_leaves_the_others(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_texts([text("crack", (1.0, 0.0))])
+    vectors.upsert_images([records.ImageVector("a" * 64, "e", (1.0, 0.0))])
+
+    vectors.clear("texts")
+
+    assert vectors.counts().rows() == [("images", "e", 1)]
+
+
+def test_many_small_appends_are_merged_into_few_fragments(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors_module, "_SMALL_APPENDS", 4)
+    vectors = Vectors(data)
+    for number in range(7):
+        vectors.upsert_images([records.ImageVector(f"{number:064x}", "e", (1.0, float(number)))])
+
+    (table,) = (data / "vectors").glob("images-*.lance")
+    assert vectors.counts().rows() == [("images", "e", 7)]
+    assert len(list((table / "_versions").glob("*.manifest"))) > 7  # older versions are kept for whoever reads them
+    found = vectors.image_vectors([f"{number:064x}" for number in range(7)], "e")
+    assert np.array_equal(np.stack([found[f"{n:064x}"] for n in range(7)])[:, 1], np.arange(7.0))
