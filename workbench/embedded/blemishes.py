@@ -206,7 +206,7 @@ def _dent(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Drawn:
     relief = (slope * 150 - 34) * np.exp(-((distance * 1.25) ** 2)) * np.float32(0.35 + 0.65 * severity.contrast)
     on = scene.body > 0
     scene.image[on] = np.clip(scene.image[on] + relief[on][:, None], 0, 255).astype(np.uint8)
-    return _covered(scene, np.clip((1.15 - distance) * 8, 0, 1), 0.2), None
+    return _covered(scene, np.clip((1.35 - distance) * 8, 0, 1), 0.2), None
 
 
 def _notch(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Drawn:

@@ -44,6 +44,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.facets)
 
+    def part(self, count: int) -> ImageSet:
+        """The first images of the set."""
+        arrays = (self.images, self.cells, self.crops, self.crop_cells, self.crop_shares)
+        return ImageSet(*(array[:count] for array in arrays), self.facets[:count], self.hard[:count])
+
 
 def image_set(folder: Path, seed: int, count: int, line: str = "A", workers: int = 1,
               progress: Callable[[int], None] | None = None) -> ImageSet:  # fmt: skip

@@ -65,13 +65,13 @@ class EmbeddedEncoder:
         from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-        self._body = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        self._tokens = AutoTokenizer.from_pretrained(folder)
+        self.body = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self.tokens = AutoTokenizer.from_pretrained(folder)
         self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
         weights = load_file(folder / HEAD_FILE)
         self.dim = weights["image.weight"].shape[0]
-        self._head = Head(weights["query.weight"].shape[1], self.dim).eval()
-        self._head.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        self.head = Head(weights["query.weight"].shape[1], self.dim).eval()
+        self.head.load_state_dict({name: weight.float() for name, weight in weights.items()})
         digest = hashlib.sha256()
         for name in ("model.safetensors", "tokenizer.json", HEAD_FILE):
             digest.update((folder / name).read_bytes())
@@ -83,8 +83,8 @@ class EmbeddedEncoder:
         vectors = []
         for image in images:
             batch = self._processor(images=[image.convert("RGB")], return_tensors="pt")
-            tokens = self._body.model.visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
-            vectors.append(self._head.images(tokens[None]))
+            tokens = self.body.model.visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
+            vectors.append(self.head.images(tokens[None]))
         return torch.cat(vectors) if vectors else torch.zeros(0, self.dim)
 
     @torch.no_grad()
@@ -92,4 +92,4 @@ class EmbeddedEncoder:
         """(N, dim) float32, unit norm."""
         if not texts:
             return torch.zeros(0, self.dim)
-        return self._head.texts(torch.stack([text_features(self._body, self._tokens, text) for text in texts]))
+        return self.head.texts(torch.stack([text_features(self.body, self.tokens, text) for text in texts]))

@@ -35,6 +35,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], Callable[[Facets], str | None]]] = {
     "parts": (("2", "3", "4"), lambda f: str(f.parts)),
 }
 _LOOKING = 5
+_TOLD = ("tone", "size", "region")
 _NONE = -100  # ignored by cross entropy
 
 
@@ -49,6 +50,8 @@ class Heads(nn.Module):
         self.query = nn.Linear(hidden, len(TARGETS))
         self.at = nn.Parameter(torch.zeros(CELLS**2, hidden))
         self.read = nn.ModuleList([nn.Linear(hidden, len(names)) for names, _ in TARGETS.values()])
+        # Each defective token is also asked for what is true of the whole defect: pooling alone hardly teaches its size.
+        self.told = nn.ModuleDict({name: nn.Linear(hidden, len(TARGETS[name][0])) for name in _TOLD})
 
 
 def labels(facets: list[Facets]) -> Tensor:
@@ -202,6 +205,10 @@ def _head_losses(heads: Heads, tokens: Tensor, shares: Tensor, truth: Tensor) ->
             parts[name] = weight * F.cross_entropy(read(pooled[index]), truth[:, index], ignore_index=_NONE)
     hit = shares > HIT
     has = hit.any(1)
+    for name in _TOLD:
+        of_token = truth[:, list(TARGETS).index(name), None].expand_as(shares)[hit]
+        if (of_token >= 0).any():
+            parts[f"told {name}"] = 0.4 * F.cross_entropy(heads.told[name](normed[hit]), of_token, ignore_index=_NONE)
     if has.any():
         on_defect = weights[..., :_LOOKING][has].masked_fill(~hit[has][..., None], -1e9)
         parts["look"] = -0.2 * on_defect.logsumexp(1).mean()

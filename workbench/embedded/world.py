@@ -54,6 +54,7 @@ LOOKS: Mapping[str, Look] = {
     "misprint": Look("print", "smeared", toned=False),
 }
 DEFECTS = tuple(LOOKS)
+_UNCOUNTED = ("rust",)
 
 _METALS = {"silver": (186, 189, 194), "brass": (198, 166, 84), "copper": (186, 116, 84)}
 PRODUCTS: Mapping[str, Product] = {
@@ -140,6 +141,8 @@ GOOD_WORDINGS = (
 
 
 def _a(noun: str) -> str:
+    if noun in _UNCOUNTED:
+        return noun
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 

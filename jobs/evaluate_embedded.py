@@ -1,0 +1,49 @@
+"""`workbench evaluate-embedded`: measure the embedded demo model and write its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Else the one that comes with the package.", show_default=False)
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=60, help="Held-out images, drawn for this.")] = 600,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Must differ from the training's.")] = 999,
+    work: Annotated[Path | None, typer.Option("--work", help="Keep the drawn images here.", show_default=False)] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="Write the model card here, not just print it.", show_default=False)
+    ] = None,
+) -> None:
+    """Accuracy, calibration, attention and retrieval of the embedded model on images it never saw.
+
+    Example: workbench evaluate-embedded --images 60
+    """
+    import tempfile
+
+    import torch
+    from rich.console import Console
+
+    from workbench import embedded
+    from workbench.embedded import card as model_card
+    from workbench.embedded import evaluate
+    from workbench.embedded.data import image_set
+
+    torch.set_num_threads(threads)
+    console = Console(stderr=True)
+    folder = checkpoint or embedded.CHECKPOINT
+    subject = evaluate.Subject(folder)
+    with tempfile.TemporaryDirectory() as scratch, console.status("drawing") as status:
+        home = work or Path(scratch)
+        data = image_set(home, seed, images)
+        line_b = image_set(home, seed + 1, images // 2, line="B")
+        findings = evaluate.evaluate(subject, data, line_b, lambda arm: status.update(f"asking: {arm}"))
+    text = model_card.render(findings, folder, f"workbench evaluate-embedded --images {images} --seed {seed}")
+    if card is not None:
+        card.write_text(text)
+    typer.echo(text)

@@ -1,0 +1,248 @@
+"""What the embedded model can do, measured on images it never saw: the figures of its model card.
+
+All arms ask the same questions about the same images; only what stands in the prompt changes. Answers are read as the product
+reads them: the next token's probability of each option's letter, with and without a blank before it, over the options asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workbench.embedded import packed, train_language, train_retrieval, world
+from workbench.embedded.data import HIT, ImageSet
+from workbench.embedded.dual_encoder import HEAD_FILE, EmbeddedEncoder
+from workbench.embedded.episodes import IMAGE, Builder, Episode, Mix
+from workbench.embedded.metrics import auroc, calibration_error, wilson
+from workbench.embedded.questions import LETTERS, SUBTASKS
+from workbench.embedded.train_retrieval import Recall
+
+Known = Callable[[int], list[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One arm's answers, a row per question."""
+
+    image: npt.NDArray[np.int64]
+    subtask: npt.NDArray[np.int64]
+    right: npt.NDArray[np.bool_]
+    confidence: npt.NDArray[np.float64]  # probability of the chosen option
+    option_entropy: npt.NDArray[np.float64]  # nats
+    latent_entropy: npt.NDArray[np.float64]  # nats, mean over think tokens, full vocabulary; nan without any
+
+    def of(self, chosen: npt.NDArray[np.bool_]) -> Answers:
+        """The chosen rows."""
+        columns = (self.image, self.subtask, self.right, self.confidence, self.option_entropy, self.latent_entropy)
+        return Answers(*(column[chosen] for column in columns))
+
+    def about(self, subtask: str) -> Answers:
+        """The rows of one subtask."""
+        return self.of(self.subtask == SUBTASKS.index(subtask))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return float(self.right.mean()) if len(self.right) else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % Wilson interval."""
+        return wilson(int(self.right.sum()), len(self.right))
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+
+class Subject:
+    """A checkpoint folder, loaded for measuring."""
+
+    def __init__(self, folder: Path) -> None:
+        self.encoder = EmbeddedEncoder(folder)
+        self.body: Any = self.encoder.body
+        self.tokens: Any = self.encoder.tokens
+        self.folder = folder
+
+    def encode(self, text: str) -> list[int]:
+        """A text's tokens, without any added."""
+        ids: list[int] = self.tokens(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+def retrieved(subject: Subject, images: torch.Tensor, count: int = 3) -> list[list[tuple[str, str]]]:
+    """For each image (N, tokens, hidden) the best texts of the released knowledge, best first."""
+    texts = [world.knowledge_text(product, entry) for product, entry in train_retrieval.ENTRIES]
+    with torch.no_grad():
+        scores = subject.encoder.head.images(images.float()) @ subject.encoder.encode_texts(texts).T
+    best = scores.argsort(-1, descending=True)[:, :count]
+    return [[train_retrieval.ENTRIES[i] for i in row] for row in best.tolist()]
+
+
+@torch.no_grad()
+def answers(
+    subject: Subject,
+    data: ImageSet,
+    seen: train_language.VisualTokens,
+    mix: Mix,
+    known: Sequence[list[tuple[str, str]]] | None = None,
+    seed: int = 0,
+    batch: int = 24,
+) -> Answers:
+    """Ask all subtasks of every image of the set."""
+    builder = Builder(data, subject.encode)
+    decoder = subject.body.model.language_model
+    spaced = torch.tensor([_single(subject, f" {letter}") for letter in LETTERS])
+    letters = torch.tensor(builder.letters)
+    rows: list[tuple[float, ...]] = []
+    for start in range(0, len(data), batch):
+        numbers = range(start, min(len(data), start + batch))
+        # One generator per image: every arm asks the same questions.
+        episodes = [
+            builder.episode(np.random.default_rng([seed, i]), i, mix, known[i] if known is not None else None)
+            for i in numbers
+        ]
+        laid = packed.pack(episodes)
+        asked = [(b, answer) for b, episode in enumerate(episodes) for answer in episode.answers]
+        pairs = [(b, answer.row) for b, answer in asked]
+        latents = [(b, answer, row) for b, answer in asked for row in _latents_of(episodes[b], answer.row, builder.latent)]
+        last, slots = train_language.gather(laid, pairs + [(b, row) for b, _, row in latents])
+        inputs = packed.embed(decoder, laid, seen.table(laid))
+        hidden, _, _ = packed.forward(decoder, laid, inputs, last)
+        logits = hidden[slots[:, 0], slots[:, 1]] @ decoder.embed_tokens.weight.T
+        logs = logits.log_softmax(-1)
+        entropies: dict[tuple[int, int], list[float]] = {}
+        for (b, answer, _), row in zip(latents, logs[len(pairs) :], strict=True):
+            entropies.setdefault((b, answer.row), []).append(float(-(row.exp() * row).sum()))
+        for (b, answer), row in zip(asked, logs, strict=False):
+            probabilities = row.exp()[letters] + torch.where(spaced >= 0, row.exp()[spaced.clamp(min=0)], 0)
+            options = probabilities[: answer.options] / probabilities[: answer.options].sum()
+            chosen = int(options.argmax())
+            entropy = float(-(options * options.clamp(min=1e-12).log()).sum())
+            latent = float(np.mean(entropies.get((b, answer.row), [np.nan])))
+            rows.append((numbers[b], answer.subtask, chosen == answer.right, float(options[chosen]), entropy, latent))
+    table = np.array(rows, np.float64)
+    image, subtask, right = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2] > 0
+    return Answers(image, subtask, right, table[:, 3], table[:, 4], table[:, 5])
+
+
+def _single(subject: Subject, text: str) -> int:
+    ids = subject.encode(text)
+    return ids[0] if len(ids) == 1 else -1
+
+
+def _latents_of(episode: Episode, answer_row: int, latent: int) -> list[int]:
+    """Rows of the think tokens before an answer."""
+    block = episode.blocks[answer_row]
+    return [row for row, (token, of) in enumerate(zip(episode.ids, episode.blocks, strict=True)) if of == block and token == latent]
+
+
+@torch.no_grad()
+def attention_auc(
+    subject: Subject, data: ImageSet, seen: train_language.VisualTokens, mix: Mix, batch: int = 24
+) -> list[float]:
+    """Per layer: mean AUC with which the latents' attention to the query image finds its defective cells."""
+    builder = Builder(data, subject.encode)
+    decoder = subject.body.model.language_model
+    layers = range(len(decoder.layers))
+    found: list[list[float]] = [[] for _ in layers]
+    defective = [i for i, facets in enumerate(data.facets) if facets.defect is not None]
+    for start in range(0, len(defective), batch):
+        numbers = defective[start : start + batch]
+        episodes = [builder.episode(np.random.default_rng([0, i]), i, mix) for i in numbers]
+        laid = packed.pack(episodes)
+        rows = [[laid.row_of[b][row] for row, token in enumerate(e.ids) if token == builder.latent] for b, e in enumerate(episodes)]
+        widest = max(map(len, rows))
+        watch = torch.tensor([row + [row[-1]] * (widest - len(row)) for row in rows])
+        inputs = packed.embed(decoder, laid, seen.table(laid))
+        _, attention, _ = packed.forward(decoder, laid, inputs, watch[:, :1], dict.fromkeys(layers, watch))
+        for b, number in enumerate(numbers):
+            hit = np.asarray(data.cells[number]) > HIT
+            first = int(laid.query_rows[b])
+            for layer in layers:
+                given = attention[layer][b, :, : len(rows[b]), first : first + IMAGE].exp().mean((0, 1)).numpy()
+                score = auroc(given, hit)
+                if not np.isnan(score):
+                    found[layer].append(score)
+    return [float(np.mean(scores)) for scores in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that the model card shows."""
+
+    images: int
+    defective: list[bool]  # by image
+    arms: dict[str, Answers]  # named arms; the first is the main one
+    tiny: Answers
+    faint: Answers
+    plain: Answers
+    attention: list[float]
+    recall: dict[str, Recall]
+    ece: float
+    option_auroc: float
+    latent_auroc: float
+
+
+MAIN, PRODUCT, NONE, WRONG = "retrieved (k = 3)", "all of the product's", "none", "another product's"
+ASKED = Mix(latents=4, subtasks=SUBTASKS, held=0.0, released=True)
+
+
+def evaluate(subject: Subject, data: ImageSet, line_b: ImageSet, progress: Callable[[str], None] = lambda _: None) -> Findings:
+    """Every arm on the same questions."""
+    from dataclasses import replace
+
+    seen = train_language.look(subject.body.model.visual, data)
+    other = train_language.look(subject.body.model.visual, line_b)
+    best = retrieved(subject, seen.images)
+    arms: dict[str, Answers] = {}
+
+    def run(name: str, mix: Mix, known: Sequence[list[tuple[str, str]]] | None = None) -> None:
+        progress(name)
+        arms[name] = answers(subject, data, seen, mix, known)
+
+    run(MAIN, ASKED, best)
+    run(PRODUCT, replace(ASKED, mode="product"))
+    run(NONE, replace(ASKED, mode="none"))
+    run(WRONG, replace(ASKED, mode="wrong"))
+    run("retrieved, 0 think tokens", replace(ASKED, latents=0), best)
+    run("retrieved, 8 think tokens", replace(ASKED, latents=8), best)
+    run("retrieved, zero-shot", replace(ASKED, reference=False), best)
+    run("retrieved, unseen wordings", replace(ASKED, held_out_wordings=True), best)
+    run("retrieved, answer reads think tokens only", replace(ASKED, bottleneck=1.1), best)
+    progress("line B")
+    arms["retrieved, line B"] = answers(subject, line_b, other, ASKED, retrieved(subject, other.images))
+    main = arms[MAIN]
+    tiny, faint = data.hard[main.image, 0], data.hard[main.image, 1]
+    defective = np.array([data.facets[i].defect is not None for i in main.image])
+    progress("attention and retrieval")
+    known, unseen = (
+        train_retrieval.corpus(subject.body, subject.tokens, wordings, seed=77, variants=2)
+        for wordings in (world.WORDINGS, world.HELD_OUT_WORDINGS)
+    )
+    head = subject.encoder.head
+    return Findings(
+        images=len(data),
+        defective=[facets.defect is not None for facets in data.facets],
+        arms=arms,
+        tiny=main.of(tiny),
+        faint=main.of(faint),
+        plain=main.of(defective & ~tiny & ~faint),
+        attention=attention_auc(subject, data, seen, ASKED),
+        recall={
+            "trained wordings": train_retrieval.recall(head, known, data.facets, seen.images),
+            "unseen wordings": train_retrieval.recall(head, unseen, data.facets, seen.images),
+            "unseen wordings, line B": train_retrieval.recall(head, unseen, line_b.facets, other.images),
+        },
+        ece=calibration_error(main.confidence, main.right),
+        option_auroc=auroc(main.option_entropy, ~main.right),
+        latent_auroc=auroc(main.latent_entropy, ~main.right),
+    )
+
+
+__all__ = ["HEAD_FILE", "Answers", "Findings", "Subject", "answers", "attention_auc", "evaluate", "retrieved"]
