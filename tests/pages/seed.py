@@ -305,3 +305,13 @@ def seed(data: Path, images: int = 12, state: RunState = "finished") -> Seeded:
             patches += proposed
     store_run(store, run, predictions, patches)
     return Seeded(store, archive, entries, run)
+
+
+def unlabelled(prediction: Prediction) -> Prediction:
+    """The same question where nobody knows the answer."""
+    return replace(prediction, label=None, defect=None, correct_answer=None)
+
+
+def renamed(prediction: Prediction, question_id: str) -> Prediction:
+    """The same answer to another question."""
+    return replace(prediction, question_id=question_id)

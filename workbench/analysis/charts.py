@@ -209,20 +209,30 @@ def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
         x=rows["chance"],
         y=names,
         mode="markers",
-        hovertemplate="guessing %{x:.0%}<extra></extra>",
+        hoverinfo="none",
         marker={"symbol": "line-ns", "size": 13, "line": {"color": p.faint, "width": 1.5}},
     )
-    # The invisible wide markers make the whole row clickable.
     fig.add_scatter(
         x=rows["rate"],
         y=names,
         mode="markers",
-        customdata=[
-            [row["subtask"], row["right"], row["n"], row["low"], row["high"]] for row in rows.iter_rows(named=True)
-        ],
+        hoverinfo="none",
         marker={"size": 12, "color": [p.accent if name == chosen else p.ink for name in names]},
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} right: %{x:.1%}"
-        "<br>95 % interval %{customdata[3]:.1%} to %{customdata[4]:.1%}<extra></extra>",
+    )
+    # Invisible markers all along the rows make a row answer wherever it is pointed at or clicked.
+    reach = [step / 16 for step in range(17)]
+    fig.add_scatter(
+        x=reach * rows.height,
+        y=[name for name in names for _ in reach],
+        mode="markers",
+        marker={"size": 26, "opacity": 0},
+        customdata=[
+            [row["subtask"], row["right"], row["n"], row["rate"], row["low"], row["high"]]
+            for row in rows.iter_rows(named=True)
+            for _ in reach
+        ],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} right: %{customdata[3]:.1%}"
+        "<br>95 % interval %{customdata[4]:.1%} to %{customdata[5]:.1%}<extra></extra>",
     )
     fig.update_xaxes(
         range=[-0.01, 1.01],

@@ -1,0 +1,163 @@
+"""Figures hold what they were given: no value is lost, nothing from the warehouse becomes markup."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+import pytest
+
+from workbench.analysis import charts, evidence, look, metrics
+from workbench.analysis.evidence import PatchMark, Picture
+
+PALETTES = [look.LIGHT, look.DARK]
+SOURCE = "data:image/png;base64,AAAA"
+QUERY = Picture("Query", SOURCE, 120, 90)
+BOX = (30.0, 30.0, 60.0, 60.0)
+
+
+def drawn(figure: go.Figure) -> str:
+    """The figure as the browser gets it."""
+    return str(figure.to_json())
+
+
+def values(trace: go.Scatter, axis: str) -> list[float]:
+    return [float(value) for value in getattr(trace, axis)]
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_the_trace_shows_every_iteration_marks_injections_and_the_best(palette: look.Palette) -> None:
+    figure = charts.trace(
+        palette, (1.5, 1.0, 0.4, 0.5), ((1.6, 1.4), (1.1, 0.9), (0.5, 0.3), (0.6, 0.4)), 2, {1: [1, 2]}
+    )
+    tokens, mean, best = figure.data[:2], figure.data[2], figure.data[3]
+    assert [values(token, "y") for token in tokens] == [[1.6, 1.1, 0.5, 0.6], [1.4, 0.9, 0.3, 0.4]]
+    assert values(mean, "y") == [1.5, 1.0, 0.4, 0.5]
+    assert mean.marker.symbol[1] == "diamond"
+    assert (values(best, "x"), values(best, "y")) == ([2.0], [0.4])
+    assert [note.text for note in figure.layout.annotations] == ["1–2", "<b>best 0.40</b>"]
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_options_show_before_hollow_and_after_filled(palette: look.Palette) -> None:
+    figure = charts.options(palette, {"A": "Yes", "B": "No"}, {"A": 0.2, "B": 0.8}, {"A": 0.6, "B": 0.4}, "A", "B")
+    before = [trace for trace in figure.data if trace.meta == "before"]
+    after = [trace for trace in figure.data if trace.meta == "after"]
+    assert [values(trace, "x") for trace in before] == [[0.2], [0.8]]
+    assert [values(trace, "x") for trace in after] == [[0.6], [0.4]]
+    assert all(trace.marker.color == palette.card for trace in before)
+    assert [trace.marker.color for trace in after] == [palette.escape, palette.accent]
+
+
+def test_an_option_s_text_is_cut_and_never_markup() -> None:
+    figure = charts.options(look.LIGHT, {"A": "<script>" + "x" * 80}, {}, {"A": 1.0}, "A", None)
+    label = figure.layout.annotations[0].text
+    assert "<script" not in label
+    assert label.endswith("…</b>")
+
+
+def test_a_slice_s_chart_can_be_clicked_by_its_name() -> None:
+    cases = pl.DataFrame(
+        {
+            "subtask": ["Anomaly Detection", "Object Analysis"],
+            "n": [10, 4],
+            "right": [8, 1],
+            "rate": [0.8, 0.25],
+            "low": [0.49, 0.05],
+            "high": [0.94, 0.7],
+            "chance": [0.5, 0.25],
+        }
+    )
+    figure = charts.accuracy(look.LIGHT, cases, "Object Analysis")
+    dots, reach = figure.data[-2:]
+    assert values(dots, "x") == [0.8, 0.25]
+    assert list(dots.marker.color) == [look.LIGHT.ink, look.LIGHT.accent]
+    assert {(name, row[0]) for name, row in zip(reach.y, reach.customdata, strict=True)} == {
+        ("Anomaly Detection", "Anomaly Detection"),
+        ("Object Analysis", "Object Analysis"),
+    }
+    assert (min(reach.x), max(reach.x)) == (0, 1)
+    assert reach.hoverinfo != "skip"  # which would take the clicks away as well
+
+
+def test_evidence_shows_three_linked_pictures_and_one_the_less_without_a_reference() -> None:
+    reference = Picture("Normal reference", SOURCE, 120, 90)
+    three = evidence.figure(look.LIGHT, QUERY, reference, None, ())
+    two = evidence.figure(look.LIGHT, QUERY, None, None, ())
+    assert (len(three.layout.images), len(two.layout.images)) == (3, 2)
+    assert (three.layout.xaxis2.matches, three.layout.xaxis3.matches, three.layout.yaxis3.matches) == ("x", "x", "y")
+    assert tuple(three.layout.yaxis.range) == (90, 0)
+
+
+def test_a_picture_that_is_not_there_is_said_in_its_place() -> None:
+    gone = Picture("Query", None, 1, 1, "vanished: <b>gone</b>")
+    figure = evidence.figure(look.LIGHT, gone, None, np.ones((2, 2), dtype=np.bool_), [PatchMark(BOX, 1, 0.1, 1, None)])
+    assert len(figure.layout.images) == 0
+    assert "vanished: &lt;b&gt;gone&lt;/b&gt;" in [note.text for note in figure.layout.annotations]
+    assert not any(isinstance(trace, go.Contour) for trace in figure.data)
+
+
+def test_the_mask_s_outline_is_closed_where_it_meets_the_image_s_edge() -> None:
+    mask = np.zeros((3, 4), dtype=np.bool_)
+    mask[0, 3] = True
+    figure = evidence.figure(look.LIGHT, QUERY, None, mask, ())
+    outline = next(trace for trace in figure.data if isinstance(trace, go.Contour))
+    z = np.array(outline.z)
+    assert z.shape == (5, 6)
+    assert z[0].sum() == z[-1].sum() == z[:, 0].sum() == z[:, -1].sum() == 0
+    assert (outline.x0 + outline.dx * 4, outline.y0 + outline.dy) == (105.0, 15.0)  # the centre of that mask pixel
+
+
+def test_accepted_patches_are_numbered_and_dashed_off_the_mask_and_proposed_ones_are_not() -> None:
+    patches = [
+        PatchMark(BOX, 1, 0.3, 1, True),
+        PatchMark((60.0, 30.0, 90.0, 60.0), 1, 0.2, 2, False),
+        PatchMark((0.0, 0.0, 30.0, 30.0), 2, 0.1, None, None),
+    ]
+    figure = evidence.figure(look.LIGHT, QUERY, None, None, patches)
+    numbers = [trace.text for trace in figure.data if trace.mode == "markers+text"]
+    assert [list(one) for one in numbers] == [["<b>1</b>", "<b>2</b>"]]
+    dashed = [trace for trace in figure.data if trace.mode == "lines" and trace.line.dash == "3px,2px"]
+    assert [trace.x[0] for trace in dashed] == [60.0]
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_every_figure_survives_the_way_to_the_browser(palette: look.Palette) -> None:
+    empty = metrics.accuracy_by_subtask(
+        pl.DataFrame(
+            schema=dict.fromkeys(("subtask", "correct_answer", "status", "outcome"), pl.String) | {"choices": pl.Int64}
+        )
+    )
+    for figure in (
+        charts.trace(palette, (), (), None, {}),
+        charts.trace(palette, (0.0,), ((0.0,),), 0, {}),
+        charts.options(palette, {}, {}, {}, None, None),
+        charts.accuracy(palette, empty, None),
+        evidence.figure(palette, QUERY, None, None, ()),
+    ):
+        assert json.loads(drawn(figure))["layout"]["height"] > 0
+
+
+def test_the_widgets_theme_and_the_palettes_are_the_same_colours() -> None:
+    import tomllib
+
+    config = Path(__file__).parents[2] / "workbench" / "pages" / "assets" / "config.toml"
+    theme = tomllib.loads(config.read_text(encoding="utf-8"))["theme"]
+    for mode, palette in (("light", look.LIGHT), ("dark", look.DARK)):
+        colours = theme[mode]
+        assert colours["primaryColor"] == colours["greenColor"] == palette.accent
+        assert (colours["textColor"], colours["borderColor"]) == (palette.ink, palette.line)
+        assert (colours["redColor"], colours["blueColor"], colours["grayColor"]) == (
+            palette.escape,
+            palette.overkill,
+            palette.muted,
+        )
+
+
+def test_every_outcome_and_run_state_has_a_shape_of_its_own() -> None:
+    kinds = [*look.OUTCOMES, "running", "finished", "stopped", "cancelled"]
+    shapes = [look.GLYPHS[kind][0] for kind in kinds]
+    assert len(set(shapes)) == len(shapes)

@@ -1,0 +1,76 @@
+"""What may be shown, and how: found below allowed folders only, upright, small, and fresh when the file changes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from workbench.pages import pictures
+
+
+def decoded(shown: pictures.Shown) -> Image.Image:
+    assert shown.source is not None
+    return Image.open(io.BytesIO(base64.b64decode(shown.source.split(",", 1)[1])))
+
+
+def test_a_path_below_an_allowed_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert pictures.locate("a/x.png", str(tmp_path), [str(tmp_path)]) == tmp_path.resolve() / "a" / "x.png"
+
+
+def test_no_way_leads_out_of_the_allowed_folders(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "archive", tmp_path / "archive-2"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "link").symlink_to(outside)
+    (inside / "loop").symlink_to(inside / "loop")
+    for path in ("../archive-2/x.png", str(outside / "x.png"), "link/x.png", "a\0b", "loop/x.png", "/etc/passwd", ".."):
+        assert pictures.locate(path, str(inside), [str(inside)]) is None, path
+
+
+def test_a_photograph_is_shown_upright_and_small_and_its_size_is_known(tmp_path: Path) -> None:
+    photo = Image.new("RGB", (1600, 1200), "grey")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # taken with the camera on its side
+    photo.save(tmp_path / "photo.jpg", exif=exif)
+    shown = pictures.large(tmp_path / "photo.jpg", "content")
+    assert (shown.width, shown.height) == (1200, 1600)
+    assert decoded(shown).size == (768, 1024)
+    assert max(decoded(pictures.small(tmp_path / "photo.jpg", "content")).size) == 112
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "plate.png"
+    Image.new("RGB", (8, 8), "black").save(path)
+    before = pictures.small(path, "content")
+    Image.new("RGB", (8, 8), "white").save(path)
+    os.utime(path, ns=(1, 1))
+    assert pictures.small(path, "content") != before
+
+
+def test_what_can_t_be_shown_says_why(tmp_path: Path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("hello")
+    assert pictures.small(None, "").problem == pictures.UNREGISTERED
+    assert "vanished" in (pictures.small(tmp_path / "gone.png", "").problem or "")
+    assert "not an image" in (pictures.small(text, "").problem or "")
+
+
+def test_a_hairline_of_a_large_mask_does_not_vanish(tmp_path: Path) -> None:
+    mask = np.zeros((2000, 1000), dtype=np.uint8)
+    mask[777, 100:900] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    reduced = pictures.mask(tmp_path / "mask.png")
+    assert reduced is not None
+    assert max(reduced.shape) <= 400
+    assert reduced.any(axis=1).sum() == 1
+
+
+def test_a_mask_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert pictures.mask(None) is None
+    assert pictures.mask(tmp_path / "gone.png") is None
