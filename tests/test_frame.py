@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -91,9 +92,9 @@ def _modules(node: ast.AST) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names of the files in a freshly built wheel."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a freshly built wheel installs."""
+    source, target, folder = (tmp_path_factory.mktemp(name) for name in ("source", "wheel", "installed"))
     for path in _tracked():  # a copy: building leaves traces in the folder it builds in
         copy = source / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -101,22 +102,34 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(target), "."]
     subprocess.run(build, cwd=source, check=True, capture_output=True)
     (built,) = target.glob("*.whl")
-    return set(zipfile.ZipFile(built).namelist())
+    zipfile.ZipFile(built).extractall(folder)
+    return folder
 
 
-def test_the_wheel_holds_every_package_the_dashboard_its_assets_and_the_embedded_model(wheel: set[str]) -> None:
-    rooms = ("warehouse", "workbench", "jobs")
-    needed = {path.relative_to(ROOT).as_posix() for path in _tracked() if path.relative_to(ROOT).parts[0] in rooms}
-    assert needed | {"streamlit_app.py"} <= wheel
-    assert any(name.startswith("workbench/embedded/checkpoint/") for name in wheel)
-    assert any(name.startswith("workbench/pages/assets/") for name in wheel)
+def test_the_wheel_holds_the_whole_program_and_nothing_else(installed: Path) -> None:
+    rooms = {"warehouse", "workbench", "jobs"}
+    needed = {path.relative_to(ROOT) for path in _tracked() if path.relative_to(ROOT).parts[0] in rooms}
+    held = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+
+    assert needed - held == set()
+    assert {path.parts[0] for path in held if ".dist-info" not in path.parts[0]} == {*rooms, "streamlit_app.py"}
 
 
-def test_the_wheel_holds_nothing_but_the_program(wheel: set[str]) -> None:
-    tops = {name.split("/")[0] for name in wheel}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {
-        "warehouse",
-        "workbench",
-        "jobs",
-        "streamlit_app.py",
-    }
+def test_the_program_runs_from_the_wheel_with_its_model_and_its_look(installed: Path, tmp_path: Path) -> None:
+    script = (
+        "from importlib import resources, util; import jobs.__main__;"
+        "from workbench import embedded; from workbench.model import backbone;"
+        "look = resources.files('workbench') / 'pages' / 'assets' / 'config.toml'; assert look.is_file();"
+        "backbone.load(embedded.CHECKPOINT);"
+        "print(jobs.__file__, util.find_spec('streamlit_app').origin, look, embedded.CHECKPOINT)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert all(path.startswith(str(installed)) for path in ran.stdout.split())
