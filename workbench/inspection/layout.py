@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -48,7 +48,11 @@ class Place:
     product: str
     label: str | None  # good or defective
     defect: str | None
-    mask: str | None  # path of its only mask; None as well where a picture has several (LOCO), for one would mislead
+    mask: str | None = None  # path of its only mask; None also if it has several (LOCO), for one of them would mislead
+
+
+# A picture as its masks know it: product folder, kind, path below the kind without suffix.
+_Picture = tuple[tuple[str, ...], str, str]
 
 
 def label_of(word: str) -> tuple[str, str | None]:
@@ -69,44 +73,39 @@ def places(root: Path, paths: Iterable[str]) -> tuple[dict[str, Place], list[Pro
     above = (root.parent.name, root.name)
     parts = {path: tuple(path.split("/")) for path in paths}
     products = _product_folders(parts.values())
-    masks: dict[tuple[str, ...], list[str]] = {}
     found: dict[str, Place] = {}
+    masks: dict[_Picture, list[str]] = {}
+    unmasked: dict[str, _Picture] = {}
     aside: Counter[str] = Counter()
-    inside: dict[str, tuple[int, str]] = {}  # pictures to give a mask: depth of the product folder, path stem
-
     for path, names in parts.items():
         depth = next((depth for depth in range(len(names)) if names[:depth] in products), None)
         if depth is None:
             product = names[0] if len(names) > 1 else UNKNOWN
-            found[path] = Place("query", root.name or UNKNOWN, product, None, None, None)
+            found[path] = Place("query", root.name or UNKNOWN, product, None, None)
             continue
-        split, kind, rest = names[depth], names[depth + 1 : -1], "/".join(names[depth + 2 :])
-        if split not in _SPLITS or not kind:
-            if split not in _ASIDE:
-                aside["/".join(names[:-1])] += 1
+        if len(names) < depth + 3 or names[depth] not in _SPLITS:
+            aside["/".join(names[:-1])] += names[depth] not in _ASIDE
             continue
-        dataset, product = (*above, *names)[depth : depth + 2]
-        label, defect = label_of(kind[0])
-        role: Role = "query"
-        if split in _MASKS:
-            role = "mask"
-            for stem in _mask_stems(rest):
-                masks.setdefault((*names[:depth], kind[0], stem), []).append(path)
-        elif split in _NORMAL and label == "good":
-            role = "reference"
-        found[path] = Place(role, dataset or UNKNOWN, product or UNKNOWN, label, defect, None)
-        if role == "query" and label != "good":
-            inside[path] = (depth, _stem(rest))
+        split, kind, *below = names[depth:]
+        dataset, product = (name or UNKNOWN for name in (*above, *names)[depth : depth + 2])
+        label, defect = label_of(kind)
+        role: Role = "mask" if split in _MASKS else "reference" if split in _NORMAL and label == "good" else "query"
+        found[path] = Place(role, dataset, product, label, defect)
+        stem = PurePosixPath(*below).with_suffix("")
+        if role == "mask":
+            for name in {str(stem).removesuffix("_mask"), str(stem.parent)}:  # LOCO: a picture's masks have a folder
+                masks.setdefault((names[:depth], kind, name), []).append(path)
+        elif label != "good":
+            unmasked[path] = (names[:depth], kind, str(stem))
 
-    for path, (depth, stem) in inside.items():
-        names = parts[path]
-        match masks.get((*names[:depth], names[depth + 1], stem)):
+    for path, picture in unmasked.items():
+        match masks.get(picture):
             case [mask]:
-                place = found[path]
-                found[path] = Place(place.role, place.dataset, place.product, place.label, place.defect, mask)
+                found[path] = replace(found[path], mask=mask)
     problems = [
         Problem(folder, f"{count} images left out: a product folder has train, test and ground_truth")
         for folder, count in sorted(aside.items())
+        if count
     ]
     return found, problems
 
@@ -117,18 +116,7 @@ def _product_folders(paths: Iterable[tuple[str, ...]]) -> frozenset[tuple[str, .
     for names in paths:
         for depth in range(len(names) - 2):
             split, kind = names[depth : depth + 2]
-            if split == "ground_truth" or (split in (*_TEST, *_NORMAL) and kind == "good"):
+            if split == "ground_truth" or (split in (*_TEST, *_NORMAL) and kind in _GOOD):
                 found.add(names[:depth])
                 break
     return frozenset(found)
-
-
-def _stem(path: str) -> str:
-    return str(PurePosixPath(path).with_suffix(""))
-
-
-def _mask_stems(rest: str) -> tuple[str, ...]:
-    """The picture stems a mask may belong to: its own without _mask, and its folder's (LOCO)."""
-    own = _stem(rest).removesuffix("_mask")
-    folder = str(PurePosixPath(rest).parent)
-    return (own,) if folder == "." else (own, folder)

@@ -146,7 +146,7 @@ def mmad(file: Path, scan: Scan, references: References | None, templates: Templ
             if named and reference is None:
                 problems.append(Problem(key, f"the archive has no template {named[0]}; another reference is taken"))
             reference = reference or references.choose(entry)
-        entry = _with_mask(entry, record.mask_path, root, key.removeprefix(prefix))
+        entry = _with_mask(entry, record.mask_path, root)
         seen: set[str] = set()
         for number, conversation in enumerate(record.conversation, start=1):
             asked = _asked(entry, conversation, reference)
@@ -182,12 +182,13 @@ def _prefix(root: Path, records: Iterable[str], entries: dict[str, Entry]) -> st
     )
 
 
-def _with_mask(entry: Entry, mask: str | None, root: Path, path: str) -> Entry:
+def _with_mask(entry: Entry, mask: str | None, root: Path) -> Entry:
     """The entry with the file's mask, where the layout showed none; readers disagree on what its path starts from."""
     if entry.mask_path or not mask or ".." in PurePosixPath(mask).parts:
         return entry
-    for base in ("/".join(path.split("/")[:2]), "/".join(path.split("/")[:1]), ""):
-        candidate = PurePosixPath(base) / mask
+    names = entry.path.split("/")
+    for base in (names[:2], names[:1], []):  # below data root, data set or product folder, whichever was scanned
+        candidate = PurePosixPath(*base, mask)
         if not candidate.is_absolute() and (root / candidate).is_file():
             return replace(entry, mask_path=str(candidate))
     return entry

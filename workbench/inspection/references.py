@@ -52,7 +52,8 @@ def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
     in_archive = {entry.path: Reference(entry.path, entry.content) for entry in scan.registered}
     normal: dict[tuple[str, str], list[str]] = {}
     for entry in scan.references:
-        normal.setdefault((entry.dataset, entry.product), []).append(entry.path)
+        if entry.label == "good":  # a sidecar's reference serves the images that name it, not its whole folder
+            normal.setdefault((entry.dataset, entry.product), []).append(entry.path)
     of_products = {product: in_archive[_seeded(paths, seed)] for product, paths in normal.items()}
     if folder:
         for product in {(entry.dataset, entry.product) for entry in scan.entries} - of_products.keys():
