@@ -19,12 +19,12 @@ from warehouse.records import Patch, Prediction
 from warehouse.store import Store
 
 NAMED = {
-    "predictions": "run_id image_id image_path dataset product label question_id subtask question answer correct_answer "
-    "status error initial_option_probabilities option_probabilities entropy token_entropy reward best_iteration "
-    "descriptions raw_text rationale seconds",
+    "predictions": "run_id image_id image_path dataset product label question_id subtask question answer "
+    "correct_answer status error initial_option_probabilities option_probabilities entropy token_entropy "
+    "reward best_iteration descriptions raw_text rationale seconds",
     "patches": "run_id image_id question_id iteration row col x0 y0 x1 y1 score accepted",
-    "runs": "run_id digest settings knowledge_version started_at finished_at state planned answered invalid failed host "
-    "device versions timings",
+    "runs": "run_id digest settings knowledge_version started_at finished_at state planned answered invalid failed "
+    "host device versions timings",
 }
 AWKWARD = rows.prediction(
     0,

@@ -1,0 +1,77 @@
+"""Killed with SIGKILL at every named phase, a writer that starts again loses nothing and stores nothing twice.
+
+A reader in another process polls the same folder throughout. Each phase has its own run in one shared folder.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse import rows
+from warehouse import phases, spool
+from warehouse.ingest import ingest
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+
+BLOCKS, QUESTIONS = 3, 6
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_and_ingest(data: Path, run_id: str) -> None:
+    """What a scoring run does with its blocks: spool those that are missing, ingest now and then."""
+    store = Store(data)
+    for block in range(BLOCKS):
+        if block not in spool.spooled_blocks(data, run_id) | store.ingested_blocks(run_id):
+            rows.write_part(data, block, run_id, QUESTIONS)
+        if block == 1:
+            ingest(store)
+    ingest(store)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder that a reader polls as long as the module's tests run."""
+    data = tmp_path_factory.mktemp("data")
+    Store(data).open_run(rows.run("empty"))
+    command = [sys.executable, "-m", "tests.warehouse.watcher", str(data), str(QUESTIONS)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        assert watcher.stdout.readline() == "ready\n"
+        yield data
+        said, _ = watcher.communicate("stop\n")
+        print(f"the reader: {said.strip()}")
+        assert watcher.returncode == 0
+
+
+# Also in the middle of a part's files, and when some blocks are in already.
+@pytest.mark.parametrize("phase", [*phases.SPOOL, *phases.INGEST, "after-write:7", "after-commit:2", "within-remove:2"])
+def test_killed_and_started_again_everything_is_there_once(watched: Path, phase: str) -> None:
+    run_id = phase.replace(":", "-")
+    Store(watched).open_run(rows.run(run_id))
+    script = f"from tests.warehouse.test_kills import *; write_and_ingest(Path({str(watched)!r}), {run_id!r})"
+    killed = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "WORKBENCH_DIE_AT": phase}, check=False
+    )
+    assert killed.returncode == -9
+
+    write_and_ingest(watched, run_id)
+
+    store = Store(watched)
+    expected = [rows.prediction(block, n, run_id) for block in range(BLOCKS) for n in range(QUESTIONS)]
+    assert [
+        case for image in dict.fromkeys(row.image_id for row in expected) for case in store.case(run_id, image)
+    ] == (expected)
+    assert store.patches(run_id).height == BLOCKS * QUESTIONS
+    assert store.ingested_blocks(run_id) == set(range(BLOCKS))
+    run = store.run(run_id)
+    assert run is not None
+    assert run.answered == BLOCKS * QUESTIONS
+    images = BLOCKS * QUESTIONS // 2
+    assert sorted(Vectors(watched).counts().rows()) == [("images", "encoder@1", images), ("patches", "model@1", images)]
+    assert list((watched / "spool" / run_id).iterdir()) == []
