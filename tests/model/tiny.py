@@ -47,7 +47,7 @@ def save(folder: Path, family: str, context: int = 2048) -> Path:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            drawn = torch.randn(parameter.shape, generator=generator) * 0.15
+            drawn = torch.randn(parameter.shape, generator=generator) * 0.12
             parameter.copy_(drawn if parameter.dim() > 1 else parameter + drawn)
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)

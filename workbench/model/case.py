@@ -60,7 +60,7 @@ class PatchChoice:
 
 @dataclass(frozen=True, slots=True)
 class PatchFeature:
-    """The vector that was injected for an accepted patch."""
+    """The vision tower's row for an accepted patch; what was injected, unless the patch was zoomed."""
 
     row: int
     col: int

@@ -237,6 +237,8 @@ class _Loop:
         if (picture.key, token) not in self._zoomed:
             _, _, box = self.prefix.place(case, token)
             self._zoomed[picture.key, token] = self.engine.backbone.zoom(picture.image, [box])[0].float()
+            self.engine.work.vision_calls += 1
+            self.engine.work.images += 1
         return self._zoomed[picture.key, token]
 
     def _choice(self, question: _Question, n: int, proposal: Proposal, accepted: bool) -> PatchChoice:
