@@ -27,6 +27,7 @@ def command(
     from workbench.inspection import demo
 
     folder = settings.data_folder(data)
+    screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
         outcome = demo.demo(folder, watch)
     screen.show(outcome, folder)

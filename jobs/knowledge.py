@@ -39,9 +39,9 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
 
     Example: workbench knowledge list --json
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from jobs import screen
     from warehouse.store import Store
     from workbench import settings
 
@@ -56,4 +56,4 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
     table = Table("description", "revision", "text", title=f"knowledge {version.version}", title_justify="left")
     for d in descriptions:
         table.add_row(d.description_id, str(d.revision), d.text.partition("\n")[0][:80])
-    Console().print(table)
+    screen.stdout().print(table)

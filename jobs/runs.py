@@ -14,9 +14,9 @@ def command(data: Data = None, json_: Json = False) -> None:
 
     Example: workbench runs --json
     """
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
+    from jobs import screen
     from warehouse.store import Store
     from workbench import settings
 
@@ -30,9 +30,9 @@ def command(data: Data = None, json_: Json = False) -> None:
     if not rows:
         typer.echo("no runs yet: workbench score FOLDER, or workbench demo")
         return
-    table = Table("run", "state", "model", "planned", "answered", "invalid", "failed", "message")
+    table = Table(Column("run", no_wrap=True), "state", "model", "planned", "answered", "invalid", "failed", "message")
     for row in rows:
-        model = "embedded demo model" if row["demo"] else row["model"]
+        model = screen.DEMO if row["demo"] else row["model"]
         counts = (str(row[name]) for name in ("planned", "answered", "invalid", "failed"))
         table.add_row(row["run_id"], row["state"], model, *counts, row["message"] or "")
-    Console().print(table)
+    screen.stdout().print(table)

@@ -92,6 +92,7 @@ def command(
     from jobs import screen
     from workbench.inspection import scoring
 
+    screen.without_loading_bars(loaded.settings.machine.model)
     with screen.Progress() as watch:
         outcome = scoring.score(archive, loaded.settings, watch)
     if json_:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich import progress
 from rich.console import Console
 from rich.table import Column, Table
 
-from workbench.inspection.scoring import Outcome
+if TYPE_CHECKING:
+    from workbench.inspection.scoring import Outcome
 
 DEMO = "embedded demo model"
 EVERY = 30.0  # seconds between two lines where no terminal shows the bar
@@ -74,14 +76,28 @@ class Progress:
             self._console.print(line, highlight=False)
 
 
+def stdout() -> Console:
+    """For tables; wide where no terminal says how wide it is, so that a file or a pipe gets names uncut."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def without_loading_bars(model: str) -> None:
+    """No bars of the model library for weights that are here already; a download keeps its own."""
+    if model == "embedded" or Path(model).exists():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
 def show(outcome: Outcome, data: Path) -> None:
     """The summary of a run as a table on stdout."""
-    run, console = outcome.run, Console(highlight=False, soft_wrap=True)
+    run, console = outcome.run, stdout()
     console.print(f"run {run.run_id} {run.state}{': ' + run.message if run.message else ''}")
     model = f"{DEMO}: drawn products only, says nothing about real ones" if run.demo else run.model
     console.print(f"model     {model} on {run.device}")
     console.print(f"knowledge {json.loads(run.settings)['knowledge']}, version {run.knowledge_version or 'none'}")
-    table = Table("subtask", *(_right(name) for name in ("questions", "answered", "invalid", "failed", "accuracy")))
+    table = Table(
+        Column("subtask", no_wrap=True),
+        *(_right(name) for name in ("questions", "answered", "invalid", "failed", "accuracy")),
+    )
     for row in outcome.summary.iter_rows(named=True):
         counts = (f"{row[name]:,}" for name in ("questions", "answered", "invalid", "failed"))
         accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
@@ -98,7 +114,7 @@ def show(outcome: Outcome, data: Path) -> None:
     else:
         console.print("nothing was left to score")
     console.print(f"look at it: workbench serve --data {data}")
-    sys.stdout.flush()
+    sys.stdout.flush()  # before `demo` becomes the dashboard
 
 
 def as_json(outcome: Outcome) -> dict[str, object]:

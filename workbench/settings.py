@@ -66,7 +66,7 @@ class Machine:
     engine: Engine = "segments"  # `naive` runs the full prefix every time: the oracle, slow
     device: Device = "auto"  # CUDA where there is one
     dtype: Dtype = "auto"  # bfloat16 for a real model on CUDA, else float32
-    threads: int = 0  # of torch on the CPU; 0: torch's own choice
+    threads: int = 0  # of torch on the CPU; 0: one for the embedded model, else torch's own choice
 
     def __post_init__(self) -> None:
         if self.threads < 0:

@@ -40,13 +40,16 @@ def placed(machine: Machine) -> Machine:
 def load_answering(machine: Machine) -> Answering:
     """The model and engine of settled settings.
 
+    The embedded model gets one thread unless told otherwise: it is too small to gain much from two, and on a machine
+    whose cores are taken, threads that wait for each other made it twenty times slower.
+
     Raises:
         BackboneError: there is no such model, or no such device.
     """
     assert machine.dtype != "auto"
-    if machine.threads:
-        torch.set_num_threads(machine.threads)
     demo = machine.model == EMBEDDED
+    if machine.threads or demo:
+        torch.set_num_threads(machine.threads or 1)
     body = backbone.load(embedded.CHECKPOINT if demo else machine.model, device=machine.device, dtype=machine.dtype)
     engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body)
     return Answering(engine, body.revision, patch_encoder=f"{machine.model}@{body.revision}", demo=demo)

@@ -154,15 +154,17 @@ def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tu
     seen: set[str] = set()
     for each in runs:
         found = store.archive(each.run.archive_id)
+        root = Path(found.root) if found else Path()
+        entries = {row["image_id"]: Entry(**row) for row in store.entries(each.run.archive_id).iter_rows(named=True)}
         index = store.prediction_index(each.run.run_id).filter(pl.col("status") != "failed")
-        paths = dict(index.select("image_id", "image_path").iter_rows())
-        for image_id in paths.keys() - seen:
-            entry = store.entry(image_id)
-            if entry is None or found is None:
-                done.left_out.append(f"{paths[image_id]}: the warehouse no longer knows it")
+        for image_id, path in index.select("image_id", "image_path").unique(maintain_order=True).iter_rows():
+            if image_id in seen:
                 continue
-            yield entry, Path(found.root) / entry.path
-        seen |= paths.keys()
+            seen.add(image_id)
+            if image_id in entries:
+                yield entries[image_id], root / path
+            else:
+                done.left_out.append(f"{root / path}: the file has changed since it was scored")
 
 
 def _picture(entry: Entry, path: Path, done: Reindexed) -> Picture | None:
