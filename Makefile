@@ -67,8 +67,8 @@ chaos: $(READY)
 
 scale: $(READY)
 	$(BIN)/python -m benchmarks.scale
-	$(BIN)/python -m benchmarks.ingest
-	$(BIN)/python -m benchmarks.readers
+	$(BIN)/python -m benchmarks.ingest --output benchmarks/results/ingest.json
+	$(BIN)/python -m benchmarks.readers --output benchmarks/results/readers.json
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.engines
