@@ -59,3 +59,13 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "data"
     monkeypatch.setenv("WORKBENCH_DATA", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight drawn images of six products with references, mmad.json and domain_knowledge.json; read only."""
+    from workbench.embedded.archive import draw_archive
+
+    folder = tmp_path_factory.mktemp("drawn") / "archive"
+    draw_archive(folder, images=8, seed=3)
+    return folder

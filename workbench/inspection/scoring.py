@@ -115,6 +115,7 @@ class _Night:
         self._store, self._run, self._prepared, self._watch = store, run, prepared, watch
         self._loading = self._retrieving = self._writing = 0.0  # seconds
         self._ingested_at = time.monotonic()
+        self._rows = prepared.answering.engine.rows  # at a time, unless memory turns out short
 
     def work_through(self, loading: float) -> int:
         """Images scored: all that were left, unless something ends the run early. Stores how it ended."""
@@ -218,7 +219,9 @@ class _Night:
         stored = self._store.ingested_blocks(self._run.run_id)
         missing = sum(block.number not in stored for block in self._prepared.plan.blocks)
         if not missing:
-            return "finished", None
+            rows = self._prepared.answering.engine.rows
+            short = f"memory was short: finished with {rows} instead of {self._rows} rows at a time"
+            return "finished", short if rows < self._rows else None
         if stopped_by:
             return "stopped", f"stopped by {stopped_by}; the same command goes on"
         return "failed", f"{missing} blocks were put aside in spool/quarantine; the same command does them again"

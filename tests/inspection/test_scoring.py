@@ -1,0 +1,261 @@
+"""A run in this process: what it finds done, how it ends, and what becomes of what can't be answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests import scored
+from tests.scored import Quiet
+from warehouse.errors import DiskFull
+from warehouse.store import Store
+from workbench.inspection import knowledge, models, scoring
+from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, QuestionsError
+from workbench.model import latent
+from workbench.settings import Evidence
+
+NO_KNOWLEDGE = Evidence(knowledge="none")
+
+
+@pytest.fixture
+def archive(drawn_archive: Path, tmp_path: Path) -> Path:
+    """A copy to spoil: two products, three images, 21 questions."""
+    copy = tmp_path / "archive"
+    for product in ("metal_plate", "drug_capsule"):
+        shutil.copytree(drawn_archive / "Drawn" / product, copy / "Drawn" / product)
+    asked = json.loads((drawn_archive / "mmad.json").read_text())
+    here = {path: record for path, record in asked.items() if (copy / path).is_file()}
+    (copy / "mmad.json").write_text(json.dumps(here))
+    return copy
+
+
+@pytest.fixture
+def data(data_folder: Path) -> Path:
+    return data_folder
+
+
+class Stopping(Quiet):
+    """Sends this process a signal after the first block, as Ctrl-C or a service manager would."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self._number = number
+
+    def advance(self, images: int, failed: int) -> None:
+        super().advance(images, failed)
+        if len(self.advanced) == 1:
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_after_its_block_and_the_same_call_goes_on(
+    archive: Path, data: Path, number: signal.Signals
+) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE, block_images=1)
+    watch = Stopping(number)
+    stopped = scoring.score(archive, settings, watch)
+    assert (stopped.run.state, stopped.images) == ("stopped", 1)
+    assert stopped.run.message == f"stopped by {number.name}; the same command goes on"
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    resumed = scored.score(archive, settings)
+    assert (resumed.run.run_id, resumed.run.state, resumed.resumed) == (stopped.run.run_id, "finished", True)
+    assert resumed.images == sum(images for images, _ in watch.begun) - 1
+    assert resumed.run.message is None
+
+
+def test_a_finished_run_is_followed_by_a_new_one_with_the_same_answers(archive: Path, data: Path) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE)
+    first, second = scored.score(archive, settings), scored.score(archive, settings)
+    assert first.run.run_id != second.run.run_id
+    assert first.run.digest == second.run.digest
+    store = Store(data)
+    rows = [store.predictions(r.run.run_id).drop("run_id", "seconds", "created_at") for r in (first, second)]
+    assert rows[0].equals(rows[1])
+
+
+def test_other_settings_never_go_on_with_a_run(archive: Path, data: Path) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE, block_images=1)
+    stopped = scoring.score(archive, settings, Stopping(signal.SIGTERM))
+    other = scored.score(archive, replace(settings, method=replace(settings.method, seed=1)))
+    assert other.run.run_id != stopped.run.run_id
+    assert not other.resumed
+
+
+def test_a_second_coordinator_of_the_same_run_is_turned_away(archive: Path, data: Path) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE, limit=2)
+
+    class Second(Quiet):
+        def begin(self, images: int, images_done: int) -> None:
+            with pytest.raises(AlreadyRunning, match="another process is scoring this archive") as caught:
+                scored.score(archive, settings)
+            assert caught.value.exit_code == 75
+            super().begin(images, images_done)
+
+    watch = Second()
+    assert scoring.score(archive, settings, watch).run.state == "finished"
+    assert len(watch.begun) == 1
+
+
+def test_broken_images_are_stored_failures_and_the_rest_is_scored(archive: Path, data: Path) -> None:
+    images = sorted((archive / "Drawn").glob("*/test/*/*.png"))
+    whole = images[0].read_bytes()
+    images[0].write_bytes(whole[: len(whole) // 2])
+    images[1].write_bytes(b"this is no picture")
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE))
+    rows = Store(data).predictions(outcome.run.run_id)
+    failed = rows.filter(rows["status"] == "failed")
+    assert outcome.run.state == "finished"
+    assert outcome.run.failed == len(failed) == 14
+    assert outcome.run.answered == len(rows) - 14 == 7
+    reasons = {row["image_path"]: row["error"] for row in failed.iter_rows(named=True)}
+    assert reasons[str(images[0].relative_to(archive))].startswith("truncated")
+    assert reasons[str(images[1].relative_to(archive))].startswith("not an image")
+    assert sum(row["questions"] for row in outcome.failures.iter_rows(named=True)) == 14
+    row = failed.row(0, named=True)
+    assert (row["answer"], row["option_probabilities"], row["entropy"], row["best_iteration"]) == (None, [], [], None)
+
+
+def test_an_unreadable_reference_fails_the_questions_that_need_it(archive: Path, data: Path) -> None:
+    for reference in (archive / "Drawn/metal_plate/train/good").iterdir():
+        reference.write_bytes(b"")
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE))
+    rows = Store(data).predictions(outcome.run.run_id)
+    assert set(rows.filter(rows["product"] == "metal_plate")["error"]) == {
+        "its reference is empty: the file has no bytes"
+    }
+    assert set(rows.filter(rows["product"] == "drug_capsule")["status"]) == {"answered"}
+
+
+def test_a_question_file_that_is_partly_wrong_is_used_for_the_rest(archive: Path, data: Path) -> None:
+    (archive / "mmad.json").write_text((archive / "mmad.json").read_text().replace('"Answer": "A"', '"Answer": "Z"'))
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE))
+    assert outcome.run.state == "finished"
+    assert 0 < outcome.run.answered < 21
+    assert any("the answer 'Z' is not among the options" in note for note in outcome.notes)
+
+
+def test_what_cannot_be_scored_at_all_is_told_before_a_model_is_loaded(
+    archive: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(*_: object) -> models.Answering:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(models, "load_answering", loaded)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArchiveError, match="empty holds no images"):
+        scored.score(tmp_path / "empty", scored.quick(data))
+    with pytest.raises(ArchiveError, match="can't be listed"):
+        scored.score(tmp_path / "absent", scored.quick(data))
+    (archive / "mmad.json").write_text("[")
+    with pytest.raises(QuestionsError, match=r"mmad\.json isn't JSON"):
+        scored.score(archive, scored.quick(data))
+
+
+def test_notes_say_what_was_done_without(archive: Path, data: Path) -> None:
+    shutil.rmtree(archive / "Drawn/drug_capsule/train")
+    outcome = scored.score(archive, scored.quick(data, limit=6))
+    assert "no knowledge is published: scored without any (workbench knowledge import FILE)" in outcome.notes
+    assert any("have no normal reference and are asked zero-shot" in note for note in outcome.notes)
+    assert outcome.run.knowledge_version is None
+
+
+class Breaking:
+    """`latent.reason` that raises for chosen calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception, bad: Sequence[str] = ()) -> None:
+        self._errors, self._bad, self._reason = list(errors), bad, latent.reason
+        self.rows: list[int] = []
+        monkeypatch.setattr(latent, "reason", self)
+
+    def __call__(self, engine: Any, cases: Any, method: Any) -> Any:
+        self.rows.append(engine.rows)
+        if self._errors:
+            raise self._errors.pop(0)
+        if any(case.query.key in self._bad for case in cases):
+            raise RuntimeError("a picture that breaks the model\nwith details")
+        return self._reason(engine, cases, method)
+
+
+def test_a_picture_that_breaks_the_model_fails_alone(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hashlib
+
+    bad = sorted((archive / "Drawn").glob("*/test/*/*.png"))[0]
+    Breaking(monkeypatch, bad=[hashlib.sha256(bad.read_bytes()).hexdigest()])
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=8))
+    assert (outcome.run.answered, outcome.run.failed) == (14, 7)
+    assert outcome.failures["error"].to_list() == ["the model failed: RuntimeError: a picture that breaks the model"]
+
+
+def test_out_of_memory_halves_the_rows_and_goes_on(archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Breaking(monkeypatch, torch.OutOfMemoryError("full"), torch.OutOfMemoryError("still full"))
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, limit=2))
+    assert (outcome.run.answered, outcome.run.failed) == (2, 0)
+    assert short.rows[1] == short.rows[0] // 2
+    assert short.rows[2] == short.rows[0] // 4
+    assert (
+        outcome.run.message
+        == f"memory was short: finished with {short.rows[2]} instead of {short.rows[0]} rows at a time"
+    )
+
+
+def test_a_lost_device_fails_the_run_with_what_to_do(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE, limit=2)
+    with monkeypatch.context() as patched:
+        Breaking(patched, RuntimeError("CUDA error: an illegal memory access was encountered"))
+        with pytest.raises(DeviceLost, match="goes on where it stopped"):
+            scored.score(archive, settings)
+    run = Store(data).runs().row(0, named=True)
+    assert (run["state"], run["failed"]) == ("failed", 0)
+    assert "the GPU stopped answering" in run["message"]
+    assert scored.score(archive, settings).run.state == "finished"
+
+
+def test_a_full_disk_stops_the_run_and_what_was_stored_is_gone_on_with(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE, block_images=1)
+    written = 0
+    write_part = scoring.spool.write_part
+
+    def full(*arguments: Any) -> Path:
+        nonlocal written
+        written += 1
+        if written == 2:
+            raise DiskFull("the disk that holds data is full")
+        return write_part(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring.spool, "write_part", full)
+        with pytest.raises(DiskFull):
+            scored.score(archive, settings)
+    run = Store(data).runs().row(0, named=True)
+    assert (run["state"], run["message"]) == ("stopped", "the disk that holds data is full")
+    outcome = scored.score(archive, settings)
+    assert (outcome.resumed, outcome.run.state, outcome.images) == (True, "finished", 2)
+
+
+def test_rows_do_not_depend_on_how_many_images_share_a_block(archive: Path, data: Path, drawn_archive: Path) -> None:
+    knowledge.import_file(Store(data), drawn_archive / "domain_knowledge.json")
+    answers = []
+    for images in (1, 8):
+        outcome = scored.score(archive, scored.quick(data, block_images=images))
+        rows = Store(data).predictions(outcome.run.run_id).sort("image_path", "question_id")
+        answers.append(rows)
+    one, all_ = answers
+    assert one["answer"].to_list() == all_["answer"].to_list()
+    assert one["descriptions"].to_list() == all_["descriptions"].to_list()
+    for mine, other in zip(one["reward"].to_list(), all_["reward"].to_list(), strict=True):
+        assert mine == pytest.approx(other, abs=1e-4)

@@ -1,0 +1,110 @@
+"""What the tests of a run share: a small drawn archive's settings, the command line as a process, all stored rows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import polars as pl
+
+from warehouse.store import Store
+from workbench.inspection import scoring
+from workbench.inspection.scoring import Outcome
+from workbench.model.method import Method
+from workbench.settings import Evidence, Settings, Work
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = {"iterations": 2, "samples": 2, "block_images": 2, "ingest_seconds": 0}  # many blocks, little arithmetic
+
+
+@dataclass
+class Quiet:
+    """A `Watch` that only remembers."""
+
+    steps: list[str] = field(default_factory=list)
+    begun: list[tuple[int, int]] = field(default_factory=list)
+    advanced: list[tuple[int, int]] = field(default_factory=list)
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def begin(self, images: int, images_done: int) -> None:
+        self.begun.append((images, images_done))
+
+    def advance(self, images: int, failed: int) -> None:
+        self.advanced.append((images, failed))
+
+
+def quick(data: Path, evidence: Evidence | None = None, **work: Any) -> Settings:
+    """The full method, small."""
+    chosen = replace(Work(data=data, block_images=2, ingest_seconds=0), **work)
+    return Settings(method=Method(iterations=2, samples=2), evidence=evidence or Evidence(), work=chosen)
+
+
+def score(archive: Path, settings: Settings, again: bool = True) -> Outcome:
+    """In this process."""
+    return scoring.score(archive, settings, Quiet(), again=again)
+
+
+def workbench(
+    *arguments: str | Path, data: Path, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        command(*arguments),
+        env=environment(data, variables),
+        cwd=data.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def command(*arguments: str | Path) -> Sequence[str]:
+    return [sys.executable, "-m", "jobs", *map(str, arguments)]
+
+
+def environment(data: Path, variables: dict[str, str] | None = None) -> dict[str, str]:
+    quick_ones = {f"WORKBENCH_{name.upper()}": str(value) for name, value in QUICK.items()}
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": paths, **quick_ones, "WORKBENCH_DATA": str(data), **(variables or {})}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Everything a run left, but its name and the times."""
+
+    predictions: pl.DataFrame
+    patches: pl.DataFrame
+    vectors: dict[tuple[Any, ...], tuple[float, ...]]  # by table, key and encoder
+
+
+def stored(data: Path) -> Stored:
+    """All rows of the data folder's one run."""
+    store = Store(data)
+    runs = store.runs()
+    assert len(runs) == 1
+    run_id = runs["run_id"][0]
+    return Stored(
+        store.predictions(run_id).drop("run_id", "seconds", "created_at"),
+        store.patches(run_id).drop("run_id"),
+        vectors(data),
+    )
+
+
+def vectors(data: Path) -> dict[tuple[Any, ...], tuple[float, ...]]:
+    """Every vector in LanceDB; a key that is there twice is an error."""
+    database = lancedb.connect(data / "vectors")
+    found: dict[tuple[Any, ...], tuple[float, ...]] = {}
+    for name in database.list_tables().tables:
+        for row in database.open_table(name).to_arrow().to_pylist():
+            key = (name, *(value for column, value in row.items() if column != "vector"))
+            assert key not in found
+            found[key] = tuple(row["vector"])
+    return found
