@@ -123,7 +123,7 @@ def test_an_image_that_is_not_in_the_archive_is_a_problem(tmp_path: Path) -> Non
     found = asked(tmp_path, {"DATA/bottle/test/good/999.png": record(DETECT), GOOD: record(DETECT)})
     assert len(found.items) == 1
     assert problems(found) == [
-        ("DATA/bottle/test/good/999.png", "mmad.json asks about it, but the archive has no such image")
+        ("DATA/bottle/test/good/999.png", "the question file asks about it, but the archive has no such image")
     ]
 
 
@@ -199,8 +199,10 @@ def test_the_files_mask_is_found_from_the_product_or_the_data_root(tmp_path: Pat
     folder = tmp_path / "DATA/bottle"
     picture(folder / "a.png", 1)
     mask(folder / "masks/a.png", (0, 0, 9, 9))
-    (item,) = asked(tmp_path, {"DATA/bottle/a.png": record(DETECT, mask_path=place)}).items
-    assert item.entry.mask_path == "DATA/bottle/masks/a.png"
+    found = asked(tmp_path, {"DATA/bottle/a.png": record(DETECT, mask_path=place)})
+    assert found.items[0].entry.mask_path == "DATA/bottle/masks/a.png"
+    known = {entry.path: entry.mask_path for entry in questions.registered(scanned(tmp_path), found)}
+    assert known["DATA/bottle/a.png"] == "DATA/bottle/masks/a.png"
 
 
 def test_a_mask_outside_the_archive_or_absent_is_none(tmp_path: Path) -> None:

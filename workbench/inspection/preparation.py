@@ -62,7 +62,7 @@ def prepare(root: Path, settings: Settings, store: Store, step: Callable[[str], 
     if not asked.items:
         raise _nothing_to_ask(root, scan, file, asked)
     store.register_archive(scan.archive)
-    store.upsert_entries(scan.archive.archive_id, scan.registered)
+    store.upsert_entries(scan.archive.archive_id, questions.registered(scan, asked))
     planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
 
     settings = replace(settings, machine=models.placed(settings.machine))

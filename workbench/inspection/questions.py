@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
@@ -75,6 +75,12 @@ class QuestionSet:
     elsewhere: int = 0  # images the file asks about that lie outside the scanned part of its data root
 
 
+def registered(scan: Scan, asked: QuestionSet) -> list[Entry]:
+    """What the warehouse should know of the archive: all its entries, with masks only the question file names."""
+    entries = {entry.image_id: entry for entry in scan.registered}
+    return list((entries | {item.entry.image_id: item.entry for item in asked.items}).values())
+
+
 def question_of(
     subtask: str, question: str, texts: Sequence[str], reference: Reference | None, conditional: bool = False
 ) -> Question:
@@ -120,44 +126,65 @@ def mmad(file: Path, scan: Scan, references: References | None, templates: Templ
     """
     records = _load(file)
     entries = {entry.path: entry for entry in scan.registered}
-    root = Path(scan.archive.root)
-    prefix = _prefix(root, records, entries)
+    prefix = _prefix(Path(scan.archive.root), records, entries)
+    reader = _Reader(Path(scan.archive.root), prefix, entries, references, templates)
     items: list[Asked] = []
     problems: list[Problem] = []
     elsewhere = 0
-
     for key, raw in records.items():
         if not key.startswith(prefix):
             elsewhere += 1
             continue
-        entry = entries.get(key.removeprefix(prefix))
+        for asked in reader.questions(key.removeprefix(prefix), raw):
+            if isinstance(asked, Asked):
+                items.append(asked)
+            else:
+                problems.append(Problem(key, asked))
+    return QuestionSet(items, problems, elsewhere)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns one image's record into its questions, each of them or why it can't be asked."""
+
+    root: Path
+    prefix: str
+    entries: dict[str, Entry]
+    references: References | None
+    templates: Templates
+
+    def questions(self, path: str, raw: JsonValue) -> Iterator[Asked | str]:
+        entry = self.entries.get(path)
         if entry is None:
-            problems.append(Problem(key, f"{file.name} asks about it, but the archive has no such image"))
-            continue
+            yield "the question file asks about it, but the archive has no such image"
+            return
         try:
             record = _Record.model_validate(raw)
         except ValidationError as error:
-            problems.append(Problem(key, because(error)))
-            continue
+            yield because(error)
+            return
+        template = self._template(record)
         reference = None
-        if references:
-            named = (record.similar_templates if templates == "similar" else record.random_templates) or []
-            reference = references.in_archive.get(named[0].removeprefix(prefix)) if named else None
-            if named and reference is None:
-                problems.append(Problem(key, f"the archive has no template {named[0]}; another reference is taken"))
-            reference = reference or references.choose(entry)
-        entry = _with_mask(entry, record.mask_path, root)
+        if self.references:
+            reference = self.references.in_archive.get(template.removeprefix(self.prefix))
+            if template and reference is None:
+                yield f"the archive has no template {template}; another reference is taken"
+            reference = reference or self.references.choose(entry)
+        entry = _with_mask(entry, record.mask_path, self.root)
         seen: set[str] = set()
         for number, conversation in enumerate(record.conversation, start=1):
             asked = _asked(entry, conversation, reference)
-            if isinstance(asked, Asked) and asked.question.question_id in seen:
-                asked = "the same question is asked twice"
-            if isinstance(asked, Asked):
-                seen.add(asked.question.question_id)
-                items.append(asked)
+            if isinstance(asked, str):
+                yield f"question {number}: {asked}"
+            elif asked.question.question_id in seen:
+                yield f"question {number}: the same question is asked twice"
             else:
-                problems.append(Problem(key, f"question {number}: {asked}"))
-    return QuestionSet(items, problems, elsewhere)
+                seen.add(asked.question.question_id)
+                yield asked
+
+    def _template(self, record: _Record) -> str:
+        named = record.similar_templates if self.templates == "similar" else record.random_templates
+        return named[0] if named else ""
 
 
 def _load(file: Path) -> dict[str, JsonValue]:
