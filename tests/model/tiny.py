@@ -2,7 +2,7 @@
 
 The models go through the same code as a 7B one: a folder written by `save_pretrained`, with a byte-level BPE tokenizer
 and an image processor, read by `backbone.load`. Weights are drawn large enough that logits differ by far more than
-rounding, so that "the same decision" says something.
+rounding, so that "the same decision" says something; queries larger still, so that attention has favourites.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def save(folder: Path, family: str, context: int = 2048) -> Path:
     model = _qwen2_5_vl(ids, context) if family == "qwen2_5_vl" else _qwen3_vl(ids, context)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in model.parameters():
-            drawn = torch.randn(parameter.shape, generator=generator) * 0.12
+        for name, parameter in model.named_parameters():
+            drawn = torch.randn(parameter.shape, generator=generator) * (0.3 if "q_proj" in name else 0.12)
             parameter.copy_(drawn if parameter.dim() > 1 else parameter + drawn)
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)

@@ -112,5 +112,8 @@ def _fit(backbone: Backbone, case: Case, product: TokenPart, query: ImageInput) 
             "set a lower max_image_tokens"
         )
     block = ("Knowledge:\n",)
-    lengths = [len(backbone.tokenize((f"- {text.strip()}\n",), {})) for text in case.knowledge]
-    return prompt.fit_knowledge(case.knowledge, lengths, room - len(backbone.tokenize(block, {})))
+
+    def count(text: str) -> int:
+        return len(backbone.tokenize((f"- {text.strip()}\n",), {}))
+
+    return prompt.fit_knowledge(case.knowledge, count, room - len(backbone.tokenize(block, {})))

@@ -13,7 +13,8 @@ here changes every answer: raise VERSION, and train the embedded model again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -70,29 +71,27 @@ class FittedKnowledge:
     cut: bool  # the last text ends early, at a sentence
 
 
-def fit_knowledge(texts: Sequence[str], lengths: Sequence[int], budget: int) -> FittedKnowledge:
-    """The best-ranked texts that fit into `budget` tokens; the first that doesn't is cut at a sentence.
+def fit_knowledge(texts: Sequence[str], count: Callable[[str], int], budget: int) -> FittedKnowledge:
+    """The best-ranked texts that fit into `budget` tokens; of the first, if even that doesn't, its first sentences.
 
     Args:
         texts: best first.
-        lengths: tokens of each text, as rendered.
+        count: tokens of a text, as rendered.
         budget: tokens left for all of them.
     """
-    kept: list[str] = []
     left = budget
-    for index, (text, length) in enumerate(zip(texts, lengths, strict=True)):
-        if length > left:
-            head = _first_sentences(text, share=left / length) if not kept else ""
-            if head:
-                kept.append(head)
-            return FittedKnowledge(tuple(kept), dropped=len(texts) - index - bool(head), cut=bool(head))
-        kept.append(text)
-        left -= length
-    return FittedKnowledge(tuple(kept), dropped=0, cut=False)
+    for index, text in enumerate(texts):
+        left -= count(text)
+        if left >= 0:
+            continue
+        head = "" if index else _first_sentences(text, count, budget)
+        kept = (head,) if head else tuple(texts[:index])
+        return FittedKnowledge(kept, dropped=len(texts) - len(kept), cut=bool(head))
+    return FittedKnowledge(tuple(texts), dropped=0, cut=False)
 
 
-def _first_sentences(text: str, share: float) -> str:
-    """The longest run of whole sentences within `share` of the text's characters; "" if not even one fits."""
-    room = text[: int(len(text) * min(share, 1.0))]
-    ends = [room.rfind(mark) + 1 for mark in (". ", ".\n", "! ", "? ")]
-    return room[: max(ends)].strip()
+def _first_sentences(text: str, count: Callable[[str], int], budget: int) -> str:
+    """The longest run of whole sentences from the text's start that fits; "" if not even one does."""
+    ends = [match.end() for match in re.finditer(r"[.!?](?=\s)", text)]
+    heads = (text[:end].strip() for end in reversed(ends))
+    return next((head for head in heads if count(head) <= budget), "")
