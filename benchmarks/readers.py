@@ -14,7 +14,7 @@ import random
 import statistics
 import tempfile
 import time
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from queue import Queue
 
@@ -75,7 +75,7 @@ def main() -> None:
 def write(store: Store, seconds: float) -> list[float]:
     """How long each write took."""
     rng = random.Random(0)
-    waited = []
+    waited: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         invented.write(store.data, len(waited), rows=20, patches=5, dim=0, rng=rng)
@@ -86,9 +86,10 @@ def write(store: Store, seconds: float) -> list[float]:
     return waited
 
 
-def poll(data: Path, slow: bool, stop: Event, ready: Event, read: Queue[list[float]]) -> None:
+def poll(data: Path, slow: bool, stop: Event, ready: Semaphore, read: Queue[list[float]]) -> None:
     """Read what a page reads, again and again; the slow one holds its connection for two seconds each time."""
-    store, waited = Store(data), []
+    store = Store(data)
+    waited: list[float] = []
     ready.release()
     while not stop.is_set():
         start = time.perf_counter()

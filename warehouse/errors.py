@@ -3,6 +3,7 @@
 WarehouseError
 ├── Locked           another process held the warehouse for too long
 ├── DiskFull         nothing was stored, nothing half-stored is left
+├── BrokenIndex      the vectors' files can't be used; they can be made anew
 ├── NewerWarehouse   the database was made by a newer version of this program
 ├── MalformedPart    a spool part that can't be read or doesn't fit the tables
 └── Refused          a row the tables don't accept: a constraint, or a name that isn't there
@@ -28,6 +29,10 @@ class DiskFull(WarehouseError):
     """The disk is full; the message says where and what to do."""
 
 
+class BrokenIndex(WarehouseError):
+    """LanceDB can't use its files; they are derived and can be made anew."""
+
+
 class NewerWarehouse(WarehouseError):
     """The database was made by a newer version of this program."""
 
@@ -42,19 +47,20 @@ class Refused(WarehouseError):
 
 @contextmanager
 def full_disk_named(place: Path) -> Iterator[None]:
-    """Turn whatever a library raises on a full disk into `DiskFull`, and let everything else pass.
-
-    DuckDB and LanceDB wrap the operating system's error in their own, so its text is looked at too.
-    """
+    """Turn whatever a library raises on a full disk into `DiskFull`, and let everything else pass."""
     try:
         yield
-    except WarehouseError:
-        raise
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if not full and not any(text in str(error) for text in ("No space left on device", "Disk quota exceeded")):
+        if not is_full_disk(error):
             raise
         raise DiskFull(
             f"the disk that holds {place} is full; what was stored before is safe. "
             "Free some space there and give the same command again: it goes on where it stopped"
         ) from error
+
+
+def is_full_disk(error: Exception) -> bool:
+    """Whether the operating system said so; DuckDB and LanceDB wrap its error in their own, so the text counts too."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(text in str(error) for text in ("No space left on device", "Disk quota exceeded"))

@@ -50,33 +50,26 @@ def ingest(store: Store) -> Ingested:
     Raises:
         DiskFull: the parts not yet stored are still in the spool.
         Locked: another ingester, or another program in the database, took too long.
+        BrokenIndex: the vectors can't be stored; the parts are still in the spool.
     """
     start = time.perf_counter()
-    moved, quarantined = [Counts(0, 0, 0)], 0
+    moved: list[Counts | None] = []
     if (store.data / "spool").exists():
         with locks.exclusive(store.data / "locks", "ingest", _WAIT):
             spool.clean(store.data)
             vectors = Vectors(store.data)
-            for some in _batches(spool.pending(store.data)):
-                parts = [part for part in some if _is_whole(part)]
-                quarantined += len(some) - len(parts)
-                if not parts:
-                    continue
+            for parts in _batches(spool.pending(store.data)):
                 try:
                     moved.append(_move(store, vectors, parts))
-                except (Refused, duckdb.Error, pa.ArrowException):
-                    # One of them is bad. One by one, so that the others don't suffer for it.
-                    for part in parts:
-                        try:
-                            moved.append(_move(store, vectors, [part]))
-                        except (Refused, duckdb.Error, pa.ArrowException) as error:
-                            _put_aside(part, str(error))
-                            quarantined += 1
+                except (MalformedPart, Refused, duckdb.Error, pa.ArrowException, OSError):
+                    # One of them may be bad. One by one, so that the others don't suffer for it.
+                    moved += [_move_or_put_aside(store, vectors, part) for part in parts]
+    added = [counts for counts in moved if counts]
     return Ingested(
-        parts=sum(counts.parts for counts in moved),
-        predictions=sum(counts.predictions for counts in moved),
-        patches=sum(counts.patches for counts in moved),
-        quarantined=quarantined,
+        parts=sum(counts.parts for counts in added),
+        predictions=sum(counts.predictions for counts in added),
+        patches=sum(counts.patches for counts in added),
+        quarantined=len(moved) - len(added),
         seconds=time.perf_counter() - start,
     )
 
@@ -95,6 +88,8 @@ def _batches(parts: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _move(store: Store, vectors: Vectors, parts: Sequence[Path]) -> Counts:
+    for part in parts:
+        spool.check(part)
     phases.at("before-merge")
     vectors.merge("images", _rows(parts, "image_vectors"))
     vectors.merge("patches", _rows(parts, "patch_vectors"))
@@ -109,15 +104,12 @@ def _rows(parts: Sequence[Path], name: str) -> pa.Table:
     return pa.concat_tables([pq.read_table(part / f"{name}.parquet") for part in parts])
 
 
-def _is_whole(part: Path) -> bool:
+def _move_or_put_aside(store: Store, vectors: Vectors, part: Path) -> Counts | None:
+    """What was added; None if the part itself is bad. Trouble that isn't the part's, such as no memory, is raised."""
     try:
-        spool.check(part)
-    except MalformedPart as error:
-        _put_aside(part, str(error))
-        return False
-    return True
-
-
-def _put_aside(part: Path, reason: str) -> None:
-    aside = spool.quarantine(part, reason)
-    logger.warning("part=%s quarantined=%s reason=%s", part, aside, reason)
+        spool.check(part, rows=True)
+        return _move(store, vectors, [part])
+    except (MalformedPart, Refused, duckdb.InvalidInputException) as error:
+        aside = spool.quarantine(part, str(error))
+        logger.warning("part=%s quarantined=%s reason=%s", part, aside, error)
+        return None

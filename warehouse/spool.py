@@ -70,6 +70,7 @@ def write_part(
                 unfinished.rename(part)
                 phases.at("after-rename")
                 _sync(part.parent)
+                _sync(part.parents[1])  # the run's own folder may be new
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return part
@@ -94,8 +95,8 @@ def identity(part: Path) -> tuple[str, int]:
     return part.parent.name, int(match[1])
 
 
-def check(part: Path) -> None:
-    """Look at a part's files without reading their rows.
+def check(part: Path, *, rows: bool = False) -> None:
+    """Look at the columns of a part's files, and with `rows` whether every row can be read.
 
     A column added to a table after the part was written may be absent if it may be empty.
 
@@ -104,8 +105,9 @@ def check(part: Path) -> None:
     """
     for name, record in FILES.items():
         try:
-            found = pq.read_schema(part / f"{name}.parquet")
-        except (OSError, pa.ArrowInvalid) as error:
+            file = part / f"{name}.parquet"
+            found = pq.read_table(file).schema if rows else pq.read_schema(file)
+        except (OSError, pa.ArrowException) as error:
             raise MalformedPart(f"{name}.parquet can't be read: {error}") from error
         expected = schema.arrow(record)
         for field in found:

@@ -11,8 +11,8 @@ text, so the table is named by its hash; the column `encoder` says it in full.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,13 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse import locks, records, schema
-from warehouse.errors import full_disk_named
+from warehouse.errors import BrokenIndex, Refused, full_disk_named, is_full_disk
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-
-    FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+    from numpy.typing import NDArray
 
 Kind = Literal["images", "patches", "texts"]
 _KEYS: dict[Kind, list[str]] = {
@@ -38,15 +37,6 @@ _KEYS: dict[Kind, list[str]] = {
 _SMALL_APPENDS = 64  # small fragments in a table before they are merged into one
 _WAIT = 600.0  # seconds to wait for another writer
 _RETENTION = timedelta(hours=1)  # how long a reader may go on with the version it opened
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A description found by a search."""
-
-    description_id: str
-    revision: int
-    score: float  # cosine, -1..1
 
 
 class Vectors:
@@ -70,97 +60,66 @@ class Vectors:
         self.merge("texts", schema.table(records.TextVector, vectors))
 
     def merge(self, kind: Kind, rows: pa.Table) -> None:
-        """Add the rows whose key isn't there yet, table by table.
+        """Add the rows whose key isn't there yet, encoder by encoder.
 
         Raises:
             DiskFull: the disk is full; the index stays as it was.
+            BrokenIndex: LanceDB can't use its files.
+            Refused: vectors of one encoder have different lengths.
         """
         for encoder in rows["encoder"].unique().to_pylist():
             some = rows if len(rows["encoder"].unique()) == 1 else rows.filter(pc.equal(rows["encoder"], encoder))
-            with full_disk_named(self._path), locks.exclusive(self._locks, "vectors", _WAIT):
-                self._merge_one(kind, encoder, some)
-
-    def search_texts(
-        self, query: Sequence[float], encoder: str, k: int, members: Iterable[records.KnowledgeMember]
-    ) -> list[Match]:
-        """The k members nearest to the query by cosine, nearest first; ties by description.
-
-        Args:
-            query: a vector of the encoder's space, not necessarily of unit norm.
-            members: the descriptions to choose among, as a rule the published ones.
-        """
-        keys = [f"(description_id = {_quoted(m.description_id)} AND revision = {m.revision:d})" for m in members]
-        table = self._table("texts", encoder)
-        if table is None or not keys or k < 1:
-            return []
-        found = (
-            table.search(list(query), vector_column_name="vector")
-            .distance_type("cosine")
-            .where(" OR ".join(keys), prefilter=True)
-            .limit(k)
-            .to_arrow()
-            .to_pylist()
-        )
-        matches = [Match(row["description_id"], row["revision"], 1.0 - row["_distance"]) for row in found]
-        return sorted(matches, key=lambda match: (-match.score, match.description_id))
+            with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():
+                self._add(kind, encoder, _with_fixed_length(_without_repeats(some, _KEYS[kind])))
 
     def text_vectors(self, encoder: str) -> list[records.TextVector]:
         """All text vectors of an encoder."""
         import polars as pl
 
-        table = self._table("texts", encoder)
-        if table is None:
-            return []
-        return schema.records(records.TextVector, pl.DataFrame(table.to_arrow()))
+        with self._usable():
+            table = self._table("texts", encoder)
+            if table is None:
+                return []
+            return schema.records(records.TextVector, pl.DataFrame(table.to_arrow()))
 
-    def image_vectors(self, contents: Iterable[str], encoder: str) -> dict[str, FloatArray]:
-        """The vectors there are of these contents, float32."""
-        table, among = self._table("images", encoder), ", ".join(_quoted(content) for content in contents)
-        if table is None or not among:
-            return {}
-        query = table.search().where(f"content IN ({among})").select(["content", "vector"]).limit(table.count_rows())
-        rows = query.to_arrow()
-        dim = rows.schema.field("vector").type.list_size
-        vectors = rows["vector"].combine_chunks().values.to_numpy().reshape(-1, dim)  # (N, d)
-        return dict(zip(rows["content"].to_pylist(), vectors, strict=True))
+    def image_vectors(self, contents: Iterable[str], encoder: str) -> dict[str, NDArray[np.float32]]:
+        """The vectors there are of these contents, each (d,) float32."""
+        with self._usable():
+            table = self._table("images", encoder)
+            if table is None:
+                return {}
+            rows = _among(table, "content", contents, ["content", "vector"])
+        vectors = rows["vector"].combine_chunks()  # (N, d)
+        flat = vectors.flatten().to_numpy().reshape(len(rows), vectors.type.list_size)
+        return dict(zip(rows["content"].to_pylist(), flat, strict=True))
 
     def counts(self) -> pl.DataFrame:
         """Rows by kind and encoder: kind, encoder, rows."""
         import polars as pl
 
         found = []
-        for name in self._names():
-            table = self._database().open_table(name)
-            encoder = table.search().select(["encoder"]).limit(1).to_arrow().column("encoder")
-            found.append((name.split("-")[0], encoder[0].as_py() if len(encoder) else "", table.count_rows()))
+        with self._usable():
+            for name in self._names():
+                table = self._database().open_table(name)
+                encoder = table.search().select(["encoder"]).limit(1).to_arrow()["encoder"].to_pylist()
+                found += [(name.partition("-")[0], encoder[0], table.count_rows()) if encoder else (name, "", 0)]
         return pl.DataFrame(found, {"kind": pl.String, "encoder": pl.String, "rows": pl.Int64}, orient="row")
 
-    def clear(self, kind: Kind) -> None:
-        """Drop all vectors of a kind; `workbench reindex` makes them anew."""
-        for name in self._names():
-            if name.startswith(f"{kind}-"):
-                self._database().drop_table(name)
-
-    def _merge_one(self, kind: Kind, encoder: str, rows: pa.Table) -> None:
-        """Merge-inserting reads the whole table, so only rows that could be there already go that way.
+    def _add(self, kind: Kind, encoder: str, rows: pa.Table) -> None:
+        """Merge-inserting reads the whole table, so only rows that may be there already go that way.
 
         The others are appended, which is safe while the lock is held.
         """
-        key = _KEYS[kind]
-        rows = _with_fixed_length(_without_repeats(rows, key), f"{kind} of {encoder}")
-        name = _name(kind, encoder)
+        key, name = _KEYS[kind], _name(kind, encoder)
         if name not in self._names():
             self._database().create_table(name, schema=rows.schema, exist_ok=True)
         table = self._database().open_table(name)
-        among = ", ".join(_quoted(text) for text in rows[key[0]].unique().to_pylist())
-        found = table.search().where(f"{key[0]} IN ({among})").select(key[:1]).limit(table.count_rows()).to_arrow()
-        if len(found) == 0:
-            table.add(rows)
-        else:
-            there = pc.is_in(rows[key[0]], found[key[0]].combine_chunks())
-            table.merge_insert(key).when_not_matched_insert_all().execute(rows.filter(there))
-            if len(absent := rows.filter(pc.invert(there))):
-                table.add(absent)
+        found = _among(table, key[0], rows[key[0]].unique().to_pylist(), key[:1])
+        known = pc.is_in(rows[key[0]], found[key[0]].combine_chunks())
+        if len(found):
+            table.merge_insert(key).when_not_matched_insert_all().execute(rows.filter(known))
+        if not pc.all(known).as_py():
+            table.add(rows.filter(pc.invert(known)) if len(found) else rows)
         if table.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_APPENDS:
             table.optimize(cleanup_older_than=_RETENTION)
 
@@ -169,7 +128,8 @@ class Vectors:
         return self._database().open_table(name) if name in self._names() else None
 
     def _names(self) -> list[str]:
-        return list(self._database().list_tables(limit=10_000).tables) if self._path.exists() or self._opened else []
+        """The tables there are; looking doesn't make the folder."""
+        return list(self._database().list_tables(limit=10_000).tables) if self._path.exists() else []
 
     def _database(self) -> Any:
         """The connection; without the interval a handle would go on showing what it first saw."""
@@ -178,6 +138,20 @@ class Vectors:
 
             self._opened = lancedb.connect(self._path, read_consistency_interval=timedelta(0))
         return self._opened
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """LanceDB's errors, which have no class of their own, as ours."""
+        with full_disk_named(self._path):
+            try:
+                yield
+            except (OSError, RuntimeError, ValueError) as error:
+                if is_full_disk(error):
+                    raise
+                raise BrokenIndex(
+                    f"the vectors in {self._path} can't be used ({error}); they are derived: "
+                    "remove that folder and make it anew with `workbench reindex`"
+                ) from error
 
 
 def _name(kind: Kind, encoder: str) -> str:
@@ -190,15 +164,18 @@ def _without_repeats(rows: pa.Table, key: list[str]) -> pa.Table:
     return rows if len(first) == len(rows) else rows.take(first)
 
 
-def _with_fixed_length(rows: pa.Table, what: str) -> pa.Table:
-    """LanceDB searches only columns of vectors of one length."""
+def _with_fixed_length(rows: pa.Table) -> pa.Table:
+    """The rows with vectors of one stated length, the only ones LanceDB searches."""
     lists = rows["vector"].combine_chunks()
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     if len(lengths) != 1:
-        raise ValueError(f"the vectors of {what} have different lengths: {sorted(lengths)}")
+        raise Refused(f"vectors of {rows['encoder'][0]} have different lengths: {sorted(lengths)}")
     vectors = pa.FixedSizeListArray.from_arrays(lists.flatten(), lengths[0])
     return rows.set_column(rows.column_names.index("vector"), "vector", vectors)
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _among(table: Any, column: str, texts: Iterable[str], columns: list[str]) -> pa.Table:
+    """Columns of the rows whose text in `column` is one of these."""
+    quoted = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+    where = f"{column} IN ({quoted})" if quoted else "false"
+    return table.search().where(where).select(columns).limit(table.count_rows()).to_arrow()

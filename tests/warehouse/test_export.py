@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +26,11 @@ NAMED = {
     "patches": "run_id image_id question_id iteration row col x0 y0 x1 y1 score accepted",
     "runs": "run_id digest settings knowledge_version started_at finished_at state planned answered invalid failed "
     "host device versions timings",
+}
+READ: dict[str, Callable[[Path], pl.DataFrame]] = {
+    "parquet": lambda file: pl.read_parquet(file),
+    "csv": lambda file: pl.read_csv(file),
+    "jsonl": lambda file: pl.read_ndjson(file),
 }
 AWKWARD = rows.prediction(
     0,
@@ -60,8 +66,7 @@ def test_every_format_has_the_named_columns_and_this_run_alone(
     file = tmp_path / f"it's a file.{suffix}"
     written = exported.export(table, RUN, file)
 
-    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[suffix]
-    frame: pl.DataFrame = read(file)
+    frame = READ[suffix](file)
     assert set(NAMED[table].split()) <= set(frame.columns)
     assert frame["run_id"].unique().to_list() == [RUN]
     assert frame.height == written == {"predictions": 8, "patches": 7, "runs": 1}[table]

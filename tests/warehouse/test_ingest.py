@@ -8,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
+import pytest
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import ingest as ingest_module
-from warehouse import spool
+from warehouse import records, spool
+from warehouse.errors import BrokenIndex
 from warehouse.ingest import ingest
 from warehouse.store import Store
 from warehouse.vectors import Vectors
@@ -105,6 +107,32 @@ def test_rows_torn_inside_an_intact_file_put_the_part_aside(store: Store, data: 
 
     assert (done.parts, done.quarantined) == (1, 1)
     assert store.ingested_blocks(RUN) == {0}
+
+
+def test_vectors_that_do_not_fit_put_their_part_aside(store: Store, data: Path) -> None:
+    rows.write_part(data, 0)
+    spool.write_part(
+        data,
+        RUN,
+        1,
+        [rows.prediction(1, 0)],
+        image_vectors=[records.ImageVector(letter * 64, "encoder@1", (1.0,) * ord(letter)) for letter in "ab"],
+    )
+
+    assert ingest(store).quarantined == 1
+    assert store.ingested_blocks(RUN) == {0}
+
+
+def test_trouble_that_is_not_a_parts_fault_leaves_the_parts_in_the_spool(store: Store, data: Path) -> None:
+    rows.write_part(data, 0)
+    (data / "vectors").write_text("a file where the folder should be")
+
+    with pytest.raises(BrokenIndex):
+        ingest(store)
+    assert spool.spooled_blocks(data, RUN) == {0}
+
+    (data / "vectors").unlink()
+    assert ingest(store).parts == 1
 
 
 def test_rows_of_another_block_are_not_let_in(store: Store, data: Path) -> None:

@@ -9,22 +9,19 @@ import pytest
 
 from warehouse import records
 from warehouse import vectors as vectors_module
-from warehouse.vectors import Match, Vectors
+from warehouse.errors import BrokenIndex, Refused
+from warehouse.vectors import Vectors
 
 
 def text(entry: str, vector: tuple[float, ...], revision: int = 1, encoder: str = "e") -> records.TextVector:
     return records.TextVector(f"drawn/bottle/{entry}", revision, encoder, vector)
 
 
-def member(entry: str, revision: int = 1) -> records.KnowledgeMember:
-    return records.KnowledgeMember(f"drawn/bottle/{entry}", revision)
-
-
 def test_without_an_index_there_is_nothing_and_nothing_is_made(data: Path) -> None:
     vectors = Vectors(data)
 
     assert vectors.counts().is_empty()
-    assert vectors.search_texts((1.0, 0.0), "e", 3, [member("crack")]) == []
+    assert vectors.text_vectors("e") == []
     assert vectors.image_vectors(["c"], "e") == {}
     assert not (data / "vectors").exists()
 
@@ -53,41 +50,18 @@ def test_encoders_of_different_length_live_side_by_side(data: Path) -> None:
 
 
 def test_one_encoder_with_two_lengths_is_refused(data: Path) -> None:
-    with pytest.raises(ValueError, match="different lengths"):
+    with pytest.raises(Refused, match="different lengths"):
         Vectors(data).upsert_texts([text("crack", (1.0,)), text("dent", (1.0, 2.0))])
 
 
-def test_a_search_finds_the_nearest_members_only(data: Path) -> None:
+def test_texts_of_one_encoder_come_back_with_their_revisions(data: Path) -> None:
     vectors = Vectors(data)
-    vectors.upsert_texts(
-        [
-            text("crack", (1.0, 0.0)),
-            text("crack", (0.0, 1.0), revision=2),
-            text("dent", (0.6, 0.8)),
-            text("stain", (1.0, 0.0)),
-            text("crack", (0.0, 1.0), encoder="another"),
-        ]
-    )
+    quoted = text('worker\'s "hole"; --', (1.0, 0.0))
+    written = [text("crack", (1.0, 0.0)), text("crack", (0.0, 1.0), revision=2), quoted]
+    vectors.upsert_texts([*written, text("crack", (0.0, 1.0), encoder="another")])
+    vectors.upsert_texts([quoted])
 
-    found = vectors.search_texts((2.0, 0.0), "e", 5, [member("dent"), member("crack"), member("absent")])
-    assert [(match.description_id, match.revision) for match in found] == [
-        ("drawn/bottle/crack", 1),
-        ("drawn/bottle/dent", 1),
-    ]
-    assert [match.score for match in found] == pytest.approx([1.0, 0.6])
-    found = vectors.search_texts((2.0, 0.0), "e", 1, [member("dent"), member("crack", 2)])
-    assert found == [Match("drawn/bottle/dent", 1, pytest.approx(0.6))]
-    assert vectors.search_texts((1.0, 0.0), "e", 0, [member("dent")]) == []
-    assert vectors.search_texts((1.0, 0.0), "e", 3, []) == []
-
-
-def test_names_with_quotes_are_found(data: Path) -> None:
-    vectors = Vectors(data)
-    vectors.upsert_texts([text('worker\'s "hole"; --', (1.0, 0.0))])
-
-    (found,) = vectors.search_texts((1.0, 0.0), "e", 1, [member('worker\'s "hole"; --')])
-    assert found.description_id == 'drawn/bottle/worker\'s "hole"; --'
-    assert vectors.text_vectors("e") == [text('worker\'s "hole"; --', (1.0, 0.0))]
+    assert sorted(vectors.text_vectors("e"), key=lambda row: (row.description_id, row.revision)) == written
 
 
 def test_another_handle_sees_what_was_written_since(data: Path) -> None:
@@ -99,14 +73,17 @@ def test_another_handle_sees_what_was_written_since(data: Path) -> None:
     assert len(reader.text_vectors("e")) == 2
 
 
-def test_clearing_a_kind_leaves_the_others(data: Path) -> None:
+def test_files_that_cannot_be_used_are_named_with_the_way_out(data: Path) -> None:
     vectors = Vectors(data)
     vectors.upsert_texts([text("crack", (1.0, 0.0))])
-    vectors.upsert_images([records.ImageVector("a" * 64, "e", (1.0, 0.0))])
+    for file in (data / "vectors").rglob("*.lance"):
+        if file.is_file():
+            file.write_bytes(b"torn")
 
-    vectors.clear("texts")
-
-    assert vectors.counts().rows() == [("images", "e", 1)]
+    with pytest.raises(BrokenIndex, match="make it anew with `workbench reindex`"):
+        Vectors(data).text_vectors("e")
+    with pytest.raises(BrokenIndex):
+        Vectors(data).upsert_texts([text("dent", (1.0, 0.0)), text("crack", (1.0, 0.0))])
 
 
 def test_many_small_appends_are_merged_into_few_fragments(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

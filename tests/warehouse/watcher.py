@@ -18,7 +18,7 @@ from warehouse.store import Store
 def main(data: Path, questions: int) -> None:
     store = Store(data)
     stop = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
+    threading.Thread(target=stop_when_told, args=[stop], daemon=True).start()
     seen: dict[str, int] = {}
     reads = 0
     print("ready", flush=True)
@@ -37,6 +37,11 @@ def main(data: Path, questions: int) -> None:
         reads += 1
         time.sleep(0.1)
     print(f"{reads} reads", flush=True)
+
+
+def stop_when_told(stop: threading.Event) -> None:
+    sys.stdin.readline()
+    stop.set()
 
 
 if __name__ == "__main__":
