@@ -1,6 +1,6 @@
 """How many predictions a second `workbench ingest` moves from spool parts into the warehouse.
 
-    python benchmarks/ingest.py --parts 100 [--output benchmarks/results/ingest.json]
+    python -m benchmarks.ingest --parts 100 [--output benchmarks/results/ingest.json]
 
 Parts are what a scoring run writes: 1,000 questions on 200 images, each with a trace of 11 iterations and 4 think
 tokens. Three times: predictions alone; with 20 proposed patches each; with these, a vector per image and a vector per
@@ -17,8 +17,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import machine
-
+from benchmarks import machine
 from warehouse import records, spool
 from warehouse.ingest import ingest
 from warehouse.store import Store

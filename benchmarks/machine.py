@@ -15,7 +15,7 @@ from pathlib import Path
 def report(figures: Mapping[str, object], output: Path | None) -> None:
     """Print the figures, and store them where told to."""
     result = {
-        "command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip(),
+        "command": f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()}), load {os.getloadavg()[0]:.1f} at the end",
         "versions": {name: version(name) for name in ("duckdb", "lancedb", "pyarrow", "polars")},

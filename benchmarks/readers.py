@@ -1,6 +1,6 @@
 """How long a writer waits while eight readers poll, one of them with a query of two seconds.
 
-    python benchmarks/readers.py --seconds 120 [--output benchmarks/results/readers.json]
+    python -m benchmarks.readers --seconds 120 [--output benchmarks/results/readers.json]
 
 Readers and the writer are processes of their own on one warehouse. The writer stores and ingests a small block every
 half second, as a scoring run does every few; its time is from asking for the warehouse to the end of the commit.
@@ -18,9 +18,8 @@ from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from queue import Queue
 
-import ingest as invented
-import machine
-
+from benchmarks import ingest as invented
+from benchmarks import machine
 from warehouse.database import Database
 from warehouse.ingest import ingest
 from warehouse.store import Store
