@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 
 from workbench.model.prompt import Part, Slot
@@ -35,6 +36,8 @@ FAMILIES = {
 }
 LATENT_TOKENS = ("<|latent|>", "<|fim_pad|>", "<|endoftext|>")  # the first the tokenizer has starts the think tokens
 ZOOM_TOKENS = 2  # a zoomed patch is encoded as ZOOM_TOKENS x ZOOM_TOKENS visual tokens
+# What the libraries raise over files that are missing, cut short or not what their name says.
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 HASHED_WHOLE = 256 * 2**20  # weight files above this many bytes are identified by samples
 
 
@@ -321,7 +324,8 @@ def load(
         max_image_tokens: larger pictures are scaled down to this many visual tokens; None keeps the checkpoint's own.
 
     Raises:
-        BackboneError: not a model folder, a family that isn't supported, or nothing found under that name.
+        BackboneError: not a model folder, a family that isn't supported, weights or tokenizer that don't belong to it,
+            or nothing found under that name.
     """
     import transformers
 
@@ -339,20 +343,42 @@ def load(
             raise BackboneError(f"{name} is a {config.model_type} model; supported families are {known}")
         if "sliding_attention" in (getattr(config.text_config, "layer_types", None) or ()):
             raise BackboneError(f"{name} uses sliding-window attention, which the engines don't support")
-        model = getattr(transformers, FAMILIES[config.model_type]).from_pretrained(
-            str(name), dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+        model, report = getattr(transformers, FAMILIES[config.model_type]).from_pretrained(
+            str(name),
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told apart below, with words that help
         )
+        check_weights(name, report)
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
         images: Any = transformers.AutoImageProcessor
         processor = images.from_pretrained(str(name), trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BackboneError(f"can't load {name}: {first}") from error
+    except UNREADABLE as error:
+        raise BackboneError(f"can't load {name}: {first_line(error)}") from error
+    if tokenizer.get_vocab().get("<|image_pad|>") != config.image_token_id:
+        raise BackboneError(f"the tokenizer files of {name} are missing or belong to another model")
     if max_image_tokens is not None:
         unit = processor.patch_size * processor.merge_size
         processor.size["longest_edge"] = min(processor.size["longest_edge"], max_image_tokens * unit * unit)
     revision = weights_revision(folder) if folder.is_dir() else str(config._commit_hash)
     return QwenBackbone(model.to(device), tokenizer, processor, str(name), revision, _options(folder))
+
+
+def check_weights(name: str | Path, report: dict[str, Any]) -> None:
+    """Raise BackboneError if the library filled in weights of its own: such a model runs and answers nonsense."""
+    strange = sorted(report["missing_keys"]) + sorted(str(each[0]) for each in report["mismatched_keys"])
+    if strange:
+        raise BackboneError(
+            f"the weights of {name} don't fit its configuration: {len(strange)} are missing or of another shape, "
+            f"the first {strange[0]}; fetch the checkpoint again"
+        )
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the library's advice that follows."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def register_attention(name: str, function: Callable[..., Any]) -> None:
@@ -369,7 +395,7 @@ def weights_revision(folder: Path) -> str:
     seconds; a change of a few weights between samples would go unseen.
     """
     total = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("merges.txt")]):
         total.update(path.name.encode())
         size = path.stat().st_size
         with path.open("rb") as file:

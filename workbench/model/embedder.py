@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.model.backbone import BackboneError, weights_revision
+from workbench.model.backbone import UNREADABLE, BackboneError, check_weights, first_line, weights_revision
 
 SIGLIP_TOKENS = 64  # SigLIP's text tower was trained on texts padded to this length
 
@@ -91,13 +91,19 @@ def load(name: str | Path, device: str = "cpu") -> HubEncoder:
         config = transformers.AutoConfig.from_pretrained(str(name), trust_remote_code=False)
         if config.model_type not in ("siglip", "siglip2", "clip"):
             raise BackboneError(f"{name} is a {config.model_type} model; retrieval needs SigLIP, SigLIP 2 or CLIP")
-        model = transformers.AutoModel.from_pretrained(str(name), use_safetensors=True, trust_remote_code=False)
+        model, report = transformers.AutoModel.from_pretrained(
+            str(name),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+        check_weights(name, report)
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
         images: Any = transformers.AutoImageProcessor
         processor = images.from_pretrained(str(name), trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BackboneError(f"can't load the encoder {name}: {first}") from error
+    except UNREADABLE as error:
+        raise BackboneError(f"can't load the encoder {name}: {first_line(error)}") from error
     revision = weights_revision(folder) if folder.is_dir() else str(config._commit_hash)
     return HubEncoder(model.to(device), tokenizer, processor, f"{name}@{revision}")
 
