@@ -163,3 +163,27 @@ def test_what_is_written_as_csv_is_read(rows: list[tuple[str, str]]) -> None:
     assert {path: row.camera for path, row in found.items()} == dict(
         zip(paths, (camera for _, camera in rows), strict=True)
     )
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(COLUMNS),
+        st.none() | st.integers() | st.floats() | st.text(st.characters()) | st.datetimes(timezones=st.timezones()),
+    )
+)
+def test_whatever_a_row_says_is_used_or_a_problem(row: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "images.jsonl")
+        file.write_text(json.dumps(row, default=str))
+        found, problems = sidecar.read(file)
+    assert len(found) + len(problems) == 1
+    for used in found.values():
+        used.model_dump_json()
+
+
+def test_a_time_before_the_first_year_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    write_csv(tmp_path / "images.csv", {"path": "a.png", "captured_at": "0001-01-01T00:00:00+14:00"})
+    scan = scanned(tmp_path)
+    assert scan.entries[0].captured_at is None
+    assert reasons(scan)["images.csv line 2"].startswith("captured_at: ")

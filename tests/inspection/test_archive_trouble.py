@@ -73,7 +73,7 @@ def test_a_name_that_is_not_utf_8_is_reported_in_printable_form(tmp_path: Path) 
     Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.png")).write_bytes(b"")
     scan = scanned(tmp_path)
     assert [entry.path for entry in scan.entries] == ["a.png"]
-    assert reasons(scan) == {"caf\\xe9.png": "the name isn't UTF-8; rename it"}
+    assert reasons(scan) == {"caf\\udce9.png": "the name isn't UTF-8; rename it"}
 
 
 def test_a_pipe_named_like_a_picture_is_not_waited_for(tmp_path: Path) -> None:

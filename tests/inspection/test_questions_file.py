@@ -265,3 +265,44 @@ def test_the_real_photographs_544_questions_are_all_asked(inspection_pack: Path)
         if item.question.subtask == "Anomaly Detection":
             (right,) = (option.text for option in item.question.options if option.letter == item.correct_answer)
             assert right == ("No." if item.entry.label == "good" else "Yes.")
+
+
+json_texts = st.text(st.characters(), max_size=5) | st.sampled_from([GOOD, "A", "Yes.", "\ud800", "a" * 300, "a\0b"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | json_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(json_texts, inner, max_size=3),
+    max_leaves=6,
+)
+shaped_questions = st.fixed_dictionaries(
+    {},
+    optional={
+        "Question": json_texts | json_values,
+        "Options": st.dictionaries(st.sampled_from("ABCDE"), json_texts) | json_values,
+        "Answer": st.sampled_from("ABCDE") | json_values,
+        "type": st.sampled_from(questions.SUBTASKS) | json_values,
+    },
+)
+shaped_records = st.fixed_dictionaries(
+    {},
+    optional={
+        "conversation": st.lists(shaped_questions, max_size=3) | json_values,
+        "random_templates": st.lists(json_texts, max_size=2) | json_values,
+        "mask_path": json_texts | json_values,
+    },
+)
+
+
+@given(st.dictionaries(st.sampled_from([GOOD, SCRATCHED]) | json_texts, shaped_records | json_values, max_size=3))
+def test_whatever_a_file_says_is_asked_or_a_problem_that_can_be_printed_and_stored(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "anything"
+    if not folder.exists():
+        bottle(folder)
+    found = asked(folder, content)
+    for item in found.items:
+        assert item.question.options
+        item.question.question.encode()
+        "".join(option.text for option in item.question.options).encode()
+    for problem in found.problems:
+        f"{problem.path}: {problem.reason}".encode()

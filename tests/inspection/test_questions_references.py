@@ -65,6 +65,16 @@ def test_with_nothing_to_compare_with_there_is_no_reference(tmp_path: Path) -> N
     assert references.gather(scan, tmp_path / "empty").choose(scan.entries[0]) is None
 
 
+def test_a_products_name_is_not_a_way_out_of_the_references_folder(tmp_path: Path) -> None:
+    picture(tmp_path / "archive/a.png")
+    picture(tmp_path / "private/secret.png")
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "archive/images.csv").write_text("path,product\na.png,../private\n")
+    scan = scanned(tmp_path / "archive")
+    assert scan.entries[0].product == "../private"
+    assert references.gather(scan, tmp_path / "normal").choose(scan.entries[0]) is None
+
+
 def test_a_references_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
     picture(tmp_path / "archive/nut/a.png")
     with pytest.raises(ArchiveError, match=r"references in .*absent can't be read"):

@@ -24,7 +24,7 @@ import polars as pl
 
 from warehouse.records import Archive, Entry
 from workbench.inspection import layout, sidecar
-from workbench.inspection.errors import ArchiveError, Problem, UnreadableImage
+from workbench.inspection.errors import ArchiveError, Problem, UnreadableImage, is_text, printable
 from workbench.inspection.images import SUFFIXES, open_image
 
 __all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
@@ -115,8 +115,8 @@ def identify(root: Path) -> Archive:
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ArchiveError(f"the archive {root} can't be listed: {reason}") from error
-    if not _is_text(str(resolved)):
-        raise ArchiveError(f"the archive's path isn't UTF-8: {_printable(str(resolved))}; rename the folder")
+    if not is_text(str(resolved)):
+        raise ArchiveError(f"the archive's path isn't UTF-8: {printable(str(resolved))}; rename the folder")
     return Archive(_hash(str(resolved))[:16], str(resolved), resolved.name, datetime.now(UTC))
 
 
@@ -148,8 +148,8 @@ def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
             if item.name.startswith("."):
                 continue
             path = f"{folder}/{item.name}" if folder else item.name
-            if not _is_text(path):
-                problems.append(Problem(_printable(path), "the name isn't UTF-8; rename it"))
+            if not is_text(path):
+                problems.append(Problem(path, "the name isn't UTF-8; rename it"))
             elif item.is_dir(follow_symlinks=False):
                 folders.append(path)
             else:
@@ -264,11 +264,3 @@ def _entry(
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_text(path: str) -> bool:
-    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
-
-
-def _printable(path: str) -> str:
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

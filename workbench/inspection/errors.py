@@ -57,8 +57,22 @@ class UnreadableImage(InspectionError):
 class Problem:
     """Something outside that was left out, and why."""
 
-    path: str  # relative to the archive's root, or the file and the place in it; always printable
+    path: str  # relative to the archive's root, or the file and the place in it
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", printable(self.path))
+        object.__setattr__(self, "reason", printable(self.reason))
+
+
+def is_text(outside: str) -> bool:
+    """Whether a name or text from outside can be written as UTF-8: stored, printed, shown."""
+    return outside.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in outside)
+
+
+def printable(outside: str) -> str:
+    """The text with what isn't UTF-8 in it written out: `caf\\udce9.png`."""
+    return outside.encode(errors="backslashreplace").decode()
 
 
 def because(error: ValidationError) -> str:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from warehouse.records import Description, Entry, Option
 from workbench.inspection import regions
 from workbench.inspection.archive import Scan
-from workbench.inspection.errors import Problem, QuestionsError, because
+from workbench.inspection.errors import Problem, QuestionsError, because, is_text
 from workbench.inspection.references import Reference, References
 
 Templates = Literal["random", "similar"]
@@ -93,11 +94,20 @@ def question_of(
 # The question file
 
 
+def _utf8(text: str) -> str:
+    if not is_text(text):
+        raise ValueError("not UTF-8 text")
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_utf8)]  # JSON's "\ud800" is a string to Python, and can't be stored
+
+
 class _Conversation(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    question: str = Field(alias="Question", min_length=1)
-    options: dict[str, str] = Field(alias="Options", min_length=2, max_length=len(ascii_uppercase))
+    question: _Text = Field(alias="Question", min_length=1)
+    options: dict[_Text, _Text] = Field(alias="Options", min_length=2, max_length=len(ascii_uppercase))
     answer: str = Field(alias="Answer")
     type: str
 
@@ -106,9 +116,9 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     conversation: list[JsonValue]
-    random_templates: list[str] | None = None
-    similar_templates: list[str] | None = None
-    mask_path: str | None = None
+    random_templates: list[_Text] | None = None
+    similar_templates: list[_Text] | None = None
+    mask_path: _Text | None = None
 
 
 def mmad(file: Path, scan: Scan, references: References | None, templates: Templates = "random") -> QuestionSet:
@@ -216,7 +226,7 @@ def _with_mask(entry: Entry, mask: str | None, root: Path) -> Entry:
     names = entry.path.split("/")
     for base in (names[:2], names[:1], []):  # below data root, data set or product folder, whichever was scanned
         candidate = PurePosixPath(*base, mask)
-        if not candidate.is_absolute() and (root / candidate).is_file():
+        if not candidate.is_absolute() and os.path.isfile(root / candidate):  # noqa: PTH113 - False for any nonsense
             return replace(entry, mask_path=str(candidate))
     return entry
 

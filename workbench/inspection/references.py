@@ -65,9 +65,9 @@ def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
 
 def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:
     try:
-        own = folder / product
-        pictures = _pictures(own) if own.is_dir() else []
-        pictures = pictures or _pictures(folder)
+        # Looked up among the names that are there: a product's name is free text and may be no path at all.
+        own = next((item for item in folder.iterdir() if item.name == product and item.is_dir()), None)
+        pictures = (_pictures(own) if own else []) or _pictures(folder)
         if not pictures:
             return None
         path = _seeded(pictures, seed)

@@ -51,9 +51,12 @@ class Row(BaseModel):
     @field_validator("captured_at")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(f"{value} lies outside the years 1 to 9999") from error
 
 
 def find(root: Path) -> Path | None:
