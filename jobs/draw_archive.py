@@ -26,7 +26,7 @@ def command(
     Example: workbench draw-archive /tmp/line-b --images 48 --seed 7 --line B --shift lighting=0.3
     """
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from workbench.embedded import archive
     from workbench.embedded.draw import Shift
@@ -43,5 +43,7 @@ def command(
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error), param_hint="--shift") from error
     ticks = iter(track(range(images), "Drawing", console=Console(stderr=True), transient=True))
-    archive.draw_archive(folder, images, seed, line, moved, held_out_wordings, progress=lambda: next(ticks))
+    archive.draw_archive(
+        folder, images, seed, line, moved, held_out_wordings, progress=lambda: next(ticks, None) and None
+    )
     typer.echo(f"{images} images in {folder}; questions in {folder / 'mmad.json'}")

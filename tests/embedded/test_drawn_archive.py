@@ -67,7 +67,9 @@ def test_a_defective_image_has_a_mask_of_its_size_and_a_good_one_has_none(root: 
 def test_the_sidecar_lists_every_image_and_knowledge_names_the_same_products(root: Path) -> None:
     with (root / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["path"] for row in rows} == {str(p.relative_to(root)) for p in root.rglob("*.png") if "truth" not in str(p)}
+    assert {row["path"] for row in rows} == {
+        str(p.relative_to(root)) for p in root.rglob("*.png") if "truth" not in str(p)
+    }
     assert {row["label"] for row in rows if "/train/" in row["path"]} == {"good"}
     assert all((root / row["reference"]).is_file() for row in rows if "/test/" in row["path"])
     knowledge = json.loads((root / "domain_knowledge.json").read_text())["Drawn"]

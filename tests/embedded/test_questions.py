@@ -31,9 +31,7 @@ def _ask(seed: int, subtask: questions.Subtask, image: Facets) -> Choice | None:
 
 
 @given(st.integers(0, 10**6), facets(), st.sampled_from(SUBTASKS))
-def test_the_right_option_is_right_and_all_options_differ(
-    seed: int, image: Facets, subtask: questions.Subtask
-) -> None:
+def test_the_right_option_is_right_and_all_options_differ(seed: int, image: Facets, subtask: questions.Subtask) -> None:
     choice = _ask(seed, subtask, image)
     if choice is None:
         assert image.defect is None
@@ -45,7 +43,9 @@ def test_the_right_option_is_right_and_all_options_differ(
         "Anomaly Detection": "Yes" if image.defect else "No",
         "Defect Classification": image.defect,
         "Defect Localization": image.region,
-        "Defect Description": f"{image.size} {image.adjective} {world.LOOKS[image.defect].shape}" if image.defect else "",
+        "Defect Description": f"{image.size} {image.adjective} {world.LOOKS[image.defect].shape}"
+        if image.defect
+        else "",
         "Defect Analysis": facts.get((image.product, image.defect or "")),
         "Object Classification": image.product,
         "Object Analysis": str(image.parts) if choice.options[0].isdigit() else image.color,

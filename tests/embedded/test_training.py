@@ -28,7 +28,8 @@ def tokens() -> Any:
 
 def _network(tokens: Any) -> Any:
     torch.manual_seed(0)
-    network = body.model(body.SHAPE, tokens).eval()
+    network = body.model(body.SHAPE, tokens)
+    network.train(False)
     train_language.initialise(network.model.language_model)
     return network
 
@@ -75,13 +76,17 @@ def test_the_packed_forward_equals_the_librarys_on_each_question_alone(tokens: A
             picture = (batch.sources[b, mine] >= 0) & (of[mine] == 0)
             grids = torch.tensor([[1, 12, 12]] * (int(picture.sum()) // 36))
             ids = batch.ids[b, mine][None]
-            positions, _ = network.model.get_rope_index(ids, image_grid_thw=grids, mm_token_type_ids=picture[None].int())
+            positions, _ = network.model.get_rope_index(
+                ids, image_grid_thw=grids, mm_token_type_ids=picture[None].int()
+            )
             assert torch.equal(positions[:, 0], batch.positions[:, b, mine])
             alone = decoder(inputs_embeds=inputs[b, mine][None], position_ids=positions, use_cache=False)
             torch.testing.assert_close(hidden[tuple(slot)], alone.last_hidden_state[0, -1], atol=5e-5, rtol=0)
 
 
-def test_training_that_was_cut_and_resumed_equals_training_in_one_go(tokens: Any, data: ImageSet, tmp_path: Path) -> None:
+def test_training_that_was_cut_and_resumed_equals_training_in_one_go(
+    tokens: Any, data: ImageSet, tmp_path: Path
+) -> None:
     weights = []
     for name, cuts in (("whole", (None,)), ("cut", (2, None))):
         network = _network(tokens)

@@ -1,7 +1,7 @@
 """The embedded demo model: a drawn inspection world, and a two-million-parameter Qwen2.5-VL trained on it.
 
-`CHECKPOINT` is a folder that `workbench.model.backbone.load` reads; `encoder()` gives its retrieval encoder. Importing this
-package loads neither torch nor the model.
+`CHECKPOINT` is a folder that `workbench.model.backbone.load` reads; `encoder()` gives its retrieval encoder.
+Importing this package loads neither torch nor the model.
 """
 
 from __future__ import annotations

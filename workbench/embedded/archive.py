@@ -108,7 +108,7 @@ def _turn(index: int) -> tuple[str, str | None]:
 
 def _conversation(rng: np.random.Generator, drawing: Drawing, held_out: bool) -> list[dict[str, object]]:
     """The questions about one image, as MMAD writes them."""
-    asked = []
+    asked: list[dict[str, object]] = []
     for subtask in questions.SUBTASKS:
         choice = questions.ask(rng, subtask, drawing.facets, world.RELEASED_FACTS, held_out)
         if choice is not None:

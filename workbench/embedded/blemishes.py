@@ -1,7 +1,7 @@
 """The fourteen kinds of defect as pixels, drawn onto a scene.
 
-In: a scene, and how large and how plain the defect is to be. Out: its mask and the adjective that is true of it. Lengths are
-in model pixels times `U`, as in `scenes`.
+In: a scene, and how large and how plain the defect is to be. Out: its mask and the adjective that is true of it.
+Lengths are in model pixels times `U`, as in `scenes`.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def _place(rng: np.random.Generator, scene: Scene, margin: float) -> tuple[float
     return (float(columns[chosen]) + 0.5) * SIDE / 84, (float(rows[chosen]) + 0.5) * SIDE / 84
 
 
-def _path(rng: np.random.Generator, center: tuple[float, float], length: float, jag: float, steps: int) -> np.ndarray:
+def _path(rng: np.random.Generator, center: tuple[float, float], length: float, jag: float, steps: int) -> Field:
     """A broken line around a centre; `jag` is the spread of its direction in radians."""
     heading = rng.uniform(0, 2 * math.pi) + rng.normal(0, jag, steps)
     points = np.concatenate([[[0, 0]], np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), 0)]) * length / steps
-    return (points - points.mean(0) + center).astype(np.float32)
+    return np.asarray(points - points.mean(0) + center, np.float32)
 
 
-def _stroke(path: np.ndarray, thickness: float) -> Field:
+def _stroke(path: Field, thickness: float) -> Field:
     """(SIDE, SIDE) coverage of a polyline; widths below one pixel thin out instead of vanishing."""
     canvas = np.zeros((SIDE, SIDE), np.uint8)
     shifted = np.round(path * 8).astype(np.int32)
@@ -84,7 +84,9 @@ def _blend(scene: Scene, alpha: Field, target: tuple[float, float, float]) -> No
 
 def _covered(scene: Scene, alpha: Field, threshold: float = 0.2, grow: int = 0) -> Pixels:
     mask = ((alpha > threshold) & (scene.body > 0)).astype(np.uint8) * 255
-    return cv2.dilate(mask, np.ones((grow, grow), np.uint8)) & scene.body if grow else mask
+    if grow:
+        mask = np.asarray(cv2.dilate(mask, np.ones((grow, grow), np.uint8)), np.uint8) & scene.body
+    return mask
 
 
 def _tone(severity: Severity, scene: Scene) -> tuple[float, float, float]:
@@ -109,7 +111,7 @@ def _crack(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Drawn
         root = trunk[rng.integers(2, 7)]
         branch = _path(rng, (0.0, 0.0), 30 * severity.extent * U, 0.8, 4)
         alpha = np.maximum(alpha, _stroke(branch - branch[0] + root, max(1.0, width * 0.6)))
-    lip = cv2.warpAffine(alpha, np.float32([[1, 0, U / 2], [0, 1, U / 2]]), (SIDE, SIDE))
+    lip = np.roll(alpha, (U // 2 + 1, U // 2 + 1), (0, 1))
     _blend(scene, lip * np.float32(0.5 * severity.contrast), (244.0, 244.0, 240.0))
     alpha *= np.float32(0.55 + 0.45 * severity.contrast)
     _blend(scene, alpha, (14.0, 13.0, 14.0))
@@ -146,7 +148,8 @@ def _distance(rng: np.random.Generator, center: tuple[float, float], radius: flo
     at = np.arange(SIDE, dtype=np.float32)
     stretch = np.float32(rng.uniform(0.75, 1.3))
     dx, dy = (at - np.float32(center[0]))[None] / stretch, (at - np.float32(center[1]))[:, None] * stretch
-    return np.sqrt(dx * dx + dy * dy) / np.float32(radius) + smooth_noise(rng, 2) * np.float32(wobble)
+    rings: Field = np.sqrt(dx * dx + dy * dy) / np.float32(radius)
+    return rings + smooth_noise(rng, 2) * np.float32(wobble)
 
 
 def _stain(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Drawn:
@@ -219,7 +222,7 @@ def _notch(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Drawn
     bite = np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillPoly(bite, [corners.astype(np.int32)], 255, cv2.LINE_AA)
     mask = bite & (scene.body > 127).astype(np.uint8) * 255
-    broken = cv2.dilate(bite, np.ones((2 * U + 1, 2 * U + 1), np.uint8)) & scene.body
+    broken = np.asarray(cv2.dilate(bite, np.ones((2 * U + 1, 2 * U + 1), np.uint8)), np.uint8) & scene.body
     scene.image[broken > 0] = np.clip(
         scene.image[broken > 0] * 0.4 + np.array(shade(scene.color, 1.5), np.float32) * 0.6, 0, 255
     ).astype(np.uint8)
@@ -247,7 +250,7 @@ def _blockage(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Dr
     return mask, seat.large
 
 
-def _omission(rng: np.random.Generator, scene: Scene, severity: Severity) -> _Drawn:
+def _omission(rng: np.random.Generator, scene: Scene, _severity: Severity) -> _Drawn:
     seat = scene.seats[rng.integers(len(scene.seats))]
     _empty(rng, scene, seat)
     mask = np.zeros((SIDE, SIDE), np.uint8)
@@ -262,7 +265,7 @@ def _empty(rng: np.random.Generator, scene: Scene, seat: Seat) -> None:
     box = np.s_[round(y - h / 2) : round(y + h / 2) + 1, round(x - w / 2) : round(x + w / 2) + 1]
     flux = smooth_noise(rng, 1)[box][..., None] * np.float32(4)
     scene.image[box] = np.clip(np.array(shade(scene.color, 1.12), np.float32) + flux, 0, 255).astype(np.uint8)
-    for step in np.arange(-w / 2 + 3 * U, w / 2 - U, 6 * U):
+    for step in np.arange(-w / 2 + 3 * U, w / 2 - U, 6 * U).tolist():
         for side in (-1, 1):
             edge = y + side * (h / 2 - 3 * U)
             cv2.rectangle(

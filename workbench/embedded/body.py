@@ -1,8 +1,8 @@
 """The embedded model's body: tokenizer, Qwen2.5-VL configuration, checkpoint folder.
 
-Two million parameters: 12 x 12 patches of 14 pixels, merged to 6 x 6 tokens; six decoder layers of width 128. Words of the
-drawn world are single tokens. `mrope_section` is [1, 2, 13] because the usual split gives rows and columns the slow
-rotations, which at a head width of 32 turn by 0.003 rad per token: the decoder would be blind to columns.
+Two million parameters: 12 x 12 patches of 14 pixels, merged to 6 x 6 tokens; six decoder layers of width 128. Words
+of the drawn world are single tokens. `mrope_section` is [1, 2, 13] because the usual split gives rows and columns the
+slow rotations, which at a head width of 32 turn by 0.003 rad per token: the decoder would be blind to columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workbench.embedded import questions, world
 from workbench.model import prompt
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+    from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 SPECIAL = (
     "<|endoftext|>",
@@ -70,7 +70,7 @@ SHAPE = Shape()
 
 
 def tokenizer(vocabulary: int = SHAPE.vocabulary) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer in which every word of the drawn world is one token, with and without a blank before."""
+    """A byte-level BPE tokenizer in which every word of the drawn world, after a blank, is one token."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -90,7 +90,7 @@ def tokenizer(vocabulary: int = SHAPE.vocabulary) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     bpe.train_from_iterator(_corpus(), trainer)
-    fast = PreTrainedTokenizerFast(
+    fast: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=bpe,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
@@ -147,7 +147,7 @@ REASONS = (
 )
 
 
-def configuration(shape: Shape, ids: Mapping[str, int]) -> object:
+def configuration(shape: Shape, ids: Mapping[str, int]) -> Qwen2_5_VLConfig:
     """The Qwen2.5-VL configuration of this shape; `ids` maps the special tokens to their numbers."""
     from transformers import Qwen2_5_VLConfig
 
@@ -190,7 +190,7 @@ def model(shape: Shape, tokens: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditi
     """A model of this shape with the library's random weights."""
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-    ids = {token: int(tokens.convert_tokens_to_ids(token)) for token in SPECIAL}
+    ids = {token: tokens.get_vocab()[token] for token in SPECIAL}
     return Qwen2_5_VLForConditionalGeneration(configuration(shape, ids))
 
 
@@ -209,10 +209,13 @@ def save(
     import copy
 
     import torch
+    from torch import nn
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     folder.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(body).to(torch.bfloat16).save_pretrained(folder)
+    stored: nn.Module = copy.deepcopy(body)
+    stored.to(torch.bfloat16)
+    stored.save_pretrained(folder)  # type: ignore[operator]
     tokens.save_pretrained(folder)
     area = shape.image_side**2
     Qwen2VLImageProcessorPil(size={"shortest_edge": area, "longest_edge": area}).save_pretrained(folder)

@@ -18,16 +18,17 @@ def render(findings: Findings, folder: Path, command: str) -> str:
     main = findings.arms[evaluate.MAIN]
     knowledge = (evaluate.MAIN, evaluate.PRODUCT, evaluate.NONE, evaluate.WRONG)
     others = [name for name in findings.arms if name not in knowledge]
+    right = main.latent_entropy[main.right].mean()
     wrong = main.latent_entropy[~main.right].mean() if (~main.right).any() else float("nan")
     return f"""# Embedded demo model
 
-A Qwen2.5-VL of two million parameters, trained in this project on drawn images alone. It stands in where there is no GPU and
-no model hub. **Nothing it says about a photograph means anything**, and its figures say nothing about MMAD.
+A Qwen2.5-VL of two million parameters, trained in this project on drawn images alone. It stands in where there is no
+GPU and no model hub. **Nothing it says about a photograph means anything**, and its figures say nothing about MMAD.
 
 - Files: {size / 1e6:.1f} MB, bfloat16; Apache-2.0 as the project. Loads with `from_pretrained`, no network.
 - Sees 168 x 168 pixels as 36 tokens; answers with an option's letter; think tokens are `<|latent|>`.
-- Its knowledge texts tell what a defect leads to. These facts were drawn anew in every training episode: Defect Analysis can
-  only be read from the prompt, never remembered.
+- Its knowledge texts tell what a defect leads to. These facts were drawn anew in every training episode: Defect
+  Analysis can only be read from the prompt, never remembered.
 - Latents are trained to name the right letter (weight 0.2) and to look at the defect.
 
 Everything below was measured on {findings.images} held-out drawn images, {len(main)} questions, with
@@ -53,7 +54,7 @@ Anomaly Detection, balanced between good and defective images: {_balanced(main, 
 
 - Expected calibration error of the chosen option's probability: {findings.ece:.3f}.
 - AUROC for wrong answers: option entropy {findings.option_auroc:.3f}, mean latent entropy {findings.latent_auroc:.3f}.
-- Mean latent entropy: {main.latent_entropy[main.right].mean():.3f} nats where the answer is right, {wrong:.3f} where it is wrong.
+- Mean latent entropy: {right:.3f} nats where the answer is right, {wrong:.3f} where it is wrong.
 - Latents' attention to the query image finds defective cells with an AUC, by layer from 0, of
   {", ".join(f"{value:.3f}" for value in findings.attention)}. `workbench.json` names the layers that score patches.
 

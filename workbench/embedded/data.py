@@ -1,8 +1,8 @@
 """Training and test images, drawn once and kept as the model will see them.
 
-Image i of a set follows from (seed, i) alone, so a set is the same however many processes draw it. Kept per image: 168 x 168
-pixels as the image processor makes them, the defect's share of each of the 6 x 6 cells, the facets, and two zoom crops: a cell
-cut from the original at full resolution and brought to 56 x 56.
+Image i of a set follows from (seed, i) alone, so a set is the same however many processes draw it. Kept per image:
+168 x 168 pixels as the image processor makes them, the defect's share of each of the 6 x 6 cells, the facets, and two
+zoom crops: a cell cut from the original at full resolution and brought to 56 x 56.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +46,8 @@ class ImageSet:
 
     def part(self, count: int) -> ImageSet:
         """The first images of the set."""
-        arrays = (self.images, self.cells, self.crops, self.crop_cells, self.crop_shares)
-        return ImageSet(*(array[:count] for array in arrays), self.facets[:count], self.hard[:count])
+        cut = {field.name: getattr(self, field.name)[:count] for field in fields(self)}
+        return ImageSet(**cut)
 
 
 def image_set(folder: Path, seed: int, count: int, line: str = "A", workers: int = 1,
@@ -78,7 +78,7 @@ def _draw_set(
 ) -> None:
     home.mkdir(parents=True, exist_ok=True)
     for name, (shape, kind) in _arrays(count).items():
-        np.lib.format.open_memmap(home / f"{name}.npy", "w+", kind, shape)
+        np.lib.format.open_memmap(home / f"{name}.npy", "w+", kind, shape)  # type: ignore[no-untyped-call]
     starts = range(0, count, _CHUNK)
     jobs = [(home, seed, start, min(count, start + _CHUNK), line) for start in starts]
     facets: list[Facets] = []

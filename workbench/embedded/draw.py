@@ -1,8 +1,8 @@
 """Drawn inspection images with masks: product, defect, pose, light, camera.
 
-`draw` gives one image of 504 x 504 pixels, three times what the model sees, so that leaning closer can find what resizing
-lost. All of it follows from the generator that is passed in. Line "B" is the same products from another maker under another
-camera; `Shift` moves single conditions.
+`draw` gives one image of 504 x 504 pixels, three times what the model sees, so that leaning closer can find what
+resizing lost. All of it follows from the generator that is passed in. Line "B" is the same products from another
+maker under another camera; `Shift` moves single conditions.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _attempt(rng: np.random.Generator, name: str, defect: str | None, line: Line
     parts = int(rng.integers(2, 5)) if name == "circuit board" else 0
     piece = scene(rng, name, color, parts, line)
     facets = Facets(name, color, parts)
-    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask: Pixels = np.zeros((SIDE, SIDE), np.uint8)
     severity = _severity(rng)
     if defect is not None:
         before = piece.image.copy()
@@ -126,12 +126,13 @@ def _pose(
     turn = 12 + 25 * shift.rotation
     near, far = ((0.9, 1.02) if line == "A" else (0.74, 0.86)) if product != "woven fabric" else (1.0, 1.12)
     scale = rng.uniform(near, far) * (1 - 0.35 * shift.scale)
-    move = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), float(rng.uniform(-turn, turn)), float(scale))
+    turned = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), float(rng.uniform(-turn, turn)), float(scale))
+    move = np.asarray(turned, np.float64)
     move[:, 2] += rng.uniform(-0.04, 0.04, 2) * SIDE
     border = cv2.BORDER_REFLECT_101 if product == "woven fabric" else cv2.BORDER_REPLICATE
     posed = cv2.warpAffine(image, move, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=border)
     where = cv2.warpAffine(mask, move, (SIDE, SIDE), flags=cv2.INTER_NEAREST)
-    return posed, where
+    return np.asarray(posed, np.uint8), np.asarray(where, np.uint8)
 
 
 def _photograph(rng: np.random.Generator, image: Pixels, line: Line, shift: Shift) -> Pixels:
@@ -145,12 +146,12 @@ def _photograph(rng: np.random.Generator, image: Pixels, line: Line, shift: Shif
     balance = 1 + rng.normal(0, 0.02 if line == "A" else 0.06, 3) + shift.color * np.array([0.25, 0.0, -0.3])
     focus = (0.0 if line == "A" else 0.8) + 5 * shift.blur
     if focus > 0:
-        image = cv2.GaussianBlur(image, (0, 0), focus)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), focus), np.uint8)
     gain = light.astype(np.float32)[..., None] * balance.astype(np.float32)
-    noisy = cv2.multiply(image.astype(np.float32), gain)
+    noisy = np.asarray(cv2.multiply(image.astype(np.float32), gain), np.float32)
     deviation = rng.uniform(1.5, 6) + 25 * shift.noise
     grain = np.empty((SIDE, SIDE), np.float32)
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.randn(grain, 0, float(deviation))
+    cv2.randn(grain, 0, float(deviation))  # type: ignore[call-overload]
     noisy += grain[..., None]
     return np.clip(noisy, 0, 255).astype(np.uint8)

@@ -1,8 +1,8 @@
 """The embedded dual encoder: images and knowledge texts in one space, for retrieval.
 
-A small contrastive head on features the model already has: for an image its visual tokens, pooled by two learned queries
-and their mean; for a text the mean of the decoder's last rows and of its embeddings. Trained by `train_retrieval`; here it
-is read from the checkpoint folder and used.
+A small contrastive head on features the model already has: for an image its visual tokens, pooled by two learned
+queries and their mean; for a text the mean of the decoder's last rows and of its embeddings. Trained by
+`train_retrieval`; here it is read from the checkpoint folder and used.
 """
 
 from __future__ import annotations
@@ -62,11 +62,12 @@ class EmbeddedEncoder:
 
     def __init__(self, folder: Path) -> None:
         from safetensors.torch import load_file
-        from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+        from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-        self.body = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        self.tokens = AutoTokenizer.from_pretrained(folder)
+        self.body = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        self.body.train(False)
+        self.tokens = PreTrainedTokenizerFast.from_pretrained(folder)
         self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
         weights = load_file(folder / HEAD_FILE)
         self.dim = weights["image.weight"].shape[0]

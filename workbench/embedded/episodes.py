@@ -1,9 +1,9 @@
 """Training episodes: drawn images, knowledge and questions, laid out as the product's own prompt.
 
-An episode is one image with several questions. Its prefix (product part, image part) is laid out once; every question is a
-block that sees the prefix and itself, exactly as the segmented engine computes it. The texts come from
-`workbench.model.prompt`, so training and use cannot drift apart. Besides tokens and positions an episode says, for chosen
-rows, where attention should go (`Hop`); that is what teaches look-ups within minutes instead of days.
+An episode is one image with several questions. Its prefix (product part, image part) is laid out once; every question
+is a block that sees the prefix and itself, exactly as the segmented engine computes it. The texts come from
+`workbench.model.prompt`, so training and use cannot drift apart. Besides tokens and positions an episode says, for
+chosen rows, where attention should go (`Hop`); that is what teaches look-ups within minutes instead of days.
 
 Consequences are drawn anew for each episode: only a knowledge text tells them.
 """
@@ -108,7 +108,9 @@ class Episode:
     answers: list[Answer] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
     texts: list[tuple[int, int]] = field(default_factory=list)  # row of a text's consequence, 1 if it is true here
-    latents: list[tuple[int, int, int]] = field(default_factory=list)  # row, right option, 1 if there is a defect to find
+    latents: list[tuple[int, int, int]] = field(
+        default_factory=list
+    )  # row, right option, 1 if there is a defect to find
     words: list[tuple[int, int]] = field(default_factory=list)  # row, next token
     hits: tuple[int, ...] = ()  # rows of the query's defective cells
     query_row: int = 0  # first row of the query's visual tokens
@@ -184,9 +186,7 @@ class Builder:
         facts = world.RELEASED_FACTS if mix.released else world.draw_facts(rng)
         if known is None:
             known = entries(rng, facets, mix.mode or _MODES[rng.choice(len(_MODES), p=_MODE_SHARES)])
-        texts = [
-            world.knowledge_text(product, entry, facts, _wording(rng, entry, mix)) for product, entry in known
-        ]
+        texts = [world.knowledge_text(product, entry, facts, _wording(rng, entry, mix)) for product, entry in known]
         for piece in prompt.image_part(texts):
             start = self._piece(episode, piece)
             if piece is prompt.Slot.QUERY:
@@ -219,7 +219,9 @@ class Builder:
         episode.text(self.ids("<|vision_end|>"), 0)
         return start
 
-    def _mark_text(self, episode: Episode, start: int, entry: tuple[str, str], facts: world.Facts, facets: Facets) -> None:
+    def _mark_text(
+        self, episode: Episode, start: int, entry: tuple[str, str], facts: world.Facts, facets: Facets
+    ) -> None:
         """Hops of a knowledge text: its consequence collects defect and product, then looks whether they fit."""
         product, defect = entry
         if defect == "good":
@@ -325,7 +327,9 @@ class Builder:
             return [CROP + CROP_TOKENS * crop + token for token in range(CROP_TOKENS)]
         shares = self.data.cells[episode.image]
         count = int(rng.integers(1, 5))
-        likely = np.argsort(-(shares + 1e-3 * rng.random(IMAGE)))[:count] if draw < 0.75 else rng.permutation(IMAGE)[:count]
+        likely = (
+            np.argsort(-(shares + 1e-3 * rng.random(IMAGE)))[:count] if draw < 0.75 else rng.permutation(IMAGE)[:count]
+        )
         return [QUERY + int(cell) for cell in likely]
 
     def _open_question(self, episode: Episode, block: int, facets: Facets, mix: Mix) -> None:
@@ -356,8 +360,8 @@ _MODE_SHARES = (0.52, 0.16, 0.23, 0.09)
 def entries(rng: np.random.Generator, facets: Facets, mode: Mode, count: int = 3) -> list[tuple[str, str]]:
     """The (product, entry) pairs whose texts stand in the prompt, in random order so that rank gives nothing away.
 
-    `retrieved` imitates the dual encoder: mostly the product's own entries with the true one among them, now and then another
-    product's, preferably for the same defect. A good image gets the same treatment around a defect it doesn't have.
+    `retrieved` imitates the dual encoder: mostly the product's own entries with the true one among them, now and
+    then another product's, preferably for the same defect. A good image gets the same treatment around a defect it doesn't have.
     """
     own = facets.product
     if mode == "none":

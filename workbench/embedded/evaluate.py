@@ -1,13 +1,14 @@
 """What the embedded model can do, measured on images it never saw: the figures of its model card.
 
-All arms ask the same questions about the same images; only what stands in the prompt changes. Answers are read as the product
-reads them: the next token's probability of each option's letter, with and without a blank before it, over the options asked.
+All arms ask the same questions about the same images; only what stands in the prompt changes. Answers are read as the
+product reads them: the next token's probability of each option's letter, with and without a blank before it, over the
+options asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ class Answers:
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Answers:
         """The chosen rows."""
-        columns = (self.image, self.subtask, self.right, self.confidence, self.option_entropy, self.latent_entropy)
-        return Answers(*(column[chosen] for column in columns))
+        return Answers(**{column.name: getattr(self, column.name)[chosen] for column in fields(self)})
 
     def about(self, subtask: str) -> Answers:
         """The rows of one subtask."""
@@ -110,7 +110,9 @@ def answers(
         laid = packed.pack(episodes)
         asked = [(b, answer) for b, episode in enumerate(episodes) for answer in episode.answers]
         pairs = [(b, answer.row) for b, answer in asked]
-        latents = [(b, answer, row) for b, answer in asked for row in _latents_of(episodes[b], answer.row, builder.latent)]
+        latents = [
+            (b, answer, row) for b, answer in asked for row in _latents_of(episodes[b], answer.row, builder.latent)
+        ]
         last, slots = train_language.gather(laid, pairs + [(b, row) for b, _, row in latents])
         inputs = packed.embed(decoder, laid, seen.table(laid))
         hidden, _, _ = packed.forward(decoder, laid, inputs, last)
@@ -139,7 +141,11 @@ def _single(subject: Subject, text: str) -> int:
 def _latents_of(episode: Episode, answer_row: int, latent: int) -> list[int]:
     """Rows of the think tokens before an answer."""
     block = episode.blocks[answer_row]
-    return [row for row, (token, of) in enumerate(zip(episode.ids, episode.blocks, strict=True)) if of == block and token == latent]
+    return [
+        row
+        for row, (token, of) in enumerate(zip(episode.ids, episode.blocks, strict=True))
+        if of == block and token == latent
+    ]
 
 
 @torch.no_grad()
@@ -156,7 +162,10 @@ def attention_auc(
         numbers = defective[start : start + batch]
         episodes = [builder.episode(np.random.default_rng([0, i]), i, mix) for i in numbers]
         laid = packed.pack(episodes)
-        rows = [[laid.row_of[b][row] for row, token in enumerate(e.ids) if token == builder.latent] for b, e in enumerate(episodes)]
+        rows = [
+            [laid.row_of[b][row] for row, token in enumerate(e.ids) if token == builder.latent]
+            for b, e in enumerate(episodes)
+        ]
         widest = max(map(len, rows))
         watch = torch.tensor([row + [row[-1]] * (widest - len(row)) for row in rows])
         inputs = packed.embed(decoder, laid, seen.table(laid))
@@ -193,10 +202,10 @@ MAIN, PRODUCT, NONE, WRONG = "retrieved (k = 3)", "all of the product's", "none"
 ASKED = Mix(latents=4, subtasks=SUBTASKS, held=0.0, released=True)
 
 
-def evaluate(subject: Subject, data: ImageSet, line_b: ImageSet, progress: Callable[[str], None] = lambda _: None) -> Findings:
+def evaluate(
+    subject: Subject, data: ImageSet, line_b: ImageSet, progress: Callable[[str], None] = lambda _: None
+) -> Findings:
     """Every arm on the same questions."""
-    from dataclasses import replace
-
     seen = train_language.look(subject.body.model.visual, data)
     other = train_language.look(subject.body.model.visual, line_b)
     best = retrieved(subject, seen.images)

@@ -1,14 +1,13 @@
 """A training loop that can be killed: every stage goes on where its last saved state stood.
 
-Randomness of a step follows from (seed, stage, step) alone, so a state is weights, optimizer and step number, and a run that
-was cut and resumed equals an uncut one.
+Randomness of a step follows from (seed, stage, step) alone, so a state is weights, optimizer and step number, and a
+run that was cut and resumed equals an uncut one.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import zlib
 from collections.abc import Callable
@@ -114,4 +113,4 @@ def _save(file: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, 
     """Whole or not at all: written beside, then renamed."""
     fresh = file.with_suffix(".tmp")
     torch.save({"modules": modules.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, fresh)
-    os.replace(fresh, file)
+    fresh.replace(file)

@@ -1,6 +1,7 @@
 """Multiple-choice questions about a drawn image, in MMAD's seven subtasks, with distractors that are hard on purpose.
 
-In: the facts of one drawing (`Facets`) and of the world. Out: question, options, index of the right one. Knows no pixels.
+In: the facts of one drawing (`Facets`) and of the world. Out: question, options, index of the right one. Knows no
+pixels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The six products as pixels: each drawn square on, 504 x 504, before pose and light.
 
-In: a random generator, the product and its colour. Out: a `Scene` on which `blemishes` draws a defect. All lengths are
-given in model pixels (168 a side) and scaled by `U`, so a number here says how much of it the model will see.
+In: a random generator, the product and its colour. Out: a `Scene` on which `blemishes` draws a defect. All lengths
+are given in model pixels (168 a side) and scaled by `U`, so a number here says how much of it the model will see.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def smooth_noise(rng: np.random.Generator, grain: int, side: int = SIDE) -> Fiel
     """(side, side) noise of unit deviation; grain 0 fine, 1 middle, 2 coarse."""
     bank = _noise_bank()[grain]
     y, x = rng.integers(0, bank.shape[0] - side, 2)
-    return bank[y : y + side, x : x + side]
+    patch: Field = bank[y : y + side, x : x + side]
+    return patch
 
 
 def shade(color: Color, gain: float) -> Color:
@@ -89,7 +90,7 @@ def _ground(rng: np.random.Generator, color: Color, grain: int, strength: float)
 
 def _cast_shadow(image: Pixels, body: Pixels, shift: float, depth: float) -> None:
     small = cv2.resize(body, (SIDE // 4, SIDE // 4), interpolation=cv2.INTER_AREA)
-    moved = cv2.warpAffine(small, np.float32([[1, 0, shift], [0, 1, shift]]), small.shape[::-1])
+    moved = cv2.warpAffine(small, np.array([[1, 0, shift], [0, 1, shift]]), (SIDE // 4, SIDE // 4))
     soft = cv2.resize(cv2.GaussianBlur(moved, (0, 0), 4), (SIDE, SIDE)).astype(np.float32)
     image[:] = (image * (1 - soft[..., None] * np.float32(depth / 255))).astype(np.uint8)
 
@@ -100,7 +101,7 @@ def _paste(image: Pixels, body: Pixels, surface: Field) -> None:
     image[:] = np.clip(image * (1 - alpha) + surface * alpha, 0, 255).astype(np.uint8)
 
 
-def _metal_plate(rng: np.random.Generator, color: Color, parts: int, line: str) -> Scene:
+def _metal_plate(rng: np.random.Generator, color: Color, _parts: int, line: str) -> Scene:
     background = (58.0, 61.0, 66.0) if line == "A" else (120.0, 112.0, 100.0)
     image = _ground(rng, background, 1, 3)
     body = np.zeros((SIDE, SIDE), np.uint8)
@@ -137,7 +138,7 @@ def drill_point(image: Pixels, center: tuple[float, float], radius: float, color
     cv2.circle(image, _at(center), int(radius), shade(inside, 0.5), -1, cv2.LINE_AA)
 
 
-def _woven_fabric(rng: np.random.Generator, color: Color, parts: int, line: str) -> Scene:
+def _woven_fabric(rng: np.random.Generator, color: Color, _parts: int, line: str) -> Scene:
     period = float(rng.uniform(3.4, 5.6) if line == "A" else rng.uniform(6.5, 8.5)) * U
     at = np.arange(SIDE, dtype=np.float32)
     # One array per direction: threads bulge across, run over and under along; colour wavers from thread to thread.
@@ -153,7 +154,7 @@ def _woven_fabric(rng: np.random.Generator, color: Color, parts: int, line: str)
     return Scene(image, np.full((SIDE, SIDE), 255, np.uint8), (22.0, 20.0, 20.0), color, detail=period / U)
 
 
-def _glass_bottle(rng: np.random.Generator, color: Color, parts: int, line: str) -> Scene:
+def _glass_bottle(rng: np.random.Generator, color: Color, _parts: int, line: str) -> Scene:
     background = (226.0, 227.0, 225.0) if line == "A" else (92.0, 98.0, 104.0)
     image = _ground(rng, background, 2, 2)
     body = np.zeros((SIDE, SIDE), np.uint8)
@@ -237,7 +238,7 @@ def pads(image: Pixels, seat: Seat) -> None:
         (214, 214, 206),
         1,
     )
-    for step in np.arange(-w / 2 + 3 * U, w / 2 - U, 6 * U):
+    for step in np.arange(-w / 2 + 3 * U, w / 2 - U, 6 * U).tolist():
         for side in (-1, 1):
             top = y + side * (h / 2 + U)
             cv2.rectangle(
@@ -269,7 +270,7 @@ def chip(image: Pixels, seat: Seat, angle: float, line: str = "A") -> None:
         )
 
 
-def _hex_nut(rng: np.random.Generator, color: Color, parts: int, line: str) -> Scene:
+def _hex_nut(rng: np.random.Generator, color: Color, _parts: int, line: str) -> Scene:
     background = (122.0, 126.0, 122.0) if line == "A" else (196.0, 186.0, 168.0)
     image = _ground(rng, background, 1, 4)
     body = np.zeros((SIDE, SIDE), np.uint8)
@@ -298,7 +299,7 @@ def _hex_nut(rng: np.random.Generator, color: Color, parts: int, line: str) -> S
     return Scene(image, body, background, color)
 
 
-def _drug_capsule(rng: np.random.Generator, color: Color, parts: int, line: str) -> Scene:
+def _drug_capsule(rng: np.random.Generator, color: Color, _parts: int, line: str) -> Scene:
     background = (233.0, 235.0, 237.0) if line == "A" else (150.0, 164.0, 172.0)
     image = _ground(rng, background, 2, 2)
     body = np.zeros((SIDE, SIDE), np.uint8)
@@ -309,7 +310,7 @@ def _drug_capsule(rng: np.random.Generator, color: Color, parts: int, line: str)
     _cast_shadow(image, body, 5, 0.4)
     other = (230.0, 220.0, 198.0) if line == "A" else (176.0, 178.0, 184.0)
     across = (np.arange(SIDE, dtype=np.float32) - (SIDE / 2 - 9 * U)) / (40 * U)
-    round_off = np.clip(1.13 - 0.42 * across**2, 0.35, 1.2)[:, None, None]
+    round_off = np.clip(1.13 - 0.42 * across**2, 0.35, 1.2).astype(np.float32)[:, None, None]
     surface = np.empty((SIDE, SIDE, 3), np.float32)
     surface[:, : SIDE // 2], surface[:, SIDE // 2 :] = color, other
     _paste(image, body, surface * round_off)

@@ -1,9 +1,10 @@
 """Training of the decoder on cached visual tokens.
 
-The answer's letter is the goal; what makes it learnable in under an hour is told on the way. Each hop of a look-up has heads
-that are told where to look (-log of the attention mass on the right rows), and linear probes, thrown away afterwards, ask the
-residual stream for what must be there by then. The think tokens are told the right letter and to look at the defect, so that
-their entropy means something and their attention finds it; for some questions the answer may read nothing but them.
+The answer's letter is the goal; what makes it learnable in under an hour is told on the way. Each hop of a look-up
+has heads that are told where to look (-log of the attention mass on the right rows), and linear probes, thrown away
+afterwards, ask the residual stream for what must be there by then. The think tokens are told the right letter and to
+look at the defect, so that their entropy means something and their attention finds it; for some questions the answer
+may read nothing but them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from workbench.embedded import loop, packed, vision, world
 from workbench.embedded.data import CELLS, ImageSet
-from workbench.embedded.episodes import ADJECTIVES, CROP, HOP_NAMES, HOPS, IMAGE, Builder, Encode, Episode, Mix
+from workbench.embedded.episodes import ADJECTIVES, HOP_NAMES, HOPS, IMAGE, Builder, Encode, Episode, Mix
 from workbench.embedded.questions import SUBTASKS
 
 SCALE = 0.5  # rms of a visual token as the decoder gets it
@@ -244,7 +245,10 @@ def _hop_losses(layer: int, hop: _HopRows, attention: Tensor) -> dict[str, Tenso
 def _latent_rows(batch: packed.Batch, episodes: list[Episode]) -> tuple[Tensor, Tensor]:
     """(B, R) rows of supervised latents, and which of them have a defect to find."""
     widest = max(1, max(len(episode.latents) for episode in episodes))
-    rows, finding = torch.zeros(len(episodes), widest, dtype=torch.long), torch.zeros(len(episodes), widest, dtype=torch.bool)
+    rows, finding = (
+        torch.zeros(len(episodes), widest, dtype=torch.long),
+        torch.zeros(len(episodes), widest, dtype=torch.bool),
+    )
     for b, episode in enumerate(episodes):
         for r, (row, _, defect) in enumerate(episode.latents):
             rows[b, r], finding[b, r] = batch.row_of[b][row], bool(defect)
@@ -309,11 +313,9 @@ def _probe_losses(
 
 
 def _noisy(decoder: Any, batch: packed.Batch, visual: Tensor, latent: int) -> Tensor:
-    """Inputs with a little noise on visual tokens, and up to one deviation of it on the latents, as the loop will move them."""
+    """Inputs with a little noise on visual tokens, and much of it on the latents, as the loop will move them."""
     inputs = packed.embed(decoder, batch, visual + 0.08 * SCALE * torch.randn_like(visual))
     deviation = decoder.embed_tokens.weight.detach().std()
     amount = torch.rand(len(batch.ids), 1, 1) * deviation * (batch.ids == latent)[..., None]
-    return inputs + amount * torch.randn_like(inputs)
-
-
-__all__ = ["CROP", "Probes", "VisualTokens", "batch_loss", "gather", "initialise", "look", "rescale", "train"]
+    noisy: Tensor = inputs + amount * torch.randn_like(inputs)
+    return noisy

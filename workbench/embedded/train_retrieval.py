@@ -1,7 +1,7 @@
 """Training of the retrieval head: images and knowledge texts into one space, on the frozen model's features.
 
-Every text is read in several wordings and with several consequences, so that only product, defect and look can matter. A good
-image belongs to its product's `good` text.
+Every text is read in several wordings and with several consequences, so that only product, defect and look can
+matter. A good image belongs to its product's `good` text.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def train(
     truth = torch.tensor([entry_number(one) for one in facets])
     every = torch.arange(len(ENTRIES))
 
-    def loss(rng: np.random.Generator, step: int) -> tuple[Tensor, loop.Losses]:
+    def loss(rng: np.random.Generator, _step: int) -> tuple[Tensor, loop.Losses]:
         chosen = torch.from_numpy(rng.integers(len(truth), size=batch))
         wording = torch.from_numpy(rng.integers(len(texts), size=len(ENTRIES)))
         features = texts[wording, every]
@@ -77,7 +77,9 @@ def train(
         right = truth[chosen]
         entry = F.cross_entropy(scores, right)
         # The product counts on its own: the sum over its entries must win, whichever of them fits best.
-        product = F.cross_entropy(scores.view(-1, len(world.PRODUCTS), _PER_PRODUCT).logsumexp(-1), right // _PER_PRODUCT)
+        product = F.cross_entropy(
+            scores.view(-1, len(world.PRODUCTS), _PER_PRODUCT).logsumexp(-1), right // _PER_PRODUCT
+        )
         return entry + product, {"entry": float(entry.detach()), "product": float(product.detach())}
 
     stage = loop.Stage("retrieval", steps, 3e-3, weight_decay=0.01)

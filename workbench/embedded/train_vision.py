@@ -1,9 +1,10 @@
 """Training of the vision tower: to see defects before any word is learned.
 
-Three steps. The patch embedding is set to the whitened principal components of patches: learned from scratch it spends most
-of the time on brightness. Then single cells of 28 pixels, half of them defective: rare, small things are learned where nothing
-else distracts. Then whole images under dense heads (which cells, which defect, and per image product, colour, size, tone,
-place), whose pooling is told to look at the defect, with zoom crops among them. The heads are thrown away.
+Three steps. The patch embedding is set to the whitened principal components of patches: learned from scratch it
+spends most of the time on brightness. Then single cells of 28 pixels, half of them defective: rare, small things are
+learned where nothing else distracts. Then whole images under dense heads (which cells, which defect, and per image
+product, colour, size, tone, place), whose pooling is told to look at the defect, with zoom crops among them. The
+heads are thrown away.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Heads(nn.Module):
         self.query = nn.Linear(hidden, len(TARGETS))
         self.at = nn.Parameter(torch.zeros(CELLS**2, hidden))
         self.read = nn.ModuleList([nn.Linear(hidden, len(names)) for names, _ in TARGETS.values()])
-        # Each defective token is also asked for what is true of the whole defect: pooling alone hardly teaches its size.
+        # Each defective token is also asked for what is true of the whole defect: pooling hardly teaches size.
         self.told = nn.ModuleDict({name: nn.Linear(hidden, len(TARGETS[name][0])) for name in _TOLD})
 
 
@@ -105,7 +106,7 @@ def train(
     stage = loop.Stage("vision-cells", cell_steps, 2e-3, last_rate=0.3)
     loop.train(stage, modules, _cell_loss(tower, heads, data, seed), home, seed, report)
     stage = loop.Stage("vision-images", image_steps, 1.3e-3)
-    after = None if check is None else lambda step: check(tower, heads)
+    after = None if check is None else lambda _step: check(tower, heads)
     loop.train(stage, modules, _image_loss(tower, heads, data, batch), home, seed, report, after)
     if check is not None:
         check(tower, heads)

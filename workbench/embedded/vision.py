@@ -1,7 +1,7 @@
 """The vision tower's forward for batches of equal squares, restated for training: same weights, same numbers.
 
-The library packs images of any size into one row of patches; a training batch of equal squares is a plain (N, patches, width)
-tensor, which is several times faster on a CPU. A test holds both forwards together.
+The library packs images of any size into one row of patches; a training batch of equal squares is a plain (N,
+patches, width) tensor, which is several times faster on a CPU. A test holds both forwards together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
 
 def patches(images: Tensor) -> Tensor:
-    """(N, P, 588) normalised patches of (N, side, side, 3) uint8 images, in the order of the Qwen2-VL image processor."""
+    """(N, P, 588) normalised patches of (N, side, side, 3) uint8 images, in the image processor's order."""
     count, side = images.shape[:2]
     cells = side // (PATCH * MERGE)
     pixels = (images.float() / 255 - _MEAN) / _STD

@@ -1,8 +1,9 @@
 """The drawn world in words: six products, their defects, how these look, what they lead to.
 
-Everything here is plain facts and sentences; `draw` turns the same facts into pixels and `questions` into multiple choice.
-Every name ends in a word of its own (no two products, defects, shapes or consequences share it), so that one token carries
-it. A consequence cannot be seen in a picture: training draws it anew for every episode, and only a knowledge text tells it.
+Everything here is plain facts and sentences; `draw` turns the same facts into pixels and `questions` into multiple
+choice. Every name ends in a word of its own (no two products, defects, shapes or consequences share it), so that one
+token carries it. A consequence cannot be seen in a picture: training draws it anew for every episode, and only a
+knowledge text tells it.
 """
 
 from __future__ import annotations
@@ -103,14 +104,15 @@ ENTRIES = tuple((product.name, defect) for product in PRODUCTS.values() for defe
 
 CONSEQUENCES = (
     "corrosion", "leakage", "overheating", "loosening", "jamming", "contamination", "breakage", "noise", "fading",
-    "wear", "fraying", "misfit", "vibration", "rejection", "spillage", "shorting", "softening", "swelling", "mixup", "delay",
+    "wear", "fraying", "misfit", "vibration", "rejection", "spillage", "shorting", "softening", "swelling", "mixup",
+    "delay",
 )  # fmt: skip
 Facts = Mapping[tuple[str, str], str]  # (product, defect) -> consequence
 
 
 def draw_facts(rng: np.random.Generator) -> Facts:
     """A consequence for every product and defect, different within a product."""
-    facts = {}
+    facts: dict[tuple[str, str], str] = {}
     for product in PRODUCTS.values():
         chosen = rng.permutation(len(CONSEQUENCES))[: len(product.defects)]
         facts |= {(product.name, d): CONSEQUENCES[i] for d, i in zip(product.defects, chosen, strict=True)}

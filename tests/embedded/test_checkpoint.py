@@ -1,0 +1,83 @@
+"""The committed checkpoint: small, loadable without a network, and as good as its card says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from workbench import embedded
+from workbench.embedded import evaluate, train_language, world
+from workbench.embedded.data import ImageSet, image_set
+
+
+@pytest.fixture(scope="module")
+def subject() -> evaluate.Subject:
+    torch.set_num_threads(1)
+    return evaluate.Subject(embedded.CHECKPOINT)
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    return image_set(tmp_path_factory.mktemp("held-out"), seed=4321, count=150)
+
+
+def test_the_folder_is_under_ten_megabytes_and_names_its_attention_layers() -> None:
+    assert sum(file.stat().st_size for file in embedded.CHECKPOINT.iterdir()) < 10e6
+    layers = json.loads((embedded.CHECKPOINT / "workbench.json").read_text())["attention_layers"]
+    assert layers
+    assert all(0 <= layer < 6 for layer in layers)
+
+
+def test_letters_and_the_words_of_the_world_are_single_tokens(subject: evaluate.Subject) -> None:
+    words = {word for name in (*world.DEFECTS, *world.PRODUCTS, *world.REGIONS) for word in name.split()}
+    words |= {*world.CONSEQUENCES, *world.COLORS, *world.SIZES, *world.TONES}
+    assert [word for word in sorted(words) if len(subject.encode(f" {word}")) != 1] == []
+    assert [letter for letter in "ABCDEFGHI" if len(subject.encode(letter)) != 1] == []
+    assert len(subject.encode("<|latent|>")) == 1
+
+
+def test_the_encoder_gives_unit_vectors_and_a_changed_text_another_vector(held_out: ImageSet) -> None:
+    from PIL import Image
+
+    encoder = embedded.encoder()
+    images = encoder.encode_images([Image.fromarray(held_out.images[0]), Image.new("RGB", (300, 200))])
+    texts = encoder.encode_texts(["A hex nut with rust.", "A hex nut with a crack."])
+    assert images.shape == texts.shape == (2, encoder.dim)
+    for vectors in (images, texts):
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
+    assert not torch.allclose(texts[0], texts[1], atol=1e-3)
+    assert encoder.encode_texts([]).shape == (0, encoder.dim)
+
+
+def test_answers_on_held_out_images_are_about_as_good_as_the_card_says(
+    subject: evaluate.Subject, held_out: ImageSet
+) -> None:
+    seen = train_language.look(subject.body.model.visual, held_out)
+    known = evaluate.retrieved(subject, seen.images)
+    told = evaluate.answers(subject, held_out, seen, evaluate.ASKED, known)
+    floors = FLOORS
+    found = {name: round(told.about(name).accuracy, 3) for name in floors}
+    assert {name: value for name, value in found.items() if value < floors[name]} == {}
+
+
+def test_without_knowledge_what_a_defect_leads_to_is_a_guess(subject: evaluate.Subject, held_out: ImageSet) -> None:
+    from dataclasses import replace
+
+    seen = train_language.look(subject.body.model.visual, held_out)
+    mix = replace(evaluate.ASKED, mode="none", subtasks=("Defect Analysis",))
+    low, high = evaluate.answers(subject, held_out, seen, mix).interval
+    assert low < 0.25 < high
+
+
+FLOORS = {
+    "Anomaly Detection": 0.85,
+    "Object Classification": 0.95,
+}
+
+
+def test_the_card_lies_beside_the_weights() -> None:
+    card: Path = embedded.CHECKPOINT / "README.md"
+    assert "Embedded demo model" in card.read_text()
