@@ -90,7 +90,7 @@ def _ground(rng: np.random.Generator, color: Color, grain: int, strength: float)
 
 def _cast_shadow(image: Pixels, body: Pixels, shift: float, depth: float) -> None:
     small = cv2.resize(body, (SIDE // 4, SIDE // 4), interpolation=cv2.INTER_AREA)
-    moved = cv2.warpAffine(small, np.array([[1, 0, shift], [0, 1, shift]]), (SIDE // 4, SIDE // 4))
+    moved = cv2.warpAffine(small, np.array([[1, 0, shift], [0, 1, shift]], np.float64), (SIDE // 4, SIDE // 4))
     soft = cv2.resize(cv2.GaussianBlur(moved, (0, 0), 4), (SIDE, SIDE)).astype(np.float32)
     image[:] = (image * (1 - soft[..., None] * np.float32(depth / 255))).astype(np.uint8)
 
