@@ -12,6 +12,7 @@ Choices that bite:
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ def open_image(path: Path) -> Image.Image:
     """
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise UnreadableImage("empty: the file has no bytes")
             with _quiet():
                 image = Image.open(file, formats=FORMATS)
             if image.width * image.height > PIXEL_LIMIT:
@@ -50,13 +53,13 @@ def open_image(path: Path) -> Image.Image:
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
-        raise UnreadableImage(_reason(path, error)) from error
+        raise UnreadableImage(_reason(error)) from error
 
 
 _TOO_LARGE = f"too large: more than {PIXEL_LIMIT:,} pixels"
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(error: Exception) -> str:
     match error:
         case FileNotFoundError():
             return "vanished: the file was there when the archive was scanned"
@@ -65,8 +68,6 @@ def _reason(path: Path, error: Exception) -> str:
         case Image.DecompressionBombError():
             return _TOO_LARGE
         case UnidentifiedImageError():
-            if path.stat().st_size == 0:
-                return "empty: the file has no bytes"
             return f"not an image: its content is none of {', '.join(FORMATS)}"
     text = str(error) or type(error).__name__
     if "truncated" in text.lower():
