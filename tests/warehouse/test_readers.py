@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -20,13 +21,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_eight_polling_readers_one_with_a_long_query_leave_the_writer_its_turn() -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / "readers.py"), "--seconds", "15"]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "benchmarks.readers", "--seconds", "15"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     figures = json.loads(done.stdout)
 
     assert figures["failed_readers"] == 0
     assert figures["lost_rows"] == 0
     assert figures["reads"] > 0
+    if os.getloadavg()[0] > 3 * (os.cpu_count() or 1):
+        pytest.skip("this machine is too busy with other work for a time limit to say anything")
     assert figures["write_seconds_p95"] <= 3.0
 
 
