@@ -30,13 +30,11 @@ def words(page: AppTest) -> str:
 
 def case_links(page: AppTest) -> list[dict[str, str]]:
     """The addresses of the page's links to cases, in order."""
-    return [address for address in _addresses(page) if "image" in address]
+    addresses = [dict(parse_qsl(link.proto.query_string)) for link in page.main.get("page_link")]
+    return [address for address in addresses if "image" in address]
 
 
-def run_links(page: AppTest) -> list[dict[str, str]]:
-    """The addresses of the page's links to runs, in order."""
-    return [address for address in _addresses(page) if "image" not in address]
-
-
-def _addresses(page: AppTest) -> list[dict[str, str]]:
-    return [dict(parse_qsl(link.proto.query_string)) for link in page.main.get("page_link")]
+def run_buttons(page: AppTest) -> list[str]:
+    """The runs that a click would open, in order."""
+    keys = [str(button.key) for button in page.button]
+    return [key.removeprefix("runs.") for key in keys if key.startswith("runs.2")]

@@ -64,6 +64,10 @@ def identity(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def question_id(question: int) -> str:
+    return identity(str(QUESTIONS[question]))
+
+
 def draw_archive(root: Path, images: int) -> list[Entry]:
     """Plates in MVTec's layout: good ones, and every second with a scratch and its mask."""
     chance = random.Random(7)
@@ -160,7 +164,6 @@ def a_case(run_id: str, entry: Entry, question: int, block: int = 0) -> tuple[Pr
     ]
     entropy = [sum(step) / 4 for step in tokens]
     best = min(range(11), key=entropy.__getitem__)
-    question_id = identity(f"{subtask}{text}{choices}")
     prediction = Prediction(
         run_id=run_id,
         block=block,
@@ -174,7 +177,7 @@ def a_case(run_id: str, entry: Entry, question: int, block: int = 0) -> tuple[Pr
         line=None,
         camera=None,
         captured_at=None,
-        question_id=question_id,
+        question_id=question_id(question),
         subtask=subtask,
         question=text,
         options=tuple(Option(one, choice) for one, choice in zip(letters, choices, strict=True)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages import seed
-from tests.pages.screen import case_links, opened, run_links, words
+from tests.pages.screen import case_links, opened, run_buttons, words
 from workbench.analysis import metrics
 
 RUNS = "workbench/pages/runs.py"
@@ -100,7 +100,7 @@ def test_a_run_that_has_stored_nothing_yet_is_shown(data_folder: Path) -> None:
     page = opened(RUNS)
     assert "0 of 40 questions, the model is being loaded" in words(page)
     assert "No prediction of this run is stored yet." in words(page)
-    assert [address["run"] for address in run_links(page)] == [later.run_id, seeded.run.run_id]
+    assert run_buttons(page) == [later.run_id, seeded.run.run_id]
 
 
 def test_a_stopped_run_says_why(data_folder: Path) -> None:
@@ -139,7 +139,7 @@ def test_many_runs_show_the_newest_and_the_chosen_one(data_folder: Path) -> None
         seeded.store.open_run(seed.a_run(seeded.archive.archive_id, 10, at=seed.STARTED + timedelta(days=day)))
     page = opened(RUNS, run=seeded.run.run_id)
     assert "showing 8 of 12" in words(page)
-    shown = [address["run"] for address in run_links(page)]
+    shown = run_buttons(page)
     assert len(shown) == 8
     assert seeded.run.run_id in shown
     assert shown == sorted(shown, reverse=True)

@@ -166,11 +166,16 @@ def trace(
             xanchor="right" if last else "center",
             xshift=8 if last else 0,
         )
-    top = max([*entropy, *(value for step in token_entropy for value in step)], default=1.0)
+    seen = [*entropy, *(value for step in token_entropy for value in step)] or [0.0]
+    span = max(max(seen) - min(seen), 0.2)  # a flat trace is drawn flat, not as its rounding
     fig.update_xaxes(
-        tickvals=steps if len(steps) <= 12 else None, title_text="iteration", showgrid=False, fixedrange=True
+        tickvals=steps if len(steps) <= 12 else None,
+        range=[-0.5, len(steps) - 0.5],
+        title_text="iteration",
+        showgrid=False,
+        fixedrange=True,
     )
-    fig.update_yaxes(range=[-0.16 * top, top * 1.06 or 1], nticks=4, rangemode="tozero", fixedrange=True)
+    fig.update_yaxes(range=[min(seen) - 0.2 * span, max(seen) + 0.1 * span], nticks=4, fixedrange=True)
     return fig
 
 

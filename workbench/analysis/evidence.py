@@ -114,7 +114,7 @@ def figure(
     if query.source is not None and mask is not None:
         _draw_contour(fig, mask, width, height, last)
     if query.source is not None:
-        _draw_patches(fig, patches, last)
+        _draw_patches(fig, patches, width, last)
     # An axis without a trace takes no part in zooming.
     for index in range(len(named)):
         axis = "" if index == 0 else str(index + 1)
@@ -144,7 +144,7 @@ def _draw_contour(fig: go.Figure, mask: Mask, width: int, height: int, axis: str
         )
 
 
-def _draw_patches(fig: go.Figure, patches: Sequence[PatchMark], axis: str) -> None:
+def _draw_patches(fig: go.Figure, patches: Sequence[PatchMark], width: int, axis: str) -> None:
     """Accepted patches in teal, dashed off the mask, numbered beside the box; the only proposed thin and white."""
     axes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
     accepted = [patch for patch in patches if patch.number is not None]
@@ -175,7 +175,8 @@ def _draw_patches(fig: go.Figure, patches: Sequence[PatchMark], axis: str) -> No
         )
     if accepted:
         fig.add_scatter(
-            x=[patch.box[0] for patch in accepted],
+            # At the box's left edge, but whole where that is the picture's edge.
+            x=[max(patch.box[0], 0.036 * width) for patch in accepted],
             y=[(patch.box[1] + patch.box[3]) / 2 for patch in accepted],
             mode="markers+text",
             text=[f"<b>{patch.number}</b>" for patch in accepted],

@@ -24,7 +24,7 @@ filters = {name: address[name] for name in ("outcome", "subtask") if name in add
 
 
 def go(key: Key) -> None:
-    """Open another case under the same filters."""
+    """Open another case under the same filters. A link to the page it stands on would not change the address."""
     address.update({"image": key.image_id, "question": key.question_id})
 
 
@@ -117,16 +117,17 @@ def show_texts(run: Run, prediction: Prediction) -> None:
             html(f'<div class="note">{left_out}</div>')
 
 
-def show_siblings(run: Run, predictions: list[Prediction], outcomes: dict[str, look.Outcome], here: Key) -> None:
+def show_siblings(predictions: list[Prediction], outcomes: dict[str, look.Outcome], here: Key) -> None:
     """The image's other questions; a click opens one."""
     with card("siblings", "The image's questions", "entropy in nat"), st.container(gap=None):
         for place, other in enumerate(predictions):
             chosen = "chosen-" if other.question_id == here.question_id else ""
             with st.container(
-                key=f"link-row-{chosen}{place}", horizontal=True, vertical_alignment="center", gap="small"
+                key=f"link-row-{chosen}{place}", horizontal=True, vertical_alignment="center", gap="small", wrap=False
             ):
-                target = parts.case_address(run, Key(other.image_id, other.question_id), **filters)
-                st.page_link(parts.CASE, label=parts.plain(other.question, 46), width="stretch", query_params=target)
+                key = Key(other.image_id, other.question_id)
+                label = parts.plain(other.question, 60)
+                st.button(label, key=f"case.{place}", type="tertiary", width="stretch", on_click=go, args=[key])
                 st.html(case_cards.sibling_answer(other, outcomes[other.question_id]), width="content")
 
 
@@ -185,7 +186,9 @@ view = case_view.view(run, prediction, proposed, shared.entry(now, here.image_id
 around = metrics.neighbours(found, here)
 
 lead = case_cards.finding(prediction, outcome, view)
-with header(f"{prediction.product} · {case_view.name(prediction)}", lead, case_cards.under(run, around, filters)):
+with header(
+    f"{case_view.product(prediction)} · {case_view.name(prediction)}", lead, case_cards.under(run, around, filters)
+):
     show_buttons(run, around)
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
@@ -198,6 +201,6 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_texts(run, prediction)
     with grid.cell():
-        show_siblings(run, of_image, outcomes, here)
+        show_siblings(of_image, outcomes, here)
 show_words(prediction)
 shared.follow(refresh=False)

@@ -133,8 +133,8 @@ def trace_note(prediction: Prediction, view: View) -> str:
 
 def description(retrieved: RetrievedDescription, text: Description | None) -> str:
     """A retrieved text as a card: rank, name, revision, score and words."""
-    name = " / ".join(retrieved.description_id.split("/")[1:]) or retrieved.description_id
-    score = "by product" if retrieved.score is None else f"{retrieved.score:.2f}"
+    name = (" / ".join(retrieved.description_id.split("/")[1:]) or retrieved.description_id).replace("_", " ")
+    score = "by product" if retrieved.score is None else f"{retrieved.score:.2f}".replace("-", "−")
     bar = "" if retrieved.score is None else parts.bar([(max(retrieved.score, 0.0), "var(--accent)")], 1.0)
     words = escape(text.text) if text else "The text of this revision isn't stored in this warehouse."
     return (

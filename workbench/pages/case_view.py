@@ -73,6 +73,11 @@ def view(
     return View(query, reference, mask, _marks(proposed, on), on)
 
 
+def product(prediction: Prediction) -> str:
+    """The product in words: folder names often have underscores for spaces."""
+    return prediction.product.replace("_", " ")
+
+
 def name(prediction: Prediction) -> str:
     """What people call the image: its folder and file."""
     return "/".join(PurePosixPath(prediction.image_path).parts[-2:])

@@ -74,7 +74,7 @@ def header(title: str, lead: str, under: str = "") -> Iterator[None]:
         with st.container(key="lead", gap="xxsmall", width="stretch"):
             st.title(title, anchor=False)
             html(f'<div class="lead">{lead}</div><div class="under">{under}</div>')
-        right = st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", wrap=False)
+        right = st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center", wrap=False)
     with right:
         yield
 

@@ -169,7 +169,8 @@ def time_spent(timings: Timings) -> str:
 
 def trouble(run: Run, failures: pl.DataFrame) -> str:
     """Failures by cause, and the answers that could not be read."""
-    invalid = f'<div class="note">{glyph("invalid")} <b>{_plural(run.invalid, "answer")}</b> could not be read.</div>'
+    unread = f"<b>{_plural(run.invalid, 'answer')}</b> could not be read" if run.invalid else "No answer was unreadable"
+    invalid = f'<div class="note">{glyph("invalid")} {unread}.</div>'
     if failures.is_empty():
         none = (
             "No question failed."
@@ -229,6 +230,21 @@ def circumstances(run: Run, archive: Archive | None) -> dict[str, str]:
         "device": run.device,
         **versions,
     }
+
+
+def settings(run: Run) -> dict[str, dict[str, str]]:
+    """A run's settings by group: the plain ones, and each that is itself a group of values."""
+    groups: dict[str, dict[str, str]] = {"Settings": {}}
+    for name, value in sorted(json.loads(run.settings).items()):
+        if isinstance(value, dict):
+            groups[name.capitalize()] = {inner: _value(one) for inner, one in sorted(value.items())}
+        else:
+            groups["Settings"][name] = _value(value)
+    return groups
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 def facts(title: str, pairs: Mapping[str, str]) -> str:

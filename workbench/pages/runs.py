@@ -5,7 +5,6 @@ In the address: `run`, and for the cases `outcome`, `subtask` and `from`.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from html import escape
 
@@ -38,6 +37,11 @@ def drop(name: str) -> None:
     address.pop(name, None)
 
 
+def open_run(run: Run) -> None:
+    """Another run begins without filters. A link to the page it stands on would not change the address."""
+    address.from_dict({"run": run.run_id})
+
+
 def list_runs(chosen: Run) -> None:
     """The newest runs, and the chosen one wherever it stands."""
     shown = runs[:RUNS_SHOWN]
@@ -48,7 +52,13 @@ def list_runs(chosen: Run) -> None:
         for place, run in enumerate(shown):
             key = f"link-run-chosen-{place}" if run == chosen else f"link-run-{place}"
             with st.container(key=key, gap=None):
-                st.page_link(parts.RUNS, label=run_cards.moment(run.started_at), query_params={"run": run.run_id})
+                st.button(
+                    run_cards.moment(run.started_at),
+                    key=f"runs.{run.run_id}",
+                    type="tertiary",
+                    on_click=open_run,
+                    args=[run],
+                )
                 html(run_cards.line(run, archives.get(run.archive_id)))
 
 
@@ -140,14 +150,10 @@ def _number(text: str | None, at_most: int) -> int:
 
 def manifest(run: Run) -> None:
     """Everything that was recorded about how the run was made."""
-    settings = {
-        name: "none" if value is None else str(value) for name, value in sorted(json.loads(run.settings).items())
-    }
     with card("manifest", "Manifest", f"run {escape(run.run_id)}", fill=False):
-        html(
-            run_cards.facts("Where and with what", run_cards.circumstances(run, archive))
-            + run_cards.facts("Settings", settings)
-        )
+        html(run_cards.facts("Where and with what", run_cards.circumstances(run, archive)))
+        for title, pairs in run_cards.settings(run).items():
+            html(run_cards.facts(title, pairs))
 
 
 if not runs:
