@@ -42,8 +42,7 @@ def command(
         moved = Shift(**amounts)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error), param_hint="--shift") from error
-    ticks = iter(track(range(images), "Drawing", console=Console(stderr=True), transient=True))
-    archive.draw_archive(
-        folder, images, seed, line, moved, held_out_wordings, progress=lambda: next(ticks, None) and None
-    )
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("drawing", total=images)
+        archive.draw_archive(folder, images, seed, line, moved, held_out_wordings, lambda: bar.advance(task))
     typer.echo(f"{images} images in {folder}; questions in {folder / 'mmad.json'}")

@@ -81,3 +81,35 @@ FLOORS = {
 def test_the_card_lies_beside_the_weights() -> None:
     card: Path = embedded.CHECKPOINT / "README.md"
     assert "Embedded demo model" in card.read_text()
+
+
+def test_the_products_engine_gives_the_probabilities_that_training_computes(
+    subject: evaluate.Subject, held_out: ImageSet
+) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from workbench.embedded.episodes import Builder
+    from workbench.model import backbone, latent
+    from workbench.model.case import Case, Picture
+    from workbench.model.method import Method
+    from workbench.model.segments import SegmentedEngine
+
+    image = next(i for i, facets in enumerate(held_out.facets) if facets.defect)
+    seen = train_language.look(subject.body.model.visual, held_out)
+    known = [[("hex nut", "rust"), (held_out.facets[image].product, "good")]] * len(held_out)
+    mine = evaluate.answers(subject, held_out, seen, evaluate.ASKED, known)
+    mine = mine.of(mine.image == image)
+    episode = Builder(held_out, subject.encode).episode(
+        np.random.default_rng([0, image]), image, evaluate.ASKED, known[image]
+    )
+    query, reference = (Picture(str(i), Image.fromarray(held_out.images[i])) for i in (image, episode.reference))
+    cases = []
+    for choice in episode.choices:
+        options = tuple(zip("ABCD", (f"{text}." for text in choice.options), strict=False))
+        cases.append(Case(choice.subtask, query, reference, tuple(episode.knowledge), choice.question, options))
+    engine = SegmentedEngine(backbone.load(embedded.CHECKPOINT, device="cpu", dtype="float32"))
+    results = latent.reason(engine, cases, Method(iterations=0))
+    theirs = [max(result.initial_option_probabilities.values()) for result in results]
+    assert theirs == pytest.approx(mine.confidence.tolist(), abs=2e-3)  # visual tokens are cached in bfloat16
+    assert [r.iterations[0].entropy for r in results] == pytest.approx(mine.latent_entropy.tolist(), abs=2e-2)

@@ -11,7 +11,8 @@ import torch
 
 from workbench.embedded import body, episodes, loop, packed, train_language, vision
 from workbench.embedded.data import ImageSet, image_set
-from workbench.embedded.episodes import Builder, Mix
+from workbench.embedded.episodes import Builder
+from workbench.embedded.mixture import Mix
 
 QUIET = loop.Report(lambda *_: None, every=1000)
 

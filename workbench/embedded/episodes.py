@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from workbench.embedded import questions, world
+from workbench.embedded import mixture, questions, world
 from workbench.embedded.data import CELLS, CROPS, HIT, ImageSet
-from workbench.embedded.questions import SUBTASKS, Choice, Facets, Subtask
+from workbench.embedded.mixture import Mix
+from workbench.embedded.questions import SUBTASKS, Choice, Facets
 from workbench.model import prompt
 
 Encode = Callable[[str], list[int]]
-Mode = Literal["retrieved", "product", "none", "wrong"]
 
 IMAGE = CELLS**2  # tokens of an image
 REFERENCE, QUERY, CROP = 0, IMAGE, 2 * IMAGE  # where a token's vector lies in an episode's table of visual tokens
@@ -41,27 +40,6 @@ HOPS: dict[str, tuple[int, tuple[int, ...]]] = {
     "answer": (4, (0,)),  # latents, answer -> the right option
 }
 HOP_NAMES = tuple(HOPS)
-
-ADJECTIVES = (*world.TONES, *(look.adjective for look in world.LOOKS.values() if not look.toned))
-PROTOCOL = ("Is there any defect in the object?", "What is the type of the defect?", "Where is the defect?")
-OPEN_QUESTION = "What does the defect look like?"
-NO_DEFECT, OTHER_DEFECT = "No defect", "Another defect"
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """What episodes are made of; the defaults are the training mixture."""
-
-    mode: Mode | None = None  # None draws one
-    reference: bool = True
-    latents: int = 4
-    subtasks: tuple[Subtask, ...] | None = None  # None draws four
-    held: float = 0.35  # share of questions with held patches
-    bottleneck: float = 0.0  # share of questions whose answer may read the think block only
-    protocol: bool = False  # questions as the inspection protocol asks them
-    words: bool = False  # an open question and a reason in words
-    released: bool = False  # the released facts and wording instead of drawn ones
-    held_out_wordings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +77,8 @@ class Episode:
 
     image: int
     reference: int
+    knowledge: list[str] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     positions: list[tuple[int, int, int]] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)  # 0 prefix, 1.. question
@@ -185,8 +165,11 @@ class Builder:
             self._piece(episode, piece)
         facts = world.RELEASED_FACTS if mix.released else world.draw_facts(rng)
         if known is None:
-            known = entries(rng, facets, mix.mode or _MODES[rng.choice(len(_MODES), p=_MODE_SHARES)])
-        texts = [world.knowledge_text(product, entry, facts, _wording(rng, entry, mix)) for product, entry in known]
+            known = mixture.entries(rng, facets, mix.mode or mixture.draw_mode(rng))
+        texts = [
+            world.knowledge_text(product, entry, facts, mixture.wording(rng, entry, mix)) for product, entry in known
+        ]
+        episode.knowledge = texts
         for piece in prompt.image_part(texts):
             start = self._piece(episode, piece)
             if piece is prompt.Slot.QUERY:
@@ -202,7 +185,8 @@ class Builder:
             if row >= 0:
                 consequence_rows.setdefault(facts[entry], []).append(row)
         fork = episode.at
-        for block, choice in enumerate(self._choices(rng, facets, facts, mix), start=1):
+        episode.choices = self._choices(rng, facets, facts, mix)
+        for block, choice in enumerate(episode.choices, start=1):
             episode.at = fork
             self._question(rng, episode, block, choice, facets, mix, told, consequence_rows)
         if mix.words:
@@ -245,8 +229,8 @@ class Builder:
 
     def _choices(self, rng: np.random.Generator, facets: Facets, facts: world.Facts, mix: Mix) -> list[Choice]:
         if mix.protocol:
-            return _protocol(rng, facets)
-        subtasks = mix.subtasks or _draw_subtasks(rng, facets)
+            return mixture.protocol(rng, facets)
+        subtasks = mix.subtasks or mixture.draw_subtasks(rng, facets)
         asked = [questions.ask(rng, subtask, facets, facts, mix.held_out_wordings) for subtask in subtasks]
         return [choice for choice in asked if choice is not None]
 
@@ -279,8 +263,8 @@ class Builder:
             row, true = start + len(ids) - 2, option == choice.right
             if true:
                 right_row = row
-            names = _names(choice.options[option])
-            facts = tuple(own if name >= 0 else -1 for name, own in zip(names, _facts(facets), strict=True))
+            names = mixture.named(choice.options[option])
+            facts = tuple(own if name >= 0 else -1 for name, own in zip(names, mixture.own(facets), strict=True))
             episode.options.append(Option(row, int(true), names, facts))  # type: ignore[arg-type]
             episode.hop("letter", row, [start])
             if row > start + 2:
@@ -317,7 +301,7 @@ class Builder:
         if mix.words and block == 1:
             reason = [self.letters[choice.right], *self.ids(".\n"), *self.ids("Reason:")]
             episode.text(reason, block)
-            self._say(episode, sentence(facets, about_defect), block)
+            self._say(episode, mixture.sentence(facets, about_defect), block)
 
     def _held(self, rng: np.random.Generator, episode: Episode) -> list[int]:
         """Visual tokens to hold: the defect's cells or any, or a zoom crop's tokens."""
@@ -334,7 +318,7 @@ class Builder:
 
     def _open_question(self, episode: Episode, block: int, facets: Facets, mix: Mix) -> None:
         """A question to be answered in a sentence."""
-        pieces = prompt.question_part(OPEN_QUESTION, ())
+        pieces = prompt.question_part(mixture.OPEN_QUESTION, ())
         for piece in pieces:
             assert isinstance(piece, str)
             episode.text(self.ids(piece), block)
@@ -343,7 +327,7 @@ class Builder:
         for piece in prompt.stub_part():
             assert isinstance(piece, str)
             episode.text(self.ids(piece), block)
-        self._say(episode, sentence(facets, True), block)
+        self._say(episode, mixture.sentence(facets, True), block)
 
     def _say(self, episode: Episode, said: str, block: int) -> None:
         """Append words and ask for each of them from the row before."""
@@ -351,112 +335,3 @@ class Builder:
         first = len(episode.ids) - 1
         episode.text(ids[:-1], block)
         episode.words += [(first + index, token) for index, token in enumerate(ids)]
-
-
-_MODES: tuple[Mode, ...] = ("retrieved", "product", "none", "wrong")
-_MODE_SHARES = (0.52, 0.16, 0.23, 0.09)
-
-
-def entries(rng: np.random.Generator, facets: Facets, mode: Mode, count: int = 3) -> list[tuple[str, str]]:
-    """The (product, entry) pairs whose texts stand in the prompt, in random order so that rank gives nothing away.
-
-    `retrieved` imitates the dual encoder: mostly the product's own entries with the true one among them, now and
-    then another product's, preferably for the same defect. A good image gets the same treatment around a defect it doesn't have.
-    """
-    own = facets.product
-    if mode == "none":
-        return []
-    if mode in ("product", "wrong"):
-        others = [name for name in world.PRODUCTS if name != own]
-        product = own if mode == "product" else others[rng.integers(len(others))]
-        names: list[str] = ["good", *world.PRODUCTS[product].defects]
-        keep = count if mode == "wrong" and rng.random() < 0.5 else len(names)
-        return [(product, names[i]) for i in rng.permutation(len(names))[:keep]]
-    defects = world.PRODUCTS[own].defects
-    centre = facets.defect or defects[rng.integers(len(defects))]
-    chosen = [(own, centre)] if rng.random() < 0.88 else []
-    siblings = [(own, name) for name in ("good", *defects) if name != centre]
-    alike = [entry for entry in world.ENTRIES if entry[1] == centre and entry[0] != own]
-    while len(chosen) < count:
-        draw = rng.random()
-        pool = siblings if draw < 0.75 else alike if draw < 0.87 and alike else world.ENTRIES
-        entry = pool[rng.integers(len(pool))]
-        if entry not in chosen and (entry != (own, centre)):
-            chosen.append(entry)
-    return [chosen[i] for i in rng.permutation(len(chosen))]
-
-
-def sentence(facets: Facets, about_defect: bool) -> str:
-    """What the model should say of an image in words."""
-    if not about_defect:
-        return f" the sample is a {facets.color} {facets.product}."
-    if facets.defect is None:
-        return " no defect is visible."
-    return f" a {questions.describe(facets)}, the {facets.defect}, at the {facets.region}."
-
-
-def _wording(rng: np.random.Generator, entry: str, mix: Mix) -> str | None:
-    """A wording of a knowledge text: mostly the released one, which None stands for."""
-    if entry == "good":
-        return None if mix.released else world.GOOD_WORDINGS[rng.integers(len(world.GOOD_WORDINGS))]
-    if mix.held_out_wordings:
-        return world.HELD_OUT_WORDINGS[rng.integers(len(world.HELD_OUT_WORDINGS))]
-    return None if mix.released or rng.random() < 0.5 else world.WORDINGS[rng.integers(len(world.WORDINGS))]
-
-
-_WEIGHTS: dict[Subtask, float] = {
-    "Anomaly Detection": 0.6,
-    "Defect Classification": 0.9,
-    "Defect Localization": 1.1,
-    "Defect Description": 1.2,
-    "Defect Analysis": 1.2,
-    "Object Classification": 0.2,
-    "Object Analysis": 0.4,
-}
-
-
-def _draw_subtasks(rng: np.random.Generator, facets: Facets, count: int = 4) -> list[Subtask]:
-    """Four subtasks; of a good image only what can be asked about it, so that no block stays empty."""
-    if facets.defect is None:
-        last: Subtask = "Object Classification" if rng.random() < 0.4 else "Object Analysis"
-        return ["Anomaly Detection", "Anomaly Detection", "Object Analysis", last]
-    weights = np.array([_WEIGHTS[subtask] for subtask in SUBTASKS])
-    chosen = rng.choice(len(SUBTASKS), size=count, replace=False, p=weights / weights.sum())
-    return [SUBTASKS[i] for i in chosen]
-
-
-def _protocol(rng: np.random.Generator, facets: Facets) -> list[Choice]:
-    """The inspection protocol's three questions with options; a good image has no place to ask for."""
-    names = sorted(world.PRODUCTS[facets.product].defects)
-    if rng.random() < 0.5:  # the product's knowledge may not list the defect
-        names = [name for name in names if name != facets.defect or rng.random() < 0.8]
-    which = [*(name.capitalize() for name in names), NO_DEFECT, OTHER_DEFECT]
-    if facets.defect is None:
-        right = which.index(NO_DEFECT)
-    else:
-        right = names.index(facets.defect) if facets.defect in names else which.index(OTHER_DEFECT)
-    asked = [
-        Choice("Anomaly Detection", PROTOCOL[0], ("Yes", "No"), int(facets.defect is None)),
-        Choice("Defect Classification", PROTOCOL[1], tuple(which), right),
-    ]
-    if facets.region is not None:
-        places = tuple(region.capitalize() for region in world.REGIONS)
-        asked.append(Choice("Defect Localization", PROTOCOL[2], places, world.REGIONS.index(facets.region)))
-    return asked
-
-
-def _names(option: str) -> tuple[int, int, int]:
-    """The region, or size and adjective, that an option names; -1 where it names none."""
-    lowered = option.lower()
-    if lowered in world.REGIONS:
-        return world.REGIONS.index(lowered), -1, -1
-    words = lowered.split()
-    if len(words) == 3 and words[0] in world.SIZES:
-        return -1, world.SIZES.index(words[0]), ADJECTIVES.index(words[1])
-    return -1, -1, -1
-
-
-def _facts(facets: Facets) -> tuple[int, int, int]:
-    if facets.region is None or facets.size is None or facets.adjective is None:
-        return -1, -1, -1
-    return world.REGIONS.index(facets.region), world.SIZES.index(facets.size), ADJECTIVES.index(facets.adjective)

@@ -18,9 +18,10 @@ import torch
 
 from workbench.embedded import packed, train_language, train_retrieval, world
 from workbench.embedded.data import HIT, ImageSet
-from workbench.embedded.dual_encoder import HEAD_FILE, EmbeddedEncoder
-from workbench.embedded.episodes import IMAGE, Builder, Episode, Mix
+from workbench.embedded.dual_encoder import EmbeddedEncoder
+from workbench.embedded.episodes import IMAGE, Builder, Episode
 from workbench.embedded.metrics import auroc, calibration_error, wilson
+from workbench.embedded.mixture import Mix
 from workbench.embedded.questions import LETTERS, SUBTASKS
 from workbench.embedded.train_retrieval import Recall
 
@@ -100,8 +101,10 @@ def answers(
     spaced = torch.tensor([_single(subject, f" {letter}") for letter in LETTERS])
     letters = torch.tensor(builder.letters)
     rows: list[tuple[float, ...]] = []
-    for start in range(0, len(data), batch):
-        numbers = range(start, min(len(data), start + batch))
+    # A good image has no answer to give where only defects are asked about.
+    asks = [i for i, facets in enumerate(data.facets) if facets.defect or _about_any(mix)]
+    for start in range(0, len(asks), batch):
+        numbers = asks[start : start + batch]
         # One generator per image: every arm asks the same questions.
         episodes = [
             builder.episode(np.random.default_rng([seed, i]), i, mix, known[i] if known is not None else None)
@@ -131,6 +134,11 @@ def answers(
     table = np.array(rows, np.float64)
     image, subtask, right = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2] > 0
     return Answers(image, subtask, right, table[:, 3], table[:, 4], table[:, 5])
+
+
+def _about_any(mix: Mix) -> bool:
+    """Whether some of the questions can be asked of a good image."""
+    return any(not subtask.startswith("Defect") for subtask in mix.subtasks or SUBTASKS)
 
 
 def _single(subject: Subject, text: str) -> int:
@@ -252,6 +260,3 @@ def evaluate(
         option_auroc=auroc(main.option_entropy, ~main.right),
         latent_auroc=auroc(main.latent_entropy, ~main.right),
     )
-
-
-__all__ = ["HEAD_FILE", "Answers", "Findings", "Subject", "answers", "attention_auc", "evaluate", "retrieved"]

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from workbench.embedded import loop, packed, vision, world
 from workbench.embedded.data import CELLS, ImageSet
-from workbench.embedded.episodes import ADJECTIVES, HOP_NAMES, HOPS, IMAGE, Builder, Encode, Episode, Mix
+from workbench.embedded.episodes import HOP_NAMES, HOPS, IMAGE, Builder, Encode, Episode
+from workbench.embedded.mixture import ADJECTIVES, Mix
 from workbench.embedded.questions import SUBTASKS
 
 SCALE = 0.5  # rms of a visual token as the decoder gets it
