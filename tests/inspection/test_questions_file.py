@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inspection.drawn import bottle, mask, picture, scanned
-from workbench.inspection import questions, references
+from workbench.inspection import question_file, questions, references
 from workbench.inspection.errors import QuestionsError
 from workbench.inspection.questions import QuestionSet
 
@@ -41,7 +41,7 @@ def asked(archive: Path, content: object, root: Path | None = None, shots: int =
     file = archive / "mmad.json"
     file.write_text(json.dumps(content))
     scan = scanned(root or archive)
-    return questions.mmad(file, scan, references.gather(scan) if shots else None)
+    return question_file.read(file, scan, references.gather(scan) if shots else None)
 
 
 def problems(found: QuestionSet) -> list[tuple[str, str]]:
@@ -147,12 +147,12 @@ def test_a_file_that_is_no_question_file_says_so(tmp_path: Path, content: bytes,
     bottle(tmp_path)
     (tmp_path / "mmad.json").write_bytes(content)
     with pytest.raises(QuestionsError, match=words):
-        questions.mmad(tmp_path / "mmad.json", scanned(tmp_path), None)
+        question_file.read(tmp_path / "mmad.json", scanned(tmp_path), None)
 
 
 def test_a_question_file_that_is_not_there_says_which(tmp_path: Path) -> None:
     with pytest.raises(QuestionsError, match=r"absent\.json can't be read: No such file"):
-        questions.mmad(tmp_path / "absent.json", scanned(tmp_path), None)
+        question_file.read(tmp_path / "absent.json", scanned(tmp_path), None)
 
 
 @pytest.mark.parametrize("below", ["DATA", "DATA/bottle"])
@@ -184,7 +184,7 @@ def test_the_nearest_template_can_be_asked_for(tmp_path: Path) -> None:
     }
     (tmp_path / "mmad.json").write_text(json.dumps({GOOD: record(DETECT, **lists)}))
     scan = scanned(tmp_path)
-    found = questions.mmad(tmp_path / "mmad.json", scan, references.gather(scan), templates="similar")
+    found = question_file.read(tmp_path / "mmad.json", scan, references.gather(scan), templates="similar")
     assert found.items[0].reference_path == "DATA/bottle/train/good/001.png"
 
 
@@ -256,7 +256,7 @@ def test_letters_are_reissued_in_order_and_the_answer_stays_the_same_text(
 @pytest.mark.real_images
 def test_the_real_photographs_544_questions_are_all_asked(inspection_pack: Path) -> None:
     scan = scanned(inspection_pack)
-    found = questions.mmad(inspection_pack / "mmad.json", scan, references.gather(scan))
+    found = question_file.read(inspection_pack / "mmad.json", scan, references.gather(scan))
     assert (len(found.items), found.problems, found.elsewhere) == (544, [], 0)
     assert len({item.entry.image_id for item in found.items}) == 211
     assert len({(item.entry.image_id, item.question.question_id) for item in found.items}) == 544

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.inspection.drawn import picture, scanned
-from workbench.inspection import plan, questions, references
+from workbench.inspection import plan, question_file, questions, references
 from workbench.inspection.questions import Asked
 
 
@@ -86,5 +86,5 @@ def test_nothing_asked_is_an_empty_plan() -> None:
 @pytest.mark.real_images
 def test_the_real_photographs_are_planned_in_27_blocks(inspection_pack: Path) -> None:
     scan = scanned(inspection_pack)
-    made = plan.make(questions.mmad(inspection_pack / "mmad.json", scan, references.gather(scan)).items)
+    made = plan.make(question_file.read(inspection_pack / "mmad.json", scan, references.gather(scan)).items)
     assert (len(made.blocks), made.planned) == (27, 544)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,6 +68,12 @@ def test_the_region_is_read_from_the_mask_when_the_question_is_due(tmp_path: Pat
         "No defect.",
         "Scratch.",
     ]
+
+
+def test_a_right_region_that_a_question_file_gives_is_not_read_from_the_mask(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    given = [replace(item, correct_answer="A") for item in inspected(tmp_path)]
+    assert questions.located(given, tmp_path) == given
 
 
 def test_a_type_that_no_description_names_has_no_right_answer(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from warehouse.records import Archive, Description, KnowledgeVersion
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench import settings as configuration
-from workbench.inspection import archive, models, plan, questions, references, retrieval
+from workbench.inspection import archive, models, plan, question_file, questions, references, retrieval
 from workbench.inspection.errors import ArchiveError, QuestionsError
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Plan
@@ -106,7 +106,7 @@ def _questions(
     normal = references.gather(scan, evidence.references, settings.method.seed) if evidence.shots else None
     if file is None:
         return questions.inspection(scan, descriptions, normal)
-    return questions.mmad(file, scan, normal, evidence.templates)
+    return question_file.read(file, scan, normal, evidence.templates)
 
 
 def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionSet) -> Exception:
