@@ -33,7 +33,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBPyConnection]:
-        """A read-only connection to a database of the newest version; to an empty one where there is none yet."""
+        """A read-only connection to a database of the newest version; to an empty one where there is none yet.
+
+        Raises:
+            Locked: the lock was not to be had.
+            NewerWarehouse: a newer program made the database.
+        """
         while self.path.exists():
             with locks.shared(self._locks, "warehouse", self._timeout):
                 con = self._connect(read_only=True)

@@ -79,7 +79,8 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
         for table in TABLES:
             con.execute(schema.ddl(table.name, table.record, table.key))
         _record(con, newest(steps))
-    for number in range(found + 1 if found else newest(steps) + 1, newest(steps) + 1):
+        return
+    for number in range(found + 1, newest(steps) + 1):
         steps[number](con)
         _record(con, number)
 

@@ -18,10 +18,11 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
@@ -151,18 +152,17 @@ def _writer(hint: Any) -> Callable[[Any], Any] | None:
     origin, args = typing.get_origin(plain), typing.get_args(plain)
     out: Callable[[Any], Any] | None = None
     if origin is Annotated:
-        out = _numbers(args[1])
+        out = lambda value: np.asarray(value, args[1])  # noqa: E731
     elif origin is dict:
-        out = _items
+        out = lambda value: list(value.items())  # noqa: E731
     elif plain is datetime:
         out = _utc
     elif origin is tuple and (inner := _writer(args[0])):
-        out = functools.partial(_each, inner)
+        out = lambda value: [inner(item) for item in value]  # noqa: E731
     elif dataclasses.is_dataclass(plain):
-        out = functools.partial(_fields, tuple(_hints(typing.cast(type, plain))))
-    if out and _optional(hint):
-        return functools.partial(_unless_none, out)
-    return out
+        names = list(_hints(typing.cast(type, plain)))
+        out = lambda value: {name: getattr(value, name) for name in names}  # noqa: E731
+    return _unless_none(out) if out and _optional(hint) else out
 
 
 @functools.cache
@@ -179,45 +179,18 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
         out = _utc
     elif origin is tuple:
         inner = _reader(args[0])
-        out = functools.partial(_each_as_tuple, inner) if inner else tuple
+        out = (lambda value: tuple([inner(item) for item in value])) if inner else tuple
     elif dataclasses.is_dataclass(plain):
-        out = functools.partial(_made, typing.cast(type, plain))
-    if out and _optional(hint):
-        return functools.partial(_unless_none, out)
-    return out
+        record = typing.cast(type, plain)
+        out = lambda value: record(**value)  # noqa: E731
+    return _unless_none(out) if out and _optional(hint) else out
 
 
-def _numbers(kind: str) -> Callable[[Any], Any]:
-    import numpy as np
-
-    return functools.partial(np.asarray, dtype=kind)
-
-
-def _items(value: Mapping[str, float]) -> list[tuple[str, float]]:
-    return list(value.items())
+def _unless_none(out: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else out(value)
 
 
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone; times are stored in UTC with zone")
     return value.astimezone(UTC)
-
-
-def _each(inner: Callable[[Any], Any], value: Sequence[Any]) -> list[Any]:
-    return [inner(item) for item in value]
-
-
-def _each_as_tuple(inner: Callable[[Any], Any], value: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple([inner(item) for item in value])
-
-
-def _fields(names: tuple[str, ...], value: object) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in names}
-
-
-def _made(record: Callable[..., Any], value: Mapping[str, Any]) -> Any:
-    return record(**value)
-
-
-def _unless_none(out: Callable[[Any], Any], value: Any) -> Any:
-    return None if value is None else out(value)

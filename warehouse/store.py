@@ -202,7 +202,7 @@ class Store:
     ) -> pl.DataFrame:
         """Predictions of a run with all columns, in the plan's order; for lists see `prediction_index`."""
         return self._chosen(
-            "* ", "predictions", run_id, limit, offset,
+            "*", "predictions", run_id, limit, offset,
             image_id=image_id, question_id=question_id, status=status, subtask=subtask,
         )  # fmt: skip
 
