@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,11 @@ from workbench.inspection.questions import SUBTASKS
 
 pytestmark = pytest.mark.slow
 
+READ: dict[str, Callable[[Path], pl.DataFrame]] = {
+    "parquet": pl.read_parquet,
+    "csv": pl.read_csv,
+    "jsonl": pl.read_ndjson,
+}
 QUESTIONS = 56  # eight images with a defect, all seven subtasks each
 
 
@@ -41,9 +47,8 @@ def test_every_question_is_stored_with_its_whole_trace(data: Path) -> None:
         assert row["answer"] in letters
         assert row["correct_answer"] in letters
         for chances in (row["initial_option_probabilities"], row["option_probabilities"]):
-            of_letter = {chance["key"]: chance["value"] for chance in chances}  # how polars shows a map
-            assert set(of_letter) == letters
-            assert sum(of_letter.values()) == pytest.approx(1)
+            assert set(chances) == letters
+            assert sum(chances.values()) == pytest.approx(1)
         assert len(row["entropy"]) == len(row["reward"]) == len(row["token_entropy"]) == 3  # iteration 0 and two more
         assert row["reward"] == pytest.approx([1 - entropy for entropy in row["entropy"]])
         assert {len(tokens) for tokens in row["token_entropy"]} == {4}
@@ -81,7 +86,7 @@ def test_a_run_is_exported(data: Path, tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"predictions.{suffix}"
     done = workbench("export", "predictions", "--run", run_id, "-o", file, data=data)
     assert done.returncode == 0, done.stderr
-    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[suffix](file)
+    read = READ[suffix](file)
     assert len(read) == QUESTIONS
     assert read["answer"].to_list() == scored.stored(data).predictions["answer"].to_list()
 

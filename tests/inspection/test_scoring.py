@@ -16,6 +16,7 @@ import torch
 
 from tests import scored
 from tests.scored import Quiet
+from warehouse import spool
 from warehouse.errors import DiskFull
 from warehouse.store import Store
 from workbench.inspection import knowledge, models, scoring
@@ -121,7 +122,7 @@ def test_broken_images_are_stored_failures_and_the_rest_is_scored(archive: Path,
     assert reasons[str(images[1].relative_to(archive))].startswith("not an image")
     assert sum(row["questions"] for row in outcome.failures.iter_rows(named=True)) == 14
     row = failed.row(0, named=True)
-    assert (row["answer"], row["option_probabilities"], row["entropy"], row["best_iteration"]) == (None, [], [], None)
+    assert (row["answer"], row["option_probabilities"], row["entropy"], row["best_iteration"]) == (None, {}, [], None)
 
 
 def test_an_unreadable_reference_fails_the_questions_that_need_it(archive: Path, data: Path) -> None:
@@ -228,9 +229,9 @@ def test_a_full_disk_stops_the_run_and_what_was_stored_is_gone_on_with(
 ) -> None:
     settings = scored.quick(data, NO_KNOWLEDGE, block_images=1)
     written = 0
-    write_part = scoring.spool.write_part
+    write_part = spool.write_part
 
-    def full(*arguments: Any) -> Path:
+    def full(*arguments: Any) -> Any:
         nonlocal written
         written += 1
         if written == 2:
@@ -238,7 +239,7 @@ def test_a_full_disk_stops_the_run_and_what_was_stored_is_gone_on_with(
         return write_part(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(scoring.spool, "write_part", full)
+        patched.setattr(spool, "write_part", full)
         with pytest.raises(DiskFull):
             scored.score(archive, settings)
     run = Store(data).runs().row(0, named=True)

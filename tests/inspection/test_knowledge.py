@@ -1,0 +1,103 @@
+"""Knowledge files become revisions and a published version; nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from warehouse.store import Store
+from workbench.inspection import knowledge
+from workbench.inspection.errors import KnowledgeError
+
+
+def written(folder: Path, content: object) -> Path:
+    file = folder / "knowledge.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "data")
+
+
+PLATE = {"Drawn": {"plate": {"good": "Even.", "rust": "Brown spots."}}}
+
+
+def test_an_import_publishes_every_text_as_its_first_revision(store: Store, tmp_path: Path) -> None:
+    done = knowledge.import_file(store, written(tmp_path, PLATE))
+    version, texts = store.published_knowledge()
+    assert (done.published, done.added, done.changed, done.unchanged) == (2, 2, 0, 0)
+    assert version is not None
+    assert version.version == done.version
+    assert [(d.description_id, d.revision, d.text) for d in texts] == [
+        ("Drawn/plate/good", 1, "Even."),
+        ("Drawn/plate/rust", 1, "Brown spots."),
+    ]
+
+
+def test_the_same_import_again_changes_nothing(store: Store, tmp_path: Path) -> None:
+    first = knowledge.import_file(store, written(tmp_path, PLATE))
+    stamp = store.stamp()
+    again = knowledge.import_file(store, written(tmp_path, PLATE))
+    assert (again.version, again.unchanged, again.added + again.changed) == (first.version, 2, 0)
+    assert store.stamp() == stamp
+
+
+def test_a_changed_text_is_a_new_revision_in_a_new_version(store: Store, tmp_path: Path) -> None:
+    first = knowledge.import_file(store, written(tmp_path, PLATE))
+    changed = knowledge.import_file(
+        store, written(tmp_path, {"Drawn": {"plate": {"good": "Even.", "rust": "Red spots."}}})
+    )
+    assert (changed.changed, changed.unchanged) == (1, 1)
+    assert changed.version != first.version
+    assert [(d.revision, d.text) for d in store.published_knowledge()[1]] == [(1, "Even."), (2, "Red spots.")]
+    assert [d.text for d in store.knowledge(first.version)] == ["Even.", "Brown spots."]
+
+
+def test_a_file_is_the_whole_truth_about_its_data_sets_and_no_others(store: Store, tmp_path: Path) -> None:
+    knowledge.import_file(store, written(tmp_path, PLATE | {"VisA": {"pcb": {"good": "Clean."}}}))
+    done = knowledge.import_file(store, written(tmp_path, {"Drawn": {"plate": {"good": "Even."}}}))
+    assert done.withdrawn == 1
+    assert [d.description_id for d in store.published_knowledge()[1]] == ["Drawn/plate/good", "VisA/pcb/good"]
+
+
+def test_going_back_to_an_old_text_publishes_its_wording_again(store: Store, tmp_path: Path) -> None:
+    for text in ("One.", "Two.", "One."):
+        knowledge.import_file(store, written(tmp_path, {"Drawn": {"plate": {"good": text}}}))
+    [published] = store.published_knowledge()[1]
+    assert (published.revision, published.text) == (3, "One.")
+
+
+def test_mvtec_stands_for_ds_mvtec(store: Store, tmp_path: Path) -> None:
+    knowledge.import_file(store, written(tmp_path, {"MVTec": {"bottle": {"good": "Round."}}}))
+    assert store.published_knowledge()[1][0].description_id == "DS-MVTec/bottle/good"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([], "knowledge.json is not {dataset: {product: {entry: text}}}: at the file"),
+        ({"Drawn": {"plate": "Even."}}, "at Drawn / plate"),
+        ({"Drawn": {"plate": {"good": 3}}}, "at Drawn / plate / good"),
+        ({"Drawn": {"plate": {"good": " "}}}, "at Drawn / plate / good"),
+        ({}, "holds no texts"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_with_the_place(
+    store: Store, tmp_path: Path, content: object, words: str
+) -> None:
+    with pytest.raises(KnowledgeError) as caught:
+        knowledge.import_file(store, written(tmp_path, content))
+    assert words in str(caught.value)
+    assert store.published_knowledge() == (None, [])
+
+
+def test_an_absent_or_broken_file_is_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(KnowledgeError, match=r"cannot read the knowledge file .*absent\.json: No such file"):
+        knowledge.import_file(store, tmp_path / "absent.json")
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(KnowledgeError, match=r"broken\.json is not"):
+        knowledge.import_file(store, tmp_path / "broken.json")

@@ -1,0 +1,208 @@
+"""Retrieval: one space for images and texts, three modes, and nothing seen of folder, label or mask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tests import scored
+from warehouse.records import Description, Entry
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+from workbench import embedded
+from workbench.inspection import knowledge, retrieval
+from workbench.model.case import Picture
+from workbench.settings import Evidence
+
+NOW = datetime(2025, 1, 3, tzinfo=UTC)
+
+
+class Colours:
+    """A dual encoder whose space has the axes red, green and blue: an image's mean colour, a text's colour words."""
+
+    name = "colours@1"
+    dim = 3
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.texts: list[str] = []
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+        self.images += len(images)
+        means = np.array([np.asarray(image, np.float32).mean((0, 1)) for image in images])
+        return torch.nn.functional.normalize(torch.from_numpy(means), dim=-1)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        self.texts += texts
+        counts = [[text.count(word) + 0.01 for word in ("red", "green", "blue")] for text in texts]
+        return torch.nn.functional.normalize(torch.tensor(counts), dim=-1)
+
+
+def description(entry: str, text: str, product: str = "plate", revision: int = 1) -> Description:
+    return Description(f"D/{product}/{entry}", revision, "D", product, entry, text, "published", "me", "test", NOW)
+
+
+def image(colour: tuple[int, int, int], path: str = "D/plate/test/good/0.png") -> tuple[Entry, Picture]:
+    dataset, product, _, label, _ = path.split("/")
+    content = f"{colour}"
+    entry = Entry(path, "a", path, content, 1, 1, dataset, product, label, None, None, None, None, None, None, NOW)
+    return entry, Picture(content, Image.new("RGB", (8, 8), colour))
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> Vectors:
+    return Vectors(tmp_path)
+
+
+RED, GREEN, BLUE = description("rust", "red"), description("moss", "green"), description("ink", "blue")
+
+
+def test_the_nearest_texts_come_first_with_rank_and_cosine(vectors: Vectors) -> None:
+    nearest = retrieval.Nearest([RED, GREEN, BLUE], Colours(), vectors, top_k=2)
+    [evidence] = nearest.retrieve([image((200, 100, 0))])
+    assert evidence.texts == ("red", "green")
+    assert [(d.description_id, d.revision, d.rank) for d in evidence.descriptions] == [
+        ("D/plate/rust", 1, 1),
+        ("D/plate/moss", 1, 2),
+    ]
+    assert evidence.descriptions[0].score == pytest.approx(np.cos(np.arctan(0.5)), abs=0.02)
+
+
+def test_all_texts_may_be_asked_for(vectors: Vectors) -> None:
+    [evidence] = retrieval.Nearest([RED, GREEN, BLUE], Colours(), vectors, "all").retrieve([image((0, 0, 255))])
+    assert len(evidence.texts) == 3
+
+
+def test_equal_scores_go_by_description_id(vectors: Vectors) -> None:
+    twins = [description(entry, "red") for entry in ("c", "a", "b")]
+    [evidence] = retrieval.Nearest(twins, Colours(), vectors, 2).retrieve([image((255, 0, 0))])
+    assert [d.description_id for d in evidence.descriptions] == ["D/plate/a", "D/plate/b"]
+
+
+def test_a_changed_text_moves_its_vector_and_changes_what_is_retrieved(vectors: Vectors) -> None:
+    first = retrieval.Nearest([RED, GREEN], Colours(), vectors, 1)
+    changed = replace(GREEN, text="red red", revision=2)
+    second = retrieval.Nearest([replace(RED, text="blue", revision=2), changed], Colours(), vectors, 1)
+    assert first.retrieve([image((255, 0, 0))])[0].texts == ("red",)
+    [evidence] = second.retrieve([image((255, 0, 0))])
+    assert evidence.texts == ("red red",)
+    assert evidence.descriptions[0].revision == 2
+
+
+def test_the_embedded_encoder_moves_with_the_text_alone() -> None:
+    encoder = embedded.encoder()
+    plain, again, other = (encoder.encode_texts([text])[0] for text in ("A scratch.", "A scratch.", "A dent."))
+    assert torch.equal(plain, again)
+    assert not torch.allclose(plain, other)
+
+
+def test_folder_product_and_label_are_never_looked_at(vectors: Vectors) -> None:
+    nearest = retrieval.Nearest([RED, GREEN, BLUE], Colours(), vectors, 3)
+    evidence = nearest.retrieve(
+        [image((90, 80, 0), path) for path in ("D/plate/test/good/0.png", "X/other/test/bent/7.png")]
+    )
+    assert evidence[0].descriptions == evidence[1].descriptions
+
+
+def test_texts_and_images_are_encoded_once_per_revision_and_content(vectors: Vectors) -> None:
+    encoder = Colours()
+    [first] = retrieval.Nearest([RED, GREEN], encoder, vectors, 1).retrieve([image((255, 0, 0))])
+    assert first.vector is not None
+    vectors.upsert_images([first.vector])
+    nearest = retrieval.Nearest([RED, replace(GREEN, revision=2, text="dark green")], encoder, vectors, 1)
+    [second] = nearest.retrieve([image((255, 0, 0))])
+    assert second.vector is None
+    assert second.descriptions == first.descriptions
+    assert encoder.images == 1
+    assert encoder.texts == ["green", "red", "dark green"]
+
+
+def test_product_shows_all_texts_of_the_archives_own_product_and_no_scores() -> None:
+    by_product = retrieval.ByProduct([RED, GREEN, description("rust", "blue", product="nut")])
+    plate, nut, unknown = by_product.retrieve(
+        [image((0, 0, 0), f"D/{product}/test/good/0.png") for product in ("plate", "nut", "cup")]
+    )
+    assert plate.texts == ("green", "red")
+    assert [d.score for d in plate.descriptions] == [None, None]
+    assert nut.texts == ("blue",)
+    assert unknown.texts == ()
+
+
+def test_none_shows_nothing() -> None:
+    assert retrieval.NoKnowledge().retrieve([image((0, 0, 0))]) == [retrieval.Evidence()]
+
+
+@pytest.mark.slow
+def test_renamed_folders_change_nothing_under_retrieved(drawn_archive: Path, tmp_path: Path) -> None:
+    """The product folders swap their names, the question file follows; the run's rows must not notice."""
+    asked = json.loads((drawn_archive / "mmad.json").read_text())
+    swap = {"metal_plate": "hex_nut", "hex_nut": "metal_plate"}
+
+    def renamed(path: str) -> str:
+        dataset, product, *rest = path.split("/")
+        return "/".join((dataset, swap.get(product, product), *rest))
+
+    records = {}
+    for path, record in asked.items():
+        if path.split("/")[1] in swap:
+            templates = [renamed(template) for template in record["random_templates"]]
+            records[renamed(path)] = {"conversation": record["conversation"], "random_templates": templates}
+    archives = {"plain": tmp_path / "plain", "swapped": tmp_path / "swapped"}
+    for root in archives.values():
+        for file in (drawn_archive / "Drawn").glob("*/t*/*/*.png"):
+            path = str(file.relative_to(drawn_archive))
+            if path.split("/")[1] in swap:
+                place = root / (renamed(path) if root.name == "swapped" else path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(file.read_bytes())
+    (archives["swapped"] / "mmad.json").write_text(json.dumps(records))
+    (archives["plain"] / "mmad.json").write_text(json.dumps({renamed(path): r for path, r in records.items()}))
+    plain = json.loads((archives["plain"] / "mmad.json").read_text())
+    for record in plain.values():
+        record["random_templates"] = [renamed(template) for template in record["random_templates"]]
+    (archives["plain"] / "mmad.json").write_text(json.dumps(plain))
+
+    rows = {}
+    for name, root in archives.items():
+        data = tmp_path / f"data-{name}"
+        knowledge.import_file(Store(data), drawn_archive / "domain_knowledge.json")
+        outcome = scored.score(root, scored.quick(data, Evidence(knowledge="retrieved"), block_images=1))
+        found = Store(data).predictions(outcome.run.run_id).sort("content", "question_id")
+        rows[name] = found.select("content", "question_id", "descriptions", "answer", "option_probabilities", "reward")
+    assert len(rows["plain"]) == 21
+    assert rows["plain"].rows() == rows["swapped"].rows()
+
+
+@pytest.mark.slow
+def test_the_modes_differ_in_the_prompt_and_nowhere_else(
+    drawn_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.inspection import block
+    from workbench.model import latent
+
+    seen: list[latent.Case] = []
+    reason = latent.reason
+    monkeypatch.setattr(
+        block.latent, "reason", lambda engine, cases, method: seen.extend(cases) or reason(engine, cases, method)
+    )
+    knowledge.import_file(Store(tmp_path), drawn_archive / "domain_knowledge.json")
+    for evidence in (Evidence("none"), Evidence("retrieved", top_k=2), Evidence("product")):
+        scored.score(drawn_archive, scored.quick(tmp_path, evidence, limit=1))
+    none, retrieved, product = seen
+    assert none.knowledge == ()
+    assert len(retrieved.knowledge) == 2
+    own = {d.text for d in Store(tmp_path).published_knowledge()[1] if d.product == "circuit_board"}
+    assert set(product.knowledge) == own
+    assert replace(retrieved, knowledge=()).question_id == replace(product, knowledge=()).question_id
+    assert (
+        (none.question, none.options) == (retrieved.question, retrieved.options) == (product.question, product.options)
+    )
