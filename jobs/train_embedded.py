@@ -31,7 +31,7 @@ def command(
     plan = training.MINIATURE if miniature else training.Plan()
     columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
-        tasks = {"images": bars.add_task("images", total=plan.images, note="")}
+        tasks = {"images": bars.add_task("images", total=plan.images + plan.fresh_images, note="")}
 
         def drawn(count: int) -> None:
             bars.advance(tasks["images"], count)

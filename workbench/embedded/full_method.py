@@ -1,7 +1,7 @@
 """The product's own way on drawn images: retrieval, engine, latent loop, as `workbench score` runs them.
 
-`evaluate` measures many arms with the training's forward, which is fast; this measures the full method once, and what its
-loop changed.
+`evaluate` measures many arms with the training's forward, which is fast; this measures the full method once, and what
+its loop changed.
 """
 
 from __future__ import annotations
