@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import random
 import statistics
 import tempfile
 import time
@@ -18,13 +17,14 @@ from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from queue import Queue
 
-from benchmarks import ingest as invented
-from benchmarks import machine
+from benchmarks import invented, machine
+from warehouse import spool
 from warehouse.database import Database
 from warehouse.ingest import ingest
 from warehouse.store import Store
 
 LONG_QUERY = 2.0  # seconds
+ROWS = 20  # predictions in a block
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         store = Store(data)
-        store.open_run(invented.a_run(10_000))
+        store.open_run(invented.a_run())
         readers = [
             processes.Process(target=poll, args=(data, number == 0, stop, ready, read))
             for number in range(args.readers)
@@ -54,7 +54,7 @@ def main() -> None:
         reads = sorted(seconds for _ in readers for seconds in read.get())
         for reader in readers:
             reader.join()
-        lost = len(waited) * 20 - store.predictions(invented.RUN).height
+        lost = len(waited) * ROWS - store.predictions(invented.RUN).height
     machine.report(
         {
             "readers": args.readers,
@@ -73,11 +73,11 @@ def main() -> None:
 
 def write(store: Store, seconds: float) -> list[float]:
     """How long each write took."""
-    rng = random.Random(0)
     waited: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        invented.write(store.data, len(waited), rows=20, patches=5, dim=0, rng=rng)
+        block = invented.a_block(len(waited), ROWS, patches=5)
+        spool.write_part(store.data, invented.RUN, len(waited), block.predictions, block.patches)
         start = time.perf_counter()
         ingest(store)
         waited.append(time.perf_counter() - start)

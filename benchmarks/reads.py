@@ -9,14 +9,13 @@ prediction with 20 proposed patches. Every read opens the database anew, as a pa
 from __future__ import annotations
 
 import argparse
-import random
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import ingest as invented
-from benchmarks import machine
+from benchmarks import invented, machine
+from warehouse import spool
 from warehouse.database import Database
 from warehouse.ingest import ingest
 from warehouse.store import Store
@@ -58,10 +57,9 @@ def main() -> None:
 def fill(data: Path, runs: int) -> None:
     """Runs of equal rows under names that differ in their date."""
     store = Store(data)
-    store.open_run(invented.a_run(PARTS * ROWS))
-    rng = random.Random(0)
+    store.open_run(invented.a_run())
     for block in range(PARTS):
-        invented.write(data, block, ROWS, patches=0, dim=0, rng=rng)
+        spool.write_part(data, invented.RUN, block, invented.a_block(block, ROWS, patches=0).predictions)
     ingest(store)
     for number in range(runs):
         name = invented.RUN if number == 0 else f"2026{number // 28 + 1:02d}{number % 28 + 1:02d}T220005123Z-a1b2c3d4"

@@ -6,7 +6,7 @@ the readers inside have left: whoever comes later queues behind the writer.
 
 `flock` belongs to the open file, not to the process, so threads of one process exclude each other like processes do,
 and the kernel frees the lock of a killed process. The data folder must be on a local disk, as DuckDB itself needs.
-Polling costs a few milliseconds of waiting and buys a time limit and a Ctrl-C that works.
+Polling costs some ten milliseconds of waiting and buys a time limit and a Ctrl-C that works.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from warehouse.errors import Locked
 
-_PAUSE = 0.004  # seconds between two tries, on average
+_PAUSE = 0.01  # seconds between two tries, on average
 
 
 @contextmanager
