@@ -14,7 +14,20 @@ from typing import Annotated
 
 import typer
 
-from jobs import demo, doctor, export, ingest, knowledge, reindex, runs, score, serve
+from jobs import (
+    demo,
+    doctor,
+    draw_archive,
+    evaluate_embedded,
+    export,
+    ingest,
+    knowledge,
+    reindex,
+    runs,
+    score,
+    serve,
+    train_embedded,
+)
 from warehouse.errors import DiskFull, Locked
 
 FAILED, WRONG_USE = 1, 2
@@ -34,6 +47,9 @@ app.add_typer(knowledge.app, name="knowledge")
 app.command("ingest")(ingest.command)
 app.command("reindex")(reindex.command)
 app.command("doctor")(doctor.command)
+app.command("draw-archive")(draw_archive.command)
+app.command("train-embedded")(train_embedded.command)
+app.command("evaluate-embedded")(evaluate_embedded.command)
 
 
 @app.callback()
