@@ -74,4 +74,8 @@ def test_killed_and_started_again_everything_is_there_once(watched: Path, phase:
     assert run.answered == BLOCKS * QUESTIONS
     images = BLOCKS * QUESTIONS // 2
     assert sorted(Vectors(watched).counts().rows()) == [("images", "encoder@1", images), ("patches", "model@1", images)]
+    vectors = Vectors(watched).image_vectors([row.content for row in expected], "encoder@1")
+    assert {content: tuple(vector) for content, vector in vectors.items()} == {
+        row.content: rows.image_vector(row.content) for row in expected
+    }
     assert list((watched / "spool" / run_id).iterdir()) == []

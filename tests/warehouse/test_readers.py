@@ -54,19 +54,20 @@ def test_a_reader_who_comes_after_a_waiting_writer_queues_behind_it(tmp_path: Pa
     order: list[str] = []
 
     def write() -> None:
-        with locks.exclusive(tmp_path, "w", 10):
+        with locks.exclusive(tmp_path, "w", 60):
             order.append("writer")
 
     def read() -> None:
-        with locks.shared(tmp_path, "w", 10):
+        with locks.shared(tmp_path, "w", 60):
             order.append("reader")
 
     writer, reader = threading.Thread(target=write), threading.Thread(target=read)
     with locks.shared(tmp_path, "w", 1):
         writer.start()
-        time.sleep(0.3)
+        while not refuses(locks.shared(tmp_path, "w", 0)):
+            time.sleep(0.01)  # until the writer waits
         reader.start()
-        time.sleep(0.3)
+        time.sleep(0.2)
         assert order == []
     writer.join()
     reader.join()

@@ -286,12 +286,16 @@ def test_threads_of_one_process_read_and_write_at_once(store: Store, data: Path)
 
 
 def test_another_program_that_has_the_database_open_is_waited_for(store: Store, data: Path) -> None:
-    holder = "import duckdb, time; c = duckdb.connect('warehouse.duckdb'); print('open', flush=True); time.sleep(1.5)"
-    with subprocess.Popen([sys.executable, "-c", holder], cwd=data, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    holder = (
+        "import duckdb, sys; c = duckdb.connect('warehouse.duckdb'); print('open', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", holder]
+    with subprocess.Popen(command, cwd=data, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
         with pytest.raises(duckdb.IOException):
             duckdb.connect(str(data / "warehouse.duckdb"))
+        threading.Timer(0.5, program.communicate, ["close\n"]).start()
         store.close_run(RUN, "finished")
 
     run = store.run(RUN)
