@@ -86,7 +86,7 @@ def command(
     loaded = settings.load(flags, config)
     if show_config:
         for name, value, origin in loaded.lines():
-            typer.echo(f"{name} = {value}  # {origin}" if value else f"# {name} is not set")
+            typer.echo(f"{name} = {value}  # {origin}" if value is not None else f"# {name} is not set")
         return
 
     from jobs import screen

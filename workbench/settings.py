@@ -164,10 +164,11 @@ class Loaded:
     settings: Settings
     origins: Mapping[str, str]  # "default", the TOML file, an environment variable or a flag
 
-    def lines(self) -> Iterator[tuple[str, str, str]]:
-        """(name, value, origin) of every setting, as `--show-config` prints them."""
+    def lines(self) -> Iterator[tuple[str, str | None, str]]:
+        """(name, value as TOML, origin) of every setting, as `--show-config` prints them; None is not set."""
         for name, value in self.settings.values().items():
-            yield name, "-" if value is None else str(value), self.origins[name]
+            written = value if value is None or isinstance(value, bool | int | float) else str(value)
+            yield name, None if written is None else json.dumps(written, ensure_ascii=False), self.origins[name]
 
 
 class _Loader(BaseSettings):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench import embedded
 from workbench.inspection import knowledge, retrieval
+from workbench.model import latent
 from workbench.model.case import Picture
 from workbench.settings import Evidence
 
@@ -186,14 +188,14 @@ def test_renamed_folders_change_nothing_under_retrieved(drawn_archive: Path, tmp
 def test_the_modes_differ_in_the_prompt_and_nowhere_else(
     drawn_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.inspection import block
-    from workbench.model import latent
-
     seen: list[latent.Case] = []
     reason = latent.reason
-    monkeypatch.setattr(
-        block.latent, "reason", lambda engine, cases, method: seen.extend(cases) or reason(engine, cases, method)
-    )
+
+    def seeing(engine: Any, cases: Sequence[latent.Case], method: Any) -> Any:
+        seen.extend(cases)
+        return reason(engine, cases, method)
+
+    monkeypatch.setattr(latent, "reason", seeing)
     knowledge.import_file(Store(tmp_path), drawn_archive / "domain_knowledge.json")
     for evidence in (Evidence("none"), Evidence("retrieved", top_k=2), Evidence("product")):
         scored.score(drawn_archive, scored.quick(tmp_path, evidence, limit=1))

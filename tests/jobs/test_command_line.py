@@ -1,0 +1,160 @@
+"""The command line: help that can be pasted, settings that explain themselves, exit codes, clear refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from filelock import FileLock
+from typer.testing import CliRunner
+
+from jobs.__main__ import app
+from tests.scored import workbench
+from warehouse.store import Store
+from workbench import settings
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its words, those of groups too."""
+    found: dict[str, Any] = {}
+    groups: list[tuple[str, Any]] = [("workbench", typer.main.get_command(app))]
+    while groups:
+        name, group = groups.pop()
+        for word, command in group.commands.items():
+            if hasattr(command, "commands"):
+                groups.append((f"{name} {word}", command))
+            else:
+                found[f"{name} {word}"] = command
+    return found
+
+
+def test_the_commands_other_work_builds_on_are_there() -> None:
+    named = ["demo", "score", "runs", "export", "ingest", "reindex", "serve", "doctor", "knowledge import"]
+    named += ["knowledge list", "train-embedded", "evaluate-embedded"]
+    assert {f"workbench {name}" for name in named} <= commands().keys()
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
+    text = commands()[name].help or ""
+    assert f"Example: {name}" in text
+    assert all(option.help for option in commands()[name].params if option.param_type_name == "option")
+
+
+@pytest.mark.parametrize("name", [name for name in commands() if "train" not in name and "evaluate" not in name])
+def test_every_command_that_remembers_takes_a_data_folder(name: str) -> None:
+    options = {word for option in commands()[name].params for word in option.opts}
+    assert "--data" in options or "draw-archive" in name
+
+
+def test_score_has_a_flag_for_every_setting_people_change() -> None:
+    flags = {option.name for option in commands()["workbench score"].params}
+    left_to_the_file = {
+        "sigma", "sigma_decay", "step", "trust_radius", "published_step", "patches_per_latent", "patch_cap",
+        "max_new_tokens", "threads", "block_images", "ingest_seconds",
+    }  # fmt: skip
+    assert set(settings.Settings().values()) - flags == left_to_the_file
+
+
+def test_help_is_there_in_under_a_second(data_folder: Path) -> None:
+    """Its processor time: a busy machine's clock says little."""
+    before, wall = os.times(), time.perf_counter()
+    done = workbench("--help", data=data_folder)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert done.returncode == 0
+    assert "score" in done.stdout
+    assert spent < 1, f"{spent:.2f} s of processor time, {time.perf_counter() - wall:.2f} s in all"
+
+
+def shown(*arguments: str) -> dict[str, str]:
+    result = CliRunner().invoke(app, ["score", "anywhere", "--show-config", *arguments])
+    assert result.exit_code == 0, result.output
+    return dict(line.split(" = ", 1) for line in result.stdout.splitlines() if " = " in line)
+
+
+def test_show_config_prints_each_value_and_its_origin(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_SAMPLES", "8")
+    (tmp_path / "night.toml").write_text('knowledge = "product"\n')
+    lines = shown("--iterations", "3", "--config", str(tmp_path / "night.toml"))
+    assert lines["iterations"] == "3  # --iterations"
+    assert lines["samples"] == "8  # WORKBENCH_SAMPLES"
+    assert lines["knowledge"] == f'"product"  # {tmp_path / "night.toml"}'
+    assert lines["think_tokens"] == "4  # default"
+    assert lines["data"] == f'"{data_folder}"  # WORKBENCH_DATA'
+
+
+def test_what_show_config_prints_is_a_settings_file(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["score", "anywhere", "--show-config", "--seed", "5"]).stdout
+    (tmp_path / "again.toml").write_text(printed)
+    assert shown("--config", str(tmp_path / "again.toml"))["seed"] == f"5  # {tmp_path / 'again.toml'}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["score", "absent"], "the archive absent can't be listed: No such file or directory"),
+        (["score", ".", "--iterations", "-1"], "iterations is -1; it must be at least 0"),
+        (["score", ".", "--top-k", "few"], "top_k is 'few' (from --top-k)"),
+        (["score", ".", "--config", "absent.toml"], "cannot read the settings file absent.toml"),
+        (["knowledge", "import", "absent.json"], "cannot read the knowledge file absent.json"),
+        (["export", "predictions", "--run", "none", "-o", "x.csv"], "there is no run none"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_2(data_folder: Path, arguments: list[str], words: str) -> None:
+    data_folder.mkdir(parents=True)
+    done = workbench(*arguments, data=data_folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def two_images(tmp_path_factory: pytest.TempPathFactory, drawn_archive: Path) -> Path:
+    """An archive without questions: one whole picture and one that is text."""
+    folder = tmp_path_factory.mktemp("two") / "photos"
+    folder.mkdir()
+    shutil.copy(next((drawn_archive / "Drawn").glob("*/test/*/000.png")), folder / "whole.png")
+    (folder / "text.png").write_text("no picture")
+    return folder
+
+
+@pytest.mark.slow
+def test_failed_items_are_exit_code_1_and_the_rest_is_answered(data_folder: Path, two_images: Path) -> None:
+    done = workbench("score", two_images, "--json", "--iterations", "1", data=data_folder)
+    assert done.returncode == 1
+    said = json.loads(done.stdout)
+    assert (said["state"], said["planned"], said["failed"]) == ("finished", 8, 4)
+    assert said["failures"][0]["error"].startswith("not an image")
+    assert said["demo"] is True
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_no_model_is_refused(data_folder: Path, two_images: Path) -> None:
+    done = workbench("score", two_images, "--model", two_images, data=data_folder)
+    assert done.returncode == 2
+    assert "is not a model folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert Store(data_folder).runs().is_empty()
+
+
+@pytest.mark.slow
+def test_while_another_process_has_the_run_the_exit_code_is_75(data_folder: Path, drawn_archive: Path) -> None:
+    arguments = ("score", drawn_archive, "--knowledge", "none", "--limit", "1")
+    assert workbench(*arguments, data=data_folder).returncode == 0
+    [run] = Store(data_folder).runs().iter_rows(named=True)
+    with FileLock(data_folder / "locks" / f"run-{run['digest']}-{run['plan']}.lock"):
+        second = workbench(*arguments, data=data_folder)
+    assert second.returncode == 75, second.stdout + second.stderr
+    assert "another process is scoring this archive with the same settings" in second.stderr
+    assert len(Store(data_folder).runs()) == 1
