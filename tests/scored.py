@@ -84,6 +84,15 @@ class Stored:
     patches: pl.DataFrame
     vectors: dict[tuple[Any, ...], tuple[float, ...]]  # by table, key and encoder
 
+    def differences(self, other: Stored) -> list[str]:
+        """What isn't the same, to the last bit."""
+        return [name for name in ("predictions", "patches", "vectors") if not _equal(self, other, name)]
+
+
+def _equal(one: Stored, other: Stored, name: str) -> bool:
+    mine, theirs = getattr(one, name), getattr(other, name)
+    return bool(mine.rows() == theirs.rows() if isinstance(mine, pl.DataFrame) else mine == theirs)
+
 
 def stored(data: Path) -> Stored:
     """All rows of the data folder's one run."""
