@@ -69,6 +69,7 @@ scale: $(READY)
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.ingest --output benchmarks/results/ingest.json
 	$(BIN)/python -m benchmarks.readers --output benchmarks/results/readers.json
+	$(BIN)/python -m benchmarks.reads --output benchmarks/results/reads.json
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.engines
