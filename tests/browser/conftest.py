@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.browser import chromium
 from tests.pages import seed
@@ -83,13 +83,13 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float =
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+def context() -> Iterator[BrowserContext]:
+    """One Chromium with one cache for all tests: Streamlit's scripts are read once."""
     path = chromium.find()
     assert path, chromium.MISSING
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield launched
+        yield launched.new_context(viewport={"width": 1440, "height": 900})
         launched.close()
 
 
@@ -100,11 +100,11 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-def page(browser: Browser, dashboard: Dashboard, seen: Seen, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(context: BrowserContext, dashboard: Dashboard, seen: Seen, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh tab, dark where the test asks for it; nothing it does may leave this machine or break."""
-    scheme = getattr(request, "param", "light")
-    tab = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    tab.set_default_timeout(45_000)  # a loaded machine is slow, not wrong
+    tab = context.new_page()
+    tab.emulate_media(color_scheme=getattr(request, "param", "light"))
+    tab.set_default_timeout(120_000)  # a loaded machine is slow, not wrong
 
     def note_request(asked: Request) -> None:
         seen.requests.append(asked.url)

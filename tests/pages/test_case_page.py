@@ -143,6 +143,34 @@ def test_an_unknown_case_and_an_unknown_run_are_said(data_folder: Path) -> None:
     assert "There is no run nobody here." in words(opened(CASE, run="nobody"))
 
 
+def test_filters_that_make_no_sense_are_left_out_or_leave_nothing_to_walk(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    assert "case 1 of 48," in words(opened(CASE, outcome="nonsense"))
+    assert "not among the 0 cases" in words(opened(CASE, subtask="nonsense"))
+
+
+def test_a_file_s_name_is_shown_as_it_is(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    run = seed.a_run(seeded.archive.archive_id, 1, at=seed.STARTED + timedelta(hours=1))
+    prediction = replace(seed.a_case(run.run_id, seeded.entries[0], 0)[0], image_path="plate/:red[a]/*b*_$c$.png")
+    seed.store_run(seeded.store, run, [prediction], [])
+    assert opened(CASE).title[0].value == r"plate · \:red\[a\]/\*b\*\_\$c\$.png"
+
+
+def test_an_open_question_s_answer_is_shown_in_its_own_words(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    run = seed.a_run(seeded.archive.archive_id, 1, at=seed.STARTED + timedelta(hours=1))
+    answered = seed.unlabelled(seed.a_case(run.run_id, seeded.entries[0], 3)[0])
+    prediction = replace(
+        answered, options=(), answer="A bright scratch.", option_probabilities={}, initial_option_probabilities={}
+    )
+    seed.store_run(seeded.store, run, [prediction], [])
+    text = words(opened(CASE))
+    assert "<b>No label.</b>" in text
+    assert "the model said <b>A bright scratch</b>" in text
+    assert "An open question" in text
+
+
 def test_a_picture_that_vanished_is_said_in_its_place(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     case = in_order(seeded, outcome="escape").row(0, named=True)

@@ -7,7 +7,6 @@ In the address: `run`, `image`, `question`; `outcome` and `subtask`, the filters
 from __future__ import annotations
 
 from html import escape
-from typing import NoReturn
 
 import streamlit as st
 
@@ -21,6 +20,8 @@ from workbench.pages.parts import card, chart, header, html
 now = shared.snapshot()
 address = st.query_params
 filters = {name: address[name] for name in ("outcome", "subtask") if name in address}
+if filters.get("outcome") not in look.OUTCOMES:
+    filters.pop("outcome", None)
 
 
 def go(key: Key) -> None:
@@ -34,15 +35,6 @@ def flip(what: str) -> None:
         del address[what]
     else:
         address[what] = "off"
-
-
-def nothing(lead: str, title: str, why: str, command: str) -> NoReturn:
-    """The page without a case: what is missing, and the next command."""
-    with header("Case", lead):
-        pass
-    with card("none", "No case", fill=False):
-        parts.empty(title, why, command)
-    st.stop()
 
 
 def show_buttons(run: Run, around: metrics.Neighbours) -> None:
@@ -76,7 +68,8 @@ def show_pictures(view: View) -> None:
 
 def show_options(prediction: Prediction, outcome: look.Outcome) -> None:
     """Every option's probability before and after latent reasoning, or the answer in words."""
-    with card("options", escape(prediction.question), escape(prediction.subtask)):
+    note = prediction.subtask + (", only meant if there is a defect" if prediction.conditional else "")
+    with card("options", escape(prediction.question), escape(note)):
         if prediction.option_probabilities:
             html('<div class="note">Probability, ○ before and ● after latent reasoning</div>')
             texts = {option.letter: option.text for option in prediction.options}
@@ -95,11 +88,8 @@ def show_trace(prediction: Prediction, view: View) -> None:
             figure = charts.trace(
                 parts.ink(), prediction.entropy, prediction.token_entropy, prediction.best_iteration, view.injected
             )
-            chart(
-                figure,
-                "case.trace",
-                f"Entropy per iteration: {', '.join(f'{value:.2f}' for value in prediction.entropy)}",
-            )
+            values = ", ".join(f"{value:.2f}" for value in prediction.entropy)
+            chart(figure, "case.trace", f"Entropy per iteration: {values}")
         html(case_cards.trace_note(prediction, view))
 
 
@@ -143,7 +133,8 @@ def show_words(prediction: Prediction) -> None:
 
 runs = {run.run_id: run for run in shared.runs(now)}
 if not runs:
-    nothing(
+    parts.instead(
+        "Case",
         "Nothing has been scored yet.",
         "The warehouse is empty",
         "A case is one question about one image.",
@@ -151,7 +142,8 @@ if not runs:
     )
 run = runs.get(address.get("run", next(iter(runs))))
 if run is None:
-    nothing(
+    parts.instead(
+        "Case",
         f"There is no run {escape(address['run'])} here.",
         "The address names a run that isn't stored",
         "It may belong to another data folder.",
@@ -159,7 +151,8 @@ if run is None:
     )
 cases = shared.cases(now, run.run_id)
 if cases.is_empty():
-    nothing(
+    parts.instead(
+        "Case",
         "This run has no predictions yet.",
         "Nothing is stored of this run",
         "Its first block may still be in work.",
@@ -172,7 +165,8 @@ here = Key(address.get("image", first["image_id"]), address.get("question", firs
 of_image = shared.predictions(now, run.run_id, here.image_id)
 prediction = next((one for one in of_image if one.question_id == here.question_id), of_image[0] if of_image else None)
 if prediction is None:
-    nothing(
+    parts.instead(
+        "Case",
         "There is no such case in this run.",
         "The address names an image that this run didn't score",
         "It may belong to another run.",
@@ -185,10 +179,9 @@ proposed = shared.patches(now, run.run_id, here.image_id, here.question_id)
 view = case_view.view(run, prediction, proposed, shared.entry(now, here.image_id), shared.archives(now))
 around = metrics.neighbours(found, here)
 
+title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = case_cards.finding(prediction, outcome, view)
-with header(
-    f"{case_view.product(prediction)} · {case_view.name(prediction)}", lead, case_cards.under(run, around, filters)
-):
+with header(title, lead, case_cards.under(run, around, filters)):
     show_buttons(run, around)
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:

@@ -48,7 +48,7 @@ def option(prediction: Prediction, letter: str | None) -> str:
     if letter is None:
         return "nothing"
     text = next((option.text for option in prediction.options if option.letter == letter), None)
-    stated = escape(letter if text is None else f"{letter} {text}".rstrip(". "))
+    stated = escape((letter if text is None else f"{letter} {text}").rstrip(". "))
     return f"<b>{stated}</b>"
 
 
@@ -120,7 +120,7 @@ def trace_note(prediction: Prediction, view: View) -> str:
     if best is None or not prediction.entropy:
         return '<div class="note">Nothing was reasoned about.</div>'
     start, settled = prediction.entropy[0], prediction.entropy[best]
-    change = "Unchanged at" if best == 0 else f"From {start:.2f} to"
+    change = "Unchanged at" if f"{start:.2f}" == f"{settled:.2f}" else f"From {start:.2f} to"
     injections = len(view.injected)
     marks = (
         f"; <span class='accent'>◆</span> patches injected at {injections} of {len(prediction.entropy) - 1} iterations"
@@ -182,7 +182,8 @@ def options_list(prediction: Prediction) -> str:
 
 def sibling_answer(prediction: Prediction, outcome: Outcome) -> str:
     """Answer and settled entropy of another question of the image."""
-    text = next((option.text for option in prediction.options if option.letter == prediction.answer), outcome)
+    texts = {option.letter: option.text for option in prediction.options}
+    text = outcome if prediction.answer is None else texts.get(prediction.answer, prediction.answer)
     said = text if len(text) <= 18 else f"{text[:17].rstrip()}…"
     best = prediction.best_iteration
     entropy = f"{prediction.entropy[best]:.2f}" if best is not None and prediction.entropy else "–"

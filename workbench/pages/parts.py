@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import NoReturn
 
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from warehouse.records import Run
 from workbench.analysis import look
@@ -26,7 +28,7 @@ ASSETS = Path(__file__).parent / "assets"
 RUNS = "workbench/pages/runs.py"
 CASE = "workbench/pages/case.py"
 FIRST_COMMAND = "workbench score ARCHIVE   # or, over a drawn archive: workbench demo"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$:^-])")
 
 
 @cache
@@ -67,23 +69,21 @@ def model_chip(run: Run) -> str:
     return f'<span class="chip">{escape(name)}</span>'
 
 
-@contextmanager
-def header(title: str, lead: str, under: str = "") -> Iterator[None]:
-    """The page's title, one finding as a sentence, a line in grey; what is yielded goes to the right."""
+def header(title: str, lead: str, under: str = "") -> DeltaGenerator:
+    """The page's title as it is, one finding as a sentence, a line in grey; and the place to the right, for buttons."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(key="lead", gap="xxsmall", width="stretch"):
-            st.title(title, anchor=False)
+            st.title(plain(title, 90), anchor=False)
             html(f'<div class="lead">{lead}</div><div class="under">{under}</div>')
-        right = st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center", wrap=False)
-    with right:
-        yield
+        return st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center", wrap=False)
 
 
 @contextmanager
 def card(key: str, title: str, note: str = "", fill: bool = True) -> Iterator[None]:
     """A white card; `note` is its unit or how to read it. `fill` makes it as high as its row."""
     with st.container(key=f"card-{key}", gap="xsmall", height="stretch" if fill else "content"):
-        html(f'<div class="title">{title}<i>{note}</i></div>')
+        if title:
+            html(f'<div class="title">{title}<i>{note}</i></div>')
         yield
 
 
@@ -135,15 +135,8 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), numbers: int 
 
 def bar(parts: Sequence[tuple[float, str]], whole: float, tall: bool = False) -> str:
     """Parts of a whole side by side, each a size and a CSS colour; what is missing stays empty."""
-    spans = (
-        "".join(
-            f'<span style="width:{100 * size / whole:.3f}%;background:{colour}"></span>'
-            for size, colour in parts
-            if size > 0
-        )
-        if whole > 0
-        else ""
-    )
+    shares = [(100 * size / whole, colour) for size, colour in parts if size > 0] if whole > 0 else []
+    spans = "".join(f'<span style="width:{share:.3f}%;background:{colour}"></span>' for share, colour in shares)
     return f'<div class="bar{" tall" if tall else ""}">{spans}</div>'
 
 
@@ -163,6 +156,14 @@ def empty(title: str, why: str, command: str | None = None) -> None:
         if command:
             st.code(command, language="bash", width="content")
         st.space("small")
+
+
+def instead(page: str, lead: str, title: str, why: str, command: str) -> NoReturn:
+    """The page where there is nothing to show: what is missing, why, the next command; the script ends here."""
+    header(page, lead)
+    with card("none", "", fill=False):
+        empty(title, why, command)
+    st.stop()
 
 
 def plain(text: str, at_most: int = 60) -> str:

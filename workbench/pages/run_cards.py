@@ -57,12 +57,12 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.0f} %"
 
 
-def finding(run: Run, cases: pl.DataFrame, now: datetime) -> str:
+def finding(run: Run, cases: pl.DataFrame) -> str:
     """The one sentence about a run: how right it was, or how far it is, or why it ended."""
     done = run.answered + run.invalid + run.failed
     if run.state == "running":
-        left = _left(run, done, now)
-        return f"{glyph('running')} <b>Running:</b> {done:,} of {run.planned:,} questions{left}."
+        head = f"{glyph('running')} <b>Running:</b> {done:,} of {run.planned:,} questions"
+        return f"{head}, {_left(run.planned, cases)}."
     if run.state in ("failed", "stopped", "cancelled"):
         why = f" {escape(run.message)}" if run.message else ""
         head = f"{glyph(run.state)} <b>{run.state.capitalize()}</b>"
@@ -74,8 +74,8 @@ def finding(run: Run, cases: pl.DataFrame, now: datetime) -> str:
         return f"{head} The archive has no labels, so nothing says how many are right.{unread}"
     mean = percent(fmean(accuracy["rate"]))
     counts = dict(cases["outcome"].cast(pl.String).value_counts().iter_rows())
-    missed = _counted(counts.get("escape", 0), "escape", "escapes", "defects missed")
-    alarms = _counted(counts.get("overkill", 0), "overkill", "overkill", "good called defective")
+    missed = f"{glyph('escape')} {_plural(counts.get('escape', 0), 'escape')} (defects missed)"
+    alarms = f"{glyph('overkill')} {counts.get('overkill', 0):,} overkill (good called defective)"
     return f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}.{unread}"
 
 
@@ -85,19 +85,15 @@ def under(run: Run, archive: Archive | None) -> str:
     return f"{parts.model_chip(run)}&ensp;run of {moment(run.started_at)} over {name}"
 
 
-def _counted(count: int, kind: str, word: str, meaning: str) -> str:
-    return f"{glyph(kind)} {count:,} {kind if count == 1 else word} ({meaning})"
-
-
 def _plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
-def _left(run: Run, done: int, now: datetime) -> str:
-    seconds = (now - run.started_at).total_seconds()
-    if not done or seconds <= 0:
-        return ", the model is being loaded"
-    return f", about {duration(seconds * (run.planned - done) / done)} left"
+def _left(planned: int, cases: pl.DataFrame) -> str:
+    """From what a question took so far, not from the clock: a resumed run's clock ran while nothing did."""
+    if cases.is_empty():
+        return "the model is being loaded"
+    return f"about {duration(cases['seconds'].sum() / cases.height * (planned - cases.height))} of work left"
 
 
 def line(run: Run, archive: Archive | None) -> str:

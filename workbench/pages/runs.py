@@ -5,7 +5,6 @@ In the address: `run`, and for the cases `outcome`, `subtask` and `from`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from html import escape
 
 import polars as pl
@@ -157,24 +156,14 @@ def manifest(run: Run) -> None:
 
 
 if not runs:
-    with header("Runs", "Nothing has been scored yet."):
-        pass
-    with card("none", "No runs", fill=False):
-        parts.empty(
-            "The warehouse is empty", "A run appears here as soon as an archive is being scored.", parts.FIRST_COMMAND
-        )
-    st.stop()
-
-archives = shared.archives(now)
+    why = "A run appears here as soon as an archive is being scored."
+    parts.instead("Runs", "Nothing has been scored yet.", "The warehouse is empty", why, parts.FIRST_COMMAND)
 chosen = next((run for run in runs if run.run_id == address.get("run")), None)
 if chosen is None and "run" in address:
-    with header("Runs", f"There is no run <b>{escape(address['run'])}</b> in this warehouse."):
-        pass
-    with card("none", "Unknown run", fill=False):
-        parts.empty(
-            "The address names a run that isn't stored", "It may belong to another data folder.", "workbench runs"
-        )
-    st.stop()
+    lead = f"There is no run <b>{escape(address['run'])}</b> in this warehouse."
+    why = "It may belong to another data folder."
+    parts.instead("Runs", lead, "The address names a run that isn't stored", why, "workbench runs")
+archives = shared.archives(now)
 run = chosen or runs[0]
 archive = archives.get(run.archive_id)
 root = archive.root if archive else ""
@@ -182,8 +171,7 @@ cases = shared.cases(now, run.run_id)
 subtask = address.get("subtask") if address.get("subtask") in set(cases["subtask"]) else None
 outcome = address.get("outcome") if address.get("outcome") in look.OUTCOMES else None
 
-with header("Runs", run_cards.finding(run, cases, datetime.now(UTC)), run_cards.under(run, archive)):
-    pass
+header("Runs", run_cards.finding(run, cases), run_cards.under(run, archive))
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
