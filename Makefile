@@ -75,8 +75,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.engines
 
 train: $(READY)
-	$(BIN)/workbench train-embedded
-	$(BIN)/workbench evaluate-embedded
+	$(BIN)/workbench train-embedded --work $(DATA)/training --checkpoint workbench/embedded/checkpoint
+	$(BIN)/workbench evaluate-embedded --card docs/embedded_model.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist
