@@ -26,7 +26,7 @@ def agreement(ours: Sequence[Reasoned], theirs: Sequence[Reasoned]) -> Agreement
     rewards, chances, scores = [0.0], [0.0], [0.0]
     near_ties = 0
     for one, other in zip(ours, theirs, strict=True):
-        tie = _lead(one) < NEAR_TIE
+        tie = lead(one) < NEAR_TIE
         near_ties += tie
         assert tie or one.answer == other.answer
         assert one.status == other.status
@@ -55,6 +55,7 @@ def _decisions(reasoned: Reasoned) -> list[tuple[int, int, int, tuple[float, flo
     return [(p.iteration, p.row, p.col, p.box, p.accepted) for p in reasoned.patches]
 
 
-def _lead(reasoned: Reasoned) -> float:
+def lead(reasoned: Reasoned) -> float:
+    """How far the likeliest option is ahead of the next."""
     ranked = sorted(reasoned.option_probabilities.values(), reverse=True)
     return ranked[0] - ranked[1] if len(ranked) > 1 else 1.0

@@ -16,8 +16,6 @@ from workbench.model.backbone import QwenBackbone
 from workbench.model.case import Case, Work
 from workbench.model.engine import Evaluation, Prefix, Rows
 
-VISION = {"qwen2_5_vl": "Qwen2_5_VisionTransformerPretrainedModel", "qwen3_vl": "Qwen3VLVisionModel"}
-
 
 @dataclass(frozen=True, slots=True)
 class Fed:
@@ -73,6 +71,16 @@ def rewriting(module: torch.nn.Module, change: Callable[[Any], Any]) -> Iterator
         yield
     finally:
         hook.remove()
+
+
+@contextmanager
+def instead(thing: object, name: str, value: object) -> Iterator[None]:
+    """A method of this one object replaced for a while."""
+    setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        delattr(thing, name)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.model import probes, tiny
+from tests.model import plain, probes, tiny
 from tests.model.conftest import AnyEngine
-from tests.model.test_prefix import _instead, _plain
 from workbench.model import answer, latent, prompt, reward
 from workbench.model.backbone import QwenBackbone
 from workbench.model.case import Case
@@ -38,7 +37,7 @@ def test_without_think_tokens_the_answer_is_the_plain_models(
 ) -> None:
     case = dataclasses.replace(CASE, options=options)
     (reasoned,) = latent.reason(engine, [case], Method(think_tokens=0))
-    expected = _letters(body, _plain(body, case, _stub(body))[-1], case)
+    expected = _letters(body, plain.logits(body, case, _stub(body))[-1], case)
     assert reasoned.option_probabilities == pytest.approx(expected, abs=1e-5)
     assert reasoned.initial_option_probabilities == pytest.approx(expected, abs=1e-5)
     assert reasoned.answer == max(expected, key=lambda letter: expected[letter])
@@ -48,8 +47,9 @@ def test_without_think_tokens_the_answer_is_the_plain_models(
 def test_before_is_the_start_state_without_patches(body: QwenBackbone, engine: AnyEngine) -> None:
     (reasoned,) = latent.reason(engine, [CASE], ACCEPTING)
     reserved = torch.full((4,), body.token_id("<|fim_pad|>") or 0)
-    plain = _plain(body, CASE, torch.cat([reserved, _stub(body)]))[-1]  # the start state is a token the model knows
-    assert reasoned.initial_option_probabilities == pytest.approx(_letters(body, plain, CASE), abs=1e-5)
+    # The start state is a token the plain model knows, repeated.
+    expected = _letters(body, plain.logits(body, CASE, torch.cat([reserved, _stub(body)]))[-1], CASE)
+    assert reasoned.initial_option_probabilities == pytest.approx(expected, abs=1e-5)
     (unmoved,) = latent.reason(engine, [CASE], dataclasses.replace(ACCEPTING, iterations=0))
     assert unmoved.option_probabilities == pytest.approx(reasoned.initial_option_probabilities, abs=1e-5)
     assert unmoved.best_iteration == 0
@@ -109,7 +109,7 @@ def _greedy(body: QwenBackbone, case: Case, start: Tensor, count: int) -> list[i
     """The likeliest continuation by the plain model, reading the whole sequence for every token."""
     ids = start
     for _ in range(count):
-        ids = torch.cat([ids, _plain(body, case, ids)[-1].argmax()[None]])
+        ids = torch.cat([ids, plain.logits(body, case, ids)[-1].argmax()[None]])
     return [int(token) for token in ids[len(start) :]]
 
 
@@ -126,7 +126,7 @@ def test_writing_stops_at_an_end_token_and_goes_on_for_the_others(body: QwenBack
     ending, going_on = (_greedy(body, case, _stub(body), 4) for case in (CASE, other))
     end = next(token for token in ending[1:] if token not in (ending[0], *going_on))
     method = Method(think_tokens=0, answer="generate", max_new_tokens=4)
-    with _instead(body, "end_ids", lambda: frozenset([end])):
+    with probes.instead(body, "end_ids", lambda: frozenset([end])):
         first, second = latent.reason(engine, [CASE, other], method)
     assert first.raw_text == body.text(ending[: ending.index(end)]).strip()
     assert second.raw_text == body.text(going_on).strip()

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from tests.model import tiny
-from workbench.model import backbone
+from workbench.model import backbone, latent
 from workbench.model.backbone import QwenBackbone
 from workbench.model.case import Picture
+from workbench.model.method import Method
 from workbench.model.segments import SegmentedEngine
 
 BLOCK = 4  # pixels
@@ -65,9 +66,6 @@ def test_the_features_that_move_have_boxes_touching_the_pixels_that_changed(
 
 
 def test_patch_choices_carry_the_box_of_their_token(blinkered: QwenBackbone) -> None:
-    from workbench.model import latent
-    from workbench.model.method import Method
-
     picture = tiny.picture(5, 130, 87)
     engine = SegmentedEngine(blinkered)
     (reasoned,) = latent.reason(engine, [tiny.case(picture, tiny.picture(1))], Method(iterations=1))

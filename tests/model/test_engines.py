@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.model import tiny
-from tests.model.agreement import NEAR_TIE, agreement
+from tests.model.agreement import NEAR_TIE, agreement, lead
 from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import backbone, latent
 from workbench.model.backbone import QwenBackbone
@@ -85,7 +85,7 @@ def test_bfloat16_runs_and_agrees_in_most_answers(
     half = backbone.load(folders[family], dtype="bfloat16")
     method, cases = Method(iterations=3), tiny.block()
     exact = latent.reason(SegmentedEngine(bodies[family]), cases, method)
-    clear = [i for i, each in enumerate(exact) if _lead(each.option_probabilities) >= NEAR_TIE]
+    clear = [i for i, each in enumerate(exact) if lead(each) >= NEAR_TIE]
     answers = {
         kind: [each.answer for each in latent.reason(ENGINES[kind](half), cases, method)]
         for kind in ("segments", "naive")
@@ -99,8 +99,3 @@ def test_bfloat16_runs_and_agrees_in_most_answers(
         print(f"{family} bfloat16, {name}: {same} of {len(clear)} answers alike")
         assert same >= 0.8 * len(clear)
     assert len(clear) >= 9
-
-
-def _lead(chances: dict[str, float]) -> float:
-    first, second, *_ = sorted(chances.values(), reverse=True)
-    return first - second

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.model import probes, tiny
-from tests.model.conftest import AnyEngine
+from tests.model import plain, probes, tiny
+from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import latent, prompt
 from workbench.model.backbone import ImageFeatures, ImageInput, QwenBackbone
 from workbench.model.case import Case, Picture
-from workbench.model.compose import Script, compose
+from workbench.model.compose import compose
 from workbench.model.engine import Rows
 from workbench.model.method import Method
 from workbench.model.naive import NaiveEngine
@@ -29,31 +27,6 @@ CASES = {
     "zero-shot": tiny.case(QUERY, knowledge=()),
 }
 m = 4
-
-
-def _parts(script: Script, question: int = 0) -> tuple[Tensor, list[ImageInput]]:
-    """The prompt's tokens and pictures, in order."""
-    image = int(script.image_of_question[question])
-    parts = (script.products[int(script.product_of_image[image])], script.images[image], script.questions[question])
-    return torch.cat([part.ids for part in parts]), [part.image for part in parts if part.image]
-
-
-def _plain(body: QwenBackbone, case: Case, suffix: Tensor) -> Tensor:
-    """Logits (suffix, V) of the library's own forward over the whole sequence of token ids."""
-    ids, shown = _parts(compose(body, [case]))
-    whole = torch.cat([ids, suffix])[None]
-    model = tiny.model(body)
-    model.set_attn_implementation("sdpa")
-    with torch.no_grad():
-        out = model(
-            input_ids=whole,
-            attention_mask=torch.ones_like(whole),
-            pixel_values=torch.cat([each.pixels for each in shown]),
-            image_grid_thw=torch.tensor([each.grid for each in shown]),
-            mm_token_type_ids=body.is_image(whole).int(),
-        )
-    logits: Tensor = out.logits[0, -len(suffix) :]
-    return logits
 
 
 def _suffix(body: QwenBackbone) -> Tensor:
@@ -75,7 +48,7 @@ def _ours(engine: AnyEngine, case: Case, suffix: Tensor) -> Tensor:
 
 def _difference(body: QwenBackbone, engine: AnyEngine, case: Case) -> float:
     suffix = _suffix(body)
-    return float((_ours(engine, case, suffix) - _plain(body, case, suffix)).abs().max())
+    return float((_ours(engine, case, suffix) - plain.logits(body, case, suffix)).abs().max())
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -83,16 +56,6 @@ def test_logits_equal_the_plain_forward_over_token_ids(body: QwenBackbone, engin
     difference = _difference(body, engine, CASES[kind])
     print(f"{kind}: logits differ by {difference:.1e}")
     assert difference < 1e-5
-
-
-@contextmanager
-def _instead(thing: object, name: str, value: object) -> Iterator[None]:
-    """An attribute of the instance replaced for a while."""
-    setattr(thing, name, value)
-    try:
-        yield
-    finally:
-        delattr(thing, name)
 
 
 def _shifted(body: QwenBackbone) -> Any:
@@ -116,15 +79,15 @@ def _flat(body: QwenBackbone) -> Any:
 @pytest.mark.parametrize("wrong", [_shifted, _flat])
 def test_control_wrong_positions_are_seen(body: QwenBackbone, engine: AnyEngine, wrong: Any) -> None:
     case, suffix = CASES["one-shot with knowledge"], _suffix(body)
-    expected = _plain(body, case, suffix)
-    with _instead(body, "positions", wrong(body)):
+    expected = plain.logits(body, case, suffix)
+    with probes.instead(body, "positions", wrong(body)):
         found = _ours(engine, case, suffix)
     assert float((found - expected).abs().max()) > 0.1
 
 
 def test_control_a_dropped_reference_and_swapped_pictures_are_seen(body: QwenBackbone, engine: AnyEngine) -> None:
     case, suffix = CASES["one-shot with knowledge"], _suffix(body)
-    expected = _plain(body, case, suffix)
+    expected = plain.logits(body, case, suffix)
     dropped = dataclasses.replace(case, reference=None)
     swapped = dataclasses.replace(case, reference=QUERY, query=REFERENCE)
     for wrong in (dropped, swapped):
@@ -133,61 +96,50 @@ def test_control_a_dropped_reference_and_swapped_pictures_are_seen(body: QwenBac
 
 @pytest.mark.parametrize("kind", ["segments", "naive"])
 def test_control_missing_deepstack_features_are_seen(kind: str, bodies: dict[str, QwenBackbone]) -> None:
-    from tests.model.conftest import ENGINES
-
     body = bodies["qwen3_vl"]
     engine, case, suffix = ENGINES[kind](body), CASES["one-shot with knowledge"], _suffix(body)
-    expected = _plain(body, case, suffix)
+    expected = plain.logits(body, case, suffix)
 
     def shallow(inputs: list[ImageInput]) -> list[ImageFeatures]:
         return [ImageFeatures(each.tokens) for each in QwenBackbone.encode(body, inputs)]
 
-    with _instead(body, "encode", shallow):
+    with probes.instead(body, "encode", shallow):
         found = _ours(engine, case, suffix)
     assert float((found - expected).abs().max()) > 0.1
 
 
 def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: QwenBackbone, engine: AnyEngine) -> None:
     case = tiny.case(QUERY, REFERENCE)
+    noting = probes.NotingEngine(engine)
     with probes.watching(body) as seen:
-        noting = probes.NotingEngine(engine)
         (reasoned,) = latent.reason(noting, [case], Method(iterations=1))
-    ids, shown = _parts(compose(body, [case]))
-    prefix = body.embed(ids, body.encode(shown))
-    stub = body.embed(body.tokenize(prompt.stub_part(), {}), [])
-    patches = len(reasoned.patches)
+    script = compose(body, [case])
+    ids, shown = plain.parts(script)
+    after = script.questions[0].after
+    before = body.embed(ids, body.encode(shown)) if isinstance(engine, NaiveEngine) else body.embed(ids[:0], [])
+    # what the loop asked for
+    stub = len(body.tokenize(prompt.stub_part(), {}))
+    patches, held = len(reasoned.patches), len(reasoned.accepted_features)
     assert patches > 0
-    fed = [call for call in seen.decoder if call.embeddings.shape[0] == 1]
-    expected = {0: m, patches: patches + m}  # the start without patches; the test with them
-    whole = isinstance(engine, NaiveEngine)
-    after = int(compose(body, [case]).questions[0].after)
-    for asked in noting.asked:
-        for row in asked.rows.embeddings:
-            length = len(row) + (len(ids) if whole else 0)
-            calls = [call for call in fed if call.embeddings.shape[1] == length] if whole else seen.decoder
-            inside = [
-                (call, b)
-                for call in calls
-                for b in range(call.embeddings.shape[0])
-                if call.embeddings.shape[1] >= length
-                and torch.equal(call.embeddings[b, length - len(row) : length], row.detach())
-            ]
-            assert inside, "what the loop asked for is what the decoder was fed"
-            call, b = inside[0]
-            steps = call.positions[:, b, length - len(row) : length]
-            assert torch.equal(steps, torch.arange(after, after + len(row)).expand(3, -1))
-            if whole:
-                assert torch.equal(call.embeddings[b, : len(ids)], prefix)
-    start, samples, test, answer = noting.asked
-    assert [len(row) for row in start.rows.embeddings] == [expected[0]]
-    assert [len(row) for row in samples.rows.embeddings] == [m] * 4
-    assert [len(row) for row in test.rows.embeddings] == [expected[patches]]
-    assert test.rows.at.tolist() == [[patches, patches + 1, patches + 2, patches + 3]]
-    before, best = answer.rows.embeddings
-    assert len(before) == m + len(stub)
-    assert len(best) == len(reasoned.accepted_features) + m + len(stub)
-    assert torch.equal(best[-len(stub) :], stub)
-    assert answer.rows.at.tolist() == [[len(before) - 1], [len(best) - 1]]
+    lengths = [[len(row) for row in asked.rows.embeddings] for asked in noting.asked]
+    assert lengths == [[m], [m] * 4, [patches + m], [m + stub, held + m + stub]]
+    start, samples, test, answer = (asked.rows for asked in noting.asked)
+    for rows, places in ((start, range(m)), (samples, range(m)), (test, range(patches, patches + m))):
+        assert rows.at.tolist() == [list(places)] * len(rows.embeddings)
+    assert answer.at.tolist() == [[m + stub - 1], [held + m + stub - 1]]
+    # is what the decoder was fed: the prefix as it was, then the row, at consecutive positions of text
+    rows = [row.detach() for asked in noting.asked for row in asked.rows.embeddings]
+    fed = [
+        (embeddings, call.positions[:, b])
+        for call in seen.decoder[-len(rows) :]
+        for b, embeddings in enumerate(call.embeddings)
+    ][-len(rows) :]
+    for row, (embeddings, positions) in zip(rows, fed, strict=True):
+        length = len(before) + len(row)
+        assert torch.equal(embeddings[:length], torch.cat([before, row]))
+        assert not embeddings[length:].any()  # padding
+        text = torch.arange(after, after + len(row)).expand(3, -1)
+        assert torch.equal(positions[:, len(before) : length], text)
 
 
 def test_pictures_of_any_size_keep_their_own_positions_in_one_block(body: QwenBackbone, engine: AnyEngine) -> None:
@@ -198,7 +150,7 @@ def test_pictures_of_any_size_keep_their_own_positions_in_one_block(body: QwenBa
     rows = Rows(torch.arange(len(cases)), (row,) * len(cases), torch.arange(len(row)).expand(len(cases), -1))
     with torch.no_grad():
         logits = engine.evaluate(prefix, rows, probes.identity).values
-    worst = max(float((logits[i] - _plain(body, case, suffix)).abs().max()) for i, case in enumerate(cases))
+    worst = max(float((logits[i] - plain.logits(body, case, suffix)).abs().max()) for i, case in enumerate(cases))
     print(f"block of {len(cases)}: logits differ by {worst:.1e}")
     assert worst < 1e-5
 
