@@ -17,7 +17,7 @@ from warehouse.store import Store
 from workbench.inspection import scoring
 from workbench.inspection.scoring import Outcome
 from workbench.model.method import Method
-from workbench.settings import Evidence, Settings, Work
+from workbench.settings import Settings, Support, Work
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = {"iterations": 2, "samples": 2, "block_images": 2, "ingest_seconds": 0}  # many blocks, little arithmetic
@@ -41,10 +41,10 @@ class Quiet:
         self.advanced.append((images, failed))
 
 
-def quick(data: Path, evidence: Evidence | None = None, **work: Any) -> Settings:
+def quick(data: Path, support: Support | None = None, **work: Any) -> Settings:
     """The full method, small."""
     chosen = replace(Work(data=data, block_images=2, ingest_seconds=0), **work)
-    return Settings(method=Method(iterations=2, samples=2), evidence=evidence or Evidence(), work=chosen)
+    return Settings(method=Method(iterations=2, samples=2), support=support or Support(), work=chosen)
 
 
 def score(archive: Path, settings: Settings, again: bool = True) -> Outcome:

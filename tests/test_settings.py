@@ -42,7 +42,7 @@ def test_a_named_settings_file_is_read_instead_of_the_one_in_the_folder(tmp_path
     (tmp_path / "workbench.toml").write_text("seed = 1\n")
     (tmp_path / "other.toml").write_text('top_k = "all"\n')
     loaded = settings.load({}, config=tmp_path / "other.toml")
-    assert (loaded.settings.method.seed, loaded.settings.evidence.top_k) == (0, "all")
+    assert (loaded.settings.method.seed, loaded.settings.support.top_k) == (0, "all")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_every_setting_is_classed_as_changing_answers_or_not() -> None:
 
 def test_no_two_settings_share_a_flat_name() -> None:
     chosen = Settings()
-    parts = (chosen.method, chosen.evidence, chosen.machine, chosen.work)
+    parts = (chosen.method, chosen.support, chosen.machine, chosen.work)
     names = [f.name for part in parts for f in dataclasses.fields(part)]
     assert len(names) == len(set(names))
 

@@ -43,7 +43,7 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Support:
     """What the model is shown beside the image and the question."""
 
     knowledge: Knowledge = "retrieved"  # `product` takes all texts of the archive's own product: an oracle
@@ -98,13 +98,13 @@ class Settings:
     """All settings, one part per concern."""
 
     method: Method = field(default_factory=Method)
-    evidence: Evidence = field(default_factory=Evidence)
+    support: Support = field(default_factory=Support)
     machine: Machine = field(default_factory=Machine)
     work: Work = field(default_factory=Work)
 
     def values(self) -> dict[str, object]:
         """Every setting by its flat name."""
-        parts = (self.method, self.evidence, self.machine, self.work)
+        parts = (self.method, self.support, self.machine, self.work)
         return {name: value for part in parts for name, value in asdict(part).items()}
 
     def as_json(self) -> str:
@@ -177,7 +177,7 @@ class _Loader(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
 
 
-_PARTS: Mapping[str, type] = {"method": Method, "evidence": Evidence, "machine": Machine, "work": Work}
+_PARTS: Mapping[str, type] = {"method": Method, "support": Support, "machine": Machine, "work": Work}
 
 
 def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:

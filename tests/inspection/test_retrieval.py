@@ -23,7 +23,7 @@ from workbench import embedded
 from workbench.inspection import knowledge, retrieval
 from workbench.model import latent
 from workbench.model.case import Picture
-from workbench.settings import Evidence
+from workbench.settings import Support
 
 NOW = datetime(2025, 1, 3, tzinfo=UTC)
 
@@ -177,7 +177,7 @@ def test_renamed_folders_change_nothing_under_retrieved(drawn_archive: Path, tmp
     for name, root in archives.items():
         data = tmp_path / f"data-{name}"
         knowledge.import_file(Store(data), drawn_archive / "domain_knowledge.json")
-        outcome = scored.score(root, scored.quick(data, Evidence(knowledge="retrieved"), block_images=1))
+        outcome = scored.score(root, scored.quick(data, Support(knowledge="retrieved"), block_images=1))
         found = Store(data).predictions(outcome.run.run_id).sort("content", "question_id")
         rows[name] = found.select("content", "question_id", "descriptions", "answer", "option_probabilities", "reward")
     assert len(rows["plain"]) == 21
@@ -197,8 +197,8 @@ def test_the_modes_differ_in_the_prompt_and_nowhere_else(
 
     monkeypatch.setattr(latent, "reason", seeing)
     knowledge.import_file(Store(tmp_path), drawn_archive / "domain_knowledge.json")
-    for evidence in (Evidence("none"), Evidence("retrieved", top_k=2), Evidence("product")):
-        scored.score(drawn_archive, scored.quick(tmp_path, evidence, limit=1))
+    for support in (Support("none"), Support("retrieved", top_k=2), Support("product")):
+        scored.score(drawn_archive, scored.quick(tmp_path, support, limit=1))
     none, retrieved, product = seen
     assert none.knowledge == ()
     assert len(retrieved.knowledge) == 2

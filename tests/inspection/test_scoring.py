@@ -22,9 +22,9 @@ from warehouse.store import Store
 from workbench.inspection import knowledge, models, scoring
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, QuestionsError
 from workbench.model import latent
-from workbench.settings import Evidence
+from workbench.settings import Support
 
-NO_KNOWLEDGE = Evidence(knowledge="none")
+NO_KNOWLEDGE = Support(knowledge="none")
 
 
 @pytest.fixture

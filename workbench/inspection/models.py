@@ -61,7 +61,7 @@ def load_encoder(settings: Settings) -> Encoder:
     Raises:
         EncoderError: it can't be loaded.
     """
-    name = settings.evidence.encoder or (EMBEDDED if settings.machine.model == EMBEDDED else DEFAULT_ENCODER)
+    name = settings.support.encoder or (EMBEDDED if settings.machine.model == EMBEDDED else DEFAULT_ENCODER)
     if name == EMBEDDED:
         return embedded.encoder()
     try:

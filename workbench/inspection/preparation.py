@@ -19,7 +19,7 @@ from workbench.inspection import archive, models, plan, question_file, questions
 from workbench.inspection.errors import ArchiveError, QuestionsError
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Plan
-from workbench.inspection.questions import Asked, QuestionSet
+from workbench.inspection.questions import QuestionSet
 from workbench.inspection.retrieval import Retriever
 from workbench.model import prompt
 from workbench.settings import Facts, Settings
@@ -69,7 +69,7 @@ def prepare(root: Path, settings: Settings, store: Store, step: Callable[[str], 
     step(f"loading {settings.machine.model}")
     answering = models.load_answering(settings.machine)
     retriever, encoder = _retriever(settings, descriptions)
-    used = version if settings.evidence.knowledge != "none" else None
+    used = version if settings.support.knowledge != "none" else None
     facts = Facts(
         weights=answering.weights,
         dtype=settings.machine.dtype,
@@ -102,11 +102,11 @@ def _question_file(found: Archive, settings: Settings) -> Path | None:
 def _questions(
     scan: archive.Scan, settings: Settings, file: Path | None, descriptions: list[Description]
 ) -> QuestionSet:
-    evidence = settings.evidence
-    normal = references.gather(scan, evidence.references, settings.method.seed) if evidence.shots else None
+    support = settings.support
+    normal = references.gather(scan, support.references, settings.method.seed) if support.shots else None
     if file is None:
         return questions.inspection(scan, descriptions, normal)
-    return question_file.read(file, scan, normal, evidence.templates)
+    return question_file.read(file, scan, normal, support.templates)
 
 
 def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionSet) -> Exception:
@@ -120,13 +120,13 @@ def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: Qu
 
 def _retriever(settings: Settings, descriptions: list[Description]) -> tuple[Retriever, str | None]:
     """The retriever of the chosen mode, and the encoder it uses if it does."""
-    if settings.evidence.knowledge == "none" or not descriptions:
+    if settings.support.knowledge == "none" or not descriptions:
         return retrieval.NoKnowledge(), None
-    if settings.evidence.knowledge == "product":
+    if settings.support.knowledge == "product":
         return retrieval.ByProduct(descriptions), None
     encoder = models.load_encoder(settings)
     vectors = Vectors(settings.work.data)
-    return retrieval.Nearest(descriptions, encoder, vectors, settings.evidence.top_k), encoder.name
+    return retrieval.Nearest(descriptions, encoder, vectors, settings.support.top_k), encoder.name
 
 
 def _notes(
@@ -139,11 +139,14 @@ def _notes(
     store: Store,
 ) -> Iterable[str]:
     items = [each for block in planned.blocks for each in block.asked]
-    if settings.evidence.knowledge != "none" and version is None:
+    if settings.support.knowledge != "none" and version is None:
         yield "no knowledge is published: scored without any (workbench knowledge import FILE)"
-    if settings.evidence.knowledge == "product" and version is not None:
-        yield from _without_texts(items, descriptions)
-    if settings.evidence.shots:
+    if settings.support.knowledge == "product" and version is not None:
+        known = retrieval.ByProduct(descriptions)
+        missing = sorted({f"{e.dataset}/{e.product}" for e in (each.entry for each in items) if not known.of(e)})
+        if missing:
+            yield f"no knowledge about {', '.join(missing[:SHOWN])}{' and others' if len(missing) > SHOWN else ''}"
+    if settings.support.shots:
         bare = len({each.entry.image_id for each in items if each.reference is None})
         if bare:
             yield f"{bare} images have no normal reference and are asked zero-shot (--references DIR)"
@@ -156,12 +159,3 @@ def _notes(
     if len(conflicts):
         contents = conflicts["content"].n_unique()
         yield f"{contents} images lie in the archive under different labels, such as {conflicts['path'][0]}"
-
-
-def _without_texts(items: list[Asked], descriptions: list[Description]) -> Iterable[str]:
-    known = {(each.dataset, each.product) for each in descriptions}
-    missing = sorted(
-        {f"{e.dataset}/{e.product}" for e in (a.entry for a in items) if (e.dataset, e.product) not in known}
-    )
-    if missing:
-        yield f"no knowledge about {', '.join(missing[:SHOWN])}{' and others' if len(missing) > SHOWN else ''}"

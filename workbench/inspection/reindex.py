@@ -23,7 +23,7 @@ from workbench.inspection.errors import InspectionError
 from workbench.model.backbone import Backbone, BackboneError
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
-from workbench.settings import Evidence, Machine, Settings
+from workbench.settings import Machine, Settings, Support
 
 AT_ONCE = 32  # images in one write
 
@@ -77,7 +77,7 @@ def _used(run: Run) -> _Used:
 def _encoder(used: _Used, done: Reindexed) -> Encoder | None:
     """The encoder the run used, if it can be had unchanged."""
     try:
-        encoder = models.load_encoder(Settings(evidence=Evidence(encoder=used.encoder), machine=used.machine))
+        encoder = models.load_encoder(Settings(support=Support(encoder=used.encoder), machine=used.machine))
     except InspectionError as error:
         done.left_out.append(str(error))
         return None

@@ -26,6 +26,7 @@ from workbench.model.embedder import Encoder
 from workbench.settings import TopK
 
 Matrix = NDArray[np.float32]
+ANY = ""  # stands for every data set
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,16 @@ class ByProduct:
     def __init__(self, descriptions: Iterable[Description]) -> None:
         self._of: dict[tuple[str, str], list[Description]] = {}
         for description in sorted(descriptions, key=lambda d: d.description_id):
-            self._of.setdefault((description.dataset, description.product), []).append(description)
+            for dataset in (description.dataset, ANY):
+                self._of.setdefault((dataset, description.product), []).append(description)
+
+    def of(self, entry: Entry) -> list[Description]:
+        """The product's texts; of the product of that name, where the knowledge doesn't know the data set."""
+        return self._of.get((entry.dataset, entry.product)) or self._of.get((ANY, entry.product)) or []
 
     def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
         """The product's texts in the order of their ids; none for a product without texts. They have no scores."""
-        return [
-            _evidence((description, None) for description in self._of.get((entry.dataset, entry.product), ()))
-            for entry, _ in images
-        ]
+        return [_evidence((description, None) for description in self.of(entry)) for entry, _ in images]
 
 
 class Nearest:

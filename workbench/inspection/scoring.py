@@ -234,11 +234,11 @@ class _Night:
         phases.at("before-close")
         try:
             self._store.close_run(self._run.run_id, state, datetime.now(UTC), message, timings)
-        except WarehouseError:
-            # The reason the run ended may be the very one that keeps this from being stored, and is being raised.
-            logger.exception("how run %s ended could not be stored", self._run.run_id)
+        except WarehouseError as error:
             if state == "finished":
                 raise
+            # What ended the run, and is being raised, may be the very thing that keeps this from being stored.
+            logger.error("how run %s ended could not be stored: %s", self._run.run_id, error)
         phases.at("after-close")
 
 
