@@ -8,6 +8,7 @@ queries and their mean; for a text the mean of the decoder's last rows and of it
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ class EmbeddedEncoder:
         self.name = f"embedded@{digest.hexdigest()[:12]}"
 
     @torch.no_grad()
-    def encode_images(self, images: list[Image.Image]) -> Tensor:
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
         """(N, dim) float32, unit norm."""
         vectors = []
         for image in images:
@@ -89,7 +90,7 @@ class EmbeddedEncoder:
         return torch.cat(vectors) if vectors else torch.zeros(0, self.dim)
 
     @torch.no_grad()
-    def encode_texts(self, texts: list[str]) -> Tensor:
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """(N, dim) float32, unit norm."""
         if not texts:
             return torch.zeros(0, self.dim)
