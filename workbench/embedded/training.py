@@ -20,13 +20,13 @@ from workbench.embedded.data import image_set
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long each stage is; the defaults made the released checkpoint."""
+    """How long each stage is; the defaults are the released checkpoint's."""
 
     images: int = 14_000  # for the tower
     fresh_images: int = 10_000  # for decoder and retrieval, unseen by the tower
     cell_steps: int = 1000
     image_steps: int = 3700
-    language_steps: int = 9000
+    language_steps: int = 7000
     retrieval_steps: int = 2500
     half: bool = True  # the decoder's matrix products in bfloat16: a third faster on CPUs with AVX-512 BF16
 
