@@ -52,6 +52,7 @@ def main() -> None:
     counts = {name: run[name] for name in ("planned", "answered", "invalid", "failed")}
     about = {
         "model": "embedded demo model",
+        "weights": method["facts"]["weights"],
         "images": frame["image_id"].n_unique(),
         **counts,
         "traces_incomplete": len(incomplete),
