@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> rec
         block=block,
         image_id=f"image-{image}",
         image_path=f"bottle/test/{image:03d}.png",
-        content=f"{image:064x}",
+        content=content(run_id, image),
         dataset="drawn",
         product="bottle",
         label="good",
@@ -108,6 +109,11 @@ def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> rec
     return dataclasses.replace(plain, **values)
 
 
+def content(run_id: str, image: int) -> str:
+    """Every run has pictures of its own."""
+    return hashlib.sha256(f"{run_id} {image}".encode()).hexdigest()
+
+
 def patch(block: int, number: int, run_id: str = RUN, **values: Any) -> records.Patch:
     """The patch proposed for `prediction(block, number)`."""
     asked = prediction(block, number, run_id)
@@ -125,14 +131,14 @@ def write_part(data: Path, block: int, run_id: str = RUN, questions: int = 6) ->
         block,
         predictions,
         [patch(block, number, run_id) for number in range(questions)],
-        [records.ImageVector(content, "encoder@1", image_vector(content)) for content in contents],
-        [records.PatchVector(content, "model@1", 2, 3, (0.5, 0.25)) for content in contents],
+        [records.ImageVector(each, "encoder@1", image_vector(each)) for each in contents],
+        [records.PatchVector(each, "model@1", 2, 3, (0.5, 0.25)) for each in contents],
     )
 
 
-def image_vector(content: str) -> tuple[float, ...]:
+def image_vector(of: str) -> tuple[float, ...]:
     """A vector that says which content it is of."""
-    return (1.0, float(int(content, 16) % 1000), 0.5)
+    return (1.0, float(int(of, 16) % 1000), 0.5)
 
 
 def description(entry: str, revision: int = 1, **values: Any) -> records.Description:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.warehouse import rows
-from warehouse import phases, spool
+from warehouse import phases, schema, spool
 from warehouse.ingest import ingest
+from warehouse.records import Patch, Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 
@@ -53,29 +55,33 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("phase", [*phases.SPOOL, *phases.INGEST, "after-write:7", "after-commit:2", "within-remove:2"])
 def test_killed_and_started_again_everything_is_there_once(watched: Path, phase: str) -> None:
     run_id = phase.replace(":", "-")
-    Store(watched).open_run(rows.run(run_id))
+    store, vectors = Store(watched), Vectors(watched)
+    store.open_run(rows.run(run_id))
+    before = vector_counts(vectors)
+
     script = f"from tests.warehouse.test_kills import *; write_and_ingest(Path({str(watched)!r}), {run_id!r})"
     killed = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "WORKBENCH_DIE_AT": phase}, check=False
     )
     assert killed.returncode == -9
-
     write_and_ingest(watched, run_id)
 
-    store = Store(watched)
     expected = [rows.prediction(block, n, run_id) for block in range(BLOCKS) for n in range(QUESTIONS)]
-    assert [
-        case for image in dict.fromkeys(row.image_id for row in expected) for case in store.case(run_id, image)
-    ] == (expected)
-    assert store.patches(run_id).height == BLOCKS * QUESTIONS
+    patches = [rows.patch(block, n, run_id) for block in range(BLOCKS) for n in range(QUESTIONS)]
+    contents = {row.content for row in expected}
+    assert schema.records(Prediction, store.predictions(run_id)) == expected
+    assert schema.records(Patch, store.patches(run_id)) == patches
     assert store.ingested_blocks(run_id) == set(range(BLOCKS))
     run = store.run(run_id)
     assert run is not None
-    assert run.answered == BLOCKS * QUESTIONS
-    images = BLOCKS * QUESTIONS // 2
-    assert sorted(Vectors(watched).counts().rows()) == [("images", "encoder@1", images), ("patches", "model@1", images)]
-    vectors = Vectors(watched).image_vectors([row.content for row in expected], "encoder@1")
-    assert {content: tuple(vector) for content, vector in vectors.items()} == {
-        row.content: rows.image_vector(row.content) for row in expected
+    assert run.answered == len(expected)
+    assert vector_counts(vectors) - before == Counter(images=len(contents), patches=len(contents))
+    found = vectors.image_vectors(contents, "encoder@1")
+    assert {content: tuple(found[content]) for content in contents} == {
+        content: rows.image_vector(content) for content in contents
     }
     assert list((watched / "spool" / run_id).iterdir()) == []
+
+
+def vector_counts(vectors: Vectors) -> Counter[str]:
+    return Counter({kind: rows for kind, _, rows in vectors.counts().iter_rows()})

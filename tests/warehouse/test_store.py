@@ -156,7 +156,7 @@ def test_predictions_come_in_the_order_of_the_plan_and_by_what_is_asked(store: S
             "block": 0,
             "image_id": "image-0",
             "image_path": "bottle/test/000.png",
-            "content": "0" * 64,
+            "content": rows.content(RUN, 0),
             "product": "bottle",
             "label": "good",
             "defect": None,
