@@ -20,7 +20,7 @@ from warehouse import spool
 from warehouse.errors import DiskFull
 from warehouse.store import Store
 from workbench.inspection import knowledge, models, scoring
-from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, QuestionsError
+from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, EncoderError, QuestionsError
 from workbench.model import latent
 from workbench.settings import Support
 
@@ -167,6 +167,14 @@ def test_notes_say_what_was_done_without(archive: Path, data: Path) -> None:
     assert "no knowledge is published: scored without any (workbench knowledge import FILE)" in outcome.notes
     assert any("have no normal reference and are asked zero-shot" in note for note in outcome.notes)
     assert outcome.run.knowledge_version is None
+
+
+def test_an_encoder_that_cannot_be_had_is_told_with_what_to_do_instead(
+    archive: Path, data: Path, drawn_archive: Path
+) -> None:
+    knowledge.import_file(Store(data), drawn_archive / "domain_knowledge.json")
+    with pytest.raises(EncoderError, match=r"--encoder, or do without: --knowledge product or --knowledge none"):
+        scored.score(archive, scored.quick(data, Support(encoder=str(archive))))
 
 
 class Breaking:
