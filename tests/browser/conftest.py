@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.pages import seed
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 90_000  # milliseconds; a loaded machine is slow, not wrong
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -104,7 +105,8 @@ def page(context: BrowserContext, dashboard: Dashboard, seen: Seen, request: pyt
     """A fresh tab, dark where the test asks for it; nothing it does may leave this machine or break."""
     tab = context.new_page()
     tab.emulate_media(color_scheme=getattr(request, "param", "light"))
-    tab.set_default_timeout(120_000)  # a loaded machine is slow, not wrong
+    tab.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
 
     def note_request(asked: Request) -> None:
         seen.requests.append(asked.url)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
 import plotly.graph_objects as go
 
 from workbench.analysis import look
@@ -127,7 +128,7 @@ def figure(
 def _draw_contour(fig: go.Figure, mask: Mask, width: int, height: int, axis: str) -> None:
     """The mask's outline. Plotly walks the outline itself; an empty border closes it at the image's edges."""
     rows, columns = mask.shape
-    bordered = [[0] * (columns + 2), *([0, *row, 0] for row in mask.astype(int).tolist()), [0] * (columns + 2)]
+    bordered = np.pad(mask.astype(np.uint8), 1)
     for colour, thickness in ((CASING, 3.5), (ON_PICTURE.escape, 1.8)):
         fig.add_contour(
             z=bordered,
