@@ -15,9 +15,18 @@ from workbench.model.backbone import QwenBackbone
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Method
+from workbench.model.segments import SegmentedEngine
 
 CASE = tiny.case(tiny.picture(4, 168, 110), tiny.picture(1, 90, 90))
-ACCEPTING = Method(iterations=6, sigma=0.3)  # large noise: some patches are accepted on either model
+METHOD = Method(iterations=3)
+
+
+@pytest.fixture
+def holding(body: QwenBackbone) -> Case:
+    """A case whose best state holds patches."""
+    cases = [tiny.case(tiny.picture(seed, 168, 110), tiny.picture(1, 90, 90)) for seed in range(4, 16)]
+    reasoned = latent.reason(SegmentedEngine(body), cases, METHOD)
+    return next(case for case, each in zip(cases, reasoned, strict=True) if each.accepted_features)
 
 
 def _stub(body: QwenBackbone) -> Tensor:
@@ -45,28 +54,29 @@ def test_without_think_tokens_the_answer_is_the_plain_models(
 
 
 def test_before_is_the_start_state_without_patches(body: QwenBackbone, engine: AnyEngine) -> None:
-    (reasoned,) = latent.reason(engine, [CASE], ACCEPTING)
+    (reasoned,) = latent.reason(engine, [CASE], METHOD)
     reserved = torch.full((4,), body.token_id("<|fim_pad|>") or 0)
     # The start state is a token the plain model knows, repeated.
     expected = _letters(body, plain.logits(body, CASE, torch.cat([reserved, _stub(body)]))[-1], CASE)
     assert reasoned.initial_option_probabilities == pytest.approx(expected, abs=1e-5)
-    (unmoved,) = latent.reason(engine, [CASE], dataclasses.replace(ACCEPTING, iterations=0))
+    (unmoved,) = latent.reason(engine, [CASE], dataclasses.replace(METHOD, iterations=0))
     assert unmoved.option_probabilities == pytest.approx(reasoned.initial_option_probabilities, abs=1e-5)
     assert unmoved.best_iteration == 0
     assert len(unmoved.iterations) == 1
 
 
-def test_the_decoded_state_is_the_one_whose_reward_was_best(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_decoded_state_is_the_one_whose_reward_was_best(
+    body: QwenBackbone, engine: AnyEngine, holding: Case
+) -> None:
     noting = probes.NotingEngine(engine)
-    (reasoned,) = latent.reason(noting, [CASE], ACCEPTING)
-    assert reasoned.accepted_features, "the case must hold patches for this to say something"
+    (reasoned,) = latent.reason(noting, [holding], METHOD)
     rewards = [each.reward for each in reasoned.iterations]
     assert reasoned.best_iteration == rewards.index(max(rewards))
     decoded = noting.asked[-1].rows.embeddings[1]
     state = decoded[: -len(_stub(body))]
     held = len(state) - 4
     assert held == len(reasoned.accepted_features)
-    prefix = engine.prepare([CASE])
+    prefix = engine.prepare([holding])
     rows = Rows(torch.tensor([0]), (state,), torch.arange(held, held + 4)[None])
     with torch.no_grad():
         again = engine.evaluate(prefix, rows, reward.entropy).values[0]
@@ -76,15 +86,15 @@ def test_the_decoded_state_is_the_one_whose_reward_was_best(body: QwenBackbone, 
         assert vector.tolist() == pytest.approx(feature.vector)
 
 
-def test_the_held_patches_are_read_by_the_answer(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_held_patches_are_read_by_the_answer(body: QwenBackbone, engine: AnyEngine, holding: Case) -> None:
     noting = probes.NotingEngine(engine)
-    (reasoned,) = latent.reason(noting, [CASE], ACCEPTING)
+    (reasoned,) = latent.reason(noting, [holding], METHOD)
     decoded = noting.asked[-1].rows.embeddings[1]
     held = len(reasoned.accepted_features)
     assert held > 0
     blank = decoded.clone()
     blank[:held] = 0
-    prefix = engine.prepare([CASE])
+    prefix = engine.prepare([holding])
     at = torch.tensor([[len(decoded) - 1]])
     with torch.no_grad():
         seen, unseen = (
@@ -92,7 +102,7 @@ def test_the_held_patches_are_read_by_the_answer(body: QwenBackbone, engine: Any
             for row in (decoded, blank)
         )
     assert float((seen - unseen).abs().max()) > 1e-2
-    assert reasoned.option_probabilities == pytest.approx(_letters(body, seen[0, 0], CASE), abs=1e-5)
+    assert reasoned.option_probabilities == pytest.approx(_letters(body, seen[0, 0], holding), abs=1e-5)
 
 
 def test_every_iteration_is_recorded_with_the_entropy_of_each_think_token(engine: AnyEngine) -> None:
@@ -134,7 +144,7 @@ def test_writing_stops_at_an_end_token_and_goes_on_for_the_others(body: QwenBack
 
 def test_a_rationale_is_written_behind_the_best_state_and_its_answer(body: QwenBackbone, engine: AnyEngine) -> None:
     noting = probes.NotingEngine(engine)
-    (reasoned,) = latent.reason(noting, [CASE], dataclasses.replace(ACCEPTING, rationale=True, max_new_tokens=2))
+    (reasoned,) = latent.reason(noting, [CASE], dataclasses.replace(METHOD, rationale=True, max_new_tokens=2))
     answered, first, _ = noting.asked[-3:]
     said = body.embed(body.tokenize((f" {reasoned.answer}", *prompt.rationale_part()), {}), [])
     best = answered.rows.embeddings[1]

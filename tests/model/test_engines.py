@@ -97,5 +97,5 @@ def test_bfloat16_runs_and_agrees_in_most_answers(
     ):
         same = sum(ours[i] == theirs[i] for i in clear)
         print(f"{family} bfloat16, {name}: {same} of {len(clear)} answers alike")
-        assert same >= 0.8 * len(clear)
+        assert same >= 0.7 * len(clear)
     assert len(clear) >= 9

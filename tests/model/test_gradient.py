@@ -147,18 +147,18 @@ def test_the_loop_steps_along_the_estimate_made_of_its_own_rewards(
 
 
 def test_the_exact_gradient_raises_the_reward_within_the_trust_radius(body: QwenBackbone, engine: AnyEngine) -> None:
-    method = Method(iterations=15, think_tokens=m, estimator="autograd", injection="none", trust_radius=0.3)
+    method = Method(iterations=12, think_tokens=m, estimator="autograd", injection="none", trust_radius=0.12)
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [CASE], method)
     rewards = [each.reward for each in reasoned.iterations[1:]]
-    assert rewards[5] > rewards[0] + 0.01
+    assert max(rewards) > rewards[0] + 0.01
     assert reasoned.best_iteration == 1 + rewards.index(max(rewards))
     root, scale = tiny.HIDDEN**0.5, body.embedding_scale
     walked = [asked.rows.embeddings[0].detach() for asked in noting.asked[1:-1]]
-    for before, after in itertools.pairwise(walked[:5]):
+    for before, after in itertools.pairwise(walked[:3]):
         assert torch.allclose((after - before).norm(dim=-1) / root, torch.tensor(0.05 * scale), rtol=1e-3)
     away = torch.stack(walked) - body.latent_start(m)
-    assert float((away.norm(dim=-1) / root).max()) == pytest.approx(0.3 * scale, rel=1e-3)
+    assert float((away.norm(dim=-1) / root).max()) == pytest.approx(0.12 * scale, rel=1e-3)
 
 
 def test_the_noise_is_a_tenth_of_the_start_token(body: QwenBackbone, engine: AnyEngine) -> None:

@@ -124,8 +124,8 @@ def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: QwenBa
     lengths = [[len(row) for row in asked.rows.embeddings] for asked in noting.asked]
     assert lengths == [[m], [m] * 4, [patches + m], [m + stub, held + m + stub]]
     start, samples, test, answer = (asked.rows for asked in noting.asked)
-    for rows, places in ((start, range(m)), (samples, range(m)), (test, range(patches, patches + m))):
-        assert rows.at.tolist() == [list(places)] * len(rows.embeddings)
+    for asked_for, places in ((start, range(m)), (samples, range(m)), (test, range(patches, patches + m))):
+        assert asked_for.at.tolist() == [list(places)] * len(asked_for.embeddings)
     assert answer.at.tolist() == [[m + stub - 1], [held + m + stub - 1]]
     # is what the decoder was fed: the prefix as it was, then the row, at consecutive positions of text
     rows = [row.detach() for asked in noting.asked for row in asked.rows.embeddings]
