@@ -35,7 +35,7 @@ def options(
         correct: the right letter, None without a label.
     """
     letters = list(texts)
-    row = 46
+    row = 43
     fig = look.figure(p, row * len(letters) + 26, margin={"l": 6, "r": 6, "t": 2, "b": 22})
     for place, letter in enumerate(letters):
         colour = (
@@ -88,10 +88,11 @@ def options(
                 mode="markers",
                 meta="before",
                 hovertemplate=hover,
-                marker={"size": 11, "color": p.card, "line": {"color": colour, "width": 2}},
+                # Wider than the filled one, so that it shows where nothing changed.
+                marker={"size": 15, "color": p.card, "line": {"color": colour, "width": 2}},
             )
         fig.add_scatter(
-            x=[last], y=[y], mode="markers", meta="after", hovertemplate=hover, marker={"size": 12, "color": colour}
+            x=[last], y=[y], mode="markers", meta="after", hovertemplate=hover, marker={"size": 10, "color": colour}
         )
     fig.update_xaxes(
         range=[-0.015, 1.015], tickvals=[0, 0.5, 1], ticktext=["0", "0.5", "1"], showgrid=False, fixedrange=True
@@ -167,7 +168,7 @@ def trace(
             xshift=8 if last else 0,
         )
     seen = [*entropy, *(value for step in token_entropy for value in step)] or [0.0]
-    span = max(max(seen) - min(seen), 0.2)  # a flat trace is drawn flat, not as its rounding
+    height = max(max(seen) - min(seen), 0.2)  # a flat trace is drawn flat, not as its rounding
     fig.update_xaxes(
         tickvals=steps if len(steps) <= 12 else None,
         range=[-0.5, len(steps) - 0.5],
@@ -175,7 +176,7 @@ def trace(
         showgrid=False,
         fixedrange=True,
     )
-    fig.update_yaxes(range=[min(seen) - 0.2 * span, max(seen) + 0.1 * span], nticks=4, fixedrange=True)
+    fig.update_yaxes(range=[min(seen) - 0.2 * height, max(seen) + 0.1 * height], nticks=4, fixedrange=True)
     return fig
 
 

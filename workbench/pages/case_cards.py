@@ -93,7 +93,7 @@ def pictures_sentence(view: View) -> str:
 
 
 def answer_table(prediction: Prediction, outcome: Outcome) -> str:
-    """Answer, label, margin and time."""
+    """Answer, label and margin."""
     rows = [
         [
             "Answer",
@@ -104,13 +104,9 @@ def answer_table(prediction: Prediction, outcome: Outcome) -> str:
     ]
     if prediction.correct_answer is not None:
         rows.append(["Label", option(prediction, prediction.correct_answer)])
-    if prediction.label is not None:
-        state = prediction.label + (f", {prediction.defect}" if prediction.defect else "")
-        rows.append(["Image", escape(state)])
     ahead = metrics.margin(prediction.option_probabilities)
     if ahead is not None:
         rows.append(["Margin over the second", f"{ahead:.2f}"])
-    rows.append(["Time", f"{prediction.seconds:.2f} s"])
     return f'<div class="wrap">{parts.table(rows)}</div>'
 
 
@@ -128,7 +124,7 @@ def trace_note(prediction: Prediction, view: View) -> str:
         else "; no patch was injected"
     )
     settles = f"<b>{change} {settled:.2f} nat</b>, best at iteration {best}"
-    return f'<div class="note">{settles}{marks}. Thin: each think token.</div>'
+    return f'<div class="note">{settles}{marks}. Thin: each think token. Took {prediction.seconds:.2f} s.</div>'
 
 
 def description(retrieved: RetrievedDescription, text: Description | None) -> str:

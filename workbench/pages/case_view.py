@@ -58,7 +58,7 @@ def view(
     root = archive.root if archive else ""
     roots = [known.root for known in archives.values()]
     shown = pictures.large(_locate(prediction.image_path, root, roots), prediction.content)
-    query = Picture("Query", shown.source, shown.width, shown.height, shown.problem)
+    query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
     reference = None
     if prediction.reference_path:
         given = json.loads(run.settings).get("references")
@@ -81,6 +81,11 @@ def product(prediction: Prediction) -> str:
 def name(prediction: Prediction) -> str:
     """What people call the image: its folder and file."""
     return "/".join(PurePosixPath(prediction.image_path).parts[-2:])
+
+
+def _titled(title: str, prediction: Prediction) -> str:
+    known = [word for word in (prediction.label, prediction.defect) if word]
+    return f"{title} · {', '.join(known)}" if known else title
 
 
 def _locate(path: str, root: str, allowed: list[str]) -> Path | None:

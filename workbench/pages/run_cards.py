@@ -93,7 +93,7 @@ def _left(planned: int, cases: pl.DataFrame) -> str:
     """From what a question took so far, not from the clock: a resumed run's clock ran while nothing did."""
     if cases.is_empty():
         return "the model is being loaded"
-    return f"about {duration(cases['seconds'].sum() / cases.height * (planned - cases.height))} of work left"
+    return f"about {duration(float(cases['seconds'].sum()) / cases.height * (planned - cases.height))} of work left"
 
 
 def line(run: Run, archive: Archive | None) -> str:
