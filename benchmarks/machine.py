@@ -17,7 +17,8 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
     result = {
         "command": f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} CPUs ({platform.machine()}), load {os.getloadavg()[0]:.1f} at the end",
+        "machine": f"{os.cpu_count()} CPUs ({platform.machine()})",
+        "load": f"{os.getloadavg()[0]:.1f} at the end; {_priority()}",
         "versions": {name: version(name) for name in ("duckdb", "lancedb", "pyarrow", "polars")},
         **figures,
     }
@@ -25,3 +26,9 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
     sys.stdout.write(text + "\n")
     if output:
         output.write_text(text + "\n", encoding="utf-8")
+
+
+def _priority() -> str:
+    """The niceness of this process and, where Linux weighs sessions, of its session."""
+    session = Path("/proc/self/autogroup")
+    return f"niceness {os.nice(0)}" + (f", session's {session.read_text().split()[-1]}" if session.exists() else "")

@@ -101,7 +101,8 @@ def _move(store: Store, vectors: Vectors, parts: Sequence[Path]) -> Counts:
 
 
 def _rows(parts: Sequence[Path], name: str) -> pa.Table:
-    return pa.concat_tables([pq.read_table(part / f"{name}.parquet") for part in parts])
+    # A third of `read_table`'s time, which sets up a scan that a single file doesn't need.
+    return pa.concat_tables([pq.ParquetFile(part / f"{name}.parquet").read() for part in parts])
 
 
 def _move_or_put_aside(store: Store, vectors: Vectors, part: Path) -> Counts | None:
