@@ -58,7 +58,7 @@ def test_more_right_than_asked_is_refused() -> None:
 
 
 def test_every_way_a_prediction_ends_has_its_outcome() -> None:
-    ends = {
+    ends: dict[str, dict[str, object]] = {
         "right": {},
         "overkill": {"answer": "A"},
         "escape": {"answer": "B", "correct_answer": "A", "label": "defective"},
@@ -100,7 +100,7 @@ ends = st.tuples(
 
 @given(st.lists(ends, max_size=40))
 def test_accuracy_per_subtask_equals_a_plain_count(predictions: list[tuple[str, str, str, str | None]]) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "subtask": subtask,
             "status": status,

@@ -30,7 +30,7 @@ def wait_for(page: Page, **expected: str | None) -> None:
 
 def traces(page: Page) -> int:
     """How many lines and contours lie over the pictures."""
-    return page.locator(".st-key-card-pictures .js-plotly-plot").first.evaluate("plot => plot.data.length")
+    return int(page.locator(".st-key-card-pictures .js-plotly-plot").first.evaluate("plot => plot.data.length"))
 
 
 def open_case(page: Page, dashboard: Dashboard, **filters: str) -> None:

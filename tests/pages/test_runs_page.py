@@ -10,6 +10,7 @@ import pytest
 
 from tests.pages import seed
 from tests.pages.screen import case_links, opened, run_buttons, words
+from warehouse.records import Entry, Prediction
 from workbench.analysis import metrics
 
 RUNS = "workbench/pages/runs.py"
@@ -163,6 +164,6 @@ def test_text_from_the_warehouse_never_becomes_markup(data_folder: Path) -> None
     assert "&lt;script&gt;alert(1)" in text
 
 
-def _many(run_id: str, entries: Sequence[seed.Entry], count: int) -> list[seed.Prediction]:
+def _many(run_id: str, entries: Sequence[Entry], count: int) -> list[Prediction]:
     made = [seed.a_case(run_id, entries[number % len(entries)], number % 4)[0] for number in range(48)]
     return [seed.renamed(made[number % 48], f"q{number:05d}") for number in range(count)]

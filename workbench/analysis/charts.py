@@ -94,6 +94,7 @@ def options(
         fig.add_scatter(
             x=[last], y=[y], mode="markers", meta="after", hovertemplate=hover, marker={"size": 10, "color": colour}
         )
+    fig.update_traces(cliponaxis=False)
     fig.update_xaxes(
         range=[-0.015, 1.015], tickvals=[0, 0.5, 1], ticktext=["0", "0.5", "1"], showgrid=False, fixedrange=True
     )
