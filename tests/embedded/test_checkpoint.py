@@ -12,6 +12,17 @@ from workbench import embedded
 from workbench.embedded import evaluate, train_language, world
 from workbench.embedded.data import ImageSet, image_set
 
+# Clearly under the card's figures: 120 images leave each of them a few points of luck.
+FLOORS = {
+    "Anomaly Detection": 0.88,
+    "Defect Classification": 0.80,
+    "Defect Localization": 0.80,
+    "Defect Description": 0.90,
+    "Defect Analysis": 0.78,
+    "Object Classification": 0.97,
+    "Object Analysis": 0.86,
+}
+
 
 @pytest.fixture(scope="module")
 def subject() -> evaluate.Subject:
@@ -21,7 +32,7 @@ def subject() -> evaluate.Subject:
 
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    return image_set(tmp_path_factory.mktemp("held-out"), seed=4321, count=150)
+    return image_set(tmp_path_factory.mktemp("held-out"), seed=4321, count=120)
 
 
 def test_the_folder_is_under_ten_megabytes_and_names_its_attention_layers() -> None:
@@ -58,9 +69,8 @@ def test_answers_on_held_out_images_are_about_as_good_as_the_card_says(
     seen = train_language.look(subject.body.model.visual, held_out)
     known = evaluate.retrieved(subject, seen.images)
     told = evaluate.answers(subject, held_out, seen, evaluate.ASKED, known)
-    floors = FLOORS
-    found = {name: round(told.about(name).accuracy, 3) for name in floors}
-    assert {name: value for name, value in found.items() if value < floors[name]} == {}
+    found = {name: round(told.about(name).accuracy, 3) for name in FLOORS}
+    assert {name: value for name, value in found.items() if value < FLOORS[name]} == {}
 
 
 def test_without_knowledge_what_a_defect_leads_to_is_a_guess(subject: evaluate.Subject, held_out: ImageSet) -> None:
@@ -70,12 +80,6 @@ def test_without_knowledge_what_a_defect_leads_to_is_a_guess(subject: evaluate.S
     mix = replace(evaluate.ASKED, mode="none", subtasks=("Defect Analysis",))
     low, high = evaluate.answers(subject, held_out, seen, mix).interval
     assert low < 0.25 < high
-
-
-FLOORS = {
-    "Anomaly Detection": 0.85,
-    "Object Classification": 0.95,
-}
 
 
 def test_the_card_lies_beside_the_weights() -> None:
