@@ -56,7 +56,7 @@ browser: $(READY)
 	  $(BIN)/python -m tests.browser.chromium; }
 
 test: check browser
-	$(BIN)/pytest -q -m "not gpu"
+	$(BIN)/pytest -m "not gpu"
 
 real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
@@ -76,7 +76,7 @@ bench: $(READY)
 
 train: $(READY)
 	$(BIN)/workbench train-embedded --work $(DATA)/training --checkpoint workbench/embedded/checkpoint
-	$(BIN)/workbench evaluate-embedded --card docs/embedded_model.md
+	$(BIN)/workbench evaluate-embedded --card workbench/embedded/checkpoint/README.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist
