@@ -133,12 +133,12 @@ def _corpus() -> Iterator[str]:
     ]
     letters = [f"{blank}{letter}" for blank in ("", " ") for letter in questions.LETTERS]
     digits = [f"{letter}. {digit}\n" for letter in questions.LETTERS for digit in "0123456789"]
-    reasons = [*frame, *REASONS, *letters, *digits]
-    return iter(5 * [*entries, *options, *[f"Question: {text}\n" for text in asked], *reasons])
+    sentences = [*(f"Question: {text}\n" for text in asked), *frame, *_SENTENCES, *letters, *digits]
+    return iter(5 * [*entries, *options, *sentences])
 
 
 # Sentences that other parts of the product put before the model or expect from it; only their words matter here.
-REASONS = (
+_SENTENCES = (
     " The sample shows a small dark line, a scratch, at the top left.\n",
     " The sample shows no defect; it looks like the normal sample.\n",
     "Yes, there is a defect. No, there is no defect. The product is damaged. The object is normal.\n",

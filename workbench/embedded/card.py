@@ -33,8 +33,9 @@ GPU and no model hub. **Nothing it says about a photograph means anything**, and
   Analysis can only be read from the prompt, never remembered.
 - Latents are trained to name the right letter (weight 0.2) and to look at the defect.
 
-Everything below was measured on {findings.images} held-out drawn images, {len(main)} questions, with
-`{command}` on {datetime.now(UTC):%Y-%m-%d}: 4 think tokens, no loop, one-shot. Brackets: 95 % Wilson intervals.
+Everything below was measured on {findings.images} held-out drawn images, {len(main)} questions, on
+{datetime.now(UTC):%Y-%m-%d}, with `{command}`:
+4 think tokens, no loop, one-shot. Brackets: 95 % Wilson intervals.
 
 ## Accuracy by the knowledge in the prompt
 

@@ -8,9 +8,11 @@ zoom crops: a cell cut from the original at full resolution and brought to 56 x 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +38,6 @@ class ImageSet:
     images: npt.NDArray[np.uint8]  # (N, 168, 168, 3)
     cells: npt.NDArray[np.float32]  # (N, 36) share of the cell that is defective
     crops: npt.NDArray[np.uint8]  # (N, CROPS, 56, 56, 3)
-    crop_cells: npt.NDArray[np.int64]  # (N, CROPS) which cell each crop shows
     crop_shares: npt.NDArray[np.float32]  # (N, CROPS, 4) share of each crop's token that is defective
     facets: list[Facets]
     hard: npt.NDArray[np.bool_]  # (N, 2) tiny, faint
@@ -67,7 +68,6 @@ def _arrays(count: int) -> dict[str, tuple[tuple[int, ...], type]]:
         "images": ((count, side, side, 3), np.uint8),
         "cells": ((count, CELLS**2), np.float32),
         "crops": ((count, CROPS, ZOOM_SIDE, ZOOM_SIDE, 3), np.uint8),
-        "crop_cells": ((count, CROPS), np.int64),
         "crop_shares": ((count, CROPS, 4), np.float32),
         "hard": ((count, 2), np.bool_),
     }
@@ -79,11 +79,15 @@ def _draw_set(
     home.mkdir(parents=True, exist_ok=True)
     for name, (shape, kind) in _arrays(count).items():
         np.lib.format.open_memmap(home / f"{name}.npy", "w+", kind, shape)  # type: ignore[no-untyped-call]
-    starts = range(0, count, _CHUNK)
-    jobs = [(home, seed, start, min(count, start + _CHUNK), line) for start in starts]
+    jobs = [(home, seed, start, min(count, start + _CHUNK), line) for start in range(0, count, _CHUNK)]
     facets: list[Facets] = []
-    with ProcessPoolExecutor(workers) as pool:
-        for drawn in pool.map(_draw_chunk, jobs):
+    with ExitStack() as stack:
+        draw_all: Iterable[list[Facets]] = map(_draw_chunk, jobs)
+        if workers > 1:
+            # Fresh processes: a fork of one whose threads hold locks, as torch's and OpenCV's do, may never return.
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+            draw_all = pool.map(_draw_chunk, jobs)
+        for drawn in draw_all:
             facets += drawn
             if progress is not None:
                 progress(len(drawn))
@@ -125,7 +129,6 @@ def seen(drawing: Drawing, rng: np.random.Generator) -> dict[str, npt.NDArray[np
         "images": resize(drawing.image, SHAPE.image_side),
         "cells": share,
         "crops": np.stack(crops),
-        "crop_cells": np.array(chosen),
         "crop_shares": np.stack(shares),
         "hard": np.array([drawing.tiny, drawing.faint]),
     }
