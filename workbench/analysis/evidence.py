@@ -91,11 +91,24 @@ def figure(
         }
         middle = left + share / 2
         fig.add_annotation(
-            xref="paper", yref="paper", x=middle, y=1, yanchor="bottom", text=escape(picture.title), font_color=p.muted
+            xref="paper",
+            yref="paper",
+            x=middle,
+            y=1,
+            xanchor="center",
+            yanchor="bottom",
+            text=escape(picture.title),
+            font_color=p.muted,
         )
         if picture.source is None:
             fig.add_annotation(
-                xref="paper", yref="paper", x=middle, y=0.5, text=escape(picture.problem or ""), font_color=p.ink
+                xref="paper",
+                yref="paper",
+                x=middle,
+                y=0.5,
+                xanchor="center",
+                text=escape(picture.problem or ""),
+                font_color=p.ink,
             )
             continue
         fig.add_layout_image(
