@@ -74,9 +74,9 @@ def main() -> int:
             tally.wrong += bool(differs)
             tally.runs.append(f"| {len(tally.runs) + 1} | {kills} | {'; '.join(differs) or 'equal to the uncut run'} |")
             print(tally.runs[-1], flush=True)
-    text = table(tally, arguments.seed, time.monotonic() - started)
-    RESULT.write_text(text, encoding="utf-8")
-    print(text)
+            # After every run: whoever stops this half-way keeps what it showed.
+            RESULT.write_text(table(tally, arguments.seed, time.monotonic() - started), encoding="utf-8")
+    print(RESULT.read_text(encoding="utf-8"))
     return 1 if tally.wrong else 0
 
 

@@ -53,7 +53,7 @@ class Rows:
 
 
 @dataclass(slots=True)
-class References:
+class ReferencePictures:
     """The last few references opened: blocks that share one stand together in the plan."""
 
     root: Path  # the archive's
@@ -69,7 +69,7 @@ class References:
         return self._held[reference]
 
 
-def open_block(block: Block, references: References) -> OpenedBlock:
+def open_block(block: Block, references: ReferencePictures) -> OpenedBlock:
     """The block with its pictures read and decoded, and the right answers that only a mask tells."""
     started = time.perf_counter()
     queries: dict[str, Picture | UnreadableImage] = {}

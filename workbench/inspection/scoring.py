@@ -104,29 +104,28 @@ def score(root: Path, settings: Settings, watch: Watch, *, again: bool = True) -
             phases.at("after-open")
         else:
             return _outcome(store, run.run_id, prepared, 0, started, resumed=False)
-        images = _Night(store, run, prepared, watch).work_through(loading)
+        images = _Night(store, run, prepared, watch, loading).work_through()
     return _outcome(store, run.run_id, prepared, images, started, resumed)
 
 
 class _Night:
     """A run being worked through."""
 
-    def __init__(self, store: Store, run: Run, prepared: Prepared, watch: Watch) -> None:
+    def __init__(self, store: Store, run: Run, prepared: Prepared, watch: Watch, loading: float) -> None:
         self._store, self._run, self._prepared, self._watch = store, run, prepared, watch
-        self._loading = self._retrieving = self._writing = 0.0  # seconds
+        self._loading, self._retrieving, self._writing = loading, 0.0, 0.0  # seconds
         self._ingested_at = time.monotonic()
         self._rows = prepared.answering.engine.rows  # at a time, unless memory turns out short
 
-    def work_through(self, loading: float) -> int:
+    def work_through(self) -> int:
         """Images scored: all that were left, unless something ends the run early. Stores how it ended."""
-        self._loading = loading
         state: RunState = "failed"
         message: str | None = None
         images = 0
         try:
             with _stop_asked() as asked:
-                for rows in self._blocks():
-                    images += rows
+                for stored in self._blocks():
+                    images += stored
                     if asked():
                         break
             self._ingest(patiently=True)
@@ -155,7 +154,7 @@ class _Night:
         left = [block for block in prepared.plan.blocks if block.number not in done]
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, left)))
-        references = blocks.References(Path(prepared.archive.root))
+        references = blocks.ReferencePictures(Path(prepared.archive.root))
         for opened in self._opened(left, references):
             phases.at("before-block")
             rows = blocks.answer_block(opened, run_id, prepared.answering, prepared.retriever, prepared.settings.method)
@@ -181,7 +180,7 @@ class _Night:
             self._watch.advance(_images(opened.block), failed)
             yield _images(opened.block)
 
-    def _opened(self, left: Iterable[Block], references: blocks.References) -> Iterator[blocks.OpenedBlock]:
+    def _opened(self, left: Iterable[Block], references: blocks.ReferencePictures) -> Iterator[blocks.OpenedBlock]:
         """The blocks with their pictures, a few opened ahead in a thread while the model works."""
         ahead: deque[Future[blocks.OpenedBlock]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader:
