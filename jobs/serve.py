@@ -43,6 +43,7 @@ def serve(data: Path, port: int = 8501) -> NoReturn:
         "server.address": ADDRESS,
         "server.port": str(port),
         "server.headless": "true",
+        "server.fileWatcherType": "none",  # it would watch a checkout's .venv as well
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "viewer",
         "theme.base": str(
