@@ -51,6 +51,7 @@ def main() -> None:
         sys.stdout.write(line + "\n")
     counts = {name: run[name] for name in ("planned", "answered", "invalid", "failed")}
     about = {
+        "command": "make real PACK=folder",
         "model": "embedded demo model",
         "weights": method["facts"]["weights"],
         "images": frame["image_id"].n_unique(),
@@ -58,7 +59,7 @@ def main() -> None:
         "traces_incomplete": len(incomplete),
         "subtasks": subtasks.to_dicts(),
         "seconds": round(run["seconds"], 1),
-        "timings": run["timings"],
+        "timings": {name: round(spent, 1) for name, spent in run["timings"].items()},
     }
     machine.report(about, OUTPUT)
     sys.exit(0 if counts["answered"] == counts["planned"] and not incomplete else 1)
