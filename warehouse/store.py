@@ -1,4 +1,4 @@
-"""Store: every DuckDB statement of the program.
+"""Store: every DuckDB statement of the program; the two longest are next door, in `ledger.py` and `export.py`.
 
 A call is one short read or one short transaction; nothing stays open in between (`database.py`). Reads give polars
 frames, or records where there are few; a warehouse that doesn't exist yet reads as an empty one and is made by the
