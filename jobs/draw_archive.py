@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Draw an archive of inspection images in MMAD's layout, with questions, masks, a sidecar and knowledge texts.
 
-    Example: workbench draw-archive /tmp/line-b --images 48 --seed 7 --line B --shift lighting=0.3
+    Example: workbench draw-archive /tmp/line-b --line B --shift lighting=0.3
     """
     from rich.console import Console
     from rich.progress import Progress

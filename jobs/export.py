@@ -20,7 +20,7 @@ def command(
 
     Parquet keeps lists and maps as they are; CSV writes them as JSON.
 
-    Example: workbench export predictions --run 20250103T220005123Z-a1b2c3d4 -o predictions.parquet
+    Example: workbench export patches --run 20250103T220005123Z-a1b2c3d4 -o p.csv
     """
     from warehouse.store import Store
     from workbench import settings

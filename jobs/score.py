@@ -18,55 +18,55 @@ def command(
     archive: Annotated[Path, typer.Argument(help="The folder of images, scanned at any depth.")],
     questions: Annotated[
         str | None,
-        typer.Option(help="An mmad.json, or `inspection`.  [default: ARCHIVE/mmad.json if there, else inspection]"),
+        typer.Option(help="An mmad.json, or `inspection` (default: ARCHIVE/mmad.json if there, else inspection)."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder.  [default: embedded]")] = None,
+    model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
     knowledge: Annotated[
-        Literal["retrieved", "product", "none"] | None, typer.Option(help="Texts shown.  [default: retrieved]")
+        Literal["retrieved", "product", "none"] | None, typer.Option(help="Texts shown (default: retrieved).")
     ] = None,
-    top_k: Annotated[str | None, typer.Option(help="Texts retrieved per image, or `all`.  [default: 3]")] = None,
+    top_k: Annotated[str | None, typer.Option(help="Texts retrieved per image, or `all` (default: 3).")] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Retrieval's dual encoder.  [default: the embedded model's, else SigLIP 2]")
+        str | None, typer.Option(help="Retrieval's dual encoder (default: the embedded model's, else SigLIP 2).")
     ] = None,
-    shots: Annotated[int | None, typer.Option(help="Normal reference images, 0 or 1.  [default: 1]")] = None,
+    shots: Annotated[int | None, typer.Option(help="Normal reference images, 0 or 1 (default: 1).")] = None,
     templates: Annotated[
-        Literal["random", "similar"] | None, typer.Option(help="Which of mmad.json's references.  [default: random]")
+        Literal["random", "similar"] | None, typer.Option(help="Which of mmad.json's references (default: random).")
     ] = None,
     references: Annotated[
         Path | None, typer.Option(help="Folder of normal images, by product or for all.", show_default=False)
     ] = None,
     sidecar: Annotated[
-        Path | None, typer.Option(help="images.csv or images.jsonl.  [default: the one in ARCHIVE]")
+        Path | None, typer.Option(help="images.csv or images.jsonl (default: the one in ARCHIVE).")
     ] = None,
-    iterations: Annotated[int | None, typer.Option(help="N of the latent loop.  [default: 10]")] = None,
-    think_tokens: Annotated[int | None, typer.Option(help="m; 0 is the plain model.  [default: 4]")] = None,
-    samples: Annotated[int | None, typer.Option(help="K perturbations per iteration.  [default: 4]")] = None,
+    iterations: Annotated[int | None, typer.Option(help="N of the latent loop (default: 10).")] = None,
+    think_tokens: Annotated[int | None, typer.Option(help="m; 0 is the plain model (default: 4).")] = None,
+    samples: Annotated[int | None, typer.Option(help="K perturbations per iteration (default: 4).")] = None,
     estimator: Annotated[
         Literal["published", "mean", "loo", "antithetic", "autograd"] | None,
-        typer.Option(help="How a step is found.  [default: mean]"),
+        typer.Option(help="How a step is found (default: mean)."),
     ] = None,
     injection: Annotated[
-        Literal["patches", "zoom", "none"] | None, typer.Option(help="What is injected.  [default: patches]")
+        Literal["patches", "zoom", "none"] | None, typer.Option(help="What is injected (default: patches).")
     ] = None,
     answer: Annotated[
-        Literal["letters", "generate"] | None, typer.Option(help="How the answer is read.  [default: letters]")
+        Literal["letters", "generate"] | None, typer.Option(help="How the answer is read (default: letters).")
     ] = None,
     rationale: Annotated[
-        bool | None, typer.Option("--rationale/--no-rationale", help="Also write a reason.  [default: no]")
+        bool | None, typer.Option("--rationale/--no-rationale", help="Also write a reason (default: no).")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the noise and of chosen references.  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the noise and of chosen references (default: 0).")] = None,
     engine: Annotated[
-        Literal["segments", "naive"] | None, typer.Option(help="`naive` is the slow oracle.  [default: segments]")
+        Literal["segments", "naive"] | None, typer.Option(help="`naive` is the slow oracle (default: segments).")
     ] = None,
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"] | None, typer.Option(help="Of the weights.  [default: auto]")
+        Literal["auto", "float32", "bfloat16"] | None, typer.Option(help="Of the weights (default: auto).")
     ] = None,
     device: Annotated[
-        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute.  [default: auto]")
+        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many questions.", show_default=False)] = None,
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file.  [default: ./workbench.toml if there]")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print all settings, where each came from, and stop.")
     ] = False,
@@ -74,10 +74,10 @@ def command(
 ) -> None:
     """Ask all questions about all images of ARCHIVE, store every answer with its trace, and print a summary.
 
-    Stopped or killed, the same command goes on where it was. Settings come from workbench.toml, then WORKBENCH_...
-    variables, then these options.
+    Stopped or killed, the same command goes on where it was. Settings come from workbench.toml, then from
+    variables such as WORKBENCH_SEED, then from these options.
 
-    Example: workbench score photos --questions inspection --knowledge none --limit 40
+    Example: workbench score photos --knowledge none --limit 40
     """
     from workbench import settings
 

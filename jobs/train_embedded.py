@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Draw the images, train vision tower, decoder and retrieval head, and write the checkpoint. Resumes after a kill.
 
-    Example: workbench train-embedded --miniature --work /tmp/work --checkpoint /tmp/checkpoint
+    Example: workbench train-embedded --miniature --work /tmp/w --checkpoint /tmp/c
     """
     import torch
     from rich.console import Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -42,8 +43,9 @@ def test_the_commands_other_work_builds_on_are_there() -> None:
 
 @pytest.mark.parametrize("name", commands())
 def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
-    text = commands()[name].help or ""
-    assert f"Example: {name}" in text
+    [example] = [line.strip() for line in (commands()[name].help or "").splitlines() if "Example:" in line]
+    assert example.startswith(f"Example: {name}")
+    assert len(example) < 80  # a wrapped line could not be pasted
     assert all(option.help for option in commands()[name].params if option.param_type_name == "option")
 
 
@@ -60,6 +62,16 @@ def test_score_has_a_flag_for_every_setting_people_change() -> None:
         "max_new_tokens", "threads", "block_images", "ingest_seconds",
     }  # fmt: skip
     assert set(settings.Settings().values()) - flags == left_to_the_file
+
+
+def test_the_defaults_that_the_help_names_are_the_settings_own() -> None:
+    values, checked = settings.Settings().values(), 0
+    for option in commands()["workbench score"].params:
+        named = re.search(r"\(default: (\w+)\)", getattr(option, "help", None) or "")
+        if named and option.name in values:
+            assert named[1] == {"False": "no"}.get(str(values[option.name]), str(values[option.name]))
+            checked += 1
+    assert checked == 16
 
 
 def test_help_is_there_in_under_a_second(data_folder: Path) -> None:
