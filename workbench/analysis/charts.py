@@ -241,6 +241,7 @@ def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} right: %{customdata[3]:.1%}"
         "<br>95 % interval %{customdata[4]:.1%} to %{customdata[5]:.1%}<extra></extra>",
     )
+    fig.update_traces(cliponaxis=False)
     fig.update_xaxes(
         range=[-0.01, 1.01],
         tickvals=[0, 0.25, 0.5, 0.75, 1],
