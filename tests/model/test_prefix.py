@@ -126,6 +126,8 @@ def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: QwenBa
     start, samples, test, answer = (asked.rows for asked in noting.asked)
     for asked_for, places in ((start, range(m)), (samples, range(m)), (test, range(patches, patches + m))):
         assert asked_for.at.tolist() == [list(places)] * len(asked_for.embeddings)
+    # the think tokens, those of one of the samples, stand last: behind the patches, so that they see them
+    assert any(torch.equal(test.embeddings[0][patches:], sample) for sample in samples.embeddings)
     assert answer.at.tolist() == [[m + stub - 1], [held + m + stub - 1]]
     # is what the decoder was fed: the prefix as it was, then the row, at consecutive positions of text
     rows = [row.detach() for asked in noting.asked for row in asked.rows.embeddings]
