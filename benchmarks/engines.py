@@ -1,7 +1,7 @@
 """What the method costs: both engines and a plain pass, over the same questions on the CPU.
 
 A Qwen2.5-VL of the embedded model's family with random weights, six layers, hidden size 384, 224 visual tokens per
-picture: speed does not depend on what the weights say. Five questions per image, one reference for all. Four ways:
+picture: speed does not depend on what the weights say. Five questions about one picture with one reference. Four ways:
 
     plain          no think tokens, each question its own prompt: what everyone runs
     plain, shared  no think tokens, the image's prompt parts shared by its questions
@@ -37,7 +37,7 @@ from workbench.model.method import Method
 from workbench.model.naive import NaiveEngine
 from workbench.model.segments import SegmentedEngine
 
-IMAGES, QUESTIONS, ROUNDS = 4, 5, 3
+IMAGES, QUESTIONS, ROUNDS = 1, 5, 3
 LOOP = Method(iterations=10, samples=2)
 PLAIN = replace(LOOP, think_tokens=0)
 SIDE = (392, 448)  # pixels; 14 x 16 visual tokens
@@ -112,7 +112,7 @@ def _random_model(folder: Path) -> Path:
 
 
 def _cases() -> list[Case]:
-    """Five questions about each of four pictures, one reference for all."""
+    """Five questions about each picture, one reference for all."""
     noise = np.random.default_rng(0)
     drawn = [Image.fromarray(noise.integers(0, 255, (*SIDE, 3), dtype=np.uint8)) for _ in range(IMAGES + 1)]
     reference, *pictures = (Picture(f"picture {i}", image) for i, image in enumerate(drawn))
