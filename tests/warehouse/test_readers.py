@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -28,8 +27,6 @@ def test_eight_polling_readers_one_with_a_long_query_leave_the_writer_its_turn()
     assert figures["failed_readers"] == 0
     assert figures["lost_rows"] == 0
     assert figures["reads"] > 0
-    if os.getloadavg()[0] > 3 * (os.cpu_count() or 1):
-        pytest.skip("this machine is too busy with other work for a time limit to say anything")
     assert figures["write_seconds_p95"] <= 3.0
 
 
