@@ -18,7 +18,7 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
         "command": f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()})",
-        "load": f"{os.getloadavg()[0]:.1f} at the end; {_priority()}",
+        "load": f"{os.getloadavg()[0]:.1f} at the end; niceness {os.nice(0)}",
         "versions": {name: version(name) for name in ("duckdb", "lancedb", "pyarrow", "polars")},
         **figures,
     }
@@ -27,8 +27,3 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
     if output:
         output.write_text(text + "\n", encoding="utf-8")
 
-
-def _priority() -> str:
-    """The niceness of this process and, where Linux weighs sessions, of its session."""
-    session = Path("/proc/self/autogroup")
-    return f"niceness {os.nice(0)}" + (f", session's {session.read_text().split()[-1]}" if session.exists() else "")

@@ -89,6 +89,7 @@ def poll(data: Path, slow: bool, stop: Event, ready: Semaphore, read: Queue[list
     """Read what a page reads, again and again; the slow one holds its connection for two seconds each time."""
     store = Store(data)
     waited: list[float] = []
+    store.run_summary(invented.RUN)  # importing is not reading
     ready.release()
     while not stop.is_set():
         start = time.perf_counter()

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_eight_polling_readers_one_with_a_long_query_leave_the_writer_its_turn() -> None:
     command = [sys.executable, "-m", "benchmarks.readers", "--seconds", "15"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
 
     assert figures["failed_readers"] == 0
