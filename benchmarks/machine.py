@@ -26,4 +26,3 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
     sys.stdout.write(text + "\n")
     if output:
         output.write_text(text + "\n", encoding="utf-8")
-

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from warehouse import locks, migrations
+from warehouse import locks, migrations, schema
 from warehouse.errors import Locked, Refused, full_disk_named
 
 if TYPE_CHECKING:
+    import polars as pl
     from duckdb import DuckDBPyConnection
+
+R = TypeVar("R")
 
 FILE = "warehouse.duckdb"
 TIMEOUT = 60.0  # seconds to wait for the lock
@@ -80,6 +83,16 @@ class Database:
             finally:
                 con.close()  # an open transaction is rolled back
 
+    def frame(self, query: str, values: Sequence[object] = ()) -> pl.DataFrame:
+        """What one query finds."""
+        with self.reading() as con:
+            found: pl.DataFrame = con.sql(query, params=list(values)).pl()
+            return found
+
+    def records(self, record: type[R], query: str, values: Sequence[object] = ()) -> list[R]:
+        """What one query finds, as records of the class whose columns it selects."""
+        return schema.records(record, self.frame(query, values))
+
     def _connect(self, *, read_only: bool) -> DuckDBPyConnection:
         """A connection; a program outside our lock (the duckdb shell, say) is waited for.
 
@@ -101,6 +114,12 @@ class Database:
             else:
                 con.execute("SET TimeZone = 'UTC'")
                 return con
+
+
+def insert(con: DuckDBPyConnection, table: str, rows: Any) -> None:
+    """Add the rows of an Arrow table or a frame, by column name."""
+    con.register("new_rows", rows)
+    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
 
 
 def _empty() -> DuckDBPyConnection:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import records, schema
 from warehouse.errors import NewerWarehouse
+from warehouse.steps import curation, experiments, nights, reviews, rollups
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,8 +42,15 @@ TABLES = (
     Table("knowledge_versions", records.KnowledgeVersion, ("version", "published_at")),
 )
 
+
+def second(con: DuckDBPyConnection) -> None:
+    """Version 2: nights, pre-aggregates, reviews, curation, experiments."""
+    for topic in (nights, rollups, reviews, curation, experiments):
+        topic.add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {}
+STEPS: Mapping[int, Step] = {2: second}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:

@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from warehouse import export, ledger, phases, records, schema
-from warehouse.database import Database
+from warehouse.database import Database, insert
 from warehouse.errors import Refused
 
 if TYPE_CHECKING:
@@ -76,15 +76,17 @@ class Store:
 
     def archives(self) -> list[records.Archive]:
         """All registered archives, by name."""
-        return self._records(records.Archive, "SELECT * FROM archives ORDER BY name, archive_id")
+        return self._database.records(records.Archive, "SELECT * FROM archives ORDER BY name, archive_id")
 
     def archive(self, archive_id: str) -> records.Archive | None:
         """The archive, or None."""
-        return _first(self._records(records.Archive, "SELECT * FROM archives WHERE archive_id = ?", [archive_id]))
+        return _first(
+            self._database.records(records.Archive, "SELECT * FROM archives WHERE archive_id = ?", [archive_id])
+        )
 
     def entries(self, archive_id: str) -> pl.DataFrame:
         """The newest entry of every path of an archive, by path."""
-        return self._frame(
+        return self._database.frame(
             "SELECT * FROM entries WHERE archive_id = ? "
             "QUALIFY row_number() OVER (PARTITION BY path ORDER BY seen_at DESC, image_id) = 1 ORDER BY path",
             [archive_id],
@@ -92,11 +94,11 @@ class Store:
 
     def entry(self, image_id: str) -> records.Entry | None:
         """The entry, or None."""
-        return _first(self._records(records.Entry, "SELECT * FROM entries WHERE image_id = ?", [image_id]))
+        return _first(self._database.records(records.Entry, "SELECT * FROM entries WHERE image_id = ?", [image_id]))
 
     def conflicts(self, archive_id: str) -> pl.DataFrame:
         """Entries whose content lies in the archive under different labels: content, label, product, path, image_id."""
-        return self._frame(
+        return self._database.frame(
             """
             WITH newest AS (
                 SELECT * FROM entries WHERE archive_id = ?
@@ -119,7 +121,7 @@ class Store:
             Refused: there is a run of this name.
         """
         with self._database.writing() as con:
-            _insert(con, "runs", schema.table(records.Run, [run]))
+            insert(con, "runs", schema.table(records.Run, [run]))
 
     def resume_run(self, run_id: str) -> None:
         """Mark a run that stopped or failed as running again."""
@@ -152,16 +154,16 @@ class Store:
 
     def runs(self) -> pl.DataFrame:
         """All runs, newest first."""
-        return self._frame("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC")
+        return self._database.frame("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC")
 
     def run(self, run_id: str) -> records.Run | None:
         """The run, or None."""
-        return _first(self._records(records.Run, "SELECT * FROM runs WHERE run_id = ?", [run_id]))
+        return _first(self._database.records(records.Run, "SELECT * FROM runs WHERE run_id = ?", [run_id]))
 
     def newest_unfinished_run(self, digest: str, plan: str) -> records.Run | None:
         """The newest run of this digest and plan that can go on: neither finished nor cancelled."""
         return _first(
-            self._records(
+            self._database.records(
                 records.Run,
                 "SELECT * FROM runs WHERE digest = ? AND plan = ? AND state NOT IN ('finished', 'cancelled') "
                 "ORDER BY started_at DESC, run_id DESC LIMIT 1",
@@ -173,7 +175,7 @@ class Store:
 
     def ingested_blocks(self, run_id: str) -> frozenset[int]:
         """The blocks of a run whose rows are stored."""
-        return frozenset(self._frame("SELECT block FROM ledger WHERE run_id = ?", [run_id])["block"])
+        return frozenset(self._database.frame("SELECT block FROM ledger WHERE run_id = ?", [run_id])["block"])
 
     def ingest_parts(self, parts: Sequence[Path]) -> ledger.Counts:
         """Rows added from those parts that weren't stored yet: all of them or none.
@@ -236,7 +238,7 @@ class Store:
 
     def run_summary(self, run_id: str) -> pl.DataFrame:
         """By subtask: questions, answered, invalid, failed, labelled (with a correct answer) and correct of those."""
-        return self._frame(
+        return self._database.frame(
             """
             SELECT subtask,
                 count(*) AS questions,
@@ -252,7 +254,7 @@ class Store:
 
     def failures(self, run_id: str) -> pl.DataFrame:
         """Error texts of a run's failed questions with their count and one image of each, most frequent first."""
-        return self._frame(
+        return self._database.frame(
             "SELECT error, count(*) AS questions, count(DISTINCT image_id) AS images, min(image_path) AS image_path "
             "FROM predictions WHERE run_id = ? AND status = 'failed' GROUP BY error ORDER BY questions DESC, error",
             [run_id],
@@ -276,7 +278,7 @@ class Store:
             Refused: a revision is there already; revisions are never changed.
         """
         with self._database.writing() as con:
-            _insert(con, "descriptions", schema.table(records.Description, descriptions))
+            insert(con, "descriptions", schema.table(records.Description, descriptions))
 
     def publish(self, version: records.KnowledgeVersion) -> None:
         """Make a set of revisions the published one, at once and whole.
@@ -285,7 +287,7 @@ class Store:
             Refused: a member is not stored.
         """
         with self._database.writing() as con:
-            _insert(con, "knowledge_versions", schema.table(records.KnowledgeVersion, [version]))
+            insert(con, "knowledge_versions", schema.table(records.KnowledgeVersion, [version]))
             missing = con.execute(
                 "SELECT member.description_id || ' revision ' || member.revision FROM "
                 "(SELECT unnest(members) AS member FROM knowledge_versions WHERE version = ? AND published_at = ?) "
@@ -298,14 +300,14 @@ class Store:
 
     def published_knowledge(self) -> tuple[records.KnowledgeVersion | None, list[records.Description]]:
         """The published version and its descriptions, both from one moment; None and nothing before the first."""
-        found = self._records(
+        found = self._database.records(
             records.KnowledgeVersion, "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
         )
         return (found[0], self.knowledge(found[0].version)) if found else (None, [])
 
     def knowledge(self, version: str) -> list[records.Description]:
         """The descriptions of a version, by id."""
-        return self._records(
+        return self._database.records(
             records.Description,
             "SELECT d.* FROM descriptions AS d JOIN (SELECT unnest(any_value(members), recursive := true) "
             "FROM knowledge_versions WHERE version = ?) AS m "
@@ -316,15 +318,7 @@ class Store:
     def descriptions(self, latest: bool = True) -> pl.DataFrame:
         """The newest revision of every description, or all revisions, by id and revision."""
         only = "QUALIFY row_number() OVER (PARTITION BY description_id ORDER BY revision DESC) = 1" if latest else ""
-        return self._frame(f"SELECT * FROM descriptions {only} ORDER BY description_id, revision")
-
-    def _frame(self, query: str, values: Sequence[object] = ()) -> pl.DataFrame:
-        with self._database.reading() as con:
-            frame: pl.DataFrame = con.sql(query, params=list(values)).pl()
-            return frame
-
-    def _records(self, record: type[R], query: str, values: Sequence[object] = ()) -> list[R]:
-        return schema.records(record, self._frame(query, values))
+        return self._database.frame(f"SELECT * FROM descriptions {only} ORDER BY description_id, revision")
 
     def _chosen(
         self, columns: str, table: str, run_id: str, limit: int | None, offset: int, **filters: str | None
@@ -333,14 +327,9 @@ class Store:
         asked = {"run_id": run_id, **{name: value for name, value in filters.items() if value is not None}}
         where = " AND ".join(f"{name} = ?" for name in asked)
         page = "" if limit is None else f" LIMIT {limit:d} OFFSET {offset:d}"
-        return self._frame(
+        return self._database.frame(
             f"SELECT {columns} FROM {table} WHERE {where} ORDER BY block, rowid{page}", list(asked.values())
         )
-
-
-def _insert(con: DuckDBPyConnection, table: str, rows: Any) -> None:
-    con.register("new_rows", rows)
-    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
 
 
 def _update_run(con: DuckDBPyConnection, assignments: str, values: list[object], run_id: str) -> None:

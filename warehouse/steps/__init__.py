@@ -1,0 +1,1 @@
+"""What changes between two versions of the tables, by topic; SQL written out, since the record classes go on changing."""

@@ -1,0 +1,12 @@
+"""Version 2: arms of ablations and stress tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def add(con: DuckDBPyConnection) -> None:
+    """Bring the tables up inside the caller's transaction."""

@@ -1,0 +1,1 @@
+"""Every night: schedules, golden samples, the morning report, retention."""

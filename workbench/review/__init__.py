@@ -1,0 +1,1 @@
+"""People: disputes, Label Studio, verdicts, and the curation of knowledge."""
