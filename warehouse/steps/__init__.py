@@ -1,1 +1,1 @@
-"""What changes between two versions of the tables, by topic; SQL written out, since the record classes go on changing."""
+"""What changes between two versions of the tables, by topic; SQL written out, as the record classes go on changing."""
