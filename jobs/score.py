@@ -46,7 +46,7 @@ def command(
         typer.Option(help="How a step is found (default: mean)."),
     ] = None,
     injection: Annotated[
-        Literal["patches", "zoom", "none"] | None, typer.Option(help="What is injected (default: patches).")
+        Literal["features", "zoom", "none"] | None, typer.Option(help="What is injected (default: features).")
     ] = None,
     answer: Annotated[
         Literal["letters", "generate"] | None, typer.Option(help="How the answer is read (default: letters).")

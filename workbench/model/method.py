@@ -10,7 +10,7 @@ from typing import Literal
 
 Estimator = Literal["published", "mean", "loo", "antithetic", "autograd"]
 Answer = Literal["letters", "generate"]
-Injection = Literal["patches", "zoom", "none"]
+Injection = Literal["features", "zoom", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Method:
     step: float = 0.05  # rms length of one update per token, in units of s; all estimators but `published`
     trust_radius: float = 0.5  # largest rms distance of Z from its start, in units of s
     published_step: float = 1e-3  # eta of the `published` estimator, in units of s squared
-    injection: Injection = "patches"  # `zoom` re-encodes the proposed patches' region from the original pixels
+    injection: Injection = "features"  # `zoom` re-encodes the proposed patches' region from the original pixels
     patches_per_latent: int = 2  # p
     patch_cap: int = 16  # most patches held at once
     answer: Answer = "letters"
