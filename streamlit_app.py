@@ -1,17 +1,25 @@
 """The dashboard's entry: `streamlit run streamlit_app.py`, or `workbench serve`."""
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from workbench.pages import parts, shared
 
 st.set_page_config("Workbench", layout="wide", initial_sidebar_state=208)
 st.logo(str(parts.ASSETS / "logo.svg"), size="medium")
-page = st.navigation(
-    {
-        "Score": [st.Page(parts.RUNS, title="Runs", url_path="runs", default=True)],
-        "Analyse": [st.Page(parts.CASE, title="Case", url_path="case")],
-    }
-)
+# One line per page; a section without a page isn't shown.
+PAGES: dict[str, list[StreamlitPage]] = {
+    "Night": [],
+    "Score": [
+        st.Page(parts.RUNS, title="Runs", url_path="runs", default=True),
+    ],
+    "Analyse": [
+        st.Page(parts.CASE, title="Case", url_path="case"),
+    ],
+    "Review": [],
+    "Knowledge": [],
+}
+page = st.navigation({section: pages for section, pages in PAGES.items() if pages})
 st.html(parts.style())
 with st.sidebar:
     st.html(shared.warehouse_state(shared.snapshot()))
