@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from warehouse import spool
+from warehouse import facts, spool
 from warehouse.errors import Refused
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def enter(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
     files = {table: [str(part / f"{table}.parquet") for part in new] for table in ("predictions", "patches")}
     for table, paths in files.items():
         con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?, union_by_name = true)", [paths])
+    facts.enter(con, files["predictions"])
 
     con.register("new_parts", pa.table({"run_id": runs, "block": blocks}))
     con.execute(

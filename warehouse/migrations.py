@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warehouse import records, schema
+from warehouse import curation_records, facts, records, review_records, schema
 from warehouse.errors import NewerWarehouse
 from warehouse.steps import curation, experiments, nights, reviews, rollups
 
@@ -40,6 +40,22 @@ TABLES = (
     Table("ledger", records.IngestedPart, ("run_id", "block")),
     Table("descriptions", records.Description, ("description_id", "revision")),
     Table("knowledge_versions", records.KnowledgeVersion, ("version", "published_at")),
+    Table("disputes", review_records.Dispute, ("dispute_id",)),
+    Table("dispute_reasons", review_records.DisputeReason, ("dispute_id", "reason")),
+    Table("audit_draws", review_records.AuditDraw, ("run_id",)),
+    Table("review_projects", review_records.ReviewProject, ("project_key",)),
+    Table("review_tasks", review_records.ReviewTask, ("task_key",)),
+    Table("verdicts", review_records.Verdict, ("verdict_id", "revision")),
+    Table("settlements", review_records.Settlement, ("image_id", "question_id", "revision")),
+    Table("quarantined_results", review_records.QuarantinedResult, ("result_id",)),
+    Table("facts", facts.Fact),
+    Table("cells", facts.Cell),
+    Table("knowledge_changes", curation_records.KnowledgeChange, ("number",)),
+    Table("knowledge_sentences", curation_records.Sentence),
+    Table("knowledge_trials", curation_records.KnowledgeTrial, ("version",)),
+    Table("gate_attempts", curation_records.GateAttempt, ("description_id", "revision")),
+    Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
+    Table("knowledge_lifts", curation_records.Lift),
 )
 
 

@@ -1,0 +1,165 @@
+"""What pages are painted from: facts and cells agree with the predictions, however these came in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.warehouse import rows
+from tests.warehouse.rows import RUN
+from warehouse import spool
+from warehouse.database import Database
+from warehouse.ingest import ingest
+from warehouse.records import Prediction
+from warehouse.rollups import Place, Rollups, Selection
+from warehouse.steps import rollups as step
+from warehouse.store import Store
+from workbench.analysis import metrics
+
+ASKED = ("Anomaly Detection", "Defect Classification", "Object Analysis")
+
+
+def some(block: int) -> list[Prediction]:
+    """Four images with three questions each: every outcome there is."""
+    made = []
+    for image in range(4):
+        label = ("good", "defective", "defective", None)[image]
+        for number, subtask in enumerate(ASKED):
+            place = block * 4 + image
+            one = rows.prediction(
+                block,
+                number,
+                image_id=f"image-{place}",
+                image_path=f"{place}.png",
+                question_id=f"q{number}",
+                subtask=subtask,
+                product=("bottle", "nut")[image % 2],
+                label=label,
+                line=(None, "1")[place % 2],
+                correct_answer=None if label is None else "B",
+                answer="A" if (place + number) % 3 == 0 else "B",
+                entropy=(1.5, 0.25 * number + 0.1 * image, 1.0),
+                best_iteration=1,
+            )
+            if place == 5:
+                one = rows.prediction(
+                    block, number, image_id="image-5", image_path="5.png", question_id=f"q{number}", subtask=subtask,
+                    status="failed", error="truncated", answer=None, entropy=(), best_iteration=None, descriptions=(),
+                    option_probabilities={}, product="nut", label=label, line="1",
+                )  # fmt: skip
+            made.append(one)
+    return made
+
+
+@pytest.fixture
+def filled(data: Path) -> Path:
+    """Three parts in three transactions, and a run of another name."""
+    store = Store(data)
+    store.open_run(rows.run())
+    for block in range(3):
+        spool.write_part(data, RUN, block, some(block))
+        ingest(store)
+    rows_of_another = "20250104T220005123Z-a1b2c3d4"
+    store.open_run(rows.run(rows_of_another))
+    rows.write_part(data, 0, rows_of_another)
+    ingest(store)
+    return data
+
+
+def sums(frame: pl.DataFrame) -> pl.DataFrame:
+    """Cells in a fixed order, floats rounded: they are added in another order."""
+    return frame.with_columns(pl.col(pl.Float64).round(9)).sort(pl.all().exclude(pl.Float64), nulls_last=True)
+
+
+def test_a_fact_s_outcome_is_what_the_analysis_says_of_its_prediction(filled: Path) -> None:
+    told = metrics.outcomes(Store(filled).prediction_index(RUN)).select(
+        "image_id", "question_id", pl.col("outcome").cast(pl.String), "settled_entropy", "choices", "seconds"
+    )
+    facts = Rollups(filled).facts(Selection(RUN)).select(told.columns)
+    assert_frame_equal(facts.sort("image_id", "question_id"), told.sort("image_id", "question_id"))
+    assert set(facts["outcome"]) == {"right", "wrong", "escape", "overkill", "failed", "unlabelled"}
+
+
+def test_cells_kept_up_part_by_part_are_those_counted_from_the_facts(filled: Path) -> None:
+    found = Rollups(filled)
+    everything = Selection(RUN, ranges=(("entropy", -1.0, 99.0),))
+    without_failed = found.cells(Selection(RUN, facets=(("outcome", "failed"),)))
+    counted = found.cells(everything)
+    kept = found.cells(Selection(RUN))
+    assert kept["questions"].sum() == counted["questions"].sum() + without_failed["questions"].sum()
+    with Database(filled).reading() as con:
+        anew = con.sql(step._CELLS).pl().filter(pl.col("run_id") == RUN)
+    assert_frame_equal(sums(kept), sums(anew.select(kept.columns)))
+
+
+def test_a_cell_s_sums_over_images_are_those_of_a_loop(filled: Path) -> None:
+    found = Rollups(filled)
+    cells = found.cells(Selection(RUN)).filter(pl.col("subtask").is_null())
+    loop = {"images": 0, "nn": 0, "ny": 0, "yy": 0, "correct": 0}
+    facts = metrics.outcomes(Store(filled).prediction_index(RUN))
+    for _, image in facts.group_by("image_id"):
+        n = image.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed").height
+        y = image.filter(pl.col("outcome") == "right").height
+        for name, more in (("images", 1), ("nn", n * n), ("ny", n * y), ("yy", y * y), ("correct", y)):
+            loop[name] += more
+    assert {name: cells[name].sum() for name in loop} == loop
+
+
+def test_a_warehouse_that_is_older_is_filled_with_the_same_rows(filled: Path) -> None:
+    with Database(filled).writing() as con:
+        before = [con.sql(f"SELECT * FROM {name}").pl() for name in ("facts", "cells")]
+        con.execute("DROP TABLE facts; DROP TABLE cells")
+        step.add(con)
+        after = [con.sql(f"SELECT * FROM {name}").pl() for name in ("facts", "cells")]
+    assert_frame_equal(after[0], before[0], check_row_order=False)
+    assert_frame_equal(sums(after[1]), sums(before[1]))
+
+
+def test_filters_choose_what_polars_would(filled: Path) -> None:
+    found = Rollups(filled)
+    everything = found.facts(Selection(RUN))
+    for selection, expected in (
+        (Selection(RUN, (("product", "nut"), ("subtask", ASKED[0]))),
+         (pl.col("product") == "nut") & (pl.col("subtask") == ASKED[0])),
+        (Selection(RUN, (("line", "none"), ("outcome", "wrong"))),
+         pl.col("line").is_null() & (pl.col("outcome") == "wrong")),
+        (Selection(RUN, ranges=(("entropy", 0.2, 0.4),)), pl.col("settled_entropy").is_between(0.2, 0.4)),
+        (Selection(RUN, images=("image-0", "image-7")), pl.col("image_id").is_in(["image-0", "image-7"])),
+    ):  # fmt: skip
+        assert_frame_equal(found.facts(selection), everything.filter(expected))
+        assert found.counts(selection, ["subtask"])["n"].sum() == everything.filter(expected).height
+    with pytest.raises(ValueError, match="run_id is no facet"):
+        found.facts(Selection(RUN, (("run_id", "x"),)))
+
+
+def test_flips_are_the_questions_whose_answer_changed_sides(filled: Path) -> None:
+    store, found = Store(filled), Rollups(filled)
+    later = "20250105T220005123Z-a1b2c3d4"
+    store.open_run(rows.run(later))
+    changed = [
+        rows.dataclasses.replace(one, run_id=later, answer="A" if number % 4 == 0 else "B")
+        for number, one in enumerate(some(0))
+        if one.status != "failed"
+    ]
+    spool.write_part(filled, later, 0, changed)
+    ingest(store)
+    pairs = found.pairs(RUN, Selection(later)).filter("counted_a", "counted_b")
+    for flip, before, after in (("lost", True, False), ("won", False, True), ("kept", True, True)):
+        expected = pairs.filter(pl.col("right_a") == before, pl.col("right_b") == after)
+        chosen = found.facts(Selection(later, flip=flip, base=RUN))  # type: ignore[arg-type]
+        assert set(chosen.select("image_id", "question_id").iter_rows()) == set(
+            expected.select("image_id", "question_id").iter_rows()
+        )
+
+
+def test_a_case_s_place_and_those_beside_it_are_the_list_s(filled: Path) -> None:
+    found = Rollups(filled)
+    listed = list(found.facts(Selection(RUN)).select("image_id", "question_id").iter_rows())
+    assert found.place(Selection(RUN), *listed[3]) == Place(4, len(listed), listed[2], listed[4])
+    assert found.place(Selection(RUN), *listed[0]) == Place(1, len(listed), None, listed[1])
+    assert found.place(Selection(RUN), *listed[-1]) == Place(len(listed), len(listed), listed[-2], None)
+    assert found.place(Selection(RUN), "nobody", "q0") == Place(None, len(listed), None, listed[0])
+    assert found.place(Selection("nobody"), "nobody", "q0") == Place(None, 0, None, None)

@@ -1,0 +1,169 @@
+"""What the pages are painted from: one narrow row per prediction, and counts of them, kept by the ingester.
+
+`facts` holds what pages filter, sort and count by, without question texts, traces and option lists: a tenth of a
+prediction's bytes, and no list to unpack. `cells` holds counts per kind of image and subtask, with the sums that an
+interval clustered by image needs, so an overview reads a few thousand rows of a run however many predictions it has.
+
+Both are filled in the transaction that enters a part (`ledger.enter`), so they agree with `predictions` at any moment;
+`steps/rollups.py` fills them for warehouses that are older than they are. `rollups.py` reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from warehouse.records import PredictionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+Outcome = Literal["escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled"]
+Shape = Literal["flat-low", "falling", "oscillating", "late-rise", "stuck-high", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One prediction as lists and charts need it."""
+
+    run_id: str
+    block: int
+    image_id: str
+    image_path: str
+    dataset: str
+    product: str
+    label: str | None
+    defect: str | None
+    line: str | None
+    camera: str | None
+    captured_at: datetime | None
+    question_id: str
+    subtask: str
+    conditional: bool
+    status: PredictionStatus
+    error: str | None
+    answer: str | None
+    correct_answer: str | None
+    answer_text: str | None  # the option's words; an open question's answer is too long for a chart and left out
+    correct_text: str | None
+    choices: int  # options offered
+    outcome: Outcome  # see `analysis.metrics.outcomes`
+    confidence: float | None  # of the likeliest option, 0..1
+    first_entropy: float | None  # nats, before the loop
+    settled_entropy: float | None  # nats, of the best iteration
+    shape: Shape | None  # of the entropy's course; see `analysis.traces`; None where nothing ran
+    description: str | None  # the id of the text retrieved first
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Counts over the predictions of one run, one kind of image and one subtask.
+
+    An image belongs to one cell per subtask, so sums of cells of one subtask, and of the cells of all subtasks
+    (`subtask` None), are sums over images: intervals clustered by image need no rows.
+    """
+
+    run_id: str
+    dataset: str
+    product: str
+    subtask: str | None  # None: all subtasks together
+    label: str | None
+    defect: str | None
+    line: str | None
+    camera: str | None
+    images: int
+    questions: int
+    answered: int
+    invalid: int
+    failed: int
+    counted: int  # labelled and not failed: what a rate is over
+    correct: int
+    escape: int
+    overkill: int
+    chance: float  # summed over the counted: 1 / options offered
+    entropies: int  # questions with a settled entropy
+    entropy: float  # their sum, nats
+    seconds: float  # sum
+    nn: int  # sum over images of n², n an image's counted questions
+    ny: int  # sum of n y, y an image's right answers
+    yy: int  # sum of y²
+
+
+def enter(con: DuckDBPyConnection, paths: Sequence[str]) -> None:
+    """Add the facts of predictions' Parquet files, and their counts to the cells; in the caller's transaction."""
+    source = FACTS.format(source="read_parquet(?, union_by_name = true)")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {source}", [list(paths)])
+    con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")
+    con.execute(
+        f"MERGE INTO cells AS old USING ({CELLS.format(source='new_facts')}) AS new "
+        f"ON {' AND '.join(f'old.{name} IS NOT DISTINCT FROM new.{name}' for name in _KEY)} "
+        f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = old.{name} + new.{name}' for name in _SUMS)} "
+        "WHEN NOT MATCHED THEN INSERT BY NAME"
+    )
+
+
+_KEY = ("run_id", "dataset", "product", "subtask", "label", "defect", "line", "camera")
+_SUMS = tuple(name for name in Cell.__dataclass_fields__ if name not in _KEY)
+
+# Written once, as a published migration will be: what a fact says doesn't change under the rows that are stored.
+FACTS = """
+    SELECT run_id, block, image_id, image_path, dataset, product, label, defect, line, camera, captured_at, question_id,
+        subtask, conditional, status, error, CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
+        list_filter(options, lambda o: o.letter = answer)[1].text AS answer_text,
+        list_filter(options, lambda o: o.letter = correct_answer)[1].text AS correct_text, len(options) AS choices,
+        CASE
+            WHEN status <> 'answered' THEN status
+            WHEN correct_answer IS NULL THEN 'unlabelled'
+            WHEN answer = correct_answer THEN 'right'
+            WHEN subtask = 'Anomaly Detection' AND label = 'defective' THEN 'escape'
+            WHEN subtask = 'Anomaly Detection' AND label = 'good' THEN 'overkill'
+            ELSE 'wrong'
+        END AS outcome,
+        list_max(map_values(option_probabilities)) AS confidence,
+        entropy[1] AS first_entropy, entropy[best_iteration + 1] AS settled_entropy,
+        CASE
+            WHEN len(entropy) < 3 THEN NULL
+            WHEN list_max(entropy) < 0.5 THEN 'flat-low'
+            WHEN list_min(entropy) >= 0.75 * list_max(entropy) THEN 'stuck-high'
+            WHEN len(list_filter(range(2, len(entropy)), lambda i:
+                (entropy[i] - entropy[i - 1]) * (entropy[i + 1] - entropy[i]) < 0)) > 0.6 * (len(entropy) - 2)
+                THEN 'oscillating'
+            WHEN entropy[-1] - list_min(entropy) > 0.5 * (entropy[1] - list_min(entropy)) THEN 'late-rise'
+            ELSE 'falling'
+        END AS shape,
+        descriptions[1].description_id AS description, seconds
+    FROM {source}
+"""
+# An image has one value of each facet, so grouping by image alone is enough and four times quicker.
+CELLS = """
+    WITH per_image AS (
+        SELECT run_id, image_id, subtask, any_value(dataset) AS dataset, any_value(product) AS product,
+            any_value(label) AS label, any_value(defect) AS defect, any_value(line) AS line,
+            any_value(camera) AS camera, count(*) AS questions,
+            count(*) FILTER (status = 'answered') AS answered,
+            count(*) FILTER (status = 'invalid') AS invalid,
+            count(*) FILTER (status = 'failed') AS failed,
+            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed') AS counted,
+            count(*) FILTER (outcome = 'right') AS correct,
+            count(*) FILTER (outcome = 'escape') AS escape,
+            count(*) FILTER (outcome = 'overkill') AS overkill,
+            coalesce(sum(1.0 / choices) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0), 0)
+                AS chance,
+            count(settled_entropy) AS entropies,
+            coalesce(sum(settled_entropy), 0) AS entropy,
+            sum(seconds) AS seconds
+        FROM {source} GROUP BY GROUPING SETS ((run_id, image_id, subtask), (run_id, image_id))
+    )
+    SELECT run_id, dataset, product, subtask, label, defect, line, camera, count(*) AS images,
+        sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
+        sum(failed)::BIGINT AS failed, sum(counted)::BIGINT AS counted, sum(correct)::BIGINT AS correct,
+        sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(chance) AS chance,
+        sum(entropies)::BIGINT AS entropies, sum(entropy) AS entropy, sum(seconds) AS seconds,
+        sum(counted * counted)::BIGINT AS nn, sum(counted * correct)::BIGINT AS ny,
+        sum(correct * correct)::BIGINT AS yy
+    FROM per_image GROUP BY run_id, dataset, product, subtask, label, defect, line, camera
+"""

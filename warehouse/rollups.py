@@ -1,0 +1,185 @@
+"""Rollups: what the pages ask of `facts` and `cells`, chosen by any combination of filters.
+
+A call is one short read. What names a column comes from the lists below, never from an address; values are bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from warehouse import facts
+from warehouse.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
+IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera")  # an image has one value of each
+FACETS = ("subtask", *IMAGE_FACETS, "outcome", "shape", "description", "answer_text", "correct_text")
+RANGES = {"entropy": "settled_entropy", "confidence": "confidence"}
+NONE = "none"  # a facet's value where the column is empty
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of a run's predictions: those that every filter lets through."""
+
+    run_id: str
+    facets: tuple[tuple[str, str], ...] = ()  # of FACETS, with a value or NONE
+    ranges: tuple[tuple[str, float, float], ...] = ()  # of RANGES: from, up to and with
+    flip: Flip | None = None  # against the run `base`, over the questions both answered
+    base: str | None = None
+    images: tuple[str, ...] | None = None  # only these
+
+    @property
+    def counted_beforehand(self) -> bool:
+        """Whether `cells` knows the answer: only images and subtasks are chosen among."""
+        known = (*IMAGE_FACETS, "subtask")
+        only = all(name in known for name, _ in self.facets)
+        return only and not self.ranges and self.flip is None and self.images is None
+
+
+class Place(NamedTuple):
+    """Where a case stands in a list, and who stands beside it."""
+
+    place: int | None  # from 1; None when the list doesn't hold it
+    total: int
+    before: tuple[str, str] | None  # image, question
+    after: tuple[str, str] | None
+
+
+# Worst outcome first, then highest entropy; the rest makes the order the same every time.
+_RANK = "list_position(['escape', 'overkill', 'wrong', 'invalid', 'failed', 'right', 'unlabelled'], outcome)"
+ORDER = f"{_RANK}, coalesce(settled_entropy, 0) DESC, image_path, question_id"
+
+
+class Rollups:
+    """What the pages ask of `facts` and `cells`. Cheap to make; every call is one short read."""
+
+    def __init__(self, data: Path) -> None:
+        self._database = Database(data)
+
+    def cells(self, selection: Selection) -> pl.DataFrame:
+        """The cells of a selection, see `Cell`; counted beforehand where only images and subtasks are chosen among."""
+        if selection.counted_beforehand:
+            where, values = _facets(selection)
+            return self._database.frame(f"SELECT * FROM cells WHERE run_id = ?{where}", [selection.run_id, *values])
+        source, values = _source(selection)
+        return self._database.frame(facts.CELLS.format(source=f"({source})"), values)
+
+    def facts(
+        self,
+        selection: Selection,
+        columns: Sequence[str] = ("*",),
+        limit: int | None = None,
+        offset: int = 0,
+        ordered: bool = True,
+    ) -> pl.DataFrame:
+        """Rows of a selection with those columns, in the order to look at them unless told otherwise."""
+        source, values = _source(selection)
+        order = f" ORDER BY {ORDER}" if ordered else ""
+        page = "" if limit is None else f" LIMIT {limit:d} OFFSET {offset:d}"
+        return self._database.frame(f"SELECT {', '.join(columns)} FROM ({source}){order}{page}", values)
+
+    def counts(self, selection: Selection, by: Sequence[str]) -> pl.DataFrame:
+        """How many predictions of a selection there are by these columns: the columns and `n`, most first."""
+        source, values = _source(selection)
+        names = ", ".join(by)
+        return self._database.frame(
+            f"SELECT {names}, count(*) AS n FROM ({source}) GROUP BY {names} ORDER BY n DESC, {names}", values
+        )
+
+    def pairs(self, base: str, selection: Selection, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """The questions of a selection that `base` answered too: image_id, question_id, subtask, product, dataset,
+        label, counted_a and counted_b, right_a and right_b (a is the base), and more columns of the selection's run.
+
+        A question counts in a run when it is labelled and was not failed by its image.
+        """
+        source, values = _source(selection)
+        more = "".join(f", b.{name}" for name in columns)
+        return self._database.frame(
+            f"""
+            SELECT b.image_id, b.question_id, b.subtask, b.product, b.dataset, b.label,
+                a.correct_answer IS NOT NULL AND a.status <> 'failed' AS counted_a,
+                b.correct_answer IS NOT NULL AND b.status <> 'failed' AS counted_b,
+                a.outcome = 'right' AS right_a, b.outcome = 'right' AS right_b{more}
+            FROM ({source}) AS b
+            JOIN (SELECT image_id, question_id, correct_answer, status, outcome FROM facts WHERE run_id = ?) AS a
+                USING (image_id, question_id)
+            """,
+            [*values, base],
+        )
+
+    def place(self, selection: Selection, image_id: str, question_id: str) -> Place:
+        """Where a case stands in a selection, in the order to look at it."""
+        source, values = _source(selection)
+        found = self._database.frame(
+            f"""
+            WITH listed AS (
+                SELECT image_id, question_id, row_number() OVER (ORDER BY {ORDER}) AS place FROM ({source})
+            ), here AS (SELECT max(place) AS place FROM listed WHERE image_id = ? AND question_id = ?)
+            SELECT (SELECT place FROM here) AS here, (SELECT count(*) FROM listed) AS total,
+                image_id, question_id, place
+            FROM (SELECT 1) LEFT JOIN listed
+                ON place IN (coalesce((SELECT place FROM here), 0) - 1, coalesce((SELECT place FROM here), 0) + 1)
+            """,
+            [*values, image_id, question_id],
+        )
+        first = found.row(0, named=True)
+        beside = {row["place"]: (row["image_id"], row["question_id"]) for row in found.iter_rows(named=True)}
+        at = first["here"] or 0
+        return Place(first["here"], first["total"], beside.get(at - 1), beside.get(at + 1))
+
+
+def sql(selection: Selection) -> str:
+    """The statement that selects the rows, with its values written in: for people to read and repeat."""
+    text, values = _source(selection)
+    for value in values:
+        shown = str(value) if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
+        text = text.replace("?", shown, 1)
+    return " ".join(text.split())
+
+
+def _source(selection: Selection) -> tuple[str, list[object]]:
+    """The rows of a selection as a subquery, and its values."""
+    where, values = _facets(selection)
+    for name, low, high in selection.ranges:
+        where += f" AND {RANGES[name]} BETWEEN ? AND ?"
+        values += [low, high]
+    if selection.images is not None:
+        where += " AND image_id IN (SELECT unnest(?::VARCHAR[]))"
+        values.append(list(selection.images))
+    if selection.flip is not None:
+        before, after = _FLIPS[selection.flip]
+        where += (
+            f" AND correct_answer IS NOT NULL AND status <> 'failed' AND {after}"
+            " AND (image_id, question_id) IN (SELECT (image_id, question_id) FROM facts"
+            f" WHERE run_id = ? AND correct_answer IS NOT NULL AND status <> 'failed' AND {before})"
+        )
+        values.append(selection.base or "")
+    return f"SELECT * FROM facts WHERE run_id = ?{where}", [selection.run_id, *values]
+
+
+_FLIPS: dict[Flip, tuple[str, str]] = {
+    "lost": ("outcome = 'right'", "outcome <> 'right'"),
+    "won": ("outcome <> 'right'", "outcome = 'right'"),
+    "kept": ("outcome = 'right'", "outcome = 'right'"),
+    "still wrong": ("outcome <> 'right'", "outcome <> 'right'"),
+}
+
+
+def _facets(selection: Selection) -> tuple[str, list[object]]:
+    where, values = "", list[object]()
+    for name, value in selection.facets:
+        if name not in FACETS:
+            raise ValueError(f"{name} is no facet; there are {', '.join(FACETS)}")
+        if value == NONE:
+            where += f" AND {name} IS NULL"
+        else:
+            where += f" AND {name} = ?"
+            values.append(value)
+    return where, values
