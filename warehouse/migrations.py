@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warehouse import curation_records, facts, records, review_records, schema
+from warehouse import curation_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
 from warehouse.steps import curation, experiments, nights, reviews, rollups
 
@@ -40,6 +40,13 @@ TABLES = (
     Table("ledger", records.IngestedPart, ("run_id", "block")),
     Table("descriptions", records.Description, ("description_id", "revision")),
     Table("knowledge_versions", records.KnowledgeVersion, ("version", "published_at")),
+    Table("schedules", night_records.Schedule, ("name",)),
+    Table("nights", night_records.Night),
+    Table("night_runs", night_records.NightRun, ("schedule", "due_at", "run_id")),
+    Table("planned_images", night_records.PlannedImage),
+    Table("night_steps", night_records.NightStep),
+    Table("morning_reports", night_records.MorningReport),
+    Table("backups", night_records.Backup),
     Table("disputes", review_records.Dispute, ("dispute_id",)),
     Table("dispute_reasons", review_records.DisputeReason, ("dispute_id", "reason")),
     Table("audit_draws", review_records.AuditDraw, ("run_id",)),

@@ -153,8 +153,10 @@ class Store:
             )
 
     def runs(self) -> pl.DataFrame:
-        """All runs, newest first."""
-        return self._database.frame("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC")
+        """All runs, newest first, but the two of each test of a draft; `run` finds those too."""
+        return self._database.frame(
+            "SELECT * FROM runs WHERE NOT starts_with(plan, 'gate:') ORDER BY started_at DESC, run_id DESC"
+        )
 
     def run(self, run_id: str) -> records.Run | None:
         """The run, or None."""
@@ -306,11 +308,12 @@ class Store:
         return (found[0], self.knowledge(found[0].version)) if found else (None, [])
 
     def knowledge(self, version: str) -> list[records.Description]:
-        """The descriptions of a version, by id."""
+        """The descriptions of a version, published or only tested, by id."""
         return self._database.records(
             records.Description,
             "SELECT d.* FROM descriptions AS d JOIN (SELECT unnest(any_value(members), recursive := true) "
-            "FROM knowledge_versions WHERE version = ?) AS m "
+            "FROM (SELECT version, members FROM knowledge_versions UNION ALL SELECT version, members "
+            "FROM knowledge_trials) WHERE version = ?) AS m "
             "ON d.description_id = m.description_id AND d.revision = m.revision ORDER BY d.description_id",
             [version],
         )

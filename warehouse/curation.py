@@ -1,0 +1,462 @@
+"""The knowledge base's statements: revisions and where each stands, the published sets, tests of drafts, measured lift.
+
+Every change is one transaction that writes all it means: the revision, where it stands, the published set, and a line
+of history with author and reason. So a kill leaves the state before or the state after, never one between, and two
+curators at once get one after the other. Revisions, sets, attempts and results are only ever added: what a run read can
+be read again, and rolling back is publishing an earlier set's very members.
+
+`descriptions.state` says where a revision stands now; `knowledge_changes` how it came there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse import phases, schema
+from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, KnowledgeTrial, Lift, Sentence
+from warehouse.database import Database, insert
+from warehouse.errors import Refused
+from warehouse.records import Description, DescriptionState, KnowledgeMember, KnowledgeVersion
+
+if TYPE_CHECKING:
+    import polars as pl
+    from duckdb import DuckDBPyConnection
+
+Place = tuple[str, str, str]  # dataset, product, entry
+_NEWEST = "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an import did."""
+
+    version: str | None  # published now
+    published: int  # texts in it
+    added: int
+    changed: int
+    unchanged: int
+    withdrawn: int  # entries of the file's data sets that it no longer has
+
+
+class Curation:
+    """The knowledge base of one data folder. Cheap to make, safe to share between threads."""
+
+    def __init__(self, data: Path) -> None:
+        self._database = Database(data)
+
+    # Reading.
+
+    def published(self) -> tuple[KnowledgeVersion | None, list[Description]]:
+        """The published set and its descriptions by id, from one moment."""
+        with self._database.reading() as con:
+            newest = _newest(con)
+            return newest, _members(con, _as_map(newest)) if newest else []
+
+    def revisions(self, description_id: str) -> list[Description]:
+        """Every revision, oldest first."""
+        return self._database.records(
+            Description, "SELECT * FROM descriptions WHERE description_id = ? ORDER BY revision", [description_id]
+        )
+
+    def revision(self, description_id: str, revision: int) -> Description:
+        """One revision.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = [each for each in self.revisions(description_id) if each.revision == revision]
+        if not found:
+            raise Refused(f"{description_id} has no revision {revision}; see `workbench knowledge history`")
+        return found[0]
+
+    def in_state(self, *states: DescriptionState) -> list[Description]:
+        """Revisions that stand there now, newest first."""
+        return self._database.records(
+            Description,
+            "SELECT * FROM descriptions WHERE list_contains(?, state) "
+            "ORDER BY created_at DESC, description_id, revision",
+            [list(states)],
+        )
+
+    def products(self) -> pl.DataFrame:
+        """Products with their counts of descriptions and of drafts and tests waiting; those with waiting ones first."""
+        return self._database.frame(
+            "SELECT dataset, product, count(DISTINCT description_id) AS descriptions, "
+            "count(*) FILTER (state = 'published') AS published, "
+            "count(*) FILTER (state IN ('draft', 'testing')) AS waiting "
+            "FROM descriptions GROUP BY dataset, product ORDER BY waiting > 0 DESC, dataset, product"
+        )
+
+    def of_product(self, dataset: str, product: str) -> list[Description]:
+        """Every revision of a product's descriptions, by id and revision."""
+        return self._database.records(
+            Description,
+            "SELECT * FROM descriptions WHERE dataset = ? AND product = ? ORDER BY description_id, revision",
+            [dataset, product],
+        )
+
+    def texts(self, keys: Iterable[tuple[str, int]]) -> list[Description]:
+        """These revisions, by id and revision."""
+        wanted = [KnowledgeMember(*key) for key in keys]
+        with self._database.reading() as con:
+            con.register("wanted", schema.table(KnowledgeMember, wanted))
+            found = con.sql("SELECT d.* FROM descriptions AS d SEMI JOIN wanted USING (description_id, revision)").pl()
+            return schema.records(Description, found.sort("description_id", "revision"))
+
+    def versions(self) -> list[KnowledgeVersion]:
+        """The published sets, newest first."""
+        return self._database.records(KnowledgeVersion, "SELECT * FROM knowledge_versions ORDER BY published_at DESC")
+
+    def count(self) -> int:
+        """How many revisions there are; it grows with every one, so it dates what was derived from them."""
+        return int(self._database.frame("SELECT count(*) AS n FROM descriptions")["n"][0])
+
+    def changes(self, description_id: str | None = None, limit: int = 1000) -> list[KnowledgeChange]:
+        """History, newest first; of one description or of all."""
+        return self._database.records(
+            KnowledgeChange,
+            "SELECT * FROM knowledge_changes WHERE description_id = coalesce(?, description_id) "
+            f"ORDER BY number DESC LIMIT {limit:d}",
+            [description_id],
+        )
+
+    def sentences(self, description_id: str, revision: int | None = None) -> list[Sentence]:
+        """Where a revision's sentences come from; of all revisions when none is named."""
+        return self._database.records(
+            Sentence,
+            "SELECT * FROM knowledge_sentences WHERE description_id = ? AND revision = coalesce(?, revision) "
+            "ORDER BY revision, place, verdict_id",
+            [description_id, revision],
+        )
+
+    def attempts(self, budget: str | None = None) -> list[GateAttempt]:
+        """Tests that were opened, oldest first."""
+        return self._database.records(
+            GateAttempt,
+            "SELECT * FROM gate_attempts WHERE budget = coalesce(?, budget) ORDER BY opened_at, description_id",
+            [budget],
+        )
+
+    def attempt(self, description_id: str, revision: int) -> GateAttempt | None:
+        """The revision's test, if one was opened."""
+        found = self._database.records(
+            GateAttempt,
+            "SELECT * FROM gate_attempts WHERE description_id = ? AND revision = ?",
+            [description_id, revision],
+        )
+        return found[0] if found else None
+
+    def results(self, budget: str | None = None) -> list[GateResult]:
+        """What tests came to, oldest first."""
+        return self._database.records(
+            GateResult,
+            "SELECT r.* FROM gate_results AS r JOIN gate_attempts AS a USING (description_id, revision) "
+            "WHERE a.budget = coalesce(?, a.budget) ORDER BY r.closed_at",
+            [budget],
+        )
+
+    def result(self, description_id: str, revision: int) -> GateResult | None:
+        """What the revision's test came to, if it ended."""
+        found = self._database.records(
+            GateResult,
+            "SELECT * FROM gate_results WHERE description_id = ? AND revision = ?",
+            [description_id, revision],
+        )
+        return found[0] if found else None
+
+    def lifts(self, dataset: str | None = None, product: str | None = None) -> pl.DataFrame:
+        """Measured lift, newest first: the columns of `Lift`, dataset, product and entry."""
+        return self._database.frame(
+            "SELECT l.*, d.dataset, d.product, d.entry FROM knowledge_lifts AS l "
+            "JOIN descriptions AS d USING (description_id, revision) "
+            "WHERE d.dataset = coalesce(?, d.dataset) AND d.product = coalesce(?, d.product) "
+            "ORDER BY l.measured_at DESC, l.description_id",
+            [dataset, product],
+        )
+
+    def uses(self, run_id: str, dataset: str | None = None, product: str | None = None) -> pl.DataFrame:
+        """How often each revision stood in a run's prompts: description_id, revision, images."""
+        return self._database.frame(
+            "WITH used AS (SELECT DISTINCT image_id, unnest(descriptions, recursive := true) FROM predictions "
+            "WHERE run_id = ?) "
+            "SELECT u.description_id, u.revision, count(DISTINCT u.image_id) AS images FROM used AS u "
+            "JOIN descriptions AS d USING (description_id, revision) "
+            "WHERE d.dataset = coalesce(?, d.dataset) AND d.product = coalesce(?, d.product) "
+            "GROUP BY ALL ORDER BY ALL",
+            [run_id, dataset, product],
+        )
+
+    def block(self, run_id: str, image_id: str) -> pl.DataFrame:
+        """All predictions of the block that an image was scored in, in the block's order."""
+        return self._database.frame(
+            "SELECT * FROM predictions WHERE run_id = ? AND block = "
+            "(SELECT min(block) FROM predictions WHERE run_id = ? AND image_id = ?) ORDER BY rowid",
+            [run_id, run_id, image_id],
+        )
+
+    def predictions_of(self, run_id: str, images: Iterable[str]) -> pl.DataFrame:
+        """All predictions of some images of a run, in the plan's order."""
+        return self._database.frame(
+            "SELECT * FROM predictions WHERE run_id = ? AND list_contains(?, image_id) ORDER BY block, rowid",
+            [run_id, list(images)],
+        )
+
+    # Changing.
+
+    def draft(
+        self, place: Place, text: str, author: str, reason: str, sentences: Sequence[Sentence] = ()
+    ) -> Description:
+        """The text as the next revision of its description; `sentences` get its id and number."""
+        with self._changing() as con:
+            revision = _next(con, "/".join(place))
+            made = Description("/".join(place), revision, *place, text, "draft", author, reason, datetime.now(UTC))
+            insert(con, "descriptions", schema.table(Description, [made]))
+            known = [replace(each, description_id=made.description_id, revision=revision) for each in sentences]
+            insert(con, "knowledge_sentences", schema.table(Sentence, known))
+            _note(con, [(made.description_id, revision)], "draft", None, author, reason)
+        return made
+
+    def take(
+        self, texts: Mapping[Place, str], author: str, reason: str, publish: bool = True, whole: bool = True
+    ) -> Taken:
+        """Texts from a file, in one transaction: new and changed ones as revisions, published or as drafts.
+
+        Args:
+            whole: the file is all there is of the data sets it names: what it no longer has leaves the published set.
+        """
+        with self._changing() as con:
+            now, newest = datetime.now(UTC), _newest(con)
+            before = _as_map(newest)
+            texts_now = {d.description_id: d.text for d in _members(con, before)}
+            latest = {row[0]: row[1:] for row in con.execute(
+                "SELECT description_id, revision, text, state FROM descriptions "
+                "QUALIFY row_number() OVER (PARTITION BY description_id ORDER BY revision DESC) = 1"
+            ).fetchall()}  # fmt: skip
+            after: dict[str, int] = {}
+            made: list[Description] = []
+            for place, text in sorted(texts.items()):
+                key = "/".join(place)
+                revision, newest_text, state = latest.get(key, (0, None, None))
+                if texts_now.get(key) == text:
+                    after[key] = before[key]
+                elif newest_text == text and (not publish or state == "retired"):
+                    after[key] = revision  # it stands there already
+                else:
+                    stands: DescriptionState = "published" if publish else "draft"
+                    made.append(Description(key, revision + 1, *place, text, stands, author, reason, now))
+                    after[key] = revision + 1
+            insert(con, "descriptions", schema.table(Description, made))
+            datasets = {dataset for dataset, _, _ in texts}
+            gone = {key for key in before if whole and publish and key.split("/")[0] in datasets} - after.keys()
+            if publish:
+                kept = {key: revision for key, revision in before.items() if key not in gone}
+                newest = _publish(con, kept | after, author, reason)
+            else:
+                _note(con, [(d.description_id, d.revision) for d in made], "draft", None, author, reason)
+            added = sum(d.revision == 1 for d in made)
+            return Taken(
+                version=newest.version if newest else None,
+                published=len(newest.members) if newest else 0,
+                added=added,
+                changed=len(made) - added,
+                unchanged=len(texts) - len(made),
+                withdrawn=len(gone),
+            )
+
+    def publish(self, description_id: str, revision: int, author: str, reason: str) -> KnowledgeVersion:
+        """The published set with this revision in its description's place.
+
+        Raises:
+            Refused: there is no such revision.
+        """
+        with self._changing() as con:
+            return _publish(con, _as_map(_newest(con)) | {description_id: revision}, author, reason)
+
+    def retire(self, description_id: str, revision: int, author: str, reason: str) -> KnowledgeVersion | None:
+        """The published set without this revision, if it was there; a draft is put aside."""
+        with self._changing() as con:
+            newest = _newest(con)
+            members = _as_map(newest)
+            if members.get(description_id) != revision:
+                _stand(con, description_id, revision, "retired", author, reason)
+                return newest
+            del members[description_id]
+            return _publish(con, members, author, reason)
+
+    def rollback(self, version: str, author: str, reason: str) -> KnowledgeVersion:
+        """An earlier published set's very members, published again.
+
+        Raises:
+            Refused: no set of that name was ever published.
+        """
+        with self._changing() as con:
+            row = con.sql("SELECT * FROM knowledge_versions WHERE version = ? LIMIT 1", params=[version]).pl()
+            if row.is_empty():
+                raise Refused(f"no knowledge version {version} was ever published; see `workbench knowledge history`")
+            return _publish(con, _as_map(schema.records(KnowledgeVersion, row)[0]), author, reason)
+
+    def await_test(self, description_id: str, revision: int, author: str, reason: str) -> None:
+        """Mark a draft as one that tonight's run shall test."""
+        with self._changing() as con:
+            _stand(con, description_id, revision, "testing", author, reason)
+
+    def open_attempt(self, attempt: GateAttempt, trial: KnowledgeTrial) -> GateAttempt:
+        """Store a revision's test before it runs, with its place in the budget settled now.
+
+        Only `attempt`, `alpha` are worked out here, so that two tests opened at once don't spend the same share; the
+        given `alpha` is the whole budget.
+
+        Raises:
+            Refused: the revision has been tested, or is being tested.
+        """
+        with self._changing() as con:
+            earlier = con.execute(
+                "SELECT r.verdict FROM gate_attempts AS a LEFT JOIN gate_results AS r USING (description_id, revision) "
+                "WHERE a.budget = ? ORDER BY a.opened_at",
+                [attempt.budget],
+            ).fetchall()
+            since = 0
+            for (verdict,) in earlier:
+                since = 0 if verdict == "better" else since + 1
+            opened = replace(attempt, attempt=since + 1, alpha=share(attempt.alpha, since + 1))
+            insert(con, "gate_attempts", schema.table(GateAttempt, [opened]))
+            con.register("trial", schema.table(KnowledgeTrial, [trial]))
+            con.execute("INSERT INTO knowledge_trials SELECT * FROM trial ON CONFLICT DO NOTHING")
+            _stand(con, opened.description_id, opened.revision, "testing", opened.author, f"test {opened.attempt}")
+        return opened
+
+    def close_attempt(self, result: GateResult) -> None:
+        """Store what a test came to.
+
+        Raises:
+            Refused: it has ended already.
+        """
+        with self._changing() as con:
+            insert(con, "gate_results", schema.table(GateResult, [result]))
+
+    def add_lifts(self, lifts: Iterable[Lift]) -> None:
+        """Store measured lift."""
+        with self._changing() as con:
+            insert(con, "knowledge_lifts", schema.table(Lift, lifts))
+
+    @contextmanager
+    def _changing(self) -> Iterator[DuckDBPyConnection]:
+        phases.at("before-change")
+        with self._database.writing() as con:
+            yield con
+            phases.at("within-change")
+        phases.at("after-change")
+
+
+def share(budget: float, attempt: int) -> float:
+    """What of the budget the k-th test spends: budget / (k (k + 1)), so any number of them together stay within it."""
+    return budget / (attempt * (attempt + 1))
+
+
+def version_name(members: Iterable[Description]) -> str:
+    """The name of the set of exactly these revisions: a hash of ids, revisions and texts."""
+    stated = json.dumps(sorted((d.description_id, d.revision, d.text) for d in members))
+    return hashlib.sha256(stated.encode()).hexdigest()[:12]
+
+
+def _newest(con: DuckDBPyConnection) -> KnowledgeVersion | None:
+    found = schema.records(KnowledgeVersion, con.sql(_NEWEST).pl())
+    return found[0] if found else None
+
+
+def _as_map(version: KnowledgeVersion | None) -> dict[str, int]:
+    return {member.description_id: member.revision for member in version.members} if version else {}
+
+
+def _members(con: DuckDBPyConnection, members: Mapping[str, int]) -> list[Description]:
+    """The descriptions of a set, by id.
+
+    Raises:
+        Refused: one isn't stored.
+    """
+    chosen = schema.table(KnowledgeMember, [KnowledgeMember(*item) for item in members.items()])
+    con.register("chosen", chosen)
+    query = "SELECT d.* FROM descriptions AS d SEMI JOIN chosen USING (description_id, revision)"
+    found = schema.records(Description, con.sql(query).pl().sort("description_id"))
+    if missing := members.keys() - {d.description_id for d in found}:
+        first = min(missing)
+        raise Refused(f"{first} has no revision {members[first]}; see `workbench knowledge history`")
+    return found
+
+
+def _publish(con: DuckDBPyConnection, members: Mapping[str, int], author: str, reason: str) -> KnowledgeVersion:
+    """Make these revisions the published set: the set, where each stands, and the history, or nothing at all."""
+    chosen, newest = _members(con, members), _newest(con)  # leaves `chosen` registered
+    name = version_name(chosen)
+    if newest and newest.version == name:
+        return newest
+    # The newest row is the pointer: a clock that was set back must not point elsewhere.
+    at = max(datetime.now(UTC), newest.published_at + timedelta(microseconds=1)) if newest else datetime.now(UTC)
+    ordered = tuple(KnowledgeMember(d.description_id, d.revision) for d in chosen)
+    version = KnowledgeVersion(name, ordered, at)
+    insert(con, "knowledge_versions", schema.table(KnowledgeVersion, [version]))
+    before = _as_map(newest)
+    came = [(key, revision) for key, revision in sorted(members.items()) if before.get(key) != revision]
+    left = [(key, revision) for key, revision in sorted(before.items()) if members.get(key) != revision]
+    con.execute(
+        "UPDATE descriptions SET state = 'retired' WHERE state = 'published' AND NOT EXISTS "
+        "(SELECT 1 FROM chosen AS c WHERE c.description_id = descriptions.description_id "
+        "AND c.revision = descriptions.revision)"
+    )
+    con.execute(
+        "UPDATE descriptions SET state = 'published' WHERE state <> 'published' AND EXISTS "
+        "(SELECT 1 FROM chosen AS c WHERE c.description_id = descriptions.description_id "
+        "AND c.revision = descriptions.revision)"
+    )
+    _note(con, left, "retired", name, author, reason)
+    _note(con, came, "published", name, author, reason)
+    return version
+
+
+def _stand(
+    con: DuckDBPyConnection, description_id: str, revision: int, state: DescriptionState, author: str, reason: str
+) -> None:
+    """Move one revision that isn't published.
+
+    Raises:
+        Refused: there is no such revision, or it is published.
+    """
+    changed = con.execute(
+        "UPDATE descriptions SET state = ? WHERE description_id = ? AND revision = ? AND state <> 'published'",
+        [state, description_id, revision],
+    ).fetchall()
+    if changed != [(1,)]:
+        raise Refused(f"{description_id} has no unpublished revision {revision}; see `workbench knowledge history`")
+    _note(con, [(description_id, revision)], state, None, author, reason)
+
+
+def _note(
+    con: DuckDBPyConnection,
+    keys: Sequence[tuple[str, int]],
+    state: DescriptionState,
+    version: str | None,
+    author: str,
+    reason: str,
+) -> None:
+    """Lines of history, numbered on."""
+    ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM knowledge_changes").fetchall()
+    now = datetime.now(UTC)
+    rows = [
+        KnowledgeChange(number, key, revision, state, version, author, reason, now)
+        for number, (key, revision) in enumerate(keys, start=last + 1)
+    ]
+    insert(con, "knowledge_changes", schema.table(KnowledgeChange, rows))
+
+
+def _next(con: DuckDBPyConnection, description_id: str) -> int:
+    ((last,),) = con.execute(
+        "SELECT coalesce(max(revision), 0) FROM descriptions WHERE description_id = ?", [description_id]
+    ).fetchall()
+    return int(last) + 1
