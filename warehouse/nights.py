@@ -1,0 +1,238 @@
+"""Statements over schedules and nights.
+
+A *schedule* scores entries it has never scored. A *night* is one of its due times worked through, or several at once
+where some were missed. A night's runs, the images each run was opened over, the steps after scoring and the morning
+report hang from it. "Never scored" is asked of the predictions: nothing here counts or remembers a position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse import records, schema
+from warehouse.database import Database, insert
+from warehouse.errors import Refused
+from warehouse.night_records import Backup, MorningReport, Night, NightRun, NightStep, PlannedImage, Schedule
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Failures that say nothing about the image: it is scored again when it is back.
+NOT_THE_IMAGES_FAULT = "vanished"
+QUARANTINED = "quarantined"
+
+
+class Nights:
+    """Every statement about schedules and nights of one data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self._database = Database(data)
+
+    # Schedules.
+
+    def keep_schedule(self, schedule: Schedule, *, replace: bool = False) -> None:
+        """Store a schedule; with `replace` in the place of one of its name.
+
+        Raises:
+            Refused: there is one of this name.
+        """
+        with self._database.writing() as con:
+            if replace:
+                con.execute("DELETE FROM schedules WHERE name = ?", [schedule.name])
+            insert(con, "schedules", schema.table(Schedule, [schedule]))
+
+    def remove_schedule(self, name: str) -> None:
+        """Forget a schedule; its nights and runs stay.
+
+        Raises:
+            Refused: there is none.
+        """
+        self._change(name, "DELETE FROM schedules WHERE name = ?", [name])
+
+    def pause(self, name: str, paused: bool) -> None:
+        """Stop a schedule from becoming due, or let it again.
+
+        Raises:
+            Refused: there is none.
+        """
+        self._change(name, "UPDATE schedules SET paused = ? WHERE name = ?", [paused, name])
+
+    def trust_golden(self, name: str, run_id: str | None) -> None:
+        """Name the run whose golden answers count as right; None lets the next one become it.
+
+        Raises:
+            Refused: there is no such schedule.
+        """
+        self._change(name, "UPDATE schedules SET golden_run = ? WHERE name = ?", [run_id, name])
+
+    def schedules(self) -> list[Schedule]:
+        """All schedules, in the order in which they are worked through."""
+        return self._database.records(Schedule, "SELECT * FROM schedules ORDER BY priority DESC, name")
+
+    def _change(self, name: str, statement: str, values: Sequence[object]) -> None:
+        with self._database.writing() as con:
+            if con.execute(statement, list(values)).fetchall() != [(1,)]:
+                raise Refused(f"there is no schedule {name}; `workbench schedule list` shows them")
+
+    # Nights.
+
+    def keep_night(self, night: Night) -> None:
+        """Store a night as it now stands."""
+        with self._database.writing() as con:
+            con.execute("DELETE FROM nights WHERE schedule = ? AND due_at = ?", [night.schedule, night.due_at])
+            insert(con, "nights", schema.table(Night, [night]))
+
+    def nights(self, schedule: str | None = None, limit: int | None = None) -> list[Night]:
+        """Nights, newest due time first."""
+        where, values = ("WHERE schedule = ?", [schedule]) if schedule is not None else ("", [])
+        page = "" if limit is None else f" LIMIT {limit:d}"
+        return self._database.records(
+            Night, f"SELECT * FROM nights {where} ORDER BY due_at DESC, schedule{page}", values
+        )
+
+    def last_nights(self) -> dict[str, Night]:
+        """By schedule, the night with the newest due time."""
+        found = self._database.records(
+            Night, "SELECT * FROM nights QUALIFY row_number() OVER (PARTITION BY schedule ORDER BY due_at DESC) = 1"
+        )
+        return {night.schedule: night for night in found}
+
+    def night_runs(self, schedule: str | None = None) -> list[NightRun]:
+        """Which run belongs to which night, newest night first."""
+        where, values = ("WHERE schedule = ?", [schedule]) if schedule is not None else ("", [])
+        return self._database.records(
+            NightRun, f"SELECT * FROM night_runs {where} ORDER BY due_at DESC, run_id DESC", values
+        )
+
+    def open_run(self, run: records.Run, of: NightRun, images: Iterable[str]) -> None:
+        """Store a new run, its night and the images it is over, at once.
+
+        Raises:
+            Refused: there is a run of this name.
+        """
+        planned = schema.table(PlannedImage, (PlannedImage(run.run_id, image_id) for image_id in images))
+        with self._database.writing() as con:
+            insert(con, "runs", schema.table(records.Run, [run]))
+            insert(con, "planned_images", planned)
+            _join(con, of)
+
+    def join_run(self, of: NightRun) -> None:
+        """Store that a night goes on with a run."""
+        with self._database.writing() as con:
+            _join(con, of)
+
+    def unfinished_run(self, schedule: str) -> NightRun | None:
+        """The newest run over the schedule's archive that isn't at its end, and why it was opened."""
+        found = self._database.records(
+            NightRun,
+            "SELECT n.* FROM night_runs AS n JOIN runs USING (run_id) WHERE n.schedule = ? AND n.purpose <> 'golden' "
+            "AND runs.state NOT IN ('finished', 'cancelled') ORDER BY runs.started_at DESC, n.due_at DESC LIMIT 1",
+            [schedule],
+        )
+        return found[0] if found else None
+
+    def planned_images(self, run_id: str) -> frozenset[str]:
+        """The images a schedule's run was opened over."""
+        return frozenset(
+            self._database.frame("SELECT image_id FROM planned_images WHERE run_id = ?", [run_id])["image_id"]
+        )
+
+    def planned_entries(self, run_id: str) -> list[records.Entry]:
+        """The same as entries, those too whose files are gone since, by path."""
+        return self._database.records(
+            records.Entry,
+            "SELECT e.* FROM entries AS e JOIN planned_images AS p USING (image_id) WHERE p.run_id = ? ORDER BY e.path",
+            [run_id],
+        )
+
+    def scored_images(self, schedule: str) -> frozenset[str]:
+        """Images that the schedule's runs have scored; those only that had vanished just then are left out."""
+        return frozenset(
+            self._database.frame(
+                "SELECT DISTINCT image_id FROM predictions "
+                "WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden') "
+                "AND (error IS NULL OR NOT starts_with(error, ?))",
+                [schedule, NOT_THE_IMAGES_FAULT],
+            )["image_id"]
+        )
+
+    def affected_images(self, schedule: str) -> frozenset[str]:
+        """Images whose newest answers used a text that is no longer the published one, and quarantined images."""
+        return frozenset(
+            self._database.frame(
+                """
+                WITH newest AS (
+                    SELECT image_id, descriptions, error FROM predictions
+                    WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden')
+                    QUALIFY rank() OVER (PARTITION BY image_id ORDER BY run_id DESC) = 1
+                ), used AS (SELECT image_id, unnest(descriptions) AS text FROM newest),
+                published AS (
+                    SELECT unnest(members) AS member FROM knowledge_versions
+                    WHERE published_at = (SELECT max(published_at) FROM knowledge_versions)
+                )
+                SELECT DISTINCT image_id FROM used
+                WHERE (text.description_id, text.revision) NOT IN
+                    (SELECT (member.description_id, member.revision) FROM published)
+                UNION SELECT image_id FROM newest WHERE starts_with(error, ?)
+                """,
+                [schedule, QUARANTINED],
+            )["image_id"]
+        )
+
+    # What follows scoring.
+
+    def keep_step(self, step: NightStep) -> None:
+        """Store how a step ended, in the place of an earlier try."""
+        with self._database.writing() as con:
+            con.execute(
+                "DELETE FROM night_steps WHERE schedule = ? AND due_at = ? AND step = ?",
+                [step.schedule, step.due_at, step.step],
+            )
+            insert(con, "night_steps", schema.table(NightStep, [step]))
+
+    def steps(self, schedule: str, due_at: datetime) -> list[NightStep]:
+        """A night's steps in the order they ended."""
+        return self._database.records(
+            NightStep,
+            "SELECT * FROM night_steps WHERE schedule = ? AND due_at = ? ORDER BY ended_at",
+            [schedule, due_at],
+        )
+
+    def keep_report(self, report: MorningReport) -> None:
+        """Store a night's report, in the place of an earlier one."""
+        with self._database.writing() as con:
+            con.execute(
+                "DELETE FROM morning_reports WHERE schedule = ? AND due_at = ?", [report.schedule, report.due_at]
+            )
+            insert(con, "morning_reports", schema.table(MorningReport, [report]))
+
+    def reports(self, schedule: str | None = None, limit: int = 30) -> list[MorningReport]:
+        """The newest reports, newest night first."""
+        where, values = ("WHERE schedule = ?", [schedule]) if schedule is not None else ("", [])
+        return self._database.records(
+            MorningReport,
+            f"SELECT * FROM morning_reports {where} ORDER BY due_at DESC, schedule LIMIT {limit:d}",
+            values,
+        )
+
+    # Backups.
+
+    def keep_backup(self, backup: Backup) -> None:
+        """Store that a copy was made."""
+        with self._database.writing() as con:
+            insert(con, "backups", schema.table(Backup, [backup]))
+
+    def last_backup(self) -> Backup | None:
+        """The newest copy, or None."""
+        found = self._database.records(Backup, "SELECT * FROM backups ORDER BY made_at DESC LIMIT 1")
+        return found[0] if found else None
+
+
+def _join(con: DuckDBPyConnection, of: NightRun) -> None:
+    con.execute(
+        "INSERT INTO night_runs VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [of.schedule, of.due_at, of.run_id, of.purpose],
+    )
