@@ -1,28 +1,35 @@
-"""The knowledge base: texts about products and their defects, read from a file into revisions and published as a set.
+"""Knowledge texts from files and into files: MMAD's domain_knowledge.json, folders of Markdown, CSV.
 
-The file is {dataset: {product: {entry: text}}}, MMAD's domain_knowledge.json. It is the whole truth about the data sets
-it names: an entry it no longer has leaves the published set, while other data sets stay as they were. Nothing is ever
-overwritten: a changed text becomes the entry's next revision, so a run that names its version can always be explained.
+    domain_knowledge.json   {dataset: {product: {entry: text}}}
+    FOLDER/dataset/product/entry.md
+    texts.csv               dataset, product, entry, text
+
+A file is the whole truth about the data sets it names: an entry it no longer has leaves the published set, while other
+data sets stay as they were. Nothing is ever overwritten: a changed text becomes the entry's next revision
+(`warehouse/curation.py`), so a run that names its version can always be explained.
 """
 
 from __future__ import annotations
 
-import hashlib
+import csv
+import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import RootModel, StringConstraints, ValidationError
 
-from warehouse.records import Description, KnowledgeMember, KnowledgeVersion
+from warehouse.curation import Curation, Taken
+from warehouse.records import Description
 from warehouse.store import Store
 from workbench.inspection.errors import KnowledgeError
 
 ALIASES = {"MVTec": "DS-MVTec"}  # MMAD's knowledge file and its question file name one data set differently
+COLUMNS = ("dataset", "product", "entry", "text")
 
+Texts = dict[tuple[str, str, str], str]  # (dataset, product, entry) -> text
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -30,96 +37,130 @@ class _File(RootModel[dict[_Text, dict[_Text, dict[_Text, _Text]]]]):
     """What a knowledge file must look like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import did."""
-
-    version: str  # published now
-    published: int  # texts in it
-    added: int
-    changed: int
-    unchanged: int
-    withdrawn: int  # entries of the file's data sets that it no longer has
-
-
-def import_file(store: Store, file: Path, author: str = "import") -> Imported:
-    """The texts of `file` as new revisions where they are new or changed, and published.
+def import_file(store: Store, file: Path, author: str = "import", publish: bool = True) -> Taken:
+    """The texts of `file` as new revisions where they are new or changed; published, or as drafts.
 
     Raises:
         KnowledgeError: the file can't be read or has another shape.
     """
-    texts = read(file)
-    now = datetime.now(UTC)
-    reason = f"imported from {file.name}"
-    version, published = store.published_knowledge()
-    latest = {row["description_id"]: row for row in store.descriptions(latest=True).iter_rows(named=True)}
-    revisions: list[Description] = []
-    members: list[Description] = []
-    for (dataset, product, entry), text in texts.items():
-        description_id = f"{dataset}/{product}/{entry}"
-        known = latest.get(description_id)
-        if known is not None and known["text"] == text:
-            members.append(Description(**known))
-            continue
-        revision = known["revision"] + 1 if known is not None else 1
-        members.append(
-            Description(
-                description_id, revision, dataset, product, entry, text, "published", author, reason, created_at=now
-            )
-        )
-        revisions.append(members[-1])
-    datasets = {dataset for dataset, _, _ in texts}
-    kept = [description for description in published if description.dataset not in datasets]
-    before = {description.description_id for description in published if description.dataset in datasets}
-    new = version_of([*members, *kept], published_at=now)
-    if revisions:
-        store.add_descriptions(revisions)
-    if version is None or version.version != new.version:
-        store.publish(new)
-    added = sum(description.revision == 1 for description in revisions)
-    return Imported(
-        version=new.version,
-        published=len(new.members),
-        added=added,
-        changed=len(revisions) - added,
-        unchanged=len(members) - len(revisions),
-        withdrawn=len(before - {description.description_id for description in members}),
-    )
+    return Curation(store.data).take(read(file), author, f"imported from {file.name}", publish)
 
 
-def read(file: Path) -> dict[tuple[str, str, str], str]:
-    """(dataset, product, entry) -> text, sorted.
+def read(file: Path) -> Texts:
+    """(dataset, product, entry) -> text, sorted; from a folder of Markdown, a .csv, else JSON.
 
     Raises:
-        KnowledgeError: the file can't be read, or isn't {dataset: {product: {entry: text}}}.
+        KnowledgeError: it can't be read, has another shape, or holds no texts.
     """
     try:
-        content = _File.model_validate_json(file.read_bytes()).root
+        if file.is_dir():
+            texts = _from_folder(file)
+        elif file.suffix.lower() == ".csv":
+            texts = _from_csv(file)
+        else:
+            texts = _from_json(file, file.read_bytes())
     except OSError as error:
         raise KnowledgeError(f"cannot read the knowledge file {file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(f"{file} is not UTF-8 text: {error}") from None
+    for place in texts:
+        if any("/" in part or part in ("", ".", "..") for part in place):
+            raise KnowledgeError(f"{file}: {' / '.join(place)} can't be a description's name: no part may hold a slash")
+    if not texts:
+        raise KnowledgeError(f"{file} holds no texts")
+    return dict(sorted((((ALIASES.get(d, d), p, e), text) for (d, p, e), text in texts.items())))
+
+
+def write(descriptions: Iterable[Description], output: Path) -> int:
+    """How many texts were written: to a .json, a .csv, else into a folder of Markdown.
+
+    Raises:
+        KnowledgeError: the output can't be written, or the folder holds something already.
+    """
+    texts = {(d.dataset, d.product, d.entry): d.text for d in descriptions}
+    try:
+        if output.suffix.lower() == ".json":
+            _put(output, json.dumps(_nested(texts), indent=1, ensure_ascii=False) + "\n")
+        elif output.suffix.lower() == ".csv":
+            page = io.StringIO()
+            rows = csv.writer(page, lineterminator="\n")
+            rows.writerows([COLUMNS, *((*place, text) for place, text in texts.items())])
+            _put(output, page.getvalue())
+        else:
+            _to_folder(texts, output)
+    except OSError as error:
+        raise KnowledgeError(f"cannot write {output}: {error.strerror}") from None
+    return len(texts)
+
+
+def _from_json(file: Path, content: bytes) -> Texts:
+    try:
+        root = _File.model_validate_json(content).root
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = " / ".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
         raise KnowledgeError(
             f"{file} is not {{dataset: {{product: {{entry: text}}}}}}: at {place}: {first['msg']}"
         ) from None
-    texts = {
-        (ALIASES.get(dataset, dataset), product, entry): text
-        for dataset, products in content.items()
+    return {
+        (dataset, product, entry): text
+        for dataset, products in root.items()
         for product, entries in products.items()
         for entry, text in entries.items()
     }
-    if not texts:
-        raise KnowledgeError(f"{file} holds no texts")
-    return dict(sorted(texts.items()))
 
 
-def version_of(descriptions: Iterable[Description], published_at: datetime) -> KnowledgeVersion:
-    """The version made of exactly these revisions; named by their ids, revisions and texts."""
-    ordered = sorted(descriptions, key=lambda description: description.description_id)
-    stated = json.dumps([(d.description_id, d.revision, d.text) for d in ordered])
-    return KnowledgeVersion(
-        version=hashlib.sha256(stated.encode()).hexdigest()[:12],
-        members=tuple(KnowledgeMember(d.description_id, d.revision) for d in ordered),
-        published_at=published_at,
-    )
+def _from_csv(file: Path) -> Texts:
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        rows = csv.DictReader(opened)
+        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        if missing:
+            raise KnowledgeError(
+                f"{file} lacks the columns {', '.join(sorted(missing))}; it needs {', '.join(COLUMNS)}"
+            )
+        texts: Texts = {}
+        for row in rows:
+            values = [(row[name] or "").strip() for name in COLUMNS]
+            place = (values[0], values[1], values[2])
+            if not all(values):
+                raise KnowledgeError(f"{file}, line {rows.line_num}: every row needs {', '.join(COLUMNS)}")
+            if place in texts:
+                raise KnowledgeError(f"{file}, line {rows.line_num}: {'/'.join(place)} is there twice")
+            texts[place] = values[3]
+    return texts
+
+
+def _from_folder(folder: Path) -> Texts:
+    texts: Texts = {}
+    for file in sorted(folder.rglob("*.md")):
+        place = file.relative_to(folder).with_suffix("").parts
+        if len(place) != 3:
+            raise KnowledgeError(f"{file} is not at {folder}/DATASET/PRODUCT/ENTRY.md")
+        text = file.read_text(encoding="utf-8").strip()
+        if not text:
+            raise KnowledgeError(f"{file} is empty; remove it, or write the text")
+        texts[place[0], place[1], place[2]] = text
+    return texts
+
+
+def _nested(texts: Mapping[tuple[str, str, str], str]) -> dict[str, dict[str, dict[str, str]]]:
+    nested: dict[str, dict[str, dict[str, str]]] = {}
+    for (dataset, product, entry), text in texts.items():
+        nested.setdefault(dataset, {}).setdefault(product, {})[entry] = text
+    return nested
+
+
+def _to_folder(texts: Mapping[tuple[str, str, str], str], folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise KnowledgeError(f"{folder} is not empty; give a new folder: an entry left there would come back on import")
+    for (dataset, product, entry), text in texts.items():
+        file = folder / dataset / product / f"{entry}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n", encoding="utf-8")
+
+
+def _put(file: Path, text: str) -> None:
+    """Whole or not at all: a half-written knowledge file would withdraw what it lacks."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)

@@ -8,10 +8,14 @@ product is asked for; `none` shows nothing.
 Images and texts are encoded one at a time: in a batch the last bits of a vector depend on its neighbours, and then
 whether a vector came from the cache would show in a score. Vectors are cached in LanceDB: texts by revision, images by
 content, both by encoder.
+
+Descriptions are untrusted. What a tokenizer could take for one of a model's own marks (`<|im_end|>`, `</think>`) is
+written with another bracket before it is shown, so that a text stays a text.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +31,8 @@ from workbench.settings import TopK
 
 Matrix = NDArray[np.float32]
 ANY = ""  # stands for every data set
+UNSAVED = 0  # revision of a text that isn't stored: encoded anew each time, never cached
+_MARK = re.compile(r"<(?=[|/!A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +108,27 @@ def encode_image(picture: Picture, encoder: Encoder) -> Matrix:
 def text_index(descriptions: Sequence[Description], encoder: Encoder, vectors: Vectors) -> Matrix:
     """The descriptions' vectors, (texts, d) float32; those not yet in LanceDB are encoded and stored there."""
     stored = vectors.text_vectors(encoder.name)
-    known = {(each.description_id, each.revision) for each in stored}
+    known = {(each.description_id, each.revision) for each in stored if each.revision != UNSAVED}
     missing = [d for d in descriptions if (d.description_id, d.revision) not in known]
     new = [
         TextVector(d.description_id, d.revision, encoder.name, tuple(encoder.encode_texts([d.text])[0].tolist()))
         for d in missing
     ]
-    if new:
-        vectors.upsert_texts(new)
+    if lasting := [each for each in new if each.revision != UNSAVED]:
+        vectors.upsert_texts(lasting)
     of_text = {(each.description_id, each.revision): each.vector for each in (*stored, *new)}
     return np.array([of_text[d.description_id, d.revision] for d in descriptions], dtype=np.float32)
+
+
+def harmless(text: str) -> str:
+    """The text as a prompt shows it: nothing in it can be read as a mark of the model's own."""
+    return _MARK.sub("‹", text)
 
 
 def _evidence(ranked: Iterable[tuple[Description, float | None]], vector: ImageVector | None = None) -> Evidence:
     chosen = list(ranked)
     return Evidence(
-        texts=tuple(description.text for description, _ in chosen),
+        texts=tuple(harmless(description.text) for description, _ in chosen),
         descriptions=tuple(
             RetrievedDescription(d.description_id, d.revision, rank=rank, score=score)
             for rank, (d, score) in enumerate(chosen, start=1)

@@ -1,0 +1,176 @@
+"""A stored run's questions asked again with other knowledge: everything else - settings, seed, block - as it was.
+
+    a run -> its settings and model -> `Replay`
+    its stored questions of some images -> blocks -> two runs of a draft's test, a sample without one text, one case
+
+What a run asked is read back from its predictions, so a question file that changed since changes nothing here. Stores
+nothing itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from warehouse import schema
+from warehouse.records import Archive, Description, Entry, Option, Prediction, RetrievedDescription, Run
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+from workbench.inspection import archive, block, models, retrieval
+from workbench.inspection.block import Rows
+from workbench.inspection.errors import InspectionError
+from workbench.inspection.models import Answering
+from workbench.inspection.plan import Block
+from workbench.inspection.questions import Asked, Question
+from workbench.inspection.references import Reference
+from workbench.inspection.retrieval import Evidence, Retriever
+from workbench.model.case import Picture
+from workbench.model.embedder import Encoder
+from workbench.model.method import Method
+from workbench.settings import Machine, Settings, Support, Work
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+P = TypeVar("P", Method, Support, Machine)
+
+
+class CannotReplay(InspectionError):
+    """The run can't be asked again as it was: the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A run's own settings with its models loaded."""
+
+    run: Run
+    archive: Archive
+    settings: Settings
+    answering: Answering
+    encoder: Encoder | None  # None unless texts were retrieved by vectors
+
+    def retriever(self, data: Path, descriptions: Iterable[Description]) -> Retriever:
+        """What the run's mode retrieves from these texts."""
+        support = self.settings.support
+        texts = list(descriptions)
+        if support.knowledge == "none" or not texts:
+            return retrieval.NoKnowledge()
+        if self.encoder is None:
+            return retrieval.ByProduct(texts)
+        return retrieval.Nearest(texts, self.encoder, Vectors(data), support.top_k)
+
+
+class Without:
+    """A retriever whose evidence lacks one description; nothing takes its place."""
+
+    def __init__(self, inner: Retriever, description_id: str) -> None:
+        self._inner, self._left_out = inner, description_id
+
+    def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
+        """The evidence for each image, in order, without that description."""
+        return [self._without(evidence) for evidence in self._inner.retrieve(images)]
+
+    def _without(self, evidence: Evidence) -> Evidence:
+        kept = [
+            (text, each)
+            for text, each in zip(evidence.texts, evidence.descriptions, strict=True)
+            if each.description_id != self._left_out
+        ]
+        descriptions = tuple(dataclasses.replace(each, rank=rank) for rank, (_, each) in enumerate(kept, start=1))
+        return Evidence(tuple(text for text, _ in kept), descriptions, evidence.vector)
+
+
+def settings_of(run: Run, data: Path) -> Settings:
+    """The settings a run was made with, read back from its record."""
+    stated = json.loads(run.settings)
+    machine = {**stated, "dtype": stated["facts"]["dtype"]}
+    support = _part(Support, {**stated, "references": None})  # each prediction names its own
+    work = Work(data=data, block_images=stated["block_images"])
+    return Settings(_part(Method, stated), support, models.placed(_part(Machine, machine)), work)
+
+
+def load(store: Store, run_id: str, answering: Answering | None = None) -> Replay:
+    """The run with its models loaded, if they can be had unchanged.
+
+    Args:
+        answering: the model, where it is loaded already.
+
+    Raises:
+        CannotReplay: there is no such run, or its model or encoder is no longer what answered.
+        EncoderError: the encoder can't be loaded.
+        BackboneError: the model can't be loaded.
+    """
+    run = store.run(run_id)
+    if run is None:
+        raise CannotReplay(f"there is no run {run_id}; `workbench runs` lists them")
+    found = store.archive(run.archive_id)
+    if found is None:
+        raise CannotReplay(f"the archive of run {run_id} isn't registered in this data folder")
+    settings, facts = settings_of(run, store.data), json.loads(run.settings)["facts"]
+    if answering is None or answering.weights != facts["weights"]:
+        answering = models.load_answering(settings.machine)
+    if answering.weights != facts["weights"]:
+        raise CannotReplay(f"run {run_id} was answered by other weights of {run.model}; score anew and use that run")
+    encoder = models.load_encoder(settings) if facts["encoder"] else None
+    if encoder is not None and encoder.name != facts["encoder"]:
+        raise CannotReplay(f"run {run_id} retrieved with {facts['encoder']}, which is now {encoder.name}; score anew")
+    return Replay(run, found, settings, answering, encoder)
+
+
+def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
+    """What stored predictions were asked, in their order; those whose entry or reference has gone are left out."""
+    found = store.archive(run.archive_id)
+    root = Path(found.root) if found else Path()
+    entries = {entry.image_id: entry for entry in schema.records(Entry, store.entries(run.archive_id))}
+    contents = {entry.path: entry.content for entry in entries.values()}
+    references: dict[str, Reference | None] = {}
+    items = []
+    for each in schema.records(Prediction, predictions):
+        if each.image_id not in entries:
+            continue
+        if each.reference_path and each.reference_path not in references:
+            references[each.reference_path] = _reference(each.reference_path, root, contents)
+        reference = references[each.reference_path] if each.reference_path else None
+        if each.reference_path and reference is None:
+            continue
+        options = tuple(Option(option.letter, option.text) for option in each.options)
+        question = Question(each.question_id, each.subtask, each.question, options, each.conditional)
+        items.append(Asked(entries[each.image_id], question, each.correct_answer, reference))
+    return items
+
+
+def answer(replay: Replay, items: Sequence[Asked], number: int, retriever: Retriever) -> Rows:
+    """The rows of one block of these questions, not stored; equal evidence gives equal rows, bit for bit."""
+    opened = block.open_block(Block(number, tuple(items)), block.ReferencePictures(Path(replay.archive.root)))
+    return block.answer_block(opened, replay.run.run_id, replay.answering, retriever, replay.settings.method)
+
+
+def same(one: Prediction, other: Prediction) -> bool:
+    """Whether two answers to a question are identical, bit for bit; times aside."""
+    fields = [field.name for field in dataclasses.fields(Prediction)]
+    fields = [name for name in fields if name not in ("run_id", "block", "seconds", "created_at", "descriptions")]
+    return all(getattr(one, name) == getattr(other, name) for name in fields) and _shown(one) == _shown(other)
+
+
+def _part(cls: type[P], values: dict[str, Any]) -> P:
+    """A part of the settings from flat values, which hold other parts' settings too."""
+    return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+
+
+def _shown(prediction: Prediction) -> list[RetrievedDescription]:
+    """What was retrieved but for the revisions: the same text under another number is the same text."""
+    return [dataclasses.replace(each, revision=0) for each in prediction.descriptions]
+
+
+def _reference(path: str, root: Path, contents: dict[str, str]) -> Reference | None:
+    if path in contents:
+        return Reference(path, contents[path])
+    try:
+        return Reference(path, archive.content_of(root / path))
+    except OSError:
+        return None
