@@ -11,7 +11,6 @@ Both are filled in the transaction that enters a part (`ledger.enter`), so they 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from warehouse.records import PredictionStatus
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Outcome = Literal["escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled"]
-Shape = Literal["flat-low", "falling", "oscillating", "late-rise", "stuck-high", "other"]
+Shape = Literal["flat-low", "falling", "oscillating", "late rise", "stuck-high"]
+Retrieval = Literal["right", "other entry", "other product", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,11 @@ class Fact:
     defect: str | None
     line: str | None
     camera: str | None
-    captured_at: datetime | None
+    night: str  # the evening's date, YYYY-MM-DD: of capture, else of scoring, noon to noon UTC
     question_id: str
+    asked: str  # md5 of subtask, question and option texts, one a line: the question whatever its reference
     subtask: str
+    question: str
     conditional: bool
     status: PredictionStatus
     error: str | None
@@ -54,8 +56,9 @@ class Fact:
     confidence: float | None  # of the likeliest option, 0..1
     first_entropy: float | None  # nats, before the loop
     settled_entropy: float | None  # nats, of the best iteration
-    shape: Shape | None  # of the entropy's course; see `analysis.traces`; None where nothing ran
+    shape: Shape | None  # of the entropy's course, see `analysis.shapes`; None with fewer than three iterations
     description: str | None  # the id of the text retrieved first
+    retrieval: Retrieval | None  # whether that text is the image's own; None where the label is unknown
     seconds: float
 
 
@@ -80,7 +83,7 @@ class Cell:
     answered: int
     invalid: int
     failed: int
-    counted: int  # labelled and not failed: what a rate is over
+    counted: int  # labelled, with options, not failed: what a rate is over
     correct: int
     escape: int
     overkill: int
@@ -109,10 +112,14 @@ def enter(con: DuckDBPyConnection, paths: Sequence[str]) -> None:
 _KEY = ("run_id", "dataset", "product", "subtask", "label", "defect", "line", "camera")
 _SUMS = tuple(name for name in Cell.__dataclass_fields__ if name not in _KEY)
 
-# Written once, as a published migration will be: what a fact says doesn't change under the rows that are stored.
+# The same words as `workbench/analysis/facts.py` and `shapes.py` say in polars; a test holds them together.
 FACTS = """
-    SELECT run_id, block, image_id, image_path, dataset, product, label, defect, line, camera, captured_at, question_id,
-        subtask, conditional, status, error, CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
+    SELECT run_id, block, image_id, image_path, dataset, product, label, defect, line, camera,
+        strftime(coalesce(captured_at, created_at) - INTERVAL 12 HOUR, '%Y-%m-%d') AS night, question_id,
+        md5(concat_ws(chr(10), subtask, question, array_to_string(list_transform(options, lambda o: o.text), chr(10))))
+            AS asked,
+        subtask, question, conditional, status, error,
+        CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
         list_filter(options, lambda o: o.letter = answer)[1].text AS answer_text,
         list_filter(options, lambda o: o.letter = correct_answer)[1].text AS correct_text, len(options) AS choices,
         CASE
@@ -127,16 +134,31 @@ FACTS = """
         entropy[1] AS first_entropy, entropy[best_iteration + 1] AS settled_entropy,
         CASE
             WHEN len(entropy) < 3 THEN NULL
-            WHEN list_max(entropy) < 0.5 THEN 'flat-low'
-            WHEN list_min(entropy) >= 0.75 * list_max(entropy) THEN 'stuck-high'
-            WHEN len(list_filter(range(2, len(entropy)), lambda i:
-                (entropy[i] - entropy[i - 1]) * (entropy[i + 1] - entropy[i]) < 0)) > 0.6 * (len(entropy) - 2)
+            WHEN list_max(entropy) - list_min(entropy) <= 0.1
+                THEN CASE WHEN list_avg(entropy) < 1.0 THEN 'flat-low' ELSE 'stuck-high' END
+            WHEN len(list_filter(range(2, len(moves) + 1), lambda i: sign(moves[i]) <> sign(moves[i - 1]))) >= 3
                 THEN 'oscillating'
-            WHEN entropy[-1] - list_min(entropy) > 0.5 * (entropy[1] - list_min(entropy)) THEN 'late-rise'
-            ELSE 'falling'
+            WHEN entropy[-1] - list_min(entropy) > (list_max(entropy) - list_min(entropy)) / 2
+                AND entropy[1] - list_min(entropy) > 0.05 THEN 'late rise'
+            WHEN entropy[1] - entropy[-1] > 0.05 THEN 'falling'
+            WHEN list_avg(entropy) < 1.0 THEN 'flat-low'
+            ELSE 'stuck-high'
         END AS shape,
-        descriptions[1].description_id AS description, seconds
-    FROM {source}
+        descriptions[1].description_id AS description,
+        CASE
+            WHEN label = 'good' IS NOT TRUE AND defect IS NULL THEN NULL
+            WHEN len(descriptions) = 0 THEN 'none'
+            WHEN string_split(descriptions[1].description_id, '/')[-2] <> product THEN 'other product'
+            WHEN lower(string_split(descriptions[1].description_id, '/')[-1])
+                = CASE WHEN label = 'good' THEN 'good' ELSE lower(defect) END THEN 'right'
+            ELSE 'other entry'
+        END AS retrieval,
+        seconds
+    FROM (
+        SELECT *, list_filter(list_transform(range(2, len(entropy) + 1), lambda i: entropy[i] - entropy[i - 1]),
+            lambda move: abs(move) > 0.05) AS moves
+        FROM {source}
+    )
 """
 # An image has one value of each facet, so grouping by image alone is enough and four times quicker.
 CELLS = """
@@ -147,8 +169,8 @@ CELLS = """
             count(*) FILTER (status = 'answered') AS answered,
             count(*) FILTER (status = 'invalid') AS invalid,
             count(*) FILTER (status = 'failed') AS failed,
-            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed') AS counted,
-            count(*) FILTER (outcome = 'right') AS correct,
+            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0) AS counted,
+            count(*) FILTER (outcome = 'right' AND choices > 0) AS correct,
             count(*) FILTER (outcome = 'escape') AS escape,
             count(*) FILTER (outcome = 'overkill') AS overkill,
             coalesce(sum(1.0 / choices) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0), 0)

@@ -19,8 +19,31 @@ if TYPE_CHECKING:
 
 Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
 IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera")  # an image has one value of each
-FACETS = ("subtask", *IMAGE_FACETS, "outcome", "shape", "description", "answer_text", "correct_text")
+FACETS = (
+    "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
+    "letter", "confidence_band", "entropy_band",
+)  # fmt: skip
 RANGES = {"entropy": "settled_entropy", "confidence": "confidence"}
+_JUDGED = "correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0"
+# What is not stored because it follows from what is: as `workbench/analysis/facts.py` has it.
+_DERIVED = {
+    "right": f"CASE WHEN {_JUDGED} THEN outcome = 'right' END",
+    "letter": "correct_answer",
+    "entropy": "settled_entropy",
+    "confidence_band": """CASE WHEN confidence < 0.5 THEN 'below 0.5' WHEN confidence < 0.7 THEN '0.5 to 0.7'
+        WHEN confidence < 0.9 THEN '0.7 to 0.9' WHEN confidence < 0.99 THEN '0.9 to 0.99'
+        WHEN confidence IS NOT NULL THEN '0.99 and above' END""",
+    "entropy_band": """CASE WHEN settled_entropy < 0.25 THEN 'below 0.25' WHEN settled_entropy < 0.5 THEN '0.25 to 0.5'
+        WHEN settled_entropy < 1 THEN '0.5 to 1' WHEN settled_entropy < 2 THEN '1 to 2'
+        WHEN settled_entropy < 4 THEN '2 to 4' WHEN settled_entropy IS NOT NULL THEN '4 and above' END""",
+}
+# The columns of `analysis.facts`.
+ANALYSED = (
+    "run_id", "image_id", "question_id", "asked", "image_path", "dataset", "product", "label", "defect", "line",
+    "camera", "night", "subtask", "question", "status", "outcome", "right", "answer", "correct_answer", "answer_text",
+    "correct_text", "choices", "conditional", "confidence", "entropy", "shape", "description", "retrieval", "letter",
+    "confidence_band", "entropy_band",
+)  # fmt: skip
 NONE = "none"  # a facet's value where the column is empty
 
 
@@ -74,42 +97,48 @@ class Rollups:
     def facts(
         self,
         selection: Selection,
-        columns: Sequence[str] = ("*",),
+        columns: Sequence[str] = ANALYSED,
         limit: int | None = None,
         offset: int = 0,
         ordered: bool = True,
     ) -> pl.DataFrame:
-        """Rows of a selection with those columns, in the order to look at them unless told otherwise."""
+        """Rows of a selection with those columns, in the order to look at them unless told otherwise.
+
+        Args:
+            selection: which rows.
+            columns: of `facts` and of `analysis.facts`.
+            limit: at most so many.
+            offset: after so many.
+            ordered: False where the order doesn't matter: sorting a million rows takes a second.
+        """
         source, values = _source(selection)
+        chosen = ", ".join(f"{_DERIVED[name]} AS {name}" if name in _DERIVED else name for name in columns)
         order = f" ORDER BY {ORDER}" if ordered else ""
         page = "" if limit is None else f" LIMIT {limit:d} OFFSET {offset:d}"
-        return self._database.frame(f"SELECT {', '.join(columns)} FROM ({source}){order}{page}", values)
+        return self._database.frame(f"SELECT {chosen} FROM ({source}){order}{page}", values)
 
     def counts(self, selection: Selection, by: Sequence[str]) -> pl.DataFrame:
         """How many predictions of a selection there are by these columns: the columns and `n`, most first."""
         source, values = _source(selection)
-        names = ", ".join(by)
+        chosen = ", ".join(f"{_DERIVED[name]} AS {name}" if name in _DERIVED else name for name in by)
         return self._database.frame(
-            f"SELECT {names}, count(*) AS n FROM ({source}) GROUP BY {names} ORDER BY n DESC, {names}", values
+            f"SELECT {chosen}, count(*) AS n FROM ({source}) GROUP BY ALL ORDER BY n DESC, {', '.join(by)}", values
         )
 
-    def pairs(self, base: str, selection: Selection, columns: Sequence[str] = ()) -> pl.DataFrame:
-        """The questions of a selection that `base` answered too: image_id, question_id, subtask, product, dataset,
-        label, counted_a and counted_b, right_a and right_b (a is the base), and more columns of the selection's run.
+    def pairs(self, base: str, selection: Selection) -> pl.DataFrame:
+        """The judged questions of a selection that `base` answered too, one row per pair.
 
-        A question counts in a run when it is labelled and was not failed by its image.
+        Returns:
+            image_id, question_id, asked, subtask, product, dataset, label, defect, right_a and right_b (a is the base).
         """
         source, values = _source(selection)
-        more = "".join(f", b.{name}" for name in columns)
         return self._database.frame(
             f"""
-            SELECT b.image_id, b.question_id, b.subtask, b.product, b.dataset, b.label,
-                a.correct_answer IS NOT NULL AND a.status <> 'failed' AS counted_a,
-                b.correct_answer IS NOT NULL AND b.status <> 'failed' AS counted_b,
-                a.outcome = 'right' AS right_a, b.outcome = 'right' AS right_b{more}
-            FROM ({source}) AS b
-            JOIN (SELECT image_id, question_id, correct_answer, status, outcome FROM facts WHERE run_id = ?) AS a
-                USING (image_id, question_id)
+            SELECT b.image_id, b.question_id, asked, b.subtask, b.product, b.dataset, b.label, b.defect,
+                a.outcome = 'right' AS right_a, b.outcome = 'right' AS right_b
+            FROM (SELECT * FROM ({source}) WHERE {_JUDGED}) AS b
+            JOIN (SELECT image_id, asked, outcome FROM facts WHERE run_id = ? AND {_JUDGED}) AS a
+                USING (image_id, asked)
             """,
             [*values, base],
         )
@@ -156,9 +185,8 @@ def _source(selection: Selection) -> tuple[str, list[object]]:
     if selection.flip is not None:
         before, after = _FLIPS[selection.flip]
         where += (
-            f" AND correct_answer IS NOT NULL AND status <> 'failed' AND {after}"
-            " AND (image_id, question_id) IN (SELECT (image_id, question_id) FROM facts"
-            f" WHERE run_id = ? AND correct_answer IS NOT NULL AND status <> 'failed' AND {before})"
+            f" AND {_JUDGED} AND {after} AND (image_id, asked) IN"
+            f" (SELECT (image_id, asked) FROM facts WHERE run_id = ? AND {_JUDGED} AND {before})"
         )
         values.append(selection.base or "")
     return f"SELECT * FROM facts WHERE run_id = ?{where}", [selection.run_id, *values]
@@ -177,9 +205,10 @@ def _facets(selection: Selection) -> tuple[str, list[object]]:
     for name, value in selection.facets:
         if name not in FACETS:
             raise ValueError(f"{name} is no facet; there are {', '.join(FACETS)}")
+        column = _DERIVED.get(name, name)
         if value == NONE:
-            where += f" AND {name} IS NULL"
+            where += f" AND {column} IS NULL"
         else:
-            where += f" AND {name} = ?"
+            where += f" AND {column} = ?"
             values.append(value)
     return where, values

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import spool
 from warehouse.database import Database
+from warehouse.facts import FACTS
 from warehouse.ingest import ingest
 from warehouse.records import Prediction
 from warehouse.rollups import Place, Rollups, Selection
 from warehouse.steps import rollups as step
 from warehouse.store import Store
-from workbench.analysis import metrics
+from workbench.analysis import facts as analysis
+from workbench.analysis import metrics, shapes
 
 ASKED = ("Anomaly Detection", "Defect Classification", "Object Analysis")
 
@@ -38,8 +44,10 @@ def some(block: int) -> list[Prediction]:
                 subtask=subtask,
                 product=("bottle", "nut")[image % 2],
                 label=label,
+                defect="crack" if label == "defective" else None,
                 line=(None, "1")[place % 2],
                 correct_answer=None if label is None else "B",
+                captured_at=rows.NOW.replace(hour=11) if image else None,
                 answer="A" if (place + number) % 3 == 0 else "B",
                 entropy=(1.5, 0.25 * number + 0.1 * image, 1.0),
                 best_iteration=1,
@@ -74,13 +82,27 @@ def sums(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Float64).round(9)).sort(pl.all().exclude(pl.Float64), nulls_last=True)
 
 
-def test_a_fact_s_outcome_is_what_the_analysis_says_of_its_prediction(filled: Path) -> None:
-    told = metrics.outcomes(Store(filled).prediction_index(RUN)).select(
-        "image_id", "question_id", pl.col("outcome").cast(pl.String), "settled_entropy", "choices", "seconds"
-    )
-    facts = Rollups(filled).facts(Selection(RUN)).select(told.columns)
-    assert_frame_equal(facts.sort("image_id", "question_id"), told.sort("image_id", "question_id"))
+def test_a_fact_says_what_the_analysis_says_of_its_prediction(filled: Path) -> None:
+    told = analysis.of(Store(filled).predictions(RUN)).with_columns(pl.col("outcome").cast(pl.String))
+    facts = Rollups(filled).facts(Selection(RUN))
+    assert facts.columns == told.columns
+    key = ("image_id", "question_id")
+    assert_frame_equal(facts.sort(key), told.sort(key), check_dtypes=False)
     assert set(facts["outcome"]) == {"right", "wrong", "escape", "overkill", "failed", "unlabelled"}
+    assert set(facts["retrieval"]) == {"other entry", "other product", "right", None}
+
+
+@given(st.lists(st.lists(st.sampled_from([0.1, 0.14, 0.3, 0.9, 1.2, 2.0]), max_size=8), min_size=1, max_size=30))
+def test_a_trace_s_shape_is_the_analysis_s(traces: list[list[float]]) -> None:
+    shape = FACTS[FACTS.index("CASE\n            WHEN len(entropy) < 3") :].partition(" AS shape")[0]
+    moves = FACTS[FACTS.index("list_filter(list_transform(range(2, len(entropy)") :].partition(" AS moves")[0]
+    frame = pl.DataFrame(
+        {"place": range(len(traces)), "entropy": traces}, schema_overrides={"entropy": pl.List(pl.Float64)}
+    )
+    con = duckdb.connect()
+    con.register("traces", frame)
+    found = con.sql(f"SELECT {shape} AS shape FROM (SELECT *, {moves} AS moves FROM traces) ORDER BY place").pl()
+    assert found["shape"].to_list() == frame.select(shapes.shape(pl.col("entropy"))).to_series().to_list()
 
 
 def test_cells_kept_up_part_by_part_are_those_counted_from_the_facts(filled: Path) -> None:
@@ -89,7 +111,7 @@ def test_cells_kept_up_part_by_part_are_those_counted_from_the_facts(filled: Pat
     without_failed = found.cells(Selection(RUN, facets=(("outcome", "failed"),)))
     counted = found.cells(everything)
     kept = found.cells(Selection(RUN))
-    assert kept["questions"].sum() == counted["questions"].sum() + without_failed["questions"].sum()
+    assert int(kept["questions"].sum()) == int(counted["questions"].sum()) + int(without_failed["questions"].sum())
     with Database(filled).reading() as con:
         anew = con.sql(step._CELLS).pl().filter(pl.col("run_id") == RUN)
     assert_frame_equal(sums(kept), sums(anew.select(kept.columns)))
@@ -126,7 +148,7 @@ def test_filters_choose_what_polars_would(filled: Path) -> None:
          (pl.col("product") == "nut") & (pl.col("subtask") == ASKED[0])),
         (Selection(RUN, (("line", "none"), ("outcome", "wrong"))),
          pl.col("line").is_null() & (pl.col("outcome") == "wrong")),
-        (Selection(RUN, ranges=(("entropy", 0.2, 0.4),)), pl.col("settled_entropy").is_between(0.2, 0.4)),
+        (Selection(RUN, ranges=(("entropy", 0.2, 0.4),)), pl.col("entropy").is_between(0.2, 0.4)),
         (Selection(RUN, images=("image-0", "image-7")), pl.col("image_id").is_in(["image-0", "image-7"])),
     ):  # fmt: skip
         assert_frame_equal(found.facts(selection), everything.filter(expected))
@@ -140,13 +162,13 @@ def test_flips_are_the_questions_whose_answer_changed_sides(filled: Path) -> Non
     later = "20250105T220005123Z-a1b2c3d4"
     store.open_run(rows.run(later))
     changed = [
-        rows.dataclasses.replace(one, run_id=later, answer="A" if number % 4 == 0 else "B")
+        dataclasses.replace(one, run_id=later, answer="A" if number % 4 == 0 else "B")
         for number, one in enumerate(some(0))
         if one.status != "failed"
     ]
     spool.write_part(filled, later, 0, changed)
     ingest(store)
-    pairs = found.pairs(RUN, Selection(later)).filter("counted_a", "counted_b")
+    pairs = found.pairs(RUN, Selection(later))
     for flip, before, after in (("lost", True, False), ("won", False, True), ("kept", True, True)):
         expected = pairs.filter(pl.col("right_a") == before, pl.col("right_b") == after)
         chosen = found.facts(Selection(later, flip=flip, base=RUN))  # type: ignore[arg-type]

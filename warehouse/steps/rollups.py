@@ -19,9 +19,11 @@ CREATE TABLE facts (
     defect VARCHAR,
     line VARCHAR,
     camera VARCHAR,
-    captured_at TIMESTAMPTZ,
+    night VARCHAR NOT NULL,
     question_id VARCHAR NOT NULL,
+    asked VARCHAR NOT NULL,
     subtask VARCHAR NOT NULL,
+    question VARCHAR NOT NULL,
     conditional BOOLEAN NOT NULL,
     status VARCHAR NOT NULL CHECK (status IN ('answered', 'invalid', 'failed')),
     error VARCHAR,
@@ -35,8 +37,9 @@ CREATE TABLE facts (
     confidence DOUBLE,
     first_entropy DOUBLE,
     settled_entropy DOUBLE,
-    shape VARCHAR CHECK (shape IN ('flat-low', 'falling', 'oscillating', 'late-rise', 'stuck-high', 'other')),
+    shape VARCHAR CHECK (shape IN ('flat-low', 'falling', 'oscillating', 'late rise', 'stuck-high')),
     description VARCHAR,
+    retrieval VARCHAR CHECK (retrieval IN ('right', 'other entry', 'other product', 'none')),
     seconds DOUBLE NOT NULL
 );
 CREATE TABLE cells (
@@ -67,8 +70,12 @@ CREATE TABLE cells (
 );
 """
 _FACTS = """
-    SELECT run_id, block, image_id, image_path, dataset, product, label, defect, line, camera, captured_at, question_id,
-        subtask, conditional, status, error, CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
+    SELECT run_id, block, image_id, image_path, dataset, product, label, defect, line, camera,
+        strftime(coalesce(captured_at, created_at) - INTERVAL 12 HOUR, '%Y-%m-%d') AS night, question_id,
+        md5(concat_ws(chr(10), subtask, question, array_to_string(list_transform(options, lambda o: o.text), chr(10))))
+            AS asked,
+        subtask, question, conditional, status, error,
+        CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
         list_filter(options, lambda o: o.letter = answer)[1].text AS answer_text,
         list_filter(options, lambda o: o.letter = correct_answer)[1].text AS correct_text, len(options) AS choices,
         CASE
@@ -83,16 +90,31 @@ _FACTS = """
         entropy[1] AS first_entropy, entropy[best_iteration + 1] AS settled_entropy,
         CASE
             WHEN len(entropy) < 3 THEN NULL
-            WHEN list_max(entropy) < 0.5 THEN 'flat-low'
-            WHEN list_min(entropy) >= 0.75 * list_max(entropy) THEN 'stuck-high'
-            WHEN len(list_filter(range(2, len(entropy)), lambda i:
-                (entropy[i] - entropy[i - 1]) * (entropy[i + 1] - entropy[i]) < 0)) > 0.6 * (len(entropy) - 2)
+            WHEN list_max(entropy) - list_min(entropy) <= 0.1
+                THEN CASE WHEN list_avg(entropy) < 1.0 THEN 'flat-low' ELSE 'stuck-high' END
+            WHEN len(list_filter(range(2, len(moves) + 1), lambda i: sign(moves[i]) <> sign(moves[i - 1]))) >= 3
                 THEN 'oscillating'
-            WHEN entropy[-1] - list_min(entropy) > 0.5 * (entropy[1] - list_min(entropy)) THEN 'late-rise'
-            ELSE 'falling'
+            WHEN entropy[-1] - list_min(entropy) > (list_max(entropy) - list_min(entropy)) / 2
+                AND entropy[1] - list_min(entropy) > 0.05 THEN 'late rise'
+            WHEN entropy[1] - entropy[-1] > 0.05 THEN 'falling'
+            WHEN list_avg(entropy) < 1.0 THEN 'flat-low'
+            ELSE 'stuck-high'
         END AS shape,
-        descriptions[1].description_id AS description, seconds
-    FROM predictions
+        descriptions[1].description_id AS description,
+        CASE
+            WHEN label = 'good' IS NOT TRUE AND defect IS NULL THEN NULL
+            WHEN len(descriptions) = 0 THEN 'none'
+            WHEN string_split(descriptions[1].description_id, '/')[-2] <> product THEN 'other product'
+            WHEN lower(string_split(descriptions[1].description_id, '/')[-1])
+                = CASE WHEN label = 'good' THEN 'good' ELSE lower(defect) END THEN 'right'
+            ELSE 'other entry'
+        END AS retrieval,
+        seconds
+    FROM (
+        SELECT *, list_filter(list_transform(range(2, len(entropy) + 1), lambda i: entropy[i] - entropy[i - 1]),
+            lambda move: abs(move) > 0.05) AS moves
+        FROM predictions
+    )
 """
 _CELLS = """
     WITH per_image AS (
@@ -102,8 +124,8 @@ _CELLS = """
             count(*) FILTER (status = 'answered') AS answered,
             count(*) FILTER (status = 'invalid') AS invalid,
             count(*) FILTER (status = 'failed') AS failed,
-            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed') AS counted,
-            count(*) FILTER (outcome = 'right') AS correct,
+            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0) AS counted,
+            count(*) FILTER (outcome = 'right' AND choices > 0) AS correct,
             count(*) FILTER (outcome = 'escape') AS escape,
             count(*) FILTER (outcome = 'overkill') AS overkill,
             coalesce(sum(1.0 / choices) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0), 0)
