@@ -49,6 +49,7 @@ TABLES = (
     Table("backups", night_records.Backup),
     Table("disputes", review_records.Dispute, ("dispute_id",)),
     Table("dispute_reasons", review_records.DisputeReason, ("dispute_id", "reason")),
+    Table("budget_curves", review_records.BudgetCurve, ("run_id",)),
     Table("audit_draws", review_records.AuditDraw, ("run_id",)),
     Table("review_projects", review_records.ReviewProject, ("project_key",)),
     Table("review_tasks", review_records.ReviewTask, ("task_key",)),

@@ -53,6 +53,31 @@ class DisputeReason:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetPoint:
+    """What so many reviews of a run would bring; lows and highs are ends of 90 % intervals."""
+
+    reviews: int
+    threshold: float  # the lowest error probability among those reviewed, 0..1
+    caught: float  # expected errors among those reviewed
+    caught_low: float
+    caught_high: float
+    missed: float  # expected errors among the others
+    missed_low: float
+    missed_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCurve:
+    """What reviewing a run's likeliest errors first would bring, by the number of reviews."""
+
+    run_id: str
+    cases: int
+    calibrated_on: str  # in words
+    points: tuple[BudgetPoint, ...]  # by reviews, from 0
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AuditCase:
     """A case of an audit draw."""
 

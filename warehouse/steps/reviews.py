@@ -44,6 +44,19 @@ _TABLES = (
     )
     """,
     """
+    CREATE TABLE budget_curves (
+        run_id VARCHAR NOT NULL,
+        cases BIGINT NOT NULL,
+        calibrated_on VARCHAR NOT NULL,
+        points STRUCT(
+            reviews BIGINT, threshold DOUBLE, caught DOUBLE, caught_low DOUBLE, caught_high DOUBLE,
+            missed DOUBLE, missed_low DOUBLE, missed_high DOUBLE
+        )[] NOT NULL,
+        made_at TIMESTAMPTZ NOT NULL,
+        PRIMARY KEY (run_id)
+    )
+    """,
+    """
     CREATE TABLE audit_draws (
         run_id VARCHAR NOT NULL,
         population BIGINT NOT NULL,

@@ -1,0 +1,104 @@
+"""What a review budget promises is what it brings; the audit lane's estimate needs no model to be right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from workbench.review import budget
+from workbench.review.budget import Calibration, Floats
+
+TRIALS = 200
+
+
+def night(rng: np.random.Generator, images: int, per_image: int = 4) -> tuple[Floats, np.ndarray, list[str]]:
+    """Cases whose features tell something about their errors; some images are hard all over."""
+    hard = np.repeat(rng.normal(0, 0.7, images), per_image)
+    features = rng.normal(size=(images * per_image, 3))
+    logits = -1.5 + 1.2 * features[:, 0] - 0.5 * features[:, 1] + hard
+    wrong = rng.random(len(logits)) < 1 / (1 + np.exp(-logits))
+    return features, wrong, [str(image) for image in range(images) for _ in range(per_image)]
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    found = budget.calibrate(*night(np.random.default_rng(1), 150))
+    assert found is not None
+    return found
+
+
+def test_too_few_judged_cases_claim_nothing() -> None:
+    features, wrong, images = night(np.random.default_rng(2), 100)
+    assert budget.calibrate(features[:50], wrong[:50], images[:50]) is None
+    assert budget.calibrate(features, np.zeros_like(wrong), images) is None
+
+
+def test_probabilities_are_calibrated(calibration: Calibration) -> None:
+    features, wrong, _ = night(np.random.default_rng(3), 4000)
+    chances = calibration.probabilities(features)
+    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6)):
+        chosen = (chances >= low) & (chances < high)
+        assert abs(wrong[chosen].mean() - chances[chosen].mean()) < 0.05
+
+
+def test_the_curve_begins_with_nothing_caught_and_ends_with_nothing_missed(calibration: Calibration) -> None:
+    features, _, _ = night(np.random.default_rng(4), 100)
+    points = budget.curve(calibration, features)
+
+    first, last = points[0], points[-1]
+    assert (first.reviews, first.threshold, first.caught, first.caught_high) == (0, 1.0, 0.0, 0.0)
+    assert (last.reviews, last.missed, last.missed_high) == (400, 0.0, 0.0)
+    assert first.missed == pytest.approx(last.caught)
+    assert all(point.caught_low <= point.caught <= point.caught_high for point in points)
+    caught = [point.caught for point in points]
+    assert caught == sorted(caught)
+    assert [point.threshold for point in points] == sorted((point.threshold for point in points), reverse=True)
+
+
+def test_a_budget_between_two_points_is_interpolated(calibration: Calibration) -> None:
+    points = budget.curve(calibration, night(np.random.default_rng(5), 200)[0])
+    here, there = points[3], points[4]
+    between = budget.spend(points, (here.reviews + there.reviews) // 2)
+    assert here.caught < between.caught < there.caught
+    assert budget.spend(points, 10**6).reviews == 800
+    with pytest.raises(ValueError, match="at least 0"):
+        budget.spend(points, -1)
+
+
+def test_errors_caught_lie_in_the_stated_interval_as_often_as_stated() -> None:
+    rng = np.random.default_rng(6)
+    nights = 60
+    covered = 0
+    for _ in range(6):  # calibrations, each spent on several nights
+        calibration = budget.calibrate(*night(rng, 80), seed=1)
+        assert calibration is not None
+        for _ in range(nights // 6):
+            features, wrong, _ = night(rng, 60)
+            point = budget.spend(budget.curve(calibration, features), 40)
+            order = np.argsort(-calibration.probabilities(features), kind="stable")
+            covered += point.caught_low <= wrong[order[:40]].sum() <= point.caught_high
+    print(f"seed 6: {covered} of {nights} in the 90 % interval")
+    assert covered >= binom.ppf(0.005, nights, 0.85)
+
+
+@pytest.mark.parametrize(("population", "errors", "drawn"), [(300, 30, 40), (500, 0, 25), (90, 60, 30)])
+def test_the_audit_lane_covers_the_truth_and_is_unbiased(population: int, errors: int, drawn: int) -> None:
+    rng = np.random.default_rng(population)
+    wrong = rng.hypergeometric(errors, population - errors, drawn, size=TRIALS)
+    known = {int(count): budget.audit(population, drawn, int(count)) for count in set(wrong.tolist())}
+    estimates = [known[int(count)] for count in wrong]
+
+    covered = sum(estimate.low <= errors <= estimate.high for estimate in estimates)
+    assert covered >= binom.ppf(0.005, TRIALS, 0.9)
+    spread = population * np.sqrt(errors * (population - errors) / drawn) / population
+    assert abs(np.mean([estimate.errors for estimate in estimates]) - errors) <= 4 * spread / np.sqrt(TRIALS) + 1e-9
+
+
+def test_an_audit_of_everything_is_exact_and_of_nothing_says_nothing() -> None:
+    assert (budget.audit(20, 20, 3).low, budget.audit(20, 20, 3).high) == (3, 3)
+    nothing = budget.audit(20, 0, 0)
+    assert (nothing.low, nothing.high) == (0, 20)
+    assert np.isnan(nothing.errors)
+    with pytest.raises(ValueError, match="no sample"):
+        budget.audit(10, 5, 6)
