@@ -193,6 +193,17 @@ class Curation:
             [run_id, dataset, product],
         )
 
+    def images(self, run_id: str) -> pl.DataFrame:
+        """The images of a run that could be opened, by path: what they are, their questions and seconds."""
+        return self._database.frame(
+            "SELECT image_id, any_value(image_path) AS path, any_value(content) AS content, "
+            "any_value(dataset) AS dataset, any_value(product) AS product, any_value(label) AS label, "
+            "any_value(defect) AS defect, count(*) AS questions, count(correct_answer) AS labelled, "
+            "sum(seconds) AS seconds FROM predictions WHERE run_id = ? AND status <> 'failed' "
+            "GROUP BY image_id ORDER BY path, image_id",
+            [run_id],
+        )
+
     def block(self, run_id: str, image_id: str) -> pl.DataFrame:
         """All predictions of the block that an image was scored in, in the block's order."""
         return self._database.frame(

@@ -82,6 +82,17 @@ class Vectors:
                 return []
             return schema.records(records.TextVector, pl.DataFrame(table.to_arrow()))
 
+    def text_matrix(self, encoder: str) -> tuple[list[tuple[str, int]], NDArray[np.float32]]:
+        """(description_id, revision) of all encoded texts, and their vectors (N, d) float32 in the same order."""
+        import numpy as np
+
+        with self._usable():
+            table = self._table("texts", encoder)
+            rows = table.to_arrow() if table is not None else None
+        if rows is None or not len(rows):
+            return [], np.empty((0, 0), np.float32)
+        return list(zip(rows["description_id"].to_pylist(), rows["revision"].to_pylist(), strict=True)), _matrix(rows)
+
     def image_vectors(self, contents: Iterable[str], encoder: str) -> dict[str, NDArray[np.float32]]:
         """The vectors there are of these contents, each (d,) float32."""
         with self._usable():
@@ -89,9 +100,18 @@ class Vectors:
             if table is None:
                 return {}
             rows = _among(table, "content", contents, ["content", "vector"])
-        vectors = rows["vector"].combine_chunks()  # (N, d)
-        flat = vectors.flatten().to_numpy().reshape(len(rows), vectors.type.list_size)
-        return dict(zip(rows["content"].to_pylist(), flat, strict=True))
+        return dict(zip(rows["content"].to_pylist(), _matrix(rows), strict=True)) if len(rows) else {}
+
+    def every_image_vector(self, encoder: str) -> tuple[list[str], NDArray[np.float32]]:
+        """The contents of all encoded images, and their vectors (N, d) float32 in the same order."""
+        import numpy as np
+
+        with self._usable():
+            table = self._table("images", encoder)
+            rows = table.to_arrow() if table is not None else None
+        if rows is None or not len(rows):
+            return [], np.empty((0, 0), np.float32)
+        return rows["content"].to_pylist(), _matrix(rows)
 
     def counts(self) -> pl.DataFrame:
         """Rows by kind and encoder: kind, encoder, rows."""
@@ -172,6 +192,13 @@ def _with_fixed_length(rows: pa.Table) -> pa.Table:
         raise Refused(f"vectors of {rows['encoder'][0]} have different lengths: {sorted(lengths)}")
     vectors = pa.FixedSizeListArray.from_arrays(lists.flatten(), lengths[0])
     return rows.set_column(rows.column_names.index("vector"), "vector", vectors)
+
+
+def _matrix(rows: pa.Table) -> NDArray[np.float32]:
+    """The vectors of some rows, at least one, as (N, d)."""
+    lists = rows["vector"].combine_chunks()
+    flat: NDArray[np.float32] = lists.flatten().to_numpy().reshape(len(rows), lists.type.list_size)
+    return flat
 
 
 def _among(table: Any, column: str, texts: Iterable[str], columns: list[str]) -> pa.Table:

@@ -107,17 +107,21 @@ def encode_image(picture: Picture, encoder: Encoder) -> Matrix:
 
 def text_index(descriptions: Sequence[Description], encoder: Encoder, vectors: Vectors) -> Matrix:
     """The descriptions' vectors, (texts, d) float32; those not yet in LanceDB are encoded and stored there."""
-    stored = vectors.text_vectors(encoder.name)
-    known = {(each.description_id, each.revision) for each in stored if each.revision != UNSAVED}
-    missing = [d for d in descriptions if (d.description_id, d.revision) not in known]
-    new = [
-        TextVector(d.description_id, d.revision, encoder.name, tuple(encoder.encode_texts([d.text])[0].tolist()))
-        for d in missing
-    ]
-    if lasting := [each for each in new if each.revision != UNSAVED]:
-        vectors.upsert_texts(lasting)
-    of_text = {(each.description_id, each.revision): each.vector for each in (*stored, *new)}
-    return np.array([of_text[d.description_id, d.revision] for d in descriptions], dtype=np.float32)
+    keys, stored = vectors.text_matrix(encoder.name)  # (N, d)
+    place = {key: row for row, key in enumerate(keys)}
+    index = np.empty((len(descriptions), encoder.dim), np.float32)
+    new: list[TextVector] = []
+    for row, d in enumerate(descriptions):
+        known = place.get((d.description_id, d.revision)) if d.revision != UNSAVED else None
+        if known is not None:
+            index[row] = stored[known]
+            continue
+        index[row] = encoder.encode_texts([d.text])[0].numpy(force=True)
+        if d.revision != UNSAVED:
+            new.append(TextVector(d.description_id, d.revision, encoder.name, tuple(index[row].tolist())))
+    if new:
+        vectors.upsert_texts(new)
+    return index
 
 
 def harmless(text: str) -> str:
