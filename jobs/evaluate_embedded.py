@@ -13,17 +13,23 @@ def command(
         Path | None, typer.Option("--checkpoint", help="Else the one that comes with the package.", show_default=False)
     ] = None,
     images: Annotated[int, typer.Option("--images", min=60, help="Held-out images, drawn for this.")] = 600,
-    full: Annotated[int, typer.Option("--full", min=1, help="Images for the full method, a second a question.")] = 60,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Must differ from the training's.")] = 999,
+    photographs: Annotated[
+        Path | None,
+        typer.Option("--photographs", help="Real photographs with an mmad.json, to say so.", show_default=False),
+    ] = None,
     work: Annotated[Path | None, typer.Option("--work", help="Keep the drawn images here.", show_default=False)] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
     card: Annotated[
-        Path | None, typer.Option("--card", help="Write the model card here, not just print it.", show_default=False)
+        Path | None,
+        typer.Option("--card", help="Write the card here, and slice.json beside it.", show_default=False),
     ] = None,
 ) -> None:
-    """Accuracy, calibration, attention and retrieval of the embedded model on images it never saw.
+    """Accuracy, calibration, attention and retrieval of the embedded model on images it never saw, on one core.
 
-    Example: workbench evaluate-embedded --images 60 --full 2
+    The full method answers about all images; every other arm is read with the training's faster forward. Printed is
+    the model's card.
+
+    Example: workbench evaluate-embedded --images 60
     """
     import tempfile
 
@@ -34,22 +40,27 @@ def command(
     from workbench.embedded import card as model_card
     from workbench.embedded import evaluate, full_method
     from workbench.embedded.data import image_set
+    from workbench.inspection import evaluation
     from workbench.model.method import Method
 
-    torch.set_num_threads(threads)
-    console = Console(stderr=True)
+    torch.set_num_threads(1)
     folder = checkpoint or embedded.CHECKPOINT
-    subject = evaluate.Subject(folder)
-    with tempfile.TemporaryDirectory() as scratch, console.status("drawing") as status:
+    with tempfile.TemporaryDirectory() as scratch, Console(stderr=True).status("loading") as status:
+        status.update("photographs")
+        rows = evaluation.photographs(photographs, Path(scratch) / "data", folder) if photographs else ()
+        method = full_method.run(
+            folder, images, seed, Method(), lambda done: status.update(f"full method: {done} of {images} images")
+        )
+        status.update("drawing")
         home = work or Path(scratch)
         data = image_set(home, seed, images)
-        line_b = image_set(home, seed + 1, images // 2, line="B")
-        findings = evaluate.evaluate(subject, data, line_b, lambda arm: status.update(f"asking: {arm}"))
-        method = full_method.run(
-            folder, full, seed + 2, Method(), lambda done: status.update(f"full method: {done} of {full} images")
+        line_b = image_set(home, seed + 1, max(60, images // 2), line="B")
+        findings = evaluate.evaluate(
+            evaluate.Subject(folder), data, line_b, lambda arm: status.update(f"other arms: {arm}")
         )
-    command_line = f"workbench evaluate-embedded --images {images} --full {full} --seed {seed}"
-    text = model_card.render(findings, method, folder, command_line)
+    asked = f"workbench evaluate-embedded --images {images} --seed {seed}"
+    text = model_card.render(method, findings, rows, folder, asked + (" --photographs DIR" if photographs else ""))
     if card is not None:
         card.write_text(text)
+        model_card.write_slice(method, seed, card.parent)
     typer.echo(text)

@@ -15,7 +15,7 @@ def command(
     work: Annotated[Path, typer.Option("--work", help="Images, states and curves; the same folder resumes.")],
     seed: Annotated[int, typer.Option("--seed", min=0, help="Fixes images, batches and weights.")] = 1,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
-    miniature: Annotated[bool, typer.Option("--miniature", help="A run of minutes that learns nothing.")] = False,
+    miniature: Annotated[bool, typer.Option("--miniature", help="A run of a minute that learns nothing.")] = False,
 ) -> None:
     """Draw the images, train vision tower, decoder and retrieval head, and write the checkpoint. Resumes after a kill.
 

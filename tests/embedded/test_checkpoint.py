@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 from workbench import embedded
 from workbench.embedded import evaluate, train_language, world
 from workbench.embedded.data import ImageSet, image_set
+from workbench.embedded.dual_encoder import CheckpointError, EmbeddedEncoder
 from workbench.embedded.mixture import Mix
 
 # Clearly under the card's figures: 120 images leave each of them a few points of luck.
@@ -117,3 +120,41 @@ def test_the_products_engine_gives_the_probabilities_that_training_computes(
     theirs = [max(result.initial_option_probabilities.values()) for result in results]
     assert theirs == pytest.approx(mine.confidence.tolist(), abs=2e-3)  # visual tokens are cached in bfloat16
     assert [r.iterations[0].entropy for r in results] == pytest.approx(mine.latent_entropy.tolist(), abs=2e-2)
+
+
+def _cut(file: Path) -> None:
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+
+
+def _without_a_weight(file: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(file)
+    weights.pop("visual.blocks.1.mlp.gate_proj.weight", None)
+    save_file({name: weight for name, weight in weights.items() if name != "image.weight"}, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("name", "breaking", "words"),
+    [
+        ("model.safetensors", _cut, "not a whole embedded checkpoint: .+; bring its files back, or make it anew"),
+        (
+            "model.safetensors",
+            _without_a_weight,
+            r"lacks 1 weights, the first model\.visual\.blocks\.1\.mlp",
+        ),
+        ("retrieval_head.safetensors", _cut, "not a whole embedded checkpoint: .+ workbench train-embedded"),
+        ("retrieval_head.safetensors", _without_a_weight, r"retrieval_head\.safetensors is not a retrieval head"),
+        ("retrieval_head.safetensors", Path.unlink, "not a whole embedded checkpoint: "),
+        ("tokenizer.json", Path.unlink, "not a whole embedded checkpoint: "),
+    ],
+)
+def test_a_wrong_or_truncated_checkpoint_is_refused_with_what_to_do(
+    tmp_path: Path, name: str, breaking: Callable[[Path], None], words: str
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(embedded.CHECKPOINT, folder)
+    breaking(folder / name)
+    with pytest.raises(CheckpointError, match=words):
+        EmbeddedEncoder(folder)

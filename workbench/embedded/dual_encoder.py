@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -58,22 +58,34 @@ def text_features(body: Qwen2_5_VLForConditionalGeneration, tokens: PreTrainedTo
     return F.rms_norm(both, both.shape[-1:]).flatten()
 
 
+class CheckpointError(Exception):
+    """The embedded checkpoint can't be used; the message says which file and what to do."""
+
+
 class EmbeddedEncoder:
-    """The Encoder protocol of `workbench.model.embedder` on the embedded checkpoint."""
+    """The Encoder protocol of `workbench.model.embedder` on the embedded checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing, cut short, or doesn't belong to the others.
+    """
 
     def __init__(self, folder: Path) -> None:
-        from safetensors.torch import load_file
-        from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+        from safetensors import SafetensorError
+        from transformers import PreTrainedTokenizerFast
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-        self.body = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        self.body.train(False)
-        self.tokens = PreTrainedTokenizerFast.from_pretrained(folder)
-        self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-        weights = load_file(folder / HEAD_FILE)
-        self.dim = weights["image.weight"].shape[0]
-        self.head = Head(weights["query.weight"].shape[1], self.dim).eval()
-        self.head.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        try:
+            self.body = _body(folder)
+            self.tokens = PreTrainedTokenizerFast.from_pretrained(folder)
+            self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
+            self.head = _head(folder, self.body.config.text_config.hidden_size)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise CheckpointError(
+                f"{folder} is not a whole embedded checkpoint: {reason}; bring its files back, or make it anew with "
+                "workbench train-embedded"
+            ) from error
+        self.dim = self.head.image.out_features
         digest = hashlib.sha256()
         for name in ("model.safetensors", "tokenizer.json", HEAD_FILE):
             digest.update((folder / name).read_bytes())
@@ -95,3 +107,28 @@ class EmbeddedEncoder:
         if not texts:
             return torch.zeros(0, self.dim)
         return self.head.texts(torch.stack([text_features(self.body, self.tokens, text) for text in texts]))
+
+
+def _body(folder: Path) -> Qwen2_5_VLForConditionalGeneration:
+    """The model; the library alone would fill what is missing with random numbers."""
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+    family: Any = Qwen2_5_VLForConditionalGeneration
+    loaded = family.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, use_safetensors=True)
+    body: Qwen2_5_VLForConditionalGeneration = loaded[0]
+    missing: set[str] = loaded[1]["missing_keys"]
+    if missing:
+        raise ValueError(f"model.safetensors lacks {len(missing)} weights, the first {min(missing)}")
+    body.train(False)
+    return body
+
+
+def _head(folder: Path, hidden: int) -> Head:
+    from safetensors.torch import load_file
+
+    weights = load_file(folder / HEAD_FILE)
+    if "image.weight" not in weights:
+        raise ValueError(f"{HEAD_FILE} is not a retrieval head")
+    head = Head(hidden, weights["image.weight"].shape[0]).eval()
+    head.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    return head

@@ -7,6 +7,7 @@ options asked.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workbench.embedded import packed, train_language, train_retrieval, world
+from workbench.embedded import packed, train_language, train_retrieval, vision, world
 from workbench.embedded.data import HIT, ImageSet
 from workbench.embedded.dual_encoder import EmbeddedEncoder
 from workbench.embedded.episodes import IMAGE, Builder, Episode
-from workbench.embedded.metrics import auroc, calibration_error, wilson
+from workbench.embedded.metrics import auroc, wilson
 from workbench.embedded.mixture import Mix
 from workbench.embedded.questions import LETTERS, SUBTASKS
 from workbench.embedded.train_retrieval import Recall
@@ -191,22 +192,16 @@ def attention_auc(
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that the model card shows."""
+    """What the fast forward measured, with the answers read straight away."""
 
-    images: int
-    defective: list[bool]  # by image
+    hard: npt.NDArray[np.bool_]  # (images, 3): defective, tiny, faint
     arms: dict[str, Answers]  # named arms; the first is the main one
-    tiny: Answers
-    faint: Answers
-    plain: Answers
-    attention: list[float]
+    attention: list[float]  # by layer, see `attention_auc`
     recall: dict[str, Recall]
-    ece: float
-    option_auroc: float
-    latent_auroc: float
 
 
 MAIN, PRODUCT, NONE, WRONG = "retrieved (k = 3)", "all of the product's", "none", "another product's"
+LINE_B = "retrieved, line B"
 ASKED = Mix(latents=4, subtasks=SUBTASKS, held=0.0, released=True)
 
 
@@ -233,30 +228,41 @@ def evaluate(
     run("retrieved, unseen wordings", replace(ASKED, held_out_wordings=True), best)
     run("retrieved, answer reads think tokens only", replace(ASKED, bottleneck=1.1), best)
     progress("line B")
-    arms["retrieved, line B"] = answers(subject, line_b, other, ASKED, retrieved(subject, other.images))
-    main = arms[MAIN]
-    tiny, faint = data.hard[main.image, 0], data.hard[main.image, 1]
-    defective = np.array([data.facets[i].defect is not None for i in main.image])
+    arms[LINE_B] = answers(subject, line_b, other, ASKED, retrieved(subject, other.images))
     progress("attention and retrieval")
+    defective = np.array([facets.defect is not None for facets in data.facets])
+    return Findings(
+        hard=np.column_stack([defective, data.hard]),
+        arms=arms,
+        attention=attention_auc(subject, data, seen, ASKED),
+        recall=_recall(subject, data, seen.images, line_b, other.images),
+    )
+
+
+def _recall(
+    subject: Subject, data: ImageSet, seen: torch.Tensor, line_b: ImageSet, other: torch.Tensor
+) -> dict[str, Recall]:
+    """Recall in the shared space; also where colour can't give the product away."""
     known, unseen = (
         train_retrieval.corpus(subject.body, subject.tokens, wordings, seed=77, variants=2)
         for wordings in (world.WORDINGS, world.HELD_OUT_WORDINGS)
     )
-    head = subject.encoder.head
-    return Findings(
-        images=len(data),
-        defective=[facets.defect is not None for facets in data.facets],
-        arms=arms,
-        tiny=main.of(tiny),
-        faint=main.of(faint),
-        plain=main.of(defective & ~tiny & ~faint),
-        attention=attention_auc(subject, data, seen, ASKED),
-        recall={
-            "trained wordings": train_retrieval.recall(head, known, data.facets, seen.images),
-            "unseen wordings": train_retrieval.recall(head, unseen, data.facets, seen.images),
-            "unseen wordings, line B": train_retrieval.recall(head, unseen, line_b.facets, other.images),
-        },
-        ece=calibration_error(main.confidence, main.right),
-        option_auroc=auroc(main.option_entropy, ~main.right),
-        latent_auroc=auroc(main.latent_entropy, ~main.right),
-    )
+    head, tower = subject.encoder.head, subject.body.model.visual
+    products = Counter(color for product in world.PRODUCTS.values() for color in product.colors)
+    common = [i for i, facets in enumerate(data.facets) if products[facets.color] >= 3]
+    pixels = np.asarray(data.images)
+    grey = np.repeat(pixels.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+    swapped = np.ascontiguousarray(pixels[..., [2, 0, 1]])
+    found = {
+        "trained wordings": train_retrieval.recall(head, known, data.facets, seen),
+        "unseen wordings": train_retrieval.recall(head, unseen, data.facets, seen),
+        "unseen wordings, colours that three products or more come in": train_retrieval.recall(
+            head, unseen, [data.facets[i] for i in common], seen[common]
+        ),
+    }
+    for name, images in (("images in grey", grey), ("colours turned: red, green, blue for one another", swapped)):
+        found[f"unseen wordings, {name}"] = train_retrieval.recall(
+            head, unseen, data.facets, vision.tokens(tower, images)
+        )
+    found["unseen wordings, line B"] = train_retrieval.recall(head, unseen, line_b.facets, other)
+    return found
