@@ -1,0 +1,245 @@
+"""MMAD's table, data set by subtask, with two scorers that are never mixed up: `official` and `strict`.
+
+`official` reproduces the benchmark's own script, quirks and all, so that a number can be set beside papers':
+- an answer outside A..E is taken out of the list while the list is being walked, so the *next* answer is skipped too,
+  and both are missing from the denominator;
+- a data set without questions of a subtask that others have scores 0 there, and the 0 enters the mean;
+- an image is normal if its path contains "good" anywhere;
+- a text without a letter stands for the option it is most like, however little.
+
+`strict` has none of them: an answer that can't be read is wrong, what wasn't asked is absent, an image is normal if it
+is labelled so, and nothing is guessed: a text counts when it names a letter or is an option's text.
+
+Both: accuracy in percent per (data set, subtask); Anomaly Detection is the mean of the accuracies on normal and on
+anomalous images; `Average` is the unweighted mean over subtasks, and the last row the one over data sets. Accuracy over
+all questions (micro) is another number and never called MMAD's.
+
+Source: MMAD (Jiang et al., ICLR 2025), the tables its authors published.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Literal
+
+import polars as pl
+
+from workbench.analysis.metrics import SUBTASKS
+
+Scorer = Literal["official", "strict"]
+DETECTION = SUBTASKS[0]
+AVERAGE = "Average"
+LETTERS = ("A", "B", "C", "D", "E")
+RENAMED = {"Object Structure": "Object Analysis", "Object Details": "Object Analysis"}
+
+ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "dataset": pl.String,  # data set
+    "image": pl.String,  # its path; official reads "good" in it
+    "subtask": pl.String,
+    "normal": pl.Boolean,  # labelled good; null where nobody knows
+    "correct": pl.String,  # letter
+    "official": pl.String,  # the answer as the benchmark's script reads it; anything outside A..E is invalid
+    "strict": pl.String,  # letter; null is invalid
+}
+"""Labelled answers in the order they were given; questions that failed with their image are not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One data set's line, or the average's; percent, None where there is nothing to measure."""
+
+    name: str
+    accuracy: dict[str, float | None]  # by subtask
+    average: float | None
+    recall: float | None  # of the anomalous class, as the next two
+    precision: float | None
+    f1: float | None
+    overkill: float | None  # normal images called anomalous
+    miss: float | None  # anomalous images called normal
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A table and what it leaves out."""
+
+    scorer: Scorer
+    rows: tuple[Row, ...]  # data sets in the order of their first answer, then the average
+    subtasks: tuple[str, ...]  # the columns there are, in the benchmark's order
+    questions: int
+    invalid: int  # answers that couldn't be read, by this scorer's rule
+    skipped: int  # readable answers that `official` passes over, each behind an invalid one
+    micro: float | None  # percent of all questions, invalid ones wrong: not MMAD's average
+
+    @property
+    def average(self) -> Row:
+        """The last line."""
+        return self.rows[-1]
+
+
+def answers(predictions: pl.DataFrame, *, verbatim: bool = False) -> pl.DataFrame:
+    """The labelled answers of a run, in its order.
+
+    Args:
+        predictions: of the warehouse, in the plan's order: image_path, dataset, subtask, label, status, answer,
+            correct_answer, options, raw_text.
+        verbatim: raw texts are an imported file's answers, which its script had read already.
+
+    Returns:
+        ANSWERS.
+    """
+    raw = pl.col("raw_text")
+    letter = pl.col("answer").fill_null("")
+    read = letter if verbatim else raw.str.extract_all(r"\b[A-E]\b").list.last().fill_null(letter)
+    named = raw.str.extract_all(r"\b[A-Z]\b").list.last()
+    offered = pl.col("options").list.eval(pl.element().struct.field("letter"))
+    texts = pl.col("options").list.eval(pl.element().struct.field("text").str.strip_chars(" .\n").str.to_lowercase())
+    spelled = texts.list.contains(raw.str.strip_chars(" .\n").str.to_lowercase())
+    return predictions.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed").select(
+        dataset="dataset",
+        image="image_path",
+        subtask="subtask",
+        normal=pl.col("label") == "good",
+        correct="correct_answer",
+        official=pl.when(raw.is_null()).then(letter).otherwise(raw if verbatim else read),
+        strict=pl.when(pl.col("status") != "answered")
+        .then(None)
+        .when(raw.is_null() | spelled)
+        .then("answer")
+        .when(offered.list.contains(named))
+        .then(named),
+    )  # fmt: skip
+
+
+def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
+    """The table of these answers.
+
+    Args:
+        answers: ANSWERS, in the order they were given.
+        scorer: see the module; the result says which.
+    """
+    official = scorer == "official"
+    said = answers.select(
+        "dataset",
+        "subtask",
+        normal=pl.col("image").str.contains("good", literal=True) if official else pl.col("normal"),
+        right=(pl.col(scorer) == pl.col("correct")).fill_null(False),
+        valid=pl.col("official").is_in(LETTERS) & pl.col("correct").is_in(LETTERS)
+        if official
+        else pl.col("strict").is_not_null(),
+    )
+    walked = said.filter(pl.Series(list(_walk(said["valid"].fill_null(False).to_list())), dtype=pl.Boolean))
+    counted = walked if official else said
+    counts = {
+        (row["dataset"], row["subtask"], row["normal"]): (row["n"], row["right"])
+        for row in counted.group_by("dataset", "subtask", "normal")
+        .agg(n=pl.len(), right=pl.col("right").sum())
+        .iter_rows(named=True)
+    }
+    asked = set(said["subtask"])
+    subtasks = tuple(name for name in SUBTASKS if name in asked)
+    absent = 0.0 if official else None
+    rows = [_row(name, subtasks, counts, absent) for name in said["dataset"].unique(maintain_order=True)]
+    return Scores(
+        scorer=scorer,
+        rows=(*rows, _averaged(rows, subtasks)),
+        subtasks=subtasks,
+        questions=said.height,
+        invalid=int((~said["valid"].fill_null(False)).sum()),
+        skipped=int(said["valid"].sum()) - walked.height if official else 0,
+        micro=100 * float(said["right"].sum()) / said.height if said.height else None,
+    )
+
+
+def _walk(valid: Sequence[bool]) -> Iterator[bool]:
+    """Which answers the official script counts: an invalid one takes its successor with it."""
+    passed_over = False
+    for each in valid:
+        yield each and not passed_over
+        passed_over = not passed_over and not each
+
+
+Counts = dict[tuple[str, str, bool | None], tuple[int, int]]
+
+
+def _row(name: str, subtasks: Sequence[str], counts: Counts, absent: float | None) -> Row:
+    """A data set's line; `absent` stands for a rate of nothing."""
+
+    def percent(part: float, whole: float) -> float | None:
+        return part / whole * 100 if whole else absent
+
+    accuracy: dict[str, float | None] = {}
+    for subtask in subtasks:
+        found = [counts[name, subtask, normal] for normal in (True, False, None) if (name, subtask, normal) in counts]
+        accuracy[subtask] = percent(sum(right for _, right in found), sum(n for n, _ in found))
+    if DETECTION not in subtasks:
+        return Row(name, accuracy, _mean(accuracy.values()), *[None] * 5)
+    normals, accepted = counts.get((name, DETECTION, True), (0, 0))
+    anomalies, caught = counts.get((name, DETECTION, False), (0, 0))
+    on_normal, recall = percent(accepted, normals), percent(caught, anomalies)
+    both = None if on_normal is None or recall is None else (on_normal / 100 + recall / 100) / 2 * 100
+    accuracy[DETECTION] = both
+    precision = percent(caught, caught + normals - accepted)
+    f1 = None if recall is None or precision is None else percent(2 * recall * precision / 100, recall + precision)
+    return Row(
+        name,
+        accuracy,
+        _mean(accuracy.values()),
+        recall=recall,
+        precision=precision,
+        f1=f1,
+        overkill=None if on_normal is None else 100 - on_normal,
+        miss=None if recall is None else 100 - recall,
+    )
+
+
+def _averaged(rows: Sequence[Row], subtasks: Sequence[str]) -> Row:
+    return Row(
+        AVERAGE,
+        {subtask: _mean(row.accuracy[subtask] for row in rows) for subtask in subtasks},
+        _mean(row.average for row in rows),
+        *(_mean(getattr(row, name) for row in rows) for name in ("recall", "precision", "f1", "overkill", "miss")),
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+COLUMNS = {
+    "average": AVERAGE,
+    "recall": "Recall",
+    "precision": "Precision",
+    "f1": "F1",
+    "overkill": "Overkill",
+    "miss": "Miss",
+}
+
+
+def as_frame(scores: Scores) -> pl.DataFrame:
+    """The table in the official layout: a column of names without a name, subtasks, Average, ..., Miss; percent."""
+    return pl.DataFrame(
+        [
+            {
+                "": row.name,
+                **{subtask: row.accuracy[subtask] for subtask in scores.subtasks},
+                **{title: getattr(row, name) for name, title in COLUMNS.items()},
+            }
+            for row in scores.rows
+        ],
+        schema={"": pl.String, **dict.fromkeys((*scores.subtasks, *COLUMNS.values()), pl.Float64)},
+    )
+
+
+def as_csv(scores: Scores) -> str:
+    """The table as the official script writes it; empty where strict has nothing to measure."""
+    frame = as_frame(scores)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows(frame.rows())
+    return text.getvalue()
