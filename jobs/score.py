@@ -42,8 +42,8 @@ def command(
     think_tokens: Annotated[int | None, typer.Option(help="m; 0 is the plain model (default: 4).")] = None,
     samples: Annotated[int | None, typer.Option(help="K perturbations per iteration (default: 4).")] = None,
     estimator: Annotated[
-        Literal["published", "mean", "loo", "antithetic", "autograd"] | None,
-        typer.Option(help="How a step is found (default: mean)."),
+        Literal["published", "mean", "loo", "antithetic", "autograd", "still", "random", "shuffled"] | None,
+        typer.Option(help="How a step is found; the last three are controls (default: mean)."),
     ] = None,
     injection: Annotated[
         Literal["features", "zoom", "none"] | None, typer.Option(help="What is injected (default: features).")

@@ -1,5 +1,7 @@
 """From rewards of perturbed think tokens to a step: five ways to estimate the gradient, one way to walk along it.
 
+And three controls at as many evaluations, which a step must beat to be worth its name.
+
 Everything is relative to s, the rms of the embedding matrix, so that a model whose embeddings are all scaled by c walks
 the same way, scaled by c.
 
@@ -8,6 +10,10 @@ the same way, scaled by c.
     loo         K samples, each against the mean of the others
     antithetic  K / 2 pairs of opposite samples
     autograd    the exact gradient through the frozen model; no samples
+
+    still       control: no step; the same candidates stay around the start (eta = 0)
+    random      control: no step; candidates anywhere within the trust radius (best of N K random think tokens)
+    shuffled    control: `mean`, each candidate with another's reward; its step is as long and points nowhere
 
 `loo` is `mean` times K / (K - 1); as our steps have a fixed length, the two walk alike, and both are kept because the
 literature names both. With few samples every estimate is mostly noise: its cosine with the true gradient goes as
@@ -55,7 +61,9 @@ def perturbations(method: Method, key: str, iteration: int, shape: tuple[int, in
 
 
 def deviation(method: Method, iteration: int, scale: float) -> float:
-    """Standard deviation of the noise at an iteration: sigma * decay^n * s."""
+    """Standard deviation of the noise at an iteration: sigma * decay^n * s; the trust radius for `random`."""
+    if method.estimator == "random":
+        return float(method.trust_radius * scale)
     return float(method.sigma * method.sigma_decay**iteration * scale)
 
 
@@ -73,7 +81,9 @@ def gradient(estimator: Estimator, noise: Tensor, rewards: Tensor, sigma: float)
     """
     K = len(rewards)
     baseline: Tensor
-    if estimator == "mean":
+    if estimator == "shuffled":
+        rewards = rewards.roll(1)
+    if estimator in ("mean", "shuffled"):
         baseline = rewards.mean().expand(K)
     elif estimator == "loo":
         baseline = (rewards.sum() - rewards) / (K - 1)
@@ -87,7 +97,8 @@ def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) 
     """The think tokens after one update.
 
     All but `published` move every token by `step * s` (rms) along its slope and stay within `trust_radius * s` (rms) of
-    the start; a token without slope stays. `published` adds its raw slope times `published_step * s^2`.
+    the start; a token without slope stays. `published` adds its raw slope times `published_step * s^2`; `still` and
+    `random` stay where they are.
 
     Args:
         method: gives estimator, step lengths and trust radius.
@@ -99,6 +110,8 @@ def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) 
     Returns:
         (m, d).
     """
+    if method.estimator in ("still", "random"):
+        return z
     if method.estimator == "published":
         return z + method.published_step * scale**2 * slope
     root = math.sqrt(z.shape[-1])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Estimator = Literal["published", "mean", "loo", "antithetic", "autograd"]
+# The last three are controls: what a step must beat to be worth its name.
+Estimator = Literal["published", "mean", "loo", "antithetic", "autograd", "still", "random", "shuffled"]
 Answer = Literal["letters", "generate"]
 Injection = Literal["features", "zoom", "none"]
 
@@ -58,5 +59,5 @@ class Method:
             raise ValueError(f"sigma_decay is {self.sigma_decay}; it must lie in (0, 1]")
         if self.estimator == "antithetic" and self.samples % 2:
             raise ValueError(f"antithetic needs an even number of samples, not {self.samples}")
-        if self.estimator in ("mean", "loo") and self.samples < 2:
+        if self.estimator in ("mean", "loo", "shuffled") and self.samples < 2:
             raise ValueError(f"{self.estimator} compares samples with each other: samples must be at least 2")
