@@ -94,6 +94,35 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """How nights are run, reported and tidied up after; None never removes, never sends."""
+
+    settle_seconds: float = 60.0  # a file changed more recently may still be being written: it waits for the next pass
+    baseline_nights: int = 30  # the nights before it that a night is compared with
+    false_alarm_percent: float = 5.0  # of ordinary nights, so many may have a report with any alarm
+    golden_tolerance: float = 0.02  # largest change of an option's probability on a golden sample
+    report_url: str | None = None  # the morning report is posted there as JSON
+    report_email: str | None = None  # and sent there
+    smtp: str | None = None  # host:port of the mail server; None: localhost:25
+    keep_traces_days: float | None = None  # entropy traces and proposed patches of older runs go; answers stay
+    keep_vectors_days: float | None = None  # vectors of images no newer run has scored
+    keep_thumbnails_days: float | None = None
+    keep_thumbnails_mib: float | None = None  # the oldest go first
+    keep_backups: int = 7  # copies that a night leaves in backups/
+    metrics_file: Path | None = None  # Prometheus' textfile collector reads it
+
+    def __post_init__(self) -> None:
+        if not 0 < self.false_alarm_percent < 100:
+            raise ValueError(f"false_alarm_percent is {self.false_alarm_percent}; it must lie between 0 and 100")
+        for name in ("baseline_nights", "keep_backups"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("settle_seconds", "golden_tolerance", "keep_traces_days", "keep_vectors_days"):
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise ValueError(f"{name} is {value}; it must be at least 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, one part per concern."""
 
@@ -101,15 +130,19 @@ class Settings:
     support: Support = field(default_factory=Support)
     machine: Machine = field(default_factory=Machine)
     work: Work = field(default_factory=Work)
+    operation: Operation = field(default_factory=Operation)
 
     def values(self) -> dict[str, object]:
         """Every setting by its flat name."""
-        parts = (self.method, self.support, self.machine, self.work)
-        return {name: value for part in parts for name, value in asdict(part).items()}
+        return self._of_a_run() | asdict(self.operation)
 
     def as_json(self) -> str:
-        """All settings as one JSON object: the record of a run keeps it."""
-        return json.dumps(self.values(), default=str, sort_keys=True)
+        """What a run was made with as one JSON object: its record keeps it, without addresses a report is sent to."""
+        return json.dumps(self._of_a_run(), default=str, sort_keys=True)
+
+    def _of_a_run(self) -> dict[str, object]:
+        parts = (self.method, self.support, self.machine, self.work)
+        return {name: value for part in parts for name, value in asdict(part).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +172,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "data": "a path",
     "block_images": "a batch size; the same answers, floats within 1e-4",
     "ingest_seconds": "when rows arrive, not what is in them",
+    **dict.fromkeys((f.name for f in dataclasses.fields(Operation)), "how nights are run and reported"),
 }
 
 
@@ -177,7 +211,13 @@ class _Loader(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
 
 
-_PARTS: Mapping[str, type] = {"method": Method, "support": Support, "machine": Machine, "work": Work}
+_PARTS: Mapping[str, type] = {
+    "method": Method,
+    "support": Support,
+    "machine": Machine,
+    "work": Work,
+    "operation": Operation,
+}
 
 
 def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:

@@ -13,10 +13,12 @@ Knows nothing of storage, questions or the model.
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +35,10 @@ _READERS = 8  # threads; on a network disk most of the time is spent waiting
 _BATCH = 2048  # files handed to them at once, so that memory stays flat
 
 _NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't name
+# What may change about an entry; a mask that only a question file names is found again when the image is asked about.
+_SAID = (
+    "size", "mtime_ns", "dataset", "product", "label", "defect", "reference_path", "line", "camera", "captured_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Scan:
     references: list[Entry]  # normal images that others are compared with, by path
     problems: list[Problem]  # what was left out
     images_read: int  # how many had to be read to know their content
+    waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
 
     @property
     def registered(self) -> list[Entry]:
@@ -57,6 +64,7 @@ def scan(
     sidecar_file: Path | None = None,
     progress: Callable[[int], None] | None = None,
     read_content: Callable[[Path], str] | None = None,
+    settle_seconds: float = 0.0,
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
@@ -65,6 +73,8 @@ def scan(
         sidecar_file: instead of the archive's own images.csv or images.jsonl.
         progress: is told how many images are done, now and then.
         read_content: what reads a file to its SHA-256; the tests count with it.
+        settle_seconds: a new or changed file must have been left alone for so long, else it waits for another scan;
+            0 takes all as they are.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -82,6 +92,8 @@ def scan(
     wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
 
     remembered = _remembered(known)
+    waiting = _unsettled(wanted, remembered, settle_seconds)
+    wanted = [file for file in wanted if file.path not in waiting]
     entries: list[Entry] = []
     references: list[Entry] = []
     images_read = 0
@@ -91,7 +103,11 @@ def scan(
             unread = [file for file in batch if file not in remembered]
             images_read += len(unread)
             fresh = _contents(root, unread, read_content, readers, problems)
+            if settle_seconds:
+                waiting |= {file.path for file in unread if _changed_meanwhile(root, file)}
             for file in batch:
+                if file.path in waiting:
+                    continue
                 content, seen_at = remembered.get(file) or (fresh[file.path], archive.registered_at)
                 if content is not None:
                     place = places[file.path]
@@ -100,7 +116,7 @@ def scan(
                     (references if serves else entries).append(entry)
             if progress:
                 progress(start + len(batch))
-    return Scan(archive, entries, references, problems, images_read)
+    return Scan(archive, entries, references, problems, images_read, sorted(waiting))
 
 
 def identify(root: Path) -> Archive:
@@ -118,6 +134,24 @@ def identify(root: Path) -> Archive:
     if not is_text(str(resolved)):
         raise ArchiveError(f"the archive's path isn't UTF-8: {printable(str(resolved))}; rename the folder")
     return Archive(_hash(str(resolved))[:16], str(resolved), resolved.name, datetime.now(UTC))
+
+
+def is_there(root: Path) -> bool:
+    """Whether the folder can be listed and has something in it; an unmounted disk leaves an empty folder."""
+    try:
+        with os.scandir(root) as listing:
+            return any(not item.name.startswith(".") for item in listing)
+    except OSError:
+        return False
+
+
+def changed(entries: Sequence[Entry], known: pl.DataFrame) -> list[Entry]:
+    """The entries that are new, or of which the archive says something else than what is known."""
+    if known.is_empty():
+        return list(entries)
+    as_known = dict(zip(known["image_id"], known.select(*_SAID).iter_rows(), strict=True))
+    said = operator.attrgetter(*_SAID)
+    return [entry for entry in entries if as_known.get(entry.image_id) != said(entry)]
 
 
 def content_of(file: Path) -> str:
@@ -176,6 +210,22 @@ def _file(root: Path, path: str, item: os.DirEntry[str]) -> _File | str | None:
         return _File(path, stat.st_size, stat.st_mtime_ns) if item.is_file() else "not a file"
     except (OSError, RuntimeError) as error:  # RuntimeError is pathlib's word for links that go in a circle
         return _why(error) if is_image else None
+
+
+def _unsettled(files: Sequence[_File], remembered: Container[_File], settle_seconds: float) -> set[str]:
+    """New files that were changed just now, by the clock of this machine; one dated ahead of it counts as settled."""
+    if not settle_seconds:
+        return set()
+    since = time.time_ns() - int(settle_seconds * 1e9)
+    return {file.path for file in files if since < file.mtime_ns <= time.time_ns() and file not in remembered}
+
+
+def _changed_meanwhile(root: Path, file: _File) -> bool:
+    try:
+        stat = (root / file.path).stat()
+    except OSError:
+        return False  # vanished: noted as a problem already
+    return (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns)
 
 
 def _contents(

@@ -2,6 +2,7 @@
 
     InspectionError
     ├── ArchiveError      the folder or its sidecar can't be used at all
+    ├── NothingNew        the asked part of an archive has nothing to score
     ├── QuestionsError    the question file can't be used at all
     ├── KnowledgeError    the knowledge file can't be used
     ├── EncoderError      retrieval's encoder can't be loaded
@@ -25,6 +26,12 @@ class InspectionError(Exception):
 
 class ArchiveError(InspectionError):
     """The archive folder or its sidecar can't be used at all."""
+
+
+class NothingNew(InspectionError):
+    """The asked part of an archive has nothing to score; nothing is wrong."""
+
+    exit_code = 0
 
 
 class QuestionsError(InspectionError):

@@ -7,17 +7,18 @@ warehouse gets to know the archive and its entries here, so that the dashboard m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from warehouse.records import Archive, Description, KnowledgeVersion
+from warehouse.records import Archive, Description, Entry, KnowledgeVersion
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench import settings as configuration
 from workbench.inspection import archive, models, plan, question_file, questions, references, retrieval
-from workbench.inspection.errors import ArchiveError, QuestionsError
+from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.inspection.models import Answering
+from workbench.inspection.part import Part
 from workbench.inspection.plan import Plan
 from workbench.inspection.questions import QuestionSet
 from workbench.inspection.retrieval import Retriever
@@ -43,26 +44,41 @@ class Prepared:
     notes: tuple[str, ...]  # what a person should know
 
 
-def prepare(root: Path, settings: Settings, store: Store, step: Callable[[str], None]) -> Prepared:
-    """The run of these settings over the archive below `root`.
+def prepare(
+    root: Path, settings: Settings, store: Store, step: Callable[[str], None], part: Part | None = None
+) -> Prepared:
+    """The run of these settings over the archive below `root`, or over a part of it.
 
     Args:
         step: is told what is being done.
 
     Raises:
+        NothingNew: the part is empty.
         InspectionError: the archive, its questions or retrieval's encoder can't be used.
         BackboneError: the model can't be loaded.
     """
     step(f"scanning {root}")
     known = store.entries(archive.identify(root).archive_id)
-    scan = archive.scan(root, known, settings.work.sidecar, lambda images: step(f"scanning {root}: {images:,} images"))
+    scan = archive.scan(
+        root,
+        known,
+        settings.work.sidecar,
+        lambda images: step(f"scanning {root}: {images:,} images"),
+        settle_seconds=part.settle_seconds if part else 0.0,
+    )
+    if part and known.height and not scan.registered and not scan.waiting:
+        raise ArchiveError(f"{root} is empty, but {known.height:,} images were there: is its disk mounted?")
+    chosen = None if part is None else part.choose(scan)
     version, descriptions = store.published_knowledge()
     file = _question_file(scan.archive, settings)
-    asked = _questions(scan, settings, file, descriptions)
-    if not asked.items:
+    asked = _questions(scan, settings, file, descriptions, chosen)
+    if not asked.items and part is None:
         raise _nothing_to_ask(root, scan, file, asked)
     store.register_archive(scan.archive)
-    store.upsert_entries(scan.archive.archive_id, questions.registered(scan, asked))
+    found = questions.registered(scan, asked)
+    store.upsert_entries(scan.archive.archive_id, archive.changed(found, known) if part else found)
+    if not asked.items:
+        raise NothingNew(f"{root} has no image that isn't scored yet")
     planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
 
     settings = replace(settings, machine=models.placed(settings.machine))
@@ -100,13 +116,25 @@ def _question_file(found: Archive, settings: Settings) -> Path | None:
 
 
 def _questions(
-    scan: archive.Scan, settings: Settings, file: Path | None, descriptions: list[Description]
+    scan: archive.Scan,
+    settings: Settings,
+    file: Path | None,
+    descriptions: list[Description],
+    chosen: Sequence[Entry] | None,
 ) -> QuestionSet:
+    """The questions about all images, or about the chosen ones; references are looked for among all in either case."""
     support = settings.support
     normal = references.gather(scan, support.references, settings.method.seed) if support.shots else None
     if file is None:
-        return questions.inspection(scan, descriptions, normal)
-    return question_file.read(file, scan, normal, support.templates)
+        asked = scan if chosen is None else replace(scan, entries=list(chosen))
+        return questions.inspection(asked, descriptions, normal)
+    if chosen is None:
+        return question_file.read(file, scan, normal, support.templates)
+    wanted = {entry.image_id: entry for entry in chosen}
+    here = {entry.image_id for entry in scan.registered}
+    gone = [entry for image_id, entry in wanted.items() if image_id not in here]
+    found = question_file.read(file, replace(scan, entries=[*scan.entries, *gone]), normal, support.templates)
+    return replace(found, items=[item for item in found.items if item.entry.image_id in wanted])
 
 
 def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionSet) -> Exception:

@@ -34,14 +34,18 @@ from filelock import FileLock, Timeout
 from warehouse import phases, spool
 from warehouse.errors import DiskFull, Locked, WarehouseError
 from warehouse.ingest import ingest
+from warehouse.nights import NOT_THE_IMAGES_FAULT as VANISHED
+from warehouse.nights import QUARANTINED
 from warehouse.records import Run, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
+from workbench.inspection import archive, models, preparation, tries
 from workbench.inspection import block as blocks
-from workbench.inspection import models, preparation
-from workbench.inspection.errors import AlreadyRunning, DeviceLost
+from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, UnreadableImage
+from workbench.inspection.part import Part
 from workbench.inspection.plan import Block
 from workbench.inspection.preparation import Prepared
+from workbench.inspection.tries import Tries
 from workbench.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -77,42 +81,67 @@ class Outcome:
     resumed: bool
 
 
-def score(root: Path, settings: Settings, watch: Watch, *, again: bool = True) -> Outcome:
+def score(root: Path, settings: Settings, watch: Watch, *, again: bool = True, part: Part | None = None) -> Outcome:
     """The run of these settings over the archive below `root`, gone on with or begun, as far as it could be brought.
 
     Args:
         again: begin anew although a run of the same digest and plan is finished; its answers would be the same.
+        part: not the whole archive.
 
     Raises:
-        InspectionError: the archive, its questions or a model can't be used; another process has this run.
+        InspectionError: the archive, its questions or a model can't be used; another process has this run; the archive
+            went away; `part` has nothing to score.
         WarehouseError: the disk is full, the warehouse is locked; what was stored is safe.
     """
     started = time.perf_counter()
     store = Store(settings.work.data)
     ingest(store)  # what a dead job left
-    prepared = preparation.prepare(root, settings, store, watch.step)
+    prepared = preparation.prepare(root, settings, store, watch.step, part)
+    return carry_out(prepared, watch, again=again, part=part, started=started)
+
+
+def carry_out(
+    prepared: Prepared, watch: Watch, *, again: bool = True, part: Part | None = None, started: float | None = None
+) -> Outcome:
+    """The run of what is prepared already, as `score` brings it on: also some older run's questions asked once more.
+
+    Args:
+        started: `time.perf_counter()` when the preparation began.
+    """
+    started = time.perf_counter() if started is None else started
+    store = Store(prepared.settings.work.data)
     loading = time.perf_counter() - started
-    with _alone(settings.work.data, prepared):
+    with _alone(store.data, prepared):
         run = store.newest_unfinished_run(prepared.digest, prepared.plan.identity)
         resumed = run is not None
         if run is not None:
             store.resume_run(run.run_id)
-        elif again or (run := _finished(store, prepared)) is None:
+        elif again or (run := store.finished_run(prepared.digest, prepared.plan.identity)) is None:
             phases.at("before-open")
             run = _new_run(prepared)
-            store.open_run(run)
+            if part is None:
+                store.open_run(run)
+            else:
+                part.open_run(run, prepared.plan)
             phases.at("after-open")
         else:
             return _outcome(store, run.run_id, prepared, 0, started, resumed=False)
-        images = _Night(store, run, prepared, watch, loading).work_through()
+        images = _Night(store, run, prepared, watch, loading, part.stop if part else _go_on).work_through()
     return _outcome(store, run.run_id, prepared, images, started, resumed)
+
+
+def _go_on() -> str:
+    return ""
 
 
 class _Night:
     """A run being worked through."""
 
-    def __init__(self, store: Store, run: Run, prepared: Prepared, watch: Watch, loading: float) -> None:
-        self._store, self._run, self._prepared, self._watch = store, run, prepared, watch
+    def __init__(
+        self, store: Store, run: Run, prepared: Prepared, watch: Watch, loading: float, stop: Callable[[], str]
+    ) -> None:
+        self._store, self._run, self._prepared, self._watch, self._stop = store, run, prepared, watch, stop
+        self._tries = Tries(store.data, run.run_id)
         self._loading, self._retrieving, self._writing = loading, 0.0, 0.0  # seconds
         self._ingested_at = time.monotonic()
         self._rows = prepared.answering.engine.rows  # at a time, unless memory turns out short
@@ -121,16 +150,16 @@ class _Night:
         """Images scored: all that were left, unless something ends the run early. Stores how it ended."""
         state: RunState = "failed"
         message: str | None = None
-        images = 0
+        images, why = 0, ""
         try:
             with _stop_asked() as asked:
                 for stored in self._blocks():
                     images += stored
-                    if asked():
+                    if why := asked() or self._stop():
                         break
             self._ingest(patiently=True)
-            state, message = self._ended(asked())
-        except (DiskFull, Locked) as error:
+            state, message = self._ended(why)
+        except (DiskFull, Locked, ArchiveError) as error:
             state, message = "stopped", str(error)
             raise
         except DeviceLost as error:
@@ -157,7 +186,8 @@ class _Night:
         references = blocks.ReferencePictures(Path(prepared.archive.root))
         for opened in self._opened(left, references):
             phases.at("before-block")
-            rows = blocks.answer_block(opened, run_id, prepared.answering, prepared.retriever, prepared.settings.method)
+            self._make_sure_of_the_archive(opened)
+            rows = self._answered(opened)
             self._retrieving += rows.retrieval_seconds
             phases.at("after-answer")
             started = time.perf_counter()
@@ -179,6 +209,40 @@ class _Night:
             )
             self._watch.advance(_images(opened.block), failed)
             yield _images(opened.block)
+
+    def _make_sure_of_the_archive(self, opened: blocks.OpenedBlock) -> None:
+        """Images that vanish one by one are stored failures; an archive that goes away as a whole ends the run."""
+        vanished = any(
+            isinstance(picture, UnreadableImage) and str(picture).startswith(VANISHED)
+            for picture in (*opened.queries.values(), *opened.references.values())
+        )
+        if vanished and not archive.is_there(Path(self._prepared.archive.root)):
+            raise ArchiveError(
+                f"the archive {self._prepared.archive.root} went away while it was scored; what was stored is safe. "
+                "When it is back, the same command goes on"
+            )
+
+    def _answered(self, opened: blocks.OpenedBlock) -> blocks.Rows:
+        """The block's rows: answered together, or image by image where a process has died over one of them."""
+        images = list(opened.queries)
+        if not any(map(self._tries.deaths, images)):
+            with self._tries.at_work(images):
+                return self._answer(opened)
+        return tries.joined(self._answered_alone(tries.only(opened, image_id)) for image_id in images)
+
+    def _answered_alone(self, opened: blocks.OpenedBlock) -> blocks.Rows:
+        (image_id,) = opened.queries
+        if self._tries.deaths(image_id) < tries.MOST:
+            with self._tries.at_work([image_id]):
+                return self._answer(opened)
+        logger.warning("run=%s image=%s quarantined", self._run.run_id, image_id)
+        return self._answer(tries.not_opened(opened, f"{QUARANTINED}: {tries.MOST} processes died over it"))
+
+    def _answer(self, opened: blocks.OpenedBlock) -> blocks.Rows:
+        prepared = self._prepared
+        return blocks.answer_block(
+            opened, self._run.run_id, prepared.answering, prepared.retriever, prepared.settings.method
+        )
 
     def _opened(self, left: Iterable[Block], references: blocks.ReferencePictures) -> Iterator[blocks.OpenedBlock]:
         """The blocks with their pictures, a few opened ahead in a thread while the model works."""
@@ -218,6 +282,7 @@ class _Night:
         stored = self._store.ingested_blocks(self._run.run_id)
         missing = sum(block.number not in stored for block in self._prepared.plan.blocks)
         if not missing:
+            self._tries.forget()
             rows = self._prepared.answering.engine.rows
             short = f"memory was short: finished with {rows} instead of {self._rows} rows at a time"
             return "finished", short if rows < self._rows else None
@@ -278,15 +343,6 @@ def _stop_asked() -> Iterator[Callable[[], str]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _finished(store: Store, prepared: Prepared) -> Run | None:
-    rows = store.runs().filter(
-        (pl.col("digest") == prepared.digest)
-        & (pl.col("plan") == prepared.plan.identity)
-        & (pl.col("state") == "finished")
-    )
-    return store.run(rows["run_id"][0]) if len(rows) else None
 
 
 def _new_run(prepared: Prepared) -> Run:

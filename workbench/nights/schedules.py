@@ -1,0 +1,174 @@
+"""When a schedule is due, and until when it may work: cron expressions and windows in a time zone, without a clock.
+
+Every function takes the moment it is asked about, so the whole of this is tested over years of invented nights. What a
+schedule has done is its newest night in the warehouse; nothing else is remembered. Times that go in and come out have
+a zone; stored ones are UTC.
+
+Choices that bite:
+- Cron's weekdays are cron's (0 and 7 are Sunday, 1 is Monday); APScheduler, which finds the times, counts otherwise.
+- A wall time that comes twice when clocks go back is due once, at its first coming; one that doesn't come when clocks
+  go forward is due as much later as the clocks went.
+- However many due times were missed, they are one night: its archive is scored as it is now, and scoring it twice would
+  score nothing the second time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+
+from warehouse.night_records import Night, Schedule
+from workbench.nights.errors import ScheduleError
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WINDOW = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)")
+_MOST = 100_000  # due times looked at in one go; more were missed only by a schedule that was never run
+_WRONG_CLOCK = timedelta(days=1)  # a night dated further ahead than this was told by a clock that was wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A night to work on: a new one, or one that a process left unfinished."""
+
+    schedule: Schedule
+    due_at: datetime
+    first_due_at: datetime
+    covered: int
+    unfinished: Night | None  # the night to go on with
+
+
+def check(schedule: Schedule) -> None:
+    """Refuse a schedule that could not be worked with.
+
+    Raises:
+        ScheduleError: the expression, the zone or the window can't be read.
+    """
+    _zone(schedule.timezone)
+    _trigger(schedule)
+    if schedule.time_window is not None:
+        _window(schedule.time_window)
+
+
+def due(schedule: Schedule, last: Night | None, now: datetime) -> Due | None:
+    """What the schedule has to do at this moment; None when it has nothing to do, is paused, or its window is shut.
+
+    Args:
+        last: its newest night, nights of a future that a wrong clock told left out (`is_of_a_wrong_clock`).
+    """
+    if schedule.paused or not is_open(schedule, now):
+        return None
+    times = list(_times(schedule, last.due_at if last else schedule.created_at, now))
+    if times:
+        return Due(schedule, times[-1], times[0], len(times), None)
+    if last and last.state in ("running", "stopped"):
+        return Due(schedule, last.due_at, last.first_due_at, last.covered, last)
+    return None
+
+
+def first(candidates: Iterator[Due]) -> Due | None:
+    """The one to work on first: the highest priority, then the longest waiting."""
+    return min(candidates, key=lambda each: (-each.schedule.priority, each.due_at, each.schedule.name), default=None)
+
+
+def next_due(schedule: Schedule, now: datetime) -> datetime | None:
+    """When the schedule is due after this moment; None when it never is."""
+    return next(_fire_times(schedule, now), None)
+
+
+def is_open(schedule: Schedule, now: datetime) -> bool:
+    """Whether the schedule may work at this moment."""
+    if schedule.time_window is None:
+        return True
+    opens, shuts = _window(schedule.time_window)
+    local = now.astimezone(_zone(schedule.timezone)).time()
+    return opens <= local < shuts if opens < shuts else local >= opens or local < shuts
+
+
+def is_of_a_wrong_clock(night: Night, now: datetime) -> bool:
+    """Whether the night is dated so far ahead that the clock must have been wrong then."""
+    return night.due_at > now + _WRONG_CLOCK
+
+
+def _times(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
+    for number, time_ in enumerate(_fire_times(schedule, after)):
+        if time_ > until or number == _MOST:
+            return
+        yield time_
+
+
+def _fire_times(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+    """Every due time after a moment, in UTC, in order."""
+    trigger, zone = _trigger(schedule), _zone(schedule.timezone)
+    found: datetime | None = after.astimezone(zone)
+    while True:
+        assert found is not None
+        found = trigger.get_next_fire_time(found, found)
+        if found is None:
+            return
+        if found.astimezone(UTC) > after and not found.fold:
+            yield found.astimezone(UTC)
+
+
+def _trigger(schedule: Schedule) -> CronTrigger:
+    fields = schedule.cron.split()
+    if len(fields) != 5:
+        raise ScheduleError(
+            f"the cron expression {schedule.cron!r} has {len(fields)} fields; it takes five, "
+            'minute hour day month weekday, such as "0 22 * * *" for every night at ten'
+        )
+    minute, hour, day, month, weekday = fields
+    try:
+        return CronTrigger(
+            minute=minute, hour=hour, day=day, month=month, day_of_week=_weekdays(weekday),
+            timezone=_zone(schedule.timezone),
+        )  # fmt: skip
+    except ValueError as error:
+        raise ScheduleError(f"the cron expression {schedule.cron!r} can't be read: {error}") from error
+
+
+def _weekdays(field: str) -> str:
+    """Cron's numbers as names: `1-5` is mon,tue,wed,thu,fri, and both 0 and 7 are sun."""
+
+    def named(part: str) -> str:
+        numbers = re.fullmatch(r"(?:\*|(\d)(?:-(\d))?)(?:/(\d+))?", part)
+        if part == "*" or numbers is None:
+            return part  # names, which need no translation, or nonsense, which CronTrigger refuses
+        low, high, step = numbers.groups()
+        start = int(low) if low else 0
+        end = int(high) if high else start if low and not step else 6
+        if end > 7 or start > end or step == "0":
+            raise ValueError(f"no weekdays are {part!r}; 0 and 7 are Sunday")
+        return ",".join(_DAYS[(day - 1) % 7] for day in range(start, end + 1, int(step or 1)))
+
+    return ",".join(named(part) for part in field.split(","))
+
+
+def _window(text: str) -> tuple[time, time]:
+    match = _WINDOW.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError("it is written HH:MM-HH:MM")
+        opens, shuts = (time(int(match[at]), int(match[at + 1])) for at in (1, 3))
+        if opens == shuts:
+            raise ValueError("it opens when it shuts; leave it out for the whole day")
+    except ValueError as error:
+        raise ScheduleError(f'the window {text!r} can\'t be read: {error}; such as "22:00-06:00"') from None
+    return opens, shuts
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ScheduleError(f"there is no time zone {name!r}; give one like Europe/Zurich, or UTC") from None
+
+
+def by_name(nights: Mapping[str, Night], schedule: Schedule, now: datetime) -> Night | None:
+    """The schedule's newest night, unless a wrong clock dated it."""
+    night = nights.get(schedule.name)
+    return None if night is None or is_of_a_wrong_clock(night, now) else night
