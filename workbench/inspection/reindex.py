@@ -146,7 +146,7 @@ def _patch_vectors(
     inputs = body.prepare(picture.key, picture.image)
     tokens = body.encode([inputs])[0].tokens  # (n, d)
     for row, col in places:
-        yield PatchVector(picture.key, name, row, col, tuple(tokens[row * inputs.cols + col].float().tolist()))
+        yield PatchVector(picture.key, name, row, col, tuple(tokens[inputs.token(row, col)].float().tolist()))
 
 
 def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tuple[Entry, Path]]:

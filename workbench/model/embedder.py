@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.model.backbone import UNREADABLE, BackboneError, check_weights, first_line, weights_revision
+from workbench.model.backbone import BackboneError, weights_revision
+from workbench.model.backbone.loading import UNREADABLE, check_weights, first_line
 
 SIGLIP_TOKENS = 64  # SigLIP's text tower was trained on texts padded to this length
 
