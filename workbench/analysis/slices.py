@@ -110,14 +110,18 @@ def heat(facts: pl.DataFrame, rows: str = "product", columns: str = "subtask") -
         rows, columns, n, right, images, rate, low, high, expected (row's rate + column's rate - overall, within 0..1),
         difference (rate - expected), enough (at least ENOUGH images).
     """
-    cells = intervals.rates(facts, (rows, columns))
+    return against_margins(intervals.rates(facts, (rows, columns)), rows, columns)
+
+
+def against_margins(cells: pl.DataFrame, rows: str, columns: str, *more: str) -> pl.DataFrame:
+    """`heat` of cells that are counted already: `rows`, `columns`, `more` and n, right, images, rate, low, high."""
     overall = pl.col("right").sum() / pl.col("n").sum()
     row, column = (pl.col("right").sum().over(name) / pl.col("n").sum().over(name) for name in (rows, columns))
     return (
         cells.with_columns(expected=(row + column - overall).clip(0, 1))
         .with_columns(difference=pl.col("rate") - pl.col("expected"), enough=pl.col("images") >= ENOUGH)
         .select(
-            rows, columns, pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "expected",
+            *more, rows, columns, pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "expected",
             "difference", "enough",
         )
         .sort(rows, columns)
