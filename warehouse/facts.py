@@ -83,7 +83,8 @@ class Cell:
     answered: int
     invalid: int
     failed: int
-    counted: int  # labelled, with options, not failed: what a rate is over
+    judged: int  # images with a counted question
+    counted: int  # questions that are labelled, with options, not failed: what a rate is over
     correct: int
     escape: int
     overkill: int
@@ -182,7 +183,8 @@ CELLS = """
     )
     SELECT run_id, dataset, product, subtask, label, defect, line, camera, count(*) AS images,
         sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
-        sum(failed)::BIGINT AS failed, sum(counted)::BIGINT AS counted, sum(correct)::BIGINT AS correct,
+        sum(failed)::BIGINT AS failed, count(*) FILTER (counted > 0) AS judged, sum(counted)::BIGINT AS counted,
+        sum(correct)::BIGINT AS correct,
         sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(chance) AS chance,
         sum(entropies)::BIGINT AS entropies, sum(entropy) AS entropy, sum(seconds) AS seconds,
         sum(counted * counted)::BIGINT AS nn, sum(counted * correct)::BIGINT AS ny,

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -92,7 +92,8 @@ def test_a_fact_says_what_the_analysis_says_of_its_prediction(filled: Path) -> N
     assert set(facts["retrieval"]) == {"other entry", "other product", "right", None}
 
 
-@given(st.lists(st.lists(st.sampled_from([0.1, 0.14, 0.3, 0.9, 1.2, 2.0]), max_size=8), min_size=1, max_size=30))
+@settings(max_examples=25)
+@given(st.lists(st.lists(st.sampled_from([0.1, 0.14, 0.3, 0.9, 1.2, 2.0]), max_size=8), min_size=20, max_size=40))
 def test_a_trace_s_shape_is_the_analysis_s(traces: list[list[float]]) -> None:
     shape = FACTS[FACTS.index("CASE\n            WHEN len(entropy) < 3") :].partition(" AS shape")[0]
     moves = FACTS[FACTS.index("list_filter(list_transform(range(2, len(entropy)") :].partition(" AS moves")[0]

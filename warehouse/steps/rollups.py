@@ -56,6 +56,7 @@ CREATE TABLE cells (
     answered BIGINT NOT NULL,
     invalid BIGINT NOT NULL,
     failed BIGINT NOT NULL,
+    judged BIGINT NOT NULL,
     counted BIGINT NOT NULL,
     correct BIGINT NOT NULL,
     escape BIGINT NOT NULL,
@@ -137,7 +138,8 @@ _CELLS = """
     )
     SELECT run_id, dataset, product, subtask, label, defect, line, camera, count(*) AS images,
         sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
-        sum(failed)::BIGINT AS failed, sum(counted)::BIGINT AS counted, sum(correct)::BIGINT AS correct,
+        sum(failed)::BIGINT AS failed, count(*) FILTER (counted > 0) AS judged, sum(counted)::BIGINT AS counted,
+        sum(correct)::BIGINT AS correct,
         sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(chance) AS chance,
         sum(entropies)::BIGINT AS entropies, sum(entropy) AS entropy, sum(seconds) AS seconds,
         sum(counted * counted)::BIGINT AS nn, sum(counted * correct)::BIGINT AS ny,

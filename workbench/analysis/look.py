@@ -85,6 +85,26 @@ GLYPHS: dict[str, tuple[str, str]] = {
 }
 
 
+# From worse over as expected to better.
+_DIVERGING_LIGHT = ("#B23A08", "#D9703F", "#F0B698", "#F0F0EE", "#B5D9D6", "#5FABA5", "#0B7A75")
+_DIVERGING_DARK = ("#FF9468", "#D4693C", "#7F4631", "#2A3037", "#255553", "#2F8680", "#45C7BE")
+
+
+def diverging(p: Palette) -> tuple[str, ...]:
+    """Seven colours from worse to better; the middle says as expected."""
+    return _DIVERGING_DARK if p is DARK else _DIVERGING_LIGHT
+
+
+def scale(colours: tuple[str, ...]) -> list[tuple[float, str]]:
+    """Colours as Plotly takes a colour scale."""
+    return [(place / (len(colours) - 1), colour) for place, colour in enumerate(colours)]
+
+
+def minus(text: str) -> str:
+    """A number's text with a true minus and a space before the percent sign."""
+    return text.replace("-", "−").replace("%", " %")
+
+
 def palette(mode: Mode) -> Palette:
     """The colours of a mode."""
     return DARK if mode == "dark" else LIGHT

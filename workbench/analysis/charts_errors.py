@@ -1,0 +1,283 @@
+"""The charts of the Errors page: heat map, ranked slices, confusion. Frames in, figure out.
+
+The heat map is drawn as square markers, because the cells of Plotly's own can't be clicked in Streamlit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import polars as pl
+
+from workbench.analysis import look, metrics
+from workbench.analysis.look import Palette
+
+COLUMNS_AT_LEAST = 14  # a heat map of few products keeps its squares together
+_REACH = 0.2  # points/100 at which a colour is full
+
+
+def heat(
+    p: Palette,
+    cells: pl.DataFrame,
+    found: Collection[tuple[str, str]],
+    chosen: tuple[str | None, str | None],
+) -> go.Figure:
+    """Subtasks by products, coloured by the difference from what was expected; a click gives "subtask|product".
+
+    Args:
+        p: the palette.
+        cells: dataset, product, subtask, n, images, rate, expected, difference, enough.
+        found: (product, subtask) of the slices that survive the false-discovery control.
+        chosen: subtask and product of the address; None where open.
+    """
+    places, heads = _columns(cells)
+    subtasks = [name for name in metrics.SUBTASKS if name in set(cells["subtask"])]
+    subtasks += sorted(set(cells["subtask"]) - set(subtasks))
+    size = max(11, min(25, 620 // max(len(places), 1)))
+    fig = look.figure(p, 31 * len(subtasks) + 84, margin={"l": 8, "r": 8, "t": 74, "b": 4})
+    shown = cells.filter(pl.col("product").is_in(list(places)))
+    for enough in (False, True):
+        rows = shown.filter(pl.col("enough") == enough).to_dicts()
+        if not rows:
+            continue
+        marker = {"symbol": "square", "size": size, "line": {"width": 0}, "color": p.tint}
+        text = ["·"] * len(rows)
+        colour: str | list[str] = p.faint
+        if enough:
+            ring = [(row["product"], row["subtask"]) in found for row in rows]
+            marker |= {
+                "color": [row["difference"] for row in rows],
+                "cmin": -_REACH,
+                "cmax": _REACH,
+                "colorscale": look.scale(look.diverging(p)),
+                "line": {
+                    "color": [p.ink if one else "rgba(0,0,0,0)" for one in ring],
+                    "width": [2 * one for one in ring],
+                },
+            }
+            text = [
+                look.minus(f"{100 * row['difference']:+.0f}") if abs(row["difference"]) >= 0.04 and size >= 23 else ""
+                for row in rows
+            ]
+            on_full = "#FFFFFF" if p is look.LIGHT else "#101418"
+            colour = [on_full if abs(row["difference"]) > 0.11 else p.ink for row in rows]
+        fig.add_scatter(
+            x=[places[row["product"]] for row in rows],
+            y=[row["subtask"] for row in rows],
+            mode="markers+text",
+            text=text,
+            textfont={"size": 11, "color": colour},
+            marker=marker,
+            customdata=[[f"{row['subtask']}|{row['product']}", *_cell_words(row)] for row in rows],
+            hovertemplate="<b>%{customdata[1]}</b><br>%{customdata[2]}<extra></extra>",
+        )
+    subtask, product = chosen
+    if subtask in subtasks or product in places:
+        marks = [
+            (places[name], one)
+            for name in ([product] if product in places else places)
+            for one in ([subtask] if subtask in subtasks else subtasks)
+            if name is not None and one is not None
+        ]
+        fig.add_scatter(
+            x=[x for x, _ in marks],
+            y=[y for _, y in marks],
+            mode="markers",
+            hoverinfo="none",
+            customdata=[[f"{y}|{name}"] for name in places for x, y in marks if x == places[name]],
+            marker={"symbol": "square-open", "size": size + 4, "color": p.accent, "line": {"width": 2.5}},
+        )
+    for text_, middle in heads:
+        fig.add_annotation(
+            x=middle, y=1, yref="paper", yanchor="bottom", yshift=56, text=f"<b>{text_}</b>", font_color=p.ink
+        )
+    last = max(places.values(), default=0.0)
+    steep = len(places) > 8
+    fig.update_xaxes(
+        side="top",
+        showgrid=False,
+        fixedrange=True,
+        tickvals=list(places.values()),
+        ticktext=[_short(name, 16) for name in places],
+        tickangle=-38 if steep else 0,
+        range=[-0.7, max(last + 0.7, COLUMNS_AT_LEAST if len(places) < COLUMNS_AT_LEAST else 0)],
+        tickfont={"size": 11 if len(places) <= 24 else 10},
+    )
+    fig.update_yaxes(
+        showgrid=False,
+        fixedrange=True,
+        categoryorder="array",
+        categoryarray=subtasks[::-1],
+        tickfont={"color": p.ink, "size": 12.5},
+        range=[-0.6, len(subtasks) - 0.4],
+    )
+    return fig
+
+
+def ranked(p: Palette, rows: pl.DataFrame, names: Sequence[str], chosen: str | None) -> go.Figure:
+    """Slices under each other: accuracy with its interval, what was expected as a tick; a click gives the slice's name.
+
+    Args:
+        p: the palette.
+        rows: rate, low, high, expected, difference, n, detectable, q; worst first.
+        names: of the slices, as they are shown and clicked; "a|b" where two dimensions are crossed.
+        chosen: the name of the chosen one.
+    """
+    fig = look.figure(p, 40 * max(len(names), 1) + 44, margin={"l": 8, "r": 92, "t": 4, "b": 34})
+    low_end = min([*rows["low"].to_list(), *rows["expected"].drop_nulls().to_list(), 1.0])
+    for place, (name, row) in enumerate(zip(names, rows.iter_rows(named=True), strict=True)):
+        sure = row["q"] is not None and row["q"] < 0.05
+        worse = (row["difference"] or 0) < 0
+        colour = p.accent if name == chosen or (sure and not worse) else p.escape if sure else p.muted
+        fig.add_shape(
+            type="line",
+            x0=row["low"],
+            x1=row["high"],
+            y0=place,
+            y1=place,
+            line={"color": look.soft(colour, 0.38), "width": 6},
+        )
+        if row["expected"] is not None:
+            tick = {"color": p.ink, "width": 1.5, "dash": "2px,2px"}
+            fig.add_shape(
+                type="line", x0=row["expected"], x1=row["expected"], y0=place - 0.34, y1=place + 0.34, line=tick
+            )
+        symbol = ("triangle-left" if worse else "triangle-right") if sure else "circle"
+        fig.add_scatter(
+            x=[row["rate"]],
+            y=[place],
+            mode="markers",
+            hoverinfo="none",
+            marker={
+                "size": 11,
+                "symbol": symbol,
+                "color": colour if sure else p.card,
+                "line": {"color": colour, "width": 2},
+            },
+        )
+        points = "–" if row["difference"] is None else look.minus(f"{100 * row['difference']:+.0f}")
+        reach = "" if row["detectable"] is None else f"<br>shows ≥ {100 * row['detectable']:.0f}"
+        fig.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=12, y=place, align="left",
+            text=f"<b>{points}</b><span style='color:{p.muted}'>  n {row['n']:,}{reach}</span>",
+            font={"color": colour if sure else p.ink, "size": 12},
+        )  # fmt: skip
+    fig.add_scatter(
+        x=[low_end + (1 - low_end) * step / 12 for step in range(13)] * len(names),
+        y=[place for place in range(len(names)) for _ in range(13)],
+        mode="markers",
+        marker={"size": 30, "opacity": 0},
+        customdata=[
+            [
+                name,
+                100 * row["rate"],
+                100 * (row["expected"] or row["rate"]),
+                100 * row["low"],
+                100 * row["high"],
+                row["images"],
+            ]
+            for name, row in zip(names, rows.iter_rows(named=True), strict=True)
+            for _ in range(13)
+        ],
+        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:.1f} % right, expected %{customdata[2]:.1f} %"
+        "<br>95 % interval %{customdata[3]:.1f} to %{customdata[4]:.1f} %, %{customdata[5]} images<extra></extra>",
+    )
+    fig.update_traces(cliponaxis=False)
+    ticks = [tick / 100 for tick in range(0, 101, 20 if low_end < 0.5 else 10) if tick / 100 >= low_end - 0.2]
+    fig.update_xaxes(
+        range=[max(low_end - 0.03, -0.02), 1.01], tickvals=ticks,
+        ticktext=[f"{100 * tick:.0f}" for tick in ticks], fixedrange=True, title_text="accuracy, %",
+    )  # fmt: skip
+    fig.update_yaxes(
+        range=[len(names) - 0.4, -0.6], showgrid=False, fixedrange=True, tickvals=list(range(len(names))),
+        ticktext=[_two_lines(p, name) for name in names], tickfont={"color": p.ink, "size": 12.5},
+    )  # fmt: skip
+    return fig
+
+
+def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
+    """What is taken for what: rows are the truth, columns the answer, area the share; a click gives "truth|answer".
+
+    Args:
+        p: the palette.
+        counts: truth, answer, n, share, hit; as `confusion.by_option` gives them.
+        most: rows and columns at most, the most frequent.
+    """
+    truths = _frequent(counts, "truth", most)
+    answers = [*truths, *(name for name in _frequent(counts, "answer", most) if name not in truths)][: most + 2]
+    rows = counts.filter(pl.col("truth").is_in(truths), pl.col("answer").is_in(answers)).to_dicts()
+    fig = look.figure(p, 30 * len(truths) + 96, margin={"l": 8, "r": 8, "t": 8, "b": 74})
+    for right in (True, False):
+        some = [row for row in rows if row["hit"] == right]
+        if not some:
+            continue
+        fig.add_scatter(
+            x=[answers.index(row["answer"]) for row in some],
+            y=[truths.index(row["truth"]) for row in some],
+            mode="markers+text",
+            text=[f"{100 * row['share']:.0f}" if row["share"] >= 0.12 else "" for row in some],
+            textfont={"size": 11, "color": p.card},
+            marker={
+                "symbol": "circle" if right else "square",
+                "size": [5 + 23 * row["share"] ** 0.5 for row in some],
+                "color": p.faint if right else p.escape,
+            },
+            customdata=[
+                [f"{row['truth']}|{row['answer']}", row["truth"], row["answer"], row["n"], 100 * row["share"]]
+                for row in some
+            ],
+            hovertemplate="<b>%{customdata[1]}</b> answered as <b>%{customdata[2]}</b>"
+            "<br>%{customdata[3]} times, %{customdata[4]:.0f} %<extra></extra>",
+        )
+    fig.update_xaxes(
+        tickvals=list(range(len(answers))), ticktext=[_short(name, 14) for name in answers], tickangle=-38,
+        range=[-0.7, max(len(answers), 5) - 0.3], showgrid=False, fixedrange=True, title_text="answer",
+    )  # fmt: skip
+    fig.update_yaxes(
+        tickvals=list(range(len(truths))), ticktext=[_short(name, 22) for name in truths], showgrid=True,
+        range=[len(truths) - 0.4, -0.6], fixedrange=True, tickfont={"color": p.ink, "size": 12},
+    )  # fmt: skip
+    return fig
+
+
+def _columns(cells: pl.DataFrame) -> tuple[dict[str, float], list[tuple[str, float]]]:
+    """Where each product stands, data sets apart, and the data sets' names over their middles if there are several."""
+    places: dict[str, float] = {}
+    heads: list[tuple[str, float]] = []
+    at = 0.0
+    for (dataset,), group in cells.sort("dataset", "product").group_by("dataset", maintain_order=True):
+        names = [name for name in group["product"].unique(maintain_order=True) if name not in places]
+        for name in names:
+            places[name] = at
+            at += 1
+        if names:
+            heads.append((escape(str(dataset)), at - (len(names) + 1) / 2))
+            at += 0.5
+    return places, heads if len(heads) > 1 else []
+
+
+def _cell_words(row: dict[str, object]) -> tuple[str, str]:
+    rate, expected, difference = (float(str(row[name])) for name in ("rate", "expected", "difference"))
+    title = f"{escape(str(row['product']))} · {escape(str(row['subtask']))}"
+    if not row["enough"]:
+        return title, f"{row['n']} questions about {row['images']} images: too few to say"
+    words = f"{100 * rate:.0f} % right, expected {100 * expected:.0f} %: {100 * difference:+.0f} points, n {row['n']}"
+    return title, look.minus(words)
+
+
+def _frequent(counts: pl.DataFrame, column: str, most: int) -> list[str]:
+    named = counts.drop_nulls(column).group_by(column).agg(pl.col("n").sum())
+    return named.sort("n", column, descending=[True, False])[column].head(most).to_list()
+
+
+def _two_lines(p: Palette, name: str) -> str:
+    first, _, second = name.partition("|")
+    below = f"<br><span style='color:{p.muted};font-size:11px'>{escape(second)}</span>" if second else ""
+    return _short(first, 26) + below
+
+
+def _short(name: str, at_most: int) -> str:
+    name = name.replace("_", " ").rstrip(".")
+    return escape(name if len(name) <= at_most else name[: at_most - 1].rstrip() + "…")

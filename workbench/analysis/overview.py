@@ -1,0 +1,83 @@
+"""From the warehouse's counted cells to the numbers of overview pages: nothing here looks at a prediction.
+
+`warehouse.facts.Cell` holds, per kind of image and subtask, the sums over images that `intervals` needs; they add up
+over images that are disjoint, which the cells of one subtask are. So these tables are those of `slices` and `intervals`
+over the same rows, at the price of a few thousand counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from workbench.analysis import intervals, metrics, slices
+from workbench.analysis.intervals import Estimate
+
+_MOMENTS = {"n": "counted", "right": "correct", "images": "judged", "nn": "nn", "nr": "ny", "rr": "yy"}
+
+
+def rates(cells: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """`intervals.rates` of the predictions that the cells count.
+
+    Args:
+        cells: see `warehouse.facts.Cell`.
+        by: any of the cells' columns; with `subtask` the cells per subtask are taken, else those over all.
+    """
+    rows = cells.filter(pl.col("subtask").is_not_null() if "subtask" in by else pl.col("subtask").is_null())
+    sums = [pl.col(of).sum().cast(pl.Float64).alias(name) for name, of in _MOMENTS.items()]
+    groups = rows.group_by(by).agg(sums) if by else rows.select(sums)
+    found = intervals.with_intervals(groups.filter(pl.col("n") > 0).with_columns(pl.col("images").cast(pl.Int64)))
+    return found.select(*by, "n", "right", "images", "rate", "se", "deff", "low", "high")
+
+
+def heat(cells: pl.DataFrame) -> pl.DataFrame:
+    """`slices.heat` of the predictions that the cells count, with each product's data set."""
+    found = rates(cells, ("dataset", "product", "subtask"))
+    return slices.against_margins(found, "product", "subtask", "dataset")
+
+
+def accuracy_by_subtask(cells: pl.DataFrame) -> pl.DataFrame:
+    """One row per subtask in the benchmark's order: subtask, n, right, images, rate, low, high, chance."""
+    chance = cells.filter(pl.col("subtask").is_not_null(), pl.col("counted") > 0).group_by("subtask")
+    place = {name: at for at, name in enumerate(metrics.SUBTASKS)}
+    return (
+        rates(cells, ("subtask",))
+        .join(chance.agg(chance=pl.col("chance").sum() / pl.col("counted").sum()), on="subtask")
+        .sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")
+        .select("subtask", pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "chance")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Escapes among defective images and overkill among good ones, of the images asked whether they have a defect."""
+
+    escape: Estimate | None  # None without defective images
+    overkill: Estimate | None
+    escapes: int
+    defective: int
+    overkills: int
+    good: int
+
+
+def detection(cells: pl.DataFrame) -> Detection:
+    """Escape and overkill rates; an answer that could not be read counts as neither right nor named, so it is in both.
+
+    An image is asked once, so Wilson's interval is of independent questions.
+    """
+    rows = cells.filter(pl.col("subtask") == metrics.SUBTASKS[0])
+    found: list[tuple[Estimate | None, int, int]] = []
+    for label in ("defective", "good"):
+        some = rows.filter(pl.col("label") == label)
+        n, wrong = int(some["counted"].sum()), int(some["counted"].sum() - some["correct"].sum())
+        ends = metrics.wilson(wrong, n)
+        found.append((Estimate(wrong / n, ends.low, ends.high) if n else None, wrong, n))
+    (escape, escapes, defective), (overkill, overkills, good) = found
+    return Detection(escape, overkill, escapes, defective, overkills, good)
+
+
+def total(cells: pl.DataFrame, column: str) -> int:
+    """A count over all of a selection's questions."""
+    return int(cells.filter(pl.col("subtask").is_not_null())[column].sum())
