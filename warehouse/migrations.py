@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warehouse import curation_records, facts, night_records, records, review_records, schema
+from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
 from warehouse.steps import curation, experiments, nights, reviews, rollups
 
@@ -64,6 +64,7 @@ TABLES = (
     Table("gate_attempts", curation_records.GateAttempt, ("description_id", "revision")),
     Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
     Table("knowledge_lifts", curation_records.Lift),
+    Table("arms", experiment_records.Arm, ("experiment", "arm")),
 )
 
 
