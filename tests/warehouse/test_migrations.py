@@ -47,12 +47,13 @@ def test_every_published_version_is_kept_here_as_sql() -> None:
 def test_every_old_database_with_rows_in_it_ends_in_todays_tables(file: Path) -> None:
     con = duckdb.connect()
     con.execute(file.read_text(encoding="utf-8"))
+    had = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
     migrations.migrate(con)
 
     assert tables(con) == tables(today())
     assert con.execute("SELECT max(version) FROM schema_versions").fetchall() == [(migrations.newest(),)]
-    for table in migrations.TABLES:
+    for table in (table for table in migrations.TABLES if table.name in had):
         assert schema.records(table.record, con.sql(f"SELECT * FROM {table.name}").pl()), table.name
 
 
