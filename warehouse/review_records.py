@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from warehouse.records import Option
+
 Reason = Literal["uncertain", "label", "contradiction", "flip", "elsewhere", "person", "audit"]
 Decision = Literal["correct", "wrong", "unsure"]
 Explanation = Literal["supports", "irrelevant", "misleads"]
@@ -30,6 +32,7 @@ class Dispute:
     product: str
     subtask: str
     question: str
+    options: tuple[Option, ...]
     answer: str | None  # letter; text for an open question
     correct_answer: str | None  # what the archive's label says
     entropy: float | None  # nats, of the best iteration

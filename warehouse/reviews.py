@@ -19,6 +19,7 @@ from warehouse import phases, schema
 from warehouse.database import Database, insert
 from warehouse.review_records import (
     AuditDraw,
+    BudgetCurve,
     Dispute,
     DisputeReason,
     Pulled,
@@ -76,6 +77,32 @@ SELECT d.*, why.reasons, why.notes, coalesce(why.weight, 0) AS weight,
 FROM disputes AS d
 LEFT JOIN why USING (dispute_id) LEFT JOIN sent USING (dispute_id) LEFT JOIN judged USING (dispute_id)
 LEFT JOIN settled ON settled.dispute_id = d.dispute_id
+"""
+
+
+# What the rules look at, one row per prediction of a run.
+_CASES = """
+SELECT p.image_id, p.image_path, p.product, p.label, p.question_id, p.subtask, p.question, p.status,
+    list_transform(p.options, lambda option: option.letter) AS letters,
+    list_transform(p.options, lambda option: option.text) AS texts,
+    p.answer, p.correct_answer,
+    list_extract(p.entropy, 1) AS first_entropy, list_extract(p.entropy, p.best_iteration + 1) AS entropy,
+    list_reverse_sort(map_values(p.option_probabilities)) AS ranked,
+    map_extract(p.option_probabilities, p.answer)[1] AS probability,
+    map_extract(p.initial_option_probabilities, p.answer)[1] AS first_probability,
+    list_max(map_values(p.initial_option_probabilities)) AS first_highest,
+    earlier.answer AS earlier_answer,
+    patch.x AS patch_x, patch.y AS patch_y, coalesce(patch.n, 0) AS patches
+FROM predictions AS p
+LEFT JOIN (
+    SELECT image_id, question_id, any_value(answer) AS answer FROM predictions
+    WHERE run_id = ? AND status = 'answered' GROUP BY image_id, question_id
+) AS earlier USING (image_id, question_id)
+LEFT JOIN (
+    SELECT image_id, question_id, avg((x0 + x1) / 2) AS x, avg((y0 + y1) / 2) AS y, count(*) AS n
+    FROM patches WHERE run_id = ? AND accepted GROUP BY image_id, question_id
+) AS patch USING (image_id, question_id)
+WHERE p.run_id = ? ORDER BY p.block, p.rowid
 """
 
 
@@ -226,6 +253,17 @@ class Reviews:
 
     # Looking.
 
+    def cases(self, run_id: str, earlier_run_id: str | None = None) -> pl.DataFrame:
+        """What the rules look at, one row per prediction of a run, in the plan's order.
+
+        image_id, image_path, product, label, question_id, subtask, question, status, letters and texts (of the
+        options), answer, correct_answer, first_entropy and entropy (nats, before the loop and at its best), ranked
+        (option probabilities, highest first), probability and first_probability (of the answer, after and before),
+        first_highest, earlier_answer (in the run named), patch_x and patch_y (middle of the accepted patches, in
+        pixels), patches (how many were accepted).
+        """
+        return self._database.frame(_CASES, [earlier_run_id or "", run_id, run_id])
+
     def queue(self, run_id: str | None = None, image_id: str | None = None) -> pl.DataFrame:
         """Every dispute with reasons, weight, tasks, verdicts, settlement and state; heaviest first.
 
@@ -241,6 +279,17 @@ class Reviews:
     def reasons(self) -> list[DisputeReason]:
         """Every reason of every dispute."""
         return self._database.records(DisputeReason, "SELECT * FROM dispute_reasons ORDER BY dispute_id, reason")
+
+    def store_curve(self, curve: BudgetCurve) -> None:
+        """Store what reviewing a run would bring, instead of what was stored before."""
+        with self._database.writing() as con:
+            con.register("made", schema.table(BudgetCurve, [curve]))
+            con.execute("INSERT OR REPLACE INTO budget_curves BY NAME SELECT * FROM made")
+
+    def curve(self, run_id: str) -> BudgetCurve | None:
+        """What reviewing a run's likeliest errors would bring."""
+        found = self._database.records(BudgetCurve, "SELECT * FROM budget_curves WHERE run_id = ?", [run_id])
+        return found[0] if found else None
 
     def audit_draw(self, run_id: str) -> AuditDraw | None:
         """A run's audit draw."""

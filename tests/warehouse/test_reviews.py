@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.warehouse.rows import NOW, RUN
+from warehouse.records import Option
 from warehouse.review_records import (
     AuditCase,
     AuditDraw,
@@ -37,6 +38,7 @@ def dispute(number: int, **values: Any) -> Dispute:
         product="bottle",
         subtask="Anomaly Detection",
         question="Is there any defect?",
+        options=(Option("A", "Yes."), Option("B", "No.")),
         answer="A",
         correct_answer="B",
         entropy=1.5,

@@ -19,6 +19,7 @@ _TABLES = (
         product VARCHAR NOT NULL,
         subtask VARCHAR NOT NULL,
         question VARCHAR NOT NULL,
+        options STRUCT(letter VARCHAR, text VARCHAR)[] NOT NULL,
         answer VARCHAR,
         correct_answer VARCHAR,
         entropy DOUBLE,

@@ -1,6 +1,6 @@
 """How many errors so many reviews would catch: from what is known of judged cases to a threshold, with intervals.
 
-    features and verdicts of judged cases -> Calibration -> curve over the cases of a new run -> a night's budget
+    features and verdicts of judged cases -> Forecast for a new run's cases -> curve -> a night's budget
     a random sample of the cases nobody disputed, judged -> how many errors are among them
 
 The chance that an answer is wrong is a logistic regression on what the run stores with every answer. An interval for
@@ -14,6 +14,7 @@ replacement.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,7 +46,8 @@ class Calibration:
 
     def probabilities(self, features: Floats) -> Floats:
         """(n,) chances that answers with these (n, F) features are wrong."""
-        return self._all(features, slice(0, 1))[0]
+        (found,) = self._all(features, slice(0, 1))
+        return np.asarray(found, np.float64)
 
     def refits(self, features: Floats) -> Floats:
         """(REFITS, n) the same, one row per refit."""
@@ -58,7 +60,9 @@ class Calibration:
         return chances
 
 
-def calibrate(features: Floats, wrong: NDArray[np.bool_], images: Sequence[str], seed: int = 0) -> Calibration | None:
+def calibrate(
+    features: Floats, wrong: NDArray[np.bool_], images: NDArray[np.str_], seed: int = 0
+) -> Calibration | None:
     """The regression on judged cases; None when there are too few of them to say anything.
 
     Args:
@@ -73,7 +77,7 @@ def calibrate(features: Floats, wrong: NDArray[np.bool_], images: Sequence[str],
     centre, scale = features.mean(0), features.std(0)
     scale[scale < 1e-9] = 1.0
     standard = (features - centre) / scale
-    _, owner = np.unique(np.asarray(images), return_inverse=True)
+    _, owner = np.unique(images, return_inverse=True)
     count = int(owner.max()) + 1
     rng = np.random.default_rng(seed)
     fits = [_fit(standard, wrong, np.ones(len(wrong)))]
@@ -97,24 +101,84 @@ def _fit(standard: Floats, wrong: NDArray[np.bool_], weight: Floats) -> tuple[Fl
     return fit.coef_[0], float(fit.intercept_[0])
 
 
-def curve(calibration: Calibration, features: Floats, seed: int = 0, level: float = 0.9) -> tuple[BudgetPoint, ...]:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Cases of which the truth is known."""
+
+    features: Floats  # (n, F)
+    wrong: NDArray[np.bool_]  # (n,)
+    images: NDArray[np.str_]  # (n,)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The chance that each of n answers is wrong, never told by a case of its own image."""
+
+    features: Floats  # (n, F)
+    by: NDArray[np.intp]  # (n,) which calibration speaks of a case
+    calibrations: tuple[Calibration, ...]
+
+    @property
+    def design_effect(self) -> float:
+        """The calibrations' mean."""
+        return sum(each.design_effect for each in self.calibrations) / len(self.calibrations)
+
+    def chances(self) -> Floats:
+        """(n,)"""
+        found = np.zeros(len(self.features))
+        for place, calibration in enumerate(self.calibrations):
+            found[self.by == place] = calibration.probabilities(self.features[self.by == place])
+        return found
+
+    def refits(self, which: NDArray[np.intp]) -> Floats:
+        """(REFITS, len(which)) the chances of some cases, one row per refit."""
+        found = np.zeros((REFITS, len(which)))
+        for place, calibration in enumerate(self.calibrations):
+            mine = self.by[which] == place
+            found[:, mine] = calibration.refits(self.features[which[mine]])
+        return found
+
+
+def forecast(features: Floats, images: NDArray[np.str_], judged: Judged) -> Forecast | None:
+    """The chances of errors among new cases; None where too little was judged.
+
+    Where the judged cases and the new ones share images, each half of the images is told by the other half.
+    """
+    if not np.isin(images, judged.images).any():
+        whole = calibrate(judged.features, judged.wrong, judged.images)
+        return Forecast(features, np.zeros(len(features), np.intp), (whole,)) if whole else None
+    half, judged_half = _half(images), _half(judged.images)
+    told = [
+        calibrate(judged.features[chosen], judged.wrong[chosen], judged.images[chosen])
+        for chosen in (judged_half == 1, judged_half == 0)
+    ]
+    if told[0] is None or told[1] is None:
+        return None
+    return Forecast(features, half, (told[0], told[1]))
+
+
+def _half(images: NDArray[np.str_]) -> NDArray[np.intp]:
+    """0 or 1 for each image, by its name alone."""
+    return np.array([zlib.crc32(image.encode()) % 2 for image in images.tolist()], np.intp)
+
+
+def curve(forecast: Forecast, seed: int = 0, level: float = 0.9) -> tuple[BudgetPoint, ...]:
     """What reviewing the likeliest errors first would bring, for budgets from 0 to all n cases.
 
     Args:
-        calibration: from cases of other images.
-        features: (n, F) of the cases to choose from.
+        forecast: of the cases to choose from.
         seed: of the simulated chances.
         level: of the intervals.
     """
-    n = len(features)
-    chances = calibration.probabilities(features)
+    chances = forecast.chances()
+    n = len(chances)
     order = np.argsort(-chances, kind="stable")
     budgets = np.unique(np.linspace(0, n, min(n + 1, POINTS)).round().astype(int))
     sums, noise = np.zeros((2, REFITS, len(budgets)))  # per refit, of the cases between one budget and the next
     for place, (first, last) in enumerate(pairwise(budgets.tolist()), 1):
-        drawn = calibration.refits(features[order[first:last]])  # (R, last - first)
+        drawn = forecast.refits(order[first:last])  # (R, last - first)
         sums[:, place] = drawn.sum(1)
-        noise[:, place] = (drawn * (1 - drawn)).sum(1) * calibration.design_effect
+        noise[:, place] = (drawn * (1 - drawn)).sum(1) * forecast.design_effect
     sums, noise = sums.cumsum(1), noise.cumsum(1)
     rest, rest_noise = sums[:, -1:] - sums, noise[:, -1:] - noise
     luck, rest_luck = np.random.default_rng(seed).standard_normal((2, REFITS, 40, 1))  # many per refit: smooth ends

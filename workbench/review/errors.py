@@ -1,0 +1,27 @@
+"""What can go wrong between the warehouse and the reviewers, as few classes.
+
+ReviewError
+├── DeskUnreachable   Label Studio is down, too slow or failing; everything can be tried again, nothing is lost
+├── DeskRefused       Label Studio said no: the token, a deleted project, a setting; somebody has to act
+└── Malformed         an annotation that can't be read as a verdict; it goes to quarantine
+"""
+
+from __future__ import annotations
+
+
+class ReviewError(Exception):
+    """Root of this room's errors."""
+
+    exit_code = 1
+
+
+class DeskUnreachable(ReviewError):
+    """Label Studio is down, too slow or failing."""
+
+
+class DeskRefused(ReviewError):
+    """Label Studio said no; the message says what to do."""
+
+
+class Malformed(ReviewError):
+    """An annotation that can't be read as a verdict."""
