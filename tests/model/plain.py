@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from tests.model import tiny
-from workbench.model.backbone import ImageInput, QwenBackbone
+from workbench.model.backbone import HubBackbone, ImageInput
 from workbench.model.case import Case
 from workbench.model.compose import Script, compose
 
@@ -18,7 +21,7 @@ def parts(script: Script, question: int = 0) -> tuple[Tensor, list[ImageInput]]:
     return torch.cat([part.ids for part in mine]), [part.image for part in mine if part.image]
 
 
-def logits(body: QwenBackbone, case: Case, suffix: Tensor) -> Tensor:
+def logits(body: HubBackbone, case: Case, suffix: Tensor) -> Tensor:
     """Logits (suffix, V) at the last tokens of [the case's prompt | suffix]."""
     ids, shown = parts(compose(body, [case]))
     whole = torch.cat([ids, suffix])[None]
@@ -29,8 +32,14 @@ def logits(body: QwenBackbone, case: Case, suffix: Tensor) -> Tensor:
             input_ids=whole,
             attention_mask=torch.ones_like(whole),
             pixel_values=torch.cat([each.pixels for each in shown]),
-            image_grid_thw=torch.tensor([each.grid for each in shown]),
-            mm_token_type_ids=body.is_image(whole).int(),
+            **_beside(model, shown, body.is_image(whole)),
         )
     last: Tensor = out.logits[0, -len(suffix) :]
     return last
+
+
+def _beside(model: Any, shown: Sequence[ImageInput], visual: Tensor) -> dict[str, Tensor]:
+    """What the family's own forward wants beside tokens and pixels."""
+    if model.config.model_type == "internvl":
+        return {}
+    return {"image_grid_thw": torch.tensor([each.grid for each in shown]), "mm_token_type_ids": visual.int()}

@@ -1,4 +1,4 @@
-"""Tiny Qwen2.5-VL and Qwen3-VL checkpoints with random weights, drawn pictures, and cases about them.
+"""Tiny checkpoints of every family with random weights, drawn pictures, and cases about them.
 
 The models go through the same code as a 7B one: a folder written by `save_pretrained`, with a byte-level BPE tokenizer
 and an image processor, read by `backbone.load`. Weights are drawn large enough that logits differ by far more than
@@ -7,6 +7,7 @@ rounding, so that "the same decision" says something; queries larger still, so t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import transformers
 from PIL import Image
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from workbench.model import prompt
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case, Picture
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
+INTERNVL = {"internvl3": "qwen2", "internvl3_5": "qwen3"}  # text towers of the family's versions
 VOCABULARY = 384
 HIDDEN = 64
 SPECIAL = (
@@ -35,15 +38,21 @@ SPECIAL = (
     "<|video_pad|>",
     "<|fim_pad|>",
 )
+INTERNVL_SPECIAL = ("<img>", "</img>", "<IMG_CONTEXT>")
+TILE = 32  # pixels of a tile, two tokens across and down
 YES_NO = (("A", "Yes."), ("B", "No."))
 FOUR = (("A", "Scratch."), ("B", "Dent."), ("C", "Stain."), ("D", "None of these."))
 
 
 def save(folder: Path, family: str, context: int = 2048) -> Path:
     """The folder, with a whole checkpoint of that family in it."""
-    tokens = _tokenizer()
-    ids = {token: tokens.get_vocab()[token] for token in SPECIAL}
-    model = _qwen2_5_vl(ids, context) if family == "qwen2_5_vl" else _qwen3_vl(ids, context)
+    tokens = _tokenizer((*SPECIAL, *INTERNVL_SPECIAL) if family in INTERNVL else SPECIAL)
+    ids = dict(tokens.get_vocab())
+    if family in INTERNVL:
+        model, processor = _internvl(ids, context, INTERNVL[family]), _tiling()
+    else:
+        model = _qwen2_5_vl(ids, context) if family == "qwen2_5_vl" else _qwen3_vl(ids, context)
+        processor = _merging(model.config.vision_config.patch_size)
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -51,12 +60,36 @@ def save(folder: Path, family: str, context: int = 2048) -> Path:
             parameter.copy_(drawn if parameter.dim() > 1 else parameter + drawn)
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)
-    patch = model.config.vision_config.patch_size
-    unit = (2 * patch) ** 2  # pixels of one visual token
-    Qwen2VLImageProcessorPil(
-        size={"shortest_edge": 4 * unit, "longest_edge": 30 * unit}, patch_size=patch
-    ).save_pretrained(folder)
+    processor.save_pretrained(folder)
     return folder
+
+
+def _merging(patch: int) -> Any:
+    unit = (2 * patch) ** 2  # pixels of one visual token
+    return Qwen2VLImageProcessorPil(size={"shortest_edge": 4 * unit, "longest_edge": 30 * unit}, patch_size=patch)
+
+
+def _tiling() -> Any:
+    """As the published checkpoints have it: tiling is off here, and is turned on by whoever prepares a picture."""
+    return GotOcr2ImageProcessorPil(size={"height": TILE, "width": TILE}, crop_to_patches=False, max_patches=6)
+
+
+def _internvl(ids: dict[str, int], context: int, tower: str) -> Any:
+    config = transformers.InternVLConfig(
+        text_config={**_text(context), "model_type": tower} | ({"head_dim": 16} if tower == "qwen3" else {}),
+        vision_config={
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 48,
+            "image_size": [TILE, TILE],
+            "patch_size": [8, 8],
+        },
+        image_token_id=ids["<IMG_CONTEXT>"],
+        image_seq_length=4,
+        tie_word_embeddings=False,
+    )
+    return transformers.InternVLForConditionalGeneration(config)
 
 
 def _qwen2_5_vl(ids: dict[str, int], context: int) -> Any:
@@ -129,13 +162,13 @@ def _marks(ids: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _tokenizer() -> transformers.PreTrainedTokenizerFast:
+def _tokenizer(special: Sequence[str]) -> transformers.PreTrainedTokenizerFast:
     bpe = Tokenizer(BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=list(SPECIAL),
+        special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -145,14 +178,14 @@ def _tokenizer() -> transformers.PreTrainedTokenizerFast:
         tokenizer_object=bpe,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        additional_special_tokens=list(SPECIAL[1:]),
+        additional_special_tokens=list(special[1:]),
     )
 
 
 KNOWLEDGE = ("Scratches are thin bright lines. They may leak.", "A dent is round and dark.")
 
 
-def model(body: QwenBackbone) -> Any:
+def model(body: HubBackbone) -> Any:
     """The library's own model inside, for the plain path and for hooks."""
     return body._model
 
