@@ -22,8 +22,10 @@ from jobs import (
     export,
     ingest,
     knowledge,
+    mmad,
     reindex,
     runs,
+    schedule,
     score,
     serve,
     train_embedded,
@@ -44,6 +46,8 @@ app.command("runs")(runs.command)
 app.command("export")(export.command)
 app.command("serve")(serve.command)
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(mmad.app, name="mmad")
+app.add_typer(schedule.app, name="schedule")
 app.command("ingest")(ingest.command)
 app.command("reindex")(reindex.command)
 app.command("doctor")(doctor.command)

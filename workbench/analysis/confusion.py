@@ -126,6 +126,6 @@ def contradictions(facts: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             kind=pl.when("denied").then(pl.format("denied, yet {}", stated)).otherwise(pl.lit("claimed, yet denied"))
         )
-        .select(CONTRADICTIONS)
+        .select(*CONTRADICTIONS)
         .sort("forced", "kind", "image_id", "question_id")
     )

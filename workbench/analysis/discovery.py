@@ -105,7 +105,7 @@ def find(
     return (
         table.with_columns(q=intervals.discoveries(table["p"]))
         .with_columns(confirmed=(pl.col("q") < ALPHA).fill_null(False))
-        .select(_SCHEMA)
+        .select(*_SCHEMA)
         .sort("confirmed", "difference", descending=[True, False], nulls_last=True)
     )
 

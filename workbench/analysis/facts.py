@@ -91,7 +91,7 @@ def of(predictions: pl.DataFrame) -> pl.DataFrame:
         answer_text=texts.list.get(place["answer"], null_on_oob=True),
         correct_text=texts.list.get(place["correct_answer"], null_on_oob=True),
         choices=pl.col("options").list.len().cast(pl.Int64),
-        confidence=pl.col("option_probabilities").list.eval(pl.element().struct.field("value")).list.max(),
+        confidence=pl.col("option_probabilities").map.values().list.max(),
         shape=shapes.shape(pl.col("entropy")),
         description=pl.col("descriptions").list.first().struct.field("description_id"),
         entropy=pl.col("entropy").list.get(pl.col("best_iteration"), null_on_oob=True),
@@ -101,7 +101,7 @@ def of(predictions: pl.DataFrame) -> pl.DataFrame:
         retrieval=retrieval(),
         confidence_band=band("confidence", CONFIDENCE_BANDS),
         entropy_band=band("entropy", ENTROPY_BANDS),
-    ).select(COLUMNS)
+    ).select(*COLUMNS)
 
 
 def judged(facts: pl.DataFrame) -> pl.DataFrame:
@@ -111,8 +111,11 @@ def judged(facts: pl.DataFrame) -> pl.DataFrame:
 
 def band(column: str, edges: tuple[float, ...]) -> pl.Expr:
     """The band a value lies in as text, such as "0.5 to 0.7"; bands include their lower edge."""
-    names = [f"below {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges))]
-    return pl.col(column).cut(edges, labels=[*names, f"{edges[-1]:g} and above"], left_closed=True).cast(pl.String)
+    names = (f"below {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges)))
+    found: pl.Expr = pl.lit(f"{edges[-1]:g} and above")
+    for edge, name in reversed(list(zip(edges, names, strict=True))):
+        found = pl.when(pl.col(column) < edge).then(pl.lit(name)).otherwise(found)
+    return pl.when(pl.col(column).is_not_null()).then(found)
 
 
 def retrieval() -> pl.Expr:

@@ -4,6 +4,7 @@
     ├── ArchiveError      the folder or its sidecar can't be used at all
     ├── NothingNew        the asked part of an archive has nothing to score
     ├── QuestionsError    the question file can't be used at all
+    ├── AnswersError      the answer file can't be used at all
     ├── KnowledgeError    the knowledge file can't be used
     ├── EncoderError      retrieval's encoder can't be loaded
     ├── AlreadyRunning    another process coordinates this very run
@@ -36,6 +37,10 @@ class NothingNew(InspectionError):
 
 class QuestionsError(InspectionError):
     """The question file can't be used at all."""
+
+
+class AnswersError(InspectionError):
+    """The answer file can't be used at all."""
 
 
 class KnowledgeError(InspectionError):

@@ -59,6 +59,31 @@ def read(file: Path, scan: Scan, references: References | None, templates: Templ
     return QuestionSet(items, problems, elsewhere)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A question of the file as it is put, whatever image and reference go with it."""
+
+    subtask: str
+    question: str
+    options: tuple[str, ...]  # texts, in the order of their letters
+
+
+def texts(file: Path) -> dict[str, list[Text]]:
+    """The file's questions by image, in its order; of what can't be read there is none.
+
+    Raises:
+        QuestionsError: the file can't be read as a JSON object.
+    """
+    found: dict[str, list[Text]] = {}
+    for key, raw in _load(file).items():
+        try:
+            asked = [_Conversation.model_validate(each) for each in _Record.model_validate(raw).conversation]
+        except ValidationError:
+            continue
+        found[key] = [Text(_RENAMED.get(q.type, q.type), q.question, tuple(q.options.values())) for q in asked]
+    return found
+
+
 def _load(file: Path) -> dict[str, JsonValue]:
     try:
         records = json.loads(file.read_bytes())

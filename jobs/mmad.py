@@ -1,0 +1,139 @@
+"""`workbench mmad`: the benchmark's table of a run or of an answer file; importing answer files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from jobs.options import Data, Json
+
+if TYPE_CHECKING:
+    from workbench.analysis.mmad import Scores
+
+app = typer.Typer(help="MMAD's table of a run or an answer file; import answer files.", invoke_without_command=True)
+
+
+@app.callback()
+def table(
+    context: typer.Context,
+    run: Annotated[str | None, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option("--answers", help="An answer file of MMAD's scripts; nothing is stored.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="The mmad.json that the answers are to, if they don't hold their options.")
+    ] = None,
+    scorer: Annotated[
+        Literal["official", "strict"], typer.Option(help="As published, quirks and all; or nothing guessed.")
+    ] = "official",
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table in the official layout.")] = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Print accuracy by data set and subtask with overkill, miss, recall, precision, F1 and invalid answers.
+
+    Example: workbench mmad --run 20250103T220005123Z-a1b2c3d4 --scorer strict
+    """
+    if context.invoked_subcommand:
+        return
+    if (run is None) == (answers is None):
+        raise typer.BadParameter("say either --run RUN or --answers ANSWERS.json")
+    from workbench.analysis import mmad
+    from workbench.inspection import answer_file
+
+    if answers is not None:
+        file = answer_file.read(answers, questions)
+        scores, title = mmad.score(answer_file.as_answers(file), scorer), answers.name
+        for problem in file.problems[:3]:
+            typer.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+    else:
+        assert run is not None
+        scores, title = _of_run(run, scorer, data)
+    if csv is not None:
+        csv.write_text(mmad.as_csv(scores), encoding="utf-8")
+    if json_:
+        typer.echo(json.dumps({"of": title, **dataclasses.asdict(scores)}, indent=1))
+    else:
+        _show(scores, title)
+
+
+@app.command("import")
+def import_(
+    answers: Annotated[Path, typer.Argument(help="An answer file of MMAD's scripts.")],
+    name: Annotated[str, typer.Option("--name", help="What the model is called here.")],
+    questions: Annotated[
+        Path | None, typer.Option(help="The mmad.json that the answers are to, if they don't hold their questions.")
+    ] = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Store an answer file as a run, to be sliced and compared like any other; images of archives scored are found.
+
+    Example: workbench mmad import answers_1_shot_some-model.json --name some-model
+    """
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.inspection import answer_file
+
+    file = answer_file.read(answers, questions)
+    imported = answer_file.store(Store(settings.data_folder(data)), file, name)
+    for problem in imported.problems[:3]:
+        typer.echo(f"{problem.path}: {problem.reason}", err=True)
+    if len(imported.problems) > 3:
+        typer.echo(f"and {len(imported.problems) - 3:,} more like it", err=True)
+    if json_:
+        said = {"run_id": imported.run.run_id, "answers": imported.answers, "problems": len(imported.problems)}
+        typer.echo(json.dumps({**said, "known_images": imported.known_images, "already": imported.already}))
+        return
+    typer.echo(f"{imported.run.run_id}{' was imported before' if imported.already else ''}")
+    typer.echo(
+        f"{imported.answers:,} answers of {name}; {imported.known_images:,} of their images lie in a registered archive"
+    )
+    typer.echo(f"next: workbench mmad --run {imported.run.run_id}")
+
+
+def _of_run(run_id: str, scorer: Literal["official", "strict"], data: Path | None) -> tuple[Scores, str]:
+    from warehouse.errors import Refused
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.analysis import mmad
+    from workbench.inspection import answer_file
+
+    store = Store(settings.data_folder(data))
+    run = store.run(run_id)
+    if run is None:
+        raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
+    answers = mmad.answers(store.predictions(run_id), verbatim=answer_file.is_imported(run))
+    stated = json.loads(run.settings)
+    protocol = (
+        f", prompt {stated['prompt']}, {stated['shots']}-shot {stated['templates']}" if "prompt" in stated else ""
+    )
+    return mmad.score(answers, scorer), f"{run_id} ({run.model}{protocol})"
+
+
+def _show(scores: Scores, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from workbench.analysis import mmad
+    from workbench.analysis.metrics import SHORT
+
+    frame = mmad.as_frame(scores)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    shown = Table(title=f"MMAD, {scores.scorer} scorer, %: {title}", title_justify="left", header_style="bold")
+    for column in frame.columns:
+        shown.add_column(SHORT.get(column, column), justify="left" if column == "" else "right")
+    for row in frame.rows():
+        shown.add_row(
+            *("-" if value is None else f"{value:.2f}" if isinstance(value, float) else value for value in row)
+        )
+    console.print(shown)
+    behind = f", and {scores.skipped:,} readable ones skipped behind them" if scores.scorer == "official" else ""
+    console.print(f"{scores.questions:,} labelled questions; {scores.invalid:,} invalid answers{behind}")
+    if scores.micro is not None:
+        console.print(f"micro accuracy over all questions {scores.micro:.2f}: another number than MMAD's average")

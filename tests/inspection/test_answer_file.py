@@ -1,0 +1,197 @@
+"""Answer files of MMAD's scripts: read, scored, and stored as runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.inspection.drawn import bottle, scanned
+from warehouse import spool
+from warehouse.records import Prediction
+from warehouse.store import Store
+from workbench.analysis import facts, mmad
+from workbench.inspection import answer_file
+from workbench.inspection.answer_file import Given
+from workbench.inspection.errors import AnswersError
+
+GOOD, BAD = "DATA/bottle/test/good/000.png", "DATA/bottle/test/scratch/000.png"
+YES_NO = {"A": "Yes.", "B": "No."}
+KINDS = {"A": "Dent.", "B": "Scratch.", "C": "Hole."}
+
+
+def answer(
+    image: str, kind: str, said: str | None, correct: str = "A", options: Mapping[str, str] = YES_NO
+) -> dict[str, object]:
+    lines = "".join(f"{letter}. {text}\n" for letter, text in options.items())
+    return {
+        "image": image,
+        "question": {"type": "text", "text": f"Question 1: About {kind}? \n{lines}", "options": dict(options)},
+        "question_type": kind,
+        "correct_answer": correct,
+        "gpt_answer": said,
+    }
+
+
+ANSWERS = [
+    answer(GOOD, "Anomaly Detection", "B", "B"),
+    answer(GOOD, "Object Structure", "C", "A", KINDS),
+    answer(BAD, "Anomaly Detection", "I am not sure", "A"),
+    answer(BAD, "Defect Classification", "B", "B", KINDS),
+    answer(BAD, "Defect Localization", "E", "B", KINDS),
+]
+
+
+def written(path: Path, answers: Sequence[object] = ANSWERS) -> Path:
+    path.write_text(json.dumps(list(answers)))
+    return path
+
+
+def test_an_answer_keeps_its_question_without_number_and_options(tmp_path: Path) -> None:
+    first, second, *_ = answer_file.read(written(tmp_path / "a.json")).given
+    assert first == Given(GOOD, "Anomaly Detection", "About Anomaly Detection?", ("Yes.", "No."), "B", "B")
+    assert (second.subtask, second.letters, second.letter) == ("Object Analysis", ("A", "B", "C"), "C")
+
+
+def test_options_are_read_from_the_text_where_they_are_nowhere_else(tmp_path: Path) -> None:
+    plain = {**ANSWERS[0], "question": "Question 1: Is there any defect? \nA. Yes.\nB. No.\n"}
+    (given,) = answer_file.read(written(tmp_path / "a.json", [plain])).given
+    assert (given.question, given.options) == ("Is there any defect?", ("Yes.", "No."))
+
+
+def test_a_question_file_gives_what_the_answers_lack(tmp_path: Path) -> None:
+    bare = [{**each, "question": None} for each in ANSWERS[:2]]
+    questions = tmp_path / "mmad.json"
+    asked = [
+        {"Question": "Any defect?", "Options": YES_NO, "Answer": "B", "type": "Anomaly Detection"},
+        {"Question": "How many?", "Options": {"A": "One", "B": "Two"}, "Answer": "A", "type": "Object Details"},
+    ]
+    questions.write_text(json.dumps({GOOD: {"conversation": asked}}))
+    with_file = answer_file.read(written(tmp_path / "a.json", bare), questions).given
+    assert [(one.question, one.options) for one in with_file] == [
+        ("Any defect?", ("Yes.", "No.")),
+        ("How many?", ("One", "Two")),
+    ]
+    without = answer_file.read(tmp_path / "a.json").given
+    assert [(one.question, one.options) for one in without] == [
+        ("Question 1", ("Option A", "Option B")),
+        ("Question 2", ("Option A", "Option B", "Option C")),
+    ]
+
+
+def test_an_answer_means_a_letter_that_is_offered_or_an_option_s_very_text_and_is_never_guessed() -> None:
+    def meant(said: str) -> str | None:
+        return Given(GOOD, "Anomaly Detection", "Any defect?", ("Yes.", "No."), "B", said).letter
+
+    assert [meant(each) for each in ("A", " B ", "no", "C", "yes, there is", "")] == ["A", "B", "B", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "isn't JSON"),
+        ("{}", "must be a list of answers"),
+        ("[]", "no usable answer"),
+        ('[{"image": "a/b.png", "question_type": "Poetry"}]', "none of the subtasks"),
+        ("[1]", "answer 1"),
+    ],
+)
+def test_what_is_no_answer_file_is_refused_in_words(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(AnswersError, match=said):
+        answer_file.read(tmp_path / "a.json")
+
+
+def test_a_file_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError, match="No such file"):
+        answer_file.read(tmp_path / "a.json")
+
+
+def test_a_stored_file_scores_as_the_file_itself_does(tmp_path: Path) -> None:
+    file, store = answer_file.read(written(tmp_path / "a.json")), Store(tmp_path / "data")
+    run = answer_file.store(store, file, "some-model").run
+    stored = mmad.answers(store.predictions(run.run_id), verbatim=answer_file.is_imported(run))
+    for scorer in ("official", "strict"):
+        assert mmad.as_frame(mmad.score(stored, scorer)).equals(
+            mmad.as_frame(mmad.score(answer_file.as_answers(file), scorer))
+        )
+    assert (run.model, run.state, run.answered, run.invalid, run.failed) == ("some-model", "finished", 3, 2, 0)
+
+
+def test_a_stored_file_can_be_sliced_without_traces_and_without_its_images(tmp_path: Path) -> None:
+    file, store = answer_file.read(written(tmp_path / "a.json")), Store(tmp_path / "data")
+    imported = answer_file.store(store, file, "some-model")
+    found = facts.of(store.predictions(imported.run.run_id))
+    assert imported.known_images == 0
+    assert set(found["dataset"]) == {"DATA"}
+    assert set(found["product"]) == {"bottle"}
+    assert found.select("label", "defect").unique().sort("label").rows() == [("defective", "scratch"), ("good", None)]
+    assert found["right"].to_list() == [True, False, False, True, False]
+    assert found.select("shape", "confidence", "entropy", "description").null_count().row(0) == (5, 5, 5, 5)
+
+
+def test_images_of_a_registered_archive_are_found_whatever_part_of_the_path_its_root_is(tmp_path: Path) -> None:
+    file, store, scan = (
+        answer_file.read(written(tmp_path / "a.json")),
+        Store(tmp_path / "data"),
+        scanned(bottle(tmp_path)),
+    )
+    store.register_archive(scan.archive)
+    store.upsert_entries(scan.archive.archive_id, scan.registered)
+    imported = answer_file.store(store, file, "some-model")
+    assert imported.known_images == 2
+    assert imported.run.archive_id == scan.archive.archive_id
+    stored = store.predictions(imported.run.run_id)
+    assert set(stored["image_id"]) == {entry.image_id for entry in scan.entries}
+    assert set(stored["product"]) == {"bottle"}
+
+
+def test_a_file_is_stored_once_under_a_name_and_again_under_another(tmp_path: Path) -> None:
+    file, store = answer_file.read(written(tmp_path / "a.json")), Store(tmp_path / "data")
+    first, again, other = (answer_file.store(store, file, name) for name in ("one", "one", "two"))
+    assert (first.already, again.already, other.already) == (False, True, False)
+    assert first.run.run_id == again.run.run_id
+    assert store.runs().height == 2
+
+
+def test_an_import_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_file, "BLOCK", 2)
+    file, store = answer_file.read(written(tmp_path / "a.json")), Store(tmp_path / "data")
+    write, calls = spool.write_part, []
+
+    def once(data: Path, run_id: str, block: int, predictions: list[Prediction]) -> Path:
+        calls.append(block)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return write(data, run_id, block, predictions)
+
+    monkeypatch.setattr(spool, "write_part", once)
+    with pytest.raises(KeyboardInterrupt):
+        answer_file.store(store, file, "one")
+    run = answer_file.store(store, file, "one").run
+    assert calls == [0, 1, 1, 2]  # the first part is kept
+    assert store.runs().height == 1
+    assert store.predictions(run.run_id)["image_path"].to_list() == [one.image for one in file.given]
+
+
+def test_an_answer_to_a_question_answered_before_is_left_out_and_told(tmp_path: Path) -> None:
+    file = answer_file.read(written(tmp_path / "a.json", [*ANSWERS, ANSWERS[0]]))
+    imported = answer_file.store(Store(tmp_path / "data"), file, "one")
+    assert imported.answers == 5
+    assert [problem.reason for problem in imported.problems] == [
+        "the same question is answered twice: About Anomaly Detection?"
+    ]
+
+
+def test_runs_of_the_same_questions_pair_with_an_imported_one(tmp_path: Path) -> None:
+    better = [{**each, "gpt_answer": each["correct_answer"]} for each in ANSWERS]
+    store = Store(tmp_path / "data")
+    frames = [
+        facts.of(store.predictions(answer_file.store(store, answer_file.read(file), file.stem).run.run_id))
+        for file in (written(tmp_path / "a.json"), written(tmp_path / "b.json", better))
+    ]
+    shared = frames[0].join(frames[1], on=("image_id", "asked"))
+    assert shared.select(pl.col("right").sum(), pl.col("right_right").sum()).row(0) == (2, 5)

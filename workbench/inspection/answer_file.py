@@ -1,0 +1,341 @@
+"""An answer file of MMAD's evaluation scripts: anyone's model, scored or stored as a run without asking it again.
+
+The file is a list of {image, question, question_type, correct_answer, gpt_answer, ...} in the order asked. `read` gives
+its answers, `as_answers` what the scorers take, `store` a run like any other: without traces, patches or knowledge, and
+of no archive unless one that is registered holds its images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from string import ascii_uppercase
+from typing import Annotated
+
+import polars as pl
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from warehouse import schema, spool
+from warehouse.ingest import ingest
+from warehouse.records import Entry, Prediction, Run, Timings
+from warehouse.store import Store
+from workbench import settings as configuration
+from workbench.analysis import mmad
+from workbench.inspection import layout, question_file
+from workbench.inspection.errors import AnswersError, Problem, because, printable
+from workbench.inspection.questions import SUBTASKS, question_of
+
+LETTERS = tuple(ascii_uppercase)
+BLOCK = 2000  # answers stored together
+UNREGISTERED = "imported"  # archive_id of a run whose images no registered archive holds
+_OPTION = re.compile(r"^([A-Z])\. ?(.*)$", re.MULTILINE)
+_NUMBER = re.compile(r"^\s*Question \d+:\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One answer of the file."""
+
+    image: str  # DATASET/object/.../file
+    subtask: str
+    question: str
+    options: tuple[str, ...]  # texts, in the order of their letters
+    correct: str  # a letter, unless the file is broken there
+    said: str  # a letter, or the text that no letter could be read from
+
+    @property
+    def letter(self) -> str | None:
+        """The option meant: a letter that is offered, or an option's very text; never a guess."""
+        said = self.said.strip()
+        plain = [text.strip(" .\n").casefold() for text in self.options]
+        if said not in self.letters and said.strip(" .\n").casefold() in plain:
+            return LETTERS[plain.index(said.strip(" .\n").casefold())]
+        return said if said in self.letters else None
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The options' letters."""
+        return LETTERS[: len(self.options)]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFile:
+    """The answers in the file's order, and what had to be left out."""
+
+    given: list[Given]
+    problems: list[Problem]
+    content: str  # SHA-256 of the file
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file."""
+
+    run: Run
+    answers: int  # stored
+    known_images: int  # of those that a registered archive holds
+    problems: list[Problem]
+    already: bool  # the same file was imported under this name before
+
+
+def read(file: Path, questions: Path | None = None) -> AnswerFile:
+    """The file's answers.
+
+    Args:
+        file: as the official scripts write it.
+        questions: an mmad.json; gives question and options where the answer file has none, image by image in order.
+
+    Raises:
+        AnswersError: the file is no list of answers.
+        QuestionsError: the question file can't be read.
+    """
+    try:
+        content = file.read_bytes()
+        records = json.loads(content)
+    except OSError as error:
+        raise AnswersError(f"the answer file {file} can't be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise AnswersError(f"the answer file {file} isn't JSON: {error}") from error
+    if not isinstance(records, list):
+        raise AnswersError(
+            f"the answer file {file} must be a list of answers, each with image, question_type, correct_answer and "
+            "gpt_answer, as MMAD's scripts write it"
+        )
+    asked = question_file.texts(questions) if questions else {}
+    given: list[Given] = []
+    problems: list[Problem] = []
+    places: Counter[str] = Counter()
+    for number, raw in enumerate(records, start=1):
+        try:
+            record = _Record.model_validate(raw)
+        except ValidationError as error:
+            problems.append(Problem(f"answer {number}", because(error)))
+            continue
+        subtask = mmad.RENAMED.get(record.question_type, record.question_type)
+        if subtask not in SUBTASKS:
+            problems.append(Problem(record.image, f"{subtask!r} is none of the subtasks {', '.join(SUBTASKS)}"))
+            continue
+        place = places[record.image]
+        places[record.image] += 1
+        given.append(_given(record, subtask, place, asked.get(record.image, [])))
+    if not given:
+        why = f": {problems[0].path}: {problems[0].reason}" if problems else ""
+        raise AnswersError(f"the answer file {file} has no usable answer{why}")
+    return AnswerFile(given, problems, hashlib.sha256(content).hexdigest())
+
+
+def as_answers(file: AnswerFile) -> pl.DataFrame:
+    """The answers as `mmad.score` takes them."""
+    return pl.DataFrame(
+        [
+            {
+                "dataset": one.image.split("/")[0],
+                "image": one.image,
+                "subtask": one.subtask,
+                "normal": None if (place := _place(one.image)).label is None else place.label == "good",
+                "correct": one.correct if one.correct in LETTERS else "",
+                "official": one.said,
+                "strict": one.letter,
+            }
+            for one in file.given
+        ],
+        schema=mmad.ANSWERS,
+    )
+
+
+def store(warehouse: Store, file: AnswerFile, name: str) -> Imported:
+    """The file as a finished run of a model called `name`; the same file and name again give the same run.
+
+    Killed half-way, the same call goes on.
+
+    Raises:
+        WarehouseError: see `ingest`.
+    """
+    ingest(warehouse)  # what a killed import left
+    given, problems = _once(file.given)
+    archive_id, entries = _entries(warehouse, {one.image for one in given})
+    digest = hashlib.sha256(json.dumps(["answers", name, file.content]).encode()).hexdigest()[:16]
+    plan = file.content[:16]
+    done = warehouse.finished_run(digest, plan)
+    run = done or warehouse.newest_unfinished_run(digest, plan)
+    if run is None:
+        run = _run(name, digest, plan, archive_id, len(given))
+        warehouse.open_run(run)
+    if done is None:
+        stored = warehouse.ingested_blocks(run.run_id)
+        for block, first in enumerate(range(0, len(given), BLOCK)):
+            if block not in stored:
+                some = given[first : first + BLOCK]
+                rows = [_prediction(run, block, one, entries.get(one.image)) for one in some]
+                spool.write_part(warehouse.data, run.run_id, block, rows)
+        ingest(warehouse)
+        warehouse.close_run(run.run_id, "finished")
+    kept = warehouse.run(run.run_id)
+    assert kept is not None
+    return Imported(kept, len(given), len(entries), [*file.problems, *problems], done is not None)
+
+
+def is_imported(run: Run) -> bool:
+    """Whether the run came from an answer file: its raw texts are then as its script left them."""
+    return "imported" in json.loads(run.settings)
+
+
+def _text(value: object) -> object:
+    return "" if value is None else printable(value) if isinstance(value, str) else value
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    text: _Text = ""
+    options: dict[str, _Text] = {}
+
+
+def _question(value: object) -> object:
+    return {} if value is None else {"text": value} if isinstance(value, str) else value
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    image: _Text
+    question: Annotated[_Question, BeforeValidator(_question)] = _Question()
+    question_type: _Text
+    correct_answer: _Text = ""
+    gpt_answer: _Text = ""
+
+
+def _given(record: _Record, subtask: str, place: int, asked: Sequence[question_file.Text]) -> Given:
+    """The answer with its question: as the file has it, else as the question file does, else numbered."""
+    text = _NUMBER.sub("", record.question.text)
+    options = tuple(record.question.options.values()) or tuple(each for _, each in _OPTION.findall(text))
+    text = _OPTION.sub("", text).strip()
+    if (not text or not options) and place < len(asked) and asked[place].subtask == subtask:
+        text, options = asked[place].question, asked[place].options
+    if not options:  # as many as the letters show there were
+        highest = max((record.correct_answer, record.gpt_answer, "B"), key=lambda each: (each in LETTERS, each))
+        options = tuple(f"Option {letter}" for letter in LETTERS[: LETTERS.index(highest) + 1])
+    return Given(
+        record.image, subtask, text or f"Question {place + 1}", options, record.correct_answer, record.gpt_answer
+    )
+
+
+def _place(image: str) -> layout.Place:
+    """What DATASET/product/test/kind/file says of the image."""
+    names = image.split("/")
+    dataset, product = (*names[:2], layout.UNKNOWN)[:2] if len(names) > 2 else (names[0], layout.UNKNOWN)
+    label, defect = layout.label_of(names[-2]) if len(names) > 3 else (None, None)
+    return layout.Place("query", dataset, product, label, defect)
+
+
+def _entries(warehouse: Store, images: set[str]) -> tuple[str, dict[str, Entry]]:
+    """The registered archive that holds most of the images, and its entries by their path in the file."""
+    best: tuple[str, dict[str, Entry]] = (UNREGISTERED, {})
+    for archive in warehouse.archives():
+        root = PurePosixPath(Path(archive.root).as_posix())
+        known = {entry.path: entry for entry in schema.records(Entry, warehouse.entries(archive.archive_id))}
+        for prefix in ("", f"{root.name}/", f"{root.parent.name}/{root.name}/"):
+            found = {
+                image: known[image.removeprefix(prefix)]
+                for image in images
+                if image.startswith(prefix) and image.removeprefix(prefix) in known
+            }
+            if len(found) > len(best[1]):
+                best = (archive.archive_id, found)
+    return best
+
+
+def _once(given: Sequence[Given]) -> tuple[list[Given], list[Problem]]:
+    """The answers without those to a question of an image that was answered before; broken right answers are told."""
+    kept: list[Given] = []
+    problems: list[Problem] = []
+    seen: set[tuple[str, str, str, tuple[str, ...]]] = set()
+    for one in given:
+        key = (one.image, one.subtask, one.question, one.options)
+        if key in seen:
+            problems.append(Problem(one.image, f"the same question is answered twice: {one.question}"))
+            continue
+        seen.add(key)
+        kept.append(one)
+        if one.correct not in one.letters:
+            problems.append(Problem(one.image, f"its right answer {one.correct!r} is no option of: {one.question}"))
+    return kept, problems
+
+
+def _run(name: str, digest: str, plan: str, archive_id: str, answers: int) -> Run:
+    now = datetime.now(UTC)
+    return Run(
+        run_id=configuration.run_id(now, digest),
+        digest=digest,
+        plan=plan,
+        archive_id=archive_id,
+        model=name,
+        demo=False,
+        settings=json.dumps({"imported": "answer file", "knowledge": "unknown"}),
+        knowledge_version=None,
+        started_at=now,
+        finished_at=None,
+        state="running",
+        message=None,
+        planned=answers,
+        answered=0,
+        invalid=0,
+        failed=0,
+        host=socket.gethostname(),
+        device="elsewhere",
+        versions="{}",
+        timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    )
+
+
+def _prediction(run: Run, block: int, one: Given, entry: Entry | None) -> Prediction:
+    question = question_of(one.subtask, one.question, one.options, None)
+    place, letter = _place(one.image), one.letter
+    name = hashlib.sha256(one.image.encode()).hexdigest()  # stands for an image nobody has
+    return Prediction(
+        run_id=run.run_id,
+        block=block,
+        image_id=entry.image_id if entry else name[:32],
+        image_path=entry.path if entry else one.image,
+        content=entry.content if entry else name,
+        dataset=entry.dataset if entry else place.dataset,
+        product=entry.product if entry else place.product,
+        label=entry.label if entry else place.label,
+        defect=entry.defect if entry else place.defect,
+        line=entry.line if entry else None,
+        camera=entry.camera if entry else None,
+        captured_at=entry.captured_at if entry else None,
+        question_id=question.question_id,
+        subtask=one.subtask,
+        question=one.question,
+        options=question.options,
+        conditional=False,
+        reference_path=None,
+        answer=letter,
+        correct_answer=one.correct if one.correct in one.letters else None,
+        status="answered" if letter else "invalid",
+        error=None,
+        initial_option_probabilities={},
+        option_probabilities={},
+        entropy=(),
+        token_entropy=(),
+        reward=(),
+        best_iteration=None,
+        descriptions=(),
+        knowledge_dropped=0,
+        knowledge_cut=False,
+        raw_text=None if one.said == letter else one.said,
+        rationale=None,
+        seconds=0.0,
+        created_at=run.started_at,
+    )
