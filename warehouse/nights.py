@@ -94,9 +94,11 @@ class Nights:
         )
 
     def last_nights(self) -> dict[str, Night]:
-        """By schedule, the night with the newest due time."""
+        """By schedule, the night with the newest due time; void ones count for nothing."""
         found = self._database.records(
-            Night, "SELECT * FROM nights QUALIFY row_number() OVER (PARTITION BY schedule ORDER BY due_at DESC) = 1"
+            Night,
+            "SELECT * FROM nights WHERE state <> 'void' "
+            "QUALIFY row_number() OVER (PARTITION BY schedule ORDER BY due_at DESC) = 1",
         )
         return {night.schedule: night for night in found}
 

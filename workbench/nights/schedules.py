@@ -15,7 +15,7 @@ Choices that bite:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ from workbench.nights.errors import ScheduleError
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)")
 _MOST = 100_000  # due times looked at in one go; more were missed only by a schedule that was never run
-_WRONG_CLOCK = timedelta(days=1)  # a night dated further ahead than this was told by a clock that was wrong
+_WRONG_CLOCK = timedelta(hours=1)  # a night dated further ahead than this was told by a clock that was wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def due(schedule: Schedule, last: Night | None, now: datetime) -> Due | None:
     return None
 
 
-def first(candidates: Iterator[Due]) -> Due | None:
+def first(candidates: Iterable[Due]) -> Due | None:
     """The one to work on first: the highest priority, then the longest waiting."""
     return min(candidates, key=lambda each: (-each.schedule.priority, each.due_at, each.schedule.name), default=None)
 
@@ -166,9 +166,3 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ScheduleError(f"there is no time zone {name!r}; give one like Europe/Zurich, or UTC") from None
-
-
-def by_name(nights: Mapping[str, Night], schedule: Schedule, now: datetime) -> Night | None:
-    """The schedule's newest night, unless a wrong clock dated it."""
-    night = nights.get(schedule.name)
-    return None if night is None or is_of_a_wrong_clock(night, now) else night

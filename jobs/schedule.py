@@ -1,0 +1,278 @@
+"""`workbench schedule`: archives that are scored by themselves, night after night."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from jobs.options import Data, Json
+
+if TYPE_CHECKING:
+    from warehouse.night_records import Night
+
+app = typer.Typer(
+    help="Score archives by themselves: what is new, in their window, night after night.", no_args_is_help=True
+)
+Name = Annotated[str, typer.Argument(help="The schedule's name.", show_default=False)]
+Config = Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")]
+RescoreOption = Annotated[
+    Literal["affected", "all"] | None,
+    typer.Option(help="Not what is new: all images, or those whose answers rest on texts that changed."),
+]
+
+
+@app.command()
+def add(
+    name: Name,
+    archive: Annotated[
+        str, typer.Argument(help="A folder, or an address such as s3://bucket/line-3.", show_default=False)
+    ],
+    cron: Annotated[str, typer.Option(help="minute hour day month weekday; 0 and 7 are Sunday.")] = "0 22 * * *",
+    timezone: Annotated[
+        str, typer.Option(help="Of the cron expression and the window, such as Europe/Zurich.")
+    ] = "UTC",
+    window: Annotated[str | None, typer.Option(help="Only then, such as 22:00-06:00 (default: at any time).")] = None,
+    priority: Annotated[int, typer.Option(help="Of two that are due, the higher goes first.")] = 0,
+    model: Annotated[str | None, typer.Option(help="As for `score`.")] = None,
+    knowledge: Annotated[Literal["retrieved", "product", "none"] | None, typer.Option(help="As for `score`.")] = None,
+    questions: Annotated[str | None, typer.Option(help="As for `score`.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE; may be repeated.")
+    ] = None,
+    review_budget: Annotated[int | None, typer.Option(help="Cases a night may hand to people.", min=0)] = None,
+    golden: Annotated[
+        Path | None, typer.Option(help="Folder of golden samples, scored at the head of each night.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Instead of the schedule of this name.")] = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Add a schedule. It is first due at the next time its cron expression names.
+
+    Example: workbench schedule add line-3 photos --cron "0 22 * * 1-5" --timezone Europe/Zurich --window 22:00-06:00
+    """
+    from workbench import settings
+    from workbench.nights import keeping
+
+    own: dict[str, object] = {
+        name: value for name, value in (("model", model), ("knowledge", knowledge), ("questions", questions)) if value
+    }
+    for text in set_ or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+        own[key] = value
+    schedule = keeping.add(
+        settings.data_folder(data),
+        keeping.Wanted(name, archive, cron, timezone, window, priority, own, review_budget, golden),
+        replace=replace,
+        config=config,
+    )
+    typer.echo(f"{name} is due {keeping.in_words(schedule)}")
+
+
+@app.command("list")
+def list_(data: Data = None, json_: Json = False) -> None:
+    """List the schedules with their last night and when they are due.
+
+    Example: workbench schedule list
+    """
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from jobs import screen
+    from warehouse.nights import Nights
+    from workbench import settings
+    from workbench.nights import keeping
+
+    ledger = Nights(settings.data_folder(data))
+    found, last = ledger.schedules(), ledger.last_nights()
+    if json_:
+        rows = [
+            {**asdict(each), "last_night": asdict(last[each.name]) if each.name in last else None} for each in found
+        ]
+        typer.echo(json.dumps(rows, indent=1, default=str))
+        return
+    if not found:
+        typer.echo("no schedules yet: workbench schedule add NAME FOLDER")
+        return
+    table = Table("schedule", "archive", "cron", "window", "priority", "last night", "next")
+    for each in found:
+        night = last.get(each.name)
+        words = f"{night.state}, {night.images:,} images" if night else "none yet"
+        table.add_row(
+            each.name,
+            each.archive,
+            f"{each.cron} {each.timezone}",
+            each.time_window or "any time",
+            str(each.priority),
+            words,
+            "paused" if each.paused else keeping.in_words(each),
+        )
+    screen.stdout().print(table)
+
+
+@app.command()
+def pause(
+    name: Name, data: Data = None, resume: Annotated[bool, typer.Option("--resume", help="Let it go on.")] = False
+) -> None:
+    """Keep a schedule from becoming due; --resume lets it again.
+
+    Example: workbench schedule pause line-3
+    """
+    from warehouse.nights import Nights
+    from workbench import settings
+
+    Nights(settings.data_folder(data)).pause(name, not resume)
+    typer.echo(f"{name} {'goes on' if resume else 'is paused'}")
+
+
+@app.command()
+def remove(name: Name, data: Data = None) -> None:
+    """Remove a schedule; what it scored stays, and one of the same name goes on where it was.
+
+    Example: workbench schedule remove line-3
+    """
+    from warehouse.nights import Nights
+    from workbench import settings
+
+    Nights(settings.data_folder(data)).remove_schedule(name)
+    typer.echo(f"{name} is removed; its runs stay")
+
+
+@app.command()
+def golden(
+    name: Name,
+    accept: Annotated[bool, typer.Option("--accept", help="The next night's golden answers become the standard.")],
+    data: Data = None,
+) -> None:
+    """Take other golden answers as right, after a change that was meant.
+
+    Example: workbench schedule golden line-3 --accept
+    """
+    from warehouse.nights import Nights
+    from workbench import settings
+
+    if not accept:
+        raise typer.BadParameter("say --accept to take the next night's answers as the standard")
+    Nights(settings.data_folder(data)).trust_golden(name, None)
+    typer.echo(f"{name}: the next night's golden answers become the standard")
+
+
+@app.command("run-due")
+def run_due(
+    data: Data = None,
+    now: Annotated[
+        str | None, typer.Option("--now", help="This schedule at once, whatever its cron expression and window say.")
+    ] = None,
+    rescore: RescoreOption = None,
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Work through what is due: score what is new, then the steps after it. May be called at any time, by anybody.
+
+    Exit codes: 0 done, or nothing was due; 1 a night needs somebody to look; 75 another call is at work.
+
+    Example: workbench schedule run-due --now line-3
+    """
+    from workbench import settings
+
+    nights = _work(settings.data_folder(data), now, rescore, config)
+    if json_:
+        from dataclasses import asdict
+
+        typer.echo(json.dumps([asdict(night) for night in nights], indent=1, default=str))
+    elif not nights:
+        typer.echo("nothing is due")
+    for night in nights if not json_ else []:
+        caught_up = f", {night.covered - 1} missed ones caught up" if night.covered > 1 else ""
+        message = f": {night.message}" if night.message else ""
+        typer.echo(f"{night.schedule} {night.state}, {night.images:,} images{caught_up}{message}")
+    raise typer.Exit(1 if any(night.state in ("failed", "alarm") for night in nights) else 0)
+
+
+@app.command()
+def loop(
+    data: Data = None,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=1)] = 60.0,
+    config: Config = None,
+) -> None:
+    """Look for what is due until told to stop: for containers. SIGTERM ends it after the block in flight.
+
+    Example: workbench schedule loop --every 60
+    """
+    import signal
+    import threading
+
+    from workbench import settings
+    from workbench.nights.errors import NightsBusy
+
+    folder = settings.data_folder(data)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.is_set():
+        try:
+            for night in _work(folder, None, None, config):
+                typer.echo(f"{night.schedule} {night.state}, {night.images:,} images", err=True)
+        except NightsBusy as busy:
+            typer.echo(str(busy), err=True)
+        stopped.wait(every)
+
+
+@app.command()
+def emit(
+    to: Annotated[Path | None, typer.Option(help="Write the unit files there instead of printing them.")] = None,
+    data: Data = None,
+) -> None:
+    """Print systemd units and a crontab line that call `run-due` every five minutes.
+
+    Example: workbench schedule emit --to ~/.config/systemd/user
+    """
+    from workbench import settings
+    from workbench.nights import emit as units
+
+    # As it was started: `workbench` beside this Python, or `python -m jobs`.
+    own = Path(sys.executable).with_name("workbench")
+    command = [str(own)] if own.exists() else [sys.executable, "-m", "jobs"]
+    place = (command, Path.cwd(), settings.data_folder(data).resolve())
+    for name, text in units.units(*place).items():
+        if to:
+            to.mkdir(parents=True, exist_ok=True)
+            (to / name).write_text(text, encoding="utf-8")
+            typer.echo(to / name)
+        else:
+            typer.echo(f"# {name}\n{text}")
+    user = "--user " if to and ".config" in to.parts else ""
+    typer.echo(f"# start it: systemctl {user}daemon-reload && systemctl {user}enable --now {units.TIMER}")
+    typer.echo(f"# or in a crontab:\n{units.crontab(*place)}")
+
+
+def _work(
+    folder: Path, now: str | None, rescore: Literal["affected", "all"] | None, config: Path | None
+) -> list[Night]:
+    from datetime import UTC, datetime
+
+    from jobs import screen
+    from warehouse.nights import Nights
+    from workbench.nights import coordinator, night, steps
+    from workbench.nights.errors import ScheduleError
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    ledger = Nights(folder)
+    known = ledger.schedules()
+    if now is not None and now not in {each.name for each in known}:
+        raise ScheduleError(f"there is no schedule {now}; `workbench schedule list` shows them")
+    if not known:
+        return []
+    screen.without_loading_bars("embedded")
+    with screen.Progress() as watch:
+        work = night.Scoring(folder, watch, clock, steps.STEPS, config, rescore)
+        return coordinator.run_due(ledger, work, folder, clock, now)

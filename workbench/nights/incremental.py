@@ -1,0 +1,102 @@
+"""What a schedule's night scores: what it has never scored, a run that it left unfinished first.
+
+A run that was cut by its window, killed or stopped is gone on with as long as knowledge and settings are the same. If
+they changed, it ends where it is and what it hadn't scored belongs to the night's own run, like everything new. An
+image that was there when its run was opened and is gone since is a stored failure; it is scored when it comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from warehouse.night_records import Night, NightRun, Purpose
+from warehouse.nights import Nights
+from warehouse.records import Entry, Run
+from warehouse.store import Store
+from workbench.inspection import scoring
+from workbench.inspection.archive import Scan
+from workbench.inspection.errors import NothingNew
+from workbench.inspection.part import Part
+from workbench.inspection.plan import Plan
+from workbench.inspection.scoring import Outcome, Watch
+from workbench.settings import Settings
+
+Rescore = Literal["affected", "all"]
+
+
+class _Superseded(Exception):
+    """The unfinished run was made with other settings or knowledge."""
+
+
+def score(
+    root: Path, settings: Settings, night: Night, watch: Watch, stop: Callable[[], str], rescore: Rescore | None = None
+) -> Iterator[Outcome]:
+    """The night's runs over the archive, one after the other; ends early when one of them is not finished.
+
+    Args:
+        rescore: instead of what is new, all images there are, or those whose answers rest on texts that changed.
+
+    Raises:
+        InspectionError, WarehouseError: as `scoring.score`.
+    """
+    ledger, store = Nights(settings.work.data), Store(settings.work.data)
+    left = ledger.unfinished_run(night.schedule)
+    if left:
+        outcome = _go_on(root, settings, night, left, watch, stop)
+        if outcome is None:
+            why = "knowledge or settings changed since; what it had not scored belongs to the next run"
+            store.close_run(left.run_id, "cancelled", datetime.now(UTC), why)
+        else:
+            yield outcome
+            if outcome.run.state != "finished":
+                return
+    try:
+        yield _anew(root, settings, night, watch, stop, rescore)
+    except NothingNew:
+        return
+
+
+def _go_on(
+    root: Path, settings: Settings, night: Night, left: NightRun, watch: Watch, stop: Callable[[], str]
+) -> Outcome | None:
+    """The unfinished run as far as it could be brought; None when it can't go on."""
+    ledger = Nights(settings.work.data)
+    planned = {entry.image_id: entry for entry in ledger.planned_entries(left.run_id)}
+    ledger.join_run(NightRun(night.schedule, night.due_at, left.run_id, left.purpose))
+
+    def choose(scan: Scan) -> Sequence[Entry]:
+        here = {entry.image_id: entry for entry in scan.entries}
+        return [here.get(image_id, stored) for image_id, stored in planned.items()]
+
+    def refuse(_run: Run, _plan: Plan) -> None:
+        raise _Superseded
+
+    try:
+        return scoring.score(root, settings, watch, part=Part(choose, refuse, stop, settings.operation.settle_seconds))
+    except (_Superseded, NothingNew):
+        return None
+
+
+def _anew(
+    root: Path, settings: Settings, night: Night, watch: Watch, stop: Callable[[], str], rescore: Rescore | None
+) -> Outcome:
+    ledger = Nights(settings.work.data)
+    purpose: Purpose = "rescore" if rescore else "archive"
+
+    def choose(scan: Scan) -> Sequence[Entry]:
+        if rescore == "all":
+            return scan.entries
+        if rescore == "affected":
+            wanted = ledger.affected_images(night.schedule)
+            return [entry for entry in scan.entries if entry.image_id in wanted]
+        done = ledger.scored_images(night.schedule)
+        return [entry for entry in scan.entries if entry.image_id not in done]
+
+    def open_run(run: Run, plan: Plan) -> None:
+        images = {asked.entry.image_id for block in plan.blocks for asked in block.asked}
+        ledger.open_run(run, NightRun(night.schedule, night.due_at, run.run_id, purpose), sorted(images))
+
+    return scoring.score(root, settings, watch, part=Part(choose, open_run, stop, settings.operation.settle_seconds))

@@ -1,0 +1,88 @@
+"""Schedules as people ask for them: checked before they are stored, so that no night fails for a slip of the pen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from warehouse.night_records import Schedule
+from warehouse.nights import Nights
+from workbench.inspection import remote
+from workbench.nights import night, schedules
+from workbench.nights.errors import ScheduleError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A schedule as a person describes it."""
+
+    name: str
+    archive: str  # a folder or an address
+    cron: str
+    timezone: str
+    window: str | None
+    priority: int
+    settings: Mapping[str, object]  # by flat name
+    review_budget: int | None
+    golden: Path | None
+
+
+def add(data: Path, wanted: Wanted, *, replace: bool = False, config: Path | None = None) -> Schedule:
+    """The schedule, stored.
+
+    Raises:
+        ScheduleError: its archive, expression, zone, window or a setting can't be used.
+        Refused: there is one of this name, and `replace` wasn't said.
+    """
+    if not wanted.name.strip():
+        raise ScheduleError("a schedule needs a name")
+    archive = wanted.archive
+    if not remote.is_remote(archive):
+        archive = str(_folder(Path(archive), "archive"))
+    golden = None if wanted.golden is None else str(_folder(wanted.golden, "folder of golden samples"))
+    schedule = Schedule(
+        name=wanted.name,
+        archive=archive,
+        cron=wanted.cron,
+        timezone=wanted.timezone,
+        time_window=wanted.window,
+        priority=wanted.priority,
+        settings=json.dumps(dict(wanted.settings), sort_keys=True),
+        review_budget=wanted.review_budget,
+        golden=golden,
+        golden_run=None,
+        paused=False,
+        created_at=datetime.now(UTC),
+    )
+    schedules.check(schedule)
+    if replace and any(each.name == wanted.name for each in Nights(data).schedules()):
+        schedule = _with_its_past(data, schedule)
+    night.settings_of(schedule, data, config)
+    Nights(data).keep_schedule(schedule, replace=replace)
+    return schedule
+
+
+def in_words(schedule: Schedule) -> str:
+    """When the schedule is due next, in its own time zone."""
+    moment = schedules.next_due(schedule, datetime.now(UTC))
+    if moment is None:
+        return "never again"
+    return f"{moment.astimezone(ZoneInfo(schedule.timezone)):%a %d %b %Y %H:%M %Z}"
+
+
+def _with_its_past(data: Path, schedule: Schedule) -> Schedule:
+    """The schedule with the golden answers of the one it replaces, while nothing that changes them is replaced."""
+    before = next(each for each in Nights(data).schedules() if each.name == schedule.name)
+    same = (before.golden, before.settings) == (schedule.golden, schedule.settings)
+    return dataclasses.replace(schedule, golden_run=before.golden_run if same else None)
+
+
+def _folder(path: Path, what: str) -> Path:
+    if not path.is_dir():
+        raise ScheduleError(f"the {what} {path} isn't a folder that is there")
+    return path.resolve()

@@ -1,0 +1,99 @@
+"""One night of one schedule, from its archive's place to its morning report; `coordinator.py` says when.
+
+    fetch -> golden samples -> what was left unfinished -> what is new -> the steps after scoring
+
+How a night ends: `finished`, nothing is left; `cut` by its window, the next night goes on; `stopped`, the next call
+goes on: a signal, a full disk, a locked warehouse, an archive that went away; `alarm`, golden samples moved and the
+archive was left alone; `failed`, somebody must look, and the next due time tries again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from warehouse.errors import DiskFull, Locked
+from warehouse.night_records import Night, NightState, Schedule
+from warehouse.nights import Nights
+from workbench import settings as configuration
+from workbench.inspection import remote
+from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost
+from workbench.inspection.scoring import Watch
+from workbench.nights import golden, incremental, steps
+from workbench.nights.coordinator import WINDOW_SHUT, Stop, Worked
+from workbench.nights.errors import ScheduleError
+from workbench.nights.incremental import Rescore
+from workbench.nights.schedules import Due
+from workbench.nights.steps import Context, Step
+from workbench.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+_PASSING = (DiskFull, Locked, ArchiveError, AlreadyRunning, DeviceLost)  # the next call may find it mended
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """The work of a night, for `coordinator.run_due`."""
+
+    data: Path
+    watch: Watch
+    clock: Callable[[], datetime]
+    steps: Sequence[Step]
+    config: Path | None = None  # settings file
+    rescore: Rescore | None = None
+
+    def __call__(self, due: Due, night: Night, stop: Stop) -> Worked:
+        """Score what is due and do what follows."""
+        settings = settings_of(due.schedule, self.data, self.config)
+        images = 0
+        state: NightState = "finished"
+        message: str | None = None
+        try:
+            root = remote.local(due.schedule.archive, self.data, self.watch.step)
+            checked = golden.check(due, settings, self.watch, stop)
+            if checked and checked.alarm:
+                state, message = "alarm", checked.alarm
+            elif stop():
+                state = _interrupted(stop)
+            else:
+                for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
+                    images += outcome.images
+                    message = outcome.run.message
+                    if outcome.run.state != "finished":
+                        state = "failed" if outcome.run.state == "failed" else _interrupted(stop)
+        except _PASSING as error:
+            return Worked("stopped", images, str(error))
+        if state != "stopped":
+            self._follow_up(
+                due, replace(night, state=state, images=night.images + images, message=message), settings, stop
+            )
+        return Worked(state, images, message)
+
+    def _follow_up(self, due: Due, night: Night, settings: Settings, stop: Stop) -> None:
+        runs = (run for run in Nights(self.data).night_runs(night.schedule) if run.due_at == night.due_at)
+        over_the_archive = tuple(sorted(run.run_id for run in runs if run.purpose != "golden"))
+        context = Context(due.schedule, night, settings, over_the_archive, self.clock)
+        # The window may shut while steps are done: they are minutes of work about the night that was.
+        steps.work_through(self.steps, context, lambda: "" if stop.reason in ("", WINDOW_SHUT) else stop.reason)
+
+
+def settings_of(schedule: Schedule, data: Path, config: Path | None = None) -> Settings:
+    """The settings a schedule scores with: file and environment, then its own.
+
+    Raises:
+        SettingsError: one of them is unknown or out of range.
+    """
+    own: dict[str, object] = json.loads(schedule.settings)
+    try:
+        return configuration.load({**own, "data": data}, config).settings
+    except SettingsError as error:
+        raise ScheduleError(f"schedule {schedule.name}: {error}") from error
+
+
+def _interrupted(stop: Stop) -> NightState:
+    return "cut" if stop.reason == WINDOW_SHUT else "stopped"
