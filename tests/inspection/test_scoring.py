@@ -184,11 +184,11 @@ class Breaking:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception, bad: Sequence[str] = ()) -> None:
         self._errors, self._bad, self._reason = list(errors), bad, latent.reason
-        self.rows: list[int] = []
+        self.memory: list[int] = []
         monkeypatch.setattr(latent, "reason", self)
 
     def __call__(self, engine: Any, cases: Any, method: Any) -> Any:
-        self.rows.append(engine.rows)
+        self.memory.append(engine.memory)
         if self._errors:
             raise self._errors.pop(0)
         if any(case.query.key in self._bad for case in cases):
@@ -208,16 +208,14 @@ def test_a_picture_that_breaks_the_model_fails_alone(
     assert outcome.failures["error"].to_list() == ["the model failed: RuntimeError: a picture that breaks the model"]
 
 
-def test_out_of_memory_halves_the_rows_and_goes_on(archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_halves_the_memory_and_goes_on(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     short = Breaking(monkeypatch, torch.OutOfMemoryError("full"), torch.OutOfMemoryError("still full"))
     outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, limit=2))
     assert (outcome.run.answered, outcome.run.failed) == (2, 0)
-    assert short.rows[1] == short.rows[0] // 2
-    assert short.rows[2] == short.rows[0] // 4
-    assert (
-        outcome.run.message
-        == f"memory was short: finished with {short.rows[2]} instead of {short.rows[0]} rows at a time"
-    )
+    assert short.memory == [2**30, 2**29, 2**28]
+    assert outcome.run.message == "memory was short: finished with 256 instead of 1024 MiB for what is kept"
 
 
 def test_a_lost_device_fails_the_run_with_what_to_do(

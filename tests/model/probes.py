@@ -14,6 +14,7 @@ from tests.model import tiny
 from tests.model.conftest import AnyEngine
 from workbench.model.backbone import QwenBackbone
 from workbench.model.case import Case, Work
+from workbench.model.compose import Script, compose
 from workbench.model.engine import Evaluation, Prefix, Rows
 
 
@@ -98,14 +99,18 @@ class NotingEngine:
     def __init__(self, engine: AnyEngine):
         self.inner = engine
         self.backbone = engine.backbone
-        self.rows = engine.rows
+        self.memory = engine.memory
         self.work = engine.work
         self.asked: list[Asked] = []
-        self.prefix: Prefix | None = None
 
-    def prepare(self, cases: Sequence[Case]) -> Prefix:
-        self.prefix = self.inner.prepare(cases)
-        return self.prefix
+    def waves(self, script: Script) -> list[Script]:
+        return self.inner.waves(script)
+
+    def read(self, script: Script) -> Prefix:
+        return self.inner.read(script)
+
+    def halve(self) -> bool:
+        return self.inner.halve()
 
     def evaluate(
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
@@ -129,14 +134,20 @@ class ScriptedEngine:
     def __init__(self, engine: AnyEngine, sureness: Callable[[int], float], looked_at: Callable[[int], Sequence[int]]):
         self.inner = engine
         self.backbone = engine.backbone
-        self.rows = engine.rows
+        self.memory = engine.memory
         self.work = Work()
         self.sureness = sureness
         self.looked_at = looked_at
         self.asked: list[Rows] = []
 
-    def prepare(self, cases: Sequence[Case]) -> Prefix:
-        return self.inner.prepare(cases)
+    def waves(self, script: Script) -> list[Script]:
+        return self.inner.waves(script)
+
+    def read(self, script: Script) -> Prefix:
+        return self.inner.read(script)
+
+    def halve(self) -> bool:
+        return self.inner.halve()
 
     def evaluate(
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
@@ -151,6 +162,11 @@ class ScriptedEngine:
         for rank, token in enumerate(self.looked_at(n)):
             scores[..., token] = 1 / (2 + rank)
         return Evaluation(read(logits), scores if attention else None)
+
+
+def read(engine: AnyEngine, cases: Sequence[Case]) -> Prefix:
+    """All constant parts of these cases, whatever memory that takes."""
+    return engine.read(compose(engine.backbone, cases))
 
 
 def identity(logits: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def test_the_decoded_state_is_the_one_whose_reward_was_best(
     state = decoded[: -len(_stub(body))]
     held = len(state) - 4
     assert held == len(reasoned.accepted_features)
-    prefix = engine.prepare([holding])
+    prefix = probes.read(engine, [holding])
     rows = Rows(torch.tensor([0]), (state,), torch.arange(held, held + 4)[None])
     with torch.no_grad():
         again = engine.evaluate(prefix, rows, reward.entropy).values[0]
@@ -94,7 +94,7 @@ def test_the_held_patches_are_read_by_the_answer(body: QwenBackbone, engine: Any
     assert held > 0
     blank = decoded.clone()
     blank[:held] = 0
-    prefix = engine.prepare([holding])
+    prefix = probes.read(engine, [holding])
     at = torch.tensor([[len(decoded) - 1]])
     with torch.no_grad():
         seen, unseen = (

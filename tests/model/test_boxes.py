@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.model import tiny
+from tests.model import probes, tiny
 from workbench.model import backbone, latent
 from workbench.model.backbone import QwenBackbone
 from workbench.model.case import Picture
@@ -35,7 +35,7 @@ def test_the_features_that_move_have_boxes_touching_the_pixels_that_changed(
     blinkered: QwenBackbone, size: tuple[int, int]
 ) -> None:
     picture = tiny.picture(5, *size)
-    prefix = SegmentedEngine(blinkered).prepare([tiny.case(picture, tiny.picture(1, 80, 120))])
+    prefix = probes.read(SegmentedEngine(blinkered), [tiny.case(picture, tiny.picture(1, 80, 120))])
     before = prefix.visual_tokens(0)
     places = [prefix.place(0, token) for token in range(len(before))]
     assert [(row, col) for row, col, _ in places] == [
@@ -69,7 +69,7 @@ def test_patch_choices_carry_the_box_of_their_token(blinkered: QwenBackbone) -> 
     picture = tiny.picture(5, 130, 87)
     engine = SegmentedEngine(blinkered)
     (reasoned,) = latent.reason(engine, [tiny.case(picture, tiny.picture(1))], Method(iterations=1))
-    prefix = engine.prepare([tiny.case(picture)])
+    prefix = probes.read(engine, [tiny.case(picture)])
     cols = blinkered.prepare("", picture.image).cols
     assert reasoned.patches
     for patch in reasoned.patches:

@@ -48,7 +48,7 @@ def test_the_shipped_model_answers_alike_through_both_engines(
 ) -> None:
     method = Method(iterations=2, estimator=estimator)
     found = agreement(
-        latent.reason(SegmentedEngine(shipped, rows=16), cases, method),
+        latent.reason(SegmentedEngine(shipped), cases, method),
         latent.reason(NaiveEngine(shipped), cases, method),
     )
     assert found.reward < 1e-4

@@ -28,7 +28,7 @@ m = 2
 
 def _slope(engine: AnyEngine, case: Case, z: Tensor, held: tuple[int, ...] = ()) -> tuple[float, Tensor]:
     """R and dR/dZ at these think tokens behind these patches."""
-    prefix = engine.prepare([case])
+    prefix = probes.read(engine, [case])
     leaf = z.clone().requires_grad_(True)
     row = torch.cat([prefix.visual_tokens(0)[list(held)].to(z), leaf])
     at = torch.arange(len(held), len(row))[None]
@@ -52,7 +52,7 @@ def test_autograd_equals_finite_differences_in_float64(kind: str, double: QwenBa
     case = tiny.case(tiny.picture(3), tiny.picture(1))
     z = double.latent_start(m).double()
     measured, slope = _slope(engine, case, z, held=(3, 1))
-    prefix = engine.prepare([case])
+    prefix = probes.read(engine, [case])
     patches = prefix.visual_tokens(0)[[3, 1]]
 
     def measure(at: Tensor) -> float:
@@ -85,7 +85,7 @@ def test_the_gradient_of_both_engines_is_the_same(body: QwenBackbone) -> None:
 def _estimates(engine: AnyEngine, method: Method) -> dict[str, float]:
     """Cosine with the exact gradient of the estimate made of the rewards as they are, of shuffled ones, and of one."""
     body = engine.backbone
-    prefix, start = engine.prepare([CASE]), body.latent_start(m)
+    prefix, start = probes.read(engine, [CASE]), body.latent_start(m)
     noise = estimators.perturbations(method, "any", 1, (m, tiny.HIDDEN), body.embedding_scale)
     K = len(noise)
     rows = Rows(torch.zeros(K, dtype=torch.long), tuple(start + noise), torch.arange(m).expand(K, -1))
@@ -143,7 +143,7 @@ def test_the_loop_steps_along_the_estimate_made_of_its_own_rewards(
     expected = estimators.step(method, start, start, slope, scale)
     walked = torch.stack([row.detach() for row in second.rows.embeddings]) - noise[1]
     torch.testing.assert_close(walked, expected.expand_as(walked), atol=1e-4 * scale, rtol=1e-4)
-    assert float((expected - start).norm()) > 0
+    assert (float((expected - start).norm()) > 0) == (estimator not in ("still", "random"))
 
 
 def test_the_exact_gradient_raises_the_reward_within_the_trust_radius(body: QwenBackbone, engine: AnyEngine) -> None:

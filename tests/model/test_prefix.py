@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.model import plain, probes, tiny
 from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import latent, prompt
-from workbench.model.backbone import ImageFeatures, ImageInput, QwenBackbone
+from workbench.model.backbone import HubBackbone, ImageFeatures, ImageInput
 from workbench.model.case import Case, Picture
 from workbench.model.compose import compose
 from workbench.model.engine import Rows
@@ -29,7 +29,7 @@ CASES = {
 m = 4
 
 
-def _suffix(body: QwenBackbone) -> Tensor:
+def _suffix(body: HubBackbone) -> Tensor:
     """Think tokens as the plain model can read them - the reserved token m times - and the stub."""
     reserved = body.token_id("<|fim_pad|>")
     assert reserved is not None
@@ -39,45 +39,45 @@ def _suffix(body: QwenBackbone) -> Tensor:
 def _ours(engine: AnyEngine, case: Case, suffix: Tensor) -> Tensor:
     """Logits (suffix, V) through the engine, the think tokens as vectors."""
     body = engine.backbone
-    prefix = engine.prepare([case])
+    prefix = probes.read(engine, [case])
     row = torch.cat([body.latent_start(m), body.embed(suffix[m:], [])])
     rows = Rows(torch.tensor([0]), (row,), torch.arange(len(suffix))[None])
     with torch.no_grad():
         return engine.evaluate(prefix, rows, probes.identity).values[0]
 
 
-def _difference(body: QwenBackbone, engine: AnyEngine, case: Case) -> float:
+def _difference(body: HubBackbone, engine: AnyEngine, case: Case) -> float:
     suffix = _suffix(body)
     return float((_ours(engine, case, suffix) - plain.logits(body, case, suffix)).abs().max())
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_logits_equal_the_plain_forward_over_token_ids(body: QwenBackbone, engine: AnyEngine, kind: str) -> None:
+def test_logits_equal_the_plain_forward_over_token_ids(body: HubBackbone, engine: AnyEngine, kind: str) -> None:
     difference = _difference(body, engine, CASES[kind])
     print(f"{kind}: logits differ by {difference:.1e}")
     assert difference < 1e-5
 
 
-def _shifted(body: QwenBackbone) -> Any:
+def _shifted(body: HubBackbone) -> Any:
     """The question one position too far."""
 
     def positions(ids: Tensor, images: list[ImageInput], start: int) -> tuple[Tensor, int]:
-        return QwenBackbone.positions(body, ids, images, start + (not images))
+        return type(body).positions(body, ids, images, start + (not images))
 
     return positions
 
 
-def _flat(body: QwenBackbone) -> Any:
+def _flat(body: HubBackbone) -> Any:
     """One-dimensional positions, as when `mm_token_type_ids` is forgotten."""
 
     def positions(ids: Tensor, images: list[ImageInput], start: int) -> tuple[Tensor, int]:
-        return QwenBackbone.positions(body, ids, [], start)
+        return type(body).positions(body, ids, [], start)
 
     return positions
 
 
 @pytest.mark.parametrize("wrong", [_shifted, _flat])
-def test_control_wrong_positions_are_seen(body: QwenBackbone, engine: AnyEngine, wrong: Any) -> None:
+def test_control_wrong_positions_are_seen(body: HubBackbone, engine: AnyEngine, wrong: Any) -> None:
     case, suffix = CASES["one-shot with knowledge"], _suffix(body)
     expected = plain.logits(body, case, suffix)
     with probes.instead(body, "positions", wrong(body)):
@@ -85,7 +85,7 @@ def test_control_wrong_positions_are_seen(body: QwenBackbone, engine: AnyEngine,
     assert float((found - expected).abs().max()) > 0.1
 
 
-def test_control_a_dropped_reference_and_swapped_pictures_are_seen(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_control_a_dropped_reference_and_swapped_pictures_are_seen(body: HubBackbone, engine: AnyEngine) -> None:
     case, suffix = CASES["one-shot with knowledge"], _suffix(body)
     expected = plain.logits(body, case, suffix)
     dropped = dataclasses.replace(case, reference=None)
@@ -95,20 +95,20 @@ def test_control_a_dropped_reference_and_swapped_pictures_are_seen(body: QwenBac
 
 
 @pytest.mark.parametrize("kind", ["segments", "naive"])
-def test_control_missing_deepstack_features_are_seen(kind: str, bodies: dict[str, QwenBackbone]) -> None:
+def test_control_missing_deepstack_features_are_seen(kind: str, bodies: dict[str, HubBackbone]) -> None:
     body = bodies["qwen3_vl"]
     engine, case, suffix = ENGINES[kind](body), CASES["one-shot with knowledge"], _suffix(body)
     expected = plain.logits(body, case, suffix)
 
     def shallow(inputs: list[ImageInput]) -> list[ImageFeatures]:
-        return [ImageFeatures(each.tokens) for each in QwenBackbone.encode(body, inputs)]
+        return [ImageFeatures(each.tokens) for each in type(body).encode(body, inputs)]
 
     with probes.instead(body, "encode", shallow):
         found = _ours(engine, case, suffix)
     assert float((found - expected).abs().max()) > 0.1
 
 
-def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: HubBackbone, engine: AnyEngine) -> None:
     case = tiny.case(QUERY, REFERENCE)
     noting = probes.NotingEngine(engine)
     with probes.watching(body) as seen:
@@ -129,26 +129,33 @@ def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: QwenBa
     # the think tokens, those of one of the samples, stand last: behind the patches, so that they see them
     assert any(torch.equal(test.embeddings[0][patches:], sample) for sample in samples.embeddings)
     assert answer.at.tolist() == [[m + stub - 1], [held + m + stub - 1]]
-    # is what the decoder was fed: the prefix as it was, then the row, at consecutive positions of text
-    rows = [row.detach() for asked in noting.asked for row in asked.rows.embeddings]
-    fed = [
-        (embeddings, call.positions[:, b])
-        for call in seen.decoder[-len(rows) :]
-        for b, embeddings in enumerate(call.embeddings)
-    ][-len(rows) :]
-    for row, (embeddings, positions) in zip(rows, fed, strict=True):
-        length = len(before) + len(row)
-        assert torch.equal(embeddings[:length], torch.cat([before, row]))
-        assert not embeddings[length:].any()  # padding
-        text = torch.arange(after, after + len(row)).expand(3, -1)
-        assert torch.equal(positions[:, len(before) : length], text)
+    # is what the decoder was fed, at consecutive positions of text: behind the whole prefix, row by row; or packed in
+    # one call, without the prefix and without the accepted patches, which were read when they were tested
+    evaluations = [[row.detach() for row in asked.rows.embeddings] for asked in noting.asked]
+    shared = not isinstance(engine, NaiveEngine)
+    known = [[0] * len(rows) for rows in evaluations]
+    known[-1][1] = held if shared else 0
+    expected = [
+        (torch.cat([before, row[skipped:]]), torch.arange(after + skipped, after + len(row)))
+        for rows, skip in zip(evaluations, known, strict=True)
+        for row, skipped in zip(rows, skip, strict=True)
+    ]
+    calls = seen.decoder[-(len(evaluations) if shared else len(expected)) :]
+    embeddings = torch.cat([call.embeddings[0] for call in calls])
+    assert torch.equal(embeddings, torch.cat([row for row, _ in expected]))
+    first = 0
+    positions = torch.cat([call.positions[:, 0] for call in calls], 1)
+    for row, line in expected:
+        last = first + len(row)
+        assert torch.equal(positions[:, last - len(line) : last], line.expand(3, -1))
+        first = last
 
 
-def test_pictures_of_any_size_keep_their_own_positions_in_one_block(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_pictures_of_any_size_keep_their_own_positions_in_one_block(body: HubBackbone, engine: AnyEngine) -> None:
     cases = tiny.block()
     suffix = _suffix(body)
     row = torch.cat([body.latent_start(m), body.embed(suffix[m:], [])])
-    prefix = engine.prepare(cases)
+    prefix = probes.read(engine, cases)
     rows = Rows(torch.arange(len(cases)), (row,) * len(cases), torch.arange(len(row)).expand(len(cases), -1))
     with torch.no_grad():
         logits = engine.evaluate(prefix, rows, probes.identity).values
@@ -157,6 +164,6 @@ def test_pictures_of_any_size_keep_their_own_positions_in_one_block(body: QwenBa
     assert worst < 1e-5
 
 
-def test_a_picture_may_be_its_own_reference(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_a_picture_may_be_its_own_reference(body: HubBackbone, engine: AnyEngine) -> None:
     same = Picture(QUERY.key, QUERY.image)
     assert _difference(body, engine, tiny.case(QUERY, same)) < 1e-5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tests.model import tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import backbone, latent, prompt
-from workbench.model.backbone import BackboneError, QwenBackbone
+from workbench.model.backbone import QwenBackbone
 from workbench.model.compose import compose
 from workbench.model.method import Method
 from workbench.model.prompt import FittedKnowledge, Part, Slot
@@ -118,8 +119,8 @@ def test_the_lowest_ranked_texts_are_dropped_before_the_best_is_cut_at_a_sentenc
 def test_a_small_context_drops_and_cuts_knowledge_and_says_so(
     family: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    body = backbone.load(tiny.save(tmp_path_factory.mktemp("small"), family, context=400))
-    long = "A dent is 0.25 mm deep and 3.75 mm wide. " + "Its rim is bright, and oil may leak from it. " * 12
+    body = backbone.load(tiny.save(tmp_path_factory.mktemp("small"), family, context=640))
+    long = "A dent is 0.25 mm deep and 3.75 mm wide. " + "Its rim is bright, and oil may leak from it. " * 24
     cases = [
         tiny.case(tiny.picture(3), knowledge=knowledge, question_id=str(i))
         for i, knowledge in enumerate([("Short.", long, "Third."), (long, "Second."), ("Short.",)])
@@ -130,10 +131,20 @@ def test_a_small_context_drops_and_cuts_knowledge_and_says_so(
     assert (kept.knowledge_dropped, kept.knowledge_cut) == (0, False)
     script = compose(body, cases)
     for image in script.images:
-        assert len(script.products[0].ids) + len(image.ids) <= 400 - 400 // 8
+        assert len(script.products[0].ids) + len(image.ids) <= 640 - 640 // 8
 
 
-def test_pictures_beyond_the_context_are_refused_with_what_to_do(tmp_path_factory: pytest.TempPathFactory) -> None:
-    body = backbone.load(tiny.save(tmp_path_factory.mktemp("small"), "qwen2_5_vl", context=64))
-    with pytest.raises(BackboneError, match=r"don't fit a context of 64; set a lower max_image_tokens"):
-        compose(body, [tiny.case(tiny.picture(3, 200, 200), tiny.picture(1))])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_what_is_beyond_the_context_fails_alone_and_says_what_to_do(
+    family: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    body = backbone.load(tiny.save(tmp_path_factory.mktemp("small"), family, context=150))
+    good = tiny.case(tiny.picture(3, 56, 56), knowledge=())
+    shown = dataclasses.replace(good, query=tiny.picture(4, 900, 180), reference=tiny.picture(1, 900, 180))
+    long = dataclasses.replace(good, question="Is there a defect? " * 40, question_id="long")
+    answered, too_long, too_large = latent.reason(SegmentedEngine(body), [good, long, shown], Method(iterations=1))
+    assert answered.status == "answered"
+    assert (too_long.status, too_large.status) == ("failed", "failed")
+    assert re.search(r"the question, don't fit a context of 150; ask a shorter question", too_long.error or "")
+    assert re.search(r"don't fit a context of 150; .*set a lower max_image_tokens", too_large.error or "")
+    assert answered == latent.reason(SegmentedEngine(body), [good], Method(iterations=1))[0]

@@ -61,7 +61,7 @@ def test_each_think_token_counts_by_log_v_over_m_and_no_other_place_counts(
     body: QwenBackbone, engine: AnyEngine
 ) -> None:
     m, patches, behind = 4, 2, 3
-    prefix = engine.prepare([tiny.case(tiny.picture(3), tiny.picture(1))])
+    prefix = probes.read(engine, [tiny.case(tiny.picture(3), tiny.picture(1))])
     z = body.latent_start(m)
     row = torch.cat([prefix.visual_tokens(0)[:patches], z, z[:behind]])  # [patches][Z][something behind Z]
     rows = Rows(torch.tensor([0]), (row,), torch.arange(patches, patches + m)[None])

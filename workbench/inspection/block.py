@@ -157,22 +157,21 @@ def _case(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence]) -> C
 def _reason(answering: Answering, cases: Sequence[Case], method: Method) -> list[Reasoned | str]:
     """Each case's answer, or why there is none.
 
-    All cases go together. Out of memory, the engine's rows are halved and the block is done again; when that is used
+    All cases go together. Out of memory, the engine's memory is halved and the block is done again; when that is used
     up, or anything else breaks, image by image, so that one picture can't take its neighbours with it.
     """
     engine = answering.engine
     while True:
         try:
-            return list(latent.reason(engine, cases, method))
+            return [each.error or each for each in latent.reason(engine, cases, method)]
         except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            if engine.rows == 1:
-                return _one_by_one(answering, cases, method, "out of memory")
-            engine.rows = max(1, engine.rows // 2)
-            logger.warning("out of memory; going on with %d rows at a time", engine.rows)
+            pass  # the error is let go of first: it holds on to what filled the memory
         except Exception as error:  # noqa: BLE001  whatever a picture does to the model, the night goes on
             _raise_if_lost(error)
             return _one_by_one(answering, cases, method, _in_words(error))
+        if not engine.halve():
+            return _one_by_one(answering, cases, method, "out of memory")
+        logger.warning("out of memory; going on with %d MiB for what is kept", engine.memory // 2**20)
 
 
 def _one_by_one(answering: Answering, cases: Sequence[Case], method: Method, why: str) -> list[Reasoned | str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ from workbench.model.backbone import Backbone, BackboneError
 from workbench.model.engine import Engine, Prefix, Rows
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NOTHING = -1  # instead of a token, where the model's numbers aren't finite
 MMAD_LETTERS = 5  # MMAD reads A..E whatever the number of options
 
 
@@ -70,41 +72,49 @@ def parse(text: str, options: Sequence[tuple[str, str]]) -> str | None:
     return next(letter for letter, option in options if option == alike[0])
 
 
-def generate(
-    engine: Engine, prefix: Prefix, questions: Sequence[int], states: Sequence[Tensor], limit: int
-) -> list[list[int]]:
+def generate(engine: Engine, prefix: Prefix, states: Rows, limit: int) -> list[list[int] | None]:
     """The likeliest continuation of each state, token by token, up to an end token or `limit`.
 
     Args:
-        engine: evaluates.
+        engine: evaluates; it reads each token once, as all before the last one are named constant.
         prefix: of the cases.
-        questions: the case of each state.
-        states: (L, d) each, all that stands before the text.
+        states: all that stands before the text, read at the last token; one row per question.
         limit: most new tokens.
 
     Returns:
-        The new tokens of each state, without the end token.
+        The new tokens of each state, without the end token; None where the logits aren't finite.
     """
     ends = engine.backbone.end_ids()
-    written: list[list[int]] = [[] for _ in states]
-    rows = list(states)
-    open_rows = list(range(len(states)))
+    run = -1 - next(_runs)  # tells these constants from those of other texts behind the same question
+    written: list[list[int] | None] = [[] for _ in states.embeddings]
+    rows = list(states.embeddings)
+    open_rows = list(range(len(rows)))
     for _ in range(limit):
         if not open_rows:
             break
+        names = []
+        for index in open_rows:
+            held = states.constants[index] if states.constants else ()
+            names.append((*held, *((run, place) for place in range(len(held), len(rows[index]) - 1))))
         at = torch.tensor([[len(rows[index]) - 1] for index in open_rows])
-        asked = torch.tensor([questions[index] for index in open_rows])
-        evaluation = engine.evaluate(prefix, Rows(asked, tuple(rows[index] for index in open_rows), at), _likeliest)
-        following = evaluation.values[:, 0].tolist()
+        asked = states.question[open_rows]
+        going_on = Rows(asked, tuple(rows[index] for index in open_rows), at, tuple(names))
+        following = engine.evaluate(prefix, going_on, _likeliest).values[:, 0].tolist()
         for index, token in zip(list(open_rows), following, strict=True):
-            if token in ends:
+            text = written[index]
+            if token in ends or token == NOTHING or text is None:
                 open_rows.remove(index)
+                written[index] = None if token == NOTHING else text
                 continue
-            written[index].append(token)
+            text.append(token)
             embedded = engine.backbone.embed(torch.tensor([token]), [])
             rows[index] = torch.cat([rows[index], embedded.to(rows[index])])
     return written
 
 
+_runs = itertools.count()
+
+
 def _likeliest(logits: Tensor) -> Tensor:
-    return logits.argmax(-1)
+    """(..., V) -> (...) the likeliest token; NOTHING where the logits aren't finite."""
+    return torch.where(logits.isfinite().all(-1), logits.argmax(-1), NOTHING)

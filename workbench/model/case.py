@@ -7,9 +7,12 @@ pictures come from or where answers are stored.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
+
+if TYPE_CHECKING:
+    from workbench.model.backbone import ImageInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Picture:
 
     key: str  # SHA-256 of the file's bytes
     image: Image.Image  # RGB, the right way up
+    # The same made ready for the model, where that was done beforehand: it takes longer than decoding.
+    ready: ImageInput | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,8 @@ class PatchFeature:
 class Reasoned:
     """The answer to one case."""
 
-    status: Literal["answered", "invalid"]
-    answer: str | None  # a letter; the text itself for an open question; None when invalid
+    status: Literal["answered", "invalid", "failed"]
+    answer: str | None  # a letter; the text itself for an open question; None unless answered
     initial_option_probabilities: dict[str, float]  # from the start state, before the loop
     option_probabilities: dict[str, float]  # from the best state
     iterations: tuple[Iteration, ...]  # empty without think tokens
@@ -83,6 +88,12 @@ class Reasoned:
     rationale: str | None
     knowledge_dropped: int
     knowledge_cut: bool
+    error: str | None = None  # why it failed
+
+    @staticmethod
+    def failure(error: str) -> Reasoned:
+        """A case without an answer."""
+        return Reasoned("failed", None, {}, {}, (), None, (), (), None, None, 0, False, error)
 
 
 @dataclass(slots=True)

@@ -7,17 +7,18 @@ images of one reference share their product part, questions of one picture share
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from workbench.model import prompt
-from workbench.model.backbone import Backbone, BackboneError, ImageFeatures, ImageInput
+from workbench.model.backbone import Backbone, BackboneError, ImageInput
 from workbench.model.case import Case, Picture
 from workbench.model.prompt import FittedKnowledge, Part, Slot
 
-RESERVED = 8  # a context's share (1/8) kept free of knowledge, for the question, the latents and the answer
+RESERVED = 8  # a context's share (1/8) kept free of knowledge, for the question
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,68 +33,137 @@ class TokenPart:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """All parts of some cases, and which case uses which."""
+    """All parts of some cases, and which case uses which.
+
+    Products and images stand in the order of the tree: images of one product are neighbours. Questions stand in the
+    cases' own order; `order` has them in the tree's.
+    """
 
     products: tuple[TokenPart, ...]
     images: tuple[TokenPart, ...]
     questions: tuple[TokenPart, ...]  # one per case, in the cases' order
-    product_of_image: Tensor  # (images,)
+    product_of_image: Tensor  # (images,) ascending
     image_of_question: Tensor  # (questions,)
     knowledge: tuple[FittedKnowledge, ...]  # one per image part
     pictures: tuple[Picture, ...]  # the query picture of each image part
+    cases: tuple[int, ...]  # which of the cases each question is: those that can't be asked are left out
+    misfits: dict[int, str]  # cases that can't be asked, and why
+    behind: int  # most tokens that may follow a question
+
+    @property
+    def order(self) -> list[int]:
+        """The questions, those of one image next to each other, in the images' order."""
+        return sorted(range(len(self.questions)), key=lambda question: int(self.image_of_question[question]))
+
+    @property
+    def inputs(self) -> dict[str, ImageInput]:
+        """Every distinct picture by its key."""
+        return {part.image.key: part.image for part in (*self.products, *self.images) if part.image}
+
+    def some(self, questions: Sequence[int]) -> Script:
+        """These questions alone, with the parts they need."""
+        of_question = self.image_of_question[list(questions)]
+        images, image_of_question = torch.unique(of_question, return_inverse=True)  # sorted: the tree's order is kept
+        products, product_of_image = torch.unique(self.product_of_image[images], return_inverse=True)
+        return Script(
+            products=tuple(self.products[i] for i in products),
+            images=tuple(self.images[i] for i in images),
+            questions=tuple(self.questions[i] for i in questions),
+            product_of_image=product_of_image,
+            image_of_question=image_of_question,
+            knowledge=tuple(self.knowledge[i] for i in images),
+            pictures=tuple(self.pictures[i] for i in images),
+            cases=tuple(self.cases[i] for i in questions),
+            misfits={},
+            behind=self.behind,
+        )
 
 
-def compose(backbone: Backbone, cases: Sequence[Case]) -> Script:
+def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0) -> Script:
     """The cases' prompts as shared parts.
 
-    Raises:
-        BackboneError: a picture alone is too large for the model's context.
+    Args:
+        behind: tokens that will follow a question; its prompt must leave the context room for them.
     """
     prepared: dict[str, ImageInput] = {}
     products: dict[str | None, TokenPart] = {}
-    images: dict[tuple[str, str | None, tuple[str, ...]], TokenPart] = {}
-    product_of_image: list[int] = []
-    fitted: list[FittedKnowledge] = []
-    pictures: list[Picture] = []
-    questions: list[TokenPart] = []
-    image_of_question: list[int] = []
+    images: dict[_ImageKey, TokenPart] = {}
+    fitted: dict[_ImageKey, FittedKnowledge] = {}
+    pictures: dict[_ImageKey, Picture] = {}
+    questions: dict[int, TokenPart] = {}
+    misfits: dict[int, str] = {}
 
     def ready(picture: Picture) -> ImageInput:
         if picture.key not in prepared:
-            prepared[picture.key] = backbone.prepare(picture.key, picture.image)
+            prepared[picture.key] = picture.ready or backbone.prepare(picture.key, picture.image)
         return prepared[picture.key]
 
-    for case in cases:
-        reference = case.reference.key if case.reference else None
-        if reference not in products:
-            shown = ready(case.reference) if case.reference else None
-            products[reference] = _part(backbone, prompt.product_part(shown is not None), shown, Slot.REFERENCE, 0)
-        product = products[reference]
-        key = (case.query.key, reference, case.knowledge)
-        if key not in images:
-            kept = _fit(backbone, case, product, ready(case.query))
-            images[key] = _part(backbone, prompt.image_part(kept.texts), ready(case.query), Slot.QUERY, product.after)
-            product_of_image.append(list(products).index(reference))
-            fitted.append(kept)
-            pictures.append(case.query)
-        image_of_question.append(list(images).index(key))
-        asked = prompt.question_part(case.question, case.options)
-        questions.append(_part(backbone, asked, None, None, images[key].after))
-    return Script(
+    for index, case in _by_reference(cases):
+        key = _ImageKey.of(case)
+        try:
+            if key.reference not in products:
+                shown = ready(case.reference) if case.reference else None
+                part = prompt.product_part(shown is not None)
+                products[key.reference] = _part(backbone, part, shown, Slot.REFERENCE, 0)
+            product = products[key.reference]
+            if key not in images:
+                fitted[key] = _fit(backbone, case, product, ready(case.query), behind)
+                part = prompt.image_part(fitted[key].texts)
+                images[key] = _part(backbone, part, ready(case.query), Slot.QUERY, product.after)
+                pictures[key] = case.query
+            asked = prompt.question_part(case.question, case.options)
+            question = _part(backbone, asked, None, None, images[key].after)
+            _check_room(backbone.context, (product, images[key], question), behind)
+            questions[index] = question
+        except (BackboneError, ValueError) as error:  # ValueError: a processor refuses a picture's shape
+            misfits[index] = str(error)
+    whole = Script(
         products=tuple(products.values()),
         images=tuple(images.values()),
-        questions=tuple(questions),
-        product_of_image=torch.tensor(product_of_image),
-        image_of_question=torch.tensor(image_of_question),
-        knowledge=tuple(fitted),
-        pictures=tuple(pictures),
+        questions=tuple(questions[index] for index in sorted(questions)),
+        product_of_image=torch.tensor([list(products).index(key.reference) for key in images], dtype=torch.long),
+        image_of_question=torch.tensor(
+            [list(images).index(_ImageKey.of(cases[index])) for index in sorted(questions)], dtype=torch.long
+        ),
+        knowledge=tuple(fitted[key] for key in images),
+        pictures=tuple(pictures[key] for key in images),
+        cases=tuple(sorted(questions)),
+        misfits=misfits,
+        behind=behind,
     )
+    return replace(whole.some(range(len(whole.questions))), misfits=misfits) if misfits else whole
 
 
-def encode_images(backbone: Backbone, script: Script) -> dict[str, ImageFeatures]:
-    """Features of every distinct picture of the script by its key, in one call of the vision tower."""
-    inputs = {part.image.key: part.image for part in (*script.products, *script.images) if part.image}
-    return dict(zip(inputs, backbone.encode(list(inputs.values())), strict=True))
+class _ImageKey(NamedTuple):
+    """What an image part is made of."""
+
+    query: str
+    reference: str | None
+    knowledge: tuple[str, ...]
+
+    @staticmethod
+    def of(case: Case) -> _ImageKey:
+        return _ImageKey(case.query.key, case.reference.key if case.reference else None, case.knowledge)
+
+
+def _by_reference(cases: Sequence[Case]) -> list[tuple[int, Case]]:
+    """The cases with their places, by reference and then by picture, each in the order of first use."""
+    references: dict[str | None, int] = {}
+    images: dict[_ImageKey, int] = {}
+    keys = [_ImageKey.of(case) for case in cases]
+    for key in keys:
+        references.setdefault(key.reference, len(references))
+        images.setdefault(key, len(images))
+    return sorted(enumerate(cases), key=lambda item: (references[keys[item[0]].reference], images[keys[item[0]]]))
+
+
+def _check_room(context: int, parts: Sequence[TokenPart], behind: int) -> None:
+    tokens = sum(len(part.ids) for part in parts) + behind
+    if tokens > context:
+        raise BackboneError(
+            f"{tokens} tokens, {len(parts[-1].ids)} of them the question, don't fit a context of {context}; "
+            "ask a shorter question or set a lower max_image_tokens"
+        )
 
 
 def _part(backbone: Backbone, part: Part, image: ImageInput | None, slot: Slot | None, start: int) -> TokenPart:
@@ -102,10 +172,10 @@ def _part(backbone: Backbone, part: Part, image: ImageInput | None, slot: Slot |
     return TokenPart(ids, positions, after, image)
 
 
-def _fit(backbone: Backbone, case: Case, product: TokenPart, query: ImageInput) -> FittedKnowledge:
+def _fit(backbone: Backbone, case: Case, product: TokenPart, query: ImageInput, behind: int) -> FittedKnowledge:
     """The knowledge the context has room for; decided by picture alone, so that all its questions share it."""
     bare = backbone.tokenize(prompt.image_part(()), {Slot.QUERY: query})
-    room = backbone.context - backbone.context // RESERVED - len(product.ids) - len(bare)
+    room = backbone.context - backbone.context // RESERVED - behind - len(product.ids) - len(bare)
     if room < 0:
         raise BackboneError(
             f"{len(product.ids) + len(bare)} tokens of pictures don't fit a context of {backbone.context}; "

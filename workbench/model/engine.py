@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from workbench.model.backbone import Backbone, ImageFeatures
-from workbench.model.case import Case, Picture, Work
+from workbench.model.case import Picture, Work
 from workbench.model.compose import Script
 
 
@@ -40,9 +40,10 @@ class Prefix:
         """Row and column of a visual token, and its box (x0, y0, x1, y1) in the query picture's pixels."""
         image = self.script.images[int(self.script.image_of_question[question])].image
         assert image is not None
-        row, col = divmod(token, image.cols)
-        high, wide = image.size[1] / image.rows, image.size[0] / image.cols
-        return row, col, (col * wide, row * high, (col + 1) * wide, (row + 1) * high)
+        return image.place(token)
+
+
+Names = tuple[tuple[int, int], ...]  # of patches' vectors: visual token, and which of its vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,16 @@ class Rows:
     question: Tensor  # (B,) which case each row belongs to
     embeddings: tuple[Tensor, ...]  # one (L, d) per row: [held patches][Z][stub ...]
     at: Tensor  # (B, places) where to read logits, counted within the row
+    # Names of each row's leading vectors that stay as they are, its held patches: equal names behind one question mean
+    # equal vectors, so an engine may read them once. () when none are known to stay.
+    constants: tuple[Names, ...] = ()
 
-    def some(self, first: int, last: int) -> Rows:
-        """The rows first..last-1."""
-        return Rows(self.question[first:last], self.embeddings[first:last], self.at[first:last])
+    def some(self, which: Sequence[int]) -> Rows:
+        """These rows, in this order."""
+        places = list(which)
+        embeddings = tuple(self.embeddings[i] for i in places)
+        constants = tuple(self.constants[i] for i in places) if self.constants else ()
+        return Rows(self.question[places], embeddings, self.at[places], constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +84,18 @@ class Evaluation:
 class Engine(Protocol):
     """See the module's opening lines."""
 
-    rows: int
     work: Work
+    memory: int  # bytes it may keep of what it has read; given to `halve` when the device has less
 
     @property
     def backbone(self) -> Backbone:
         """The model it drives."""
 
-    def prepare(self, cases: Sequence[Case]) -> Prefix:
-        """Read all constant parts of these cases."""
+    def waves(self, script: Script) -> list[Script]:
+        """The script in pieces that fit the memory, in the order they should be read: by reference."""
+
+    def read(self, script: Script) -> Prefix:
+        """Read all constant parts of a script."""
 
     def evaluate(
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
@@ -93,9 +103,12 @@ class Engine(Protocol):
         """What `read` makes of the logits at each row's places.
 
         Args:
-            prefix: as `prepare` returned it.
+            prefix: as `read` returned it.
             rows: at least one.
             read: from logits (rows, places, V) float32 to (rows, places, ...). It is given some rows at a time, so that
                 a vocabulary's logits of all rows never exist together.
             attention: also return each place's attention to the visual tokens of the query picture.
         """
+
+    def halve(self) -> bool:
+        """Give back what is kept and go on with half the memory; False when there is nothing left to halve."""

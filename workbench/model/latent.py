@@ -27,12 +27,16 @@ from torch import Tensor
 
 from workbench.model import answer as answers
 from workbench.model import estimators, injection, prompt, reward
+from workbench.model.backbone import ZOOM_TOKENS, Backbone
 from workbench.model.case import Case, Iteration, PatchChoice, PatchFeature, Picture, Reasoned
+from workbench.model.compose import Script, compose
 from workbench.model.engine import Engine, Prefix, Rows
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
 
 __all__ = ["Case", "Picture", "Reasoned", "reason"]
+
+NOT_FINITE = "the model's numbers are not finite; try --dtype float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,16 @@ class _Question:
     tested: set[frozenset[int]] = field(default_factory=set)
     trace: list[_State] = field(default_factory=list)  # the winner of each iteration
     choices: list[PatchChoice] = field(default_factory=list)
+    gained: int = 0  # the last iteration whose best reward rose by more than a plateau
+    mark: float = -math.inf  # the best reward then
+    error: str | None = None  # why it can't be answered
 
 
 def reason(engine: Engine, cases: Sequence[Case], method: Method) -> list[Reasoned]:
     """An answer to each case, in order.
+
+    What concerns one question alone - too long for the context, a picture no processor takes, numbers that aren't
+    finite - is that question's failure.
 
     Args:
         engine: reads and evaluates; both engines give the same answers.
@@ -70,12 +80,22 @@ def reason(engine: Engine, cases: Sequence[Case], method: Method) -> list[Reason
         method: the settings.
 
     Raises:
-        BackboneError: a picture doesn't fit the model's context, or the tokenizer has no letters to answer with.
+        BackboneError: the tokenizer has no letters to answer with.
     """
-    if not cases:
-        return []
+    started = time.perf_counter()
+    script = compose(engine.backbone, cases, behind=_most_behind(engine.backbone, cases, method))
+    engine.work.timings.vision += time.perf_counter() - started  # resizing is most of it
+    reasoned = {index: Reasoned.failure(why) for index, why in script.misfits.items()}
+    for wave in engine.waves(script):
+        answered = _reason(engine, wave, [cases[index] for index in wave.cases], method)
+        reasoned |= zip(wave.cases, answered, strict=True)
+    return [reasoned[index] for index in range(len(cases))]
+
+
+def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Method) -> list[Reasoned]:
+    """An answer to each question of a script that fits the engine's memory."""
     # 1. read what stays: system message, reference, picture, knowledge, question
-    prefix = engine.prepare(cases)
+    prefix = engine.read(script)
     body, started = engine.backbone, time.perf_counter()
     z_0 = body.latent_start(method.think_tokens)  # (m, d)
     questions = [
@@ -84,18 +104,25 @@ def reason(engine: Engine, cases: Sequence[Case], method: Method) -> list[Reason
     loop = _Loop(engine, prefix, method)
     if method.think_tokens:
         # 2. iteration 0: the start state, without patches, is the first best
-        for question, state in zip(questions, loop.evaluate_starts(questions), strict=True):
-            question.best = state
-            question.trace.append(state)
+        loop.start(questions)
         # 3. N times: perturb, reward, propose patches, keep the best, step
         for n in range(1, method.iterations + 1):
-            loop.iterate(questions, n)
+            if going_on := [q for q in questions if not loop.at_rest(q, n)]:
+                loop.iterate(going_on, n)
     engine.work.timings.loop += time.perf_counter() - started
     # 4. answer from the best state
     started = time.perf_counter()
     reasoned = _answer(loop, cases, questions)
     engine.work.timings.answer += time.perf_counter() - started
     return reasoned
+
+
+def _most_behind(body: Backbone, cases: Sequence[Case], method: Method) -> int:
+    """Most tokens that may come to stand behind a question: patches, think tokens, stub, and what the model writes."""
+    writes = method.answer == "generate" or method.rationale or not all(case.options for case in cases)
+    patches = {"none": 0, "zoom": ZOOM_TOKENS**2}.get(method.injection, 1) * method.patch_cap
+    stub = len(body.tokenize(prompt.stub_part(), {}))
+    return method.think_tokens + patches + stub + writes * method.max_new_tokens
 
 
 class _Loop:
@@ -107,10 +134,19 @@ class _Loop:
         self._vocabulary = 0  # |V|, seen with the first logits
         self._zoomed: dict[tuple[str, int], Tensor] = {}
 
-    def evaluate_starts(self, questions: Sequence[_Question]) -> list[_State]:
-        """The start state of each question."""
+    def start(self, questions: Sequence[_Question]) -> None:
+        """The start state of each question, evaluated."""
         entropies, _ = self._evaluate([(q, q.start, ()) for q in questions])
-        return [_state(q.start, (), h, iteration=0) for q, h in zip(questions, entropies, strict=True)]
+        for q, h in zip(questions, entropies, strict=True):
+            q.best = _state(q.start, (), h, iteration=0)
+            q.trace.append(q.best)
+            q.mark = q.best.reward
+            q.error = _why_broken(h)
+
+    def at_rest(self, question: _Question, n: int) -> bool:
+        """Nothing more is evaluated for it at iteration n: it is broken, or its reward has stopped rising."""
+        patience = self.method.patience
+        return question.error is not None or (patience > 0 and n > question.gained + patience)
 
     def iterate(self, questions: Sequence[_Question], n: int) -> None:
         """Iteration n of every question."""
@@ -147,8 +183,13 @@ class _Loop:
             if accepted:  # the held set grows, and 3d. the best state is the one that was measured
                 q.held, q.best, winners[i] = state.held, state, state
             q.choices += [self._choice(q, n, each, accepted) for each in proposed]
-        for q, winner in zip(questions, winners, strict=True):
+            q.error = q.error or _why_broken(torch.tensor(state.entropies))
+        for i, (q, winner) in enumerate(zip(questions, winners, strict=True)):
             q.trace.append(winner)
+            q.error = q.error or _why_broken(entropies[i * K : (i + 1) * K])
+            assert q.best is not None
+            if q.best.reward > q.mark + method.plateau:
+                q.gained, q.mark = n, q.best.reward
         # 3e. a step along the gradient estimated from the candidates' rewards
         nats = math.log(self._vocabulary)
         normal = 1 - (1 - rewards) / nats  # entropy as a share of log |V|, so that a step means the same across models
@@ -184,6 +225,8 @@ class _Loop:
         for i, proposed in tests:
             held = (*questions[i].held, *(each.token for each in proposed))
             rows.append((questions[i], winners[i].z, held))
+        if self.method.injection == "zoom":
+            self._zoom([(questions[i].index, [each.token for each in proposed]) for i, proposed in tests])
         entropies, _ = self._evaluate(rows)
         return [_state(z, held, h, iteration=n) for (_, z, held), h in zip(rows, entropies, strict=True)]
 
@@ -211,10 +254,9 @@ class _Loop:
         self, rows: Sequence[tuple[_Question, Tensor, tuple[int, ...]]], attention: bool
     ) -> tuple[Tensor, Tensor]:
         m = self.method.think_tokens
-        embeddings = tuple(self.embeddings(q.index, z, held) for q, z, held in rows)
-        at = torch.stack([len(row) - m + torch.arange(m) for row in embeddings])  # Z stands last: [held][Z]
-        asked = torch.tensor([q.index for q, _, _ in rows])
-        evaluation = self.engine.evaluate(self.prefix, Rows(asked, embeddings, at), self._read, attention=attention)
+        rows_of = self.rows([(q.index, z, held) for q, z, held in rows])
+        at = torch.stack([len(row) - m + torch.arange(m) for row in rows_of.embeddings])  # Z stands last: [held][Z]
+        evaluation = self.engine.evaluate(self.prefix, replace(rows_of, at=at), self._read, attention=attention)
         seen = evaluation.attention if evaluation.attention is not None else torch.empty(0)
         return evaluation.values.cpu(), seen.cpu()
 
@@ -223,23 +265,46 @@ class _Loop:
         self._vocabulary = logits.shape[-1]
         return reward.entropy(logits)
 
-    def embeddings(self, case: int, z: Tensor, held: Sequence[int]) -> Tensor:
-        """(L, d): the held patches' true visual features, then the think tokens."""
-        patches = [vectors for token in held for vectors in self.injected(case, token)]
-        return torch.cat([*(vector[None] for vector in patches), z.to(self.engine.backbone.device)])
+    def rows(self, states: Sequence[tuple[int, Tensor, Sequence[int]]], *behind: Tensor) -> Rows:
+        """[held patches' true visual features][think tokens][what stands behind], read at the last token.
 
-    def injected(self, case: int, token: int) -> Tensor:
+        Args:
+            states: (question, think tokens (m, d), visual tokens held).
+            behind: (L, d) each.
+        """
+        device = self.engine.backbone.device
+        embeddings, names = [], []
+        for question, z, held in states:
+            patches = [self.injected(question, token) for token in held]
+            embeddings.append(torch.cat([*patches, z.to(device), *behind]))
+            names.append(
+                tuple((token, i) for token, vectors in zip(held, patches, strict=True) for i in range(len(vectors)))
+            )
+        at = torch.tensor([[len(row) - 1] for row in embeddings])
+        return Rows(torch.tensor([question for question, _, _ in states]), tuple(embeddings), at, tuple(names))
+
+    def injected(self, question: int, token: int) -> Tensor:
         """(1, d) the vision tower's row for this patch of the query picture; zoomed, its region encoded anew."""
-        visual = self.prefix.visual_tokens(case)
         if self.method.injection != "zoom":
-            return visual[token : token + 1].float()
-        picture = self.prefix.picture(case)
-        if (picture.key, token) not in self._zoomed:
-            _, _, box = self.prefix.place(case, token)
-            self._zoomed[picture.key, token] = self.engine.backbone.zoom(picture.image, [box])[0].float()
+            return self.prefix.visual_tokens(question)[token : token + 1].float()
+        return self._zoomed[self.prefix.picture(question).key, token]
+
+    def _zoom(self, wanted: Sequence[tuple[int, Sequence[int]]]) -> None:
+        """The regions of these patches (question, visual tokens) at full resolution, encoded once for all questions."""
+        by_picture: dict[str, dict[int, int]] = {}  # key -> visual token -> a question about the picture
+        for question, tokens in wanted:
+            key = self.prefix.picture(question).key
+            missing = (token for token in tokens if (key, token) not in self._zoomed)
+            by_picture.setdefault(key, {}).update(dict.fromkeys(missing, question))
+        for key, places in by_picture.items():
+            if not places:
+                continue
+            picture = self.prefix.picture(next(iter(places.values())))
+            boxes = [self.prefix.place(question, token)[2] for token, question in places.items()]
+            encoded = self.engine.backbone.zoom(picture.image, boxes)
+            self._zoomed |= {(key, token): each.float() for token, each in zip(places, encoded, strict=True)}
             self.engine.work.vision_calls += 1
-            self.engine.work.images += 1
-        return self._zoomed[picture.key, token]
+            self.engine.work.images += len(boxes)
 
     def _choice(self, question: _Question, n: int, proposal: Proposal, accepted: bool) -> PatchChoice:
         row, col, box = self.prefix.place(question.index, proposal.token)
@@ -250,17 +315,19 @@ def _state(z: Tensor, held: tuple[int, ...], entropies: Tensor, iteration: int) 
     return _State(z, held, tuple(entropies.tolist()), float(reward.reward(entropies)), iteration)
 
 
+def _why_broken(values: Tensor) -> str | None:
+    """What is wrong with numbers read off the model, in words to be stored; None if nothing is."""
+    return None if bool(values.isfinite().all()) else NOT_FINITE
+
+
 def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) -> list[Reasoned]:
     """Each question's answer, read behind its best state, with the options' probabilities before and after the loop."""
     engine, prefix, method = loop.engine, loop.prefix, loop.method
     body = engine.backbone
     stub = body.embed(body.tokenize(prompt.stub_part(), {}), []).float()  # (stub tokens, d)
-    before = [torch.cat([loop.embeddings(q.index, q.start, ()), stub]) for q in questions]
-    after = [
-        torch.cat([loop.embeddings(q.index, q.best.z, q.best.held) if q.best else q.start.to(stub), stub])
-        for q in questions
-    ]
-    asked = [q.index for q in questions if cases[q.index].options]
+    before = [(q.index, q.start, ()) for q in questions]
+    after = [(q.index, q.best.z, q.best.held) if q.best else (q.index, q.start, ()) for q in questions]
+    asked = [q.index for q in questions if cases[q.index].options and not q.error]
     initial: dict[int, Tensor] = {}
     final: dict[int, Tensor] = {}
     if asked:
@@ -268,17 +335,23 @@ def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) 
         read = answers.read_letters(answers.letter_tokens(body, letters))
         with torch.no_grad():
             states = [before[index] for index in asked] + [after[index] for index in asked]
-            at = torch.tensor([[len(state) - 1] for state in states])
-            rows = Rows(torch.tensor(asked * 2), tuple(states), at)
-            log_p = engine.evaluate(prefix, rows, read).values[:, 0].cpu()
+            log_p = engine.evaluate(prefix, loop.rows(states, stub), read).values[:, 0].cpu()
         initial = dict(zip(asked, log_p[: len(asked)], strict=True))
         final = dict(zip(asked, log_p[len(asked) :], strict=True))
-    texts = _texts(engine, prefix, cases, after, method)
+        for index in asked:
+            questions[index].error = _why_broken(torch.cat([initial[index], final[index]]))
+    behind = loop.rows(after, stub) if after else None
+    texts = _texts(engine, prefix, cases, behind, method)
     reasoned = []
     for q, case in zip(questions, cases, strict=True):
         count = len(case.options)
-        chances = answers.probabilities(case.letters, final[q.index][:count]) if count else {}
         text = texts.get(q.index)
+        if text is None and q.index in texts:
+            q.error = q.error or NOT_FINITE
+        if q.error:
+            reasoned.append(Reasoned.failure(q.error))
+            continue
+        chances = answers.probabilities(case.letters, final[q.index][:count]) if count else {}
         chosen = _choose(case, chances, text, method)
         fitted = prefix.script.knowledge[int(prefix.script.image_of_question[q.index])]
         reasoned.append(
@@ -299,7 +372,7 @@ def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) 
                 knowledge_cut=fitted.cut,
             )
         )
-    return _with_rationales(engine, prefix, reasoned, after, method) if method.rationale else reasoned
+    return _with_rationales(engine, prefix, reasoned, behind, method) if method.rationale else reasoned
 
 
 def _choose(case: Case, chances: dict[str, float], text: str | None, method: Method) -> str | None:
@@ -312,30 +385,43 @@ def _choose(case: Case, chances: dict[str, float], text: str | None, method: Met
 
 
 def _texts(
-    engine: Engine, prefix: Prefix, cases: Sequence[Case], states: Sequence[Tensor], method: Method
-) -> dict[int, str]:
-    """What the model writes behind each state: for open questions always, for the others when answering by text."""
+    engine: Engine, prefix: Prefix, cases: Sequence[Case], states: Rows | None, method: Method
+) -> dict[int, str | None]:
+    """What the model writes behind each state: for open questions always, for the others when answering by text.
+
+    None where it writes nothing that can be read: its numbers aren't finite.
+    """
     wanted = [i for i, case in enumerate(cases) if not case.options or method.answer == "generate"]
+    if not wanted or states is None:
+        return {}
     with torch.no_grad():
-        written = answers.generate(engine, prefix, wanted, [states[i] for i in wanted], method.max_new_tokens)
-    return {i: engine.backbone.text(tokens).strip() for i, tokens in zip(wanted, written, strict=True)}
+        written = answers.generate(engine, prefix, states.some(wanted), method.max_new_tokens)
+    return {i: _as_text(engine, tokens) for i, tokens in zip(wanted, written, strict=True)}
 
 
 def _with_rationales(
-    engine: Engine, prefix: Prefix, reasoned: list[Reasoned], states: Sequence[Tensor], method: Method
+    engine: Engine, prefix: Prefix, reasoned: list[Reasoned], states: Rows | None, method: Method
 ) -> list[Reasoned]:
     """The same with a reason in words, written behind the best state and its answer."""
     body = engine.backbone
     answered = [i for i, each in enumerate(reasoned) if each.answer is not None]
+    if not answered or states is None:
+        return reasoned
     behind = []
     for i in answered:
         said = body.tokenize((f" {reasoned[i].answer}", *prompt.rationale_part()), {})
-        behind.append(torch.cat([states[i], body.embed(said, []).float()]))
+        behind.append(torch.cat([states.embeddings[i], body.embed(said, []).float()]))
+    at = torch.tensor([[len(row) - 1] for row in behind])
     with torch.no_grad():
-        written = answers.generate(engine, prefix, answered, behind, method.max_new_tokens)
+        rows = replace(states.some(answered), embeddings=tuple(behind), at=at)
+        written = answers.generate(engine, prefix, rows, method.max_new_tokens)
     for i, tokens in zip(answered, written, strict=True):
-        reasoned[i] = replace(reasoned[i], rationale=body.text(tokens).strip())
+        reasoned[i] = replace(reasoned[i], rationale=_as_text(engine, tokens))
     return reasoned
+
+
+def _as_text(engine: Engine, tokens: list[int] | None) -> str | None:
+    return None if tokens is None else engine.backbone.text(tokens).strip()
 
 
 def _features(prefix: Prefix, question: _Question) -> list[PatchFeature]:

@@ -34,6 +34,8 @@ class Method:
     injection: Injection = "features"  # `zoom` re-encodes the proposed patches' region from the original pixels
     patches_per_latent: int = 2  # p
     patch_cap: int = 16  # most patches held at once
+    patience: int = 0  # a question stops after so many iterations without a gain; 0 goes on to N, as published
+    plateau: float = 0.01  # a smaller rise of the best reward is no gain, in nats
     answer: Answer = "letters"
     rationale: bool = False
     max_new_tokens: int = 128  # of `generate` and of the rationale
@@ -46,12 +48,15 @@ class Method:
             "samples": 1,
             "patches_per_latent": 1,
             "patch_cap": 0,
+            "patience": 0,
             "max_new_tokens": 1,
             "seed": 0,
         }
         for name, floor in floors.items():
             if getattr(self, name) < floor:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {floor}")
+        if not self.plateau >= 0:
+            raise ValueError(f"plateau is {self.plateau}; it must be at least 0")
         for name in ("sigma", "step", "trust_radius", "published_step"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")

@@ -7,34 +7,42 @@ so that an error in sharing, masks or positions shows as a difference between th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from workbench.model.backbone import QwenBackbone
-from workbench.model.case import Case, Work
-from workbench.model.compose import compose, encode_images
+from workbench.model.backbone import Backbone
+from workbench.model.case import Work
+from workbench.model.compose import Script
 from workbench.model.engine import Evaluation, Prefix, Rows
 
 
 class NaiveEngine:
     """Reads the full prefix for every row; see the module's opening lines."""
 
-    def __init__(self, backbone: QwenBackbone, rows: int = 1):
+    def __init__(self, backbone: Backbone):
         self.backbone = backbone
-        self.rows = rows  # always one at a time; here so that both engines are driven alike
+        self.memory = 0  # it keeps nothing
         self.work = Work()
 
-    def prepare(self, cases: Sequence[Case]) -> Prefix:
-        """Tokens and pictures' features; nothing is read yet."""
+    def waves(self, script: Script) -> list[Script]:
+        """All at once: nothing is kept that would need room."""
+        return [script] if script.questions else []
+
+    def read(self, script: Script) -> Prefix:
+        """Pictures' features; the parts are read with every row."""
         started = time.perf_counter()
-        script = compose(self.backbone, cases)
-        features = encode_images(self.backbone, script)
+        inputs = script.inputs
+        features = dict(zip(inputs, self.backbone.encode(list(inputs.values())), strict=True))
         self.work.vision_calls += 1
         self.work.images += len(features)
         self.work.timings.vision += time.perf_counter() - started
         return Prefix(script, features, None)
+
+    def halve(self) -> bool:
+        """There is nothing to halve."""
+        return False
 
     def evaluate(
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False

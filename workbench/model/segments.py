@@ -1,17 +1,21 @@
 """The fast engine: prompt parts are read once, kept as keys and values, and shared by everything that follows them.
 
-    product segment  <-  image segments  <-  question segments  <-  rows: [held patches][Z]
+    reference  <-  picture + knowledge  <-  question  <-  held patches  <-  rows: [think tokens Z]
 
-A row (one question with one sample of its think tokens) attends to the three segments it hangs from and to itself.
-Attention over several segments is exact: each gives its output and the log of its softmax denominator, and the outputs
-are averaged with the softmax of those (`merge`). Segments are never copied per row and never changed; rows that share a
-segment are folded into one query axis, so a segment costs one matrix product however many rows use it. All of it is
-differentiable with respect to the rows; segments carry no gradient.
+A row attends to the segments it hangs from and to itself (`attention.py`); segments are never copied per row and never
+changed. What is read, and when:
 
-Given up: a row's own K/V are made anew in every evaluation, held patches included.
+    reference       once while memory lasts: its keys and values outlive the block, for the next pictures of the product
+    picture         once per wave, its features beyond it while memory lasts
+    question        once per wave
+    held patches    once, when they are tested; patches before Z don't depend on Z
+    Z, stub, text   every time
 
-Sizes: B rows, L tokens of a row, G segments of a kind, P tokens of the longest of them, R rows of the busiest segment,
-H query heads, N key heads, D head size.
+A wave is as many questions as the memory holds (`waves`); there is no batch size. Rows of any length stand packed one
+behind the other, so no token of padding is ever fed.
+
+A new reference is read alone: then its floats don't depend on which pictures happened to need it first, and a run that
+was cut gives the very rows of one that wasn't.
 """
 
 from __future__ import annotations
@@ -19,200 +23,56 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from workbench.model.backbone import Backbone, ImageFeatures, register_attention
-from workbench.model.case import Case, Work
-from workbench.model.compose import TokenPart, compose, encode_images
-from workbench.model.engine import Evaluation, Prefix, Rows
+from workbench.model.attention import Attachment, Segment, scores, segmented_attention
+from workbench.model.backbone import Backbone, ImageFeatures, ImageInput, register_attention
+from workbench.model.case import Work
+from workbench.model.compose import Script, TokenPart
+from workbench.model.engine import Evaluation, Names, Prefix, Rows
+from workbench.model.kept import Kept
+from workbench.model.kernels import Spans
 
-READ_TOKENS = 8192  # most tokens of prompt parts read at once; own-token scores grow with their square
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Keys and values of some prompt parts of one kind, padded to the longest."""
-
-    keys: tuple[Tensor, ...]  # per layer (G, N, P, D)
-    values: tuple[Tensor, ...]
-    real: Tensor  # (G, P) boolean, False on padding
-    visual: Tensor | None = None  # (G, n) columns of the visual tokens, padded with 0
-    visual_real: Tensor | None = None  # (G, n) boolean
-
-    def some(self, first: int, last: int) -> Segment:
-        """The parts first..last-1, without a copy."""
-        return Segment(
-            tuple(each[first:last] for each in self.keys),
-            tuple(each[first:last] for each in self.values),
-            self.real[first:last],
-            None if self.visual is None else self.visual[first:last],
-            None if self.visual_real is None else self.visual_real[first:last],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """Which row uses which of a segment's G parts, as indices that fold rows together and lay them out again."""
-
-    fold: Tensor  # (G, R) row in each place; 0 where there is none
-    unfold: Tensor  # (B,) place of each row in the flattened (G * R)
-
-    @staticmethod
-    def of(group: Tensor, groups: int) -> Sharing:
-        """From the group (B,) of each row."""
-        order = torch.argsort(group, stable=True)
-        counts = torch.bincount(group, minlength=groups)
-        first = torch.cumsum(counts, 0) - counts
-        width = int(counts.max())
-        place = torch.empty_like(group)
-        place[order] = torch.arange(len(group), device=group.device) - first[group[order]]
-        unfold = group * width + place
-        fold = torch.zeros(groups * width, dtype=torch.long, device=group.device)
-        fold[unfold] = torch.arange(len(group), device=group.device)
-        return Sharing(fold.view(groups, width), unfold)
-
-
-def attach(segment: Segment, group: Tensor) -> tuple[Segment, Sharing]:
-    """The span of a segment that rows of these groups (B,) use, and how they share it."""
-    first, last = int(group.min()), int(group.max()) + 1
-    return segment.some(first, last), Sharing.of(group - first, last - first)
+GIB = 2**30
+CPU_MEMORY = GIB  # bytes kept on a CPU unless told otherwise
+GPU_SHARE = 0.5  # of what the card has free beside the weights; the rest is for activations and logits
+LEAST_MEMORY = 2**20  # halving ends here
+READ_TOKENS = 8192  # most tokens fed to the decoder at once; activations grow with it
+VISION_TOKENS = 16384  # most visual tokens encoded at once
+LOGIT_PLACES = 512  # most places whose logits exist at once: 0.3 GB with a vocabulary of 152,000
+HELD_SETS = 2  # per question that are remembered: the accepted one and the one being tested
 
 
 @dataclass(slots=True)
-class Attachment:
-    """What the attention function is given beside the tokens, and what it leaves behind."""
+class Tree:
+    """Keys and values of one wave's parts."""
 
-    segments: Sequence[tuple[Segment, Sharing]]
-    record: bool = False  # keep this call's own keys and values
-    keys: list[Tensor] = field(default_factory=list)  # per layer (B, N, L, D)
-    values: list[Tensor] = field(default_factory=list)
-    watch: Tensor | None = None  # (B, m) places of the rows' think tokens, whose attention to the picture is wanted
-    watch_layers: tuple[int, ...] = ()
-    watched_segment: int = 0  # which of the segments holds the picture
-    watched: Tensor | None = None  # (B, m, n) attention to visual tokens, summed over heads and watched layers
+    products: Segment
+    images: Segment
+    questions: Segment  # in the order of the tree
+    rank: Tensor  # (questions,) place of each question in that order
+    held: dict[int, dict[Names, Segment]] = field(default_factory=dict)  # by question
 
+    def known(self, question: int, names: Names) -> Names:
+        """The longest beginning of these names whose keys and values are there."""
+        sets = self.held.get(question, {})
+        return next((names[:n] for n in range(len(names), 0, -1) if names[:n] in sets), ())
 
-def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """Attention and the log of its softmax denominator.
+    def use(self, question: int, names: Names) -> Segment:
+        """Keys and values of a known set, which counts as used."""
+        sets = self.held[question]
+        sets[names] = found = sets.pop(names)
+        return found
 
-    Args:
-        query: (..., Q, D).
-        key: (..., P, D).
-        value: (..., P, D).
-        allowed: boolean, broadcast to (..., Q, P); every query must be allowed one key.
-        scale: of the scores.
-
-    Returns:
-        (..., Q, D) and (..., Q), float32 at least.
-    """
-    wide = torch.promote_types(query.dtype, torch.float32)
-    scores = torch.matmul(query, key.transpose(-1, -2)).to(wide) * scale
-    if allowed is not None:
-        scores = scores.masked_fill(~allowed, float("-inf"))
-    logsum = torch.logsumexp(scores, -1)
-    weights = (scores - logsum[..., None]).exp()
-    return torch.matmul(weights.to(value.dtype), value).to(wide), logsum
-
-
-def segmented_attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor,
-    scaling: float,
-    *,
-    attachment: Attachment,
-    **_: object,
-) -> tuple[Tensor, None]:
-    """Exact attention over [segments | own tokens], as an attention function of the transformers library.
-
-    Args:
-        module: the attention layer; its `layer_idx` selects the segments' keys and values.
-        query: (B, H, L, D), rotated.
-        key: (B, N, L, D), rotated.
-        value: (B, N, L, D).
-        attention_mask: (B, 1, L, L) boolean among own tokens.
-        scaling: of the scores.
-        attachment: the segments and what to record.
-
-    Returns:
-        (B, L, H, D) and None for the weights.
-    """
-    layer = int(module.layer_idx)  # type: ignore[arg-type]
-    B, H, L, D = query.shape
-    N = key.shape[1]
-    if attachment.record:
-        attachment.keys.append(key)
-        attachment.values.append(value)
-    rows = query.reshape(B, N, H // N * L, D)  # query heads that share a key head lie side by side
-    own = attention_mask.expand(B, 1, L, L).repeat(1, 1, H // N, 1)
-    outputs, logsums = [], []
-    out, logsum = attend(rows, key, value, own, scaling)
-    outputs.append(out)
-    logsums.append(logsum)
-    for segment, sharing in attachment.segments:
-        folded = _fold(rows, sharing)  # (G, N, R * heads * L, D)
-        out, logsum = attend(folded, segment.keys[layer], segment.values[layer], segment.real[:, None, None], scaling)
-        outputs.append(_unfold(out, sharing, rows.shape[2]))
-        logsums.append(_unfold(logsum[..., None], sharing, rows.shape[2])[..., 0])
-    merged, total = merge(outputs, logsums)
-    if attachment.watch is not None and layer in attachment.watch_layers:
-        _watch(attachment, query, total.view(B, H, L), layer, scaling)
-    return merged.to(query.dtype).view(B, H, L, D).transpose(1, 2), None
-
-
-def merge(outputs: Sequence[Tensor], logsums: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """One attention over all key sets, from each set's attention (..., D) and log denominator (...)."""
-    total = torch.logsumexp(torch.stack(list(logsums)), 0)
-    mixed = sum(out * (logsum - total).exp()[..., None] for out, logsum in zip(outputs, logsums, strict=True))
-    assert isinstance(mixed, Tensor)
-    return mixed, total
-
-
-def _fold(rows: Tensor, sharing: Sharing) -> Tensor:
-    """(B, N, Q, D) -> (G, N, R * Q, D)."""
-    G, R = sharing.fold.shape
-    _, N, Q, D = rows.shape
-    return rows[sharing.fold.reshape(-1)].view(G, R, N, Q, D).transpose(1, 2).reshape(G, N, R * Q, D)
-
-
-def _unfold(folded: Tensor, sharing: Sharing, Q: int) -> Tensor:
-    """(G, N, R * Q, D) -> (B, N, Q, D)."""
-    G, R = sharing.fold.shape
-    N, D = folded.shape[1], folded.shape[3]
-    return folded.view(G, N, R, Q, D).transpose(1, 2).reshape(G * R, N, Q, D)[sharing.unfold]
-
-
-def _watch(attachment: Attachment, query: Tensor, total: Tensor, layer: int, scale: float) -> None:
-    """Add this layer's attention from the watched places to the visual tokens of the picture.
-
-    A softmax over the whole prefix isn't needed: a weight is exp(score - log denominator), and the merged denominator
-    is known.
-    """
-    segment, sharing = attachment.segments[attachment.watched_segment]
-    assert segment.visual is not None
-    assert segment.visual_real is not None
-    assert attachment.watch is not None
-    B, H, _, D = query.shape
-    m = attachment.watch.shape[1]
-    places = attachment.watch[:, None, :].expand(B, H, m)
-    looking = query.gather(2, places[..., None].expand(-1, -1, -1, D))  # (B, H, m, D)
-    denominators = total.gather(2, places)  # (B, H, m)
-    keys = segment.keys[layer]
-    N = keys.shape[1]
-    G, n = segment.visual.shape
-    columns = segment.visual[:, None, :, None].expand(G, N, n, D)
-    folded = _fold(looking.reshape(B, N, H // N * m, D), sharing)
-    scores = torch.matmul(folded, keys.gather(2, columns).transpose(-1, -2)).float() * scale  # (G, N, R*Q, n)
-    laid = _unfold(scores, sharing, H // N * m).view(B, H, m, n)
-    weights = (laid - denominators[..., None]).exp().sum(1)  # (B, m, n)
-    group = torch.div(sharing.unfold, sharing.fold.shape[1], rounding_mode="floor")
-    weights = weights * segment.visual_real[group][:, None]
-    attachment.watched = weights if attachment.watched is None else attachment.watched + weights
+    def keep(self, question: int, names: Names, segment: Segment) -> None:
+        """Remember a set; the one not used for longest makes room."""
+        sets = self.held.setdefault(question, {})
+        sets[names] = segment
+        while len(sets) > HELD_SETS:
+            sets.pop(next(iter(sets)))
 
 
 class SegmentedEngine:
@@ -220,125 +80,292 @@ class SegmentedEngine:
 
     Args:
         backbone: the model.
-        rows: most rows evaluated at once; a limit on memory. Answers don't depend on it, floats to rounding.
+        memory: bytes of keys, values and features to keep; None is 1 GiB on a CPU and half of what a card has free.
+            Answers don't depend on it, floats to rounding.
     """
 
-    def __init__(self, backbone: Backbone, rows: int = 256):
+    def __init__(self, backbone: Backbone, memory: int | None = None):
         register_attention("segmented", segmented_attention)
         self.backbone = backbone
-        self.rows = rows
+        self.memory = memory or _memory(backbone.device)
         self.work = Work()
+        self._references: Kept[Segment] = Kept()
+        self._features: Kept[ImageFeatures] = Kept()
+        self._token_size = self._measure()
 
-    def prepare(self, cases: Sequence[Case]) -> Prefix:
-        """Read all constant parts of these cases: pictures, knowledge, questions."""
-        body, work = self.backbone, self.work
+    def waves(self, script: Script) -> list[Script]:
+        """The script in pieces whose keys and values fit the memory, in the tree's order; at least a question each."""
+        room = self.memory // self._token_size
+        waves: list[list[int]] = []
+        used, seen = room, set[tuple[str, int]]()  # full: the first question opens a wave
+        for question in script.order:
+            image = int(script.image_of_question[question])
+            product = int(script.product_of_image[image])
+            nodes = {("image", image): script.images[image], ("product", product): script.products[product]}
+            more = sum(len(part.ids) for node, part in nodes.items() if node not in seen)
+            own = len(script.questions[question].ids) + script.behind
+            if used + more + own > room:
+                waves.append([])
+                used, seen = 0, set()
+                more = sum(len(part.ids) for part in nodes.values())
+            waves[-1].append(question)
+            used += more + own
+            seen |= nodes.keys()
+        return [script.some(sorted(wave)) for wave in waves]
+
+    def halve(self) -> bool:
+        """Give back what is kept and go on with half the memory; False when that wouldn't be enough for anything."""
+        self._references.clear()
+        self._features.clear()
+        if self.backbone.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self.memory // 2 < LEAST_MEMORY:
+            return False
+        self.memory //= 2
+        return True
+
+    def read(self, script: Script) -> Prefix:
+        """Read all constant parts of a script: pictures, knowledge, questions."""
+        references = [self._reference(part) for part in script.products]
         started = time.perf_counter()
-        script = compose(body, cases)
-        features = encode_images(body, script)
-        work.vision_calls += 1
-        work.images += len(features)
-        work.timings.vision += time.perf_counter() - started
+        features = self._encoded({part.image.key: part.image for part in script.images if part.image})
+        self.work.timings.vision += time.perf_counter() - started
+        started = time.perf_counter()
+        order = script.order
+        rank = torch.empty(len(order), dtype=torch.long)
+        rank[order] = torch.arange(len(order))
+        with torch.no_grad():
+            products = Segment.joined(references)
+            of_image = script.product_of_image.tolist()
+            images = self._read(script.images, features, [(products, of_image)])
+            of_question = script.image_of_question[order]
+            asked = [script.questions[question] for question in order]
+            behind = [(products, script.product_of_image[of_question].tolist()), (images, of_question.tolist())]
+            questions = self._read(asked, features, behind)
+        self.work.timings.prefill += time.perf_counter() - started
+        self._references.trim(self.memory - images.size - questions.size)
+        return Prefix(script, features, Tree(products, images, questions, rank))
+
+    def _reference(self, part: TokenPart) -> Segment:
+        """A reference's keys and values, read now unless they are still there."""
+        key = part.image.key if part.image else ""
+        if (found := self._references.get(key)) is not None:
+            return found
+        started = time.perf_counter()
+        features = self._encode([part.image]) if part.image else {}
+        self.work.timings.vision += time.perf_counter() - started
         started = time.perf_counter()
         with torch.no_grad():
-            products = self._read(script.products, features, [])
-            of_image = script.product_of_image.to(body.device)
-            images = self._read(script.images, features, [(products, of_image)])
-            of_question = script.image_of_question.to(body.device)
-            questions = self._read(
-                script.questions, features, [(products, of_image[of_question]), (images, of_question)]
-            )
-        work.timings.prefill += time.perf_counter() - started
-        return Prefix(script, features, (products, images, questions))
+            segment = self._read([part], features, [])
+        self.work.timings.prefill += time.perf_counter() - started
+        self._references.put(key, segment, segment.size)
+        return segment
+
+    def _encoded(self, inputs: dict[str, ImageInput]) -> dict[str, ImageFeatures]:
+        """Features of these pictures by key, those not remembered in one call of the vision tower if they are few."""
+        features = {key: found for key in inputs if (found := self._features.get(key)) is not None}
+        missing = [each for key, each in inputs.items() if key not in features]
+        for chunk in _chunks([each.tokens for each in missing], VISION_TOKENS):
+            made = self._encode(missing[chunk])
+            features |= made
+            for key, each in made.items():
+                self._features.put(key, each, sum(tensor.nbytes for tensor in (each.tokens, *each.deep)))
+        self._features.trim(self.memory // 8)
+        return features
+
+    def _encode(self, inputs: Sequence[ImageInput]) -> dict[str, ImageFeatures]:
+        """One call of the vision tower."""
+        self.work.vision_calls += 1
+        self.work.images += len(inputs)
+        return dict(zip((each.key for each in inputs), self.backbone.encode(inputs), strict=True))
 
     def _read(
-        self, parts: Sequence[TokenPart], features: dict[str, ImageFeatures], before: list[tuple[Segment, Tensor]]
+        self,
+        parts: Sequence[TokenPart],
+        features: dict[str, ImageFeatures],
+        before: Sequence[tuple[Segment, Sequence[int]]],
     ) -> Segment:
-        """Keys and values of some parts, each behind the segments it hangs from."""
-        chunks: list[Attachment] = []
-        together = max(1, min(self.rows, READ_TOKENS // max(len(part.ids) for part in parts)))
-        for first in range(0, len(parts), together):
-            some = parts[first : first + together]
-            rows = _pad([self.backbone.embed(p.ids, [features[p.image.key]] if p.image else []) for p in some])
-            positions = pad_sequence([p.positions.T for p in some], batch_first=True).permute(2, 0, 1)
-            attached = [attach(segment, group[first : first + together]) for segment, group in before]
-            attachment = Attachment(attached, record=True)
-            mask = _causal([len(p.ids) for p in some], rows.shape[1]).to(rows.device)
-            self.backbone.hidden(rows, positions, mask, attachment, self._deep(some, features, rows.shape[1]))
-            self.work.decoder_tokens += sum(len(p.ids) for p in some)
-            chunks.append(attachment)
-        lengths = torch.tensor([len(p.ids) for p in parts], device=self.backbone.device)
-        width = int(lengths.max())
-        real = torch.arange(width, device=lengths.device) < lengths[:, None]
-        layers = range(self.backbone.layers)
-        keys = tuple(_pad_keys([chunk.keys[layer] for chunk in chunks], width) for layer in layers)
-        values = tuple(_pad_keys([chunk.values[layer] for chunk in chunks], width) for layer in layers)
-        if parts[0].image is None:
-            return Segment(keys, values, real)
-        columns = [self.backbone.is_image(p.ids).nonzero()[:, 0].to(lengths.device) for p in parts]
-        counts = torch.tensor([len(each) for each in columns], device=lengths.device)
-        visual = pad_sequence(columns, batch_first=True)
-        seen = torch.arange(visual.shape[1], device=lengths.device) < counts[:, None]
-        return Segment(keys, values, real, visual, seen)
+        """Keys and values of some parts, each behind those it hangs from: (segment, which of its parts) pairs."""
+        body, read = self.backbone, []
+        lengths = [len(part.ids) for part in parts]
+        for chunk in _chunks(lengths, READ_TOKENS):
+            some, own = parts[chunk], lengths[chunk]
+            attached = [(segment, Spans.shared(own, part[chunk], segment.bounds)) for segment, part in before]
+            attachment = Attachment(Spans.own(own), attached, body.layers, record=True)
+            embeddings = [body.embed(p.ids, [features[p.image.key]] if p.image else []) for p in some]
+            positions = torch.cat([p.positions for p in some], 1)
+            self._hidden(torch.cat(embeddings), positions, attachment, _deep(body, some, features))
+            read.append(attachment.recorded())
+        return Segment.joined(read)
 
-    def _deep(
-        self, parts: Sequence[TokenPart], features: dict[str, ImageFeatures], width: int
-    ) -> tuple[Tensor, Tensor] | None:
-        """Deepstack features of the parts' pictures and where they go; None where the family has none."""
-        shown = [features[p.image.key] for p in parts if p.image]
-        if not shown or not shown[0].deep:
-            return None
-        places = torch.zeros(len(parts), width, dtype=torch.bool, device=self.backbone.device)
-        for row, part in enumerate(parts):
-            places[row, : len(part.ids)] = self.backbone.is_image(part.ids).to(places.device)
-        levels = range(len(shown[0].deep))
-        return places, torch.stack([torch.cat([each.deep[level] for each in shown]) for level in levels])
+    def _hidden(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        attachment: Attachment,
+        deep: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """(T, d) last hidden states of packed tokens (T, d) at these positions (axes, T)."""
+        self.work.decoder_tokens += len(embeddings)
+        return self.backbone.hidden(embeddings[None], positions[:, None], None, attachment, deep)[0]
 
     def evaluate(
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
     ) -> Evaluation:
         """What `read` makes of the logits at each row's places, and the attention to the picture; see `Engine`."""
+        tree: Tree = prefix.state
+        names = rows.constants or ((),) * len(rows.question)
+        asked = rows.question.tolist()
+        known = [tree.known(question, held) for question, held in zip(asked, names, strict=True)]
+        # Neighbours share: by question in the tree's order, then by what is held.
+        order = sorted(range(len(asked)), key=lambda row: (int(tree.rank[asked[row]]), known[row]))
+        lengths = [len(rows.embeddings[row]) - len(known[row]) for row in order]
         parts = []
-        for first in range(0, len(rows.question), self.rows):
-            parts.append(self._evaluate(prefix, rows.some(first, first + self.rows), read, attention))
-        return Evaluation.joined(parts)
-
-    def _evaluate(self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], attention: bool) -> Evaluation:
-        body = self.backbone
-        products, images, questions = prefix.state
-        question = rows.question.to(body.device)
-        image = prefix.script.image_of_question.to(body.device)[question]
-        product = prefix.script.product_of_image.to(body.device)[image]
-        attached = [attach(products, product), attach(images, image), attach(questions, question)]
-        lengths = [len(each) for each in rows.embeddings]
-        embeddings = _pad(rows.embeddings)
-        starts = torch.tensor([prefix.script.questions[int(q)].after for q in rows.question])
-        positions = (starts[:, None] + torch.arange(embeddings.shape[1])).expand(3, -1, -1)
-        at = rows.at.to(body.device)
-        attachment = Attachment(
-            attached, watch=at if attention else None, watch_layers=body.attention_layers, watched_segment=1
+        for chunk in _chunks(lengths, READ_TOKENS):
+            some = [_Row(asked[r], rows.embeddings[r], names[r], known[r], rows.at[r]) for r in order[chunk]]
+            parts.append(self._evaluate(prefix, some, read, attention))
+        joined = Evaluation.joined(parts)
+        back = torch.empty(len(order), dtype=torch.long)
+        back[order] = torch.arange(len(order))
+        seen = joined.attention
+        return Evaluation(
+            joined.values[back.to(joined.values.device)], None if seen is None else seen[back.to(seen.device)]
         )
-        mask = _causal(lengths, embeddings.shape[1]).to(body.device)
-        hidden = body.hidden(embeddings, positions, mask, attachment)
-        self.work.decoder_tokens += sum(lengths)
-        here = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))  # (B, places, d)
-        seen = attachment.watched
-        if seen is not None:
-            seen = seen.detach() / (body.heads * len(body.attention_layers))
-        return Evaluation(read(body.head(here)), seen)
+
+    def _evaluate(
+        self, prefix: Prefix, rows: Sequence[_Row], read: Callable[[Tensor], Tensor], attention: bool
+    ) -> Evaluation:
+        body, script, tree = self.backbone, prefix.script, prefix.state
+        questions = [row.question for row in rows]
+        images = script.image_of_question[questions]
+        lengths = [len(row.fed) for row in rows]
+        starts = list(accumulate(lengths, initial=0))
+        hanging = [
+            (tree.products, script.product_of_image[images].tolist()),
+            (tree.images, images.tolist()),
+            (tree.questions, tree.rank[questions].tolist()),
+        ]
+        attached = [(segment, Spans.shared(lengths, part, segment.bounds)) for segment, part in hanging]
+        if any(row.known for row in rows):
+            attached.append(_held(tree, rows, lengths))
+        places = torch.stack([row.at - len(row.known) + start for row, start in zip(rows, starts, strict=False)])
+        flat = places.flatten().to(body.device)  # (B * places,)
+        fresh = any(row.fresh for row in rows)
+        watched = tuple(sorted(body.attention_layers))
+        attachment = Attachment(
+            Spans.own(lengths), attached, body.layers, fresh, watch=flat if attention else None, watch_layers=watched
+        )
+        first = torch.tensor([script.questions[row.question].after + len(row.known) for row in rows])
+        line = torch.cat([start + torch.arange(length) for start, length in zip(first, lengths, strict=True)])
+        axes = len(script.questions[0].positions)
+        embeddings = torch.cat([row.fed for row in rows])
+        here = self._hidden(embeddings, line.expand(axes, -1), attachment)[flat]
+        here = here.view(*places.shape, -1)  # (B, places, d)
+        if fresh:
+            _keep(tree, rows, attachment.recorded())
+        together = max(1, LOGIT_PLACES // places.shape[1])
+        values = torch.cat([read(body.head(some)) for some in torch.split(here, together)])
+        return Evaluation(
+            values, self._looked(prefix, images.tolist(), attachment, places.shape[1]) if attention else None
+        )
+
+    def _looked(self, prefix: Prefix, images: Sequence[int], attachment: Attachment, places: int) -> Tensor:
+        """(B, places, n) attention to the visual tokens of each row's picture, a mean over heads and watched layers."""
+        body, tree = self.backbone, prefix.state
+        found, row = [], 0
+        for image, group in groupby(images):
+            count = len(list(group))
+            columns = body.is_image(prefix.script.images[image].ids).nonzero()[:, 0].to(body.device)
+            here = slice(row * places, (row + count) * places)
+            weights = scores(attachment, tree.images, image, columns, here)  # (rows * places, n)
+            found.append(weights.view(count, places, -1))
+            row += count
+        width = max(each.shape[-1] for each in found)
+        seen = torch.cat([torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in found])
+        return seen / (body.heads * len(body.attention_layers))
+
+    def _measure(self) -> int:
+        """Bytes of one token's keys and values, seen by reading one; it also tries out the attention kernel."""
+        body = self.backbone
+        ids = body.tokenize(("\n",), {})[:1]
+        positions, _ = body.positions(ids, [], 0)
+        attachment = Attachment(Spans.own([1]), [], body.layers, record=True)
+        with torch.no_grad():
+            self._hidden(body.embed(ids, []), positions, attachment)
+        self.work = Work()
+        return attachment.recorded().size
 
 
-def _pad(rows: Sequence[Tensor]) -> Tensor:
-    """Rows (L, d) of different length as one (B, L, d), zeros at the end."""
-    return pad_sequence(list(rows), batch_first=True)
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row as it is fed."""
+
+    question: int
+    embeddings: Tensor  # (L, d), whole
+    names: Names  # of its leading vectors
+    known: Names  # those of them that needn't be fed
+    at: Tensor  # (places,) counted within the whole row
+
+    @property
+    def fed(self) -> Tensor:
+        return self.embeddings[len(self.known) :]
+
+    @property
+    def fresh(self) -> int:
+        """How many named vectors are fed."""
+        return len(self.names) - len(self.known)
 
 
-def _pad_keys(chunks: Sequence[Tensor], width: int) -> Tensor:
-    """Chunks (B, N, L, D) joined, with zeros up to `width` tokens."""
-    return torch.cat([torch.nn.functional.pad(each, (0, 0, 0, width - each.shape[2])) for each in chunks])
+def _held(tree: Tree, rows: Sequence[_Row], lengths: Sequence[int]) -> tuple[Segment, Spans]:
+    """The sets of patches these rows hold, and who holds which; rows of one set are neighbours."""
+    segments: list[Segment | None] = []
+    part: list[int] = []
+    for (question, known), group in groupby(rows, key=lambda row: (row.question, row.known)):
+        part += [len(segments)] * len(list(group))
+        segments.append(tree.use(question, known) if known else None)
+    some = next(each for each in segments if each is not None)
+    nothing = Segment(some.keys[:, :0], some.values[:, :0], (0, 0))
+    joined = Segment.joined([each or nothing for each in segments])
+    return joined, Spans.shared(lengths, part, joined.bounds)
 
 
-def _causal(lengths: Sequence[int], width: int) -> Tensor:
-    """(B, 1, L, L) boolean: earlier real tokens; padding sees itself, so that no softmax is empty."""
-    real = torch.arange(width) < torch.tensor(lengths)[:, None]
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
-    return ((causal & real[:, None, :]) | torch.eye(width, dtype=torch.bool))[:, None]
+def _keep(tree: Tree, rows: Sequence[_Row], read: Segment) -> None:
+    """Remember the patches that were fed with these rows, behind those that were known."""
+    for row, start in zip(rows, read.bounds, strict=False):
+        if not row.fresh:
+            continue
+        keys, values = (each[:, start : start + row.fresh].clone() for each in (read.keys, read.values))
+        if row.known:
+            before = tree.use(row.question, row.known)
+            keys, values = torch.cat([before.keys, keys], 1), torch.cat([before.values, values], 1)
+        tree.keep(row.question, row.names, Segment(keys, values, (0, keys.shape[1])))
+
+
+def _deep(
+    body: Backbone, parts: Sequence[TokenPart], features: dict[str, ImageFeatures]
+) -> tuple[Tensor, Tensor] | None:
+    """Deepstack features of the parts' pictures and where they go; None where the family has none."""
+    shown = [features[part.image.key] for part in parts if part.image]
+    if not shown or not shown[0].deep:
+        return None
+    places = body.is_image(torch.cat([part.ids for part in parts])).to(body.device)
+    levels = range(len(shown[0].deep))
+    return places[None], torch.stack([torch.cat([each.deep[level] for each in shown]) for level in levels])
+
+
+def _chunks(sizes: Sequence[int], most: int) -> list[slice]:
+    """Neighbours together as long as their sizes add up to `most`; one alone may be larger."""
+    chunks, first, total = [], 0, 0
+    for place, size in enumerate(sizes):
+        if place > first and total + size > most:
+            chunks.append(slice(first, place))
+            first, total = place, 0
+        total += size
+    return [*chunks, slice(first, len(sizes))] if sizes else []
+
+
+def _memory(device: torch.device) -> int:
+    if device.type != "cuda":
+        return CPU_MEMORY
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * GPU_SHARE)
