@@ -144,7 +144,7 @@ class _Night:
         self._tries = Tries(store.data, run.run_id)
         self._loading, self._retrieving, self._writing = loading, 0.0, 0.0  # seconds
         self._ingested_at = time.monotonic()
-        self._rows = prepared.answering.engine.rows  # at a time, unless memory turns out short
+        self._memory = prepared.answering.engine.memory  # bytes, unless memory turns out short
 
     def work_through(self) -> int:
         """Images scored: all that were left, unless something ends the run early. Stores how it ended."""
@@ -283,9 +283,9 @@ class _Night:
         missing = sum(block.number not in stored for block in self._prepared.plan.blocks)
         if not missing:
             self._tries.forget()
-            rows = self._prepared.answering.engine.rows
-            short = f"memory was short: finished with {rows} instead of {self._rows} rows at a time"
-            return "finished", short if rows < self._rows else None
+            left, began = self._prepared.answering.engine.memory >> 20, self._memory >> 20
+            short = f"memory was short: finished with {left} instead of {began} MiB for what is kept"
+            return "finished", short if left < began else None
         if stopped_by:
             return "stopped", f"stopped by {stopped_by}; the same command goes on"
         return "failed", f"{missing} blocks were put aside in spool/quarantine; the same command does them again"
