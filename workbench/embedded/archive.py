@@ -4,7 +4,8 @@
     ROOT/Drawn/<product>/test/<good|defect>/NNN.png    the images to score
     ROOT/Drawn/<product>/ground_truth/<defect>/NNN_mask.png
     ROOT/mmad.json                                     questions of all seven subtasks, with templates and masks
-    ROOT/images.csv                                    product, label, mask, line, camera, time, reference of each image
+    ROOT/images.csv                                    product, label, mask, line, camera, time, reference, severity
+                                                       (tiny, faint, both or neither) of each image
     ROOT/domain_knowledge.json                         the released knowledge, ready for `workbench knowledge import`
 
 Image i follows from (seed, i) alone. Every product and defect gets its turn; about two images in five are good.
@@ -25,7 +26,7 @@ from workbench.embedded import questions, world
 from workbench.embedded.draw import NO_SHIFT, Drawing, Line, Shift, draw
 
 REFERENCES = 4  # normal images per product
-_COLUMNS = ("path", "product", "label", "mask", "line", "camera", "captured_at", "reference")
+_COLUMNS = ("path", "product", "label", "mask", "line", "camera", "captured_at", "reference", "severity")
 _FIRST_SHIFT = datetime(2026, 1, 5, 6, tzinfo=UTC)
 _Row = dict[str, str]
 
@@ -57,7 +58,7 @@ def draw_archive(
             drawing = draw(rng, product, good=True, line=line, shift=shift)
             path = _reference_path(product, index)
             _save(root / path, drawing)
-            rows.append(_row(path, product, "good", "", line, index, ""))
+            rows.append(_row(path, product, "good", "", line, index, "", drawing))
     counts: dict[str, int] = {}
     for index in range(images):
         rng = np.random.default_rng([seed, index])
@@ -74,7 +75,7 @@ def draw_archive(
             (root / mask).parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(drawing.mask).save(root / mask)
         templates = [_reference_path(product, int(i)) for i in rng.permutation(REFERENCES)]
-        rows.append(_row(path, product, label, mask, line, index, templates[0]))
+        rows.append(_row(path, product, label, mask, line, index, templates[0], drawing))
         records[path] = {
             "image_path": path.removeprefix(f"{folder}/"),
             "mask_path": mask.removeprefix(f"{folder}/"),
@@ -127,11 +128,14 @@ def _reference_path(product: str, index: int) -> str:
     return f"{world.DATASET}/{folder_name(product)}/train/good/{index:03d}.png"
 
 
-def _row(path: str, product: str, label: str, mask: str, line: Line, index: int, reference: str) -> _Row:
+def _row(
+    path: str, product: str, label: str, mask: str, line: Line, index: int, reference: str, drawing: Drawing
+) -> _Row:
     """A line of images.csv: one piece every twenty seconds, two cameras a line."""
     at = _FIRST_SHIFT + timedelta(seconds=20 * index)
     camera = f"{line}{1 + index % 2}"
-    values = (path, folder_name(product), label, mask, line, camera, at.isoformat(), reference)
+    severity = " ".join(name for name, is_so in (("tiny", drawing.tiny), ("faint", drawing.faint)) if is_so)
+    values = (path, folder_name(product), label, mask, line, camera, at.isoformat(), reference, severity)
     return dict(zip(_COLUMNS, values, strict=True))
 
 

@@ -64,7 +64,7 @@ At its defaults through the product's own engine: {method.images} held-out drawn
 one-shot, three retrieved texts. "Before" answers from the start state, "after" from the best state of the loop.
 
 {_table({"before the loop": method.before, "after": method.after})}
-- Anomaly Detection, balanced between good and defective images: {_balanced(method.before, method.hard):.3f} before,
+- Anomaly Detection, balanced between good and defective: {_balanced(method.before, method.hard):.3f} before,
   {_balanced(method.after, method.hard):.3f} after.
 {_loop(method)}
 ### Hard defects
@@ -119,7 +119,7 @@ def _training(folder: Path) -> str:
         return ""
     stages = ", ".join(f"{stage.name} {stage.steps} steps in {stage.minutes:.0f} min" for stage in history.stages)
     told = f"Trained with seed {history.seed} on {history.machine}: {stages}. {history.note}".strip()
-    return textwrap.fill(told, 118, initial_indent="- ", subsequent_indent="  ") + "\n"
+    return textwrap.fill(told, 118, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
 def _loop(method: MethodFindings) -> str:
