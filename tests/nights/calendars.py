@@ -1,0 +1,62 @@
+"""What the tests of nights share: a schedule with defaults, a clock that is moved, a ledger in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from warehouse.night_records import Night, Schedule
+
+START = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def schedule(name: str = "line-3", **values: Any) -> Schedule:
+    plain = Schedule(
+        name=name,
+        archive="/archive",
+        cron="0 22 * * *",
+        timezone="Europe/Zurich",
+        time_window=None,
+        priority=0,
+        settings="{}",
+        review_budget=None,
+        golden=None,
+        golden_run=None,
+        paused=False,
+        created_at=START,
+    )
+    return replace(plain, **values)
+
+
+@dataclass
+class Clock:
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Memory:
+    """The warehouse's ledger without the warehouse: hundreds of nights in a second."""
+
+    kept: list[Schedule]
+    nights: dict[tuple[str, datetime], Night] = field(default_factory=dict)
+
+    def schedules(self) -> list[Schedule]:
+        return sorted(self.kept, key=lambda each: (-each.priority, each.name))
+
+    def last_nights(self) -> dict[str, Night]:
+        valid = sorted((night for night in self.nights.values() if night.state != "void"), key=lambda each: each.due_at)
+        return {night.schedule: night for night in valid}
+
+    def keep_night(self, night: Night) -> None:
+        self.nights[night.schedule, night.due_at] = night
+
+    def of(self, name: str) -> list[Night]:
+        found = (night for night in self.nights.values() if night.schedule == name and night.state != "void")
+        return sorted(found, key=lambda night: night.due_at)

@@ -1,0 +1,230 @@
+"""When a schedule is due: expressions, windows, zones, one catch-up; and 400 nights of trouble."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.nights.calendars import START, Clock, Memory, schedule
+from warehouse.night_records import Night, Schedule
+from workbench.nights import coordinator, schedules
+from workbench.nights.coordinator import WINDOW_SHUT, Stop, Worked
+from workbench.nights.errors import NightsBusy, ScheduleError
+from workbench.nights.schedules import Due
+
+ZURICH = ZoneInfo("Europe/Zurich")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZURICH)
+
+
+def following(one: Schedule, after: datetime, count: int) -> list[str]:
+    found = []
+    for _ in range(count):
+        moment = schedules.next_due(one, after)
+        assert moment is not None
+        found.append(f"{moment.astimezone(ZURICH):%a %d %H:%M}")
+        after = moment
+    return found
+
+
+def test_weekdays_are_crons_where_zero_and_seven_are_sunday() -> None:
+    start = at("2025-06-02T00:00")  # a Monday
+    assert following(schedule(cron="0 22 * * 1-5"), start, 6) == [
+        "Mon 02 22:00", "Tue 03 22:00", "Wed 04 22:00", "Thu 05 22:00", "Fri 06 22:00", "Mon 09 22:00",
+    ]  # fmt: skip
+    assert following(schedule(cron="0 6 * * 0"), start, 1) == ["Sun 08 06:00"]
+    assert following(schedule(cron="0 6 * * 6,7"), start, 2) == ["Sat 07 06:00", "Sun 08 06:00"]
+    assert following(schedule(cron="0 6 * * mon"), start, 1) == ["Mon 02 06:00"]
+
+
+def test_an_hour_that_comes_twice_is_due_once_and_one_that_never_comes_is_due_later() -> None:
+    assert following(schedule(cron="30 2 * * *"), at("2025-10-25T12:00"), 2) == ["Sun 26 02:30", "Mon 27 02:30"]
+    assert following(schedule(cron="30 2 * * *"), at("2025-03-29T12:00"), 2) == ["Sun 30 03:30", "Mon 31 02:30"]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"cron": "0 22 * *"}, "has 4 fields; it takes five"),
+        ({"cron": "61 22 * * *"}, "can't be read"),
+        ({"cron": "0 22 * * 8"}, "0 and 7 are Sunday"),
+        ({"timezone": "Zurich"}, "give one like Europe/Zurich"),
+        ({"time_window": "22-06"}, "it is written HH:MM-HH:MM"),
+        ({"time_window": "22:00-22:00"}, "leave it out for the whole day"),
+        ({"time_window": "22:00-25:00"}, "can't be read"),
+    ],
+)
+def test_a_slip_of_the_pen_is_refused_with_what_is_right(values: dict[str, str], words: str) -> None:
+    with pytest.raises(ScheduleError, match=words):
+        schedules.check(schedule(**values))
+
+
+def test_a_window_over_midnight_is_open_on_both_sides_of_it() -> None:
+    night = schedule(time_window="22:00-06:00")
+    opened = [hour for hour in range(24) if schedules.is_open(night, at(f"2025-06-02T{hour:02d}:00"))]
+    assert opened == [0, 1, 2, 3, 4, 5, 22, 23]
+
+
+def test_missed_nights_are_caught_up_together_once_the_window_opens() -> None:
+    night = schedule(time_window="22:00-06:00", created_at=at("2025-06-01T12:00"))
+    assert schedules.due(night, None, at("2025-06-04T12:00")) is None
+    due = schedules.due(night, None, at("2025-06-04T23:00"))
+    assert due is not None
+    assert (due.first_due_at, due.due_at, due.covered) == (at("2025-06-01T22:00"), at("2025-06-04T22:00"), 4)
+
+
+def test_a_paused_schedule_is_never_due() -> None:
+    assert schedules.due(schedule(paused=True), None, START + timedelta(days=9)) is None
+
+
+def wall_times(hour: int, minute: int, until: datetime, weekdays: range = range(7)) -> Iterator[datetime]:
+    """Every due time of a fixed wall time after START, by the plainest way there is: day by day."""
+    day: date = START.astimezone(ZURICH).date()
+    while (moment := datetime.combine(day, time(hour, minute), ZURICH).astimezone(UTC)) <= until:
+        if moment > START and day.weekday() in weekdays:
+            yield moment
+        day += timedelta(days=1)
+
+
+class Trouble:
+    """Work that takes minutes per block and is asked to stop after each, while other calls try to come in between."""
+
+    def __init__(self, clock: Clock, ledger: Memory, data: Path, chance: random.Random) -> None:
+        self.clock, self.ledger, self.data, self.chance = clock, ledger, data, chance
+        self.left: dict[str, int] = {}  # blocks
+        self.outside: list[tuple[str, datetime]] = []
+        self.turned_away = 0
+
+    def __call__(self, due: Due, _night: Night, stop: Stop) -> Worked:
+        name = due.schedule.name
+        if due.unfinished is None:
+            self.left[name] = self.left.get(name, 0) + self.chance.choice((1, 2, 5, 40, 90))
+        if self.chance.random() < 0.05:
+            with pytest.raises(NightsBusy):
+                coordinator.run_due(self.ledger, self, self.data, self.clock)
+            self.turned_away += 1
+        while self.left[name]:
+            if not schedules.is_open(due.schedule, self.clock.now):
+                self.outside.append((name, self.clock.now))
+            self.clock.forward(minutes=10)
+            self.left[name] -= 1
+            if self.left[name] and stop():
+                return Worked("cut" if stop.reason == WINDOW_SHUT else "stopped", 0)
+            if self.chance.random() < 0.002:
+                raise SystemExit  # the process is gone: the ledger still says `running`
+        return Worked("finished", 0)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_four_hundred_nights_of_outages_overruns_and_overlaps_run_or_are_caught_up_once(
+    tmp_path: Path, seed: int
+) -> None:
+    chance, clock = random.Random(seed), Clock()
+    kept = [
+        schedule("early", cron="30 2 * * *"),
+        schedule("weekdays", cron="0 22 * * 1-5", time_window="22:00-06:00", priority=5),
+        schedule("narrow", cron="15 2 * * *", time_window="02:00-04:00", priority=9),
+    ]
+    ledger = Memory(kept)
+    trouble = Trouble(clock, ledger, tmp_path, chance)
+    end = START + timedelta(days=400)
+    deaths = 0
+    while clock.now < end:
+        quiet = end - clock.now < timedelta(days=6)  # so that what is late has time to be caught up
+        try:
+            coordinator.run_due(ledger, trouble, tmp_path, clock)
+        except SystemExit:
+            deaths += 1
+        clock.forward(minutes=20 if quiet or chance.random() < 0.995 else chance.uniform(60, 4000))
+        if quiet:
+            trouble.left = {name: min(blocks, 1) for name, blocks in trouble.left.items()}
+
+    expected = {
+        "early": list(wall_times(2, 30, clock.now)),
+        "weekdays": list(wall_times(22, 0, clock.now, range(5))),
+        "narrow": list(wall_times(2, 15, clock.now)),
+    }
+    late = 0
+    for name, times in expected.items():
+        nights = ledger.of(name)
+        covering = [[due for due in times if night.first_due_at <= due <= night.due_at] for night in nights]
+        assert [due for dues in covering for due in dues] == times, name  # each once, none twice, none left out
+        assert [len(dues) for dues in covering] == [night.covered for night in nights]
+        late += sum(night.covered > 1 for night in nights)
+    assert len(expected["early"]) >= 399
+    assert trouble.outside == []
+    assert min(late, deaths, trouble.turned_away) > 0
+    assert {night.state for night in ledger.nights.values()} >= {"finished", "cut"}
+
+
+def test_the_higher_priority_goes_first_and_takes_over_after_a_block(tmp_path: Path) -> None:
+    clock = Clock(at("2025-06-02T20:00"))
+    created = clock.now
+    ledger = Memory(
+        [
+            schedule("slow", cron="0 21 * * *", created_at=created),
+            schedule("urgent", cron="0 22 * * *", priority=1, created_at=created),
+        ]
+    )
+    order: list[str] = []
+    left = {"slow": 12, "urgent": 2}
+
+    def work(due: Due, night: Night, stop: Stop) -> Worked:
+        name = due.schedule.name
+        while left[name]:
+            order.append(name)
+            left[name] -= 1
+            clock.forward(minutes=10)
+            if stop():
+                return Worked("stopped", 0)
+        return Worked("finished", 0)
+
+    clock.forward(hours=1)
+    nights = coordinator.run_due(ledger, work, tmp_path, clock)
+    assert order == ["slow"] * 6 + ["urgent"] * 2 + ["slow"] * 6
+    assert [(night.schedule, night.state, night.message) for night in nights] == [
+        ("slow", "stopped", "urgent goes first"),
+        ("urgent", "finished", None),
+        ("slow", "finished", None),
+    ]
+
+
+def test_a_clock_that_ran_ahead_costs_no_night(tmp_path: Path) -> None:
+    clock = Clock(at("2025-06-02T23:00"))
+    ledger = Memory([schedule(created_at=at("2025-06-01T12:00"))])
+
+    def work(due: Due, night: Night, stop: Stop) -> Worked:
+        return Worked("finished", 1)
+
+    coordinator.run_due(ledger, work, tmp_path, clock)
+    clock.forward(days=30)
+    coordinator.run_due(ledger, work, tmp_path, clock)
+    clock.forward(days=-29)
+    coordinator.run_due(ledger, work, tmp_path, clock)
+    assert [night.due_at for night in ledger.of("line-3")] == [at("2025-06-02T22:00"), at("2025-06-03T22:00")]
+    clock.forward(hours=-2)  # a small step back is no reason to do a night again
+    assert coordinator.run_due(ledger, work, tmp_path, clock) == []
+
+
+def test_a_night_that_breaks_is_marked_and_the_next_schedule_has_its_turn(tmp_path: Path) -> None:
+    clock = Clock(at("2025-06-02T23:00"))
+    ledger = Memory([schedule("a", priority=1), schedule("b")])
+
+    def work(due: Due, night: Night, stop: Stop) -> Worked:
+        if due.schedule.name == "a":
+            raise ValueError("broken")
+        return Worked("finished", 3)
+
+    nights = coordinator.run_due(ledger, work, tmp_path, clock)
+    assert [(night.schedule, night.state, night.message) for night in nights] == [
+        ("a", "failed", "ValueError: broken"),
+        ("b", "finished", None),
+    ]
+    assert coordinator.run_due(ledger, work, tmp_path, clock) == []
