@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def read_parts(
         raise BackboneError("no CUDA device is available to this PyTorch; use --device cpu or install a CUDA build")
     if folder.is_dir() and not any(folder.glob("*.safetensors")):
         raise BackboneError(f"can't load {name}: {NOT_SAFETENSORS}")
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else the library has strangers' weights converted for us
     try:
         model, report = getattr(transformers, model_class).from_pretrained(
             str(name),
@@ -118,13 +120,13 @@ def read_parts(
     text = getattr(model.config, "text_config", None)
     if "sliding_attention" in (getattr(text, "layer_types", None) or ()):
         raise BackboneError(f"{name} uses sliding-window attention, which the engines don't support")
-    revision = weights_revision(folder) if folder.is_dir() else str(model.config._commit_hash)
-    return Parts(model.to(device), tokenizer, processor, str(name), revision, _options(folder))
+    return Parts(model.to(device), tokenizer, processor, str(name), revision(name), _options(folder))
 
 
 # What the libraries raise over files that are missing, cut short or not what their name says.
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
+DOWNLOAD = "download it where there is a network with `hf download NAME --local-dir FOLDER`, and give the folder"
 NOT_SAFETENSORS = (
     "it has no *.safetensors; other weight files aren't read because they may run code: "
     "load it where you trust it and write it anew with save_pretrained"
@@ -151,11 +153,8 @@ def remedy(error: Exception) -> str:
             "or `hf auth login` if it is private"
         )
     if any_is(errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) or "couldn't connect" in said:
-        return (
-            "the hub can't be reached and the model isn't in the local cache; download it where there is a network "
-            "with `hf download NAME --local-dir FOLDER`, and give the folder"
-        )
-    if "safetensors" in said and isinstance(error, OSError):
+        return f"the hub can't be reached and the model isn't in the local cache; {DOWNLOAD}"
+    if isinstance(error, OSError) and ("thus cannot be loaded with `safetensors`" in said or "pytorch_model" in said):
         return NOT_SAFETENSORS
     return first_line(error)
 
@@ -181,6 +180,18 @@ def register_attention(name: str, function: Callable[..., Any]) -> None:
     from transformers import AttentionInterface
 
     AttentionInterface.register(name, function)
+
+
+def revision(name: str | Path) -> str:
+    """What identifies the weights under this name: a hash of the folder's files, or the hub's commit in the cache."""
+    import huggingface_hub
+
+    if Path(name).is_dir():
+        return weights_revision(Path(name))
+    cached = huggingface_hub.try_to_load_from_cache(str(name), "config.json")
+    if not isinstance(cached, str):
+        raise BackboneError(f"can't tell which version of {name} was loaded; {DOWNLOAD}")
+    return Path(cached).parent.name  # .../snapshots/COMMIT/config.json
 
 
 def weights_revision(folder: Path) -> str:
