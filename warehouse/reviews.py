@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import phases, schema
 from warehouse.database import Database, insert
+from warehouse.records import Entry, Prediction
 from warehouse.review_records import (
     AuditDraw,
     BudgetCurve,
@@ -279,6 +280,23 @@ class Reviews:
     def reasons(self) -> list[DisputeReason]:
         """Every reason of every dispute."""
         return self._database.records(DisputeReason, "SELECT * FROM dispute_reasons ORDER BY dispute_id, reason")
+
+    def material(self, disputes: Sequence[Dispute]) -> tuple[list[Prediction], pl.DataFrame, list[Entry]]:
+        """What a reviewer is shown of these: their predictions, accepted patches and entries, from one moment.
+
+        The patches' columns: run_id, image_id, question_id, x0, y0, x1, y1 (pixels), in the order of acceptance.
+        """
+        among = "run_id IN (SELECT run_id FROM asked) AND image_id IN (SELECT image_id FROM asked)"
+        key = "(run_id, image_id, question_id)"
+        with self._database.reading() as con:
+            con.register("asked", schema.table(Dispute, disputes))
+            predictions = con.sql(f"SELECT p.* FROM predictions AS p SEMI JOIN asked USING {key} WHERE {among}").pl()
+            patches = con.sql(
+                "SELECT run_id, image_id, question_id, x0, y0, x1, y1 FROM patches AS p "
+                f"SEMI JOIN asked USING {key} WHERE accepted AND {among} ORDER BY block, p.rowid"
+            ).pl()
+            entries = con.sql("SELECT e.* FROM entries AS e SEMI JOIN asked USING (image_id)").pl()
+        return schema.records(Prediction, predictions), patches, schema.records(Entry, entries)
 
     def store_curve(self, curve: BudgetCurve) -> None:
         """Store what reviewing a run would bring, instead of what was stored before."""

@@ -1,0 +1,93 @@
+"""Boxes between pixels of the upright image and Label Studio's percentages, and a mask as outlines.
+
+Label Studio measures in percent of the picture it shows, which is the upright one whatever its size, so percentages
+hold for a reduced copy as well as for the original.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.review_records import DefectBox
+from workbench.review.errors import Malformed
+
+_CORNERS = 24  # rows of an outline at most
+_PARTS = 12  # outlines of a mask at most, the largest
+
+
+@dataclass(frozen=True, slots=True)
+class PercentBox:
+    """A box as Label Studio keeps it: percentages of the picture's width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float = 0.0  # degrees clockwise about the upper left corner
+
+
+def to_percent(box: DefectBox, width: int, height: int) -> PercentBox:
+    """The box of an image of `width` x `height` pixels."""
+    return PercentBox(
+        100 * box.x0 / width,
+        100 * box.y0 / height,
+        100 * (box.x1 - box.x0) / width,
+        100 * (box.y1 - box.y0) / height,
+    )
+
+
+def to_pixels(box: PercentBox, width: int, height: int) -> DefectBox:
+    """The box in pixels, cut at the image's edges; a turned one becomes the upright box around it.
+
+    Raises:
+        Malformed: it isn't finite, has no extent, or lies outside the image.
+    """
+    if not all(math.isfinite(value) for value in (box.x, box.y, box.width, box.height, box.rotation)):
+        raise Malformed("a box has a coordinate that is no number")
+    left, top = box.x * width / 100, box.y * height / 100
+    wide, tall = box.width * width / 100, box.height * height / 100
+    turn = math.radians(box.rotation)
+    cos, sin = (1.0, 0.0) if box.rotation == 0 else (math.cos(turn), math.sin(turn))
+    corners = [(a * wide * cos - b * tall * sin, a * wide * sin + b * tall * cos) for a in (0, 1) for b in (0, 1)]
+    x0, x1 = (
+        min(max(left + end, 0.0), float(width)) for end in (min(c[0] for c in corners), max(c[0] for c in corners))
+    )
+    y0, y1 = (
+        min(max(top + end, 0.0), float(height)) for end in (min(c[1] for c in corners), max(c[1] for c in corners))
+    )
+    if x1 - x0 <= 0 or y1 - y0 <= 0:
+        raise Malformed("a box has no extent within the image")
+    return DefectBox(x0, y0, x1, y1)
+
+
+def outlines(mask: NDArray[np.bool_]) -> list[list[tuple[float, float]]]:
+    """The mask's connected parts as polygons in percent, the largest first: each row's outermost pixels, thinned out.
+
+    A hollow in a part's side is bridged; the outline shows where to look, the mask itself stays in the archive.
+    """
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3), dtype=np.int8))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    found = []
+    for part in sorted(range(1, count + 1), key=lambda part: -sizes[part])[:_PARTS]:
+        rows = np.flatnonzero((labels == part).any(1))
+        kept = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _CORNERS)).round().astype(int))]
+        spans = [np.flatnonzero(labels[row] == part)[[0, -1]] for row in kept]
+        high, wide = mask.shape
+        left = [
+            (100 * float(span[0]) / wide, 100 * (float(row) + 0.5) / high)
+            for row, span in zip(kept, spans, strict=True)
+        ]
+        right = [
+            (100 * float(span[1] + 1) / wide, 100 * (float(row) + 0.5) / high)
+            for row, span in zip(kept, spans, strict=True)
+        ]
+        outline = left + right[::-1]
+        if len(outline) >= 4:
+            found.append(outline)
+    return found

@@ -1,0 +1,94 @@
+"""Where the reviewers' Label Studio is: its address, its token, and how pictures get there.
+
+The environment names one, else the data folder's own, which `workbench labelstudio up` starts:
+
+    WORKBENCH_LABELSTUDIO_URL     http://127.0.0.1:8080
+    WORKBENCH_LABELSTUDIO_TOKEN   a legacy or a personal access token
+    WORKBENCH_LABELSTUDIO_ROOT    the server's LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, when it sees the same disk
+    WORKBENCH_LABELSTUDIO_IMAGES  instead: https://... or s3://... that serves the archives' pictures
+
+The token stands in the environment or in a file that only its owner may read; never in the settings, the database or
+a log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.review.errors import DeskRefused
+from workbench.review.labelstudio import PATIENCE, Address, LabelStudio
+from workbench.review.pictures import Folder, Web
+
+FOLDER = "labelstudio"  # in the data folder: the local desk's server, its files and its token
+PICTURES = "disputes"  # below the document root: the only folder a storage is registered on
+PREFIX = "WORKBENCH_LABELSTUDIO_"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A Label Studio, and the pictures it can show."""
+
+    studio: LabelStudio
+    pictures: Folder | Web
+
+    @property
+    def served(self) -> str | None:
+        """The folder that a storage must be registered on; None when pictures come from elsewhere."""
+        return str(self.pictures.path) if isinstance(self.pictures, Folder) else None
+
+
+def address_of(data: Path) -> Address | None:
+    """Address and token of the desk, from the environment or the data folder; None where there is no desk.
+
+    Raises:
+        DeskRefused: the environment names a server without a token.
+    """
+    url = os.environ.get(f"{PREFIX}URL")
+    if url:
+        token = os.environ.get(f"{PREFIX}TOKEN")
+        if not token:
+            raise DeskRefused(
+                f"{PREFIX}URL names a Label Studio but {PREFIX}TOKEN is not set: copy a token from Account & "
+                "Settings there"
+            )
+        return Address(url, token)
+    state, token_file = data / FOLDER / "desk.json", data / FOLDER / "token"
+    if not state.is_file() or not token_file.is_file():
+        return None
+    return Address(
+        str(json.loads(state.read_text(encoding="utf-8"))["url"]), token_file.read_text(encoding="utf-8").strip()
+    )
+
+
+def open_desk(data: Path, patience: float = PATIENCE) -> Desk:
+    """The desk of a data folder. Nothing is asked of the server yet.
+
+    Raises:
+        DeskRefused: there is none; the message says how to get one.
+    """
+    address = address_of(data)
+    if address is None:
+        raise DeskRefused(
+            "no Label Studio is known: start one with `workbench labelstudio up`, or name yours with "
+            f"{PREFIX}URL and {PREFIX}TOKEN"
+        )
+    return Desk(LabelStudio(address, patience), _pictures(data))
+
+
+def _pictures(data: Path) -> Folder | Web:
+    base = os.environ.get(f"{PREFIX}IMAGES")
+    if base:
+        return Web(base)
+    root = Path(os.environ.get(f"{PREFIX}ROOT") or data / FOLDER / "files").resolve()
+    folder = root / PICTURES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeskRefused(
+            f"cannot make {folder} for the disputed pictures ({error.strerror}): name the server's document root with "
+            f"{PREFIX}ROOT, or where the archive's pictures are served with {PREFIX}IMAGES"
+        ) from None
+    return Folder(folder, f"/data/local-files/?d={PICTURES}")

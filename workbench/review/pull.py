@@ -1,0 +1,248 @@
+"""Bringing verdicts home: what changed on the server since last time becomes revisions of verdicts, each once.
+
+Pages are read in the order of their update and stored with the project's mark in one transaction, so a kill at any
+moment means reading a page again and finding nothing new. An annotation is believed only for the task that carries the
+dispute's own key; what can't be a verdict on that dispute goes to quarantine with its reason, and comes out of it as
+soon as its author mends it.
+
+A deleted annotation updates its task, but deleting many at once, or a task, doesn't. So the project's own count of
+annotations is compared with ours, and where it is smaller every task is asked. A webhook could at most say that now is
+a good time: nothing here depends on one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from warehouse import phases, schema
+from warehouse.review_records import Dispute, Pulled, QuarantinedResult, ReviewProject, ReviewTask, Verdict
+from warehouse.reviews import Reviews
+from warehouse.store import Store
+from workbench.review import agreement
+from workbench.review.desk import Desk
+from workbench.review.errors import DeskRefused, Malformed
+from workbench.review.labelstudio import RemoteProject, RemoteTask
+from workbench.review.labelstudio_task import Annotation, judgement, payload
+from workbench.review.push import exclusively
+
+PHASES = ("after-fetch", "before-verdicts", "after-verdicts", "before-settle", "after-settle")
+OVERLAP = timedelta(seconds=2)  # read again: an update is dated before it can be seen
+
+
+@dataclass(frozen=True, slots=True)
+class PulledAll:
+    """What a pull brought."""
+
+    verdicts: int  # new or edited
+    withdrawn: int  # deleted on the server
+    quarantined: int  # couldn't be used
+    skipped: int  # annotations whose author passed on the case
+    settled: int  # settlements that followed, withdrawals among them
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a project's annotations are held against."""
+
+    project: ReviewProject
+    tasks: Mapping[int, ReviewTask]  # by the server's number
+    disputes: Mapping[str, Dispute]
+    verdicts: Mapping[str, Verdict]  # the newest revisions, by id
+    people: Mapping[int, str]
+    aside: frozenset[str]  # results in quarantine
+
+
+def pull(store: Store, desk: Desk) -> PulledAll:
+    """Store every verdict that changed since the last pull, and settle what follows.
+
+    Raises:
+        DeskUnreachable: the server doesn't answer; pages stored so far stay.
+        DeskRefused: the token, or every project is gone.
+    """
+    with exclusively(store.data):
+        reviews = Reviews(store.data)
+        gone: list[int] = []
+        total = PulledAll(0, 0, 0, 0, 0)
+        for project in reviews.projects():
+            if project.server != desk.studio.url or project.project_id is None:
+                continue
+            remote = desk.studio.project(project.project_id)
+            if remote is None:
+                gone.append(project.project_id)
+                continue
+            total = _pull_project(reviews, desk, project, remote, total)
+        total = replace(total, settled=agreement.settle_due(reviews))
+        if gone:
+            raise DeskRefused(
+                f"project {', '.join(map(str, gone))} is gone from {desk.studio.url}; verdicts pulled before are kept, "
+                "and `workbench disputes push --new-project` sends its unjudged cases to a new one"
+            )
+        return total
+
+
+def _pull_project(
+    reviews: Reviews, desk: Desk, project: ReviewProject, remote: RemoteProject, total: PulledAll
+) -> PulledAll:
+    known = _known(reviews, desk, project)
+    since = project.pulled_until - OVERLAP if project.pulled_until else None
+    for page in desk.studio.updated(remote.project_id, since):
+        total = _store_page(reviews, known, page, page[-1].updated_at, total)
+    known = _known(reviews, desk, project)
+    if _standing(known) > remote.annotations:
+        there = desk.studio.annotated(remote.project_id)
+        lost = {task_id for task_id in _with_verdicts(known) if there.get(task_id, 0) == 0}
+        emptied = [
+            RemoteTask(task_id, known.tasks[task_id].task_key, datetime.now(UTC), ()) for task_id in sorted(lost)
+        ]
+        total = _store_page(reviews, known, emptied, None, total)
+    return total
+
+
+def _store_page(
+    reviews: Reviews, known: _Known, page: Sequence[RemoteTask], until: datetime | None, total: PulledAll
+) -> PulledAll:
+    verdicts: list[Verdict] = []
+    aside: list[QuarantinedResult] = []
+    skipped = 0
+    for task in page:
+        given, refused, passed = _read(known, task)
+        verdicts += given
+        aside += [one for one in refused if one.result_id not in known.aside]
+        skipped += passed
+    phases.at("after-fetch")
+    added = reviews.store_pulled(known.project.project_key, Pulled(tuple(verdicts), tuple(aside), until))
+    taken_back = sum(verdict.deleted for verdict in verdicts)
+    return replace(
+        total,
+        verdicts=total.verdicts + added - min(taken_back, added),
+        withdrawn=total.withdrawn + min(taken_back, added),
+        quarantined=total.quarantined + len(aside),
+        skipped=total.skipped + skipped,
+    )
+
+
+def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[QuarantinedResult], int]:
+    """What a task's annotations say: verdicts, withdrawn ones among them; those to be put aside; how many passed."""
+    now = datetime.now(UTC)
+    verdicts: list[Verdict] = []
+    aside: list[QuarantinedResult] = []
+    passed = 0
+    standing: set[str] = set()
+    for told in task.annotations:
+        try:
+            annotation = Annotation.model_validate(told)
+        except ValidationError as error:
+            reason = f"isn't of Label Studio's form: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+            aside.append(_aside(known, task, _number(told.get("id")), str(task.updated_at), reason, [told], now))
+            continue
+        if annotation.was_cancelled:
+            passed += 1
+            continue
+        try:
+            verdict = _verdict(known, task, annotation, now)
+        except Malformed as error:
+            aside.append(
+                _aside(known, task, annotation.id, str(annotation.updated_at), str(error), annotation.result, now)
+            )
+            continue
+        standing.add(verdict.verdict_id)
+        verdicts.append(verdict)
+    ours = known.tasks.get(task.task_id)
+    if ours:
+        verdicts += [
+            replace(verdict, deleted=True, judged_at=task.updated_at, stored_at=now)
+            for verdict in known.verdicts.values()
+            if (verdict.dispute_id, verdict.slot) == (ours.dispute_id, ours.slot)
+            and verdict.verdict_id not in standing
+            and not verdict.deleted
+            and verdict.verdict_id.startswith("ls-")
+        ]
+    return verdicts, aside, passed
+
+
+def _verdict(known: _Known, task: RemoteTask, annotation: Annotation, now: datetime) -> Verdict:
+    """The verdict an annotation gives.
+
+    Raises:
+        Malformed: it isn't one on the dispute of this task.
+    """
+    ours = known.tasks.get(task.task_id)
+    if ours is None:
+        raise Malformed("the task isn't one that this workbench sent" if task.key is None else "the task is a copy")
+    if task.key != ours.task_key:
+        raise Malformed("the task's key was changed on the server")
+    dispute = known.disputes.get(ours.dispute_id)
+    if dispute is None:
+        raise Malformed("its dispute isn't in this warehouse")
+    said = judgement(annotation.result, dispute.options, dispute.answer, ours.width, ours.height)
+    author = annotation.author
+    return Verdict(
+        verdict_id=_verdict_id(known.project, annotation.id),
+        revision=1,
+        dispute_id=dispute.dispute_id,
+        slot=ours.slot,
+        run_id=dispute.run_id,
+        image_id=dispute.image_id,
+        question_id=dispute.question_id,
+        reviewer=known.people.get(author, f"user {author}") if author is not None else "unknown",
+        decision=said.decision,
+        right_answer=said.right_answer,
+        boxes=said.boxes,
+        explanation=said.explanation,
+        better_description=said.better_description,
+        comment=said.comment,
+        seconds=annotation.lead_time,
+        judged_at=annotation.updated_at,
+        stored_at=now,
+        deleted=False,
+    )
+
+
+def _known(reviews: Reviews, desk: Desk, project: ReviewProject) -> _Known:
+    newest: dict[str, Verdict] = {}
+    for verdict in schema.records(Verdict, reviews.verdicts(history=True).sort("revision")):
+        newest[verdict.verdict_id] = verdict
+    return _Known(
+        project,
+        {task.task_id: task for task in reviews.tasks(project.project_key)},
+        {dispute.dispute_id: dispute for dispute in schema.records(Dispute, reviews.queue())},
+        newest,
+        desk.studio.people(),
+        frozenset(reviews.quarantined()["result_id"]),
+    )
+
+
+def _with_verdicts(known: _Known) -> set[int]:
+    """The project's tasks on which a verdict stands."""
+    judged = {(one.dispute_id, one.slot) for one in known.verdicts.values() if not one.deleted}
+    return {number for number, task in known.tasks.items() if (task.dispute_id, task.slot) in judged}
+
+
+def _standing(known: _Known) -> int:
+    return len(_with_verdicts(known))
+
+
+def _verdict_id(project: ReviewProject, annotation: int) -> str:
+    return f"ls-{project.project_key}-{annotation}"
+
+
+def _aside(
+    known: _Known,
+    task: RemoteTask,
+    annotation: int,
+    at: str,
+    reason: str,
+    result: Sequence[Mapping[str, object]],
+    now: datetime,
+) -> QuarantinedResult:
+    name = hashlib.sha256(f"{known.project.project_key}\n{task.task_id}\n{annotation}\n{at}".encode()).hexdigest()[:24]
+    return QuarantinedResult(name, known.project.project_key, task.task_id, annotation, reason, payload(result), now)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

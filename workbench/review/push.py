@@ -1,0 +1,330 @@
+"""Sending disputes to reviewers: each (dispute, slot) becomes one task, however often and wherever this is cut off.
+
+What makes it safe is our key in each task's data. Before anything is sent, the server is asked which keys its project
+holds; those are recorded instead of sent. So a kill between sending and recording, a server that failed after taking
+an import, and a warehouse brought back from a backup all end in the same state. A lock keeps two pushes of one data
+folder apart.
+
+Blind reviewers get projects of their own: nobody sees another's task. A third look, where two disagree or one person
+took both places, is one more slot.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from warehouse import locks, phases
+from warehouse.records import Entry, Prediction
+from warehouse.review_records import DefectBox, Dispute, ReviewProject, ReviewTask
+from warehouse.reviews import Reviews, task_key
+from warehouse.schema import records
+from warehouse.store import Store
+from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.images import open_image
+from workbench.review import boxes, labelstudio_task
+from workbench.review.desk import Desk
+from workbench.review.errors import DeskRefused, DeskUnreachable
+from workbench.review.labelstudio_task import CONFIG, MODEL, VERSION, CaseForReview
+from workbench.review.rules import AUDIT_SHARE, BUDGET
+
+logger = logging.getLogger(__name__)
+
+PHASES = ("before-send", "after-send", "before-record", "after-record")
+BATCH = 100  # tasks sent at once
+_LOCK_SECONDS = 600.0  # another push or pull of this data folder is waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A task that should exist."""
+
+    dispute: Dispute
+    slot: int
+
+    @property
+    def key(self) -> str:
+        """What stands in its data."""
+        return task_key(self.dispute.dispute_id, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did."""
+
+    sent: int
+    found: int  # were on the server already, and are recorded now
+    unreadable: tuple[str, ...]  # pictures that can't be shown to anybody, with the reason
+    waiting: int  # disputes that the limit left for another time
+    projects: tuple[str, ...]  # addresses of the projects the tasks are in
+
+
+@contextmanager
+def exclusively(data: Path) -> Iterator[None]:
+    """One push or pull of a data folder at a time."""
+    with locks.exclusive(data / "locks", "review", _LOCK_SECONDS):
+        yield
+
+
+def push(
+    store: Store,
+    desk: Desk,
+    limit: int = BUDGET,
+    audit_share: float = AUDIT_SHARE,
+    anew: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Pushed:
+    """Send the heaviest open disputes, with the audit lane's share among them, and what a second look needs.
+
+    Args:
+        limit: tasks at most.
+        audit_share: of the limit, kept for cases drawn at random.
+        anew: where a project was deleted, give it up and send its unjudged cases to a new one.
+        progress: is told tasks done and tasks in all.
+
+    Raises:
+        DeskUnreachable: the server doesn't answer; what was sent is recorded or will be found.
+        DeskRefused: the token, a deleted project (without `anew`), a setting.
+    """
+    with exclusively(store.data):
+        reviews = Reviews(store.data)
+        known = _known_projects(reviews, desk, anew)
+        queue = reviews.queue()
+        wanted = want(queue, {task.task_key for task in reviews.tasks()}, limit, audit_share)
+        material = _read(store, [one.dispute for one in wanted])
+        sent = found = done = 0
+        unreadable: list[str] = []
+        projects: list[str] = []
+        for slot in sorted({one.slot for one in wanted}):
+            mine = [one for one in wanted if one.slot == slot]
+            project = _project(reviews, desk, known, slot)
+            projects.append(f"{desk.studio.url}/projects/{project.project_id}")
+            there = desk.studio.keys(_id(project))
+            for start in range(0, len(mine), BATCH):
+                batch = mine[start : start + BATCH]
+                ready, broken = _prepare(desk, batch, material)
+                unreadable += broken
+                fresh = [one for one in ready if one.task_key not in there]
+                there |= _send(desk, _id(project), fresh, there)
+                now = datetime.now(UTC)
+                reviews.record_tasks(
+                    [_record(one, slot, project, there, now) for one in ready if one.task_key in there]
+                )
+                sent, found, done = sent + len(fresh), found + len(ready) - len(fresh), done + len(batch)
+                if progress:
+                    progress(done, len(wanted))
+        waiting = queue.filter(state="open").height - len({one.dispute.dispute_id for one in wanted if one.slot == 1})
+        return Pushed(sent, found, tuple(unreadable), max(waiting, 0), tuple(projects))
+
+
+def want(queue: pl.DataFrame, known: set[str], limit: int, audit_share: float) -> list[Wanted]:
+    """The tasks that should exist and don't, second looks first, then the queue with the audit lane in it."""
+    looks: list[Wanted] = []
+    lane: list[Wanted] = []
+    heavy: list[Wanted] = []
+    disputes = records(Dispute, queue)
+    for dispute, row in zip(disputes, queue.iter_rows(named=True), strict=True):
+        if row["state"] == "settled":
+            continue
+        missing = [
+            Wanted(dispute, slot)
+            for slot in range(1, _slots(dispute, row["verdicts"], row["reviewers"], row["state"]) + 1)
+            if task_key(dispute.dispute_id, slot) not in known
+        ]
+        kept = looks if row["tasks"] else lane if "audit" in (row["reasons"] or []) else heavy
+        kept += missing
+    reserved = min(len(lane), math.ceil(audit_share * limit))
+    room = max(limit - len(looks), 0)
+    chosen = heavy[: max(room - reserved, 0)]
+    return [*looks, *chosen, *lane[: room - len(chosen)]][:limit]
+
+
+def _slots(dispute: Dispute, verdicts: int, reviewers: int, state: str) -> int:
+    """How many tasks a dispute needs by now: one per reviewer asked, and one more when all have answered in vain."""
+    if verdicts < dispute.slots:
+        return dispute.slots
+    in_vain = state in ("judged", "conflict") or reviewers < dispute.slots
+    return min(max(dispute.slots, verdicts) + in_vain, dispute.slots + 2)
+
+
+# -- projects ----------------------------------------------------------------------------------------------------------
+
+
+def _known_projects(reviews: Reviews, desk: Desk, anew: bool) -> list[ReviewProject]:
+    """This server's projects, each seen to be there.
+
+    Raises:
+        DeskRefused: one is gone, and the caller didn't say to start anew.
+    """
+    known = [project for project in reviews.projects() if project.server == desk.studio.url]
+    for project in known:
+        if project.project_id is None or desk.studio.project(project.project_id) is not None:
+            continue
+        if not anew:
+            raise DeskRefused(
+                f"project {project.project_id} (reviewer slot {project.slot}) is gone from {desk.studio.url}, or this "
+                "token may not see it. Verdicts pulled so far are kept. `workbench disputes push --new-project` gives "
+                "it up and sends its unjudged cases to a new one"
+            )
+        lost = reviews.give_up_project(project.project_key, datetime.now(UTC))
+        logger.warning("labelstudio project=%s given_up tasks=%d", project.project_id, lost)
+    return [project for project in reviews.projects() if project.server == desk.studio.url]
+
+
+def _project(reviews: Reviews, desk: Desk, known: Sequence[ReviewProject], slot: int) -> ReviewProject:
+    """The slot's project of this config; made, or found by our mark when a crash came between making and storing."""
+    found = next((one for one in known if one.slot == slot and one.config == VERSION), None)
+    if found is None:
+        found = ReviewProject(secrets.token_hex(8), desk.studio.url, slot, VERSION, None, None, None, datetime.now(UTC))
+        reviews.plan_project(found)
+    project_id = found.project_id
+    if project_id is None:
+        title = f"Disputes, reviewer {slot}" if slot < 3 else "Disputes, another look"
+        project_id = desk.studio.find_project(found.project_key) or desk.studio.make_project(
+            title, found.project_key, CONFIG, MODEL
+        )
+        if desk.served:
+            desk.studio.serve_folder(project_id, desk.served)
+        reviews.found_project(found.project_key, project_id)
+    return ReviewProject(
+        found.project_key, found.server, slot, VERSION, project_id, found.pulled_until, None, found.created_at
+    )
+
+
+def _id(project: ReviewProject) -> int:
+    assert project.project_id is not None
+    return project.project_id
+
+
+# -- tasks -------------------------------------------------------------------------------------------------------------
+
+
+def _send(desk: Desk, project_id: int, ready: Sequence[CaseForReview], there: dict[str, int]) -> dict[str, int]:
+    """The keys and task numbers that are on the server after sending; tried again only with what didn't arrive."""
+    missing, began, tries = list(ready), time.monotonic(), 0
+    found: dict[str, int] = {}
+    while missing:
+        phases.at("before-send")
+        try:
+            desk.studio.send(project_id, [labelstudio_task.task(one) for one in missing])
+            phases.at("after-send")
+        except DeskUnreachable:
+            tries += 1
+            pause = min(15.0, 0.5 * 2**tries)
+            if time.monotonic() - began + pause > desk.studio.patience:
+                raise
+            time.sleep(pause)
+        found = desk.studio.keys(project_id)
+        missing = [one for one in missing if one.task_key not in found]
+    return found or there
+
+
+def _record(case: CaseForReview, slot: int, project: ReviewProject, there: dict[str, int], now: datetime) -> ReviewTask:
+    dispute = case.task_key.rpartition(".")[0]
+    return ReviewTask(
+        case.task_key, dispute, slot, project.project_key, there[case.task_key], case.width, case.height, now
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What the tasks of a push are made from, read at once."""
+
+    predictions: Mapping[tuple[str, str, str], Prediction]  # by run, image, question
+    patches: Mapping[tuple[str, str, str], list[DefectBox]]
+    entries: Mapping[str, Entry]
+    roots: Mapping[str, Path]  # of the archive, by run
+    texts: Mapping[tuple[str, str], str]  # by run and description
+
+
+def _read(store: Store, disputes: Sequence[Dispute]) -> _Material:
+    reviews = Reviews(store.data)
+    predictions, patches, entries = reviews.material(disputes)
+    boxes_of: dict[tuple[str, str, str], list[DefectBox]] = {}
+    for run_id, image_id, question_id, *box in patches.iter_rows():
+        boxes_of.setdefault((run_id, image_id, question_id), []).append(DefectBox(*box))
+    roots: dict[str, Path] = {}
+    texts: dict[tuple[str, str], str] = {}
+    for run_id in {dispute.run_id for dispute in disputes}:
+        run = store.run(run_id)
+        archive = store.archive(run.archive_id) if run else None
+        if archive:
+            roots[run_id] = Path(archive.root)
+        if run and run.knowledge_version:
+            texts |= {(run_id, text.description_id): text.text for text in store.knowledge(run.knowledge_version)}
+    return _Material(
+        {(one.run_id, one.image_id, one.question_id): one for one in predictions},
+        boxes_of,
+        {entry.image_id: entry for entry in entries},
+        roots,
+        texts,
+    )
+
+
+def _prepare(desk: Desk, batch: Sequence[Wanted], material: _Material) -> tuple[list[CaseForReview], list[str]]:
+    """The cases as they will be shown, and the pictures that can't be."""
+    ready: list[CaseForReview] = []
+    broken: list[str] = []
+    for one in batch:
+        try:
+            ready.append(_case(desk, one, material))
+        except UnreadableImage as error:
+            broken.append(f"{one.dispute.image_path}: {error}")
+    return ready, broken
+
+
+def _case(desk: Desk, one: Wanted, material: _Material) -> CaseForReview:
+    dispute = one.dispute
+    name = (dispute.run_id, dispute.image_id, dispute.question_id)
+    prediction, root = material.predictions.get(name), material.roots.get(dispute.run_id)
+    if prediction is None or root is None:
+        raise UnreadableImage("its prediction or its archive isn't in this warehouse")
+    shown = desk.pictures.publish(root / dispute.image_path, dispute.image_path)
+    entry = material.entries.get(dispute.image_id)
+    return CaseForReview(
+        task_key=one.key,
+        title=f"{dispute.product} · {dispute.subtask}",
+        question=dispute.question,
+        options=dispute.options,
+        answer=dispute.answer,
+        probability=prediction.option_probabilities.get(dispute.answer or ""),
+        entropy=dispute.entropy,
+        descriptions=tuple(
+            (kept.description_id, material.texts.get((dispute.run_id, kept.description_id), ""))
+            for kept in prediction.descriptions
+        ),
+        query=shown.url,
+        reference=_reference(desk, root, prediction),
+        width=shown.width,
+        height=shown.height,
+        patches=tuple(material.patches.get(name, ())),
+        outlines=_outlines(root / entry.mask_path) if entry and entry.mask_path else (),
+    )
+
+
+def _reference(desk: Desk, root: Path, prediction: Prediction) -> str:
+    """The reference's address; where there is none, or it can't be shown, a picture that says so."""
+    if prediction.reference_path:
+        try:
+            return desk.pictures.publish(root / prediction.reference_path, prediction.reference_path).url
+        except UnreadableImage as error:
+            logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
+    return desk.pictures.nothing()
+
+
+def _outlines(mask: Path) -> tuple[tuple[tuple[float, float], ...], ...]:
+    try:
+        marked = np.asarray(open_image(mask).convert("L")) > 0
+    except UnreadableImage:
+        return ()
+    return tuple(tuple(outline) for outline in boxes.outlines(marked))
