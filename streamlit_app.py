@@ -14,7 +14,13 @@ PAGES: dict[str, list[StreamlitPage]] = {
         st.Page(parts.RUNS, title="Runs", url_path="runs", default=True),
     ],
     "Analyse": [
+        st.Page(parts.ERRORS, title="Errors", url_path="errors"),
+        st.Page(parts.GALLERY, title="Gallery", url_path="gallery"),
         st.Page(parts.CASE, title="Case", url_path="case"),
+        st.Page(parts.TRACES, title="Traces", url_path="traces"),
+        st.Page(parts.COMPARE, title="Compare", url_path="compare"),
+        st.Page(parts.TRUST, title="Trust", url_path="trust"),
+        st.Page(parts.MAP, title="Map", url_path="map"),
     ],
     "Review": [],
     "Knowledge": [],

@@ -97,7 +97,7 @@ def test_next_and_previous_walk_the_filtered_list_and_stop_at_its_ends(data_fold
     assert page.button(key="case.Previous").disabled
     page.button(key="case.Next").click().run()
     assert page.query_params["image"] == second["image_id"]
-    assert f"case 2 of {cases.height} under wrong, Defect Classification" in words(page)
+    assert f"case 2 of {cases.height} under Defect Classification, wrong" in words(page)
     page.button(key="case.Previous").click().run()
     assert page.query_params["image"] == first["image_id"]
 
@@ -140,7 +140,7 @@ def test_retrieved_texts_are_cards_with_rank_revision_score_and_words(data_folde
 def test_an_unknown_case_and_an_unknown_run_are_said(data_folder: Path) -> None:
     seed.seed(data_folder)
     assert "There is no such case in this run." in words(opened(CASE, image="nobody"))
-    assert "There is no run nobody here." in words(opened(CASE, run="nobody"))
+    assert "There is no run <b>nobody</b> in this warehouse." in words(opened(CASE, run="nobody"))
 
 
 def test_filters_that_make_no_sense_are_left_out_or_leave_nothing_to_walk(data_folder: Path) -> None:

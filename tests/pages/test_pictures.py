@@ -41,24 +41,25 @@ def test_a_photograph_is_shown_upright_and_small_and_its_size_is_known(tmp_path:
     shown = pictures.large(tmp_path / "photo.jpg", "content")
     assert (shown.width, shown.height) == (1200, 1600)
     assert decoded(shown).size == (768, 1024)
-    assert max(decoded(pictures.small(tmp_path / "photo.jpg", "content")).size) == 112
+    assert max(decoded(pictures.small(str(tmp_path / "data"), tmp_path / "photo.jpg")).size) == 112
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "plate.png"
     Image.new("RGB", (8, 8), "black").save(path)
-    before = pictures.small(path, "content")
+    data = str(tmp_path / "data")
+    before = pictures.small(data, path)
     Image.new("RGB", (8, 8), "white").save(path)
     os.utime(path, ns=(1, 1))
-    assert pictures.small(path, "content") != before
+    assert pictures.small(data, path).source != before.source
 
 
 def test_what_can_t_be_shown_says_why(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("hello")
-    assert pictures.small(None, "").problem == pictures.UNREGISTERED
-    assert "vanished" in (pictures.small(tmp_path / "gone.png", "").problem or "")
-    assert "not an image" in (pictures.small(text, "").problem or "")
+    assert pictures.small(str(tmp_path), None).problem == pictures.UNREGISTERED
+    assert "vanished" in (pictures.small(str(tmp_path), tmp_path / "gone.png").problem or "")
+    assert "not an image" in (pictures.small(str(tmp_path), text).problem or "")
 
 
 def test_a_hairline_of_a_large_mask_does_not_vanish(tmp_path: Path) -> None:
@@ -74,3 +75,28 @@ def test_a_hairline_of_a_large_mask_does_not_vanish(tmp_path: Path) -> None:
 def test_a_mask_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert pictures.mask(None) is None
     assert pictures.mask(tmp_path / "gone.png") is None
+
+
+def test_a_thumbnail_is_made_once_and_kept_as_a_file(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "plate.png")
+    mask = np.zeros((200, 300), dtype=np.uint8)
+    mask[60:140, 100:200] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    data = tmp_path / "data"
+    plain = pictures.small(str(data), tmp_path / "plate.png")
+    contour = pictures.small(str(data), tmp_path / "plate.png", tmp_path / "mask.png")
+    kept = sorted(data.rglob("*.jpg"))
+    assert len(kept) == 2
+    assert (plain.width, plain.height) == (contour.width, contour.height) == (300, 200)
+    assert {file.read_bytes() for file in kept} == {
+        base64.b64decode((shown.source or "").split(",")[1]) for shown in (plain, contour)
+    }
+    red = np.asarray(decoded(contour)).astype(int)
+    assert (red[..., 0] - red[..., 2]).max() > 80  # the contour's colour
+    assert (np.asarray(decoded(plain)).astype(int)[..., 0] - np.asarray(decoded(plain)).astype(int)[..., 2]).max() < 20
+
+
+def test_a_data_folder_that_can_t_be_written_shows_thumbnails_all_the_same(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20), "grey").save(tmp_path / "plate.png")
+    (tmp_path / "data").write_text("a file where the folder should be")
+    assert pictures.small(str(tmp_path / "data"), tmp_path / "plate.png").source is not None

@@ -70,12 +70,13 @@ def test_the_address_restores_filters_and_the_cases_carry_them(data_folder: Path
 def test_filters_that_leave_nothing_say_so(data_folder: Path) -> None:
     seed.seed(data_folder)
     assert "The filters leave none." in words(opened(RUNS, outcome="unlabelled"))
+    assert "The filters leave none." in words(opened(RUNS, subtask="nonsense"))
 
 
 @pytest.mark.parametrize("nonsense", ["-1", "abc", "99999999999999999999", "१२"])
 def test_an_address_that_makes_no_sense_shows_the_first_cases(data_folder: Path, nonsense: str) -> None:
     seed.seed(data_folder)
-    page = opened(RUNS, **{"from": nonsense, "outcome": nonsense, "subtask": nonsense})
+    page = opened(RUNS, **{"from": nonsense, "outcome": nonsense, "entropy": nonsense, "flip": nonsense})
     assert "showing 30 of 48" in words(page)
 
 

@@ -81,3 +81,36 @@ def detection(cells: pl.DataFrame) -> Detection:
 def total(cells: pl.DataFrame, column: str) -> int:
     """A count over all of a selection's questions."""
     return int(cells.filter(pl.col("subtask").is_not_null())[column].sum())
+
+
+def seconds(cells: pl.DataFrame) -> float:
+    """How long a selection's questions took, summed over processes."""
+    return float(cells.filter(pl.col("subtask").is_null())["seconds"].sum())
+
+
+def images_per_second(cells: pl.DataFrame) -> float | None:
+    """Images per second of one process's work on them, the model's loading left out; None before the first."""
+    whole = cells.filter(pl.col("subtask").is_null())
+    took = seconds(cells)
+    return int(whole["images"].sum()) / took if took > 0 else None
+
+
+def average(cells: pl.DataFrame) -> float | None:
+    """MMAD's macro average of the `strict` scorer in percent, as `mmad.score` gives it; None without labelled answers.
+
+    Per data set and subtask, detection as the mean over good and defective images; then over subtasks, then data sets.
+    """
+    rows = cells.filter(pl.col("subtask").is_not_null(), pl.col("counted") > 0)
+    detection = pl.col("subtask") == metrics.SUBTASKS[0]
+    side = pl.when(detection).then(pl.col("label"))
+    rate = pl.col("correct").sum() / pl.col("counted").sum()
+    found = (
+        rows.group_by("dataset", "subtask", side=side)
+        .agg(rate=rate)
+        .group_by("dataset", "subtask")
+        .agg(pl.col("rate").mean())
+        .group_by("dataset")
+        .agg(pl.col("rate").mean())
+    )
+    mean = found["rate"].mean()
+    return None if mean is None else 100 * float(str(mean))

@@ -1,7 +1,7 @@
 """One case: a question about an image; what the model saw, thought and answered, and whether that was right.
 
-In the address: `run`, `image`, `question`; `outcome` and `subtask`, the filters that Next and Previous walk under;
-`mask=off` and `patches=off`.
+In the address: `run`, `image`, `question`; the filters (`address.py`) that Next and Previous walk under; `mask=off` and
+`patches=off`.
 """
 
 from __future__ import annotations
@@ -11,37 +11,44 @@ from html import escape
 import streamlit as st
 
 from warehouse.records import Prediction, Run
+from warehouse.rollups import Selection
 from workbench.analysis import charts, evidence, look, metrics
 from workbench.analysis.metrics import Key
-from workbench.pages import case_cards, case_view, parts, shared
+from workbench.pages import address, case_cards, case_view, embedding, parts, shared
 from workbench.pages.case_view import View
 from workbench.pages.parts import card, chart, header, html
 
 now = shared.snapshot()
-address = st.query_params
-filters = {name: address[name] for name in ("outcome", "subtask") if name in address}
-if filters.get("outcome") not in look.OUTCOMES:
-    filters.pop("outcome", None)
+runs = shared.runs(now)
 
 
 def go(key: Key) -> None:
     """Open another case under the same filters. A link to the page it stands on would not change the address."""
-    address.update({"image": key.image_id, "question": key.question_id})
+    st.query_params.update({"image": key.image_id, "question": key.question_id})
 
 
 def flip(what: str) -> None:
     """Show or hide the mask or the patches."""
-    if what in address:
-        del address[what]
+    if what in st.query_params:
+        del st.query_params[what]
     else:
-        address[what] = "off"
+        st.query_params[what] = "off"
+
+
+def _filters(chosen: Selection) -> list[str]:
+    """What Next and Previous walk under, in words."""
+    held = [value for _, value in chosen.facets]
+    held += [f"{name} {low:g}–{high:g}" for name, low, high in chosen.ranges]
+    return (
+        held + ([chosen.flip] if chosen.flip else []) + (["a region of the map"] if chosen.images is not None else [])
+    )
 
 
 def show_buttons(run: Run, around: metrics.Neighbours) -> None:
     """What can be done, each with its key."""
-    st.page_link(parts.RUNS, label="All cases", query_params={"run": run.run_id, **filters})
+    st.page_link(parts.GALLERY, label="All cases", query_params=address.going(run=run.run_id))
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
-        hidden = name in address
+        hidden = name in st.query_params
         st.button(
             label,
             shortcut=key,
@@ -56,7 +63,7 @@ def show_buttons(run: Run, around: metrics.Neighbours) -> None:
 
 def show_pictures(view: View) -> None:
     """Query, reference and evidence in one figure, zoomed together."""
-    masked, patched = "mask" not in address, "patches" not in address
+    masked, patched = "mask" not in st.query_params, "patches" not in st.query_params
     title = "Query, normal reference, evidence" if view.reference else "Query and evidence, zero-shot"
     with card("pictures", title, "drag to zoom: all move together; double-click resets"):
         figure = evidence.figure(
@@ -131,26 +138,12 @@ def show_words(prediction: Prediction) -> None:
                 html(f'<div class="note">{name}</div><div class="text">{escape(text) or "(nothing)"}</div>')
 
 
-runs = {run.run_id: run for run in shared.runs(now)}
-if not runs:
-    parts.instead(
-        "Case",
-        "Nothing has been scored yet.",
-        "The warehouse is empty",
-        "A case is one question about one image.",
-        parts.FIRST_COMMAND,
-    )
-run = runs.get(address.get("run", next(iter(runs))))
-if run is None:
-    parts.instead(
-        "Case",
-        f"There is no run {escape(address['run'])} here.",
-        "The address names a run that isn't stored",
-        "It may belong to another data folder.",
-        "workbench runs",
-    )
-cases = shared.cases(now, run.run_id)
-if cases.is_empty():
+run = parts.need_run("Case", runs, address.chosen_run(runs))
+chosen = embedding.selection(now, runs, run)
+first = shared.listed(now, chosen, 1)
+if first.is_empty():
+    first = shared.listed(now, Selection(run.run_id), 1)
+if first.is_empty():
     parts.instead(
         "Case",
         "This run has no predictions yet.",
@@ -158,10 +151,7 @@ if cases.is_empty():
         "Its first block may still be in work.",
         "workbench ingest",
     )
-
-found = cases.filter(**filters)
-first = (found if found.height else cases).row(0, named=True)
-here = Key(address.get("image", first["image_id"]), address.get("question", first["question_id"]))
+here = Key(st.query_params.get("image", first["image_id"][0]), st.query_params.get("question", first["question_id"][0]))
 of_image = shared.predictions(now, run.run_id, here.image_id)
 prediction = next((one for one in of_image if one.question_id == here.question_id), of_image[0] if of_image else None)
 if prediction is None:
@@ -173,15 +163,16 @@ if prediction is None:
         f"workbench export predictions --run {run.run_id} -o predictions.csv",
     )
 here = Key(prediction.image_id, prediction.question_id)
-outcomes = dict(cases.filter(image_id=here.image_id).select("question_id", "outcome").iter_rows())
+siblings = shared.listed(now, Selection(run.run_id, images=(here.image_id,)), 1000)
+outcomes = dict(siblings.select("question_id", "outcome").iter_rows())
 outcome = outcomes[here.question_id]
 proposed = shared.patches(now, run.run_id, here.image_id, here.question_id)
 view = case_view.view(run, prediction, proposed, shared.entry(now, here.image_id), shared.archives(now))
-around = metrics.neighbours(found, here)
+around = shared.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = case_cards.finding(prediction, outcome, view)
-with header(title, lead, case_cards.under(run, around, filters)):
+with header(title, lead, case_cards.under(run, around, _filters(chosen))):
     show_buttons(run, around)
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:

@@ -5,7 +5,7 @@ Knows nothing of the address or of widgets. Everything that comes from the wareh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from warehouse.records import Description, Prediction, RetrievedDescription, Run
@@ -193,13 +193,13 @@ def no_texts(run: Run) -> str:
     return "Nothing was retrieved for this image."
 
 
-def under(run: Run, around: metrics.Neighbours, filters: Mapping[str, str]) -> str:
+def under(run: Run, around: metrics.Neighbours, filters: Sequence[str]) -> str:
     """Whose answer it is, and where the case stands in the list that Next and Previous walk, in grey."""
     return f"{parts.model_chip(run)}&ensp;{_place(around, filters)}"
 
 
-def _place(around: metrics.Neighbours, filters: Mapping[str, str]) -> str:
-    under = f" under {', '.join(escape(value) for value in filters.values())}" if filters else ""
+def _place(around: metrics.Neighbours, filters: Sequence[str]) -> str:
+    under = f" under {', '.join(escape(value) for value in filters)}" if filters else ""
     if around.place is None:
         return f"not among the {around.total:,} cases{under}"
     return f"case {around.place:,} of {around.total:,}{under}, wrong first, then highest entropy"

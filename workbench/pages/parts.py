@@ -8,6 +8,8 @@ before it becomes HTML.
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import plotly.graph_objects as go
+import polars as pl
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -26,7 +29,13 @@ from workbench.analysis.metrics import Key
 
 ASSETS = Path(__file__).parent / "assets"
 RUNS = "workbench/pages/runs.py"
+ERRORS = "workbench/pages/errors.py"
+GALLERY = "workbench/pages/gallery.py"
 CASE = "workbench/pages/case.py"
+TRACES = "workbench/pages/traces.py"
+COMPARE = "workbench/pages/compare.py"
+TRUST = "workbench/pages/trust.py"
+MAP = "workbench/pages/map.py"
 FIRST_COMMAND = "workbench score ARCHIVE   # or, over a drawn archive: workbench demo"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$:^-])")
 
@@ -39,6 +48,8 @@ def style() -> str:
         f"--{name.replace('_', '-')}:light-dark({getattr(look.LIGHT, name)},{getattr(look.DARK, name)});"
         for name in names
     )
+    ramp = zip(look.diverging(look.LIGHT), look.diverging(look.DARK), strict=True)
+    colours += "".join(f"--d{place}:light-dark({light},{dark});" for place, (light, dark) in enumerate(ramp))
     return f"<style>.stApp{{{colours}}}{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>"
 
 
@@ -103,6 +114,18 @@ def chart(figure: go.Figure, key: str, alt: str, on_click: Callable[[str], None]
     st.plotly_chart(figure, theme=None, key=key, alt=alt, config=config, on_select=pick, selection_mode="points")
 
 
+def lassoed(event: Mapping[str, Mapping[str, Sequence[Mapping[str, Sequence[float]]]]] | None) -> str | None:
+    """The corners of the drawn shape as "x,y,x,y,...", thinned to what an address holds; None when nothing is drawn."""
+    drawn = event["selection"].get("lasso") or event["selection"].get("box") if event else None
+    if not drawn:
+        return None
+    xs, ys = drawn[0]["x"], drawn[0]["y"]
+    if len(xs) == 2:  # a box's two corners
+        xs, ys = [xs[0], xs[1], xs[1], xs[0]], [ys[0], ys[0], ys[1], ys[1]]
+    step = -(-len(xs) // 32)
+    return ",".join(f"{x:.3f},{y:.3f}" for x, y in zip(xs[::step], ys[::step], strict=True))
+
+
 def clicked(event: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] | None) -> str | None:
     """customdata[0] of the clicked point; None when the click took a selection away.
 
@@ -115,6 +138,52 @@ def clicked(event: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] | 
     elif isinstance(data, list):
         data = data[0] if data else None
     return None if data is None else str(data)
+
+
+def export(name: str, frames: Mapping[str, Callable[[], pl.DataFrame]]) -> None:
+    """The button that gives the view's rows as files; each frame is made when its button is pressed.
+
+    Args:
+        name: how the files are called.
+        frames: what is in it, to what makes it.
+    """
+    with st.popover("Export", width="content"):
+        for what, make in frames.items():
+            html(f'<div class="note"><b>{escape(what)}</b>, every row of this view</div>')
+            file = f"{name}-{what}".replace(" ", "-")
+            with st.container(horizontal=True, gap="xsmall"):
+                for kind, write in (("CSV", _csv), ("Parquet", _parquet)):
+                    st.download_button(
+                        kind,
+                        data=lambda make=make, write=write: write(make()),
+                        file_name=f"{file}.{kind.lower()}",
+                        key=f"export.{file}.{kind}",
+                        on_click="ignore",
+                    )
+
+
+def computed(what: Mapping[str, str], statement: str) -> None:
+    """The button that says how the view's numbers were made: test, n and clusters in words, and the SQL of its rows."""
+    with st.popover("How computed", width="content"):
+        rows = [[f'<span class="muted">{escape(name)}</span>', escape(value)] for name, value in what.items()]
+        html(f'<div class="wrap" style="min-width:26rem;max-width:36rem">{table(rows, numbers=0)}</div>')
+        st.code(statement, language="sql", wrap_lines=True)
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
+    """Lists become JSON, as in `workbench export`."""
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    plain_columns = [
+        pl.Series(name, [None if value is None else json.dumps(value.to_list()) for value in frame[name]], pl.String)
+        for name in nested
+    ]
+    return frame.with_columns(plain_columns).write_csv().encode()
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    file = io.BytesIO()
+    frame.write_parquet(file)
+    return file.getvalue()
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), numbers: int = 1) -> str:
@@ -140,10 +209,12 @@ def bar(parts: Sequence[tuple[float, str]], whole: float, tall: bool = False) ->
     return f'<div class="bar{" tall" if tall else ""}">{spans}</div>'
 
 
-def thumbnail(source: str | None, outcome: str, reason: str = "") -> str:
-    """A square picture with the outcome's border and badge; without a source the reason stands in its place."""
+def thumbnail(source: str | None, outcome: str, reason: str = "", over: str = "") -> str:
+    """A square picture with the outcome's border and badge, HTML over it; without a source the reason in its place."""
     inside = (
-        f'<img loading="lazy" alt="" src="{source}">' if source else f'<span class="reason">{escape(reason)}</span>'
+        f'<img loading="lazy" alt="" src="{source}">{over}'
+        if source
+        else f'<span class="reason">{escape(reason)}</span>'
     )
     return f'<div class="frame {outcome}">{inside}<b>{glyph(outcome)}</b></div>'
 
@@ -164,6 +235,18 @@ def instead(page: str, lead: str, title: str, why: str, command: str) -> NoRetur
     with card("none", "", fill=False):
         empty(title, why, command)
     st.stop()
+
+
+def need_run(page: str, runs: Sequence[Run], run: Run | None) -> Run:
+    """The run, or the page that says what to do without one."""
+    if run is not None:
+        return run
+    if not runs:
+        why = "A run appears here as soon as an archive is being scored."
+        instead(page, "Nothing has been scored yet.", "The warehouse is empty", why, FIRST_COMMAND)
+    lead = f"There is no run <b>{escape(st.query_params['run'])}</b> in this warehouse."
+    why = "It may belong to another data folder."
+    instead(page, lead, "The address names a run that isn't stored", why, "workbench runs")
 
 
 def plain(text: str, at_most: int = 60) -> str:

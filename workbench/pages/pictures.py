@@ -2,21 +2,26 @@
 
 A path in the warehouse is a claim, not a permission. It is resolved, links and all, and must then lie below a
 registered archive's root or below the folder of references its own run was given; anything else is not opened.
-Pictures travel inside the page as data URIs: no file is served by address, so there is no address to guess.
+Pictures travel inside the page as data URIs: no file is served by address, so there is no address to guess. Thumbnails
+are made once and kept as files below the data folder's `thumbnails/`; deleting that folder loses nothing.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
+from workbench.analysis import look
 from workbench.analysis.patches import Mask
 from workbench.inspection.archive import UnreadableImage, open_image
 
@@ -55,9 +60,27 @@ def large(path: Path | None, content: str) -> Shown:
     return _shown(path, content, _LARGE, 88)
 
 
-def small(path: Path | None, content: str) -> Shown:
-    """The picture for a list."""
-    return _shown(path, content, _SMALL, 80)
+def small(data: str, path: Path | None, mask_path: Path | None = None) -> Shown:
+    """The picture for a list, from its file below the data folder, which is made when there is none.
+
+    Args:
+        data: the data folder.
+        path: the image; a changed file gets a thumbnail of its own.
+        mask_path: its mask, whose contour is then drawn on it.
+    """
+    if path is None:
+        return Shown(None, 1, 1, UNREGISTERED)
+    try:
+        stamp = f"{path}|{path.stat().st_mtime_ns}|{path.stat().st_size}|{_SMALL}"
+        if mask_path is not None and mask_path.is_file():
+            stamp += f"|{mask_path}|{mask_path.stat().st_mtime_ns}"
+        else:
+            mask_path = None
+        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, stamp)
+    except FileNotFoundError:
+        return Shown(None, 1, 1, "vanished: the file is no longer there")
+    except (OSError, UnreadableImage) as error:
+        return Shown(None, 1, 1, str(error))
 
 
 def mask(path: Path | None) -> Mask | None:
@@ -92,6 +115,43 @@ def _encoded(path: str, content: str, mtime_ns: int, side: int, quality: int) ->
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     return Shown(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", width, height)
+
+
+@st.cache_data(show_spinner=False, max_entries=600)
+def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str) -> Shown:
+    name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
+    kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
+    try:
+        encoded = kept.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None)
+        with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")
+            unfinished.write_bytes(encoded)
+            unfinished.replace(kept)
+    with Image.open(io.BytesIO(encoded)) as image:
+        width, height = (int(side) for side in bytes(image.info["comment"]).split(b"x"))
+    return Shown(f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", width, height)
+
+
+def _drawn_small(path: Path, mask_path: Path | None) -> bytes:
+    """The thumbnail as JPEG; the original's size is in its comment, because patches are placed by it."""
+    image = open_image(path)
+    width, height = image.size
+    image = image.convert("RGB")
+    image.thumbnail((_SMALL, _SMALL), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    found = mask(mask_path)
+    if found is not None:
+        whole = Image.fromarray(found).convert("L").resize(image.size, Image.Resampling.BOX)
+        whole = whole.point(lambda value: 255 if value else 0)
+        wide, wider = whole.filter(ImageFilter.MaxFilter(3)), whole.filter(ImageFilter.MaxFilter(5))
+        for colour, outer, inner in (("#FFFFFF", wider, wide), (look.LIGHT.escape, wide, whole)):
+            ring = np.asarray(outer) > np.asarray(inner)
+            image.paste(colour, mask=Image.fromarray(ring))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80, comment=f"{width}x{height}".encode())
+    return file.getvalue()
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -6,6 +6,7 @@ Knows nothing of the address or of widgets. Everything that comes from the wareh
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ from typing import Any
 import polars as pl
 
 from warehouse.records import Archive, Run, Timings
-from workbench.analysis import metrics
+from workbench import settings as configuration
+from workbench.analysis import metrics, overview
 from workbench.pages import parts
 from workbench.pages.parts import glyph
 
@@ -57,25 +59,24 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.0f} %"
 
 
-def finding(run: Run, cases: pl.DataFrame) -> str:
+def finding(run: Run, cells: pl.DataFrame) -> str:
     """The one sentence about a run: how right it was, or how far it is, or why it ended."""
     done = run.answered + run.invalid + run.failed
     if run.state == "running":
         head = f"{glyph('running')} <b>Running:</b> {done:,} of {run.planned:,} questions"
-        return f"{head}, {_left(run.planned, cases)}."
+        return f"{head}, {_left(run.planned, cells)}."
     if run.state in ("failed", "stopped", "cancelled"):
         why = f" {escape(run.message)}" if run.message else ""
         head = f"{glyph(run.state)} <b>{run.state.capitalize()}</b>"
         return f"{head} after {done:,} of {run.planned:,} questions.{why}"
     unread = f" {run.failed:,} failed, {run.invalid:,} could not be read." if run.failed or run.invalid else ""
-    accuracy = metrics.accuracy_by_subtask(cases)
+    accuracy = overview.accuracy_by_subtask(cells)
     if accuracy.is_empty():
         head = f"<b>{run.answered:,} of {run.planned:,} questions answered.</b>"
         return f"{head} The archive has no labels, so nothing says how many are right.{unread}"
     mean = percent(fmean(accuracy["rate"]))
-    counts = dict(cases["outcome"].cast(pl.String).value_counts().iter_rows())
-    missed = f"{glyph('escape')} {_plural(counts.get('escape', 0), 'escape')} (defects missed)"
-    alarms = f"{glyph('overkill')} {counts.get('overkill', 0):,} overkill (good called defective)"
+    missed = f"{glyph('escape')} {_plural(overview.total(cells, 'escape'), 'escape')} (defects missed)"
+    alarms = f"{glyph('overkill')} {overview.total(cells, 'overkill'):,} overkill (good called defective)"
     return f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}.{unread}"
 
 
@@ -85,15 +86,21 @@ def under(run: Run, archive: Archive | None) -> str:
     return f"{parts.model_chip(run)}&ensp;run of {moment(run.started_at)} over {name}"
 
 
+def between(base: Run, run: Run) -> str:
+    """Both runs' times, in grey."""
+    return f"A of {moment(base.started_at)}, B of {moment(run.started_at)}"
+
+
 def _plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
-def _left(planned: int, cases: pl.DataFrame) -> str:
+def _left(planned: int, cells: pl.DataFrame) -> str:
     """From what a question took so far, not from the clock: a resumed run's clock ran while nothing did."""
-    if cases.is_empty():
+    if cells.is_empty():
         return "the model is being loaded"
-    return f"about {duration(float(cases['seconds'].sum()) / cases.height * (planned - cases.height))} of work left"
+    done = overview.total(cells, "questions")
+    return f"about {duration(overview.seconds(cells) / done * (planned - done))} of work left"
 
 
 def line(run: Run, archive: Archive | None) -> str:
@@ -117,11 +124,11 @@ def counts_bar(run: Run) -> str:
     )
 
 
-def progress(run: Run, cases: pl.DataFrame) -> str:
+def progress(run: Run, cells: pl.DataFrame) -> str:
     """How far a run is, and how fast its images went through."""
     done = run.answered + run.invalid + run.failed
     share = percent(done / run.planned) if run.planned else "–"
-    speed = metrics.images_per_second(cases)
+    speed = overview.images_per_second(cells)
     rows = [
         [f"{glyph('finished')} answered", f"{run.answered:,}"],
         [f"{glyph('invalid')} invalid", f"{run.invalid:,}"],
@@ -187,13 +194,18 @@ def trouble(run: Run, failures: pl.DataFrame) -> str:
     return parts.table(rows, ["Cause, and one image", "Images", "Questions"], numbers=2) + rest + invalid
 
 
-def subtasks_without_labels(cases: pl.DataFrame) -> str:
+def subtasks_without_labels(cells: pl.DataFrame) -> str:
     """Where nothing says what is right: how many of each subtask's questions were answered."""
-    if cases.is_empty():
+    if cells.is_empty():
         return '<div class="note">No prediction is stored yet.</div>'
-    status = pl.col("status")
-    rows = cases.group_by("subtask", maintain_order=True).agg(
-        n=pl.len(), answered=(status == "answered").sum(), entropy=pl.col("settled_entropy").mean()
+    rows = (
+        cells.filter(pl.col("subtask").is_not_null())
+        .group_by("subtask")
+        .agg(pl.col("questions", "answered", "entropies", "entropy").sum())
+        .with_columns(
+            n="questions", entropy=pl.when(pl.col("entropies") > 0).then(pl.col("entropy") / pl.col("entropies"))
+        )
+        .sort("subtask")
     )
     return (
         parts.table(
@@ -239,6 +251,26 @@ def settings(run: Run) -> dict[str, dict[str, str]]:
     return groups
 
 
+def resume(run: Run, archive: Archive | None, data: str) -> str:
+    """The command that goes on with the run: its archive and every setting that isn't the default."""
+    usual = configuration.Settings().values()
+    words, before = ["workbench score", shlex.quote(archive.root) if archive else "ARCHIVE"], list[str]()
+    held = json.loads(run.settings)
+    for name, value in sorted({"model": run.model, **held}.items()):
+        if name in ("data", "ingest_seconds") or name not in usual or str(value) == str(usual[name]):
+            continue
+        if name in _ONLY_VARIABLES:
+            before.append(f"WORKBENCH_{name.upper()}={shlex.quote(str(value))}")
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        else:
+            words.append(f"--{name.replace('_', '-')} {shlex.quote(str(value))}")
+    return " ".join([*before, *words, f"--data {shlex.quote(data)}"])
+
+
+_ONLY_VARIABLES = ("block_images", "threads")  # settings without a flag
+
+
 def _value(value: object) -> str:
     return "none" if value is None else str(value)
 
@@ -256,7 +288,7 @@ def caption(case: Mapping[str, Any], subtask: str | None) -> str:
     """Under a thumbnail: what was asked, or, among questions of one kind, what the image is; and the entropy.
 
     Args:
-        case: a row of `metrics.outcomes`.
+        case: a row of `shared.listed`.
         subtask: the kind the cases are filtered by.
     """
     what = (

@@ -16,11 +16,17 @@ import streamlit as st
 
 from warehouse import schema
 from warehouse.records import Archive, Description, Entry, Prediction, Run
+from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
-from workbench.analysis import metrics
+from workbench.analysis.metrics import Key, Neighbours
 from workbench.pages import parts
 
-_FEW, _MANY = 8, 256  # cached answers: whole runs, single cases
+CHOICES = 200  # runs to choose from, the newest
+_FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
+LISTED = (
+    "image_id", "image_path", "dataset", "product", "label", "defect", "question_id", "subtask", "outcome", "error",
+    "confidence", "settled_entropy", "shape",
+)  # fmt: skip
 
 
 class Snapshot(NamedTuple):
@@ -52,10 +58,55 @@ def runs(now: Snapshot) -> list[Run]:
     return schema.records(Run, _store(now.data).runs())
 
 
-@st.cache_data(show_spinner=False, max_entries=_FEW)
-def cases(now: Snapshot, run_id: str) -> pl.DataFrame:
-    """A run's predictions with their outcomes, to be looked at in this order; no traces."""
-    return metrics.wrong_first(metrics.outcomes(_store(now.data).prediction_index(run_id)))
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def cells(now: Snapshot, selection: Selection) -> pl.DataFrame:
+    """Counts of a selection per kind of image and subtask, see `warehouse.facts.Cell`."""
+    return Rollups(Path(now.data)).cells(selection)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def counts(now: Snapshot, selection: Selection, by: tuple[str, ...]) -> pl.DataFrame:
+    """How many predictions of a selection there are by these columns: the columns and `n`."""
+    return Rollups(Path(now.data)).counts(selection, by)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def listed(now: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pl.DataFrame:
+    """A page of a selection's cases, wrong first, then highest entropy."""
+    return Rollups(Path(now.data)).facts(selection, LISTED, limit, offset)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def facts(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A selection's rows in no order, with columns of `analysis.facts`. Images are numbers: only their identity counts.
+
+    The frame is shared between sessions: never changed.
+    """
+    return Rollups(Path(now.data)).facts(selection, columns, ordered=False, numbered=True)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def pairs(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
+    """The judged questions of a selection that the base was asked too; images are numbers."""
+    return Rollups(Path(now.data)).pairs(base, selection, numbered=True)
+
+
+@st.cache_data(show_spinner=False, max_entries=_MANY)
+def place(now: Snapshot, selection: Selection, here: Key) -> Neighbours:
+    """Where a case stands in a selection, and who stands beside it."""
+    found = Rollups(Path(now.data)).place(selection, *here)
+    before, after = (Key(*key) if key else None for key in (found.before, found.after))
+    return Neighbours(found.place, found.total, before, after)
+
+
+def pairs_export(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
+    """All pairs with their names and answers, to be written to a file: not kept."""
+    return Rollups(Path(now.data)).pairs(base, selection).sort("image_id", "asked")
+
+
+def export(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A selection's rows, to be written to a file: not kept."""
+    return Rollups(Path(now.data)).facts(selection, columns)
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)
@@ -82,10 +133,47 @@ def entry(now: Snapshot, image_id: str) -> Entry | None:
     return _store(now.data).entry(image_id)
 
 
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def mask_paths(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
+    """Where the masks of these images are, relative to their archive; those that have one."""
+    return Rollups(Path(now.data)).mask_paths(image_ids)
+
+
 @st.cache_data(show_spinner=False, max_entries=_FEW)
 def texts(now: Snapshot, version: str) -> dict[str, Description]:
     """A knowledge version's descriptions by id."""
     return {text.description_id: text for text in _store(now.data).knowledge(version)}
+
+
+def run_label(run: Run, known: dict[str, Archive]) -> str:
+    """A run in a list to choose from."""
+    model = "embedded" if run.demo else run.model.rstrip("/").rsplit("/", 1)[-1]
+    archive = known.get(run.archive_id)
+    name = f" · {archive.name}" if archive else ""
+    return f"{run.started_at:%-d %b %H:%M} · {model}{name}"
+
+
+def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", label: str = "Run") -> None:
+    """A list of the newest runs; the choice goes to the address, and the filters stay."""
+    known = archives(now)
+    offered = [one.run_id for one in all_runs[:CHOICES]]
+    if run.run_id not in offered:
+        offered.append(run.run_id)
+    by_id = {one.run_id: one for one in all_runs}
+    key = f"choose.{name}"
+    st.session_state[key] = run.run_id  # the address decides, the widget follows
+
+    def changed() -> None:
+        st.query_params.update({name: st.session_state[key]})
+
+    st.selectbox(
+        label,
+        offered,
+        key=key,
+        on_change=changed,
+        width=230,
+        format_func=lambda run_id: run_label(by_id[run_id], known),
+    )
 
 
 def follow(refresh: bool) -> None:

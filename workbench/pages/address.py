@@ -1,0 +1,148 @@
+"""The address is the state: run, baseline and filters are read from it and written to it, so a link restores the view.
+
+`run`, `base` and one name per facet (`subtask`, `product`, ..., see `warehouse.rollups.FACETS`; "none" where the
+warehouse holds nothing); `entropy` and `confidence` as from-to; `flip` against the base; `region` is a polygon drawn on
+the Map. What an address says is checked here: what makes no sense is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+import streamlit as st
+
+from warehouse.records import Run
+from warehouse.rollups import FACETS, RANGES, Flip, Selection
+from workbench.analysis import look
+from workbench.pages import parts
+
+WORDS = {
+    "answer_text": "answer",
+    "correct_text": "truth",
+    "confidence_band": "confidence",
+    "entropy_band": "entropy",
+    "letter": "right letter",
+    "description": "description",
+}
+KEPT = ("run", "base", "flip", "region", *FACETS, *RANGES)  # what goes along from page to page
+
+
+def word(facet: str) -> str:
+    """A facet's name for people."""
+    return WORDS.get(facet, facet)
+
+
+def chosen_run(runs: Sequence[Run]) -> Run | None:
+    """The run the address names, else the newest; None when it names one that isn't there."""
+    named = st.query_params.get("run")
+    if named is None:
+        return runs[0] if runs else None
+    return next((run for run in runs if run.run_id == named), None)
+
+
+def base_run(runs: Sequence[Run], run: Run) -> Run | None:
+    """What the run is compared with: the address's `base`, else the newest finished one before it on the same archive,
+    else any other; None when there is no other."""
+    others = [one for one in runs if one.run_id != run.run_id]
+    named = next((one for one in others if one.run_id == st.query_params.get("base")), None)
+    before = [one for one in others if one.started_at < run.started_at and one.state == "finished"]
+    alike = [one for one in before if one.archive_id == run.archive_id]
+    return named or next(iter([*alike, *before, *others]), None)
+
+
+def selection(run: Run, base: Run | None = None, images: tuple[str, ...] | None = None) -> Selection:
+    """The run's predictions that the address's filters let through."""
+    address = st.query_params
+    facets = tuple((name, address[name]) for name in FACETS if name in address)
+    if address.get("outcome") not in (None, *look.OUTCOMES):
+        facets = tuple(one for one in facets if one[0] != "outcome")
+    ranges = tuple((name, *ends) for name in RANGES if (ends := _ends(address.get(name, ""))))
+    flip = address.get("flip")
+    return Selection(
+        run.run_id,
+        facets,
+        ranges,
+        flip if flip in get_args(Flip) and base else None,  # type: ignore[arg-type]
+        base.run_id if base and flip in get_args(Flip) else None,
+        images,
+    )
+
+
+def without(chosen: Selection, *names: str) -> Selection:
+    """The selection with these facets open: what a chart shows that lets one choose among them."""
+    return Selection(
+        chosen.run_id,
+        tuple(one for one in chosen.facets if one[0] not in names),
+        chosen.ranges,
+        chosen.flip,
+        chosen.base,
+        chosen.images,
+    )
+
+
+def put(**what: str | None) -> None:
+    """Write filters to the address; None takes one out. A list begins anew."""
+    address = st.query_params
+    gone = [name for name, value in what.items() if value is None and name in address]
+    for name in [*gone, *(["from"] if "from" in address else [])]:
+        del address[name]
+    if more := {name: value for name, value in what.items() if value is not None}:
+        address.update(more)
+
+
+def toggle(**what: str) -> None:
+    """Write filters to the address, or take them out where they stand there already."""
+    same = all(st.query_params.get(name) == value for name, value in what.items())
+    put(**{name: None if same else value for name, value in what.items()})
+
+
+def clear() -> None:
+    """Take every filter out; run and baseline stay."""
+    put(**{name: None for name in KEPT if name not in ("run", "base")})
+
+
+def going(**what: str | None) -> dict[str, str]:
+    """The address to go on with: run, baseline and filters, and what is new."""
+    held = {name: value for name, value in st.query_params.items() if name in KEPT}
+    more: Mapping[str, str | None] = {**held, **what}
+    return {name: value for name, value in more.items() if value is not None}
+
+
+def chips() -> None:
+    """The filters that are set, each with a button that takes it out; Escape takes out all. Nothing without filters."""
+    address = st.query_params
+    held = [name for name in (*FACETS, *RANGES, "flip", "region") if name in address]
+    if not held:
+        return
+    with st.container(key="chips", horizontal=True, gap="xsmall", vertical_alignment="center"):
+        for name in held:
+            value = "drawn" if name == "region" else address[name]
+            label = f"{word(name)}: {value}" if len(value) <= 40 else f"{word(name)}: {value[:39]}…"
+            st.button(f"{parts.plain(label)} ✕", key=f"chip.{name}", on_click=put, kwargs={name: None})
+        st.button("Clear filters", key="chip.all", shortcut="Escape", type="tertiary", on_click=clear)
+
+
+def polygon(text: str) -> list[tuple[float, float]]:
+    """The corners of `region`; empty when it makes no sense."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+    if len(numbers) < 6 or len(numbers) % 2 or not all(abs(number) < 1e6 for number in numbers):
+        return []
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def number(name: str, at_most: int) -> int:
+    """A whole number of the address, 0 where there is none that makes sense."""
+    text = st.query_params.get(name, "")
+    return min(int(text), at_most) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+
+
+def _ends(text: str) -> tuple[float, float] | None:
+    low, dash, high = text.partition("-")
+    try:
+        return (float(low), float(high)) if dash else None
+    except ValueError:
+        return None

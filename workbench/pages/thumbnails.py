@@ -1,0 +1,84 @@
+"""Cases as thumbnails: border and badge say the outcome, a click opens the case.
+
+Only what lies below a registered archive is shown. The contour of the mask is part of the thumbnail's file, patches
+are placed over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from warehouse.records import Run
+from warehouse.rollups import Rollups
+from workbench.pages import address, parts, pictures, shared
+from workbench.pages.shared import Snapshot
+
+Row = Mapping[str, Any]
+
+
+def grid(
+    now: Snapshot,
+    run: Run,
+    cases: pl.DataFrame,
+    caption: Callable[[Row], str],
+    masks: bool = False,
+    patches: bool = False,
+    key: str = "thumb",
+    width: int = 104,
+) -> None:
+    """Thumbnails of cases, each a link to its case under the address's filters.
+
+    Args:
+        now: the warehouse.
+        run: whose cases they are.
+        cases: image_id, question_id, image_path, outcome, error.
+        caption: what stands under a case, Markdown escaped.
+        masks: draw the mask's contour.
+        patches: draw the accepted patches.
+        key: of the containers; one per grid on a page.
+        width: least width of a column in pixels.
+    """
+    archive = shared.archives(now).get(run.archive_id)
+    root = archive.root if archive else ""
+    of_mask = shared.mask_paths(now, tuple(sorted(set(cases["image_id"])))) if masks else {}
+    boxes = _boxes(now, run, cases) if patches else {}
+    with st.grid("auto", min_column_width=width, gap=10) as cells:
+        for place, case in enumerate(cases.iter_rows(named=True)):
+            with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
+                picture = _picture(now, case["image_path"], root, of_mask.get(case["image_id"]))
+                over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
+                reason = case["error"] or picture.problem or ""
+                parts.html(parts.thumbnail(picture.source, case["outcome"], reason, over))
+                target = address.going(run=run.run_id, image=case["image_id"], question=case["question_id"])
+                st.page_link(parts.CASE, label=caption(case), query_params=target)
+
+
+def _picture(now: Snapshot, path: str, root: str, mask_path: str | None) -> pictures.Shown:
+    # Where the archive isn't registered, no folder is: nothing is shown.
+    found = pictures.locate(path, root, [root]) if root else None
+    masked = pictures.locate(mask_path, root, [root]) if root and mask_path else None
+    return pictures.small(now.data, found, masked)
+
+
+def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:
+    keys = list(cases.select("image_id", "question_id").iter_rows())
+    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+    for row in Rollups(Path(now.data)).accepted(run.run_id, keys).iter_rows(named=True):
+        found.setdefault((row["image_id"], row["question_id"]), []).append((row["x0"], row["y0"], row["x1"], row["y1"]))
+    return found
+
+
+def _placed(boxes: list[tuple[float, ...]], picture: pictures.Shown) -> str:
+    """Patches in percent of the square that a thumbnail shows: the picture's middle, as wide as its shorter side."""
+    side = min(picture.width, picture.height)
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    return "".join(
+        f'<i style="left:{100 * (x0 - left) / side:.1f}%;top:{100 * (y0 - top) / side:.1f}%;'
+        f'width:{100 * (x1 - x0) / side:.1f}%;height:{100 * (y1 - y0) / side:.1f}%"></i>'
+        for x0, y0, x1, y1 in boxes
+    )
