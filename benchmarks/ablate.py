@@ -1,0 +1,112 @@
+"""What each part of the method brings the embedded demo model on drawn images: `make ablate`.
+
+Two experiments: the parts on all images, and N, K, estimators, seeds and controls on fewer. Each arm is a stored run;
+given the same --data a cut benchmark goes on. The tables go to docs/ablation.md, the figures to results/ablation.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from benchmarks import machine
+from warehouse.store import Store
+from workbench.analysis import ablation as analysis
+from workbench.analysis import ablation_text
+from workbench.embedded.archive import draw_archive
+from workbench.inspection import ablation, knowledge
+from workbench.settings import Settings, Work
+
+ROOT = Path(__file__).parents[1]
+OUTPUT = Path(__file__).parent / "results" / "ablation.json"
+PAGE = ROOT / "docs" / "ablation.md"
+TABLES = re.compile(r"(<!-- (\w+), printed by make ablate -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+class _Quiet:
+    """A `scoring.Watch` that says nothing."""
+
+    def step(self, text: str) -> None:
+        pass
+
+    def begin(self, images: int, images_done: int) -> None:
+        pass
+
+    def advance(self, images: int, failed: int) -> None:
+        pass
+
+
+def _told(arm: ablation.Setup, place: int, count: int) -> None:
+    sys.stderr.write(f"{place} of {count}: {arm.name}\n")
+
+
+def main() -> None:
+    """Draw, ablate twice, keep tables and figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--grid-questions", type=int, default=560, help="of the grid; some 100 images")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--draw-seed", type=int, default=4242)
+    parser.add_argument("--data", type=Path, help="keep archive and runs here, and go on with them")
+    parser.add_argument("--only", action="append", default=[], help="arms or families, nothing is written")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    with nullcontext(args.data) if args.data else tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        archive, base = home / f"drawn-{args.images}-{args.draw_seed}", Settings(work=Work(data=home / "data"))
+        if not (archive / "images.csv").exists():
+            draw_archive(archive, args.images, args.draw_seed)
+        knowledge.import_file(Store(base.work.data), archive / "domain_knowledge.json")
+        small = replace(base, work=replace(base.work, limit=args.grid_questions))
+        studies = {}
+        for name, arms, settings in (("main", ablation.MAIN, base), ("grid", ablation.grid(args.seeds), small)):
+            if args.only:
+                arms = tuple(arm for arm in arms if arm.name in args.only or arm.family in args.only)
+            experiment = ablation.run(archive, settings, arms, _Quiet(), _told)
+            studies[name] = ablation.read(base.work.data, "ablation", experiment)
+    if args.only:
+        return
+    page = PAGE.read_text(encoding="utf-8")
+    tables = {name: ablation_text.markdown(study) for name, study in studies.items()}
+    PAGE.write_text(TABLES.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}", page), encoding="utf-8")
+    machine.report(
+        {
+            "model": "embedded demo model, drawn images",
+            "images": args.images,
+            "draw_seed": args.draw_seed,
+            "seconds": round(time.perf_counter() - started, 1),
+            **{name: _figures(study) for name, study in studies.items()},
+        },
+        OUTPUT,
+    )
+
+
+def _figures(study: analysis.Study) -> dict[str, object]:
+    hard = analysis.hard(study)
+    against = {arm.arm: study.arms[0].arm for arm in study.arms[1:]}
+    knowing = {arm.arm: study.arms[1].arm for arm in study.arms[2:]}
+    return {
+        "arms": _rounded(analysis.arms(study).drop("run_id")),
+        "differences": _rounded(analysis.differences(study)),
+        "hard_images": len(hard),
+        "hard_against_first": _rounded(analysis.differences(study, hard, against)),
+        "hard_against_second": _rounded(analysis.differences(study, hard, knowing)),
+    }
+
+
+def _rounded(frame: pl.DataFrame) -> list[dict[str, object]]:
+    return frame.with_columns(pl.selectors.float().round(4)).to_dicts()
+
+
+if __name__ == "__main__":
+    main()

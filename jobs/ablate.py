@@ -1,0 +1,57 @@
+"""`workbench ablate`: what each part of the method brings, by leaving it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.options import Data
+
+
+def command(
+    archive: Annotated[Path, typer.Argument(help="A labelled folder of images.")],
+    arms: Annotated[
+        Literal["main", "grid"], typer.Option(help="`main`: the parts; `grid`: N, K, estimators, seeds, controls.")
+    ] = "main",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="An arm or family; may be repeated.", show_default=False)
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds `grid` compares.")] = 5,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions, mixed.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
+    ] = None,
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
+) -> None:
+    """Ask the same questions with parts of the method left out, and compare them pair by pair.
+
+    Every arm is a run; stopped or killed, the same command goes on, and arms that are done aren't done again. Printed
+    are tables; the page Ablation shows them.
+
+    Example: workbench ablate photos --limit 200
+    """
+    from jobs import screen
+    from workbench import settings
+    from workbench.analysis import ablation_text
+    from workbench.inspection import ablation
+
+    named = {"model": model, "device": device, "limit": limit, "data": data}
+    base = settings.load({name: value for name, value in named.items() if value is not None}, config).settings
+    screen.without_loading_bars(base.machine.model)
+    try:
+        chosen = ablation.chosen(ablation.MAIN if arms == "main" else ablation.grid(seeds), only or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--only") from error
+    with screen.Progress() as watch:
+        experiment = ablation.run(
+            archive,
+            base,
+            chosen,
+            watch,
+            lambda arm, place, count: typer.echo(f"{place} of {count}: {arm.name}", err=True),
+        )
+    typer.echo(ablation_text.markdown(ablation.read(base.work.data, "ablation", experiment)))

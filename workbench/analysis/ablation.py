@@ -1,0 +1,156 @@
+"""What the arms of an ablation say, from stored runs: each arm's accuracy, its difference to its baseline, its course.
+
+Arms and the facts of their runs go in, frames come out. Two arms are compared on the questions both were asked, with
+intervals clustered by image (`compare.table`); two intervals side by side are never compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from warehouse.experiment_records import Arm, Step
+from workbench.analysis import compare, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """An experiment as it is stored."""
+
+    arms: tuple[Arm, ...]
+    facts: Mapping[str, pl.DataFrame]  # by run, see `facts.COLUMNS`
+    evaluations: Mapping[str, float]  # by run: forwards of the loop per question
+    steps: tuple[Step, ...]
+    hard: Mapping[str, str]  # image_id -> "tiny", "faint" or "tiny faint", where the archive says so
+    demo: bool  # answered by the embedded demo model
+
+    def of(self, arm: str) -> pl.DataFrame:
+        """The facts of an arm's run."""
+        return self.facts[next(each.run_id for each in self.arms if each.arm == arm)]
+
+
+ABOUT_THE_OBJECT = ("Object Classification", "Object Analysis")
+
+
+def arms(study: Study, images: Collection[str] | None = None) -> pl.DataFrame:
+    """One row per arm.
+
+    Args:
+        images: only questions about a defect on these images; None takes all questions.
+
+    Returns:
+        arm, family, level, baseline, run_id, n, right, accuracy, low and high (95 % Wilson), entropy (nats, mean over
+        the best states; null without think tokens), collapse (how much more often the most frequent letter was
+        answered than is right, as a share), evaluations (forwards of the loop per question).
+    """
+    rows = []
+    for arm in study.arms:
+        facts = _some(study.facts[arm.run_id], images)
+        judged = facts.filter(pl.col("right").is_not_null())
+        n, right = judged.height, int(judged["right"].sum())
+        interval = metrics.wilson(right, n)
+        rows.append(
+            {
+                "arm": arm.arm, "family": arm.family, "level": arm.level, "baseline": arm.baseline,
+                "run_id": arm.run_id, "n": n, "right": right, "accuracy": right / n if n else None,
+                "low": interval.low, "high": interval.high, "entropy": facts["entropy"].mean(),
+                "collapse": _collapse(judged), "evaluations": study.evaluations.get(arm.run_id, 0.0),
+            }
+        )  # fmt: skip
+    return pl.DataFrame(rows, schema=_ARMS)
+
+
+_ARMS = {
+    "arm": pl.String, "family": pl.String, "level": pl.Float64, "baseline": pl.String, "run_id": pl.String,
+    "n": pl.Int64, "right": pl.Int64, "accuracy": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+    "entropy": pl.Float64, "collapse": pl.Float64, "evaluations": pl.Float64,
+}  # fmt: skip
+
+
+def differences(
+    study: Study, images: Collection[str] | None = None, against: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """One row per arm that has a baseline: what the arm adds to it.
+
+    Args:
+        images: only questions about a defect on these images.
+        against: arm -> baseline, instead of those the arms name.
+
+    Returns:
+        arm, family, level, baseline and `compare.COLUMNS`.
+    """
+    frames = []
+    by_name = {arm.arm: arm for arm in study.arms}
+    for arm in study.arms:
+        baseline = by_name.get((against or {}).get(arm.arm, "") if against is not None else arm.baseline or "")
+        if baseline is None:
+            continue
+        pairs = compare.pair(_some(study.facts[baseline.run_id], images), _some(study.facts[arm.run_id], images))
+        if pairs.frame.height:
+            told = pl.DataFrame(
+                {"arm": [arm.arm], "family": [arm.family], "level": [arm.level], "baseline": [baseline.arm]},
+                schema_overrides={"level": pl.Float64},
+            )
+            frames.append(pl.concat([told, compare.table(pairs.frame)], how="horizontal"))
+    return pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame()
+
+
+def convergence(study: Study, family: str) -> pl.DataFrame:
+    """The course of the reward over the iterations, per arm of a family, as the change from the start.
+
+    Returns:
+        arm, level, iteration, questions, reward and entropy (nats), rise (reward - reward at 0).
+    """
+    names = {arm.run_id: arm for arm in study.arms if arm.family == family}
+    rows = [
+        (names[step.run_id].arm, names[step.run_id].level, step.iteration, step.questions, step.reward, step.entropy)
+        for step in study.steps
+        if step.run_id in names
+    ]
+    frame = pl.DataFrame(
+        rows, schema=("arm", "level", "iteration", "questions", "reward", "entropy"), orient="row",
+        infer_schema_length=None,
+    )  # fmt: skip
+    return frame.with_columns(rise=pl.col("reward") - pl.col("reward").first().over("arm"))
+
+
+def spread(study: Study, family: str) -> tuple[float, float, float] | None:
+    """Lowest, mean and highest accuracy over the numbered arms of a family; None with fewer than two."""
+    table = arms(study).filter(pl.col("family") == family, pl.col("level").is_not_null())
+    values = table["accuracy"].drop_nulls().to_list()
+    return (min(values), sum(values) / len(values), max(values)) if len(values) > 1 else None
+
+
+def hard(study: Study) -> frozenset[str]:
+    """Images whose defect the archive calls tiny or faint."""
+    return frozenset(study.hard)
+
+
+def unanimous(study: Study, arms: Sequence[str]) -> float | None:
+    """Share of questions that all these arms answered alike."""
+    frames = [study.of(arm).select("image_id", "asked", **{f"answer_{i}": "answer"}) for i, arm in enumerate(arms)]
+    if len(frames) < 2:
+        return None
+    joined = frames[0]
+    for frame in frames[1:]:
+        joined = joined.join(frame, on=["image_id", "asked"], how="inner")
+    alike = pl.all_horizontal(pl.col("answer_0").eq_missing(pl.col(f"answer_{i}")) for i in range(1, len(frames)))
+    return float(joined.select(alike.mean()).item()) if joined.height else None
+
+
+def _some(facts: pl.DataFrame, images: Collection[str] | None) -> pl.DataFrame:
+    """All facts, or those of questions about a defect on some images."""
+    if images is None:
+        return facts
+    return facts.filter(pl.col("image_id").is_in(list(images)), ~pl.col("subtask").is_in(ABOUT_THE_OBJECT))
+
+
+def _collapse(judged: pl.DataFrame) -> float | None:
+    """How far the answers lean to one letter: its share among the answers less its share among the right ones."""
+    four = judged.filter(pl.col("choices") > 2)
+    if not four.height:
+        return None
+    said = four["answer"].value_counts(normalize=True, sort=True, name="share").row(0, named=True)
+    return float(said["share"]) - float((four["correct_answer"] == said["answer"]).mean())

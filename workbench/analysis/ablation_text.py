@@ -1,0 +1,100 @@
+"""An ablation as Markdown: the tables that `workbench ablate` prints and `docs/ablation.md` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from workbench.analysis import ablation
+from workbench.analysis.ablation import Study
+
+DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
+
+
+def markdown(study: Study) -> str:
+    """All tables of an experiment."""
+    parts = [f"*{DEMO}*"] if study.demo else []
+    parts += ["Accuracy, all questions:", _arms(ablation.arms(study)), _against(ablation.differences(study))]
+    hard = ablation.hard(study)
+    for first in range(2 if hard else 0):
+        against = {arm.arm: study.arms[first].arm for arm in study.arms[first + 1 :]}
+        table = _against(ablation.differences(study, hard, against))
+        if table:
+            about = f"the {len(hard)} images with a tiny or faint defect, questions about the defect"
+            parts += [f"Only {about}; each arm against *{study.arms[first].arm}*:", table]
+    for family in ("seed", "seed, zoom"):
+        rows = _course(study, family)
+        if rows:
+            parts += [f"Reward over the iterations, {family}:", rows]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _arms(table: pl.DataFrame) -> str:
+    lines = [
+        "| arm | questions | accuracy, 95 % | mean entropy, nats | lean to one letter | forwards of the loop |",
+        "| - | - | - | - | - | - |",
+    ]
+    lines += [
+        f"| {row['arm']} | {row['n']} | {_rate(row)} | {_number(row['entropy'], 3)} | {_number(row['collapse'], 3)} "
+        f"| {row['evaluations']:.1f} |"
+        for row in table.iter_rows(named=True)
+    ]
+    return "\n".join(lines)
+
+
+def _against(table: pl.DataFrame) -> str:
+    if not table.height:
+        return ""
+    lines = [
+        "| arm | against | questions | images | points, 95 % by image | wrong to right | right to wrong | p |",
+        "| - | - | - | - | - | - | - | - |",
+    ]
+    lines += [
+        f"| {row['arm']} | {row['baseline']} | {row['n']} | {row['images']} | {_points(row)} | {row['gained']} "
+        f"| {row['lost']} | {_number(row['p'], 3)} |"
+        for row in table.iter_rows(named=True)
+    ]
+    return "\n".join(lines)
+
+
+def _course(study: Study, family: str) -> str:
+    """Rise of the reward at some iterations: mean over the arms, and between which values they lie."""
+    course = ablation.convergence(study, family).filter(pl.col("level").is_not_null())
+    if not course.height:
+        return ""
+    by = course.group_by("iteration").agg(
+        mean=pl.col("rise").mean(), low=pl.col("rise").min(), high=pl.col("rise").max(), arms=pl.len()
+    )
+    shown = [row for row in by.sort("iteration").iter_rows(named=True) if row["iteration"] in (1, 2, 3, 5, 8, 10)]
+    lines = ["| iteration | rise of the mean reward, nats | lowest and highest arm |", "| - | - | - |"]
+    lines += [f"| {row['iteration']} | {row['mean']:+.4f} | {row['low']:+.4f} to {row['high']:+.4f} |" for row in shown]
+    arms = [arm.arm for arm in study.arms if arm.family == family and arm.level is not None]
+    return "\n".join(lines) + _agreement(study, family, arms)
+
+
+def _agreement(study: Study, family: str, arms: Sequence[str]) -> str:
+    spread, alike = ablation.spread(study, family), ablation.unanimous(study, arms)
+    if spread is None or alike is None:
+        return ""
+    low, mean, high = spread
+    return (
+        f"\n\nOver {len(arms)} seeds accuracy lies between {low:.3f} and {high:.3f}, mean {mean:.3f}; "
+        f"{alike:.3f} of the questions are answered alike by all."
+    )
+
+
+def _rate(row: dict[str, object]) -> str:
+    return f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" if row["n"] else "none asked"
+
+
+def _points(row: dict[str, float]) -> str:
+    if not row["differing"]:
+        return "none differs"
+    if row["low"] is None:
+        return f"{100 * row['difference']:+.1f}"
+    return f"{100 * row['difference']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
