@@ -76,7 +76,8 @@ def _save(folder: Path, family: str) -> Path:
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HubEncoder]:
     """An encoder per family, read from its folder."""
-    return {family: embedder.load(_save(tmp_path_factory.mktemp(family), family)) for family in FAMILIES}
+    loaded = {family: embedder.load(_save(tmp_path_factory.mktemp(family), family)) for family in FAMILIES}
+    return {family: each for family, each in loaded.items() if isinstance(each, HubEncoder)}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -157,11 +158,11 @@ def test_the_name_says_which_weights(encoder: HubEncoder) -> None:
 
 
 def test_what_is_no_dual_encoder_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"is a qwen2_5_vl model; retrieval needs SigLIP, SigLIP 2 or CLIP"):
+    with pytest.raises(BackboneError, match=r"is a qwen2_5_vl model; retrieval's encoders are clip, qwen3_vl, siglip"):
         embedder.load(folders["qwen2_5_vl"])
-    with pytest.raises(BackboneError, match=r"^can't load the encoder nobody/nothing: "):
+    with pytest.raises(BackboneError, match=r"^can't load nobody/nothing: "):
         embedder.load("nobody/nothing")
     broken = _save(tmp_path / "clip", "clip")
     (broken / "model.safetensors").write_bytes(b"")
-    with pytest.raises(BackboneError, match=r"^can't load the encoder .*clip: .*header"):
+    with pytest.raises(BackboneError, match=r"^can't load .*clip: .*header"):
         embedder.load(broken)

@@ -1,23 +1,27 @@
 """Dual encoders for retrieval: pictures and texts as unit vectors in one space.
 
 A description's vector is its encoded text and a query's is its encoded picture, so changing a text moves its vector and
-nothing else does. Here are the families from the hub or a folder - SigLIP, SigLIP 2 and CLIP; the embedded model brings
-its own (`workbench/embedded`). Knows nothing of storage or ranking.
+nothing else does. Here are the families from the hub or a folder - SigLIP, SigLIP 2 and CLIP, and Qwen3-VL-Embedding
+(`embedder_qwen3.py`); the embedded model brings its own (`workbench/embedded`). Knows nothing of storage or ranking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.model.backbone import BackboneError, weights_revision
-from workbench.model.backbone.loading import UNREADABLE, check_weights, first_line
+from workbench.model.backbone import DType
+from workbench.model.backbone.hub import Parts
+from workbench.model.backbone.loading import model_type, read_parts
+from workbench.model.backbone.qwen3 import Qwen3VL
+from workbench.model.embedder_qwen3 import Qwen3Encoder
 
+DUAL = ("clip", "siglip", "siglip2")
 SIGLIP_TOKENS = 64  # SigLIP's text tower was trained on texts padded to this length
 
 
@@ -37,13 +41,13 @@ class Encoder(Protocol):
 class HubEncoder:
     """SigLIP, SigLIP 2 or CLIP."""
 
-    def __init__(self, model: Any, tokenizer: Any, processor: Any, name: str):
-        self.name = name
-        self._model = model.eval().requires_grad_(False)
-        self._tokenizer = tokenizer
-        self._processor = processor
-        self._device = next(model.parameters()).device
-        self._siglip = model.config.model_type.startswith("siglip")
+    def __init__(self, parts: Parts):
+        self.name = f"{parts.name}@{parts.revision}"
+        self._model = parts.model.eval().requires_grad_(False)
+        self._tokenizer = parts.tokenizer
+        self._processor = parts.processor
+        self._device = next(parts.model.parameters()).device
+        self._siglip = parts.model.config.model_type.startswith("siglip")
         self.dim = int(self.encode_texts(["a"]).shape[1])
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
@@ -79,34 +83,17 @@ class HubEncoder:
         return _unit(out.pooler_output)
 
 
-def load(name: str | Path, device: str = "cpu") -> HubEncoder:
-    """The dual encoder of that hub name or local folder.
+def load(name: str | Path, device: str = "cpu") -> Encoder:
+    """The encoder of that hub name or local folder; Qwen3-VL-Embedding in bfloat16 on CUDA, in float32 elsewhere.
 
     Raises:
-        BackboneError: not a dual encoder, or nothing found under that name.
+        BackboneError: not an encoder, or nothing that can be had under that name.
     """
-    import transformers
-
-    folder = Path(name)
-    try:
-        config = transformers.AutoConfig.from_pretrained(str(name), trust_remote_code=False)
-        if config.model_type not in ("siglip", "siglip2", "clip"):
-            raise BackboneError(f"{name} is a {config.model_type} model; retrieval needs SigLIP, SigLIP 2 or CLIP")
-        model, report = transformers.AutoModel.from_pretrained(
-            str(name),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )
-        check_weights(name, report)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
-        images: Any = transformers.AutoImageProcessor
-        processor = images.from_pretrained(str(name), trust_remote_code=False)
-    except UNREADABLE as error:
-        raise BackboneError(f"can't load the encoder {name}: {first_line(error)}") from error
-    revision = weights_revision(folder) if folder.is_dir() else str(config._commit_hash)
-    return HubEncoder(model.to(device), tokenizer, processor, f"{name}@{revision}")
+    if model_type(name, (*DUAL, "qwen3_vl"), "retrieval's encoders are") in DUAL:
+        return HubEncoder(read_parts(name, "AutoModel", device))
+    dtype: DType = "bfloat16" if device.startswith("cuda") else "float32"
+    # An embedding checkpoint may come without the head that writes words.
+    return Qwen3Encoder(read_parts(name, Qwen3VL.CLASS, device, dtype, unused=("lm_head.weight",)))
 
 
 def _unit(vectors: Tensor) -> Tensor:
