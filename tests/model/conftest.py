@@ -10,14 +10,14 @@ import torch
 
 from tests.model import tiny
 from workbench.model import backbone
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.naive import NaiveEngine
 from workbench.model.segments import SegmentedEngine
 
 torch.set_num_threads(1)
 
 AnyEngine = SegmentedEngine | NaiveEngine
-ENGINES: dict[str, Callable[[QwenBackbone], AnyEngine]] = {"segments": SegmentedEngine, "naive": NaiveEngine}
+ENGINES: dict[str, Callable[[HubBackbone], AnyEngine]] = {"segments": SegmentedEngine, "naive": NaiveEngine}
 
 
 @pytest.fixture(scope="session")
@@ -27,18 +27,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def bodies(folders: dict[str, Path]) -> dict[str, QwenBackbone]:
+def bodies(folders: dict[str, Path]) -> dict[str, HubBackbone]:
     """A loaded model per family, in float32."""
     return {family: backbone.load(folder) for family, folder in folders.items()}
 
 
 @pytest.fixture(params=tiny.FAMILIES)
-def body(request: pytest.FixtureRequest, bodies: dict[str, QwenBackbone]) -> QwenBackbone:
+def body(request: pytest.FixtureRequest, bodies: dict[str, HubBackbone]) -> HubBackbone:
     """The tiny model of each family in turn."""
     return bodies[request.param]
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, body: QwenBackbone) -> AnyEngine:
+def engine(request: pytest.FixtureRequest, body: HubBackbone) -> AnyEngine:
     """Each engine in turn, fresh, on each family."""
     return ENGINES[request.param](body)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.model import tiny
 from tests.model.conftest import AnyEngine
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case, Work
 from workbench.model.compose import Script, compose
 from workbench.model.engine import Evaluation, Prefix, Rows
@@ -40,7 +40,7 @@ class Seen:
 
 
 @contextmanager
-def watching(body: QwenBackbone) -> Iterator[Seen]:
+def watching(body: HubBackbone) -> Iterator[Seen]:
     """Everything fed to the decoder and to the vision tower, noted by hooks on the library's modules."""
     seen = Seen()
     core = tiny.model(body).model

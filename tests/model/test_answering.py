@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.model import plain, probes, tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import answer, latent, prompt, reward
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Method
@@ -22,18 +22,18 @@ METHOD = Method(iterations=3)
 
 
 @pytest.fixture
-def holding(body: QwenBackbone) -> Case:
+def holding(body: HubBackbone) -> Case:
     """A case whose best state holds patches."""
     cases = [tiny.case(tiny.picture(seed, 168, 110), tiny.picture(1, 90, 90)) for seed in range(4, 16)]
     reasoned = latent.reason(SegmentedEngine(body), cases, METHOD)
     return next(case for case, each in zip(cases, reasoned, strict=True) if each.accepted_features)
 
 
-def _stub(body: QwenBackbone) -> Tensor:
+def _stub(body: HubBackbone) -> Tensor:
     return body.tokenize(prompt.stub_part(), {})
 
 
-def _letters(body: QwenBackbone, logits: Tensor, case: Case) -> dict[str, float]:
+def _letters(body: HubBackbone, logits: Tensor, case: Case) -> dict[str, float]:
     """Shares of the options' letters, alone and after a blank, in a next-token distribution (V,)."""
     log_p = torch.log_softmax(logits, -1)
     tokens = answer.letter_tokens(body, case.letters)
@@ -42,7 +42,7 @@ def _letters(body: QwenBackbone, logits: Tensor, case: Case) -> dict[str, float]
 
 @pytest.mark.parametrize("options", [tiny.YES_NO, tiny.FOUR])
 def test_without_think_tokens_the_answer_is_the_plain_models(
-    body: QwenBackbone, engine: AnyEngine, options: tuple[tuple[str, str], ...]
+    body: HubBackbone, engine: AnyEngine, options: tuple[tuple[str, str], ...]
 ) -> None:
     case = dataclasses.replace(CASE, options=options)
     (reasoned,) = latent.reason(engine, [case], Method(think_tokens=0))
@@ -53,7 +53,7 @@ def test_without_think_tokens_the_answer_is_the_plain_models(
     assert (reasoned.iterations, reasoned.best_iteration, reasoned.patches) == ((), None, ())
 
 
-def test_before_is_the_start_state_without_patches(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_before_is_the_start_state_without_patches(body: HubBackbone, engine: AnyEngine) -> None:
     (reasoned,) = latent.reason(engine, [CASE], METHOD)
     reserved = torch.full((4,), body.token_id("<|fim_pad|>") or 0)
     # The start state is a token the plain model knows, repeated.
@@ -66,7 +66,7 @@ def test_before_is_the_start_state_without_patches(body: QwenBackbone, engine: A
 
 
 def test_the_decoded_state_is_the_one_whose_reward_was_best(
-    body: QwenBackbone, engine: AnyEngine, holding: Case
+    body: HubBackbone, engine: AnyEngine, holding: Case
 ) -> None:
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [holding], METHOD)
@@ -86,7 +86,7 @@ def test_the_decoded_state_is_the_one_whose_reward_was_best(
         assert vector.tolist() == pytest.approx(feature.vector)
 
 
-def test_the_held_patches_are_read_by_the_answer(body: QwenBackbone, engine: AnyEngine, holding: Case) -> None:
+def test_the_held_patches_are_read_by_the_answer(body: HubBackbone, engine: AnyEngine, holding: Case) -> None:
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [holding], METHOD)
     decoded = noting.asked[-1].rows.embeddings[1]
@@ -115,7 +115,7 @@ def test_every_iteration_is_recorded_with_the_entropy_of_each_think_token(engine
     assert sum(reasoned.option_probabilities.values()) == pytest.approx(1)
 
 
-def _greedy(body: QwenBackbone, case: Case, start: Tensor, count: int) -> list[int]:
+def _greedy(body: HubBackbone, case: Case, start: Tensor, count: int) -> list[int]:
     """The likeliest continuation by the plain model, reading the whole sequence for every token."""
     ids = start
     for _ in range(count):
@@ -123,7 +123,7 @@ def _greedy(body: QwenBackbone, case: Case, start: Tensor, count: int) -> list[i
     return [int(token) for token in ids[len(start) :]]
 
 
-def test_generated_text_is_the_plain_models_greedy_text(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_generated_text_is_the_plain_models_greedy_text(body: HubBackbone, engine: AnyEngine) -> None:
     (reasoned,) = latent.reason(engine, [CASE], Method(think_tokens=0, answer="generate", max_new_tokens=5))
     written = _greedy(body, CASE, _stub(body), 5)
     assert reasoned.raw_text == body.text(written).strip()
@@ -131,7 +131,7 @@ def test_generated_text_is_the_plain_models_greedy_text(body: QwenBackbone, engi
     assert reasoned.option_probabilities  # compared all the same
 
 
-def test_writing_stops_at_an_end_token_and_goes_on_for_the_others(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_writing_stops_at_an_end_token_and_goes_on_for_the_others(body: HubBackbone, engine: AnyEngine) -> None:
     other = tiny.case(tiny.picture(5, 60, 140), question_id="other")
     ending, going_on = (_greedy(body, case, _stub(body), 4) for case in (CASE, other))
     end = next(token for token in ending[1:] if token not in (ending[0], *going_on))
@@ -142,7 +142,7 @@ def test_writing_stops_at_an_end_token_and_goes_on_for_the_others(body: QwenBack
     assert second.raw_text == body.text(going_on).strip()
 
 
-def test_a_rationale_is_written_behind_the_best_state_and_its_answer(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_a_rationale_is_written_behind_the_best_state_and_its_answer(body: HubBackbone, engine: AnyEngine) -> None:
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [CASE], dataclasses.replace(METHOD, rationale=True, max_new_tokens=2))
     answered, first, _ = noting.asked[-3:]

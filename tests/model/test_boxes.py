@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.model import probes, tiny
 from workbench.model import backbone, latent
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Picture
 from workbench.model.method import Method
 from workbench.model.segments import SegmentedEngine
@@ -20,7 +20,7 @@ BLOCK = 4  # pixels
 
 
 @pytest.fixture(params=tiny.FAMILIES)
-def blinkered(request: pytest.FixtureRequest, folders: dict[str, Path]) -> QwenBackbone:
+def blinkered(request: pytest.FixtureRequest, folders: dict[str, Path]) -> HubBackbone:
     """A model whose visual tokens see nothing but their own pixels: no attention in the vision tower."""
     body = backbone.load(folders[request.param])
     with torch.no_grad():
@@ -32,7 +32,7 @@ def blinkered(request: pytest.FixtureRequest, folders: dict[str, Path]) -> QwenB
 
 @pytest.mark.parametrize("size", [(96, 64), (130, 87), (70, 150), (600, 400)])
 def test_the_features_that_move_have_boxes_touching_the_pixels_that_changed(
-    blinkered: QwenBackbone, size: tuple[int, int]
+    blinkered: HubBackbone, size: tuple[int, int]
 ) -> None:
     picture = tiny.picture(5, *size)
     prefix = probes.read(SegmentedEngine(blinkered), [tiny.case(picture, tiny.picture(1, 80, 120))])
@@ -65,7 +65,7 @@ def test_the_features_that_move_have_boxes_touching_the_pixels_that_changed(
     assert hits >= 12
 
 
-def test_patch_choices_carry_the_box_of_their_token(blinkered: QwenBackbone) -> None:
+def test_patch_choices_carry_the_box_of_their_token(blinkered: HubBackbone) -> None:
     picture = tiny.picture(5, 130, 87)
     engine = SegmentedEngine(blinkered)
     (reasoned,) = latent.reason(engine, [tiny.case(picture, tiny.picture(1))], Method(iterations=1))

@@ -10,7 +10,7 @@ from tests.model.agreement import agreement
 from workbench import embedded
 from workbench.embedded import draw, questions, world
 from workbench.model import backbone, latent
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case, Picture
 from workbench.model.method import Estimator, Method
 from workbench.model.naive import NaiveEngine
@@ -18,7 +18,7 @@ from workbench.model.segments import SegmentedEngine
 
 
 @pytest.fixture(scope="module")
-def shipped() -> QwenBackbone:
+def shipped() -> HubBackbone:
     """The embedded demo model, in float32."""
     return backbone.load(embedded.CHECKPOINT)
 
@@ -44,7 +44,7 @@ def cases() -> list[Case]:
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["mean", "autograd"])
 def test_the_shipped_model_answers_alike_through_both_engines(
-    shipped: QwenBackbone, cases: list[Case], estimator: Estimator
+    shipped: HubBackbone, cases: list[Case], estimator: Estimator
 ) -> None:
     method = Method(iterations=2, estimator=estimator)
     found = agreement(
@@ -55,5 +55,5 @@ def test_the_shipped_model_answers_alike_through_both_engines(
     assert found.log_probability < 1e-4
 
 
-def test_the_shipped_model_looks_with_the_layers_its_folder_names(shipped: QwenBackbone) -> None:
+def test_the_shipped_model_looks_with_the_layers_its_folder_names(shipped: HubBackbone) -> None:
     assert set(shipped.attention_layers) < set(range(shipped.layers))

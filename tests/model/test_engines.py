@@ -10,7 +10,7 @@ from tests.model import tiny
 from tests.model.agreement import NEAR_TIE, agreement, lead
 from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import backbone, latent
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.method import Method
 from workbench.model.naive import NaiveEngine
 from workbench.model.segments import SegmentedEngine
@@ -33,7 +33,7 @@ def _method(kind: str) -> object:
 
 
 @pytest.mark.parametrize("kind", [_method(kind) for kind in METHODS])
-def test_segments_equal_the_full_prefix(body: QwenBackbone, kind: str) -> None:
+def test_segments_equal_the_full_prefix(body: HubBackbone, kind: str) -> None:
     cases, method = tiny.block(), METHODS[kind]
     expected = latent.reason(NaiveEngine(body), cases, method)
     for memory in (1, None):
@@ -49,14 +49,14 @@ def test_segments_equal_the_full_prefix(body: QwenBackbone, kind: str) -> None:
         assert False in decided
 
 
-def test_the_same_block_gives_the_same_numbers_to_the_last_bit(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_same_block_gives_the_same_numbers_to_the_last_bit(body: HubBackbone, engine: AnyEngine) -> None:
     method = Method(iterations=3, rationale=True, max_new_tokens=3)
     first = latent.reason(engine, tiny.block(), method)
     again = latent.reason(type(engine)(body), tiny.block(), method)
     assert first == again
 
 
-def test_a_case_alone_is_answered_as_in_a_block(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_a_case_alone_is_answered_as_in_a_block(body: HubBackbone, engine: AnyEngine) -> None:
     method, cases = Method(iterations=3), tiny.block()
     together = latent.reason(engine, cases, method)
     alone = [latent.reason(engine, [case], method)[0] for case in cases]
@@ -65,7 +65,7 @@ def test_a_case_alone_is_answered_as_in_a_block(body: QwenBackbone, engine: AnyE
     assert found.log_probability < 1e-4
 
 
-def test_the_order_of_the_cases_changes_nothing(body: QwenBackbone) -> None:
+def test_the_order_of_the_cases_changes_nothing(body: HubBackbone) -> None:
     method, cases = Method(iterations=3), tiny.block()
     forwards = latent.reason(SegmentedEngine(body), cases, method)
     backwards = latent.reason(SegmentedEngine(body), cases[::-1], method)
@@ -80,7 +80,7 @@ def test_no_cases_give_no_answers(engine: AnyEngine) -> None:
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_bfloat16_runs_and_agrees_in_most_answers(
-    family: str, bodies: dict[str, QwenBackbone], folders: dict[str, Path]
+    family: str, bodies: dict[str, HubBackbone], folders: dict[str, Path]
 ) -> None:
     """Answers are compared over the block, near-ties of the float32 model (a lead below 0.001) left out."""
     half = backbone.load(folders[family], dtype="bfloat16")

@@ -14,7 +14,7 @@ from torch.nn.functional import cosine_similarity
 from tests.model import probes, tiny
 from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import backbone, estimators, latent, reward
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Estimator, Method
@@ -38,7 +38,7 @@ def _slope(engine: AnyEngine, case: Case, z: Tensor, held: tuple[int, ...] = ())
 
 
 @pytest.fixture
-def double(body: QwenBackbone, folders: dict[str, Path]) -> QwenBackbone:
+def double(body: HubBackbone, folders: dict[str, Path]) -> HubBackbone:
     """The same model in float64."""
     doubled = backbone.load(body.name)
     tiny.model(doubled).double()
@@ -47,7 +47,7 @@ def double(body: QwenBackbone, folders: dict[str, Path]) -> QwenBackbone:
 
 
 @pytest.mark.parametrize("kind", ENGINES)
-def test_autograd_equals_finite_differences_in_float64(kind: str, double: QwenBackbone) -> None:
+def test_autograd_equals_finite_differences_in_float64(kind: str, double: HubBackbone) -> None:
     engine = ENGINES[kind](double)
     case = tiny.case(tiny.picture(3), tiny.picture(1))
     z = double.latent_start(m).double()
@@ -71,7 +71,7 @@ def test_autograd_equals_finite_differences_in_float64(kind: str, double: QwenBa
         assert difference == pytest.approx(float((slope * direction).sum()), abs=2e-3 * float(slope.norm()))
 
 
-def test_the_gradient_of_both_engines_is_the_same(body: QwenBackbone) -> None:
+def test_the_gradient_of_both_engines_is_the_same(body: HubBackbone) -> None:
     for case in (CASE, tiny.case(tiny.picture(3), tiny.picture(1))):
         z = body.latent_start(4)
         for held in ((), (2,), (1, 3, 0)):
@@ -110,7 +110,7 @@ def _check_estimates(found: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("estimator", ["mean", "loo", "antithetic"])
 def test_many_samples_estimate_the_exact_gradient_and_shuffled_rewards_estimate_nothing(
-    body: QwenBackbone, estimator: Estimator
+    body: HubBackbone, estimator: Estimator
 ) -> None:
     found = _estimates(SegmentedEngine(body), Method(samples=4096, sigma=0.02, estimator=estimator))
     print(estimator, found)
@@ -118,13 +118,13 @@ def test_many_samples_estimate_the_exact_gradient_and_shuffled_rewards_estimate_
 
 
 @pytest.mark.slow
-def test_many_samples_through_the_naive_engine_estimate_the_exact_gradient(bodies: dict[str, QwenBackbone]) -> None:
+def test_many_samples_through_the_naive_engine_estimate_the_exact_gradient(bodies: dict[str, HubBackbone]) -> None:
     _check_estimates(_estimates(NaiveEngine(bodies["qwen2_5_vl"]), Method(samples=4096, sigma=0.02)))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_the_loop_steps_along_the_estimate_made_of_its_own_rewards(
-    body: QwenBackbone, engine: AnyEngine, estimator: Estimator
+    body: HubBackbone, engine: AnyEngine, estimator: Estimator
 ) -> None:
     method = Method(iterations=2, think_tokens=m, estimator=estimator, injection="none")
     noting = probes.NotingEngine(engine)
@@ -146,7 +146,7 @@ def test_the_loop_steps_along_the_estimate_made_of_its_own_rewards(
     assert (float((expected - start).norm()) > 0) == (estimator not in ("still", "random"))
 
 
-def test_the_exact_gradient_raises_the_reward_within_the_trust_radius(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_exact_gradient_raises_the_reward_within_the_trust_radius(body: HubBackbone, engine: AnyEngine) -> None:
     method = Method(iterations=12, think_tokens=m, estimator="autograd", injection="none", trust_radius=0.12)
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [CASE], method)
@@ -161,7 +161,7 @@ def test_the_exact_gradient_raises_the_reward_within_the_trust_radius(body: Qwen
     assert float((away.norm(dim=-1) / root).max()) == pytest.approx(0.12 * scale, rel=1e-3)
 
 
-def test_the_noise_is_a_tenth_of_the_start_token(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_noise_is_a_tenth_of_the_start_token(body: HubBackbone, engine: AnyEngine) -> None:
     noting = probes.NotingEngine(engine)
     latent.reason(noting, [CASE], Method(iterations=1, samples=8, sigma=0.1, sigma_decay=1.0))
     start = body.latent_start(4)

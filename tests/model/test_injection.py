@@ -10,7 +10,7 @@ import torch
 from tests.model import probes, tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import injection, latent
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Reasoned
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
@@ -20,7 +20,7 @@ QUERY = tiny.picture(4, 168, 110)
 
 
 def _scripted(
-    body: QwenBackbone,
+    body: HubBackbone,
     sureness: Callable[[int], float],
     looked_at: Callable[[int], Sequence[int]],
     method: Method,
@@ -36,7 +36,7 @@ def _fresh(n: int) -> Sequence[int]:
     return [(2 * n + i) % 14 for i in range(14)]
 
 
-def test_nothing_is_accepted_while_the_reward_falls(body: QwenBackbone) -> None:
+def test_nothing_is_accepted_while_the_reward_falls(body: HubBackbone) -> None:
     reasoned, patches = _scripted(body, lambda n: 12 - 0.5 * n, _fresh, Method(iterations=8))
     assert len(reasoned.patches) > 8
     assert not any(each.accepted for each in reasoned.patches)
@@ -45,7 +45,7 @@ def test_nothing_is_accepted_while_the_reward_falls(body: QwenBackbone) -> None:
     assert max(patches) == 2  # a tested pair never stays
 
 
-def test_the_held_set_grows_to_the_cap_while_the_reward_rises(body: QwenBackbone) -> None:
+def test_the_held_set_grows_to_the_cap_while_the_reward_rises(body: HubBackbone) -> None:
     reasoned, patches = _scripted(body, lambda n: 0.5 * n, _fresh, Method(iterations=12, patch_cap=7))
     held = [(each.row, each.col) for each in reasoned.patches if each.accepted]
     assert len(held) == len(set(held)) == 7
@@ -55,21 +55,21 @@ def test_the_held_set_grows_to_the_cap_while_the_reward_rises(body: QwenBackbone
     assert reasoned.best_iteration == 12
 
 
-def test_an_equal_reward_is_rejected(body: QwenBackbone) -> None:
+def test_an_equal_reward_is_rejected(body: HubBackbone) -> None:
     reasoned, patches = _scripted(body, lambda _: 3.0, _fresh, Method(iterations=5))
     assert not any(each.accepted for each in reasoned.patches)
     assert reasoned.best_iteration == 0
     assert max(patches) == 2
 
 
-def test_a_proposed_set_is_tested_only_once(body: QwenBackbone) -> None:
+def test_a_proposed_set_is_tested_only_once(body: HubBackbone) -> None:
     reasoned, patches = _scripted(body, lambda n: 12 - 0.5 * n, lambda _: [5, 9, 2], Method(iterations=6))
     cols = body.prepare("", QUERY.image).cols
     assert [(each.iteration, each.row * cols + each.col) for each in reasoned.patches] == [(1, 5), (1, 9)]
     assert patches == [0, 0, 2, 0, 0, 0, 0, 0]  # the start, six iterations, and one test in the first of them
 
 
-def test_a_rejected_set_is_tested_again_beside_other_held_patches(body: QwenBackbone) -> None:
+def test_a_rejected_set_is_tested_again_beside_other_held_patches(body: HubBackbone) -> None:
     # evaluations: 0 start, 1 samples, 2 test of {5, 9} falls, 3 samples, 4 test of {0, 1} rises, 5 samples, 6 test
     looked = {1: [5, 9], 3: [0, 1], 5: [5, 9]}
     sureness = [3.0, 3.0, 1.0, 3.0, 4.0, 4.0, 5.0]
@@ -80,7 +80,7 @@ def test_a_rejected_set_is_tested_again_beside_other_held_patches(body: QwenBack
     assert patches == [0, 0, 2, 0, 2, 2, 4]
 
 
-def test_without_injection_no_patch_is_proposed(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_without_injection_no_patch_is_proposed(body: HubBackbone, engine: AnyEngine) -> None:
     (reasoned,) = latent.reason(engine, [tiny.case(QUERY)], Method(iterations=3, injection="none"))
     assert reasoned.patches == ()
     assert reasoned.accepted_features == ()
@@ -102,7 +102,7 @@ def test_proposals_are_each_tokens_most_attended_free_patches_best_first() -> No
     "reference", [None, tiny.picture(1, 168, 110), tiny.picture(1, 60, 140)], ids=["zero-shot", "same size", "other"]
 )
 def test_the_injected_vectors_are_the_vision_towers_rows_of_the_query_picture(
-    body: QwenBackbone, engine: AnyEngine, reference: latent.Picture | None
+    body: HubBackbone, engine: AnyEngine, reference: latent.Picture | None
 ) -> None:
     method = Method(iterations=1)
     noting = probes.NotingEngine(engine)
@@ -117,7 +117,7 @@ def test_the_injected_vectors_are_the_vision_towers_rows_of_the_query_picture(
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
 
 
-def test_zoom_injects_the_patchs_region_encoded_anew_at_full_resolution(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_zoom_injects_the_patchs_region_encoded_anew_at_full_resolution(body: HubBackbone, engine: AnyEngine) -> None:
     large = tiny.picture(8, 840, 550)
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [tiny.case(large)], Method(iterations=1, injection="zoom"))
@@ -132,7 +132,7 @@ def test_zoom_injects_the_patchs_region_encoded_anew_at_full_resolution(body: Qw
     torch.testing.assert_close(tested[:4], features, atol=1e-5, rtol=0)
 
 
-def test_other_pixels_give_another_reward_and_other_attention(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_other_pixels_give_another_reward_and_other_attention(body: HubBackbone, engine: AnyEngine) -> None:
     noting = probes.NotingEngine(engine)
     for query in (QUERY, tiny.picture(14, 168, 110)):
         latent.reason(noting, [tiny.case(query, tiny.picture(1))], Method(iterations=1, patch_cap=0))
@@ -146,7 +146,7 @@ def test_other_pixels_give_another_reward_and_other_attention(body: QwenBackbone
     assert float((first[0] - second[0]).abs().max()) > 1e-3
 
 
-def test_the_attention_is_a_mean_over_heads_and_the_chosen_layers(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_attention_is_a_mean_over_heads_and_the_chosen_layers(body: HubBackbone, engine: AnyEngine) -> None:
     case = tiny.case(QUERY, tiny.picture(1))
     chosen: dict[tuple[int, ...], torch.Tensor] = {}
     every = body.attention_layers

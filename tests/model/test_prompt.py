@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.model import tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import backbone, latent, prompt
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.compose import compose
 from workbench.model.method import Method
 from workbench.model.prompt import FittedKnowledge, Part, Slot
@@ -51,7 +51,7 @@ def test_an_open_question_asks_for_a_sentence() -> None:
     assert "option" not in _rendered(prompt.question_part("What happened?", ()))
 
 
-def test_knowledge_and_reference_reach_the_tokens_and_only_their_own_part(body: QwenBackbone) -> None:
+def test_knowledge_and_reference_reach_the_tokens_and_only_their_own_part(body: HubBackbone) -> None:
     query, reference = tiny.picture(3), tiny.picture(1)
     full, bare = compose(body, [tiny.case(query, reference)]), compose(body, [tiny.case(query, knowledge=())])
     assert body.text(full.images[0].ids.tolist()).count("Scratches are thin bright lines.") == 1
@@ -68,7 +68,7 @@ def test_other_knowledge_gives_other_probabilities(engine: AnyEngine) -> None:
     assert len({round(each.option_probabilities["A"], 4) for each in reasoned}) == len(texts)
 
 
-def test_parts_are_shared_by_what_they_contain(body: QwenBackbone) -> None:
+def test_parts_are_shared_by_what_they_contain(body: HubBackbone) -> None:
     script = compose(body, tiny.block())
     assert (len(script.products), len(script.images), len(script.questions)) == (3, 5, 11)
     assert len(script.knowledge) == len(script.pictures) == 5

@@ -14,7 +14,7 @@ from torch import Tensor
 from tests.model import probes, tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import latent, reward
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.engine import Rows
 from workbench.model.method import Method
 
@@ -58,7 +58,7 @@ def _certain(except_for: int | None) -> Any:
 
 
 def test_each_think_token_counts_by_log_v_over_m_and_no_other_place_counts(
-    body: QwenBackbone, engine: AnyEngine
+    body: HubBackbone, engine: AnyEngine
 ) -> None:
     m, patches, behind = 4, 2, 3
     prefix = probes.read(engine, [tiny.case(tiny.picture(3), tiny.picture(1))])
@@ -78,7 +78,7 @@ def test_each_think_token_counts_by_log_v_over_m_and_no_other_place_counts(
         assert measure(place_from_end) == pytest.approx(expected, abs=1e-5), place_from_end
 
 
-def test_the_recorded_reward_is_that_of_all_think_tokens(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_recorded_reward_is_that_of_all_think_tokens(body: HubBackbone, engine: AnyEngine) -> None:
     case = tiny.case(tiny.picture(3), tiny.picture(1))
     language_model = tiny.model(body).model.language_model
     with probes.rewriting(language_model, _certain(2)):

@@ -7,7 +7,7 @@ import pytest
 from tests.model import probes, tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import latent, prompt
-from workbench.model.backbone import QwenBackbone
+from workbench.model.backbone import HubBackbone
 from workbench.model.case import Reasoned
 from workbench.model.compose import compose
 from workbench.model.method import Method
@@ -27,7 +27,7 @@ def _rows(reasoned: Reasoned, method: Method, stub: int) -> list[int]:
     return [*rows, m + stub, held + m + stub]  # letters, before and after
 
 
-def test_tokens_fed_to_the_decoder_are_those_the_arithmetic_says(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_tokens_fed_to_the_decoder_are_those_the_arithmetic_says(body: HubBackbone, engine: AnyEngine) -> None:
     cases, method = tiny.block(), Method(iterations=3)
     with probes.watching(body) as seen:
         reasoned = latent.reason(engine, cases, method)
@@ -49,14 +49,14 @@ def test_tokens_fed_to_the_decoder_are_those_the_arithmetic_says(body: QwenBackb
     assert sum(call.tokens for call in seen.decoder) == expected
 
 
-def test_the_vision_tower_sees_each_picture_once_in_one_call(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_the_vision_tower_sees_each_picture_once_in_one_call(body: HubBackbone, engine: AnyEngine) -> None:
     with probes.watching(body) as seen:
         latent.reason(engine, tiny.block(), Method(iterations=2))
     assert seen.vision == [6]  # four query pictures and two references
     assert (engine.work.vision_calls, engine.work.images) == (1, 6)
 
 
-def test_zoomed_patches_are_counted_as_pictures(body: QwenBackbone, engine: AnyEngine) -> None:
+def test_zoomed_patches_are_counted_as_pictures(body: HubBackbone, engine: AnyEngine) -> None:
     with probes.watching(body) as seen:
         (reasoned,) = latent.reason(engine, [tiny.case(tiny.picture(3))], Method(iterations=2, injection="zoom"))
     zoomed = {(patch.row, patch.col) for patch in reasoned.patches}

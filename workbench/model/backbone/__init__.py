@@ -21,8 +21,6 @@ from workbench.model.backbone.protocol import (
     Tile,
 )
 
-QwenBackbone = HubBackbone
-
 __all__ = [
     "FAMILIES",
     "ZOOM_TOKENS",
@@ -35,7 +33,6 @@ __all__ = [
     "ImageFeatures",
     "ImageInput",
     "Pictures",
-    "QwenBackbone",
     "Tile",
     "load",
     "register_attention",
