@@ -10,16 +10,14 @@ be read again, and rolling back is publishing an earlier set's very members.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse import phases, schema
+from warehouse import phases, publishing, schema
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, KnowledgeTrial, Lift, Sentence
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Place = tuple[str, str, str]  # dataset, product, entry
-_NEWEST = "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +53,8 @@ class Curation:
     def published(self) -> tuple[KnowledgeVersion | None, list[Description]]:
         """The published set and its descriptions by id, from one moment."""
         with self._database.reading() as con:
-            newest = _newest(con)
-            return newest, _members(con, _as_map(newest)) if newest else []
+            newest = publishing.newest(con)
+            return newest, publishing.members_of(con, publishing.as_map(newest)) if newest else []
 
     def revisions(self, description_id: str) -> list[Description]:
         """Every revision, oldest first."""
@@ -109,6 +106,10 @@ class Curation:
             con.register("wanted", schema.table(KnowledgeMember, wanted))
             found = con.sql("SELECT d.* FROM descriptions AS d SEMI JOIN wanted USING (description_id, revision)").pl()
             return schema.records(Description, found.sort("description_id", "revision"))
+
+    def every_revision(self) -> list[Description]:
+        """All revisions of all descriptions, by id and revision."""
+        return self._database.records(Description, "SELECT * FROM descriptions ORDER BY description_id, revision")
 
     def versions(self) -> list[KnowledgeVersion]:
         """The published sets, newest first."""
@@ -226,12 +227,12 @@ class Curation:
     ) -> Description:
         """The text as the next revision of its description; `sentences` get its id and number."""
         with self._changing() as con:
-            revision = _next(con, "/".join(place))
+            revision = publishing.next_revision(con, "/".join(place))
             made = Description("/".join(place), revision, *place, text, "draft", author, reason, datetime.now(UTC))
             insert(con, "descriptions", schema.table(Description, [made]))
             known = [replace(each, description_id=made.description_id, revision=revision) for each in sentences]
             insert(con, "knowledge_sentences", schema.table(Sentence, known))
-            _note(con, [(made.description_id, revision)], "draft", None, author, reason)
+            publishing.note(con, [(made.description_id, revision)], "draft", None, author, reason)
         return made
 
     def take(
@@ -243,9 +244,9 @@ class Curation:
             whole: the file is all there is of the data sets it names: what it no longer has leaves the published set.
         """
         with self._changing() as con:
-            now, newest = datetime.now(UTC), _newest(con)
-            before = _as_map(newest)
-            texts_now = {d.description_id: d.text for d in _members(con, before)}
+            now, newest = datetime.now(UTC), publishing.newest(con)
+            before = publishing.as_map(newest)
+            texts_now = {d.description_id: d.text for d in publishing.members_of(con, before)}
             latest = {row[0]: row[1:] for row in con.execute(
                 "SELECT description_id, revision, text, state FROM descriptions "
                 "QUALIFY row_number() OVER (PARTITION BY description_id ORDER BY revision DESC) = 1"
@@ -268,9 +269,9 @@ class Curation:
             gone = {key for key in before if whole and publish and key.split("/")[0] in datasets} - after.keys()
             if publish:
                 kept = {key: revision for key, revision in before.items() if key not in gone}
-                newest = _publish(con, kept | after, author, reason)
+                newest = publishing.publish(con, kept | after, author, reason)
             else:
-                _note(con, [(d.description_id, d.revision) for d in made], "draft", None, author, reason)
+                publishing.note(con, [(d.description_id, d.revision) for d in made], "draft", None, author, reason)
             added = sum(d.revision == 1 for d in made)
             return Taken(
                 version=newest.version if newest else None,
@@ -288,18 +289,20 @@ class Curation:
             Refused: there is no such revision.
         """
         with self._changing() as con:
-            return _publish(con, _as_map(_newest(con)) | {description_id: revision}, author, reason)
+            return publishing.publish(
+                con, publishing.as_map(publishing.newest(con)) | {description_id: revision}, author, reason
+            )
 
     def retire(self, description_id: str, revision: int, author: str, reason: str) -> KnowledgeVersion | None:
         """The published set without this revision, if it was there; a draft is put aside."""
         with self._changing() as con:
-            newest = _newest(con)
-            members = _as_map(newest)
+            newest = publishing.newest(con)
+            members = publishing.as_map(newest)
             if members.get(description_id) != revision:
-                _stand(con, description_id, revision, "retired", author, reason)
+                publishing.stand(con, description_id, revision, "retired", author, reason)
                 return newest
             del members[description_id]
-            return _publish(con, members, author, reason)
+            return publishing.publish(con, members, author, reason)
 
     def rollback(self, version: str, author: str, reason: str) -> KnowledgeVersion:
         """An earlier published set's very members, published again.
@@ -311,12 +314,12 @@ class Curation:
             row = con.sql("SELECT * FROM knowledge_versions WHERE version = ? LIMIT 1", params=[version]).pl()
             if row.is_empty():
                 raise Refused(f"no knowledge version {version} was ever published; see `workbench knowledge history`")
-            return _publish(con, _as_map(schema.records(KnowledgeVersion, row)[0]), author, reason)
+            return publishing.publish(con, publishing.as_map(schema.records(KnowledgeVersion, row)[0]), author, reason)
 
     def await_test(self, description_id: str, revision: int, author: str, reason: str) -> None:
         """Mark a draft as one that tonight's run shall test."""
         with self._changing() as con:
-            _stand(con, description_id, revision, "testing", author, reason)
+            publishing.stand(con, description_id, revision, "testing", author, reason)
 
     def open_attempt(self, attempt: GateAttempt, trial: KnowledgeTrial) -> GateAttempt:
         """Store a revision's test before it runs, with its place in the budget settled now.
@@ -336,11 +339,13 @@ class Curation:
             since = 0
             for (verdict,) in earlier:
                 since = 0 if verdict == "better" else since + 1
-            opened = replace(attempt, attempt=since + 1, alpha=share(attempt.alpha, since + 1))
+            opened = replace(attempt, attempt=since + 1, alpha=publishing.share(attempt.alpha, since + 1))
             insert(con, "gate_attempts", schema.table(GateAttempt, [opened]))
             con.register("trial", schema.table(KnowledgeTrial, [trial]))
             con.execute("INSERT INTO knowledge_trials SELECT * FROM trial ON CONFLICT DO NOTHING")
-            _stand(con, opened.description_id, opened.revision, "testing", opened.author, f"test {opened.attempt}")
+            publishing.stand(
+                con, opened.description_id, opened.revision, "testing", opened.author, f"test {opened.attempt}"
+            )
         return opened
 
     def close_attempt(self, result: GateResult) -> None:
@@ -364,110 +369,3 @@ class Curation:
             yield con
             phases.at("within-change")
         phases.at("after-change")
-
-
-def share(budget: float, attempt: int) -> float:
-    """What of the budget the k-th test spends: budget / (k (k + 1)), so any number of them together stay within it."""
-    return budget / (attempt * (attempt + 1))
-
-
-def version_name(members: Iterable[Description]) -> str:
-    """The name of the set of exactly these revisions: a hash of ids, revisions and texts."""
-    stated = json.dumps(sorted((d.description_id, d.revision, d.text) for d in members))
-    return hashlib.sha256(stated.encode()).hexdigest()[:12]
-
-
-def _newest(con: DuckDBPyConnection) -> KnowledgeVersion | None:
-    found = schema.records(KnowledgeVersion, con.sql(_NEWEST).pl())
-    return found[0] if found else None
-
-
-def _as_map(version: KnowledgeVersion | None) -> dict[str, int]:
-    return {member.description_id: member.revision for member in version.members} if version else {}
-
-
-def _members(con: DuckDBPyConnection, members: Mapping[str, int]) -> list[Description]:
-    """The descriptions of a set, by id.
-
-    Raises:
-        Refused: one isn't stored.
-    """
-    chosen = schema.table(KnowledgeMember, [KnowledgeMember(*item) for item in members.items()])
-    con.register("chosen", chosen)
-    query = "SELECT d.* FROM descriptions AS d SEMI JOIN chosen USING (description_id, revision)"
-    found = schema.records(Description, con.sql(query).pl().sort("description_id"))
-    if missing := members.keys() - {d.description_id for d in found}:
-        first = min(missing)
-        raise Refused(f"{first} has no revision {members[first]}; see `workbench knowledge history`")
-    return found
-
-
-def _publish(con: DuckDBPyConnection, members: Mapping[str, int], author: str, reason: str) -> KnowledgeVersion:
-    """Make these revisions the published set: the set, where each stands, and the history, or nothing at all."""
-    chosen, newest = _members(con, members), _newest(con)  # leaves `chosen` registered
-    name = version_name(chosen)
-    if newest and newest.version == name:
-        return newest
-    # The newest row is the pointer: a clock that was set back must not point elsewhere.
-    at = max(datetime.now(UTC), newest.published_at + timedelta(microseconds=1)) if newest else datetime.now(UTC)
-    ordered = tuple(KnowledgeMember(d.description_id, d.revision) for d in chosen)
-    version = KnowledgeVersion(name, ordered, at)
-    insert(con, "knowledge_versions", schema.table(KnowledgeVersion, [version]))
-    before = _as_map(newest)
-    came = [(key, revision) for key, revision in sorted(members.items()) if before.get(key) != revision]
-    left = [(key, revision) for key, revision in sorted(before.items()) if members.get(key) != revision]
-    con.execute(
-        "UPDATE descriptions SET state = 'retired' WHERE state = 'published' AND NOT EXISTS "
-        "(SELECT 1 FROM chosen AS c WHERE c.description_id = descriptions.description_id "
-        "AND c.revision = descriptions.revision)"
-    )
-    con.execute(
-        "UPDATE descriptions SET state = 'published' WHERE state <> 'published' AND EXISTS "
-        "(SELECT 1 FROM chosen AS c WHERE c.description_id = descriptions.description_id "
-        "AND c.revision = descriptions.revision)"
-    )
-    _note(con, left, "retired", name, author, reason)
-    _note(con, came, "published", name, author, reason)
-    return version
-
-
-def _stand(
-    con: DuckDBPyConnection, description_id: str, revision: int, state: DescriptionState, author: str, reason: str
-) -> None:
-    """Move one revision that isn't published.
-
-    Raises:
-        Refused: there is no such revision, or it is published.
-    """
-    changed = con.execute(
-        "UPDATE descriptions SET state = ? WHERE description_id = ? AND revision = ? AND state <> 'published'",
-        [state, description_id, revision],
-    ).fetchall()
-    if changed != [(1,)]:
-        raise Refused(f"{description_id} has no unpublished revision {revision}; see `workbench knowledge history`")
-    _note(con, [(description_id, revision)], state, None, author, reason)
-
-
-def _note(
-    con: DuckDBPyConnection,
-    keys: Sequence[tuple[str, int]],
-    state: DescriptionState,
-    version: str | None,
-    author: str,
-    reason: str,
-) -> None:
-    """Lines of history, numbered on."""
-    ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM knowledge_changes").fetchall()
-    now = datetime.now(UTC)
-    rows = [
-        KnowledgeChange(number, key, revision, state, version, author, reason, now)
-        for number, (key, revision) in enumerate(keys, start=last + 1)
-    ]
-    insert(con, "knowledge_changes", schema.table(KnowledgeChange, rows))
-
-
-def _next(con: DuckDBPyConnection, description_id: str) -> int:
-    ((last,),) = con.execute(
-        "SELECT coalesce(max(revision), 0) FROM descriptions WHERE description_id = ?", [description_id]
-    ).fetchall()
-    return int(last) + 1

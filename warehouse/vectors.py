@@ -120,10 +120,26 @@ class Vectors:
         found = []
         with self._usable():
             for name in self._names():
+                if name.partition("-")[0] not in _KEYS:
+                    continue
                 table = self._database().open_table(name)
                 encoder = table.search().select(["encoder"]).limit(1).to_arrow()["encoder"].to_pylist()
                 found += [(name.partition("-")[0], encoder[0], table.count_rows()) if encoder else (name, "", 0)]
         return pl.DataFrame(found, {"kind": pl.String, "encoder": pl.String, "rows": pl.Int64}, orient="row")
+
+    def name(self, kind: str, encoder: str) -> str:
+        """The table of a kind and encoder."""
+        return _name(kind, encoder)
+
+    def open(self, name: str) -> Any:
+        """A table by its name, or None: for `search.py`, whose rows hold words too."""
+        with self._usable():
+            return self._database().open_table(name) if name in self._names() else None
+
+    def create(self, name: str, rows: pa.Table) -> Any:
+        """A new table of these rows."""
+        with self._usable():
+            return self._database().create_table(name, rows)
 
     def _add(self, kind: Kind, encoder: str, rows: pa.Table) -> None:
         """Merge-inserting reads the whole table, so only rows that may be there already go that way.
@@ -174,7 +190,7 @@ class Vectors:
                 ) from error
 
 
-def _name(kind: Kind, encoder: str) -> str:
+def _name(kind: str, encoder: str) -> str:
     return f"{kind}-{hashlib.sha256(encoder.encode()).hexdigest()[:16]}"
 
 

@@ -116,10 +116,21 @@ def load(store: Store, run_id: str, answering: Answering | None = None) -> Repla
         answering = models.load_answering(settings.machine)
     if answering.weights != facts["weights"]:
         raise CannotReplay(f"run {run_id} was answered by other weights of {run.model}; score anew and use that run")
-    encoder = models.load_encoder(settings) if facts["encoder"] else None
-    if encoder is not None and encoder.name != facts["encoder"]:
-        raise CannotReplay(f"run {run_id} retrieved with {facts['encoder']}, which is now {encoder.name}; score anew")
+    encoder = load_encoder(run, store.data) if facts["encoder"] else None
     return Replay(run, found, settings, answering, encoder)
+
+
+def load_encoder(run: Run, data: Path) -> Encoder:
+    """The encoder a run retrieved with, or would have.
+
+    Raises:
+        CannotReplay: it is no longer what it was.
+        EncoderError: it can't be loaded.
+    """
+    encoder, used = models.load_encoder(settings_of(run, data)), json.loads(run.settings)["facts"]["encoder"]
+    if used is not None and encoder.name != used:
+        raise CannotReplay(f"run {run.run_id} retrieved with {used}, which is now {encoder.name}; score anew")
+    return encoder
 
 
 def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:

@@ -18,11 +18,11 @@ from warehouse.curation import Curation
 from warehouse.records import Description, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import models, replay, retrieval
+from workbench.inspection import replay, retrieval
 from workbench.inspection.replay import CannotReplay
 from workbench.inspection.retrieval import Matrix
 from workbench.model.embedder import Encoder
-from workbench.settings import Settings, TopK
+from workbench.settings import TopK
 
 Ranks = NDArray[np.int64]  # (images,), from 1; 0 where a text isn't retrieved
 _AT_ONCE = 8192  # images; bounds the memory of the product with very many texts
@@ -81,7 +81,7 @@ def radius(store: Store, text: Description, run: Run | None = None, encoder: Enc
         before = _of_product(images, others, old) if old else _nowhere(images)
         after = _of_product(images, others, text)
     else:
-        known = encoder or _encoder(run, settings)
+        known = encoder or replay.load_encoder(run, store.data)
         before, after, unseen = _nearest(store, images, others, old, text, known, settings.support.top_k)
     changed = images.with_columns(
         before=pl.Series(before).replace(0, None), after=pl.Series(after).replace(0, None)
@@ -114,13 +114,6 @@ def _nearest(
     if old:
         before[seen] = _ranks(queries, rest, index[-1], place, k)
     return before, after, int((~seen).sum())
-
-
-def _encoder(run: Run, settings: Settings) -> Encoder:
-    encoder = models.load_encoder(settings)
-    if f'"encoder": "{encoder.name}"' not in run.settings:
-        raise CannotReplay(f"run {run.run_id} retrieved with another encoder than {encoder.name}; score anew")
-    return encoder
 
 
 def _queries(images: pl.DataFrame, contents: list[str], matrix: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:

@@ -1,0 +1,181 @@
+"""What curators do with the knowledge base: edit, accept a proposal, publish, retire, roll back.
+
+Publishing asks the gate: a revision that its test found better goes live; any other needs a reason, which is kept in
+the history beside the verdict it goes against. A text that `lint` blocks never goes live. Knows nothing of how a test
+is run (`trial.py`) or of the screen.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from warehouse.curation import Curation, Place
+from warehouse.curation_records import GateResult, Origin, Sentence
+from warehouse.records import Description, KnowledgeVersion
+from warehouse.store import Store
+from workbench.inspection.errors import InspectionError
+from workbench.review import lint
+from workbench.review.lint import Finding
+
+
+class CannotPublish(InspectionError):
+    """The revision may not go live as it is: the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A stored draft, and what a person should look at before testing it."""
+
+    draft: Description
+    findings: tuple[Finding, ...]
+    alike: tuple[Description, ...]  # published texts of other descriptions that say nearly the same
+
+
+def place_of(description_id: str) -> Place:
+    """Dataset, product and entry of a description's id.
+
+    Raises:
+        CannotPublish: it isn't one.
+    """
+    parts = description_id.split("/")
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise CannotPublish(f"{description_id!r} is no description: give DATASET/PRODUCT/ENTRY")
+    return parts[0], parts[1], parts[2]
+
+
+def edit(
+    store: Store, description_id: str, text: str, author: str, reason: str, sentences: Sequence[Sentence] = ()
+) -> Saved:
+    """The text as a draft: the next revision of its description.
+
+    Args:
+        sentences: where sentences come from, by their text; those not among them are kept ones or the curator's own.
+
+    Raises:
+        CannotPublish: the text is empty, the same as the published one, or the id isn't one.
+    """
+    place, text = place_of(description_id), text.strip()
+    if not text:
+        raise CannotPublish(f"the new text of {description_id} is empty; workbench knowledge retire takes one away")
+    curation = Curation(store.data)
+    published = curation.published()[1]
+    before = next((each for each in published if each.description_id == description_id), None)
+    if before is not None and before.text == text:
+        raise CannotPublish(f"{description_id} says exactly that already (revision {before.revision})")
+    findings = check(text, description_id, published)
+    near = lint.near_duplicates([*published, _unsaved(place, text)])
+    alike = [
+        pair.one if pair.other.revision == 0 else pair.other
+        for pair in near
+        if 0 in (pair.one.revision, pair.other.revision)
+    ]
+    draft = curation.draft(place, text, author, reason, provenance(text, before.text if before else "", sentences))
+    return Saved(draft, tuple(findings), tuple(each for each in alike if each.description_id != description_id))
+
+
+def check(text: str, description_id: str, published: Sequence[Description]) -> list[Finding]:
+    """What `lint` says about a text in its place among the published ones."""
+    dataset, product, entry = place_of(description_id)
+    siblings = [
+        each
+        for each in published
+        if (each.dataset, each.product) == (dataset, product) and each.description_id != description_id
+    ]
+    return lint.lint(text, entry, siblings)
+
+
+def provenance(text: str, before: str, known: Sequence[Sentence] = ()) -> list[Sentence]:
+    """Every sentence of a text with where it comes from: a verdict or the model if `known` has it, else kept or own."""
+    kept = {_plain(each) for each in lint.sentences(before)}
+    rows: list[Sentence] = []
+    for place, sentence in enumerate(lint.sentences(text), start=1):
+        sources = [each for each in known if _plain(each.text) == _plain(sentence)]
+        rows += [
+            Sentence("", 0, place, sentence, each.origin, each.dispute_id, each.verdict_id, each.image_id)
+            for each in sources
+        ]
+        if not sources:
+            origin: Origin = "kept" if _plain(sentence) in kept else "curator"
+            rows.append(Sentence("", 0, place, sentence, origin, None, None, None))
+    return rows
+
+
+def publish(
+    store: Store, description_id: str, revision: int, author: str, reason: str | None = None
+) -> KnowledgeVersion:
+    """The published set with this revision in it, live for the next run.
+
+    Args:
+        reason: why, where the gate didn't say better; kept beside its verdict.
+
+    Raises:
+        CannotPublish: `lint` blocks the text, or the gate didn't say better and no reason is given.
+        Refused: there is no such revision.
+    """
+    curation = Curation(store.data)
+    draft = curation.revision(description_id, revision)
+    published = curation.published()[1]
+    blocking = [each for each in check(draft.text, description_id, published) if each.blocks]
+    if blocking:
+        raise CannotPublish(
+            f"{description_id} revision {revision} can't go live: {blocking[0].rule}: {blocking[0].said}"
+        )
+    against = standing(store, draft, published)
+    if against is None:
+        said = reason or "the gate says better"
+    elif reason and reason.strip():
+        said = f"against the gate ({against}): {reason.strip()}"
+    else:
+        raise CannotPublish(
+            f"{description_id} revision {revision}: {against}; test it with `workbench knowledge test "
+            f"{description_id}`, or publish it all the same with --reason"
+        )
+    return curation.publish(description_id, revision, author, said)
+
+
+def standing(store: Store, draft: Description, published: Sequence[Description]) -> str | None:
+    """Why the gate doesn't let the revision through; None when it does."""
+    curation = Curation(store.data)
+    attempt = curation.attempt(draft.description_id, draft.revision)
+    result = curation.result(draft.description_id, draft.revision)
+    if attempt is None:
+        return "not tested yet"
+    if result is None:
+        return "its test has not ended"
+    if result.verdict != "better":
+        return f"{result.verdict}: {result.why}"
+    now = next((each.revision for each in published if each.description_id == draft.description_id), None)
+    if now not in (attempt.against, draft.revision):
+        was = f"revision {attempt.against}" if attempt.against else "nothing"
+        return f"it was found better than {was}, but revision {now or 'none'} is published since"
+    return None
+
+
+def diff(old: str, new: str) -> list[tuple[str, str]]:
+    """The new text against the old one, word by word: runs of ("same" | "gone" | "new", words)."""
+    before, after = old.split(), new.split()
+    runs: list[tuple[str, str]] = []
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            runs.append(("same", " ".join(before[i:j])))
+            continue
+        runs += [("gone", " ".join(before[i:j]))] if j > i else []
+        runs += [("new", " ".join(after[k:m]))] if m > k else []
+    return runs
+
+
+def verdict_of(result: GateResult | None) -> str:
+    """A test's verdict in one line."""
+    return "not tested" if result is None else f"{result.verdict}: {result.why}"
+
+
+def _unsaved(place: Place, text: str) -> Description:
+    from datetime import UTC, datetime
+
+    return Description("/".join(place), 0, *place, text, "draft", "", "", datetime.now(UTC))
+
+
+def _plain(sentence: str) -> str:
+    return " ".join(sentence.casefold().split()).rstrip(".!? ")

@@ -1,0 +1,98 @@
+"""Finding descriptions, and what retrieval makes of them, both ways: words -> texts, image -> texts, text -> images.
+
+Words are searched in meaning and letter at once. Which texts an image would be shown, and which images a text would be
+shown to, is asked of the very vectors that retrieval uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from warehouse.curation import Curation
+from warehouse.records import Description
+from warehouse.search import TextSearch, Words
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+from workbench.inspection import archive, replay, retrieval
+from workbench.inspection.retrieval import UNSAVED
+from workbench.model.case import Picture
+from workbench.model.embedder import Encoder
+from workbench.review import blast, curation
+from workbench.review.blast import Blast
+
+_AT_ONCE = 5000  # texts encoded and added in one write
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A description that was looked for, with its score in that search."""
+
+    description: Description
+    score: float
+
+
+def encoder_of(store: Store) -> Encoder:
+    """The encoder of the newest run that used knowledge: whose space texts and images lie in."""
+    run = blast.newest_run(store)
+    return replay.load_encoder(run, store.data)
+
+
+def search(store: Store, words: str, encoder: Encoder, product: str | None = None, limit: int = 20) -> list[Found]:
+    """Descriptions by words, best first: of each the published revision, or the newest if none is.
+
+    Args:
+        product: dataset/product, to look there alone.
+    """
+    index = TextSearch(store.data, encoder.name)
+    _catch_up(store, index, encoder)
+    [vector] = encoder.encode_texts([words]).numpy(force=True)
+    hits = index.find(words, vector.tolist(), product, 3 * limit)  # several revisions of one description may match
+    scores = {(hit.description_id, hit.revision): hit.score for hit in hits}
+    best: dict[str, Found] = {}
+    for each in Curation(store.data).texts(scores):
+        found = Found(each, scores[each.description_id, each.revision])
+        held = best.get(each.description_id)
+        if held is None or held.description.state != "published":  # by revision: the newest, unless one is published
+            best[each.description_id] = found
+    return sorted(best.values(), key=lambda found: -found.score)[:limit]
+
+
+def texts_for(store: Store, image: Path, encoder: Encoder, limit: int = 10) -> list[Found]:
+    """The published texts an image would be shown, nearest first; the image needs not be in any archive."""
+    picture = Picture(archive.content_of(image), archive.open_image(image))
+    published = store.published_knowledge()[1]
+    scores = retrieval.text_index(published, encoder, Vectors(store.data)) @ retrieval.encode_image(picture, encoder)
+    best = np.argsort(-scores, kind="stable")[:limit].tolist() if published else []
+    return [Found(published[place], float(scores[place])) for place in best]
+
+
+def images_for(store: Store, description_id: str, text: str, encoder: Encoder | None = None) -> Blast:
+    """The images of the newest run that a text would be shown to as that description, stored or not."""
+    place = curation.place_of(description_id)
+    draft = Description(description_id, UNSAVED, *place, text, "draft", "", "", datetime.now(UTC))
+    return blast.radius(store, draft, encoder=encoder)
+
+
+def _catch_up(store: Store, index: TextSearch, encoder: Encoder) -> None:
+    """Add the revisions that the search table lacks; their vectors are the ones retrieval uses."""
+    curation = Curation(store.data)
+    if index.count() >= curation.count():
+        return
+    known = index.keys()
+    missing = [d for d in curation.every_revision() if (d.description_id, d.revision) not in known]
+    for start in range(0, len(missing), _AT_ONCE):
+        some = missing[start : start + _AT_ONCE]
+        vectors = retrieval.text_index(some, encoder, Vectors(store.data))
+        index.add(_words(some, vectors), encoder.dim)
+
+
+def _words(descriptions: Iterable[Description], vectors: retrieval.Matrix) -> list[Words]:
+    return [
+        Words(d.description_id, d.revision, f"{d.dataset}/{d.product}", d.text, vector.tolist())
+        for d, vector in zip(descriptions, vectors, strict=True)
+    ]
