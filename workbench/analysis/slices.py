@@ -48,47 +48,37 @@ def table(facts: pl.DataFrame, by: Sequence[str], adjust: Sequence[str] = ADJUST
     Returns:
         `by` and COLUMNS.
     """
-    rows = _residuals(facts, [] if set(by) <= set(adjust) else adjust)
-    inside = rows.group_by(*by, "image_id").agg(
-        pl.len().cast(pl.Float64).alias("n"), pl.col("right").sum().cast(pl.Float64), pl.col("e").sum()
-    )
-    whole = inside.group_by("image_id").agg(pl.col("n").sum().alias("N"), pl.col("e").sum().alias("E"))
-    n, e, all_n, all_e = pl.col("n"), pl.col("e"), pl.col("N"), pl.col("E")
-    # Images that also lie outside the slice (x, y), and the squares that a variance is made of.
-    x, y = all_n - n, all_e - e
+    by = list(by)
+    rows = _residuals(facts, by, [] if set(by) <= set(adjust) else adjust)
+    # n, e: of an image's questions in the slice; N, E: of all its questions. Sums over images are taken over rows, each
+    # of which stands for 1 / n of its image in the slice: ten times quicker than one row per slice and image.
+    right, e, n, n_e, n_r = (pl.col(name) for name in ("right", "e", "n", "n_e", "n_r"))
     groups = (
-        inside.join(whole, on="image_id")
-        .group_by(by)
+        rows.group_by("slice")
         .agg(
-            *(column.sum() for column in (n, pl.col("right"), e)),
-            images=pl.len().cast(pl.Int64),
-            nn=(n * n).sum(), nr=(n * pl.col("right")).sum(), rr=(pl.col("right") ** 2).sum(),
-            ee=(e * e).sum(), ne=(n * e).sum(),
-            ey=(e * y).sum(), ex=(e * x).sum(), ny=(n * y).sum(), nx=(n * x).sum(),
-            yy=(y * y).sum(), xy=(x * y).sum(), xx=(x * x).sum(),
-            oo=(all_e * all_e).sum(), on=(all_e * all_n).sum(), nn_all=(all_n * all_n).sum(),
+            images=(1 / n).sum().round().cast(pl.Int64), nn=n.sum(), nr=n_r.sum(), rr=(n_r * n_r / n).sum(),
+            ee=(n_e * n_e / n).sum(), ne=n_e.sum(), eE=(e * pl.col("E")).sum(), eN=(e * pl.col("N")).sum(),
+            nE=pl.col("E").sum(), nN=pl.col("N").sum(), right=right.sum(), e=e.sum(), n=pl.len().cast(pl.Float64),
         )
+        .join(_names(facts, by), on="slice")
     )  # fmt: skip
-    totals = whole.select(
-        N=all_n.sum(), E=all_e.sum(), OO=(all_e**2).sum(), ON=(all_e * all_n).sum(), NN=(all_n**2).sum(), G=pl.len()
-    ).row(0, named=True)
+    totals = rows.select(
+        N=pl.len(), E=e.sum(), EE=(pl.col("E") ** 2 / pl.col("N")).sum(), NE=pl.col("E").sum(), NN=pl.col("N").sum(),
+        G=(1 / pl.col("N")).sum().round(),
+    ).row(0, named=True)  # fmt: skip
     groups = intervals.with_intervals(groups).with_columns(
-        others=totals["N"] - n,
-        here=e / n,
-        rest=(totals["E"] - e) / (totals["N"] - n),
+        others=totals["N"] - n, here=e / n, rest=(totals["E"] - e) / (totals["N"] - n)
     )
-    here, rest, others = pl.col("here"), pl.col("rest"), pl.col("others")
-    within = (pl.col("ee") - 2 * here * pl.col("ne") + here**2 * pl.col("nn")) / n**2
-    beside = (pl.col("yy") - 2 * rest * pl.col("xy") + rest**2 * pl.col("xx")) / others**2
-    across = (pl.col("ey") - rest * pl.col("ex") - here * pl.col("ny") + here * rest * pl.col("nx")) / (n * others)
-    alone = (
-        (totals["OO"] - pl.col("oo"))
-        - 2 * rest * (totals["ON"] - pl.col("on"))
-        + rest**2 * (totals["NN"] - pl.col("nn_all"))
-    ) / others**2
-    variance = (within + beside - 2 * across + alone) * totals["G"] / (totals["G"] - 1)
+    # An image moves the difference by a * e - b * n - (E - rest * N) / others: the last term also for images that lie
+    # outside the slice altogether. The variance is the sum of its square, multiplied out.
+    others, rest = pl.col("others"), pl.col("rest")
+    a, b = 1 / n + 1 / others, pl.col("here") / n + rest / others
+    within = a**2 * pl.col("ee") - 2 * a * b * pl.col("ne") + b**2 * pl.col("nn")
+    across = a * (pl.col("eE") - rest * pl.col("eN")) - b * (pl.col("nE") - rest * pl.col("nN"))
+    outside = totals["EE"] - 2 * rest * totals["NE"] + rest**2 * totals["NN"]
+    variance = (within - 2 * across / others + outside / others**2) * totals["G"] / (totals["G"] - 1)
     groups = groups.with_columns(
-        difference=pl.when(others > 0).then(here - rest),
+        difference=pl.when(others > 0).then(pl.col("here") - rest),
         error=pl.when(others > 0, pl.col("images") > 1).then(variance.clip(0).sqrt()),
     ).with_columns(expected=pl.col("rate") - pl.col("difference"), enough=pl.col("images") >= ENOUGH)
     t = groups.select(pl.when(pl.col("error") > 0).then(pl.col("difference") / pl.col("error"))).to_series()
@@ -128,8 +118,32 @@ def against_margins(cells: pl.DataFrame, rows: str, columns: str, *more: str) ->
     )  # fmt: skip
 
 
-def _residuals(facts: pl.DataFrame, adjust: Sequence[str]) -> pl.DataFrame:
-    """The judged rows with e, `right` less the rate of its kind."""
+def _residuals(facts: pl.DataFrame, by: Sequence[str], adjust: Sequence[str]) -> pl.DataFrame:
+    """The judged rows as numbers: slice, right and e, `right` less the rate of its kind; N and E, questions and sum of
+    e of the row's image; n, n_e and n_r, questions and sums of e and right of its image in its slice.
+
+    Slices and images go by 64-bit hashes, which group four times quicker than texts.
+    """
     right = pl.col("right").cast(pl.Float64)
     mean = right.mean().over(*adjust) if adjust else right.mean()
-    return facts.filter(pl.col("right").is_not_null()).with_columns(right=right, e=right - mean)
+    return (
+        facts.lazy()
+        .filter(pl.col("right").is_not_null())
+        .select(slice=_slice(by), image=pl.col("image_id").hash(), right=right, e=right - mean)
+        .with_columns(pair=pl.struct("slice", "image").hash())
+        .select(
+            "slice", "right", "e",
+            N=pl.len().over("image").cast(pl.Float64), E=pl.col("e").sum().over("image"),
+            n=pl.len().over("pair").cast(pl.Float64), n_e=pl.col("e").sum().over("pair"),
+            n_r=pl.col("right").sum().over("pair"),
+        )
+        .collect()
+    )  # fmt: skip
+
+
+def _names(facts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    return facts.select(by).unique().with_columns(slice=_slice(by))
+
+
+def _slice(by: Sequence[str]) -> pl.Expr:
+    return pl.struct(by).hash()
