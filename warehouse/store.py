@@ -173,6 +173,17 @@ class Store:
             )
         )
 
+    def finished_run(self, digest: str, plan: str) -> records.Run | None:
+        """The newest finished run of this digest and plan."""
+        return _first(
+            self._database.records(
+                records.Run,
+                "SELECT * FROM runs WHERE digest = ? AND plan = ? AND state = 'finished' "
+                "ORDER BY started_at DESC, run_id DESC LIMIT 1",
+                [digest, plan],
+            )
+        )
+
     # Predictions and patches.
 
     def ingested_blocks(self, run_id: str) -> frozenset[int]:
