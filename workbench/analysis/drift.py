@@ -1,0 +1,253 @@
+"""What changed between a night and the nights before it: images of both go in, tested signals and rates come out.
+
+One row is one image, whatever it was asked, so questions about the same picture are never taken for independent ones.
+Tonight is compared with the baseline within *strata* - product, line and camera - so a night with another mixture of
+products is not a change, and one camera's change is not hidden by another's.
+
+- A rate (overkill, escape, alarm, invalid) is tested by the exact conditional test of independence given the strata:
+  the sum of hypergeometric counts, two-sided, mid-p. With one stratum it is Fisher's.
+- A measure (score, entropy, appearance) is ranked within its strata, tonight and baseline together; the ranks of the
+  two are compared by Kolmogorov-Smirnov. The Wasserstein distance says how far apart, in units of the ranks' range.
+- All signals of a night are one family under Benjamini-Hochberg: of nights on which nothing changed, at most so many in
+  a hundred raise any alarm.
+
+Knows nothing of storage, schedules or pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Group = Literal["all", "product", "line", "camera"]
+GROUPS: tuple[Group, ...] = ("all", "product", "line", "camera")
+RATES = ("overkill", "escape", "alarm", "invalid")
+MEASURES = ("score", "entropy")
+LOOKS = ("look_1", "look_2", "look_far")  # see `looks`; together they are the signal `appearance`
+STRATA = ["product", "line", "camera"]
+LEAST_TONIGHT, LEAST_BASELINE = 10, 30  # images; with fewer, a group is not tested
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing that was compared, in one group of images."""
+
+    name: str  # of RATES or MEASURES, or `appearance`
+    group: Group
+    value: str  # the product, line or camera; "" for all
+    tonight: float  # the rate, or the mean; of appearance the mean rank
+    baseline: float  # the same over the baseline at tonight's mixture
+    distance: float | None  # Wasserstein, of measures
+    images: int  # tonight
+    baseline_images: int
+    p_value: float
+    alarm: bool  # past the false-alarm rate
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate or a mean at the baseline's mixture of strata, with its 95 % interval."""
+
+    name: str
+    tonight: float
+    low: float
+    high: float
+    baseline: float
+    images: int  # tonight
+    baseline_images: int
+    covered: float  # share of the baseline that lies in strata with images tonight
+
+
+def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
+    """Every signal of a night, the surest first; those with `alarm` are what changed.
+
+    Args:
+        images: `tonight` (bool), the STRATA (text or null), any of RATES (bool or null: doesn't apply) and of MEASURES
+            and LOOKS (float or null).
+        false_alarm: of nights without any change, the share that may raise an alarm.
+    """
+    from scipy.stats import false_discovery_control
+
+    strata = images.with_columns(pl.col(name).fill_null("") for name in STRATA)
+    found: list[Signal] = []
+    for name in RATES:
+        if name in images.columns:
+            found += _rate_signals(strata.drop_nulls(name), name)
+    for name, columns in (*((name, (name,)) for name in MEASURES), ("appearance", LOOKS)):
+        if set(columns) <= set(images.columns):
+            found += _measure_signals(strata.drop_nulls(columns), name, columns)
+    if not found:
+        return []
+    adjusted = false_discovery_control([signal.p_value for signal in found])
+    marked = [_with_alarm(signal, bool(p <= false_alarm)) for signal, p in zip(found, adjusted, strict=True)]
+    return sorted(marked, key=lambda signal: (signal.p_value, GROUPS.index(signal.group), signal.name, signal.value))
+
+
+def standardised(images: pl.DataFrame, name: str) -> Rate | None:
+    """Tonight's rate or mean as it would be with the baseline's mixture of strata; None with nothing to compare.
+
+    The weighted mean's interval is robust (HC1); where every image says the same, Wilson's is taken instead.
+    """
+    import statsmodels.api as sm
+
+    known = images.drop_nulls(name).with_columns(pl.col(column).fill_null("") for column in STRATA)
+    values = known.with_columns(pl.col(name).cast(pl.Float64))
+    baseline, tonight = values.filter(~pl.col("tonight")), values.filter(pl.col("tonight"))
+    if tonight.is_empty() or baseline.is_empty():
+        return None
+    sizes = tonight.group_by(STRATA).agg(here=pl.len())
+    shared = baseline.join(sizes, on=STRATA, how="semi")
+    if shared.is_empty():
+        return None
+    shares = shared.group_by(STRATA).agg(share=pl.len() / shared.height)
+    weighted = tonight.join(shares, on=STRATA).join(sizes, on=STRATA).with_columns(w=pl.col("share") / pl.col("here"))
+    y, w = weighted[name].to_numpy(), weighted["w"].to_numpy()
+    mean = float(np.average(y, weights=w))
+    if np.ptp(y) > 0 and len(y) > 2:
+        low, high = sm.WLS(y, np.ones(len(y)), weights=w).fit(cov_type="HC1").conf_int()[0]
+    elif name in RATES:
+        from statsmodels.stats.proportion import proportion_confint
+
+        low, high = proportion_confint(int(y.sum()), len(y), method="wilson")
+    else:
+        low = high = mean
+    if name in RATES:
+        low, high = max(0.0, low), min(1.0, high)
+    return Rate(
+        name=name,
+        tonight=mean,
+        low=float(low),
+        high=float(high),
+        baseline=float(shared[name].to_numpy().mean()),
+        images=tonight.height,
+        baseline_images=shared.height,
+        covered=shared.height / baseline.height,
+    )
+
+
+def exact(strata: Sequence[tuple[int, int, int, int]]) -> float:
+    """The two-sided mid-p value of "tonight's rate is the baseline's", given each stratum's margins.
+
+    Args:
+        strata: (events tonight, images tonight, events in the baseline, images in the baseline), one per stratum.
+    """
+    from scipy.stats import hypergeom
+
+    chances, first, seen = np.ones(1), 0, 0
+    for events, n, baseline_events, baseline_n in strata:
+        total = events + baseline_events
+        least, most = max(0, total - baseline_n), min(total, n)
+        support = np.arange(least, most + 1)
+        chances = np.convolve(chances, hypergeom.pmf(support, n + baseline_n, total, n))
+        first, seen = first + least, seen + events
+    counts = np.arange(first, first + len(chances))
+    at = float(chances[counts == seen].sum())
+    below, above = float(chances[counts < seen].sum()), float(chances[counts > seen].sum())
+    return min(1.0, 2 * (min(below, above) + at / 2))
+
+
+def looks(
+    vectors: NDArray[np.float32], products: Sequence[str], tonight: NDArray[np.bool_], fitting: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Where images lie along the baseline's two main directions, and how far off both: (N, 3), nan where unknown.
+
+    Args:
+        vectors: (N, d) image vectors.
+        products: of each image; its mean over the fitting images is taken off first.
+        tonight: (N,) whether it is tonight's.
+        fitting: (N,) baseline images that directions and means are worked out from. They are compared with nothing
+            themselves: fitted images lie nearer to their own mean than new ones, which would look like a change.
+    """
+    known = np.asarray(products)
+    centred = np.full(vectors.shape, np.nan)
+    for product in np.unique(known):
+        own = known == product
+        if (own & fitting).sum() >= LEAST_TONIGHT:
+            centred[own] = vectors[own] - vectors[own & fitting].mean(axis=0)
+    usable = ~np.isnan(centred[:, 0])
+    found = np.full((len(vectors), 3), np.nan)
+    if (usable & fitting).sum() < LEAST_BASELINE:
+        return found
+    _, _, axes = np.linalg.svd(centred[usable & fitting], full_matrices=False)
+    shown = usable & (tonight | ~fitting)
+    along = centred[shown] @ axes[:2].T  # (n, 2)
+    off = np.linalg.norm(centred[shown] - along @ axes[:2], axis=1)
+    found[shown] = np.column_stack([along if along.shape[1] == 2 else np.pad(along, ((0, 0), (0, 1))), off])
+    return found
+
+
+def _rate_signals(images: pl.DataFrame, name: str) -> Iterator[Signal]:
+    counted = (
+        images.group_by(STRATA)
+        .agg(
+            events=(pl.col(name) & pl.col("tonight")).sum(),
+            n=pl.col("tonight").sum(),
+            baseline_events=(pl.col(name) & ~pl.col("tonight")).sum(),
+            baseline_n=(~pl.col("tonight")).sum(),
+        )
+        .filter(pl.col("n") > 0, pl.col("baseline_n") > 0)
+        .sort(STRATA)
+    )
+    for group, value, some in _groups(counted):
+        n, baseline_n = int(some["n"].sum()), int(some["baseline_n"].sum())
+        if n < LEAST_TONIGHT or baseline_n < LEAST_BASELINE:
+            continue
+        rows = list(some.select("events", "n", "baseline_events", "baseline_n").iter_rows())
+        expected = sum(row[1] * row[2] / row[3] for row in rows) / n
+        seen = int(some["events"].sum()) / n
+        yield Signal(name, group, value, seen, expected, None, n, baseline_n, exact(rows), alarm=False)
+
+
+def _measure_signals(images: pl.DataFrame, name: str, columns: Sequence[str]) -> Iterator[Signal]:
+    from scipy.stats import ks_2samp, wasserstein_distance
+
+    both = images.filter(pl.col("tonight").any().over(STRATA) & (~pl.col("tonight")).any().over(STRATA))
+    ranked = both.with_columns(
+        (pl.col(column).rank().over(STRATA) / (pl.len().over(STRATA) + 1)).alias(f"rank_{column}") for column in columns
+    )
+    for group, value, some in _groups(ranked):
+        now, before = some.filter(pl.col("tonight")), some.filter(~pl.col("tonight"))
+        if now.height < LEAST_TONIGHT or before.height < LEAST_BASELINE:
+            continue
+        pairs = [(now[f"rank_{column}"].to_numpy(), before[f"rank_{column}"].to_numpy()) for column in columns]
+        p_values = [float(ks_2samp(*pair, method="asymp").pvalue) for pair in pairs]
+        shown = np.argmin(p_values)
+        single = len(columns) == 1
+        yield Signal(
+            name=name,
+            group=group,
+            value=value,
+            tonight=float(np.mean(now[columns[0]].to_numpy() if single else pairs[shown][0])),
+            baseline=_at_the_mixture_of(now, before, columns[0]) if single else float(np.mean(pairs[shown][1])),
+            distance=float(wasserstein_distance(*pairs[shown])),
+            images=now.height,
+            baseline_images=before.height,
+            p_value=min(1.0, len(columns) * min(p_values)),
+            alarm=False,
+        )
+
+
+def _at_the_mixture_of(now: pl.DataFrame, before: pl.DataFrame, column: str) -> float:
+    means = before.group_by(STRATA).agg(mean=pl.col(column).mean())
+    return float(now.join(means, on=STRATA)["mean"].to_numpy().mean())
+
+
+def _groups(images: pl.DataFrame) -> Iterator[tuple[Group, str, pl.DataFrame]]:
+    """All images, then each product's, line's and camera's; a facet with one value says nothing more: left out."""
+    if images.is_empty():
+        return
+    yield "all", "", images
+    for group in GROUPS[1:]:
+        values = sorted(value for value in images[group].unique() if value)
+        if len(values) > 1:
+            for value in values:
+                yield group, value, images.filter(pl.col(group) == value)
+
+
+def _with_alarm(signal: Signal, alarm: bool) -> Signal:
+    return replace(signal, alarm=alarm)
