@@ -12,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check browser real chaos scale bench train clean
+.PHONY: help demo serve test check browser desk real evaluate ablate simulate chaos soak scale bench bench-gpu train clean
 
 help:
 	@echo "make demo    score a drawn archive with the embedded demo model, then open the dashboard"
@@ -55,7 +55,11 @@ browser: $(READY)
 	  fi; \
 	  $(BIN)/python -m tests.browser.chromium; }
 
-test: check browser
+# The tests speak to a real Label Studio, in an environment of its own: installed and migrated once.
+desk: $(READY)
+	@$(BIN)/python -m tests.review.studio
+
+test: check browser desk
 	$(BIN)/pytest -m "not gpu"
 
 real: $(READY)
@@ -76,7 +80,10 @@ bench: $(READY)
 
 train: $(READY)
 	$(BIN)/workbench train-embedded --work $(DATA)/training --checkpoint workbench/embedded/checkpoint
-	$(BIN)/workbench evaluate-embedded --card workbench/embedded/checkpoint/README.md
+	$(MAKE) evaluate
+
+evaluate: $(READY)
+	$(BIN)/workbench evaluate-embedded --card workbench/embedded/checkpoint/README.md $(if $(PACK),--photographs "$(PACK)")
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist
+	rm -rf .venv .venv-labelstudio .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist
