@@ -91,7 +91,13 @@ class Rollups:
         """The cells of a selection, see `Cell`; counted beforehand where only images and subtasks are chosen among."""
         if selection.counted_beforehand:
             where, values = _facets(selection)
-            return self._database.frame(f"SELECT * FROM cells WHERE run_id = ?{where}", [selection.run_id, *values])
+            # Of one subtask, its cells are those over all subtasks too.
+            one = any(name == "subtask" for name, _ in selection.facets)
+            over_all = " UNION ALL SELECT * REPLACE (NULL AS subtask) FROM found" if one else ""
+            return self._database.frame(
+                f"WITH found AS (SELECT * FROM cells WHERE run_id = ?{where}) SELECT * FROM found{over_all}",
+                [selection.run_id, *values],
+            )
         source, values = _source(selection)
         return self._database.frame(facts.CELLS.format(source=f"({source})"), values)
 
@@ -173,7 +179,6 @@ class Rollups:
         beside = {row["place"]: (row["image_id"], row["question_id"]) for row in found.iter_rows(named=True)}
         at = first["here"] or 0
         return Place(first["here"], first["total"], beside.get(at - 1), beside.get(at + 1))
-
 
     def traces(self, selection: Selection, at_most: int | None = None) -> pl.DataFrame:
         """Entropy traces of a selection, all or at most so many and then always the same ones.

@@ -118,6 +118,16 @@ def test_cells_kept_up_part_by_part_are_those_counted_from_the_facts(filled: Pat
     assert_frame_equal(sums(kept), sums(anew.select(kept.columns)))
 
 
+def test_cells_that_are_kept_and_cells_counted_on_the_spot_are_the_same_under_filters(filled: Path) -> None:
+    found = Rollups(filled)
+    for facets in ((), (("subtask", ASKED[0]),), (("product", "nut"), ("line", "1")), (("label", "none"),)):
+        kept = found.cells(Selection(RUN, facets))
+        everyone = tuple(found.facts(Selection(RUN, facets), ("image_id",))["image_id"].unique())
+        counted = found.cells(Selection(RUN, facets, images=everyone))
+        assert_frame_equal(sums(kept), sums(counted.select(kept.columns)))
+        assert kept.filter(pl.col("subtask").is_null()).height > 0
+
+
 def test_a_cell_s_sums_over_images_are_those_of_a_loop(filled: Path) -> None:
     found = Rollups(filled)
     cells = found.cells(Selection(RUN)).filter(pl.col("subtask").is_null())
@@ -171,7 +181,7 @@ def test_flips_are_the_questions_whose_answer_changed_sides(filled: Path) -> Non
     ingest(store)
     pairs = found.pairs(RUN, Selection(later))
     for flip, before, after in (("lost", True, False), ("won", False, True), ("kept", True, True)):
-        expected = pairs.filter(pl.col("right_a") == before, pl.col("right_b") == after)
+        expected = pairs.filter(pl.col("old_right") == before, pl.col("right") == after)
         chosen = found.facts(Selection(later, flip=flip, base=RUN))  # type: ignore[arg-type]
         assert set(chosen.select("image_id", "question_id").iter_rows()) == set(
             expected.select("image_id", "question_id").iter_rows()

@@ -101,7 +101,7 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str) -> go.Figure:
         old: the baseline's name.
         new: the run's name.
     """
-    fig = look.figure(p, 340, margin={"l": 44, "r": 128, "t": 26, "b": 8})
+    fig = look.figure(p, 396, margin={"l": 44, "r": 128, "t": 26, "b": 8})
     at = _spread(rows["rate_new"].to_list(), 0.055 * max(_span(rows), 0.2))
     for row, y in zip(rows.iter_rows(named=True), at, strict=True):
         colour = _colour(p, row["word"])
@@ -119,11 +119,8 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str) -> go.Figure:
             x=1, y=y, xanchor="left", xshift=10, font={"color": colour, "size": 12},
             text=f"<b>{100 * row['rate_new']:.0f}</b> {escape(name)}",
         )  # fmt: skip
-    for x, name, anchor in ((0, old, "left"), (1, new, "right")):
-        fig.add_annotation(
-            x=x, y=1, yref="paper", yanchor="bottom", xanchor=anchor, xshift=-40 if x == 0 else 120, text=escape(name),
-            font_color=p.ink,
-        )  # fmt: skip
+    for x, name in ((0, old), (1, new)):
+        fig.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{escape(name)}</b>", font_color=p.ink)
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[-0.04, 1.04], visible=False, fixedrange=True)
     fig.update_yaxes(tickformat=".0%", nticks=6, fixedrange=True)

@@ -14,7 +14,7 @@ import polars as pl
 from workbench.analysis import look, metrics
 from workbench.analysis.look import Palette
 
-COLUMNS_AT_LEAST = 14  # a heat map of few products keeps its squares together
+COLUMNS_AT_LEAST = 9  # a heat map of few products keeps its squares together
 _REACH = 0.2  # points/100 at which a colour is full
 
 
@@ -36,7 +36,9 @@ def heat(
     subtasks = [name for name in metrics.SUBTASKS if name in set(cells["subtask"])]
     subtasks += sorted(set(cells["subtask"]) - set(subtasks))
     size = max(11, min(25, 620 // max(len(places), 1)))
-    fig = look.figure(p, 31 * len(subtasks) + 84, margin={"l": 8, "r": 8, "t": 74, "b": 4})
+    steep = len(places) > 8
+    top = (78 if steep else 40) + (20 if heads else 0)
+    fig = look.figure(p, 31 * len(subtasks) + top + 10, margin={"l": 8, "r": 8, "t": top, "b": 4})
     shown = cells.filter(pl.col("product").is_in(list(places)))
     for enough in (False, True):
         rows = shown.filter(pl.col("enough") == enough).to_dicts()
@@ -91,16 +93,15 @@ def heat(
         )
     for text_, middle in heads:
         fig.add_annotation(
-            x=middle, y=1, yref="paper", yanchor="bottom", yshift=56, text=f"<b>{text_}</b>", font_color=p.ink
+            x=middle, y=1, yref="paper", yanchor="bottom", yshift=top - 22, text=f"<b>{text_}</b>", font_color=p.ink
         )
     last = max(places.values(), default=0.0)
-    steep = len(places) > 8
     fig.update_xaxes(
         side="top",
         showgrid=False,
         fixedrange=True,
         tickvals=list(places.values()),
-        ticktext=[_short(name, 16) for name in places],
+        ticktext=[_short(name, 16) if steep else _short(name, 22).replace(" ", "<br>", 1) for name in places],
         tickangle=-38 if steep else 0,
         range=[-0.7, max(last + 0.7, COLUMNS_AT_LEAST if len(places) < COLUMNS_AT_LEAST else 0)],
         tickfont={"size": 11 if len(places) <= 24 else 10},

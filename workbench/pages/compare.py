@@ -5,6 +5,7 @@ In the address: `run` (B), `base` (A), the filters (`address.py`), `flip`, which
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 import polars as pl
@@ -20,6 +21,7 @@ from workbench.pages import address, embedding, parts, run_cards, shared, thumbn
 from workbench.pages.parts import card, chart, header, html
 
 CASES = 24
+_MINUS = re.compile(r"-(?=\d)")
 GLYPHS = {"better": ("↑", "accent"), "worse": ("↓", "escape"), "not enough evidence": ("○", "muted")}
 
 now = shared.snapshot()
@@ -58,7 +60,7 @@ def finding(verdict: Verdict, rows: pl.DataFrame) -> str:
     unsure = rows.filter(pl.col("word") == "not enough evidence").height
     told = f" It {' and '.join(more)}." if more else ""
     rest = f" {unsure} of {rows.height} subtasks: not enough evidence." if unsure and rows.height > 1 else ""
-    return f'<span class="{colour}">{glyph}</span> <b>{escape(verdict.sentence)}</b>{told}{rest}'
+    return f'<span class="{colour}">{glyph}</span> <b>{_MINUS.sub("−", escape(verdict.sentence))}</b>{told}{rest}'
 
 
 def show_flips(base: Run, chosen: Selection, held: str) -> None:

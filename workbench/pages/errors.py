@@ -34,7 +34,7 @@ CUTS: dict[str, tuple[str, ...]] = {
     "entropy": ("entropy_band",),
     "right letter": ("letter",),
 }
-RANKED, CASES = 8, 24
+RANKED, CASES = 12, 24
 DIMENSIONS = ("image_id", "right", "subtask")
 
 now = shared.snapshot()
@@ -77,7 +77,8 @@ def show_heat(chosen: Selection, sure: pl.DataFrame) -> None:
     """Subtasks by products; `sure` are the slices that survive the test."""
     open_cells = address.without(chosen, "subtask", "product")
     cells = overview.heat(shared.cells(now, open_cells))
-    with card("heat", "Accuracy against expectation", "points; a ring survives false-discovery control; click a cell"):
+    note = "points; a ring survives false-discovery control; click a cell"
+    with card("heat", "Accuracy against expectation", note, fill=False):
         if cells.is_empty():
             parts.empty("Nothing here can be right or wrong", "No labelled answer passes the filters.")
             return
@@ -145,7 +146,7 @@ def show_ranked(chosen: Selection) -> None:
             f"showing {rows.height} of {enough.height:,} slices, worst first; " if enough.height > rows.height else ""
         )
         html(
-            f'<div class="note">{some}┊ expected, <span class="escape">◂</span> worse at a false-discovery rate '
+            f'<div class="note">{some}┊ expected, <span class="escape">◀</span> worse at a false-discovery rate '
             "of 5 %, ○ not enough evidence</div>"
         )
 
@@ -154,7 +155,7 @@ def show_confusion(chosen: Selection) -> None:
     """What is taken for what, in the chosen subtask or over all."""
     counts = taken_for(now, address.without(chosen, "correct_text", "answer_text"))
     counts = counts.filter(pl.col("truth").is_not_null())
-    with card("confusion", "Taken for", "% of a truth's answers; ● right, ■ wrong; click a mark"):
+    with card("confusion", "Taken for", "% of a truth's answers; ● right, ■ wrong; click a mark", fill=False):
         if counts.is_empty():
             parts.empty("Nothing to confuse", "No labelled answer with options passes the filters.")
             return
@@ -226,12 +227,15 @@ with header("Errors", finding(worst, everything), run_cards.under(run, archive))
 address.chips()
 
 products = shared.cells(now, address.without(chosen, "subtask", "product"))["product"].n_unique()
+many = products > 24  # the heat map then needs the whole width
+if many:
+    show_heat(chosen, worst)
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    with grid.cell(column_span=3 if products > 24 else 2):
-        show_heat(chosen, worst)
+    with grid.cell(column_span=2), st.container(gap=12):
+        if not many:
+            show_heat(chosen, worst)
+        show_confusion(chosen)
     with grid.cell():
         show_ranked(chosen)
-    with grid.cell(column_span=2 if products > 24 else 3):
-        show_confusion(chosen)
 show_cases(run, chosen)
 shared.follow(refresh=run.state == "running")
