@@ -1,4 +1,4 @@
-"""`workbench knowledge import FILE` and `workbench knowledge list`: the texts that retrieval chooses from."""
+"""`workbench knowledge ...`: the texts that retrieval chooses from: in and out, found, looked at."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from typing import Annotated
 
 import typer
 
+from jobs import knowledge_change
 from jobs.options import Data, Json
 
 app = typer.Typer(help="The texts that retrieval chooses from.", no_args_is_help=True)
 
+Id = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="DATASET/PRODUCT/ENTRY, as `list` shows it.")]
+Revision = Annotated[int | None, typer.Option(help="Which revision (default: the newest).", show_default=False)]
+
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="{dataset: {product: {entry: text}}}, as MMAD's domain_knowledge.json.")],
+    file: Annotated[
+        Path, typer.Argument(help="MMAD's domain_knowledge.json, a .csv, or a folder DATASET/PRODUCT/ENTRY.md.")
+    ],
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Store new and changed texts as drafts; nothing goes live.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Add new and changed texts as revisions, and publish the result.
+
+    The file is all there is of the data sets it names: entries it no longer has leave the published set.
 
     Example: workbench knowledge import domain_knowledge.json
     """
@@ -26,11 +37,40 @@ def import_file(
     from workbench import settings
     from workbench.inspection import knowledge
 
-    done = knowledge.import_file(Store(settings.data_folder(data)), file)
-    typer.echo(
-        f"knowledge {done.version}: {done.published} texts published "
-        f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged, {done.withdrawn} withdrawn)"
-    )
+    done = knowledge.import_file(Store(settings.data_folder(data)), file, publish=not draft)
+    changes = f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged, {done.withdrawn} withdrawn)"
+    if draft:
+        typer.echo(
+            f"drafts: {done.added + done.changed} texts {changes}; test one: workbench knowledge test DESCRIPTION"
+        )
+    else:
+        typer.echo(f"knowledge {done.version}: {done.published} texts published {changes}")
+
+
+@app.command("export")
+def export_texts(
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .json, a .csv, or a new folder for Markdown.")],
+    run: Annotated[str | None, typer.Option(help="The texts this run read, instead of the published ones.")] = None,
+    data: Data = None,
+) -> None:
+    """Write the published texts, or exactly those a run read, to a file that `import` takes.
+
+    Example: workbench knowledge export -o domain_knowledge.json
+    """
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.inspection import knowledge
+    from workbench.inspection.errors import KnowledgeError
+
+    store = Store(settings.data_folder(data))
+    if run is None:
+        texts = store.published_knowledge()[1]
+    else:
+        found = store.run(run)
+        if found is None:
+            raise KnowledgeError(f"there is no run {run}; `workbench runs` lists them")
+        texts = store.knowledge(found.knowledge_version) if found.knowledge_version else []
+    typer.echo(f"{knowledge.write(texts, output)} texts written to {output}")
 
 
 @app.command("list")
@@ -55,5 +95,97 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
         return
     table = Table("description", "revision", "text", title=f"knowledge {version.version}", title_justify="left")
     for d in descriptions:
-        table.add_row(d.description_id, str(d.revision), d.text.partition("\n")[0][:80])
+        table.add_row(d.description_id, str(d.revision), screen.plain(d.text.partition("\n")[0][:80]))
     screen.stdout().print(table)
+
+
+@app.command("search")
+def search_texts(
+    words: Annotated[str, typer.Argument(help="What to look for; with --image or --images left empty or a text.")] = "",
+    image: Annotated[Path | None, typer.Option(help="Which texts this picture would be shown.")] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="DESCRIPTION", help="Which images WORDS would be shown to as this text.")
+    ] = None,
+    product: Annotated[str | None, typer.Option(help="Only texts of DATASET/PRODUCT.")] = None,
+    limit: Annotated[int, typer.Option(help="How many to show.")] = 10,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Find texts by meaning and by words; or what retrieval makes of a picture or a text.
+
+    Needs a run that used knowledge: its encoder is the space that is searched.
+
+    Example: workbench knowledge search "thin bright line"
+    """
+    from jobs import screen
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import search
+
+    store = Store(settings.data_folder(data))
+    screen.without_loading_bars("embedded")
+    if images is not None:
+        screen.show_blast(search.images_for(store, images, words), limit, json_)
+        return
+    encoder = search.encoder_of(store)
+    found = (
+        search.texts_for(store, image, encoder, limit)
+        if image is not None
+        else search.search(store, words, encoder, product, limit)
+    )
+    rows = [
+        {"description_id": each.description.description_id, "revision": each.description.revision,
+         "state": each.description.state, "score": round(each.score, 4), "text": each.description.text}
+        for each in found
+    ]  # fmt: skip
+    screen.rows(rows, json_, empty="nothing was found")
+
+
+@app.command("diff")
+def diff_texts(description: Id, revision: Revision = None, data: Data = None) -> None:
+    """Show a revision against the published text, word by word: [-gone-] and {+new+}.
+
+    Example: workbench knowledge diff Drawn/hex_nut/rust
+    """
+    from warehouse.curation import Curation
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import curation
+
+    store = Store(settings.data_folder(data))
+    chosen = curation.revision(store, description, revision)
+    published = {d.description_id: d for d in Curation(store.data).published()[1]}
+    old = published.get(description)
+    typer.echo(
+        f"revision {chosen.revision} ({chosen.state}) against {f'revision {old.revision}' if old else 'nothing'}"
+    )
+    marks = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
+    words = curation.diff(old.text if old else "", chosen.text)
+    typer.echo(" ".join(marks[kind].format(run) for kind, run in words))
+
+
+@app.command("history")
+def show_history(
+    description: Annotated[str | None, typer.Argument(help="Of one description (default: of all).")] = None,
+    limit: Annotated[int, typer.Option(help="How many lines.")] = 40,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Show what was changed, by whom and why, newest first; with the versions that can be rolled back to.
+
+    Example: workbench knowledge history
+    """
+    from jobs import screen
+    from warehouse.curation import Curation
+    from workbench import settings
+
+    changes = Curation(settings.data_folder(data)).changes(description, limit)
+    rows = [
+        {"at": f"{each.changed_at:%Y-%m-%d %H:%M}", "description": each.description_id, "revision": each.revision,
+         "became": each.state, "version": each.version or "", "author": each.author, "reason": each.reason}
+        for each in changes
+    ]  # fmt: skip
+    screen.rows(rows, json_, empty="nothing was changed yet")
+
+
+knowledge_change.register(app)

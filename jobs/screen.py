@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Self
 
 from rich import progress
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from workbench.inspection.scoring import Outcome
+    from workbench.review.blast import Blast
 
 DEMO = "embedded demo model"
 EVERY = 30.0  # seconds between two lines where no terminal shows the bar
@@ -136,6 +139,53 @@ def as_json(outcome: Outcome) -> dict[str, object]:
 def exit_code(outcome: Outcome) -> int:
     """0: everything was answered or read as invalid; 1: something failed, or the run is not finished."""
     return 0 if outcome.run.state == "finished" and not outcome.run.failed else 1
+
+
+def rows(found: Sequence[Mapping[str, object]], as_document: bool, empty: str) -> None:
+    """Equal records as a table, or as one JSON document."""
+    if as_document:
+        print(json.dumps(list(found), indent=1, default=str))  # noqa: T201
+    elif not found:
+        print(empty)  # noqa: T201
+    else:
+        table = Table(*found[0])
+        for each in found:
+            table.add_row(*(plain(_cell(value)) for value in each.values()))
+        stdout().print(table)
+
+
+def plain(text: str) -> str:
+    """Text from outside as it is, with nothing in it taken for markup of the terminal."""
+    return escape(" ".join(text.split()))
+
+
+def show_blast(blast: Blast, limit: int, as_document: bool) -> None:
+    """What a changed text would change."""
+    changed = blast.changed.head(limit).to_dicts()
+    if as_document:
+        known = {"run_id": blast.run.run_id, "images": blast.changed.height, "of": blast.images, "unseen": blast.unseen}
+        print(json.dumps({**known, "questions": blast.questions, "seconds": blast.seconds, "changed": changed}))  # noqa: T201
+        return
+    stdout().print(
+        f"{blast.changed.height:,} of {blast.images:,} images of run {blast.run.run_id} would be shown something else; "
+        f"testing their {blast.questions:,} questions twice takes about {blast.seconds:,.0f} s at that run's speed"
+    )
+    if blast.unseen:
+        stdout().print(f"{blast.unseen:,} images have no vector any more: workbench reindex")
+    table = Table("image", "product", "defect", _right("rank now"), _right("rank then"))
+    for each in changed:
+        ranks = (str(each[name]) if each[name] else "-" for name in ("before", "after"))
+        table.add_row(
+            plain(each["path"]), plain(each["product"]), plain(each["defect"] or each["label"] or "-"), *ranks
+        )
+    if changed:
+        stdout().print(table)
+    if blast.changed.height > limit:
+        stdout().print(f"showing {limit:,} of {blast.changed.height:,}")
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 def _right(name: str) -> Column:

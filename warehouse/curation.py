@@ -194,6 +194,14 @@ class Curation:
             [run_id, dataset, product],
         )
 
+    def shown(self, run_id: str) -> pl.DataFrame:
+        """Which texts stood in which images' prompts: description_id, image_id, product (the image's); by image."""
+        return self._database.frame(
+            "SELECT DISTINCT image_id, product, unnest(descriptions, recursive := true) FROM predictions "
+            "WHERE run_id = ? ORDER BY image_id, rank",
+            [run_id],
+        ).select("description_id", "image_id", "product")
+
     def images(self, run_id: str) -> pl.DataFrame:
         """The images of a run that could be opened, by path: what they are, their questions and seconds."""
         return self._database.frame(

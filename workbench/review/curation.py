@@ -75,6 +75,20 @@ def edit(
     return Saved(draft, tuple(findings), tuple(each for each in alike if each.description_id != description_id))
 
 
+def revision(store: Store, description_id: str, number: int | None = None) -> Description:
+    """The revision of that number, or the newest.
+
+    Raises:
+        CannotPublish: there is none.
+    """
+    found = Curation(store.data).revisions(description_id)
+    chosen = next((each for each in reversed(found) if number in (None, each.revision)), None)
+    if chosen is None:
+        what = "description" if number is None else f"revision {number} of"
+        raise CannotPublish(f"there is no {what} {description_id}; `workbench knowledge history` shows what there is")
+    return chosen
+
+
 def check(text: str, description_id: str, published: Sequence[Description]) -> list[Finding]:
     """What `lint` says about a text in its place among the published ones."""
     dataset, product, entry = place_of(description_id)

@@ -1,0 +1,256 @@
+"""`workbench knowledge edit|propose|blast|test|lift|publish|retire|rollback`: from a better text to a published one."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.options import Data, Json
+
+if TYPE_CHECKING:
+    from warehouse.curation_records import GateResult
+
+Id = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="DATASET/PRODUCT/ENTRY, as `list` shows it.")]
+Revision = Annotated[int | None, typer.Option(help="Which revision (default: the newest).", show_default=False)]
+Author = Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `workbench knowledge`."""
+    for name, command in (
+        ("edit", edit), ("propose", propose), ("blast", blast), ("test", gate), ("lift", lift),
+        ("publish", publish), ("retire", retire), ("rollback", rollback),
+    ):  # fmt: skip
+        app.command(name)(command)
+
+
+def edit(
+    description: Id,
+    reason: Reason,
+    text: Annotated[str | None, typer.Option(help="The new text.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with the new text.")] = None,
+    author: Author = None,
+    data: Data = None,
+) -> None:
+    """Store a new text as a draft: the description's next revision. Nothing goes live.
+
+    Example: workbench knowledge edit Drawn/hex_nut/rust --text "Orange crust on the flanks." --reason "clearer"
+    """
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import curation
+
+    if (text is None) == (file is None):
+        raise typer.BadParameter("give the text with --text, or a file that holds it with --file")
+    words = text if text is not None else file.read_text(encoding="utf-8") if file else ""
+    saved = curation.edit(Store(settings.data_folder(data)), description, words, author or getpass.getuser(), reason)
+    typer.echo(f"{description} revision {saved.draft.revision} is a draft")
+    for finding in saved.findings:
+        typer.echo(f"{'blocks' if finding.blocks else 'look at'}: {finding.rule}: {finding.said}")
+    for other in saved.alike:
+        typer.echo(f"look at: says nearly the same as {other.description_id}")
+    typer.echo(f"next: workbench knowledge test {description}")
+
+
+def propose(
+    accept: Annotated[str | None, typer.Option(help="Store this proposal as a draft, as it stands.")] = None,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="Also let the newest run's model suggest a wording, marked as such.")
+    ] = False,
+    author: Author = None,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Show what reviewers' verdicts propose, each sentence with the verdicts behind it.
+
+    Example: workbench knowledge propose
+    """
+    from dataclasses import asdict
+
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import proposals
+
+    store = Store(settings.data_folder(data))
+    found = proposals.waiting(store)
+    if accept is not None:
+        saved = proposals.accept(store, accept, author or getpass.getuser())
+        typer.echo(f"{accept} revision {saved.draft.revision} is a draft; next: workbench knowledge test {accept}")
+        return
+    if json_:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=1, default=str))
+        return
+    for each in found:
+        typer.echo(f"{each.description_id}: {each.why}")
+        for sentence in each.sentences:
+            typer.echo(f"  [{sentence.origin}{f' x{sentence.votes}' if sentence.votes else ''}] {sentence.text}")
+        if rewrite:
+            typer.echo(f"  [model, a suggestion] {proposals.rewritten(store, each)}")
+    typer.echo(
+        "accept one: workbench knowledge propose --accept DESCRIPTION" if found else "no verdict proposes a text"
+    )
+
+
+def blast(
+    description: Id,
+    revision: Revision = None,
+    limit: Annotated[int, typer.Option(help="How many images to show.")] = 10,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Show which images of the newest run would be shown something else, and what testing that costs.
+
+    Example: workbench knowledge blast Drawn/hex_nut/rust
+    """
+    from jobs import screen
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import blast as radius
+    from workbench.review import curation
+
+    store = Store(settings.data_folder(data))
+    screen.without_loading_bars("embedded")
+    screen.show_blast(radius.radius(store, curation.revision(store, description, revision)), limit, json_)
+
+
+def gate(
+    description: Id,
+    revision: Revision = None,
+    author: Author = None,
+    margin: Annotated[float, typer.Option(help="How much worse everything else may be, in points.")] = 2.0,
+    tonight: Annotated[bool, typer.Option("--tonight", help="Leave it to the night's run.")] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Ask the questions a draft changes with the old and the new text, and say whether it is better.
+
+    Killed or stopped, the same command goes on where it was. Every revision is tested once.
+
+    Example: workbench knowledge test Drawn/hex_nut/rust
+    """
+    from jobs import screen
+    from warehouse.curation import Curation
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import curation, trial
+
+    store, who = Store(settings.data_folder(data)), author or getpass.getuser()
+    draft = curation.revision(store, description, revision)
+    if tonight:
+        Curation(store.data).await_test(description, draft.revision, who, "to be tested tonight")
+        typer.echo(f"{description} revision {draft.revision} waits for tonight's run")
+        return
+    screen.without_loading_bars("embedded")
+    with screen.Progress() as watch:
+        watch.step("looking which images it changes")
+        attempt = trial.open_test(store, draft, who, margin / 100)
+        result = trial.run_test(store, attempt, watch)
+    if result is None:
+        typer.echo("stopped; the same command goes on where it was")
+        raise typer.Exit(1)
+    if json_:
+        from dataclasses import asdict
+
+        typer.echo(
+            json.dumps({**asdict(result), "alpha": attempt.alpha, "attempt": attempt.attempt}, indent=1, default=str)
+        )
+        return
+    typer.echo(f"{description} revision {draft.revision}: {result.verdict}: {result.why}")
+    for line in _lines(result):
+        typer.echo(line)
+    typer.echo(f"attempt    {attempt.attempt} of {attempt.budget}, spent {attempt.alpha:.2%} of 5 %")
+
+
+def lift(
+    run: Annotated[str | None, typer.Option(help="Which run (default: the newest that used knowledge).")] = None,
+    product: Annotated[str | None, typer.Option(help="Only texts of DATASET/PRODUCT.")] = None,
+    images: Annotated[int, typer.Option(help="Images asked again without each text.")] = 24,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Measure what each text helps and harms, by asking a sample of its images again without it.
+
+    Example: workbench knowledge lift --product Drawn/hex_nut
+    """
+    from dataclasses import asdict
+
+    from jobs import screen
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import lift as lifts
+
+    store = Store(settings.data_folder(data))
+    screen.without_loading_bars("embedded")
+    with screen.Progress() as watch:
+        found = lifts.measure(store, watch, run, product, images)
+    screen.rows([asdict(each) for each in found], json_, empty="no text was retrieved for an image of known answers")
+
+
+def publish(
+    description: Id,
+    revision: Revision = None,
+    reason: Annotated[str | None, typer.Option(help="Needed where the gate didn't say better; kept.")] = None,
+    author: Author = None,
+    data: Data = None,
+) -> None:
+    """Make a tested revision live: the next run reads it.
+
+    Example: workbench knowledge publish Drawn/hex_nut/rust
+    """
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import curation
+
+    store = Store(settings.data_folder(data))
+    chosen = curation.revision(store, description, revision)
+    version = curation.publish(store, description, chosen.revision, author or getpass.getuser(), reason)
+    typer.echo(f"knowledge {version.version}: {description} revision {chosen.revision} is published")
+
+
+def retire(
+    description: Id, reason: Reason, revision: Revision = None, author: Author = None, data: Data = None
+) -> None:
+    """Take a text out of the published set, or put a draft aside. Nothing is deleted.
+
+    Example: workbench knowledge retire Drawn/hex_nut/rust --reason "replaced by another entry"
+    """
+    from warehouse.curation import Curation
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import curation
+
+    store = Store(settings.data_folder(data))
+    chosen = curation.revision(store, description, revision)
+    Curation(store.data).retire(description, chosen.revision, author or getpass.getuser(), reason)
+    typer.echo(f"{description} revision {chosen.revision} is retired")
+
+
+def rollback(
+    version: Annotated[str, typer.Argument(help="A version, as `history` and `runs` show it.")],
+    reason: Reason,
+    author: Author = None,
+    data: Data = None,
+) -> None:
+    """Publish an earlier version's very texts again.
+
+    Example: workbench knowledge rollback b3c38795a404 --reason "the new texts were worse on line B"
+    """
+    from warehouse.curation import Curation
+    from workbench import settings
+
+    done = Curation(settings.data_folder(data)).rollback(version, author or getpass.getuser(), reason)
+    typer.echo(f"knowledge {done.version}: {len(done.members)} texts published again")
+
+
+def _lines(result: GateResult) -> list[str]:
+    return [
+        f"affected   {result.questions:,} questions about {result.images:,} images: "
+        f"won {result.won}, lost {result.lost}, {result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}), p {result.p_better:.4f}",
+        f"elsewhere  {result.elsewhere_questions:,} questions about {result.elsewhere_images:,} images: "
+        f"won {result.elsewhere_won}, lost {result.elsewhere_lost}, at worst {result.elsewhere_low:+.1%}",
+    ]

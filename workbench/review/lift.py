@@ -1,0 +1,117 @@
+"""What each text helps and harms in a run: a sample of the images it was shown with, asked again without it.
+
+Leave-one-out: everything else stays, nothing takes the text's place. Only images of the text's own product count: what
+a text does to an image of another product is chance, and is counted as straying, never as help.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+import polars as pl
+
+from warehouse.curation import Curation
+from warehouse.curation_records import Lift
+from warehouse.records import Description
+from warehouse.store import Store
+from workbench.analysis import intervals
+from workbench.inspection import plan, replay
+from workbench.inspection.models import Answering
+from workbench.inspection.replay import Replay, Without
+from workbench.inspection.scoring import Watch
+from workbench.review import blast
+from workbench.review.trial import truths
+
+
+def measure(
+    store: Store,
+    watch: Watch,
+    run_id: str | None = None,
+    product: str | None = None,
+    images: int = 24,
+    answering: Answering | None = None,
+) -> list[Lift]:
+    """Lift of every text a run was shown, stored and given back, worst first.
+
+    Args:
+        run_id: the newest that used knowledge, unless given.
+        product: dataset/product, to measure its texts alone.
+        images: of the sample, per text.
+        answering: the model, where it is loaded already.
+
+    Raises:
+        CannotReplay: the run can't be asked again as it was.
+    """
+    watch.step("loading the model")
+    replayed = replay.load(store, run_id or blast.newest_run(store).run_id, answering)
+    version = replayed.run.knowledge_version
+    texts = [
+        each
+        for each in (store.knowledge(version) if version else [])
+        if product is None or f"{each.dataset}/{each.product}" == product
+    ]
+    shown = _shown(store, replayed)
+    found = []
+    for each in texts:
+        watch.step(f"asking without {each.description_id}")
+        if one := _of(store, replayed, each, shown.filter(description_id=each.description_id), images):
+            found.append(one)
+    Curation(store.data).add_lifts(found)
+    return sorted(found, key=lambda one: one.lift)
+
+
+def _shown(store: Store, replayed: Replay) -> pl.DataFrame:
+    """description_id, image_id, product: which texts stood in which image's prompts."""
+    rows = Curation(store.data).shown(replayed.run.run_id)
+    return rows.unique(maintain_order=True)
+
+
+def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, most: int) -> Lift | None:
+    own = shown.filter(product=text.product)["image_id"].to_list()
+    curation, run = Curation(store.data), replayed.run
+    stored = curation.predictions_of(run.run_id, own)
+    known = truths(store, stored)
+    candidates = set(known["image_id"])
+    chosen = sorted(candidates, key=lambda image_id: hashlib.sha256(f"lift {image_id}".encode()).digest())[:most]
+    rows = stored.filter(pl.col("image_id").is_in(chosen))
+    items = replay.asked(store, run, rows)
+    if not items:
+        return None
+    version = run.knowledge_version
+    everything = replayed.retriever(store.data, store.knowledge(version) if version else [])
+    retriever = Without(everything, text.description_id)
+    without = [
+        (each.image_id, each.question_id, each.answer)
+        for block in plan.make(items, images_per_block=replayed.settings.work.block_images).blocks
+        for each in replay.answer(replayed, block.asked, block.number, retriever).predictions
+        if each.status != "failed"
+    ]
+    keys = ["image_id", "question_id"]
+    answers = pl.DataFrame(without, {**dict.fromkeys(keys, pl.String), "bare": pl.String}, orient="row")
+    both = rows.select(*keys, "answer").join(answers, on=keys).join(known, on=keys)
+    right = both.select(
+        "image_id",
+        shown=pl.col("answer").eq_missing(pl.col("truth")),
+        bare=pl.col("bare").eq_missing(pl.col("truth")),
+    )
+    gain = right.with_columns(gain=pl.col("shown").cast(pl.Float64) - pl.col("bare").cast(pl.Float64))
+    if gain.is_empty():
+        return None
+    interval = intervals.bootstrap(intervals.per_image(gain, value="gain").sort("image_id"))
+    images = right["image_id"].n_unique()
+    return Lift(
+        description_id=text.description_id,
+        revision=text.revision,
+        run_id=run.run_id,
+        retrieved=len(own),
+        strayed=shown.height - len(own),
+        sampled=images,
+        questions=right.height,
+        helped=right.filter(pl.col("shown") & ~pl.col("bare")).height,
+        harmed=right.filter(~pl.col("shown") & pl.col("bare")).height,
+        lift=interval.value,
+        low=interval.low if images > 1 else -1.0,
+        high=interval.high if images > 1 else 1.0,
+        measured_at=datetime.now(UTC),
+    )

@@ -1,0 +1,180 @@
+"""From verdicts to drafts: what reviewers said about a product's defect, gathered into a text a person can accept.
+
+    verdicts (wrong answers, misleading texts, better descriptions) -> by product and defect -> sentences with the
+    verdicts behind each -> a person edits and accepts -> a draft that keeps where every sentence came from
+
+Nothing is written by a machine: sentences are the reviewers' own or the published ones. `rewritten` asks a model for a
+wording, which is a suggestion and stays marked as one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse import schema
+from warehouse.curation import Curation
+from warehouse.curation_records import Origin, Sentence
+from warehouse.records import Description, Entry
+from warehouse.review_records import Verdict
+from warehouse.reviews import Reviews
+from warehouse.store import Store
+from workbench.inspection import archive, replay
+from workbench.model import latent
+from workbench.model.case import Case, Picture
+from workbench.model.method import Method
+from workbench.review import blast, curation, lint
+from workbench.review.curation import CannotPublish, Saved
+
+ALIKE = 0.85  # share of equal words from which two reviewers' sentences are one
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedSentence:
+    """One sentence of a proposal and the verdicts that say it."""
+
+    text: str
+    origin: Origin
+    sources: tuple[Sentence, ...]  # one per verdict
+
+    @property
+    def votes(self) -> int:
+        """How many verdicts say it."""
+        return len(self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A better text for one description, as reviewers would have it."""
+
+    description_id: str
+    sentences: tuple[ProposedSentence, ...]
+    verdicts: tuple[str, ...]  # all behind it
+    images: tuple[str, ...]
+    why: str
+    findings: tuple[lint.Finding, ...]
+
+    @property
+    def text(self) -> str:
+        """The sentences as one text."""
+        return " ".join(sentence.text for sentence in self.sentences)
+
+
+def waiting(store: Store) -> list[Proposal]:
+    """Proposals from verdicts that no revision was made of yet, those with most verdicts first."""
+    published = {each.description_id: each for each in Curation(store.data).published()[1]}
+    verdicts = schema.records(Verdict, Reviews(store.data).verdicts())
+    told = [each for each in verdicts if each.better_description or each.explanation == "misleads"]
+    by_description: dict[str, list[Verdict]] = {}
+    for verdict in told:
+        if about := _about(store, verdict, published):
+            by_description.setdefault(about, []).append(verdict)
+    found = []
+    for description_id, some in sorted(by_description.items()):
+        used = {each.verdict_id for each in Curation(store.data).sentences(description_id)}
+        new = [each for each in some if each.verdict_id not in used]
+        if any(each.better_description for each in new):
+            found.append(propose(description_id, new, published.get(description_id), list(published.values())))
+    return sorted(found, key=lambda each: (-len(each.verdicts), each.description_id))
+
+
+def propose(
+    description_id: str, verdicts: Sequence[Verdict], before: Description | None, published: Sequence[Description]
+) -> Proposal:
+    """The text these verdicts ask for.
+
+    A published text that a reviewer called misleading gives way to theirs; else its sentences stay and theirs follow.
+    Sentences that say nearly the same are one, in the words of who said it first; most-said ones come first.
+    """
+    misleading = sum(each.explanation == "misleads" for each in verdicts)
+    kept = lint.sentences(before.text) if before and not misleading else []
+    groups: list[tuple[str, list[Sentence]]] = []
+    for verdict in verdicts:
+        for sentence in lint.sentences(verdict.better_description or ""):
+            source = Sentence(
+                description_id, 0, 0, sentence, "verdict", verdict.dispute_id, verdict.verdict_id, verdict.image_id
+            )
+            if any(_alike(sentence, each) for each in kept):
+                continue
+            same = next((sources for text, sources in groups if _alike(sentence, text)), None)
+            if same is None:
+                groups.append((sentence, [source]))
+            elif all(each.verdict_id != verdict.verdict_id for each in same):
+                same.append(source)
+    groups.sort(key=lambda group: -len(group[1]))
+    sentences = [ProposedSentence(text, "kept", ()) for text in kept]
+    sentences += [ProposedSentence(text, "verdict", tuple(sources)) for text, sources in groups]
+    text = " ".join(each.text for each in sentences)
+    better = sum(bool(each.better_description) for each in verdicts)
+    wrong = sum(each.decision == "wrong" for each in verdicts)
+    return Proposal(
+        description_id=description_id,
+        sentences=tuple(sentences),
+        verdicts=tuple(each.verdict_id for each in verdicts),
+        images=tuple(dict.fromkeys(each.image_id for each in verdicts)),
+        why=f"{_many(better, 'better text')}, {_many(misleading, 'verdict')} that it misleads, "
+        f"{_many(wrong, 'wrong answer')}",
+        findings=tuple(curation.check(text, description_id, published)),
+    )
+
+
+def accept(store: Store, description_id: str, author: str, text: str | None = None, reason: str | None = None) -> Saved:
+    """The proposal, edited or as it stands, as a draft.
+
+    Raises:
+        CannotPublish: there is no proposal for this description, or the text says what is published.
+    """
+    found = next((each for each in waiting(store) if each.description_id == description_id), None)
+    if found is None:
+        raise CannotPublish(f"no verdict proposes a text for {description_id}; see `workbench knowledge propose`")
+    known = [
+        Sentence(description_id, 0, 0, each.text, "verdict", one.dispute_id, one.verdict_id, one.image_id)
+        for each in found.sentences
+        for one in each.sources
+    ]
+    return curation.edit(store, description_id, text or found.text, author, reason or found.why, known)
+
+
+def rewritten(store: Store, proposal: Proposal) -> str:
+    """What the newest run's model would write instead: a suggestion, marked as the model's wherever it is shown."""
+    replayed = replay.load(store, blast.newest_run(store).run_id)
+    entry = store.entry(proposal.images[0])
+    if entry is None:
+        return ""
+    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path))
+    asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
+    case = Case("rewrite", picture, None, (proposal.text,), asked, ())
+    [got] = latent.reason(replayed.answering.engine, [case], Method(iterations=0, think_tokens=0, answer="generate"))
+    return got.raw_text or got.answer or ""
+
+
+def _about(store: Store, verdict: Verdict, published: Iterable[str]) -> str | None:
+    """The description a verdict is about: of the image's product and defect, else the best-ranked of its product."""
+    entry = store.entry(verdict.image_id)
+    if entry is None:
+        return None
+    named = entry.defect or ("good" if entry.label == "good" else None)
+    known = set(published)
+    if named and (own := _of(entry, named, known)):
+        return own
+    rows = store.predictions(verdict.run_id, verdict.image_id, verdict.question_id)
+    shown = rows["descriptions"].to_list()[0] if rows.height else []
+    ranked = [each["description_id"] for each in shown if each["description_id"].split("/")[1] == entry.product]
+    return ranked[0] if ranked else f"{entry.dataset}/{entry.product}/{named}" if named else None
+
+
+def _of(entry: Entry, named: str, known: set[str]) -> str | None:
+    exact = f"{entry.dataset}/{entry.product}/{named}"
+    others = sorted(each for each in known if each.split("/")[1:] == [entry.product, named])
+    return exact if exact in known else others[0] if others else None
+
+
+def _alike(one: str, other: str) -> bool:
+    mine, theirs = one.casefold().split(), other.casefold().split()
+    return difflib.SequenceMatcher(None, mine, theirs, autojunk=False).ratio() >= ALIKE
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
