@@ -32,6 +32,10 @@ def command(
     templates: Annotated[
         Literal["random", "similar"] | None, typer.Option(help="Which of mmad.json's references (default: random).")
     ] = None,
+    prompt: Annotated[
+        Literal["segments", "mmad"] | None,
+        typer.Option(help="Order of its parts: for speed, or as MMAD published it (default: segments)."),
+    ] = None,
     references: Annotated[
         Path | None, typer.Option(help="Folder of normal images, by product or for all.", show_default=False)
     ] = None,
@@ -63,6 +67,9 @@ def command(
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
+    ] = None,
+    max_image_tokens: Annotated[
+        int | None, typer.Option(help="Larger pictures are scaled down; 0: the model's own limit (default: 1280).")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many questions.", show_default=False)] = None,
     data: Data = None,

@@ -67,10 +67,12 @@ class Machine:
     device: Device = "auto"  # CUDA where there is one
     dtype: Dtype = "auto"  # bfloat16 for a real model on CUDA, else float32
     threads: int = 0  # of torch on the CPU; 0: one for the embedded model, else torch's own choice
+    max_image_tokens: int = 1280  # larger pictures are scaled down to so many visual tokens; 0: the model's own limit
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise ValueError(f"threads is {self.threads}; it must be at least 0")
+        for name in ("threads", "max_image_tokens"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ class Facts:
     encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
 
 
-IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | {"knowledge", "top_k", "shots", "templates"}
+_PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
+IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED
 OUT_OF_DIGEST: Mapping[str, str] = {
     "encoder": "a name; its weights are among the facts",
     "references": "a path; each question_id holds its reference's content",

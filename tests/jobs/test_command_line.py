@@ -71,7 +71,7 @@ def test_the_defaults_that_the_help_names_are_the_settings_own() -> None:
         if named and option.name in values:
             assert named[1] == {"False": "no"}.get(str(values[option.name]), str(values[option.name]))
             checked += 1
-    assert checked == 16
+    assert checked == 18
 
 
 def test_help_is_there_in_under_a_second(data_folder: Path) -> None:

@@ -50,7 +50,12 @@ def load_answering(machine: Machine) -> Answering:
     demo = machine.model == EMBEDDED
     if machine.threads or demo:
         torch.set_num_threads(machine.threads or 1)
-    body = backbone.load(embedded.CHECKPOINT if demo else machine.model, device=machine.device, dtype=machine.dtype)
+    body = backbone.load(
+        embedded.CHECKPOINT if demo else machine.model,
+        device=machine.device,
+        dtype=machine.dtype,
+        max_image_tokens=machine.max_image_tokens or None,
+    )
     engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body)
     return Answering(engine, body.revision, patch_encoder=f"{machine.model}@{body.revision}", demo=demo)
 

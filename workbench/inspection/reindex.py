@@ -60,9 +60,9 @@ def reindex(store: Store, step: Callable[[str], None]) -> Reindexed:
         if encoder := _encoder(runs[0], done):
             _texts(store, vectors, encoder, runs, done)
             _images(store, vectors, encoder, runs, done)
-    for model, weights in sorted({(each.machine.model, each.weights) for each in used}):
-        step(f"patches with {model}")
-        runs = [each for each in used if (each.machine.model, each.weights) == (model, weights)]
+    for machine, weights in dict.fromkeys((each.machine, each.weights) for each in used):
+        step(f"patches with {machine.model}")
+        runs = [each for each in used if (each.machine, each.weights) == (machine, weights)]
         _patches(store, vectors, runs, done)
     return done
 
@@ -70,7 +70,9 @@ def reindex(store: Store, step: Callable[[str], None]) -> Reindexed:
 def _used(run: Run) -> _Used:
     settings = json.loads(run.settings)
     facts = settings["facts"]
-    machine = models.placed(Machine(model=run.model, dtype=facts["dtype"]))
+    machine = models.placed(
+        Machine(model=run.model, dtype=facts["dtype"], max_image_tokens=settings["max_image_tokens"])
+    )
     return _Used(run, machine, settings["encoder"], facts["encoder"], facts["weights"])
 
 
