@@ -113,12 +113,16 @@ class SegmentedEngine:
             seen |= nodes.keys()
         return [script.some(sorted(wave)) for wave in waves]
 
-    def halve(self) -> bool:
-        """Give back what is kept and go on with half the memory; False when that wouldn't be enough for anything."""
+    def forget(self) -> None:
+        """Give back what is kept."""
         self._references.clear()
         self._features.clear()
         if self.backbone.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def halve(self) -> bool:
+        """Give back what is kept and go on with half the memory; False when that wouldn't be enough for anything."""
+        self.forget()
         if self.memory // 2 < LEAST_MEMORY:
             return False
         self.memory //= 2
@@ -148,8 +152,7 @@ class SegmentedEngine:
 
     def _reference(self, part: TokenPart) -> Segment:
         """A reference's keys and values, read now unless they are still there."""
-        key = part.image.key if part.image else ""
-        if (found := self._references.get(key)) is not None:
+        if (found := self._references.get(part.key)) is not None:
             return found
         started = time.perf_counter()
         features = self._encode([part.image]) if part.image else {}
@@ -158,7 +161,7 @@ class SegmentedEngine:
         with torch.no_grad():
             segment = self._read([part], features, [])
         self.work.timings.prefill += time.perf_counter() - started
-        self._references.put(key, segment, segment.size)
+        self._references.put(part.key, segment, segment.size)
         return segment
 
     def _encoded(self, inputs: dict[str, ImageInput]) -> dict[str, ImageFeatures]:
