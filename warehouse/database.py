@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,6 +64,8 @@ class Database:
     def writing(self) -> Iterator[DuckDBPyConnection]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
+        A database of an older version is copied to backups/ and brought up first.
+
         Raises:
             Locked: the lock was not to be had.
             DiskFull: the disk is full; nothing of the transaction is stored.
@@ -74,6 +77,11 @@ class Database:
         with full_disk_named(self.path.parent), locks.exclusive(self._locks, "warehouse", self._timeout):
             con = self._connect(read_only=False)
             try:
+                if 0 < (found := migrations.version(con)) < migrations.newest():
+                    con.close()
+                    now = datetime.now(UTC)
+                    copy(self.path, self.path.parent / "backups" / f"version-{found}-{now:%Y%m%dT%H%M%S%f}Z.duckdb")
+                    con = self._connect(read_only=False)
                 con.execute("BEGIN")
                 migrations.migrate(con)
                 yield con
@@ -114,6 +122,21 @@ class Database:
             else:
                 con.execute("SET TimeZone = 'UTC'")
                 return con
+
+
+def copy(database: Path, to: Path) -> None:
+    """Copy a whole database as it is at this moment; the caller holds the lock, or nobody else knows the file."""
+    import duckdb
+
+    to.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = to.with_name(f"{to.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    with duckdb.connect() as con:
+        for name, file, access in (("source", database, "(READ_ONLY)"), ("target", unfinished, "")):
+            quoted = str(file).replace("'", "''")
+            con.execute(f"ATTACH '{quoted}' AS {name} {access}")
+        con.execute("COPY FROM DATABASE source TO target")
+    unfinished.rename(to)
 
 
 def insert(con: DuckDBPyConnection, table: str, rows: Any) -> None:

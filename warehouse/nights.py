@@ -18,6 +18,7 @@ from warehouse.errors import Refused
 from warehouse.night_records import Backup, MorningReport, Night, NightRun, NightStep, PlannedImage, Schedule
 
 if TYPE_CHECKING:
+    import polars as pl
     from duckdb import DuckDBPyConnection
 
 # Failures that say nothing about the image: it is scored again when it is back.
@@ -154,11 +155,17 @@ class Nights:
         """Images that the schedule's runs have scored; those only that had vanished just then are left out."""
         return frozenset(
             self._database.frame(
-                "SELECT DISTINCT image_id FROM predictions "
+                "SELECT DISTINCT image_id FROM facts "
                 "WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden') "
                 "AND (error IS NULL OR NOT starts_with(error, ?))",
                 [schedule, NOT_THE_IMAGES_FAULT],
             )["image_id"]
+        )
+
+    def run_images(self, run_id: str) -> frozenset[str]:
+        """Images that a run has rows of."""
+        return frozenset(
+            self._database.frame("SELECT DISTINCT image_id FROM facts WHERE run_id = ?", [run_id])["image_id"]
         )
 
     def affected_images(self, schedule: str) -> frozenset[str]:
@@ -182,6 +189,37 @@ class Nights:
                 """,
                 [schedule, QUARANTINED],
             )["image_id"]
+        )
+
+    def images(self, tonight: Sequence[str], before: Sequence[str], since: datetime) -> pl.DataFrame:
+        """One row per image of tonight's runs and one per image of the runs before: what the morning report compares.
+
+        A run may have begun on an earlier night: of tonight's are the blocks that came in since. Labels are today's.
+        `alarm` is a yes to whether there is a defect, `score` the probability of that yes, `entropy` the mean over the
+        image's questions; each null where there is none.
+        """
+        return self._database.frame(
+            """
+            WITH asked AS (
+                SELECT f.*, f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight
+                FROM facts AS f JOIN ledger AS l USING (run_id, block)
+                WHERE f.run_id IN (SELECT unnest(?::VARCHAR[]))
+            )
+            SELECT a.image_id, a.tonight, any_value(e.content) AS content, any_value(a.image_path) AS image_path,
+                any_value(a.dataset) AS dataset, any_value(a.product) AS product, any_value(a.line) AS line,
+                any_value(a.camera) AS camera, any_value(coalesce(e.label, a.label)) AS label,
+                bool_and(a.status = 'failed') AS failed, bool_or(a.status = 'invalid') AS invalid,
+                any_value(a.error) AS error, count(*) AS questions,
+                count(*) FILTER (a.status = 'invalid') AS questions_invalid,
+                count(*) FILTER (a.status = 'failed') AS questions_failed,
+                avg(a.settled_entropy) AS entropy,
+                any_value(starts_with(lower(a.answer_text), 'yes')) FILTER (a.subtask = 'Anomaly Detection') AS alarm,
+                any_value(if(starts_with(lower(a.answer_text), 'yes'), a.confidence, 1 - a.confidence))
+                    FILTER (a.subtask = 'Anomaly Detection' AND a.choices = 2) AS score
+            FROM asked AS a LEFT JOIN entries AS e USING (image_id)
+            GROUP BY a.image_id, a.tonight ORDER BY a.image_id, a.tonight
+            """,
+            [list(tonight), since, [*tonight, *before]],
         )
 
     # What follows scoring.

@@ -141,6 +141,26 @@ class Vectors:
         with self._usable():
             return self._database().create_table(name, rows)
 
+    def forget(self, contents: Iterable[str]) -> int:
+        """Remove the vectors of images and patches of these contents; how many there were."""
+        gone, removed = list(contents), 0
+        with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():
+            for name in self._names():
+                if name.partition("-")[0] not in ("images", "patches"):
+                    continue
+                table = self._database().open_table(name)
+                before = table.count_rows()
+                for start in range(0, len(gone), 1000):
+                    table.delete(f"content IN ({', '.join(map(repr, gone[start : start + 1000]))})")
+                removed += before - table.count_rows()
+        return removed
+
+    def compact(self) -> None:
+        """Merge small fragments and drop versions that no reader can still be using."""
+        with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():
+            for name in self._names():
+                self._database().open_table(name).optimize(cleanup_older_than=_RETENTION)
+
     def _add(self, kind: Kind, encoder: str, rows: pa.Table) -> None:
         """Merge-inserting reads the whole table, so only rows that may be there already go that way.
 
