@@ -16,12 +16,14 @@ import typer
 
 from jobs import (
     demo,
+    disputes,
     doctor,
     draw_archive,
     evaluate_embedded,
     export,
     ingest,
     knowledge,
+    labelstudio,
     mmad,
     reindex,
     runs,
@@ -46,6 +48,8 @@ app.command("runs")(runs.command)
 app.command("export")(export.command)
 app.command("serve")(serve.command)
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(disputes.app, name="disputes")
+app.add_typer(labelstudio.app, name="labelstudio")
 app.add_typer(mmad.app, name="mmad")
 app.add_typer(schedule.app, name="schedule")
 app.command("ingest")(ingest.command)

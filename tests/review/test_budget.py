@@ -7,44 +7,60 @@ import pytest
 from scipy.stats import binom
 
 from workbench.review import budget
-from workbench.review.budget import Calibration, Floats
+from workbench.review.budget import Forecast, Judged
 
 TRIALS = 200
 
 
-def night(rng: np.random.Generator, images: int, per_image: int = 4) -> tuple[Floats, np.ndarray, list[str]]:
+def night(rng: np.random.Generator, images: int, per_image: int = 4, line: str = "a") -> Judged:
     """Cases whose features tell something about their errors; some images are hard all over."""
     hard = np.repeat(rng.normal(0, 0.7, images), per_image)
     features = rng.normal(size=(images * per_image, 3))
     logits = -1.5 + 1.2 * features[:, 0] - 0.5 * features[:, 1] + hard
     wrong = rng.random(len(logits)) < 1 / (1 + np.exp(-logits))
-    return features, wrong, [str(image) for image in range(images) for _ in range(per_image)]
+    return Judged(features, wrong, np.array([f"{line}{image}" for image in range(images) for _ in range(per_image)]))
 
 
 @pytest.fixture(scope="module")
-def calibration() -> Calibration:
-    found = budget.calibrate(*night(np.random.default_rng(1), 150))
+def judged() -> Judged:
+    return night(np.random.default_rng(1), 150)
+
+
+def forecast(of: Judged, judged: Judged) -> Forecast:
+    found = budget.forecast(of.features, of.images, judged)
     assert found is not None
     return found
 
 
 def test_too_few_judged_cases_claim_nothing() -> None:
-    features, wrong, images = night(np.random.default_rng(2), 100)
-    assert budget.calibrate(features[:50], wrong[:50], images[:50]) is None
-    assert budget.calibrate(features, np.zeros_like(wrong), images) is None
+    few, new = night(np.random.default_rng(2), 12), night(np.random.default_rng(2), 10, line="b")
+    assert budget.forecast(new.features, new.images, few) is None
+    many = night(np.random.default_rng(2), 100)
+    never = Judged(many.features, np.zeros_like(many.wrong), many.images)
+    assert budget.forecast(new.features, new.images, never) is None
 
 
-def test_probabilities_are_calibrated(calibration: Calibration) -> None:
-    features, wrong, _ = night(np.random.default_rng(3), 4000)
-    chances = calibration.probabilities(features)
+def test_probabilities_are_calibrated(judged: Judged) -> None:
+    new = night(np.random.default_rng(3), 4000, line="b")
+    chances = forecast(new, judged).chances()
     for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6)):
         chosen = (chances >= low) & (chances < high)
-        assert abs(wrong[chosen].mean() - chances[chosen].mean()) < 0.05
+        assert abs(new.wrong[chosen].mean() - chances[chosen].mean()) < 0.05
 
 
-def test_the_curve_begins_with_nothing_caught_and_ends_with_nothing_missed(calibration: Calibration) -> None:
-    features, _, _ = night(np.random.default_rng(4), 100)
-    points = budget.curve(calibration, features)
+def test_an_image_is_never_told_by_its_own_cases(judged: Judged) -> None:
+    before = forecast(judged, judged)
+    first = judged.images == judged.images[0]
+    turned = Judged(judged.features, judged.wrong ^ first, judged.images)
+    after = forecast(turned, turned)
+
+    assert len(before.calibrations) == 2
+    assert after.chances()[first].tolist() == before.chances()[first].tolist()
+    assert after.chances().tolist() != before.chances().tolist()
+
+
+def test_the_curve_begins_with_nothing_caught_and_ends_with_nothing_missed(judged: Judged) -> None:
+    points = budget.curve(forecast(night(np.random.default_rng(4), 100, line="b"), judged))
 
     first, last = points[0], points[-1]
     assert (first.reviews, first.threshold, first.caught, first.caught_high) == (0, 1.0, 0.0, 0.0)
@@ -56,8 +72,8 @@ def test_the_curve_begins_with_nothing_caught_and_ends_with_nothing_missed(calib
     assert [point.threshold for point in points] == sorted((point.threshold for point in points), reverse=True)
 
 
-def test_a_budget_between_two_points_is_interpolated(calibration: Calibration) -> None:
-    points = budget.curve(calibration, night(np.random.default_rng(5), 200)[0])
+def test_a_budget_between_two_points_is_interpolated(judged: Judged) -> None:
+    points = budget.curve(forecast(night(np.random.default_rng(5), 200, line="b"), judged))
     here, there = points[3], points[4]
     between = budget.spend(points, (here.reviews + there.reviews) // 2)
     assert here.caught < between.caught < there.caught
@@ -71,13 +87,13 @@ def test_errors_caught_lie_in_the_stated_interval_as_often_as_stated() -> None:
     nights = 60
     covered = 0
     for _ in range(6):  # calibrations, each spent on several nights
-        calibration = budget.calibrate(*night(rng, 80), seed=1)
-        assert calibration is not None
+        judged = night(rng, 80)
         for _ in range(nights // 6):
-            features, wrong, _ = night(rng, 60)
-            point = budget.spend(budget.curve(calibration, features), 40)
-            order = np.argsort(-calibration.probabilities(features), kind="stable")
-            covered += point.caught_low <= wrong[order[:40]].sum() <= point.caught_high
+            new = night(rng, 60, line="b")
+            found = forecast(new, judged)
+            point = budget.spend(budget.curve(found), 40)
+            order = np.argsort(-found.chances(), kind="stable")
+            covered += point.caught_low <= new.wrong[order[:40]].sum() <= point.caught_high
     print(f"seed 6: {covered} of {nights} in the 90 % interval")
     assert covered >= binom.ppf(0.005, nights, 0.85)
 

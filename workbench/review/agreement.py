@@ -124,6 +124,7 @@ def reopen(reviews: Reviews, dispute_id: str, person: str, reason: str) -> int:
     Raises:
         ReviewError: the dispute isn't settled.
     """
+    dispute_id = _dispute(reviews, dispute_id).dispute_id
     held = [one for one in schema.records(Settlement, reviews.settlements()) if one.dispute_id == dispute_id]
     if not held or held[-1].withdrawn:
         raise ReviewError(f"dispute {dispute_id} isn't settled; `workbench disputes list` shows the states")

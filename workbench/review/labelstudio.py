@@ -13,6 +13,7 @@ import json
 import logging
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -132,8 +133,8 @@ class LabelStudio:
                 return int(project.id)
         return None
 
-    def make_project(self, title: str, project_key: str, config: str, model: str) -> int:
-        """A new project with the labelling config, which shows pre-annotations by this model."""
+    def make_project(self, title: str, project_key: str, config: str) -> int:
+        """A new project with the labelling config, which starts each annotation from the task's prediction."""
         made = self._call(
             "a new project",
             lambda sdk, options: sdk.projects.create(
@@ -148,12 +149,7 @@ class LabelStudio:
             ),
             again=lambda: self.find_project(project_key),
         )
-        project_id = made if isinstance(made, int) else int(made.id)
-        self._call(
-            f"project {project_id}",
-            lambda sdk, options: sdk.projects.update(project_id, model_version=model, request_options=options),
-        )
-        return project_id
+        return made if isinstance(made, int) else int(made.id)
 
     def serve_folder(self, project_id: int, path: str) -> None:
         """Register a local storage on a folder, unless the project has it: without one its files are not served."""
@@ -376,11 +372,14 @@ class LabelStudio:
 
     def _sdk(self) -> Any:
         if self._made is None:
+            import httpx
             from label_studio_sdk import LabelStudio as Sdk
 
+            client = httpx.Client(timeout=self._timeout, follow_redirects=True)
             self._made = Sdk(  # type: ignore[no-untyped-call]
-                base_url=self.url, api_key=self._token, timeout=self._timeout
+                base_url=self.url, api_key=self._token, timeout=self._timeout, httpx_client=client
             )
+            weakref.finalize(self._made, client.close)
         return self._made
 
 

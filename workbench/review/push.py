@@ -35,7 +35,7 @@ from workbench.inspection.images import open_image
 from workbench.review import boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable
-from workbench.review.labelstudio_task import CONFIG, MODEL, VERSION, CaseForReview
+from workbench.review.labelstudio_task import CONFIG, VERSION, CaseForReview
 from workbench.review.rules import AUDIT_SHARE, BUDGET
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def push(
         sent = found = done = 0
         unreadable: list[str] = []
         projects: list[str] = []
-        for slot in sorted({one.slot for one in wanted}):
+        for slot in sorted({1, *(one.slot for one in wanted)}):
             mine = [one for one in wanted if one.slot == slot]
             project = _project(reviews, desk, known, slot)
             projects.append(f"{desk.studio.url}/projects/{project.project_id}")
@@ -191,7 +191,7 @@ def _project(reviews: Reviews, desk: Desk, known: Sequence[ReviewProject], slot:
     if project_id is None:
         title = f"Disputes, reviewer {slot}" if slot < 3 else "Disputes, another look"
         project_id = desk.studio.find_project(found.project_key) or desk.studio.make_project(
-            title, found.project_key, CONFIG, MODEL
+            title, found.project_key, CONFIG
         )
         if desk.served:
             desk.studio.serve_folder(project_id, desk.served)

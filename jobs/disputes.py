@@ -1,0 +1,177 @@
+"""`workbench disputes open|push|pull|list|settle`: cases to people and their verdicts back."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.options import Data, Json
+
+app = typer.Typer(help="Cases that people should judge: open, send, bring back, settle.", no_args_is_help=True)
+Patience = Annotated[float, typer.Option("--patience", min=1, help="Seconds to try a server that doesn't answer.")]
+
+
+@app.command("open")
+def open_disputes(
+    run: Annotated[str | None, typer.Option("--run", help="Whose answers.  [default: the newest run]")] = None,
+    budget: Annotated[int, typer.Option("--budget", min=1, help="Reviews that can be afforded.")] = 40,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Dispute answers against the label.")] = True,
+    blind: Annotated[float, typer.Option("--blind", min=0, max=1, help="Share judged by two, blind.")] = 0.1,
+    audit: Annotated[float, typer.Option("--audit", min=0, max=1, help="Share of the budget drawn at random.")] = 0.2,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Dispute a run's suspicious answers, and some at random; say what the budget will catch.
+
+    Example: workbench disputes open --budget 40
+    """
+    from dataclasses import asdict
+
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import nightly
+    from workbench.review.errors import ReviewError
+    from workbench.review.rules import Rules
+
+    store = Store(settings.data_folder(data))
+    runs = store.runs()
+    if runs.is_empty():
+        raise ReviewError("there is no run to dispute; score an archive first: workbench score ARCHIVE")
+    chosen = run or str(runs["run_id"][0])
+    opened = nightly.open_run(store, chosen, Rules(budget, labels, audit, blind))
+    if json_:
+        typer.echo(json.dumps(asdict(opened), indent=1))
+        return
+    reasons = ", ".join(f"{count} {reason}" for reason, count in opened.reasons.items()) or "no suspicion"
+    typer.echo(f"run {opened.run_id}: {opened.added} reasons added ({reasons})")
+    typer.echo(f"audit lane: {opened.audited} drawn at random from {opened.population:,} undisputed cases")
+    typer.echo(f"calibrated on {opened.calibrated_on}")
+    if opened.point:
+        p = opened.point
+        typer.echo(
+            f"{p.reviews} reviews reach down to a {p.threshold:.0%} chance of an error: {p.caught:.0f} errors caught "
+            f"({p.caught_low:.0f}-{p.caught_high:.0f}), {p.missed:.0f} left ({p.missed_low:.0f}-{p.missed_high:.0f}), "
+            "both 90 % intervals"
+        )
+
+
+@app.command("push")
+def push_disputes(
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks at most; second looks come first.")] = 40,
+    new_project: Annotated[
+        bool, typer.Option("--new-project", help="Give up a deleted project and send its unjudged cases again.")
+    ] = False,
+    patience: Patience = 60.0,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Send the heaviest open disputes to Label Studio; doing it again sends nothing twice.
+
+    Example: workbench disputes push --limit 40
+    """
+    from dataclasses import asdict
+
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import desk, push
+
+    folder = settings.data_folder(data)
+    done = push.push(Store(folder), desk.open_desk(folder, patience), limit=limit, anew=new_project)
+    if json_:
+        typer.echo(json.dumps(asdict(done), indent=1))
+    else:
+        typer.echo(f"{done.sent} tasks sent, {done.found} found there already, {done.waiting} disputes wait")
+        for address in done.projects:
+            typer.echo(f"judge them: {address}")
+        for problem in done.unreadable:
+            typer.echo(f"not shown: {problem}", err=True)
+    raise typer.Exit(1 if done.unreadable else 0)
+
+
+@app.command("pull")
+def pull_verdicts(patience: Patience = 60.0, data: Data = None, json_: Json = False) -> None:
+    """Bring verdicts back, follow edits and deletions, settle what follows.
+
+    Example: workbench disputes pull
+    """
+    from dataclasses import asdict
+
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import desk, pull
+
+    folder = settings.data_folder(data)
+    done = pull.pull(Store(folder), desk.open_desk(folder, patience))
+    if json_:
+        typer.echo(json.dumps(asdict(done), indent=1))
+    else:
+        typer.echo(
+            f"{done.verdicts} verdicts new or edited, {done.withdrawn} withdrawn, {done.skipped} skipped, "
+            f"{done.settled} settlements; {done.quarantined} results put aside"
+        )
+
+
+@app.command("list")
+def list_disputes(
+    state: Annotated[
+        Literal["open", "pushed", "judged", "conflict", "settled"] | None, typer.Option("--state", help="Only these.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 40,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Show the queue, heaviest first.
+
+    Example: workbench disputes list --state conflict
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from jobs import screen
+    from warehouse.reviews import Reviews
+    from workbench import settings
+
+    queue = Reviews(settings.data_folder(data)).queue()
+    chosen = queue.filter(state=state) if state else queue
+    if json_:
+        typer.echo(json.dumps(chosen.head(limit).to_dicts(), indent=1, default=str))
+        return
+    table = Table("dispute", "weight", "reasons", "image", "question", "answer", "state")
+    for row in chosen.head(limit).iter_rows(named=True):
+        cells = (row["dispute_id"][:10], f"{row['weight']:.2f}", ", ".join(row["reasons"] or []), row["image_path"])
+        table.add_row(*map(escape, (*cells, row["question"][:40], str(row["answer"]), row["state"])))
+    screen.stdout().print(table)
+    typer.echo(f"showing {min(limit, chosen.height)} of {chosen.height}")
+
+
+@app.command("settle")
+def settle(
+    dispute: Annotated[str, typer.Argument(help="Its name, or the beginning of it.", show_default=False)],
+    decision: Annotated[
+        Literal["correct", "wrong", "unsure", "reopen"],
+        typer.Argument(help="About the model's answer.", show_default=False),
+    ],
+    right: Annotated[str | None, typer.Option("--right", help="Letter of the right option.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")] = "",
+    data: Data = None,
+) -> None:
+    """Settle a dispute by hand, or take a settlement back with `reopen`.
+
+    Example: workbench disputes settle 3f9a12 wrong --right B --reason "seen under the microscope"
+    """
+    from warehouse.reviews import Reviews
+    from workbench import settings
+    from workbench.review import agreement
+
+    reviews = Reviews(settings.data_folder(data))
+    person = getpass.getuser()
+    if decision == "reopen":
+        agreement.reopen(reviews, dispute, person, reason)
+        typer.echo(f"dispute {dispute} is open again")
+        return
+    settled = agreement.settle_by(reviews, dispute, decision, right, person, reason)
+    answer = f", {settled.right_answer} is right" if settled.right_answer else ""
+    typer.echo(f"dispute {settled.dispute_id[:10]} is settled: {settled.decision}{answer}, by {settled.author}")

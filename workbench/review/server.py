@@ -1,0 +1,210 @@
+"""A Label Studio of one's own: installed in an environment of its own, started on this machine's loopback.
+
+Its packages would bend this program's (it pins pyarrow lower), hence the other environment. Its folder holds its
+database, the disputed pictures, and its password and token in files that only their owner may read; a backup of the
+warehouse need not hold it. Nothing here speaks to it but a look at its health page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from workbench.review.errors import DeskRefused, DeskUnreachable
+
+RELEASE = "1.23.2"  # of label-studio: the one the tests run against
+USER = "reviewer@workbench.test"
+PORT = 8085
+_FIRST_START = 600.0  # seconds: its first migrations take about two minutes on a busy machine
+_LOCAL_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A started server, as `desk.json` tells it."""
+
+    url: str
+    pid: int
+    user: str
+    executable: str
+
+
+def install(venv: Path, say: Callable[[str], None]) -> Path:
+    """The `label-studio` executable of an environment that is made if need be.
+
+    Raises:
+        DeskRefused: pip failed.
+    """
+    executable = venv / "bin" / "label-studio"
+    if executable.exists():
+        return executable
+    say(f"installing Label Studio {RELEASE} into {venv} (a few minutes, once)")
+    steps = [
+        [sys.executable, "-m", "venv", str(venv)],
+        [str(venv / "bin" / "python"), "-m", "pip", "install", "-q", f"label-studio=={RELEASE}"],
+    ]
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise DeskRefused(
+                f"{' '.join(step)} failed: {done.stderr.strip().splitlines()[-1:]}; see to it and try again"
+            )
+    return executable
+
+
+def start(executable: Path, home: Path, port: int) -> subprocess.Popen[bytes]:
+    """The server's process, not yet ready; its log is `server.log` in its folder.
+
+    The first start makes the user, with a password and a token of their own.
+    """
+    (home / "files" / "disputes").mkdir(parents=True, exist_ok=True)
+    with (home / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            [
+                *(str(executable), "start", "--init", "--no-browser", "--internal-host", _LOCAL_HOST),
+                *("--port", str(port), "--log-level", "WARNING"),
+            ],
+            env=_environment(home, port),
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def wait(process: subprocess.Popen[bytes], port: int, home: Path, seconds: float = _FIRST_START) -> str:
+    """The server's address once it answers.
+
+    Raises:
+        DeskUnreachable: it ended, or took too long.
+    """
+    url, end = f"http://{_LOCAL_HOST}:{port}", time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise DeskUnreachable(
+                f"Label Studio ended at once with {process.returncode}; the reason is in {home}/server.log"
+            )
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return url
+        except OSError:
+            time.sleep(0.3)
+    raise DeskUnreachable(f"Label Studio wasn't ready after {seconds:.0f} s; see {home}/server.log")
+
+
+def up(home: Path, venv: Path, port: int, say: Callable[[str], None]) -> State:
+    """A running server; one that runs already is left alone.
+
+    Raises:
+        DeskRefused: it can't be installed, or the port is taken.
+        DeskUnreachable: it doesn't come up.
+    """
+    known = running(home)
+    if known:
+        return known
+    executable = install(venv, say)
+    home.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as probe:
+        if probe.connect_ex((_LOCAL_HOST, port)) == 0:
+            raise DeskRefused(f"port {port} is taken by another program; choose one with --port")
+    say(
+        "starting Label Studio"
+        + ("" if (home / "label_studio.sqlite3").exists() else " (its first start takes two minutes)")
+    )
+    process = start(executable, home, port)
+    try:
+        url = wait(process, port, home)
+    except DeskUnreachable:
+        process.kill()
+        raise
+    state = State(url, process.pid, USER, str(executable))
+    (home / "desk.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    return state
+
+
+def down(home: Path) -> bool:
+    """Stop the server; False when none runs."""
+    state = running(home)
+    if state is None:
+        return False
+    os.killpg(state.pid, signal.SIGTERM)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and _alive(state):
+        time.sleep(0.1)
+    if _alive(state):
+        os.killpg(state.pid, signal.SIGKILL)
+    return True
+
+
+def running(home: Path) -> State | None:
+    """The server that was started from this folder, if it still runs."""
+    try:
+        state = State(**json.loads((home / "desk.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return state if _alive(state) else None
+
+
+def password(home: Path) -> str:
+    """The user's password, made at the first asking."""
+    return _secret(home / "password", lambda: secrets.token_urlsafe(12))
+
+
+def token(home: Path) -> str:
+    """The user's legacy token, made at the first asking."""
+    return _secret(home / "token", lambda: secrets.token_hex(20))
+
+
+def _secret(file: Path, make: Callable[[], str]) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as out:
+            out.write(make())
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _alive(state: State) -> bool:
+    """Whether the process is there and is Label Studio: a number may have gone to another program since."""
+    try:
+        command = Path(f"/proc/{state.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"label-studio" in command or b"label_studio" in command
+
+
+def _environment(home: Path, port: int) -> dict[str, str]:
+    """What Label Studio is told. It asks nobody outside this machine for anything."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKBENCH_", "PYTHON"))}
+    return {
+        **kept,
+        "LABEL_STUDIO_BASE_DATA_DIR": str(home),
+        "DJANGO_DB": "sqlite",
+        "DATABASE_NAME": str(home / "label_studio.sqlite3"),
+        "LABEL_STUDIO_USERNAME": USER,
+        "LABEL_STUDIO_PASSWORD": password(home),
+        "LABEL_STUDIO_USER_TOKEN": token(home),
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(home / "files"),
+        "LABEL_STUDIO_HOST": f"http://{_LOCAL_HOST}:{port}",
+        "COLLECT_ANALYTICS": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "LATEST_VERSION_CHECK": "false",
+        "FEATURE_FLAGS_OFFLINE": "true",
+        "DEBUG": "false",
+        "LOG_LEVEL": "WARNING",
+    }
