@@ -96,6 +96,7 @@ CHANGED: dict[str, object] = {
     "estimator": "loo",
     "injection": "none",
     "answer": "generate",
+    "prompt": "mmad",
     "rationale": True,
     "knowledge": "product",
     "templates": "similar",

@@ -6,6 +6,7 @@ images of one reference share their product part, questions of one picture share
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from torch import Tensor
 from workbench.model import prompt
 from workbench.model.backbone import Backbone, BackboneError, ImageInput
 from workbench.model.case import Case, Picture
-from workbench.model.prompt import FittedKnowledge, Part, Slot
+from workbench.model.prompt import FittedKnowledge, Order, Part, Slot
 
 RESERVED = 8  # a context's share (1/8) kept free of knowledge, for the question
 
@@ -29,6 +30,12 @@ class TokenPart:
     positions: Tensor  # (3, L)
     after: int  # position of the next token
     image: ImageInput | None
+
+    @property
+    def key(self) -> str:
+        """What the part is made of: its picture and its tokens."""
+        tokens = hashlib.sha256(self.ids.cpu().numpy().tobytes()).hexdigest()
+        return f"{self.image.key if self.image else ''}/{tokens}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +86,17 @@ class Script:
         )
 
 
-def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0) -> Script:
+def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0, order: Order = "segments") -> Script:
     """The cases' prompts as shared parts.
 
     Args:
         behind: tokens that will follow a question; its prompt must leave the context room for them.
+        order: of the prompt's parts; see `prompt.py`.
     """
     prepared: dict[str, ImageInput] = {}
-    products: dict[str | None, TokenPart] = {}
+    products: dict[_ProductKey, TokenPart] = {}
     images: dict[_ImageKey, TokenPart] = {}
+    product_of: dict[_ImageKey, _ProductKey] = {}
     fitted: dict[_ImageKey, FittedKnowledge] = {}
     pictures: dict[_ImageKey, Picture] = {}
     questions: dict[int, TokenPart] = {}
@@ -98,40 +107,55 @@ def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0) -> Scrip
             prepared[picture.key] = picture.ready or backbone.prepare(picture.key, picture.image)
         return prepared[picture.key]
 
+    def product_with(case: Case, texts: tuple[str, ...]) -> _ProductKey:
+        key = _ProductKey(case.reference.key if case.reference else None, texts)
+        if key not in products:
+            shown = ready(case.reference) if case.reference else None
+            part = prompt.product_part(shown is not None, order, texts)
+            products[key] = _part(backbone, part, shown, Slot.REFERENCE, 0)
+        return key
+
     for index, case in _by_reference(cases):
         key = _ImageKey.of(case)
         try:
-            if key.reference not in products:
-                shown = ready(case.reference) if case.reference else None
-                part = prompt.product_part(shown is not None)
-                products[key.reference] = _part(backbone, part, shown, Slot.REFERENCE, 0)
-            product = products[key.reference]
             if key not in images:
-                fitted[key] = _fit(backbone, case, product, ready(case.query), behind)
-                part = prompt.image_part(fitted[key].texts)
-                images[key] = _part(backbone, part, ready(case.query), Slot.QUERY, product.after)
+                bare = product_with(case, ())
+                fitted[key] = _fit(backbone, case, products[bare], ready(case.query), behind, order)
+                product_of[key] = product_with(case, fitted[key].texts) if order == "mmad" else bare
+                part = prompt.image_part(fitted[key].texts, order)
+                after = products[product_of[key]].after
+                images[key] = _part(backbone, part, ready(case.query), Slot.QUERY, after)
                 pictures[key] = case.query
-            asked = prompt.question_part(case.question, case.options)
+            asked = prompt.question_part(case.question, case.options, order)
             question = _part(backbone, asked, None, None, images[key].after)
-            _check_room(backbone.context, (product, images[key], question), behind)
+            _check_room(backbone.context, (products[product_of[key]], images[key], question), behind)
             questions[index] = question
         except (BackboneError, ValueError) as error:  # ValueError: a processor refuses a picture's shape
             misfits[index] = str(error)
+    used = [key for key in products if key in product_of.values()]
+    keys = sorted(images, key=lambda key: used.index(product_of[key]))
     whole = Script(
-        products=tuple(products.values()),
-        images=tuple(images.values()),
+        products=tuple(products[key] for key in used),
+        images=tuple(images[key] for key in keys),
         questions=tuple(questions[index] for index in sorted(questions)),
-        product_of_image=torch.tensor([list(products).index(key.reference) for key in images], dtype=torch.long),
+        product_of_image=torch.tensor([used.index(product_of[key]) for key in keys], dtype=torch.long),
         image_of_question=torch.tensor(
-            [list(images).index(_ImageKey.of(cases[index])) for index in sorted(questions)], dtype=torch.long
+            [keys.index(_ImageKey.of(cases[index])) for index in sorted(questions)], dtype=torch.long
         ),
-        knowledge=tuple(fitted[key] for key in images),
-        pictures=tuple(pictures[key] for key in images),
+        knowledge=tuple(fitted[key] for key in keys),
+        pictures=tuple(pictures[key] for key in keys),
         cases=tuple(sorted(questions)),
         misfits=misfits,
         behind=behind,
     )
     return replace(whole.some(range(len(whole.questions))), misfits=misfits) if misfits else whole
+
+
+class _ProductKey(NamedTuple):
+    """What a product part is made of."""
+
+    reference: str | None
+    knowledge: tuple[str, ...]  # in MMAD's order; else it stands in the image part
 
 
 class _ImageKey(NamedTuple):
@@ -172,9 +196,11 @@ def _part(backbone: Backbone, part: Part, image: ImageInput | None, slot: Slot |
     return TokenPart(ids, positions, after, image)
 
 
-def _fit(backbone: Backbone, case: Case, product: TokenPart, query: ImageInput, behind: int) -> FittedKnowledge:
+def _fit(
+    backbone: Backbone, case: Case, product: TokenPart, query: ImageInput, behind: int, order: Order
+) -> FittedKnowledge:
     """The knowledge the context has room for; decided by picture alone, so that all its questions share it."""
-    bare = backbone.tokenize(prompt.image_part(()), {Slot.QUERY: query})
+    bare = backbone.tokenize(prompt.image_part((), order), {Slot.QUERY: query})
     room = backbone.context - backbone.context // RESERVED - behind - len(product.ids) - len(bare)
     if room < 0:
         raise BackboneError(

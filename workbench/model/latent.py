@@ -83,7 +83,7 @@ def reason(engine: Engine, cases: Sequence[Case], method: Method) -> list[Reason
         BackboneError: the tokenizer has no letters to answer with.
     """
     started = time.perf_counter()
-    script = compose(engine.backbone, cases, behind=_most_behind(engine.backbone, cases, method))
+    script = compose(engine.backbone, cases, _most_behind(engine.backbone, cases, method), method.prompt)
     engine.work.timings.vision += time.perf_counter() - started  # resizing is most of it
     reasoned = {index: Reasoned.failure(why) for index, why in script.misfits.items()}
     for wave in engine.waves(script):

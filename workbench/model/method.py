@@ -12,6 +12,7 @@ from typing import Literal
 Estimator = Literal["published", "mean", "loo", "antithetic", "autograd", "still", "random", "shuffled"]
 Answer = Literal["letters", "generate"]
 Injection = Literal["features", "zoom", "none"]
+Prompt = Literal["segments", "mmad"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Method:
     patch_cap: int = 16  # most patches held at once
     patience: int = 0  # a question stops after so many iterations without a gain; 0 goes on to N, as published
     plateau: float = 0.01  # a smaller rise of the best reward is no gain, in nats
+    prompt: Prompt = "segments"  # the order of its parts: for speed, or as MMAD published it
     answer: Answer = "letters"
     rationale: bool = False
     max_new_tokens: int = 128  # of `generate` and of the rationale

@@ -6,6 +6,13 @@
     [held patches] [think tokens Z]                      the latent loop's own (latent.py)
     stub      end of thinking, "Answer:"                 what the answer is read from
 
+MMAD's order, for runs to be set beside papers, has the knowledge and what is asked for before the pictures, all in one
+user message; images share less of it:
+
+    product   instruction, knowledge, normal reference   the same for images of a product with the same knowledge
+    image     query image                                the same for all questions about an image
+    question  question, options
+
 A part is a sequence of texts and image slots; a backbone turns it into tokens part by part, so the whole prompt is the
 concatenation of its parts' tokens and no token crosses a seam. Knows nothing of tensors or storage. Changing any text
 here changes every answer: raise VERSION, and train the embedded model again.
@@ -17,10 +24,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 VERSION = "1"
 
 SYSTEM = "You inspect industrial products for defects."
+INSTRUCTION = "Judge whether the product in the query picture has a defect, and answer the question about it."
+LETTER = "Answer with the option's letter."
+SENTENCE = "Answer in one sentence."
+
+Order = Literal["segments", "mmad"]
 
 
 class Slot(Enum):
@@ -33,23 +46,39 @@ class Slot(Enum):
 Part = tuple[str | Slot, ...]
 
 
-def product_part(with_reference: bool) -> Part:
-    """System message, and the normal reference when there is one (one-shot)."""
+def product_part(with_reference: bool, order: Order = "segments", knowledge: Sequence[str] = ()) -> Part:
+    """What stands before the query image: the normal reference, when there is one (one-shot).
+
+    Args:
+        with_reference: False is zero-shot.
+        order: of the whole prompt.
+        knowledge: in MMAD's order the retrieved texts, best first; else they stand in the image part.
+    """
+    if order == "mmad":
+        head = f"<|im_start|>user\n{SYSTEM} {INSTRUCTION}\n{LETTER}\n"
+        shown: Part = ("This picture shows a normal sample, to compare with:", Slot.REFERENCE, "\n")
+        return (head, *_knowledge(knowledge), *(shown if with_reference else ()))
     head = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n"
     return (head, "Normal sample:", Slot.REFERENCE, "\n") if with_reference else (head,)
 
 
-def image_part(knowledge: Sequence[str]) -> Part:
-    """The query image and the retrieved texts, best first; no knowledge block when there are none."""
-    query: Part = ("Test sample:", Slot.QUERY, "\n")
-    return (*query, "Knowledge:\n", *(f"- {text.strip()}\n" for text in knowledge)) if knowledge else query
+def image_part(knowledge: Sequence[str], order: Order = "segments") -> Part:
+    """The query image, and the retrieved texts, best first, unless they stood before; no block when there are none."""
+    if order == "mmad":
+        return ("This is the query picture:", Slot.QUERY, "\n")
+    return ("Test sample:", Slot.QUERY, "\n", *_knowledge(knowledge))
 
 
-def question_part(question: str, options: Sequence[tuple[str, str]]) -> Part:
+def question_part(question: str, options: Sequence[tuple[str, str]], order: Order = "segments") -> Part:
     """The question with its (letter, text) options, up to where thinking starts; without options, an open question."""
     lines = tuple(f"{letter}. {text}\n" for letter, text in options)
-    ask = "Answer with the option's letter." if options else "Answer in one sentence."
-    return (f"Question: {question}\n", *lines, ask, "<|im_end|>\n<|im_start|>assistant\n<think>")
+    # MMAD asks for the letter before the pictures; it has no open questions.
+    ask = SENTENCE if not options else "" if order == "mmad" else LETTER
+    return (f"Question: {question}\n", *lines, *((ask,) if ask else ()), "<|im_end|>\n<|im_start|>assistant\n<think>")
+
+
+def _knowledge(texts: Sequence[str]) -> Part:
+    return ("Knowledge:\n", *(f"- {text.strip()}\n" for text in texts)) if texts else ()
 
 
 def stub_part() -> Part:
