@@ -52,6 +52,7 @@ class _Effect:
     images: int
     difference: float
     error: float  # cluster-robust standard error; nan without a rest or with one image
+    score: float  # difference over the error it would have if there were none
     detectable: float
 
 
@@ -89,7 +90,7 @@ def find(
     lines = []
     for conditions, before in candidates:
         after = _effect(tested, conditions)
-        p = float(special.stdtr(max(after.images - 1, 1), after.difference / after.error)) if after.error > 0 else None
+        p = float(special.stdtr(max(after.images - 1, 1), after.score)) if after.error > 0 else None
         half = float(special.stdtrit(max(after.images - 1, 1), 0.975)) * after.error
         lines.append(
             (
@@ -165,9 +166,13 @@ def _effect(rows: pl.DataFrame, conditions: Sequence[Condition]) -> _Effect:
     count = int((n > 0).sum())
     if count < 2 or x.sum() == 0:
         difference = float(e.sum() / n.sum() - y.sum() / x.sum()) if n.sum() and x.sum() else 0.0
-        return _Effect(int(n.sum()), count, difference, float("nan"), 1.0)
+        return _Effect(int(n.sum()), count, difference, float("nan"), 0.0, 1.0)
     here, rest = e.sum() / n.sum(), y.sum() / x.sum()
-    influence = (e - here * n) / n.sum() - (y - rest * x) / x.sum()
-    error = float(np.sqrt((influence**2).sum() * len(n) / (len(n) - 1)))
+    mean = (e.sum() + y.sum()) / (n.sum() + x.sum())
+    error, flat = (
+        float(np.sqrt((((e - a * n) / n.sum() - (y - b * x) / x.sum()) ** 2).sum() * len(n) / (len(n) - 1)))
+        for a, b in ((here, rest), (mean, mean))
+    )
     power = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
-    return _Effect(int(n.sum()), count, float(here - rest), error, float(power * error))
+    difference = float(here - rest)
+    return _Effect(int(n.sum()), count, difference, error, difference / flat if flat else 0.0, float(power * error))

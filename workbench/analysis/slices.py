@@ -27,7 +27,7 @@ COLUMNS = {
     "deff": "design effect: how many questions are worth one independent one",
     "expected": "the rate of all other questions, brought to this slice's mix of subtasks",
     "difference": "rate - expected; below 0 is worse",
-    "p": "two-sided, of no difference; cluster-robust t with images - 1 degrees of freedom",
+    "p": "two-sided, of no difference; cluster-robust score test, t with images - 1 degrees of freedom",
     "q": "p after Benjamini and Hochberg over the slices with at least ENOUGH images",
     "detectable": "the loss that would be noticed at 5 % with a power of 80 %, in rate points",
     "enough": "at least ENOUGH images",
@@ -37,8 +37,9 @@ COLUMNS = {
 def table(facts: pl.DataFrame, by: Sequence[str], adjust: Sequence[str] = ADJUSTED) -> pl.DataFrame:
     """Accuracy of every slice beside what was to be expected, worst first.
 
-    The difference is the slope of `statsmodels ols("residual ~ slice").fit(cov_type="cluster", groups=image)`, where
-    the residual is `right` less its subtask's rate; without the factor (N - 1) / (N - 2), which is 1 here.
+    The difference is the slope of `statsmodels ols("residual ~ slice")`, where the residual is `right` less its
+    subtask's rate. Its test is the cluster-robust score test: scatter is measured about no difference, because measured
+    about the slice's own rate it is too small where by chance nearly all answers are right.
 
     Args:
         facts: see `facts.COLUMNS`; rows that aren't judged are left out.
@@ -57,28 +58,23 @@ def table(facts: pl.DataFrame, by: Sequence[str], adjust: Sequence[str] = ADJUST
         rows.group_by("slice")
         .agg(
             images=(1 / n).sum().round().cast(pl.Int64), nn=n.sum(), nr=n_r.sum(), rr=(n_r * n_r / n).sum(),
-            ee=(n_e * n_e / n).sum(), ne=n_e.sum(), eE=(e * pl.col("E")).sum(), eN=(e * pl.col("N")).sum(),
-            nE=pl.col("E").sum(), nN=pl.col("N").sum(), right=right.sum(), e=e.sum(), n=pl.len().cast(pl.Float64),
+            ee=(n_e * n_e / n).sum(), eE=(e * pl.col("E")).sum(), right=right.sum(), e=e.sum(),
+            n=pl.len().cast(pl.Float64),
         )
         .join(_names(facts, by), on="slice")
     )  # fmt: skip
     totals = rows.select(
-        N=pl.len(), E=e.sum(), EE=(pl.col("E") ** 2 / pl.col("N")).sum(), NE=pl.col("E").sum(), NN=pl.col("N").sum(),
-        G=(1 / pl.col("N")).sum().round(),
+        N=pl.len(), E=e.sum(), EE=(pl.col("E") ** 2 / pl.col("N")).sum(), G=(1 / pl.col("N")).sum().round()
     ).row(0, named=True)  # fmt: skip
-    groups = intervals.with_intervals(groups).with_columns(
-        others=totals["N"] - n, here=e / n, rest=(totals["E"] - e) / (totals["N"] - n)
-    )
-    # An image moves the difference by a * e - b * n - (E - rest * N) / others: the last term also for images that lie
-    # outside the slice altogether. The variance is the sum of its square, multiplied out.
-    others, rest = pl.col("others"), pl.col("rest")
-    a, b = 1 / n + 1 / others, pl.col("here") / n + rest / others
-    within = a**2 * pl.col("ee") - 2 * a * b * pl.col("ne") + b**2 * pl.col("nn")
-    across = a * (pl.col("eE") - rest * pl.col("eN")) - b * (pl.col("nE") - rest * pl.col("nN"))
-    outside = totals["EE"] - 2 * rest * totals["NE"] + rest**2 * totals["NN"]
-    variance = (within - 2 * across / others + outside / others**2) * totals["G"] / (totals["G"] - 1)
+    others = totals["N"] - n
+    # An image moves the difference by e * a - E / others, where its e and E scatter about 0 if there is none; the last
+    # term is there for images outside the slice too. The variance is the sum of its squares, multiplied out.
+    a = 1 / n + 1 / others
+    variance = a**2 * pl.col("ee") - 2 * a * pl.col("eE") / others + totals["EE"] / others**2
+    variance *= totals["G"] / (totals["G"] - 1)
+    groups = intervals.with_intervals(groups)
     groups = groups.with_columns(
-        difference=pl.when(others > 0).then(pl.col("here") - rest),
+        difference=pl.when(others > 0).then(e / n - (totals["E"] - e) / others),
         error=pl.when(others > 0, pl.col("images") > 1).then(variance.clip(0).sqrt()),
     ).with_columns(expected=pl.col("rate") - pl.col("difference"), enough=pl.col("images") >= ENOUGH)
     t = groups.select(pl.when(pl.col("error") > 0).then(pl.col("difference") / pl.col("error"))).to_series()
