@@ -189,7 +189,7 @@ def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
         rows: as `metrics.accuracy_by_subtask` gives them.
         chosen: the subtask drawn as selected.
     """
-    fig = look.figure(p, 34 * max(rows.height, 1) + 34, margin={"l": 8, "r": 104, "t": 4, "b": 26})
+    fig = look.Draft(p, 34 * max(rows.height, 1) + 34, margin={"l": 8, "r": 104, "t": 4, "b": 26})
     names = rows["subtask"].to_list()
     for row in rows.iter_rows(named=True):
         colour = p.accent if row["subtask"] == chosen else p.ink
@@ -255,4 +255,4 @@ def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
         categoryorder="array",
         categoryarray=names[::-1],
     )
-    return fig
+    return fig.figure()

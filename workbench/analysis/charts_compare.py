@@ -34,7 +34,7 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
         rows: `compare.table` by subtask, in the order to show.
     """
     rows = rows.reverse()
-    fig = look.figure(p, 40 * max(rows.height, 1) + 60, margin={"l": 8, "r": 212, "t": 26, "b": 28})
+    fig = look.Draft(p, 40 * max(rows.height, 1) + 60, margin={"l": 8, "r": 212, "t": 26, "b": 28})
     ends = [abs(value) for name in ("low", "high", "difference") for value in rows[name].drop_nulls()]
     ends += rows["detectable"].drop_nulls().to_list()
     reach = min(max([0.02, *ends]) * 1.12, 1.0)
@@ -89,7 +89,7 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
         showgrid=False, fixedrange=True, tickvals=list(range(rows.height)), ticktext=rows["subtask"].to_list(),
         tickfont={"color": p.ink, "size": 12.5}, range=[-0.6, rows.height - 0.4],
     )  # fmt: skip
-    return fig
+    return fig.figure()
 
 
 def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str) -> go.Figure:
@@ -101,7 +101,7 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str) -> go.Figure:
         old: the baseline's name.
         new: the run's name.
     """
-    fig = look.figure(p, 396, margin={"l": 44, "r": 128, "t": 26, "b": 8})
+    fig = look.Draft(p, 396, margin={"l": 44, "r": 128, "t": 26, "b": 8})
     at = _spread(rows["rate_new"].to_list(), 0.055 * max(_span(rows), 0.2))
     for row, y in zip(rows.iter_rows(named=True), at, strict=True):
         colour = _colour(p, row["word"])
@@ -124,7 +124,7 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str) -> go.Figure:
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[-0.04, 1.04], visible=False, fixedrange=True)
     fig.update_yaxes(tickformat=".0%", nticks=6, fixedrange=True)
-    return fig
+    return fig.figure()
 
 
 def flips(p: Palette, counts: dict[tuple[str, str], int], chosen: str | None) -> go.Figure:
@@ -135,7 +135,7 @@ def flips(p: Palette, counts: dict[tuple[str, str], int], chosen: str | None) ->
         counts: (was, now) to pairs.
         chosen: the flip drawn as selected.
     """
-    fig = look.figure(p, 322, margin={"l": 8, "r": 8, "t": 30, "b": 8})
+    fig = look.Draft(p, 322, margin={"l": 8, "r": 8, "t": 30, "b": 8})
     total = max(sum(counts.values()), 1)
     places = {"right": 0, "wrong": 1}
     for was, now, word in FLIPS:
@@ -171,7 +171,7 @@ def flips(p: Palette, counts: dict[tuple[str, str], int], chosen: str | None) ->
         tickvals=[0, 1], ticktext=["<b>A wrong</b>", "<b>A right</b>"], tickangle=-90, showgrid=False,
         range=[-0.5, 1.5], tickfont={"color": p.ink}, fixedrange=True,
     )  # fmt: skip
-    return fig
+    return fig.figure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Row:
 def published(p: Palette, rows: Sequence[Row]) -> go.Figure:
     """Our averages among published ones, highest first."""
     rows = sorted(rows, key=lambda row: row.value)
-    fig = look.figure(p, 30 * len(rows) + 40, margin={"l": 8, "r": 44, "t": 6, "b": 26})
+    fig = look.Draft(p, 30 * len(rows) + 40, margin={"l": 8, "r": 44, "t": 6, "b": 26})
     low = min((row.value for row in rows), default=0.0)
     start = max(0.0, 5 * (low // 5) - 2)
     for place, row in enumerate(rows):
@@ -221,7 +221,7 @@ def published(p: Palette, rows: Sequence[Row]) -> go.Figure:
         showgrid=False, fixedrange=True, tickvals=list(range(len(rows))), ticktext=[escape(row.name) for row in rows],
         tickfont={"color": p.ink, "size": 12}, range=[-0.6, len(rows) - 0.4],
     )  # fmt: skip
-    return fig
+    return fig.figure()
 
 
 def _points(difference: float) -> str:

@@ -38,7 +38,7 @@ def heat(
     size = max(11, min(25, 620 // max(len(places), 1)))
     steep = len(places) > 8
     top = (78 if steep else 40) + (20 if heads else 0)
-    fig = look.figure(p, 31 * len(subtasks) + top + 10, margin={"l": 8, "r": 8, "t": top, "b": 4})
+    fig = look.Draft(p, 31 * len(subtasks) + top + 10, margin={"l": 8, "r": 8, "t": top, "b": 4})
     shown = cells.filter(pl.col("product").is_in(list(places)))
     for enough in (False, True):
         rows = shown.filter(pl.col("enough") == enough).to_dicts()
@@ -114,7 +114,7 @@ def heat(
         tickfont={"color": p.ink, "size": 12.5},
         range=[-0.6, len(subtasks) - 0.4],
     )
-    return fig
+    return fig.figure()
 
 
 def ranked(p: Palette, rows: pl.DataFrame, names: Sequence[str], chosen: str | None) -> go.Figure:
@@ -126,7 +126,7 @@ def ranked(p: Palette, rows: pl.DataFrame, names: Sequence[str], chosen: str | N
         names: of the slices, as they are shown and clicked; "a|b" where two dimensions are crossed.
         chosen: the name of the chosen one.
     """
-    fig = look.figure(p, 40 * max(len(names), 1) + 44, margin={"l": 8, "r": 92, "t": 4, "b": 34})
+    fig = look.Draft(p, 40 * max(len(names), 1) + 44, margin={"l": 8, "r": 92, "t": 4, "b": 34})
     low_end = min([*rows["low"].to_list(), *rows["expected"].drop_nulls().to_list(), 1.0])
     for place, (name, row) in enumerate(zip(names, rows.iter_rows(named=True), strict=True)):
         sure = row["q"] is not None and row["q"] < 0.05
@@ -195,7 +195,7 @@ def ranked(p: Palette, rows: pl.DataFrame, names: Sequence[str], chosen: str | N
         range=[len(names) - 0.4, -0.6], showgrid=False, fixedrange=True, tickvals=list(range(len(names))),
         ticktext=[_two_lines(p, name) for name in names], tickfont={"color": p.ink, "size": 12.5},
     )  # fmt: skip
-    return fig
+    return fig.figure()
 
 
 def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
@@ -209,7 +209,7 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
     truths = _frequent(counts, "truth", most)
     answers = [*truths, *(name for name in _frequent(counts, "answer", most) if name not in truths)][: most + 2]
     rows = counts.filter(pl.col("truth").is_in(truths), pl.col("answer").is_in(answers)).to_dicts()
-    fig = look.figure(p, 30 * len(truths) + 96, margin={"l": 8, "r": 8, "t": 8, "b": 74})
+    fig = look.Draft(p, 30 * len(truths) + 96, margin={"l": 8, "r": 8, "t": 8, "b": 74})
     for right in (True, False):
         some = [row for row in rows if row["hit"] == right]
         if not some:
@@ -240,7 +240,7 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
         tickvals=list(range(len(truths))), ticktext=[_short(name, 22) for name in truths], showgrid=True,
         range=[len(truths) - 0.4, -0.6], fixedrange=True, tickfont={"color": p.ink, "size": 12},
     )  # fmt: skip
-    return fig
+    return fig.figure()
 
 
 def _columns(cells: pl.DataFrame) -> tuple[dict[str, float], list[tuple[str, float]]]:

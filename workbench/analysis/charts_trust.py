@@ -26,7 +26,7 @@ def reliability(p: Palette, bins: pl.DataFrame) -> go.Figure:
         p: the palette.
         bins: as `calibration.reliability` gives them.
     """
-    fig = look.figure(p, 330, margin={"l": 8, "r": 14, "t": 8, "b": 34})
+    fig = look.Draft(p, 330, margin={"l": 8, "r": 14, "t": 8, "b": 34})
     fig.add_shape(
         type="line", x0=0, x1=1, y0=0, y1=1, line={"color": p.faint, "width": 1.5, "dash": "2px,3px"}, layer="below"
     )
@@ -50,7 +50,7 @@ def reliability(p: Palette, bins: pl.DataFrame) -> go.Figure:
         range=[0, 1.01], nticks=6, title_text="confidence, probability of the likeliest option", fixedrange=True
     )
     fig.update_yaxes(range=[0, 1.02], tickformat=".0%", nticks=6, title_text="right", fixedrange=True)
-    return fig
+    return fig.figure()
 
 
 def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.Figure:
@@ -62,7 +62,7 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
         reviewed: the chosen budget, drawn as a point.
     """
     rows = curve.drop_nulls("risk")
-    fig = look.figure(p, 330, margin={"l": 8, "r": 14, "t": 8, "b": 34})
+    fig = look.Draft(p, 330, margin={"l": 8, "r": 14, "t": 8, "b": 34})
     fig.add_scatter(
         x=rows["coverage"],
         y=rows["risk"],
@@ -98,7 +98,7 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[0, 1.01], tickformat=".0%", title_text="answers not reviewed", fixedrange=True)
     fig.update_yaxes(rangemode="tozero", tickformat=".0%", nticks=6, title_text="of these wrong", fixedrange=True)
-    return fig
+    return fig.figure()
 
 
 def within(curve: pl.DataFrame, reviewed: int) -> dict[str, float]:
@@ -182,7 +182,7 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
         p: the palette.
         rows: as `traces.hit_rate` gives them.
     """
-    fig = look.figure(p, 262, margin={"l": 8, "r": 64, "t": 10, "b": 34})
+    fig = look.Draft(p, 262, margin={"l": 8, "r": 64, "t": 10, "b": 34})
     for row in rows.iter_rows(named=True):
         at = {"x0": row["iteration"], "x1": row["iteration"], "y0": row["low"], "y1": row["high"]}
         fig.add_shape(type="line", line={"color": look.soft(p.ink, 0.3), "width": 7}, **at)
@@ -208,7 +208,7 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(showgrid=False, fixedrange=True, dtick=1, title_text="iteration")
     fig.update_yaxes(fixedrange=True, tickformat=".0%", rangemode="tozero", nticks=5)
-    return fig
+    return fig.figure()
 
 
 def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]]) -> go.Figure:
@@ -219,7 +219,7 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
         points: image_id, x, y, outcome, product, defect, label, in_selection.
         region: the drawn polygon's corners; empty for none.
     """
-    fig = look.figure(p, 560, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode="lasso", uirevision="map")
+    fig = look.Draft(p, 560, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode="lasso", uirevision="map")
     faint = points.filter(~pl.col("in_selection"))
     fig.add_scattergl(
         x=faint["x"],
@@ -263,4 +263,4 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
         )  # fmt: skip
     fig.update_xaxes(visible=False, range=[-1.06, 1.06], fixedrange=True)
     fig.update_yaxes(visible=False, range=[-1.06, 1.06], fixedrange=True)
-    return fig
+    return fig.figure()

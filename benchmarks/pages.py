@@ -1,0 +1,228 @@
+"""How long each page takes over a warehouse of ten million predictions, on the server and in Chromium.
+
+    python -m benchmarks.pages [--predictions N] [--data FOLDER] [--output benchmarks/results/pages.json]
+
+The warehouse is made in a temporary folder (`invented_warehouse.py`), or taken from --data if it was kept. Server times
+are one script run from start to end, in a process that runs the pages without a browser (Streamlit's AppTest), with
+nothing else beside it: `first` with empty caches, `again` with the caches of the first, `click` with filters that were
+not asked for before; each over the pages' own addresses. `million` are clicks in a run of a million predictions.
+Chromium times are from the click until the page's elements stop changing. Memory is the dashboard's server after all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+
+import psutil
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks import invented_warehouse, machine
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("runs", "errors", "gallery", "case", "traces", "compare", "trust", "map")
+CLICKS = (
+    {"subtask": "Anomaly Detection"}, {"product": "product 18"}, {"night": "2026-01-01", "line": "line 2"},
+    {"camera": "camera 2"}, {"outcome": "escape"}, {"label": "good", "line": "line 1"}, {"defect": "dent"},
+    {"shape": "stuck-high"}, {"confidence_band": "0.7 to 0.9"}, {"entropy": "0.2-0.8"},
+)  # fmt: skip
+Times = dict[str, dict[str, object]]
+
+
+def main() -> None:
+    """Make the warehouse, time every page, print and store the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--predictions", type=int, default=10_000_000)
+    parser.add_argument("--data", type=Path, help="a warehouse made before, or where to keep it")
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = args.data or Path(folder) / "data"
+        began = time.perf_counter()
+        if not (data / "warehouse.duckdb").exists():
+            invented_warehouse.fill(data, args.predictions)
+        filled = time.perf_counter() - began
+        from warehouse.store import Store
+
+        runs = Store(data).runs()
+        server = on_the_server(data, runs["run_id"][0], big_run(runs))
+        chromium, mebibytes = in_chromium(data)
+        figures = {
+            "predictions": int(runs["answered"].sum()),
+            "runs": runs.height,
+            "warehouse_megabytes": round((data / "warehouse.duckdb").stat().st_size / 1e6),
+            "seconds_to_make_it": round(filled),
+            "server_milliseconds": server,
+            "chromium_milliseconds": chromium,
+            "server_mebibytes": mebibytes,
+        }
+    machine.report(figures, args.output)
+
+
+def big_run(runs: object) -> str | None:
+    """The run of a million predictions, if there is one."""
+    import polars as pl
+
+    assert isinstance(runs, pl.DataFrame)
+    found = runs.filter(pl.col("answered") >= invented_warehouse.BIG_RUN)
+    return found["run_id"][0] if found.height else None
+
+
+def on_the_server(data: Path, newest: str, big: str | None) -> Times:
+    """Milliseconds of one script run, by page and kind."""
+    os.environ["WORKBENCH_DATA"] = str(data)
+    import streamlit as st
+
+    run_page(PAGES[0], {})  # imports
+    found: Times = {}
+    for page in PAGES:
+        kinds: dict[str, list[tuple[float, float]]] = {"first": [], "again": [], "click": []}
+        for _ in range(3):
+            st.cache_data.clear()
+            st.cache_resource.clear()
+            kinds["first"].append(run_page(page, {"run": newest}))
+            kinds["again"] += [run_page(page, {"run": newest}) for _ in range(2)]
+        kinds["click"] = [run_page(page, {"run": newest, **click}) for click in CLICKS]
+        if big:
+            run_page(page, {"run": big})
+            kinds["million"] = [run_page(page, {"run": big, **click}) for click in CLICKS]
+        found[page] = {kind: both(times) for kind, times in kinds.items()}
+        sys.stderr.write(f"{page}: {found[page]}\n")
+    return found
+
+
+def run_page(page: str, address: dict[str, str]) -> tuple[float, float]:
+    """Milliseconds of one run of a page's script: by the clock, and of this process's processors meanwhile."""
+    from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.switch_page(f"workbench/pages/{page}.py")
+    took: list[tuple[float, float]] = []
+    original = ScriptRunner._run_script
+
+    def timed(self: ScriptRunner, rerun_data: object) -> None:
+        wall, processors = time.perf_counter(), time.process_time()
+        original(self, rerun_data)  # type: ignore[arg-type]
+        took.append((1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - processors)))
+
+    ScriptRunner._run_script = timed  # type: ignore[method-assign, assignment]
+    try:
+        app.run()
+    finally:
+        ScriptRunner._run_script = original  # type: ignore[method-assign]
+    assert not app.exception, app.exception[0].stack_trace
+    return took[-1]
+
+
+def both(times: list[tuple[float, float]]) -> dict[str, int]:
+    """The clock's summary, and the processors' 95th percentile: on a busy machine the two differ."""
+    return summary([wall for wall, _ in times]) | {"processor_p95": summary([used for _, used in times])["p95"]}
+
+
+def summary(times: list[float]) -> dict[str, int]:
+    """The median and the 95th percentile, which of few is the largest."""
+    cuts = quantiles(times, n=20, method="inclusive") if len(times) > 1 else [times[0]] * 19
+    return {"median": round(cuts[9]), "p95": round(cuts[18]), "n": len(times)}
+
+
+@contextmanager
+def dashboard(data: Path) -> Iterator[tuple[str, int]]:
+    """The running server's address and process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "jobs", "serve", "--data", str(data), "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield url, server.pid
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+# The time of the last change of elements; a fragment that finds nothing new changes none.
+_WATCH = """() => { if (window.__watch) return; window.__watch = true; window.__changed = performance.now();
+    new MutationObserver(() => { window.__changed = performance.now() })
+        .observe(document.body, {childList: true, subtree: true}) }"""
+_QUIET = """since => { const app = document.querySelector('[data-testid=stApp]');
+    const still = !app || app.getAttribute('data-test-script-state') !== 'running';
+    return still && window.__changed > since && performance.now() - window.__changed > 500 }"""
+
+
+def settled(page: Page, act: object) -> float:
+    """Milliseconds from an act until elements stop changing."""
+    assert callable(act)
+    page.evaluate(_WATCH)
+    page.wait_for_timeout(300)
+    since = page.evaluate("performance.now()")
+    act()
+    page.wait_for_function(_QUIET, arg=since, polling=50)
+    return float(page.evaluate("window.__changed")) - float(since)
+
+
+def in_chromium(data: Path) -> tuple[dict[str, object], int]:
+    """Milliseconds to settled paint by page and for clicks, and the server's memory afterwards in MiB."""
+    from tests.browser import chromium
+    from tests.browser.conftest import FLAGS
+
+    path = chromium.find()
+    assert path, chromium.MISSING
+    found: dict[str, object] = {}
+    with dashboard(data) as (url, pid), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(120_000)
+        page.goto(url)
+        page.locator(".js-plotly-plot").first.wait_for(state="attached")
+        names = [name.capitalize() for name in PAGES]
+        times: dict[str, list[float]] = {name: [] for name in names}
+        for turn in range(4):
+            for name in names:
+                took = settled(page, page.get_by_role("link", name=name, exact=True).first.click)
+                if turn:  # the first turn warms
+                    times[name].append(took)
+        found["pages"] = {name.lower(): summary(taken) for name, taken in times.items()}
+        page.get_by_role("link", name="Errors", exact=True).first.click()
+        page.wait_for_timeout(2000)
+        found["heat map click"] = summary([settled(page, lambda at=at: click_cell(page, at)) for at in range(1, 9)])
+        page.get_by_role("link", name="Case", exact=True).first.click()
+        page.wait_for_timeout(2000)
+        found["next case"] = summary([settled(page, lambda: page.keyboard.press("j")) for _ in range(8)])
+        mebibytes = round(psutil.Process(pid).memory_info().rss / 2**20)
+        browser.close()
+    return found, mebibytes
+
+
+def click_cell(page: Page, at: int) -> None:
+    """A click on one of the heat map's squares."""
+    squares = page.locator(".st-key-errors-heat .scatterlayer .point, .st-key-card-heat .scatterlayer .point")
+    box = squares.nth(at * 5).bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 3, y)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+
+
+if __name__ == "__main__":
+    main()
