@@ -15,21 +15,26 @@ from typing import Annotated
 import typer
 
 from jobs import (
+    ablate,
+    backup,
     demo,
     disputes,
     doctor,
     draw_archive,
     evaluate_embedded,
+    explain,
     export,
     ingest,
     knowledge,
     labelstudio,
     mmad,
     reindex,
+    report,
     runs,
     schedule,
     score,
     serve,
+    stress,
     train_embedded,
 )
 from warehouse.errors import DiskFull, Locked
@@ -46,18 +51,24 @@ app.command("demo")(demo.command)
 app.command("score")(score.command)
 app.command("runs")(runs.command)
 app.command("export")(export.command)
+app.command("report")(report.command)
 app.command("serve")(serve.command)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(disputes.app, name="disputes")
 app.add_typer(labelstudio.app, name="labelstudio")
 app.add_typer(mmad.app, name="mmad")
 app.add_typer(schedule.app, name="schedule")
+app.command("backup")(backup.make)
+app.command("restore")(backup.restore)
 app.command("ingest")(ingest.command)
 app.command("reindex")(reindex.command)
 app.command("doctor")(doctor.command)
 app.command("draw-archive")(draw_archive.command)
 app.command("train-embedded")(train_embedded.command)
 app.command("evaluate-embedded")(evaluate_embedded.command)
+app.command("ablate")(ablate.command)
+app.command("stress")(stress.command)
+app.command("explain")(explain.command)
 
 
 @app.callback()

@@ -31,7 +31,7 @@ from workbench.model.method import Method
 from workbench.settings import Settings, Support
 
 Changes = Mapping[str, object]  # setting -> value, by flat name
-_NO_LOOP: Changes = {"think_tokens": 0, "iterations": 0, "injection": "none"}
+NO_LOOP: Changes = {"think_tokens": 0, "iterations": 0, "injection": "none"}
 # One candidate that stays at the start: only patches can raise its reward.
 _NO_STEP: Changes = {"estimator": "still", "samples": 1, "sigma": 1e-6}
 
@@ -50,9 +50,9 @@ class Setup:
 FULL = "latents + features"
 
 MAIN = (
-    Setup("plain", {**_NO_LOOP, "knowledge": "none"}, "main"),
-    Setup("knowledge", _NO_LOOP, "main", "plain"),
-    Setup("product's knowledge", {**_NO_LOOP, "knowledge": "product"}, "main", "plain"),
+    Setup("plain", {**NO_LOOP, "knowledge": "none"}, "main"),
+    Setup("knowledge", NO_LOOP, "main", "plain"),
+    Setup("product's knowledge", {**NO_LOOP, "knowledge": "product"}, "main", "plain"),
     Setup("latents", {"injection": "none", "samples": 5}, "main", "knowledge"),
     Setup("features", _NO_STEP, "main", "knowledge"),
     Setup("zoom", {**_NO_STEP, "injection": "zoom"}, "main", "knowledge"),
@@ -66,7 +66,7 @@ def grid(seeds: int = 5) -> tuple[Setup, ...]:
     """The small grid: what else could be chosen, how much the seed matters, and the controls."""
     start, base = "no loop", "seed 0"
     return (
-        Setup(start, _NO_LOOP, "seed"),
+        Setup(start, NO_LOOP, "seed"),
         *(Setup(f"seed {seed}", {"seed": seed}, "seed", start, seed) for seed in range(seeds)),
         *(
             Setup(f"zoom, seed {seed}", {"seed": seed, "injection": "zoom"}, "seed, zoom", start, seed)
@@ -81,8 +81,8 @@ def grid(seeds: int = 5) -> tuple[Setup, ...]:
         Setup("shuffled reward", {"estimator": "shuffled"}, "control", base),
         Setup("no knowledge", {"knowledge": "none"}, "knowledge", base),
         Setup("product's knowledge", {"knowledge": "product"}, "knowledge", base),
-        Setup("no knowledge, no loop", {**_NO_LOOP, "knowledge": "none"}, "knowledge", start),
-        Setup("product's knowledge, no loop", {**_NO_LOOP, "knowledge": "product"}, "knowledge", start),
+        Setup("no knowledge, no loop", {**NO_LOOP, "knowledge": "none"}, "knowledge", start),
+        Setup("product's knowledge, no loop", {**NO_LOOP, "knowledge": "product"}, "knowledge", start),
     )
 
 
@@ -150,11 +150,11 @@ class Unfinished(Exception):
     """An arm was stopped; what is done stays."""
 
 
-def name_of(kind: Kind, root: Path, base: Settings) -> str:
-    """Sixteen hex digits: the same for the same archive under the same base settings."""
+def name_of(kind: Kind, root: Path, base: Settings, about: str = "") -> str:
+    """Sixteen hex digits: the same for the same archive under the same base settings, and what else it is about."""
     machine = {"data", "device", "threads", "engine", "ingest_seconds", "dtype"}
     shared = {name: str(value) for name, value in base.values().items() if name not in machine}
-    stated = json.dumps([kind, archive.identify(root).archive_id, shared], sort_keys=True)
+    stated = json.dumps([kind, archive.identify(root).archive_id, shared, about], sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]
 
 

@@ -1,0 +1,59 @@
+"""`workbench stress`: how far answers hold when the pictures get worse, or come from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.options import Data
+
+
+def command(
+    archive: Annotated[Path, typer.Argument(help="A labelled folder of images.")],
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help="lighting, blur, noise, color, jpeg, rotation; may be repeated (default: all)."),
+    ] = None,
+    by: Annotated[
+        Literal["line", "camera"] | None,
+        typer.Option(help="Disturb nothing: compare the archive's lines or cameras.", show_default=False),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Of the labelled ones, a mixture.")] = 60,
+    model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
+    ] = None,
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
+) -> None:
+    """Ask the same questions about the same images, mildly to strongly disturbed: the full method beside the plain one.
+
+    Every arm is a run over a copy below the data folder; stopped or killed, the same command goes on.
+
+    Example: workbench stress photos --condition blur --images 20
+    """
+    from jobs import screen
+    from workbench import settings
+    from workbench.inspection import stress
+
+    chosen = condition or list(stress.CONDITIONS)
+    if unknown := [name for name in chosen if name not in stress.CONDITIONS]:
+        raise typer.BadParameter(f"no condition {', '.join(unknown)}", param_hint="--condition")
+    named = {"model": model, "device": device, "data": data}
+    base = settings.load({name: value for name, value in named.items() if value is not None}, config).settings
+    screen.without_loading_bars(base.machine.model)
+    with screen.Progress() as watch:
+        if by is not None:
+            typer.echo(stress.by(archive, base, by, watch))
+            return
+        experiment = stress.run(
+            archive,
+            base,
+            chosen,
+            images,
+            watch,
+            lambda arm, place, count: typer.echo(f"{place} of {count}: {arm.name}", err=True),
+        )
+    typer.echo(stress.report(base.work.data, experiment))

@@ -1,0 +1,95 @@
+"""A changed copy of an archive: the same paths, questions, labels and references, some images with other pixels.
+
+A copy is an archive like any other, so a stressed or painted image is scored, stored and looked at like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from warehouse.records import Entry
+from warehouse.store import Store
+from workbench.inspection import archive, sidecar
+
+Change = Callable[[Entry, Image.Image], Image.Image]
+_WHOLE = "copied"  # written last: its presence says that the copy is whole
+
+
+def some(entries: Sequence[Entry], count: int | None) -> list[Entry]:
+    """So many of the labelled entries, a mixture that is the same every time; all of them for None."""
+    labelled = [entry for entry in entries if entry.label is not None]
+    mixed = sorted(labelled, key=lambda entry: hashlib.sha256(entry.path.encode()).digest())
+    return sorted(mixed[:count], key=lambda entry: entry.path)
+
+
+def scan(root: Path, store: Store) -> archive.Scan:
+    """What lies in the archive now."""
+    return archive.scan(root, store.entries(archive.identify(root).archive_id))
+
+
+def make(
+    found: archive.Scan, target: Path, entries: Sequence[Entry], change: Change, mask: Change | None = None
+) -> None:
+    """Write the copy, unless it is there whole.
+
+    Args:
+        found: the archive as it lies there.
+        entries: the images it has to score; the archive's references come along as they are.
+        change: of each image, RGB to RGB of the same size.
+        mask: of each mask, where pixels move.
+
+    Raises:
+        UnreadableImage: an image or a mask can't be opened.
+    """
+    if (target / _WHOLE).exists():
+        return
+    root, kept = Path(found.archive.root), {entry.path for entry in entries}
+    for reference in found.references:
+        _link(root / reference.path, target / reference.path)
+    for entry in entries:
+        _write(change(entry, archive.open_image(root / entry.path)), target / entry.path)
+        if entry.mask_path:
+            if mask is None:
+                _link(root / entry.mask_path, target / entry.mask_path)
+            else:
+                _write(mask(entry, archive.open_image(root / entry.mask_path)), target / entry.mask_path)
+    _questions(root / "mmad.json", target / "mmad.json", kept)
+    if (said := sidecar.find(root)) is not None:
+        shutil.copyfile(said, target / said.name)
+    (target / _WHOLE).touch()
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file; a copy where links can't be made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _write(image: Image.Image, target: Path) -> None:
+    """Without loss, whatever the name says: readers go by the content, and JPEG would add a change of its own."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image.save(target, format="PNG", compress_level=1)
+
+
+def _questions(source: Path, target: Path, kept: set[str]) -> None:
+    if source.is_file():
+        asked = json.loads(source.read_text(encoding="utf-8"))
+        target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), encoding="utf-8")
+
+
+def randomness(entry: Entry, what: str) -> np.random.Generator:
+    """A generator that follows from the image's content and `what` alone."""
+    digest = hashlib.sha256(f"{what}/{entry.content}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "little"))

@@ -1,0 +1,283 @@
+"""Are the explanations true? Three measures of a stored run that has masks.
+
+pointing    accepted patches that touch the defect's mask, beside what as many random patches would
+deletion    the patches most accepted are painted out of each image and it is asked again, beside as many random
+            ones: if the patches carried the answer, painting them out costs more
+rationale   whether the words say what the answer says, and where the mask lies
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image, ImageDraw
+
+from warehouse.records import Entry
+from warehouse.store import Store
+from workbench.analysis import ablation_text, compare, intervals
+from workbench.analysis import patches as geometry
+from workbench.analysis.ablation import Study
+from workbench.analysis.patches import Box, Mask
+from workbench.inspection import ablation, archive, copies, regions, scoring
+from workbench.inspection.ablation import NO_LOOP, Setup
+from workbench.inspection.errors import InspectionError, UnreadableImage
+from workbench.inspection.scoring import Watch
+from workbench.settings import Settings
+
+ABOUT_THE_OBJECT = ("Object Classification", "Object Analysis")
+PAINTED = 3  # patches per image
+
+
+# -- pointing ----------------------------------------------------------------------------------------------------------
+
+
+def pointing(data: Path, run_id: str) -> pl.DataFrame:
+    """Where the accepted patches of questions about a defect lie, one row per image that has a mask.
+
+    Returns:
+        image_id, image_path, patches (accepted, over its questions), hits, expected (hits of as many random patches).
+    """
+    store = Store(data)
+    run = store.run(run_id)
+    assert run is not None
+    found = store.archive(run.archive_id)
+    assert found is not None
+    index = store.prediction_index(run_id).filter(~pl.col("subtask").is_in(ABOUT_THE_OBJECT))
+    accepted = store.patches(run_id).filter("accepted")
+    accepted = accepted.join(index.select("image_id", "question_id", "image_path"), on=["image_id", "question_id"])
+    rows = []
+    for (image_id,), patches in accepted.group_by(["image_id"], maintain_order=True):
+        entry = store.entry(str(image_id))
+        mask = mask_of(Path(found.root), entry) if entry else None
+        if entry is None or mask is None:
+            continue
+        with Image.open(Path(found.root) / entry.path) as image:
+            width, height = image.size
+        boxes: list[Box] = list(patches.select("x0", "y0", "x1", "y1").iter_rows())
+        hits = geometry.hits(mask, boxes, width, height)
+        rows.append((str(image_id), entry.path, len(boxes), hits.count, hits.expected))
+    schema = {
+        "image_id": pl.String, "image_path": pl.String, "patches": pl.Int64, "hits": pl.Int64, "expected": pl.Float64
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def mask_of(root: Path, entry: Entry) -> Mask | None:
+    """The entry's mask, True on the defect; None where there is none, nothing is marked, or it can't be read."""
+    if not entry.mask_path:
+        return None
+    try:
+        values = np.asarray(archive.open_image(root / entry.mask_path).convert("L"), np.int32)
+    except UnreadableImage:
+        return None
+    return 2 * values >= values.max() if values.any() else None
+
+
+# -- deletion ----------------------------------------------------------------------------------------------------------
+
+
+def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 0) -> str:
+    """Ask again with patches painted out: intact, the most accepted ones, as many random ones; the experiment's name.
+
+    Without the loop, so that nothing but the pixels differs; only images of which a patch was accepted.
+
+    Raises:
+        what `scoring.score` raises; arms finished before stay.
+    """
+    experiment = ablation.name_of("stress", root, base, run_id)
+    home = base.work.data / "stress" / experiment
+    boxes = {path: most_accepted(each) for path, each in _accepted(base.work.data, run_id).items()}
+    found = copies.scan(root, Store(base.work.data))
+    entries = [entry for entry in found.entries if entry.path in boxes]
+
+    def intact(_entry: Entry, image: Image.Image) -> Image.Image:
+        return image
+
+    def accepted(entry: Entry, image: Image.Image) -> Image.Image:
+        return painted(image, boxes[entry.path])
+
+    def random(entry: Entry, image: Image.Image) -> Image.Image:
+        rng = copies.randomness(entry, f"random patches {seed}")
+        return painted(image, others(image.size, boxes[entry.path], rng))
+
+    arms = (("intact", intact), ("accepted painted out", accepted), ("random painted out", random))
+    for place, (name, change) in enumerate(arms):
+        copies.make(found, home / name.partition(" ")[0], entries, change)
+        setup = Setup(name, NO_LOOP, "deletion", "intact" if place else None)
+        outcome = scoring.score(
+            home / name.partition(" ")[0], ablation.changed(base, setup.changes), watch, again=False
+        )
+        ablation.keep("stress", experiment, root, place, setup, outcome, base.work.data)
+    return experiment
+
+
+def _accepted(data: Path, run_id: str) -> dict[str, list[Box]]:
+    """Accepted patches of questions about a defect, by the image's path; a patch once per question that took it."""
+    store = Store(data)
+    index = store.prediction_index(run_id).filter(~pl.col("subtask").is_in(ABOUT_THE_OBJECT))
+    taken = store.patches(run_id).filter("accepted").sort("score", descending=True)
+    taken = taken.join(index.select("image_id", "question_id", "image_path"), on=["image_id", "question_id"])
+    found: dict[str, list[Box]] = {}
+    for path, *box in taken.select("image_path", "x0", "y0", "x1", "y1").iter_rows():
+        found.setdefault(path, []).append((box[0], box[1], box[2], box[3]))
+    return found
+
+
+def most_accepted(boxes: Sequence[Box], count: int = PAINTED) -> list[Box]:
+    """The patches that most questions accepted; of equals the one named first."""
+    return [box for box, _ in Counter(boxes).most_common(count)]
+
+
+def others(size: tuple[int, int], boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
+    """As many other patches of the same grid, chosen at random."""
+    wide, high = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
+    columns, rows = max(1, round(size[0] / wide)), max(1, round(size[1] / high))
+    taken = {(round(box[0] / wide), round(box[1] / high)) for box in boxes}
+    free = [(c, r) for r in range(rows) for c in range(columns) if (c, r) not in taken]
+    chosen = rng.permutation(len(free))[: len(boxes)]
+    return [(free[i][0] * wide, free[i][1] * high, (free[i][0] + 1) * wide, (free[i][1] + 1) * high) for i in chosen]
+
+
+def painted(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    """The image with these boxes filled with its median colour."""
+    after = image.copy()
+    median = np.median(np.asarray(image.convert("RGB")).reshape(-1, 3), 0).astype(int)
+    draw = ImageDraw.Draw(after)
+    for x0, y0, x1, y1 in boxes:
+        draw.rectangle((round(x0), round(y0), round(x1) - 1, round(y1) - 1), fill=tuple(median.tolist()))
+    return after
+
+
+# -- rationale ---------------------------------------------------------------------------------------------------------
+
+_NO_DEFECT = re.compile(
+    r"\b(no (visible )?(defect|damage|anomaly)|not (defective|damaged)|looks like the normal)\b", re.I
+)
+_DEFECT = re.compile(r"\b(defect|damage|anomaly|scratch|dent|stain|crack|hole|notch|cut|rust|burn|shows a)\w*\b", re.I)
+_PLACES = tuple(name.rstrip(".").lower() for name in regions.NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Rationales:
+    """What the words of a run say, beside its answers and masks."""
+
+    written: int  # rationales on detection questions that say whether there is a defect
+    agreeing: int  # ... as the answer says
+    placed: int  # rationales that name a region, on images with a mask
+    in_place: int  # ... the mask's
+
+
+def rationales(data: Path, run_id: str) -> Rationales:
+    """Whether the words say what the answer says, and where the mask lies."""
+    store = Store(data)
+    run = store.run(run_id)
+    assert run is not None
+    found = store.archive(run.archive_id)
+    assert found is not None
+    where: dict[str, str | None] = {}
+    written = agreeing = placed = in_place = 0
+    for image in store.prediction_index(run_id)["image_id"].unique(maintain_order=True):
+        for prediction in store.case(run_id, image):
+            said = prediction.rationale or ""
+            if prediction.subtask == "Anomaly Detection" and (defect := says_defect(said)) is not None:
+                chosen = {option.letter: option.text for option in prediction.options}.get(prediction.answer or "", "")
+                written += 1
+                agreeing += defect == chosen.lower().startswith("yes")
+            if (place := says_where(said)) is not None:
+                if image not in where:
+                    entry = store.entry(image)
+                    where[image] = _region(Path(found.root), entry) if entry else None
+                if where[image] is not None:
+                    placed += 1
+                    in_place += place == where[image]
+    return Rationales(written, agreeing, placed, in_place)
+
+
+def says_defect(text: str) -> bool | None:
+    """Whether the words claim a defect, deny one, or (None) do neither."""
+    if _NO_DEFECT.search(text):
+        return False
+    return True if _DEFECT.search(text) else None
+
+
+def says_where(text: str) -> str | None:
+    """The region the words name, the most exact one; None if none."""
+    named = [place for place in _PLACES if re.search(rf"\b{place}\b", text, re.I)]
+    return max(named, key=len, default=None)
+
+
+def _region(root: Path, entry: Entry) -> str | None:
+    letter = regions.letter_of(root / entry.mask_path) if entry.mask_path else None
+    return None if letter is None else _PLACES["ABCDEFGHI".index(letter)]
+
+
+def summary(pointed: pl.DataFrame) -> Mapping[str, float]:
+    """Shares of accepted patches on the defect and of random ones, over all images."""
+    patches = int(pointed["patches"].sum())
+    if not patches:
+        return {"patches": 0, "hit": float("nan"), "chance": float("nan")}
+    return {
+        "patches": patches,
+        "hit": float(pointed["hits"].sum()) / patches,
+        "chance": float(pointed["expected"].sum()) / patches,
+    }
+
+
+def report(base: Settings, run_id: str, watch: Watch) -> str:
+    """All three measures as Markdown; the deletion test asks the images again.
+
+    Raises:
+        InspectionError: there is no such run.
+        what `scoring.score` raises.
+    """
+    store = Store(base.work.data)
+    run = store.run(run_id)
+    if run is None:
+        raise InspectionError(f"there is no run {run_id}; `workbench runs` shows them")
+    found = store.archive(run.archive_id)
+    assert found is not None
+    pointed = summary(pointing(base.work.data, run_id))
+    lines = [f"*{ablation_text.DEMO}*\n"] if run.demo else []
+    lines += [
+        f"- pointing: of {pointed['patches']} accepted patches on questions about a defect {pointed['hit']:.3f} lie on "
+        f"its mask; random ones would in {pointed['chance']:.3f}"
+    ]
+    said = rationales(base.work.data, run_id)
+    lines += [
+        f"- rationale: {said.agreeing} of {said.written} say of a defect what the answer says; {said.in_place} of "
+        f"{said.placed} that name a region name the mask's"
+        if said.written or said.placed
+        else "- rationale: none was written (score with --rationale)"
+    ]
+    if pointed["patches"]:
+        model = replace(base, machine=replace(base.machine, model=run.model))
+        study = ablation.read(base.work.data, "stress", deletion(Path(found.root), model, run_id, watch))
+        lines += [f"- deletion: asked without the loop, the {PAINTED} most accepted patches of each image painted out:"]
+        lines += ["", _deleted(study)]
+    return "\n".join(lines) + "\n"
+
+
+def _deleted(study: Study) -> str:
+    """Accuracy and confidence in the intact image's answer, intact and painted, about defective images."""
+    intact = study.facts[study.arms[0].run_id]
+    rows = [
+        "| images with a mask, questions about the defect | n | accuracy | answers changed, 95 % by image |",
+        "| - | - | - | - |",
+    ]
+    for arm in study.arms:
+        both = compare.pair(intact, study.facts[arm.run_id], ("image_path", "asked")).frame
+        both = both.filter(pl.col("label") == "defective", ~pl.col("subtask").is_in(ABOUT_THE_OBJECT))
+        changed = both.with_columns(right=pl.col("answer").ne_missing(pl.col("old_answer")))
+        share = intervals.rates(changed).row(0, named=True)
+        accuracy = both.select(pl.col("right").cast(pl.Float64).mean()).item()
+        rows.append(
+            f"| {arm.arm} | {both.height} | {accuracy:.3f} "
+            f"| {share['rate']:.3f} [{share['low']:.3f}, {share['high']:.3f}] |"
+        )
+    return "\n".join(rows)
