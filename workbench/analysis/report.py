@@ -1,0 +1,273 @@
+"""A run as one HTML file to hand on: verdict sentences, interactive figures, tables. It needs nothing but a browser.
+
+Frames go in, text comes out. Every section says below how its numbers were made, so that the file stands by itself; the
+figures are those of the pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import polars as pl
+
+from warehouse.records import Run
+from workbench.analysis import (
+    bias,
+    calibration,
+    charts,
+    charts_compare,
+    charts_errors,
+    charts_trust,
+    compare,
+    confusion,
+    discovery,
+    intervals,
+    look,
+    metrics,
+    mmad,
+    published,
+    slices,
+    traces,
+)
+from workbench.analysis.mmad import Scores
+from workbench.analysis.report_page import Section, page
+
+WORST = 12  # rows of a table at most
+PALETTE = look.LIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a report needs of a run."""
+
+    run: Run
+    facts: pl.DataFrame  # see `facts.COLUMNS`
+    answers: pl.DataFrame  # see `mmad.ANSWERS`
+    profiles: pl.DataFrame  # as `traces.profiles` gives them
+
+    @property
+    def name(self) -> str:
+        """How the run is called in sentences."""
+        return f"{self.run.model} of {self.run.started_at:%Y-%m-%d %H:%M}"
+
+
+def build(run: Reported, against: Reported | None = None) -> str:
+    """The report as HTML."""
+    sections = [_verdict(run, against)]
+    if run.facts["right"].drop_nulls().is_empty():
+        sections.append(Section("Accuracy", ("No answer of this run has a label to be held against.",)))
+    else:
+        if against:
+            sections.append(_compared(run, against))
+        sections += [_benchmark(run), _accuracy(run), _worst(run), _mistaken(run), _trust(run)]
+    if run.profiles.height:
+        sections.append(_traces(run))
+    return page(run.run, against.run if against else None, sections)
+
+
+def sentences(run: Reported, against: Reported | None = None) -> list[str]:
+    """What the report says in words, the most important first."""
+    said = []
+    if against:
+        pairs = compare.pair(against.facts, run.facts)
+        said.append(compare.verdict(pairs, against.name, run.name).sentence)
+        left = [f"{n:,} only in {of}" for n, of in ((pairs.only_new, run.name), (pairs.only_old, against.name)) if n]
+        if left:
+            said.append(f"Judged questions that could not be paired: {', '.join(left)}.")
+    detection = run.facts.filter(pl.col("subtask") == mmad.DETECTION, pl.col("right").is_not_null())
+    for label, what in (("defective", "Escapes: {} of defective images"), ("good", "Overkill: {} of good images")):
+        rows = detection.filter(pl.col("label") == label).with_columns(wrong=~pl.col("right"))
+        if rows.height:
+            row = intervals.rates(rows, value="wrong").row(0, named=True)
+            said.append(f"{what.format(_interval(row))} ({row['n']:.0f} judged).")
+    overall = intervals.rates(run.facts).row(0, named=True)
+    if overall["n"]:
+        said.append(f"Micro accuracy: {_interval(overall)} of {overall['n']:,.0f} questions.")
+    positions = bias.by_position(run.facts)
+    if positions.height:
+        said.append(bias.verdict(positions).sentence)
+    if run.run.invalid or run.run.failed:
+        said.append(f"{run.run.invalid:,} answers could not be read and {run.run.failed:,} questions failed.")
+    return said
+
+
+def _interval(row: Mapping[str, float]) -> str:
+    return f"{row['rate']:.1%} (95 % interval {row['low']:.1%} to {row['high']:.1%})"
+
+
+def _verdict(run: Reported, against: Reported | None) -> Section:
+    return Section(
+        "Verdict",
+        sentences(run, against),
+        how="Intervals are clustered by image: a ratio estimate over images with Wilson's form. Two runs are "
+        "compared on the questions both were asked, cluster-robust by image, or by an exact sign test of "
+        f"images where fewer than {compare.EXACT_BELOW} differ; “not enough evidence” means p is not below 5 "
+        "%.",
+    )
+
+
+def _compared(run: Reported, against: Reported) -> Section:
+    pairs = compare.pair(against.facts, run.facts).frame
+    if pairs.is_empty():
+        return Section("Comparison", ("The runs share no judged question.",))
+    rows = _in_order(compare.table(pairs, ("subtask",)))
+    flips = compare.flips(pairs)
+    counts = {(row["was"], row["now"]): row["n"] for row in flips.iter_rows(named=True)}
+    published_number = compare.bootstrap(pairs)
+    return Section(
+        f"Compared with {against.name}",
+        (
+            f"By a bootstrap of images: {100 * published_number.value:+.2f} points, 95 % interval "
+            f"{100 * published_number.low:+.2f} to {100 * published_number.high:+.2f}.",
+        ),
+        (
+            ("Difference by subtask; grey is what so many pairs cannot show", charts_compare.forest(PALETTE, rows)),
+            ("Accuracy before and after", charts_compare.slopes(PALETTE, rows, against.run.model, run.run.model)),
+            ("Answers that changed sides", charts_compare.flips(PALETTE, counts, None)),
+        ),
+        (("Paired differences", rows),),
+        how="Pairs are the same question about the same image, judged in both runs. q is p after Benjamini and "
+        "Hochberg over the subtasks; detectable is what these pairs would show at 5 % with a power of 80 %. "
+        "The bootstrap resamples images 2,000 times.",
+        rates=("rate_old", "rate_new", "difference", "low", "high", "detectable"),
+    )
+
+
+def _benchmark(run: Reported) -> Section:
+    strict, official = (mmad.score(run.answers, scorer) for scorer in ("strict", "official"))
+    rows = [charts_compare.Row(f"{row.method} ({row.setting})", row.average, own=0) for row in published.ROWS]
+    ours = official.average.average
+    figures: list[tuple[str, go.Figure]] = []
+    if ours is not None and set(strict.subtasks) == set(metrics.SUBTASKS):
+        chart = charts_compare.published(PALETTE, [*rows, charts_compare.Row(run.run.model, ours, own=2)])
+        figures.append(("MMAD's average among published ones, %", chart))
+    return Section(
+        "MMAD",
+        (_counted(strict), _counted(official)),
+        figures,
+        (
+            ("Strict scorer, %", mmad.as_frame(strict)),
+            ("Official scorer, %", mmad.as_frame(official)),
+            ("Published, %", published.frame()),
+        ),
+        how="Detection is the mean of the accuracies on good and defective images; the average is unweighted over"
+        " subtasks, then data sets. The official scorer reproduces the published script: an unreadable answer"
+        " and the one after it are not counted, and a subtask without questions is 0. The strict one counts "
+        "an unreadable answer as wrong and leaves out what was not asked. Published rows differ in setting; "
+        "see theirs.",
+        rates=(),
+    )
+
+
+def _counted(scores: Scores) -> str:
+    average = "no average" if scores.average.average is None else f"average {scores.average.average:.2f} %"
+    skipped = f", {scores.skipped:,} skipped behind them" if scores.scorer == "official" else ""
+    return (
+        f"{scores.scorer.capitalize()}: {average}; {scores.invalid:,} of {scores.questions:,} answers invalid{skipped}."
+    )
+
+
+def _accuracy(run: Reported) -> Section:
+    rows = _in_order(intervals.rates(run.facts, ("subtask",)))
+    chance = run.facts.filter(pl.col("right").is_not_null()).group_by("subtask")
+    rows = rows.join(chance.agg(chance=(1 / pl.col("choices")).mean()), on="subtask", maintain_order="left")
+    return Section(
+        "Accuracy by subtask",
+        (),
+        (("Share of right answers, 95 % interval; the tick is guessing", charts.accuracy(PALETTE, rows, None)),),
+        how="95 % intervals clustered by image. An answer that could not be read is wrong; a question that failed"
+        " with its image is not judged.",
+    )
+
+
+def _worst(run: Reported) -> Section:
+    cells = slices.heat(run.facts)
+    cells = cells.join(run.facts.select("product", "dataset").unique("product"), on="product", how="left")
+    found = discovery.find(run.facts)
+    confirmed = int(found["confirmed"].sum())
+    said = (
+        f"{confirmed} slices are worse than the rest beyond doubt."
+        if confirmed
+        else "No slice is worse than the rest beyond doubt."
+    )
+    shown = found.head(WORST).select(
+        "slice", "n", "images", "difference", "low", "high", "p", "q", "detectable", "confirmed"
+    )
+    return Section(
+        "Where it goes wrong",
+        (said,),
+        (("Accuracy by product and subtask less what both lead one to expect", _heat(cells)),),
+        (("Slices found on one half of the images and tested on the other", shown),),
+        how="A decision tree of at most three conditions looks on half of the images for worse answers than the "
+        "subtask explains; the other half tests what it found, one-sided and cluster-robust, after Benjamini "
+        "and Hochberg. Detectable is the loss that the tested half would show at 5 % with a power of 80 %.",
+        rates=("difference", "low", "high", "detectable"),
+    )
+
+
+def _heat(cells: pl.DataFrame) -> go.Figure:
+    return charts_errors.heat(PALETTE, cells, set(), (None, None))
+
+
+def _mistaken(run: Reported) -> Section:
+    defects = confusion.by_defect(run.facts.filter(pl.col("defect").is_not_null()))
+    options = confusion.by_option(run.facts.filter(pl.col("subtask") == metrics.SUBTASKS[1]), ())
+    figures = [("What a defect is taken for, % of its questions", charts_errors.confusion(PALETTE, options))]
+    return Section(
+        "What is taken for what",
+        (),
+        figures if options.height else (),
+        (("Defect types, the worst first", defects.filter(pl.col("images") >= 5).head(WORST)),),
+        how="Defect types with at least five images; taken for is the most frequent wrong answer.",
+    )
+
+
+def _trust(run: Reported) -> Section:
+    scores, warned = calibration.scores(run.facts), calibration.warning(run.facts)
+    if not scores.n:
+        return Section("Trust", ("The run has no option probabilities.",))
+    said = [
+        f"Brier score {scores.brier:.3f}, calibration error {scores.ece:.3f}; stated confidence exceeds accuracy by "
+        f"{100 * (scores.over or 0):+.1f} points."
+    ]
+    if warned.auroc:
+        said.append(
+            f"Entropy tells wrong answers from right ones with an AUROC of {warned.auroc.value:.3f} "
+            f"(95 % interval {warned.auroc.low:.3f} to {warned.auroc.high:.3f}); 0.5 tells nothing."
+        )
+    figures = [
+        ("Stated confidence against accuracy", charts_trust.reliability(PALETTE, calibration.reliability(run.facts)))
+    ]
+    curve = calibration.risk_coverage(run.facts)
+    if curve.height > 1:
+        figures.append(
+            ("Wrong answers left over the share nobody reviews", charts_trust.risk_coverage(PALETTE, curve, None))
+        )
+    return Section(
+        "Trust",
+        said,
+        figures,
+        how=f"{scores.n:,} judged answers with a confidence. Ten bins of equally many answers. The AUROC's "
+        "interval is clustered by image (Obuchowski 1997).",
+    )
+
+
+def _traces(run: Reported) -> Section:
+    counts = {
+        row["shape"]: row["n"]
+        for row in run.facts.drop_nulls("shape").group_by("shape").agg(n=pl.len()).iter_rows(named=True)
+    }
+    figure = charts_trust.multiples(PALETTE, run.profiles, traces.by_shape(run.facts), counts, None)
+    return Section(
+        "Traces",
+        (),
+        (("Entropy over the iterations by shape: median and quartiles, in nats", figure),),
+        how="Shapes by fixed rules over each question's entropy trace; see docs/analysis.md.",
+    )
+
+
+def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    place = {name: at for at, name in enumerate(metrics.SUBTASKS)}
+    return rows.sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")
