@@ -115,6 +115,12 @@ class Curation:
         """The published sets, newest first."""
         return self._database.records(KnowledgeVersion, "SELECT * FROM knowledge_versions ORDER BY published_at DESC")
 
+    def version_names(self, limit: int) -> pl.DataFrame:
+        """version and published_at, newest first; without the members, which may be very many."""
+        return self._database.frame(
+            f"SELECT version, published_at FROM knowledge_versions ORDER BY published_at DESC LIMIT {limit:d}"
+        )
+
     def count(self) -> int:
         """How many revisions there are; it grows with every one, so it dates what was derived from them."""
         return int(self._database.frame("SELECT count(*) AS n FROM descriptions")["n"][0])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from warehouse.curation import Curation, Place
-from warehouse.curation_records import GateResult, Origin, Sentence
+from warehouse.curation_records import GateAttempt, GateResult, Origin, Sentence
 from warehouse.records import Description, KnowledgeVersion
 from warehouse.store import Store
 from workbench.inspection.errors import InspectionError
@@ -136,7 +136,9 @@ def publish(
         raise CannotPublish(
             f"{description_id} revision {revision} can't go live: {blocking[0].rule}: {blocking[0].said}"
         )
-    against = standing(store, draft, published)
+    live = next((each.revision for each in published if each.description_id == description_id), None)
+    attempt, result = curation.attempt(description_id, revision), curation.result(description_id, revision)
+    against = standing(draft, attempt, result, live)
     if against is None:
         said = reason or "the gate says better"
     elif reason and reason.strip():
@@ -149,21 +151,23 @@ def publish(
     return curation.publish(description_id, revision, author, said)
 
 
-def standing(store: Store, draft: Description, published: Sequence[Description]) -> str | None:
-    """Why the gate doesn't let the revision through; None when it does."""
-    curation = Curation(store.data)
-    attempt = curation.attempt(draft.description_id, draft.revision)
-    result = curation.result(draft.description_id, draft.revision)
+def standing(
+    draft: Description, attempt: GateAttempt | None, result: GateResult | None, live: int | None
+) -> str | None:
+    """Why the gate doesn't let a revision through; None when it does.
+
+    Args:
+        live: the description's published revision.
+    """
     if attempt is None:
         return "not tested yet"
     if result is None:
         return "its test has not ended"
     if result.verdict != "better":
         return f"{result.verdict}: {result.why}"
-    now = next((each.revision for each in published if each.description_id == draft.description_id), None)
-    if now not in (attempt.against, draft.revision):
+    if live not in (attempt.against, draft.revision):
         was = f"revision {attempt.against}" if attempt.against else "nothing"
-        return f"it was found better than {was}, but revision {now or 'none'} is published since"
+        return f"it was found better than {was}, but revision {live or 'none'} is published since"
     return None
 
 

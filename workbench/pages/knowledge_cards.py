@@ -1,0 +1,199 @@
+"""What the Knowledge page says, as HTML: differences, provenance, findings, states.
+
+Descriptions are untrusted: whatever comes from one passes `escape` here, once, and nothing else makes HTML of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import polars as pl
+
+from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, Sentence
+from warehouse.records import Description
+from workbench.analysis import charts_knowledge
+from workbench.analysis.charts_knowledge import Bar, Row
+from workbench.pages import parts
+from workbench.review import curation
+from workbench.review.lint import Finding
+from workbench.review.proposals import Proposal
+
+VERDICTS = {"better": ("↑", "accent"), "worse": ("↓", "escape"), "not enough evidence": ("○", "muted")}
+ORIGINS = {"kept": "stood there before", "verdict": "a reviewer", "curator": "the curator", "model": "the model"}
+STYLE = """<style>
+.diff { font-size: 1.02rem; line-height: 1.7; max-width: 82ch; overflow-wrap: anywhere; }
+.diff del { color: var(--escape); text-decoration-thickness: 1px; background: var(--tint-bad); }
+.diff ins { color: var(--accent); text-decoration: none; font-weight: 600; background: var(--tint-good); }
+</style>"""
+
+
+def name(description: Description) -> str:
+    """Entry, revision and where it stands, as text."""
+    return f"{description.entry.replace('_', ' ')} · r{description.revision} · {description.state}"
+
+
+def finding(draft: Description, old: Description | None, result: GateResult | None, why_not: str | None) -> str:
+    """The page's one sentence about the chosen revision."""
+    called = escape(f"{draft.product} / {draft.entry}".replace("_", " "))
+    head = f"<b>{called}, r{draft.revision}.</b>"
+    if draft.state == "published":
+        return f"{head} Published; the next run reads it."
+    if draft.state == "retired":
+        return f"{head} Retired; no run reads it any more."
+    if result is not None:
+        shape, colour = VERDICTS[result.verdict]
+        after = " It may be published." if why_not is None else ""
+        return f'{head} <span class="{colour}">{shape}</span> {escape(_sentence(curation.verdict_of(result)))}{after}'
+    against = f"against published r{old.revision}" if old else "with nothing published in its place"
+    return f"{head} A draft {against}; not tested yet, and no run reads it."
+
+
+def difference(old: str, new: str) -> str:
+    """The new text with what went and what came."""
+    tags = {"same": "{}", "gone": "<del>{}</del>", "new": "<ins>{}</ins>"}
+    words = " ".join(tags[kind].format(escape(run)) for kind, run in curation.diff(old, new))
+    return f'<div class="diff">{words}</div>'
+
+
+def provenance(sentences: Sequence[Sentence]) -> str:
+    """Each sentence with where it comes from."""
+    rows: dict[int, tuple[str, list[Sentence]]] = {}
+    for each in sentences:
+        rows.setdefault(each.place, (each.text, []))[1].append(each)
+    if not rows:
+        return '<div class="note">Imported whole; no sentence has a verdict behind it.</div>'
+    cells = []
+    for text, sources in rows.values():
+        said = ORIGINS[sources[0].origin]
+        verdicts = [each.verdict_id for each in sources if each.verdict_id]
+        if verdicts:
+            said = f"{_many(len(verdicts), 'verdict')}: {', '.join(escape(each[:8]) for each in verdicts[:3])}"
+        cells.append([escape(text), f'<span class="muted">{said}</span>'])
+    return f'<div class="wrap">{parts.table(cells, numbers=1)}</div>'
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """What lint says."""
+    lines = [
+        f'<div class="note"><span class="chip {"escape" if each.blocks else ""}">{each.rule}</span> '
+        f"{escape(each.said)}{'; it can be neither tested nor published' if each.blocks else ''}</div>"
+        for each in found
+    ]
+    return "".join(lines)
+
+
+def proposal(found: Proposal) -> str:
+    """A proposal's reason and its sentences with their votes."""
+    rows = [[escape(each.text), f"{each.votes} ×" if each.votes else ORIGINS[each.origin]] for each in found.sentences]
+    return f'<div class="note">{escape(found.why)}</div><div class="wrap">{parts.table(rows, numbers=1)}</div>'
+
+
+def waiting(drafts: Sequence[Description], results: Mapping[tuple[str, int], GateResult]) -> str:
+    """Drafts and tests that wait for a person."""
+    rows = []
+    for each in drafts:
+        result = results.get((each.description_id, each.revision))
+        shape, colour = VERDICTS[result.verdict] if result else ("◐" if each.state == "testing" else "○", "muted")
+        said = result.verdict if result else "waits for its test" if each.state == "testing" else "not tested"
+        rows.append(
+            [
+                f"<b>{escape(each.entry.replace('_', ' '))}</b> r{each.revision}",
+                escape(parts_of(each.reason, 70)),
+                f'<span class="{colour}">{shape}</span> {said}',
+            ]
+        )
+    return f'<div class="wrap">{parts.table(rows, numbers=1)}</div>'
+
+
+def history(changes: Sequence[KnowledgeChange]) -> str:
+    """What was done, newest first."""
+    rows = [
+        [
+            f"{each.changed_at:%d %b %H:%M}",
+            f"r{each.revision} {each.state}",
+            f"{escape(each.author)}: {escape(parts_of(each.reason, 110))}",
+        ]
+        for each in changes
+    ]
+    return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>'
+
+
+def bars(lifts: pl.DataFrame, texts: Sequence[Description]) -> list[Bar]:
+    """The newest lift of each revision, best first."""
+    known = {(each.description_id, each.revision): each for each in texts}
+    newest = lifts.unique(["description_id", "revision"], keep="first", maintain_order=True)
+    found = [
+        Bar(
+            name=f"{row['entry'].replace('_', ' ')} · r{row['revision']}",
+            lift=row["lift"],
+            low=row["low"],
+            high=row["high"],
+            used=row["retrieved"],
+            harmed=row["harmed"],
+        )
+        for row in newest.iter_rows(named=True)
+        if (row["description_id"], row["revision"]) in known
+    ]
+    return sorted(found, key=lambda bar: -bar.lift)
+
+
+def lift_sentence(found: Sequence[Bar]) -> str:
+    """Which text should be looked at next."""
+    worst = min(found, key=lambda bar: bar.lift)
+    harmed = "harmed: questions right without the text and wrong with it."
+    if worst.kind == "worse":
+        return f'{harmed} <span class="escape">↓</span> <b>{escape(worst.name)}</b> should be looked at next.'
+    return f"{harmed} No text is shown to harm."
+
+
+def gate_rows(result: GateResult) -> list[Row]:
+    """The gate's two lines."""
+    rows = [
+        Row("Affected", result.difference, result.low, result.high, charts_knowledge.kind_of(result.low, result.high))
+    ]
+    if result.elsewhere_images:
+        rows.append(Row("Elsewhere", result.elsewhere_difference, result.elsewhere_low, None, "unsure"))
+    return rows
+
+
+def gate_table(attempt: GateAttempt, result: GateResult) -> str:
+    """The test in numbers."""
+    point = charts_knowledge.points
+    rows = [
+        ["Affected, 95 %", f"<b>{point(result.difference)}</b> ({point(result.low)} to {point(result.high)})"],
+        ["Won, lost", f"{result.won}, {result.lost} of {result.questions:,} about {result.images:,} images"],
+        ["p, of α", f"{result.p_better:.4f} of {attempt.alpha:.4f}"],
+        [
+            "Elsewhere, worst bound",
+            f"{point(result.elsewhere_low)}, margin −{100 * attempt.margin:g}; {result.elsewhere_images:,} images"
+            if result.elsewhere_images
+            else "retrieved nowhere else",
+        ],
+        ["Same run, settings, seed", f'<span class="accent">✓</span> {escape(attempt.run_id[-8:])}'],
+    ]
+    if result.images_needed:
+        rows.append(["Images needed", f"{result.images_needed:,}; there are {result.images:,}"])
+    return f'<div class="wrap">{parts.table(rows)}</div>'
+
+
+def verdict(result: GateResult) -> str:
+    """The verdict, large, and why."""
+    shape, colour = VERDICTS[result.verdict]
+    return (
+        f'<div class="big {colour}" style="font-size:1.5rem">{shape} {_sentence(result.verdict).rstrip(".")}</div>'
+        f'<div class="note">{escape(_sentence(result.why))}</div>'
+    )
+
+
+def parts_of(text: str, at_most: int) -> str:
+    """Text cut to a length."""
+    return text if len(text) <= at_most else text[: at_most - 1].rstrip() + "…"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,205 @@
+"""What the Knowledge page reads, cached by the warehouse's stamp as in `shared.py`; one product at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from warehouse.curation import Curation
+from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, Sentence
+from warehouse.records import Description
+from warehouse.store import Store
+from workbench.model.embedder import Encoder
+from workbench.pages import pictures, shared
+from workbench.pages.shared import Snapshot
+from workbench.review import blast as radius
+from workbench.review import curation, proposals, search
+from workbench.review.proposals import Proposal
+
+snapshot = shared.snapshot
+Key = tuple[str, int]  # description_id, revision
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Product:
+    """Everything about one product's descriptions."""
+
+    key: str  # dataset/product
+    texts: Sequence[Description]  # every revision, by id and revision
+    attempts: Mapping[Key, GateAttempt]
+    results: Mapping[Key, GateResult]
+    lifts: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        """The product in words."""
+        return self.key.partition("/")[2].replace("_", " ")
+
+    @property
+    def published(self) -> list[Description]:
+        """The published revisions."""
+        return [each for each in self.texts if each.state == "published"]
+
+    @property
+    def waiting(self) -> list[Description]:
+        """Drafts and those under test, newest first."""
+        drafts = [each for each in self.texts if each.state in ("draft", "testing")]
+        return sorted(drafts, key=lambda each: each.created_at, reverse=True)
+
+    @property
+    def newest_first(self) -> list[Description]:
+        """What waits, then what is published, then what was."""
+        rest = [each for each in self.texts if each.state == "retired"]
+        return [*self.waiting, *self.published, *reversed(rest)]
+
+    @property
+    def spent(self) -> list[float]:
+        """The alpha each test since the last better has spent, oldest first."""
+        ordered = sorted(self.attempts.items(), key=lambda item: item[1].opened_at)
+        better = [place for place, (key, _) in enumerate(ordered) if _is_better(self.results.get(key))]
+        since = ordered[better[-1] + 1 :] if better and better[-1] + 1 < len(ordered) else ordered if not better else []
+        return [attempt.alpha for _, attempt in since]
+
+    @property
+    def under(self) -> str:
+        """The line in grey."""
+        return f"{len({each.description_id for each in self.texts})} descriptions, {len(self.texts)} revisions"
+
+    def published_of(self, description_id: str) -> Description | None:
+        """The live revision of a description."""
+        return next((each for each in self.published if each.description_id == description_id), None)
+
+    def chosen(self, description_id: str | None, revision: str | None) -> Description:
+        """What the address asks for, as far as it is there; else what waits longest for a look."""
+        named = [each for each in self.newest_first if each.description_id == description_id]
+        exact = [each for each in named if str(each.revision) == revision]
+        return (exact or named or self.newest_first)[0]
+
+    def why_not(self, draft: Description) -> str | None:
+        """Why the gate doesn't let a revision through."""
+        live = self.published_of(draft.description_id)
+        key = (draft.description_id, draft.revision)
+        return curation.standing(draft, self.attempts.get(key), self.results.get(key), live.revision if live else None)
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """An image of a blast radius."""
+
+    image_id: str
+    label: str
+    source: str | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A blast radius as the page shows it."""
+
+    run_id: str
+    images: int
+    of: int
+    questions: int
+    seconds: float
+    first: tuple[Thumb, ...]
+
+
+def store(now: Snapshot) -> Store:
+    """The warehouse."""
+    return Store(Path(now.data))
+
+
+def statements(now: Snapshot) -> Curation:
+    """The knowledge base's statements."""
+    return Curation(Path(now.data))
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def products(now: Snapshot) -> dict[str, str]:
+    """dataset/product -> what is in it, those where something waits first."""
+    found = statements(now).products()
+    return {
+        f"{row['dataset']}/{row['product']}": f"{row['waiting']} waiting"
+        if row["waiting"]
+        else f"{row['published']} texts"
+        for row in found.iter_rows(named=True)
+    }
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def product(now: Snapshot, key: str) -> Product:
+    """One product."""
+    base, (dataset, _, name) = statements(now), key.partition("/")
+    return Product(
+        key=key,
+        texts=base.of_product(dataset, name),
+        attempts={(each.description_id, each.revision): each for each in base.attempts(key)},
+        results={(each.description_id, each.revision): each for each in base.results(key)},
+        lifts=base.lifts(dataset, name),
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def sentences(now: Snapshot, description_id: str, revision: int) -> list[Sentence]:
+    """Where a revision's sentences come from."""
+    return statements(now).sentences(description_id, revision)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def changes(now: Snapshot, description_id: str) -> list[KnowledgeChange]:
+    """A description's history."""
+    return statements(now).changes(description_id, limit=12)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def versions(now: Snapshot) -> dict[str, str]:
+    """Published sets that can be gone back to, newest first, with when each was made."""
+    found = statements(now).version_names(limit=30)[1:]
+    return {
+        row["version"]: f"{row['version']} of {row['published_at']:%d %b %H:%M}" for row in found.iter_rows(named=True)
+    }
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _proposed(now: Snapshot) -> list[Proposal]:
+    return proposals.waiting(store(now))
+
+
+def proposed(now: Snapshot, key: str) -> list[Proposal]:
+    """What verdicts propose for a product."""
+    return [each for each in _proposed(now) if each.description_id.startswith(f"{key}/")]
+
+
+@st.cache_resource(show_spinner="loading the encoder", max_entries=1)
+def _encoder(data: str, run_id: str) -> Encoder:  # noqa: ARG001 - a cache key
+    return search.encoder_of(Store(Path(data)))
+
+
+@st.cache_data(show_spinner="looking at every image", max_entries=32)
+def blast(now: Snapshot, draft: Description) -> Reached:
+    """Which images a text would reach; the encoder stays loaded.
+
+    Raises:
+        InspectionError: no run used knowledge, or its encoder can't be had.
+    """
+    run = radius.newest_run(store(now))
+    found = radius.radius(store(now), draft, run, _encoder(now.data, run.run_id))
+    root = shared.archives(now).get(run.archive_id)
+    roots = [each.root for each in shared.archives(now).values()]
+    thumbs = []
+    for row in found.changed.head(_SHOWN).iter_rows(named=True):
+        path = pictures.locate(row["path"], root.root, roots) if root else None
+        shown = pictures.small(now.data, path)
+        ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"
+        label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
+        thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))
+    return Reached(run.run_id, found.changed.height, found.images, found.questions, found.seconds, tuple(thumbs))
+
+
+def _is_better(result: GateResult | None) -> bool:
+    return result is not None and result.verdict == "better"
