@@ -12,7 +12,7 @@ SIGNS = {"red": "✗", "yellow": "!", "green": "✓"}
 
 
 def command(data: Data = None, json_: Json = False) -> None:
-    """Check disk, warehouse, spool, vectors, model and device; exit 1 when something is red.
+    """Check disk, warehouse, runs, schedules, backups, models, device, Label Studio; exit 1 when something is red.
 
     Example: workbench doctor --data data
     """
@@ -22,9 +22,9 @@ def command(data: Data = None, json_: Json = False) -> None:
     from rich.table import Table
 
     from workbench import settings
-    from workbench.inspection import doctor
+    from workbench.nights import health
 
-    findings = doctor.examine(settings.data_folder(data))
+    findings = health.examine(settings.data_folder(data))
     if json_:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -260,7 +260,8 @@ def _work(
 
     from jobs import screen
     from warehouse.nights import Nights
-    from workbench.nights import coordinator, night, steps
+    from workbench import settings
+    from workbench.nights import coordinator, logs, metrics, night, usual
     from workbench.nights.errors import ScheduleError
 
     def clock() -> datetime:
@@ -273,6 +274,11 @@ def _work(
     if not known:
         return []
     screen.without_loading_bars("embedded")
+    logs.to_file(folder)
     with screen.Progress() as watch:
-        work = night.Scoring(folder, watch, clock, steps.STEPS, config, rescore)
-        return coordinator.run_due(ledger, work, folder, clock, now)
+        work = night.Scoring(folder, watch, clock, usual.STEPS, config, rescore)
+        nights = coordinator.run_due(ledger, work, folder, clock, now)
+    metrics_file = settings.load({"data": folder}, config).settings.operation.metrics_file
+    if metrics_file:
+        metrics.write(folder, metrics_file, clock())
+    return nights

@@ -63,6 +63,20 @@ class Upkeep:
             )["content"]
         )
 
+    def runs_oldest_first(self) -> list[str]:
+        """All runs."""
+        return list(self._database.frame("SELECT run_id FROM runs ORDER BY started_at")["run_id"])
+
+    def contents_of_only(self, run_id: str) -> list[str]:
+        """Contents of images that this run scored and no later one."""
+        return list(
+            self._database.frame(
+                "SELECT DISTINCT content FROM predictions WHERE run_id = ? AND content NOT IN "
+                "(SELECT content FROM predictions WHERE run_id > ?) ORDER BY content",
+                [run_id, run_id],
+            )["content"]
+        )
+
     def copy_to(self, file: Path) -> None:
         """The warehouse as it is at this moment, as a database file of its own.
 

@@ -106,10 +106,12 @@ class Operation:
     report_url: str | None = None  # the morning report is posted there as JSON
     report_email: str | None = None  # and sent there
     smtp: str | None = None  # host:port of the mail server; None: localhost:25
-    keep_traces_days: float | None = None  # entropy traces and proposed patches of older runs go; answers stay
+    keep_traces_days: float | None = None  # token entropies and proposed patches of older runs go; answers stay
+    keep_traces_mib: float | None = None  # of the database's file: the oldest runs' traces go first
     keep_vectors_days: float | None = None  # vectors of images no newer run has scored
+    keep_vectors_mib: float | None = None
     keep_thumbnails_days: float | None = None
-    keep_thumbnails_mib: float | None = None  # the oldest go first
+    keep_thumbnails_mib: float | None = None
     keep_backups: int = 7  # copies that a night leaves in backups/
     metrics_file: Path | None = None  # Prometheus' textfile collector reads it
 
@@ -119,7 +121,8 @@ class Operation:
         for name in ("baseline_nights", "keep_backups"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("settle_seconds", "golden_tolerance", "keep_traces_days", "keep_vectors_days"):
+        limits = [field.name for field in dataclasses.fields(self) if field.name.startswith("keep_")]
+        for name in ("settle_seconds", "golden_tolerance", *limits):
             if (value := getattr(self, name)) is not None and value < 0:
                 raise ValueError(f"{name} is {value}; it must be at least 0")
 

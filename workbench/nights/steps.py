@@ -1,6 +1,6 @@
 """What follows scoring, step by step: each on its own, so that one that fails doesn't keep the next from its work.
 
-To join the night, add a `Step` to `STEPS`: its name, and a function that takes the `Context` and returns a sentence
+To join the night, add a `Step` to `usual.STEPS`: a name, and a function that takes the `Context` and returns a sentence
 about what it did. It may be called again for the same night after a kill, so it does nothing twice. What it raises is
 stored, logged and shown; a `Skip` says why there is nothing for it to do.
 """
@@ -71,6 +71,3 @@ def _ended(step: Step, context: Context) -> NightStep:
         state, message = "failed", f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - started
     return NightStep(context.night.schedule, context.night.due_at, step.name, state, message, seconds, context.clock())
-
-
-STEPS: tuple[Step, ...] = ()

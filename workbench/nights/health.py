@@ -1,0 +1,163 @@
+"""The doctor's findings about everything that runs by itself, besides those about the machine: red first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from warehouse import database, schema
+from warehouse.nights import Nights
+from warehouse.records import Run
+from warehouse.store import Store
+from workbench.inspection import doctor
+from workbench.inspection.doctor import Finding
+from workbench.nights import incremental, schedules
+from workbench.review import desk
+
+_LATE = timedelta(hours=1)  # a due time that nobody has worked on for so long, its window being open
+_BACKUP_DAYS = 7
+_SHOWN = 3
+
+
+def examine(data: Path) -> list[Finding]:
+    """All findings, red before yellow before green."""
+    more = {
+        "schedules": lambda: _schedules(data),
+        "runs": lambda: _runs(data),
+        "locks": lambda: _locks(data),
+        "backup": lambda: _backup(data),
+        "model cache": lambda: _models(data),
+        "Label Studio": lambda: _label_studio(data),
+    }
+    return doctor.examine(data, more)
+
+
+def _schedules(data: Path) -> Iterator[Finding]:
+    ledger, now = Nights(data), datetime.now(UTC)
+    last = ledger.last_nights()
+    known = ledger.schedules()
+    if not known:
+        yield Finding("green", "schedules", "none; archives are scored by hand")
+    for schedule in known:
+        subject = f"schedule {schedule.name}"
+        night = last.get(schedule.name)
+        due = schedules.due(schedule, night, now)
+        if schedule.paused:
+            yield Finding("yellow", subject, "paused", f"workbench schedule pause {schedule.name} --resume")
+        elif night and night.state == "alarm":
+            yield Finding("red", subject, night.message or "golden samples moved", "find out what changed them")
+        elif night and night.state == "failed":
+            yield Finding(
+                "red", subject, night.message or "its last night failed", "mend it; the next night tries again"
+            )
+        elif due and due.unfinished is None and now - due.first_due_at > _LATE:
+            yield Finding(
+                "red",
+                subject,
+                f"due since {due.first_due_at:%Y-%m-%d %H:%M} UTC, and nobody works on it",
+                "is the timer running? workbench schedule emit; by hand: workbench schedule run-due",
+            )
+        elif night and night.state == "stopped":
+            yield Finding("yellow", subject, night.message or "stopped", "workbench schedule run-due goes on")
+        elif not _can_be_scanned(schedule.archive):
+            yield Finding(
+                "red", subject, f"its archive {schedule.archive} isn't there", "mount it, or remove the schedule"
+            )
+        else:
+            told = f"last night {night.state}, {night.images:,} images" if night else "no night yet"
+            next_due = schedules.next_due(schedule, now)
+            yield Finding("green", subject, f"{told}; due {next_due:%Y-%m-%d %H:%M} UTC" if next_due else told)
+
+
+def _can_be_scanned(archive: str) -> bool:
+    return "://" in archive or incremental.is_there(Path(archive))
+
+
+def _runs(data: Path) -> Iterator[Finding]:
+    """Runs that say they are running while no process holds their lock."""
+    running = [run for run in schema.records(Run, Store(data).runs()) if run.state == "running"]
+    dead = [run for run in running if _is_free(data / "locks" / f"run-{run.digest}-{run.plan}.lock")]
+    if dead:
+        names = ", ".join(run.run_id for run in dead[:_SHOWN])
+        yield Finding(
+            "yellow",
+            "runs",
+            f"{len(dead)} left running by a process that died: {names}",
+            "give the same command again, or let its schedule go on; nothing is lost",
+        )
+    else:
+        yield Finding("green", "runs", f"{len(running)} at work" if running else "none at work")
+
+
+def _locks(data: Path) -> Iterator[Finding]:
+    held = [] if _is_free(data / "locks" / "nights.lock") else ["a night is being worked on"]
+    yield Finding("green", "locks", "; ".join(held) or "none is held")
+
+
+def _is_free(lock: Path) -> bool:
+    if not lock.exists():
+        return True
+    mine = FileLock(lock)
+    try:
+        mine.acquire(timeout=0)
+    except Timeout:
+        return False
+    mine.release()
+    return True
+
+
+def _backup(data: Path) -> Iterator[Finding]:
+    if not (data / database.FILE).exists():
+        yield Finding("green", "backup", "nothing to back up yet")
+        return
+    last = Nights(data).last_backup()
+    if last is None:
+        yield Finding("yellow", "backup", "there is none", "workbench backup")
+        return
+    age = datetime.now(UTC) - last.made_at
+    there = Path(last.path).exists()
+    detail = f"{last.path}, {age.days} days old" if age.days else f"{last.path}, of today"
+    if not there:
+        yield Finding("red", "backup", f"{last.path} is gone", "workbench backup")
+    elif age > timedelta(days=_BACKUP_DAYS):
+        yield Finding("yellow", "backup", detail, "workbench backup")
+    else:
+        yield Finding("green", "backup", detail)
+
+
+def _models(data: Path) -> Iterator[Finding]:
+    """Whether the models that schedules name are on this machine, so that a night needs no network."""
+    named = {str(json.loads(each.settings).get("model", "embedded")) for each in Nights(data).schedules()}
+    wanted = sorted(name for name in named if name != "embedded" and not Path(name).exists())
+    from huggingface_hub import try_to_load_from_cache
+
+    missing = [name for name in wanted if not isinstance(try_to_load_from_cache(name, "config.json"), str)]
+    if missing:
+        detail = f"not on this machine: {', '.join(missing)}"
+        yield Finding("yellow", "model cache", detail, f"hf download {missing[0]}, or name a folder")
+    else:
+        yield Finding("green", "model cache", f"{len(wanted)} models of schedules are here" if wanted else "not needed")
+
+
+def _label_studio(data: Path) -> Iterator[Finding]:
+    address = desk.address_of(data)
+    if address is None:
+        yield Finding("green", "Label Studio", "not used (workbench labelstudio up)")
+        return
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"{address.url.rstrip('/')}/health", timeout=5):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        yield Finding(
+            "red", "Label Studio", f"{address.url} doesn't answer: {reason}", "start it: workbench labelstudio up"
+        )
+    else:
+        yield Finding("green", "Label Studio", f"{address.url} answers")

@@ -1,0 +1,297 @@
+"""The morning report: what a night scored, what changed against the nights before it, and what waits for people.
+
+With labels, errors are overkill and escape rates. Without, alarm, invalid and entropy are told instead, at the
+baseline's mixture of product, line and camera, and errors only where somebody knows the truth: golden samples with
+labels, and audited cases that people judged; else they are not measurable, and said to be so. What is an alarm is
+decided in `workbench/analysis/drift.py`, for all signals of a night together.
+
+The report is stored with the night; the Tonight page, the HTML and what is sent are made from the same object.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from pydantic import TypeAdapter
+
+from warehouse.night_records import MorningReport, Night, NightRun, NightState, StepState
+from warehouse.nights import QUARANTINED, Nights
+from warehouse.records import Run
+from warehouse.reviews import Reviews
+from warehouse.store import Store
+from warehouse.vectors import Vectors
+from workbench.analysis import drift, metrics
+from workbench.analysis.drift import Rate, Signal
+from workbench.nights.steps import Context
+from workbench.review import disputes
+
+_VECTORS_AT_MOST = 6000  # of the baseline; chosen by the hash of their content, so the same ones every night
+_SHOWN = 20  # failures by reason, changes
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Errors where somebody knows the truth: golden samples, or audited cases."""
+
+    source: str  # "golden samples" or "audited cases"
+    wrong: int
+    n: int
+    low: float  # 95 % interval
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Images that failed for one reason."""
+
+    reason: str
+    images: int
+    example: str  # path
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a step after scoring ended."""
+
+    step: str
+    state: StepState
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Morning:
+    """What a night's report says."""
+
+    schedule: str
+    archive: str
+    due_at: datetime
+    state: NightState
+    message: str | None
+    caught_up: int  # missed due times that this night covered besides its own
+    model: str
+    demo: bool
+    knowledge_version: str | None
+    run_ids: tuple[str, ...]
+    images: int
+    questions: int
+    invalid: int  # questions
+    failed: int  # questions
+    failed_images: int
+    quarantined: int  # images
+    left: int | None  # planned images that wait for the next night, where the window shut
+    seconds: float  # from the night's begin to this report
+    images_per_second: float | None
+    baseline_nights: int
+    baseline_images: int
+    labelled: int  # of tonight's images
+    rates: tuple[Rate, ...]
+    truth: tuple[Truth, ...]  # without labels; empty is "not measurable"
+    signals: int  # how many were tested
+    changes: tuple[Signal, ...]  # those past the false-alarm rate
+    false_alarm_percent: float
+    failures: tuple[Failure, ...]
+    disputes_waiting: int
+    review_budget: int | None
+    steps: tuple[Done, ...]
+
+    @property
+    def finding(self) -> str:
+        """The one sentence that a person reads first."""
+        if self.state == "alarm":
+            return f"Golden samples moved; the archive was left alone. {self.message or ''}".strip()
+        if self.state == "failed":
+            return f"The night failed: {self.message}"
+        if not self.images:
+            return "Nothing was new."
+        if not self.baseline_images:
+            return f"{self.images:,} images were scored. There is no earlier night to compare with."
+        if not self.changes:
+            return f"{self.images:,} images were scored; none of {self.signals} signals changed."
+        first = self.changes[0]
+        more = f", and {len(self.changes) - 1} more" if len(self.changes) > 1 else ""
+        return f"{in_words(first)}{more}."
+
+
+_JSON: TypeAdapter[Morning] = TypeAdapter(Morning)
+
+
+def as_json(morning: Morning) -> str:
+    """The report as JSON."""
+    return _JSON.dump_json(morning).decode()
+
+
+def from_json(text: str) -> Morning:
+    """The report from its JSON."""
+    return _JSON.validate_json(text)
+
+
+def in_words(signal: Signal) -> str:
+    """A change as a sentence without its full stop."""
+    where = f" of {signal.group} {signal.value}" if signal.value else ""
+    moved = "rose" if signal.tonight > signal.baseline else "fell"
+    if signal.name in drift.RATES:
+        return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.1%} to {signal.tonight:.1%}"
+    if signal.name == "appearance":
+        return f"Images{where} look different"
+    return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
+
+
+def report(context: Context) -> Morning:
+    """The report of a night that has been scored; reads only."""
+    settings, night = context.settings, context.night
+    ledger, store = Nights(settings.work.data), Store(settings.work.data)
+    before = _baseline(ledger, night, settings.operation.baseline_nights)
+    images = _with_looks(ledger, store, context, before)
+    tonight = images.filter(pl.col("tonight"))
+    scored = _compared(images)
+    share = settings.operation.false_alarm_percent / 100
+    signals = drift.signals(scored, share)
+    labelled = int(scored.filter(pl.col("tonight"))["label"].is_not_null().sum())
+    runs = [run for run_id in context.run_ids if (run := store.run(run_id))]
+    seconds = (context.clock() - night.started_at).total_seconds()
+    failures = _failures(tonight)
+    return Morning(
+        schedule=night.schedule,
+        archive=context.schedule.archive,
+        due_at=night.due_at,
+        state=night.state,
+        message=night.message,
+        caught_up=night.covered - 1,
+        model=runs[-1].model if runs else settings.machine.model,
+        demo=any(run.demo for run in runs),
+        knowledge_version=runs[-1].knowledge_version if runs else None,
+        run_ids=context.run_ids,
+        images=tonight.height,
+        questions=int(tonight["questions"].sum()),
+        invalid=int(tonight["questions_invalid"].sum()),
+        failed=int(tonight["questions_failed"].sum()),
+        failed_images=int(tonight["failed"].sum()),
+        quarantined=sum(each.images for each in failures if each.reason.startswith(QUARANTINED)),
+        left=_left(ledger, runs) if night.state == "cut" else None,
+        seconds=seconds,
+        images_per_second=tonight.height / seconds if tonight.height and seconds > 0 else None,
+        baseline_nights=len({run.due_at for run in before}),
+        baseline_images=images.height - tonight.height,
+        labelled=labelled,
+        rates=tuple(_rates(scored, bool(labelled))),
+        truth=() if labelled else tuple(_truth(context)),
+        signals=len(signals),
+        changes=tuple(signal for signal in signals if signal.alarm)[:_SHOWN],
+        false_alarm_percent=settings.operation.false_alarm_percent,
+        failures=tuple(failures[:_SHOWN]),
+        disputes_waiting=_waiting(Reviews(settings.work.data)),
+        review_budget=context.schedule.review_budget,
+        steps=tuple(Done(each.step, each.state, each.message) for each in ledger.steps(night.schedule, night.due_at)),
+    )
+
+
+def keep(context: Context, morning: Morning) -> None:
+    """Store the report."""
+    stored = MorningReport(morning.schedule, morning.due_at, context.clock(), as_json(morning))
+    Nights(context.settings.work.data).keep_report(stored)
+
+
+def _baseline(ledger: Nights, night: Night, nights: int) -> list[NightRun]:
+    """The runs of the newest earlier nights over the archive that scored something."""
+    runs = [run for run in ledger.night_runs(night.schedule) if run.purpose != "golden" and run.due_at < night.due_at]
+    newest = sorted({run.due_at for run in runs}, reverse=True)[:nights]
+    return [run for run in runs if run.due_at in newest]
+
+
+def _with_looks(ledger: Nights, store: Store, context: Context, before: Sequence[NightRun]) -> pl.DataFrame:
+    """Tonight's and the baseline's images, with where each lies in the encoder's space if there is one."""
+    earlier = sorted({run.run_id for run in before})
+    images = ledger.images(context.run_ids, earlier, context.night.started_at)
+    encoder = _encoder(store.run(context.run_ids[-1])) if context.run_ids else None
+    if encoder is None or images.is_empty():
+        return images
+    half = [zlib.crc32(content.encode()) for content in images["content"].fill_null("").to_list()]
+    marked = images.with_columns(mark=pl.Series(half, dtype=pl.UInt32))
+    baseline = marked.filter(~pl.col("tonight")).sort("mark").head(_VECTORS_AT_MOST)
+    wanted = pl.concat([marked.filter(pl.col("tonight")), baseline]).filter(pl.col("content").is_not_null())
+    vectors = Vectors(context.settings.work.data).image_vectors(wanted["content"].unique().to_list(), encoder)
+    wanted = wanted.filter(pl.col("content").is_in(list(vectors)))
+    if wanted.is_empty():
+        return images
+    looks = drift.looks(
+        np.stack([vectors[content] for content in wanted["content"]]),
+        wanted["product"].to_list(),
+        wanted["tonight"].to_numpy(),
+        (~wanted["tonight"] & (wanted["mark"] % 2 == 0)).to_numpy(),
+    )
+    places = wanted.select("image_id", "tonight").with_columns(
+        pl.Series(name, looks[:, at]).fill_nan(None) for at, name in enumerate(drift.LOOKS)
+    )
+    return images.join(places, on=["image_id", "tonight"], how="left")
+
+
+def _encoder(run: Run | None) -> str | None:
+    found = json.loads(run.settings).get("facts", {}).get("encoder") if run else None
+    return None if found is None else str(found)
+
+
+def _compared(images: pl.DataFrame) -> pl.DataFrame:
+    """The columns that `drift` compares: failed images say nothing about the product."""
+    good, defective = pl.col("label") == "good", pl.col("label") == "defective"
+    return images.filter(~pl.col("failed")).with_columns(
+        overkill=pl.when(good).then("alarm"), escape=pl.when(defective).then(~pl.col("alarm"))
+    )
+
+
+def _rates(images: pl.DataFrame, labelled: bool) -> list[Rate]:
+    names = ("overkill", "escape") if labelled else ("alarm",)
+    found = [drift.standardised(images, name) for name in (*names, "invalid", "entropy")]
+    return [rate for rate in found if rate]
+
+
+def _truth(context: Context) -> list[Truth]:
+    """Errors of golden samples that have labels, and of audited cases that people judged."""
+    data = context.settings.work.data
+    found: list[Truth] = []
+    for run in Nights(data).night_runs(context.night.schedule):
+        if run.purpose == "golden" and run.due_at == context.night.due_at:
+            judged = Store(data).run_summary(run.run_id).filter(pl.col("subtask") == "Anomaly Detection")
+            n, right = int(judged["labelled"].sum()), int(judged["correct"].sum())
+            if n:
+                interval = metrics.wilson(n - right, n)
+                found.append(Truth("golden samples", n - right, n, interval.low, interval.high))
+    for run_id in context.run_ids:
+        audited = disputes.audit_estimate(Reviews(data), run_id)
+        if audited and audited.judged:
+            found.append(_audited(audited.judged, audited.wrong))
+    return found
+
+
+def _audited(judged: int, wrong: int) -> Truth:
+    interval = metrics.wilson(wrong, judged)
+    return Truth("audited cases", wrong, judged, interval.low, interval.high)
+
+
+def _failures(tonight: pl.DataFrame) -> list[Failure]:
+    counted = (
+        tonight.filter(pl.col("failed"))
+        .group_by("error")
+        .agg(images=pl.len(), example=pl.col("image_path").min())
+        .sort(["images", "error"], descending=[True, False])
+    )
+    return [Failure(error or "", images, example) for error, images, example in counted.iter_rows()]
+
+
+def _left(ledger: Nights, runs: Sequence[Run]) -> int:
+    """Images of the unfinished run that nobody has scored."""
+    unfinished = [run for run in runs if run.state not in ("finished", "cancelled")]
+    if not unfinished:
+        return 0
+    run_id = unfinished[-1].run_id
+    return len(ledger.planned_images(run_id)) - len(ledger.run_images(run_id))
+
+
+def _waiting(reviews: Reviews) -> int:
+    queue = reviews.queue()
+    return int(queue["state"].is_in(["open", "pushed", "judged"]).sum()) if queue.height else 0

@@ -1,0 +1,86 @@
+"""What a data folder may forget: traces, vectors and thumbnails, by age and by size; answers stay for good.
+
+Every limit is off unless it is set. Vectors and thumbnails are derived and come back when they are needed
+(`workbench reindex`, a page); a trace that is dropped is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from warehouse.upkeep import Upkeep
+from warehouse.vectors import Vectors
+from workbench.settings import Operation
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was dropped."""
+
+    traces: int  # predictions whose traces went
+    vectors: int
+    thumbnails: int
+
+    def in_words(self) -> str:
+        """As a sentence without its full stop."""
+        named = ((self.traces, "traces"), (self.vectors, "vectors"), (self.thumbnails, "thumbnails"))
+        return "dropped " + (", ".join(f"{count:,} {what}" for count, what in named if count) or "nothing")
+
+
+def tidy(data: Path, limits: Operation, now: datetime) -> Dropped:
+    """Apply the limits to a data folder, and compact its vectors.
+
+    Raises:
+        WarehouseError: the warehouse or the index can't be used; what was dropped before that is dropped.
+    """
+    upkeep, vectors = Upkeep(data), Vectors(data)
+    traces = forgotten = 0
+    if limits.keep_traces_days is not None:
+        old = upkeep.runs_with_traces(now - timedelta(days=limits.keep_traces_days))
+        traces += upkeep.drop_traces(old) if old else 0
+    if limits.keep_traces_mib is not None:
+        # Run by run, oldest first; the newest keeps its traces whatever the limit.
+        for run_id in upkeep.runs_with_traces()[:-1]:
+            if upkeep.used_bytes() <= limits.keep_traces_mib * MIB:
+                break
+            traces += upkeep.drop_traces([run_id])
+    if limits.keep_vectors_days is not None:
+        gone = upkeep.contents(now - timedelta(days=limits.keep_vectors_days))
+        forgotten += vectors.forget(gone) if gone else 0
+    if limits.keep_vectors_mib is not None:
+        for run_id in upkeep.runs_oldest_first()[:-1]:
+            if _bytes(data / "vectors") <= limits.keep_vectors_mib * MIB:
+                break
+            forgotten += vectors.forget(upkeep.contents_of_only(run_id))
+            vectors.compact()
+    vectors.compact()
+    return Dropped(traces, forgotten, _thumbnails(data / "thumbnails", limits, now))
+
+
+def _thumbnails(folder: Path, limits: Operation, now: datetime) -> int:
+    files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in _files(folder))
+    before = float("-inf")
+    if limits.keep_thumbnails_days is not None:
+        before = (now - timedelta(days=limits.keep_thumbnails_days)).timestamp()
+    too_many = float("-inf")
+    if limits.keep_thumbnails_mib is not None:
+        too_many = sum(size for _, size, _ in files) - limits.keep_thumbnails_mib * MIB
+    removed = 0
+    for changed_at, size, file in files:
+        if changed_at >= before and too_many <= 0:
+            break
+        file.unlink(missing_ok=True)
+        removed, too_many = removed + 1, too_many - size
+    return removed
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]

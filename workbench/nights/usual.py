@@ -1,0 +1,106 @@
+"""The steps of every night, in their order. Each is a few lines: what it calls is another room's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from warehouse.store import Store
+from workbench.nights import backup, deliver, morning, retention
+from workbench.nights.steps import Context, Skip, Step
+from workbench.review import desk, nightly, nightly_knowledge
+from workbench.review.pull import pull
+from workbench.review.push import push
+from workbench.review.rules import BUDGET, Rules
+
+
+def _bring_verdicts_home(context: Context) -> str:
+    data = _with_a_desk(context)
+    done = pull(Store(data), desk.open_desk(data))
+    return f"{done.verdicts} verdicts new or edited, {done.settled} cases settled, {done.quarantined} put aside"
+
+
+def _open_disputes(context: Context) -> str:
+    budget = _budget(context)
+    if not context.run_ids:
+        raise Skip("nothing was scored")
+    store = Store(context.settings.work.data)
+    added = sum(nightly.open_run(store, run_id, Rules(budget=budget)).added for run_id in context.run_ids)
+    return f"{added} reasons to look at a case were added"
+
+
+def _push_disputes(context: Context) -> str:
+    budget, data = _budget(context), _with_a_desk(context)
+    done = push(Store(data), desk.open_desk(data), limit=budget)
+    return f"{done.sent} tasks sent, {done.waiting} disputes wait"
+
+
+def _test_drafts(context: Context) -> str:
+    done = nightly_knowledge.test_waiting(Store(context.settings.work.data), _Silent())
+    if not done.results and not done.refused and not done.left:
+        raise Skip("no draft waits for its test")
+    told = f"{len(done.results)} drafts tested, {done.left} wait"
+    return told + (f"; refused: {'; '.join(done.refused)}" if done.refused else "")
+
+
+def _tidy(context: Context) -> str:
+    data = context.settings.work.data
+    return retention.tidy(data, context.settings.operation, context.clock()).in_words()
+
+
+def _back_up(context: Context) -> str:
+    data = context.settings.work.data
+    file = backup.make(data, context.clock())
+    thinned = backup.thin_out(data, context.settings.operation.keep_backups)
+    return f"{file.name} made" + (f", {thinned} older removed" if thinned else "")
+
+
+def _report(context: Context) -> str:
+    made = morning.report(context)
+    morning.keep(context, made)
+    return str(deliver.write(made, context.settings.work.data))
+
+
+def _send(context: Context) -> str:
+    where = context.settings.operation
+    if not where.report_url and not where.report_email:
+        raise Skip("nobody is to be told: set report_url or report_email")
+    return "sent to " + ", ".join(deliver.send(morning.report(context), where))
+
+
+STEPS = (
+    Step("pull verdicts", _bring_verdicts_home),
+    Step("open disputes", _open_disputes),
+    Step("push disputes", _push_disputes),
+    Step("test drafts", _test_drafts),
+    Step("tidy up", _tidy),
+    Step("back up", _back_up),
+    Step("report", _report, on_alarm=True),
+    Step("send report", _send, on_alarm=True),
+)
+
+
+def _budget(context: Context) -> int:
+    budget = BUDGET if context.schedule.review_budget is None else context.schedule.review_budget
+    if not budget:
+        raise Skip("its review budget is 0")
+    return budget
+
+
+def _with_a_desk(context: Context) -> Path:
+    data = context.settings.work.data
+    if desk.address_of(data) is None:
+        raise Skip("no Label Studio is known: workbench labelstudio up")
+    return data
+
+
+class _Silent:
+    """A `scoring.Watch` for work inside a step."""
+
+    def step(self, text: str) -> None:
+        """Nobody is told."""
+
+    def begin(self, images: int, images_done: int) -> None:
+        """Nobody is told."""
+
+    def advance(self, images: int, failed: int) -> None:
+        """Nobody is told."""
