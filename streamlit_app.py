@@ -22,8 +22,12 @@ PAGES: dict[str, list[StreamlitPage]] = {
         st.Page(parts.TRUST, title="Trust", url_path="trust"),
         st.Page(parts.MAP, title="Map", url_path="map"),
     ],
-    "Review": [],
-    "Knowledge": [],
+    "Review": [
+        st.Page(parts.DISPUTES, title="Disputes", url_path="disputes"),
+    ],
+    "Knowledge": [
+        st.Page(parts.KNOWLEDGE, title="Knowledge", url_path="knowledge"),
+    ],
 }
 page = st.navigation({section: pages for section, pages in PAGES.items() if pages})
 st.html(parts.style())

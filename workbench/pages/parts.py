@@ -36,6 +36,8 @@ TRACES = "workbench/pages/traces.py"
 COMPARE = "workbench/pages/compare.py"
 TRUST = "workbench/pages/trust.py"
 MAP = "workbench/pages/map.py"
+DISPUTES = "workbench/pages/disputes.py"
+KNOWLEDGE = "workbench/pages/knowledge.py"
 FIRST_COMMAND = "workbench score ARCHIVE   # or, over a drawn archive: workbench demo"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$:^-])")
 
