@@ -84,6 +84,10 @@ def _ours(body: HubBackbone, cases: Sequence[Case], suffixes: Sequence[Tensor]) 
         return list(engine.evaluate(prefix, Rows(torch.arange(len(cases)), rows, at), probes.identity).values)
 
 
+def _family(body: HubBackbone) -> str:
+    return type(body).__name__ + " " + str(tiny.model(body).config.text_config.model_type)
+
+
 def _apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     return max(float((one - other[-len(one) :]).abs().max()) for one, other in zip(ours, theirs, strict=True))
 
@@ -95,7 +99,7 @@ def _plain(body: HubBackbone) -> list[Tensor]:
 def test_logits_through_shared_segments_equal_the_plain_forward(body: HubBackbone) -> None:
     expected = _plain(body)
     apart = _apart(_ours(body, _cases(), _suffixes(body)), expected)
-    print(f"{body.name}: logits (std {float(torch.cat(expected).std()):.1f}) differ by {apart:.1e}")
+    print(f"{_family(body)}: logits (std {float(torch.cat(expected).std()):.1f}) differ by {apart:.1e}")
     assert apart < 2e-5
 
 
@@ -166,7 +170,7 @@ def test_gradient_and_attention_to_the_picture_equal_those_of_the_librarys_own_a
         _slope(engine, z, (3, 1)) for engine in (SegmentedEngine(body), NaiveEngine(body))
     )
     apart = float((ours - theirs).norm() / theirs.norm())
-    print(f"{body.name}: gradients differ by {apart:.1e}, attention by {float((seen - looked).abs().max()):.1e}")
+    print(f"{_family(body)}: gradients differ by {apart:.1e}, attention by {float((seen - looked).abs().max()):.1e}")
     assert apart < 1e-5
     torch.testing.assert_close(seen, looked, atol=1e-6, rtol=0)
 
