@@ -9,7 +9,10 @@ st.set_page_config("Workbench", layout="wide", initial_sidebar_state=208)
 st.logo(str(parts.ASSETS / "logo.svg"), size="medium")
 # One line per page; a section without a page isn't shown.
 PAGES: dict[str, list[StreamlitPage]] = {
-    "Night": [],
+    "Night": [
+        st.Page(parts.TONIGHT, title="Tonight", url_path="tonight"),
+        st.Page(parts.HEALTH, title="Health", url_path="health"),
+    ],
     "Score": [
         st.Page(parts.RUNS, title="Runs", url_path="runs", default=True),
     ],
@@ -19,6 +22,7 @@ PAGES: dict[str, list[StreamlitPage]] = {
         st.Page(parts.CASE, title="Case", url_path="case"),
         st.Page(parts.TRACES, title="Traces", url_path="traces"),
         st.Page(parts.COMPARE, title="Compare", url_path="compare"),
+        st.Page(parts.ABLATION, title="Ablation", url_path="ablation"),
         st.Page(parts.TRUST, title="Trust", url_path="trust"),
         st.Page(parts.MAP, title="Map", url_path="map"),
     ],

@@ -252,6 +252,17 @@ class Reviews:
             "ORDER BY image_id, question_id"
         )
 
+    def settled_cases(self) -> pl.DataFrame:
+        """Settled disputes with their picture's content, newest first: to be put beside a case under review.
+
+        image_id, question_id, run_id, image_path, question, answer, decision, right_answer, content.
+        """
+        return self._database.frame(
+            f"SELECT q.image_id, q.question_id, q.run_id, q.image_path, q.question, q.answer, q.decision, "
+            f"q.right_answer, e.content FROM ({_QUEUE}) AS q JOIN entries AS e USING (image_id) "
+            "WHERE q.state = 'settled' ORDER BY q.settled_at DESC, q.dispute_id"
+        )
+
     # Looking.
 
     def cases(self, run_id: str, earlier_run_id: str | None = None) -> pl.DataFrame:

@@ -28,12 +28,15 @@ from workbench.analysis import look
 from workbench.analysis.metrics import Key
 
 ASSETS = Path(__file__).parent / "assets"
+TONIGHT = "workbench/pages/tonight.py"
+HEALTH = "workbench/pages/health.py"
 RUNS = "workbench/pages/runs.py"
 ERRORS = "workbench/pages/errors.py"
 GALLERY = "workbench/pages/gallery.py"
 CASE = "workbench/pages/case.py"
 TRACES = "workbench/pages/traces.py"
 COMPARE = "workbench/pages/compare.py"
+ABLATION = "workbench/pages/ablation.py"
 TRUST = "workbench/pages/trust.py"
 MAP = "workbench/pages/map.py"
 DISPUTES = "workbench/pages/disputes.py"

@@ -1,0 +1,83 @@
+"""The Disputes page and the Case page's review card: what they say, what their buttons do, nothing taken as markup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages import seed
+from tests.pages.screen import opened, words
+from tests.warehouse.test_reviews import verdict
+from warehouse import schema
+from warehouse.review_records import Dispute
+from warehouse.reviews import Reviews
+from workbench.review import agreement, nightly
+from workbench.review.rules import Rules
+
+DISPUTES, CASE = "workbench/pages/disputes.py", "workbench/pages/case.py"
+
+
+@pytest.fixture
+def disputed(data_folder: Path) -> Reviews:
+    """A run of forty images with open disputes."""
+    seeded = seed.seed(data_folder, images=40)
+    nightly.open_run(seeded.store, seeded.run.run_id, Rules(budget=20, blind_share=0.0))
+    return Reviews(data_folder)
+
+
+def test_without_disputes_the_page_names_the_next_command(data_folder: Path) -> None:
+    page = opened(DISPUTES)
+    assert "Nothing is disputed." in words(page)
+    assert page.code[0].value == "workbench disputes open --budget 40"
+
+
+def test_the_page_counts_states_and_says_what_the_budget_brings(disputed: Reviews) -> None:
+    queue = disputed.queue()
+    first = schema.records(Dispute, queue)[0]
+    disputed.add_verdicts([verdict(first, run_id=first.run_id, reviewer="<b>anna</b>")])
+    agreement.settle_due(disputed)
+
+    page = opened(DISPUTES, reviews="20")
+    said = words(page)
+
+    assert f"{queue.height - 1} of {queue.height} disputes wait for a verdict" in said
+    assert "20 reviews catch" in said
+    assert "labelled answers of this run" in said
+    assert "No drawn case was judged yet" in said
+    assert "&lt;b&gt;anna&lt;/b&gt;" in said
+    assert "<b>anna</b>" not in said
+
+
+def test_a_state_in_the_address_narrows_the_queue(disputed: Reviews) -> None:
+    assert "showing 0 of 0" in words(opened(DISPUTES, state="settled"))
+    assert f"of {disputed.queue().height}" in words(opened(DISPUTES, state="open"))
+
+
+def test_the_button_on_a_case_disputes_it_once(disputed: Reviews) -> None:
+    known = {tuple(key) for key in disputed.queue().select("image_id", "question_id").iter_rows()}
+    run_id = disputed.queue()["run_id"][0]
+    cases = disputed.cases(run_id).select("image_id", "question_id").rows()
+    image_id, question_id = next(key for key in cases if key not in known)
+
+    page = opened(CASE, run=run_id, image=image_id, question=question_id)
+    page.button(key="case.dispute").click().run()
+
+    (row,) = disputed.queue(image_id=image_id).filter(question_id=question_id).iter_rows(named=True)
+    assert (row["reasons"], row["state"]) == (["person"], "open")
+    assert page.button(key="case.dispute").disabled
+    assert "disputed: person" in words(page)
+
+
+def test_a_case_shows_its_verdicts_and_its_settlement_as_text(disputed: Reviews) -> None:
+    first = schema.records(Dispute, disputed.queue())[0]
+    disputed.add_verdicts([verdict(first, run_id=first.run_id, comment="<script>alert(1)</script>")])
+    agreement.settle_due(disputed)
+
+    said = words(opened(CASE, run=first.run_id, image=first.image_id, question=first.question_id))
+
+    assert "wrong" in said
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in said
+    assert "<script>alert" not in said
+    assert "settled" in said
+    assert "by reviewer-1" in said
