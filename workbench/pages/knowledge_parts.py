@@ -1,0 +1,97 @@
+"""The Case page's counterfactual: this case with one retrieved text edited, same block and seed, side by side.
+
+Only runs of the embedded demo model are asked again here: it loads in a second. For a real model the page would have to
+hold its weights; those cases are asked again by testing the draft.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from warehouse.records import Patch, Prediction, Run
+from warehouse.store import Store
+from workbench.analysis import charts
+from workbench.inspection import replay
+from workbench.inspection.errors import InspectionError
+from workbench.inspection.replay import Replay
+from workbench.pages import parts, shared
+from workbench.pages.parts import card, chart, html
+from workbench.pages.shared import Snapshot
+from workbench.review import counterfactual
+from workbench.review.counterfactual import Counterfactual
+
+
+@st.cache_resource(show_spinner="loading the model", max_entries=1)
+def _replay(data: str, run_id: str) -> Replay:
+    return replay.load(Store(Path(data)), run_id)
+
+
+def show_counterfactual(now: Snapshot, run: Run, prediction: Prediction) -> None:
+    """What would have been with another text: for cases of the demo model that were shown any."""
+    if not prediction.descriptions or not run.demo or not run.knowledge_version:
+        return
+    known = shared.texts(now, run.knowledge_version)
+    shown = [each.description_id for each in prediction.descriptions if each.description_id in known]
+    if not shown:
+        return
+    with card(
+        "counterfactual", "What if a text said something else?", "same block, same seed; nothing is stored", fill=False
+    ):
+        names = {each: each.partition("/")[2].replace("_", " ") for each in shown}
+        here = f"{prediction.image_id}.{prediction.question_id}"
+        chosen = st.selectbox("Retrieved text", shown, format_func=lambda each: names[each], key=f"case.what.{here}")
+        key = f"case.text.{here}.{chosen}"
+        text = st.text_area("Say instead", known[chosen].text, key=key, height=100)
+        asked = st.button("Ask again", key="case.counterfactual")
+        if not asked:
+            return
+        try:
+            found = counterfactual.ask(
+                Store(Path(now.data)), run.run_id, prediction.image_id, prediction.question_id, chosen, text.strip(),
+                _replay(now.data, run.run_id),
+            )  # fmt: skip
+        except InspectionError as error:
+            html(f'<div class="note">{escape(str(error))}</div>')
+            return
+        _show(found)
+
+
+def _show(found: Counterfactual) -> None:
+    html(f'<div class="lead">{escape(found.said)}</div>')
+    with st.grid(2, min_column_width=300, gap=12) as grid:
+        for title, prediction, patches in (
+            ("As it was", found.before, found.patches_before),
+            ("With the edited text", found.after, found.patches_after),
+        ):
+            with grid.cell(), card(f"counterfactual-{title}", title, fill=True):
+                _side(title, prediction, patches, found.truth)
+
+
+def _side(title: str, prediction: Prediction, patches: tuple[Patch, ...], truth: str | None) -> None:
+    if prediction.option_probabilities:
+        texts = {option.letter: option.text for option in prediction.options}
+        before, after = prediction.initial_option_probabilities, prediction.option_probabilities
+        figure = charts.options(parts.ink(), texts, before, after, prediction.answer, truth)
+        said = ", ".join(f"{letter} {share:.2f}" for letter, share in after.items())
+        chart(figure, f"case.counterfactual.options.{title}", f"{title}: {said}")
+    if prediction.entropy:
+        injected: dict[int, list[int]] = {}
+        for number, patch in enumerate((each for each in patches if each.accepted), start=1):
+            injected.setdefault(patch.iteration, []).append(number)
+        best, tokens = prediction.best_iteration, prediction.token_entropy
+        figure = charts.trace(parts.ink(), prediction.entropy, tokens, best, injected)
+        chart(figure, f"case.counterfactual.trace.{title}", f"{title}: entropy over iterations")
+    rows = [
+        [f"{each.rank}", escape(each.description_id.partition("/")[2].replace("_", " ")), _score(each.score)]
+        for each in prediction.descriptions
+    ]
+    html(f'<div class="wrap">{parts.table(rows, ["rank", "retrieved", "score"])}</div>')
+    accepted = ", ".join(f"{each.row}·{each.col}" for each in patches if each.accepted) or "none"
+    html(f'<div class="note">patches injected (row·column): {accepted}</div>')
+
+
+def _score(score: float | None) -> str:
+    return "by product" if score is None else f"{score:.2f}".replace("-", "−")
