@@ -43,7 +43,7 @@ LEAST_MEMORY = 2**20  # halving ends here
 READ_TOKENS = 8192  # most tokens fed to the decoder at once; activations grow with it
 VISION_TOKENS = 16384  # most visual tokens encoded at once
 LOGIT_PLACES = 512  # most places whose logits exist at once: 0.3 GB with a vocabulary of 152,000
-HELD_SETS = 2  # per question that are remembered: the accepted one and the one being tested
+HELD_SETS = 3  # per question that are remembered: the accepted one, one that was refused, and the one being tested
 
 
 @dataclass(slots=True)
