@@ -28,6 +28,13 @@ FAMILIES: dict[str, type[InternVL] | type[Qwen25VL]] = {
 }
 MAX_IMAGE_TOKENS = 1280  # of one picture, unless told otherwise; checkpoints allow 3,328 to 16,384, made for documents
 HASHED_WHOLE = 256 * 2**20  # weight files above this many bytes are identified by samples
+# What the libraries raise over files that are missing, cut short or not what their name says.
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+DOWNLOAD = "download it where there is a network with `hf download NAME --local-dir FOLDER`, and give the folder"
+NOT_SAFETENSORS = (
+    "it has no *.safetensors; other weight files aren't read because they may run code: "
+    "load it where you trust it and write it anew with save_pretrained"
+)
 
 
 def load(
@@ -103,6 +110,9 @@ def read_parts(
         raise BackboneError(f"can't load {name}: {NOT_SAFETENSORS}")
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else the library has strangers' weights converted for us
     try:
+        config = transformers.AutoConfig.from_pretrained(str(name), trust_remote_code=False)
+        if "sliding_attention" in (getattr(config.get_text_config(), "layer_types", None) or ()):
+            raise BackboneError(f"{name} uses sliding-window attention, which the engines don't support")
         model, report = getattr(transformers, model_class).from_pretrained(
             str(name),
             dtype=getattr(torch, dtype) if dtype else "auto",
@@ -117,20 +127,7 @@ def read_parts(
         processor = images.from_pretrained(str(name), trust_remote_code=False)
     except UNREADABLE as error:
         raise BackboneError(f"can't load {name}: {remedy(error)}") from error
-    text = getattr(model.config, "text_config", None)
-    if "sliding_attention" in (getattr(text, "layer_types", None) or ()):
-        raise BackboneError(f"{name} uses sliding-window attention, which the engines don't support")
     return Parts(model.to(device), tokenizer, processor, str(name), revision(name), _options(folder))
-
-
-# What the libraries raise over files that are missing, cut short or not what their name says.
-UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
-
-DOWNLOAD = "download it where there is a network with `hf download NAME --local-dir FOLDER`, and give the folder"
-NOT_SAFETENSORS = (
-    "it has no *.safetensors; other weight files aren't read because they may run code: "
-    "load it where you trust it and write it anew with save_pretrained"
-)
 
 
 def remedy(error: Exception) -> str:
