@@ -71,7 +71,7 @@ def table(facts: pl.DataFrame, by: Sequence[str], adjust: Sequence[str] = ADJUST
     # term is there for images outside the slice too. The variance is the sum of its squares, multiplied out.
     a = 1 / n + 1 / others
     variance = a**2 * pl.col("ee") - 2 * a * pl.col("eE") / others + totals["EE"] / others**2
-    variance *= totals["G"] / (totals["G"] - 1)
+    variance *= totals["G"] / max(totals["G"] - 1, 1)
     groups = intervals.with_intervals(groups)
     groups = groups.with_columns(
         difference=pl.when(others > 0).then(e / n - (totals["E"] - e) / others),
