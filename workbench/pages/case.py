@@ -14,7 +14,17 @@ from warehouse.records import Prediction, Run
 from warehouse.rollups import Selection
 from workbench.analysis import charts, evidence, look, metrics
 from workbench.analysis.metrics import Key
-from workbench.pages import address, case_cards, case_view, embedding, parts, shared
+from workbench.pages import (
+    address,
+    case_cards,
+    case_doors,
+    case_view,
+    disputes_parts,
+    embedding,
+    knowledge_parts,
+    parts,
+    shared,
+)
 from workbench.pages.case_view import View
 from workbench.pages.parts import card, chart, header, html
 
@@ -44,7 +54,7 @@ def _filters(chosen: Selection) -> list[str]:
     )
 
 
-def show_buttons(run: Run, around: metrics.Neighbours) -> None:
+def show_buttons(run: Run, around: metrics.Neighbours, here: Key) -> None:
     """What can be done, each with its key."""
     st.page_link(parts.GALLERY, label="All cases", query_params=address.going(run=run.run_id))
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
@@ -59,6 +69,7 @@ def show_buttons(run: Run, around: metrics.Neighbours) -> None:
         )
     for key, label, case in (("k", "Previous", around.before), ("j", "Next", around.after)):
         st.button(label, shortcut=key, key=f"case.{label}", on_click=go, args=[case], disabled=case is None)
+    case_doors.dispute_button(now, run, here)
 
 
 def show_pictures(view: View) -> None:
@@ -173,7 +184,7 @@ around = shared.place(now, chosen, here)
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = case_cards.finding(prediction, outcome, view)
 with header(title, lead, case_cards.under(run, around, _filters(chosen))):
-    show_buttons(run, around)
+    show_buttons(run, around, here)
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
@@ -186,5 +197,9 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_texts(run, prediction)
     with grid.cell():
         show_siblings(of_image, outcomes, here)
+    with grid.cell():
+        disputes_parts.show_review(now, prediction)
 show_words(prediction)
+knowledge_parts.show_counterfactual(now, run, prediction)
+case_doors.show_nearest(now, run, here)
 shared.follow(refresh=False)

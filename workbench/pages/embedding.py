@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import streamlit as st
+from numpy.typing import NDArray
 
 from warehouse.records import Run
 from warehouse.rollups import Rollups, Selection
 from warehouse.vectors import Vectors
 from workbench.analysis import projection
-from workbench.pages import address
+from workbench.pages import address, shared
 from workbench.pages.shared import Snapshot
 
 SHOWN = 3000  # images: more can't be told apart, and each is a mark in the browser
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def images(now: Snapshot, run_id: str) -> pl.DataFrame:
-    """The run's images that have a vector, at most SHOWN of them, always the same: image_id, content, x, y in -1..1.
+class Embedded(NamedTuple):
+    """Images and their vectors, in the same order."""
 
-    Empty without vectors.
-    """
+    images: pl.DataFrame  # image_id, content
+    vectors: NDArray[np.float32]  # (N, d), unit norm
+    encoder: str
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
+    """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
     found = Rollups(Path(now.data)).images(run_id, SHOWN)
     index = Vectors(Path(now.data))
     known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
     for encoder in known["encoder"]:
-        vectors = index.image_vectors(found["content"], encoder)
-        rows = found.filter(pl.col("content").is_in(list(vectors)))
+        held = index.image_vectors(found["content"], encoder)
+        rows = found.filter(pl.col("content").is_in(list(held)))
         if rows.height:
-            at = projection.plane(np.stack([vectors[content] for content in rows["content"]]))
-            return rows.with_columns(x=at[:, 0], y=at[:, 1])
-    return found.clear().with_columns(x=pl.lit(0.0), y=pl.lit(0.0))
+            return Embedded(rows, np.stack([held[content] for content in rows["content"]]), encoder)
+    return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def images(now: Snapshot, run_id: str) -> pl.DataFrame:
+    """The run's images on the plane: image_id, content, x, y in -1..1; empty without vectors."""
+    found = _embedded(now, run_id)
+    if found is None:
+        return pl.DataFrame(schema={"image_id": pl.String, "content": pl.String, "x": pl.Float64, "y": pl.Float64})
+    at = projection.plane(found.vectors)
+    return found.images.with_columns(x=at[:, 0], y=at[:, 1])
+
+
+def vectors(
+    now: Snapshot, run_id: str, image_id: str
+) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]] | None:
+    """The run's embedded images, their vectors, and the vector of one image; None where it has none."""
+    found = _embedded(now, run_id)
+    entry = shared.entry(now, image_id)
+    if found is None or entry is None:
+        return None
+    own = Vectors(Path(now.data)).image_vectors([entry.content], found.encoder).get(entry.content)
+    return None if own is None else (found.images["image_id"].to_list(), found.vectors, own)
 
 
 def selection(now: Snapshot, runs: list[Run], run: Run) -> Selection:

@@ -1,0 +1,132 @@
+"""Every page over every kind of run there is: none, one answer, failures only, no labels, no masks, no traces, many
+products, two models, still running. None breaks, and none claims what its run can't tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.pages import seed
+from tests.pages.screen import opened, words
+from warehouse.records import Entry, Prediction, Run
+from warehouse.store import Store
+
+PAGES = ("runs", "errors", "gallery", "case", "traces", "compare", "trust", "map")
+KINDS = ("one answer", "failures only", "no labels", "no masks", "no traces", "38 products", "another model", "running")
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A warehouse with one run of each kind."""
+
+    data: Path
+    runs: dict[str, Run]
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Kinds:
+    data = tmp_path_factory.mktemp("kinds") / "data"
+    seeded = seed.seed(data, images=4)
+    bare = [replace(entry, image_id=f"bare-{entry.image_id}", mask_path=None) for entry in seeded.entries]
+    seeded.store.upsert_entries(seeded.archive.archive_id, bare)
+    runs = {}
+    for number, kind in enumerate(KINDS, 1):
+        run = seed.a_run(
+            seeded.archive.archive_id,
+            16,
+            "running" if kind == "running" else "finished",
+            seed.STARTED + timedelta(hours=number),
+            model="Qwen/Qwen2.5-VL-7B" if kind == "another model" else "embedded",
+            demo=kind != "another model",
+        )
+        runs[kind] = run
+        _store(seeded.store, run, kind, [*(bare if kind == "no masks" else seeded.entries)])
+    return Kinds(data, runs)
+
+
+def _store(store: Store, run: Run, kind: str, entries: list[Entry]) -> None:
+    made = [seed.a_case(run.run_id, entry, question) for entry in entries for question in range(4)]
+    predictions, patches = [prediction for prediction, _ in made], [patch for _, some in made for patch in some]
+    if kind == "one answer":
+        predictions, patches = predictions[:1], []
+    elif kind == "failures only":
+        predictions, patches = [seed.failed(one, "truncated") for one in predictions], []
+    elif kind == "no labels":
+        predictions = [seed.unlabelled(one) for one in predictions]
+    elif kind == "no traces":
+        predictions, patches = [_imported(one) for one in predictions], []
+    elif kind == "38 products":
+        predictions = [
+            replace(
+                one, product=f"product {number:02}", dataset=f"set {number % 4}", image_id=f"{number}-{one.image_id}"
+            )
+            for number in range(38)
+            for one in predictions
+        ]
+    seed.store_run(store, run, predictions, patches)
+
+
+def _imported(prediction: Prediction) -> Prediction:
+    """As an answer file of the benchmark has it: letters, and nothing that led to them."""
+    return replace(
+        prediction, initial_option_probabilities={}, option_probabilities={}, entropy=(), token_entropy=(), reward=(),
+        best_iteration=None, descriptions=(), reference_path=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_warehouse_tells_the_first_command(page: str, data_folder: Path) -> None:
+    shown = opened(f"workbench/pages/{page}.py")
+    assert "Nothing has been scored yet." in words(shown)
+    assert "workbench score ARCHIVE" in shown.code[0].value
+    assert not data_folder.exists()  # looking changes nothing
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_stands_over_every_kind_of_run(page: str, kinds: Kinds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(kinds.data))
+    for kind, run in kinds.runs.items():
+        text = words(opened(f"workbench/pages/{page}.py", run=run.run_id))
+        assert "nan" not in text.lower().replace("unan", ""), kind
+        if kind == "no labels" and page in ("errors", "trust"):
+            assert "No labelled answer here" in text or "Nothing to judge" in text
+        if kind == "no traces" and page == "traces":
+            assert "No trace is stored" in text
+        if kind == "failures only" and page == "gallery":
+            assert "16 failed" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_filters_that_leave_nothing_break_no_page(page: str, kinds: Kinds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(kinds.data))
+    run = kinds.runs["38 products"].run_id
+    opened(f"workbench/pages/{page}.py", run=run, product="nobody", entropy="9-10", flip="won", region="0,0,1,0,1,1")
+
+
+def test_an_address_that_makes_no_sense_is_left_out(kinds: Kinds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(kinds.data))
+    nonsense = dict.fromkeys(("outcome", "entropy", "flip", "region", "from", "by", "budget", "base"), "<b>")
+    for page in PAGES:
+        shown = opened(f"workbench/pages/{page}.py", run=kinds.runs["another model"].run_id, **nonsense)
+        assert "<b></b>" not in words(shown)
+
+
+def test_one_run_has_nothing_to_be_compared_with(data_folder: Path) -> None:
+    seed.seed(data_folder, images=2)
+    assert "a comparison needs two" in words(opened("workbench/pages/compare.py"))
+
+
+def test_a_page_follows_a_run_that_writes(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder, images=2, state="running")
+    before = words(opened("workbench/pages/gallery.py"))
+    more = [replace(seed.a_case(seeded.run.run_id, seeded.entries[0], 0)[0], block=1, image_id="later")]
+    from warehouse import spool
+    from warehouse.ingest import ingest
+
+    spool.write_part(data_folder, seeded.run.run_id, 1, more, [], [], [])
+    ingest(seeded.store)
+    after = words(opened("workbench/pages/gallery.py"))
+    assert ("showing 8 of 8" in before, "showing 9 of 9" in after) == (True, True)
