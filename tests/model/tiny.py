@@ -75,8 +75,10 @@ def _tiling() -> Any:
 
 
 def _internvl(ids: dict[str, int], context: int, tower: str) -> Any:
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}  # as InternVL3 has it; beyond `context` only
+    own = {"head_dim": 16} if tower == "qwen3" else {"rope_parameters": rope}
     config = transformers.InternVLConfig(
-        text_config={**_text(context), "model_type": tower} | ({"head_dim": 16} if tower == "qwen3" else {}),
+        text_config={**_text(context), "model_type": tower, **own},
         vision_config={
             "hidden_size": 32,
             "num_hidden_layers": 2,
