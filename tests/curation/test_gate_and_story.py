@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +45,10 @@ def scored_once(tmp_path_factory: pytest.TempPathFactory) -> Plates:
 
 
 @pytest.fixture
-def spoiled(scored_once: Plates, tmp_path: Path) -> Iterator[Plates]:
+def spoiled(scored_once: Plates, tmp_path: Path) -> Plates:
     """A copy of its own for a test that changes it."""
     shutil.copytree(scored_once.store.data, tmp_path / "own")
-    yield Plates(Store(tmp_path / "own"), scored_once.archive, scored_once.run_id)
+    return Plates(Store(tmp_path / "own"), scored_once.archive, scored_once.run_id)
 
 
 def drafted(store: Store, text: str = TRUE) -> curation.Saved:
@@ -84,7 +83,7 @@ def test_the_true_text_is_found_better_goes_live_and_the_next_run_is_back(spoile
 def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
     result = put_to_test(spoiled.store, "A hex nut with a scratch shows a thin line. It leads to spillage and jamming.")
     assert result.verdict != "better"
-    with pytest.raises(CannotPublish, match="not enough evidence|worse"):
+    with pytest.raises(CannotPublish, match=r"not enough evidence|worse"):
         curation.publish(spoiled.store, TEXT, result.revision, "curator")
 
 
