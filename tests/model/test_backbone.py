@@ -145,6 +145,13 @@ def test_a_checkpoint_may_name_the_layers_whose_attention_scores_patches(folder:
     assert backbone.load(folder).attention_layers == (0, 1, 2)
     (folder / "workbench.json").write_text('{"attention_layers": [1]}')
     assert backbone.load(folder).attention_layers == (1,)
+    (folder / "workbench.json").write_text('{"attention_layers": [1, 3]}')
+    with pytest.raises(BackboneError, match=r"workbench\.json of .*model names layer 3; it has 0 to 2"):
+        backbone.load(folder)
+    for broken in ("{", "7"):
+        (folder / "workbench.json").write_text(broken)
+        with pytest.raises(BackboneError, match=r"workbench\.json isn't a JSON object: "):
+            backbone.load(folder)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -52,6 +52,10 @@ class HubBackbone(ABC):
         self.heads = int(text.num_attention_heads)
         chosen = parts.options.get("attention_layers") or range(self.layers)
         self.attention_layers = tuple(int(layer) for layer in chosen)
+        if beyond := sorted(set(self.attention_layers) - set(range(self.layers))):
+            raise BackboneError(
+                f"workbench.json of {parts.name} names layer {beyond[0]}; it has 0 to {self.layers - 1}"
+            )
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
         weight = self._text.get_input_embeddings().weight

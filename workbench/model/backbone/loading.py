@@ -215,4 +215,7 @@ def weights_revision(folder: Path) -> str:
 def _options(folder: Path) -> dict[str, Any]:
     """What a checkpoint says about its own use with the workbench (workbench.json), if it does."""
     file = folder / "workbench.json"
-    return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
+    try:
+        return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise BackboneError(f"{file} isn't a JSON object: {first_line(error)}") from error
