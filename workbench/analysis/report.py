@@ -123,7 +123,10 @@ def _compared(run: Reported, against: Reported) -> Section:
             f"{100 * published_number.low:+.2f} to {100 * published_number.high:+.2f}.",
         ),
         (
-            ("Difference by subtask; grey is what so many pairs cannot show", charts_compare.forest(PALETTE, rows)),
+            (
+                "Difference by subtask (A the baseline, B this run); grey is what so many pairs cannot show",
+                charts_compare.forest(PALETTE, rows),
+            ),
             ("Accuracy before and after", charts_compare.slopes(PALETTE, rows, against.run.model, run.run.model)),
             ("Answers that changed sides", charts_compare.flips(PALETTE, counts, None)),
         ),
