@@ -139,7 +139,7 @@ def multiples(
         )
         fig.add_scatter(
             x=steps,
-            y=rows["median"],
+            y=rows["median"].to_list(),
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 5, "color": colour},

@@ -102,8 +102,8 @@ def scale(colours: tuple[str, ...]) -> list[tuple[float, str]]:
 
 
 def minus(text: str) -> str:
-    """A number's text with a true minus and a space before the percent sign."""
-    return text.replace("-", "−").replace("%", " %")
+    """A number's text with a true minus."""
+    return text.replace("-", "−")
 
 
 def palette(mode: Mode) -> Palette:
