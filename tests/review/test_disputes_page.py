@@ -10,7 +10,7 @@ from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.warehouse.test_reviews import verdict
 from warehouse import schema
-from warehouse.review_records import Dispute
+from warehouse.review_records import BudgetCurve, BudgetPoint, Dispute
 from warehouse.reviews import Reviews
 from workbench.review import agreement, nightly
 from workbench.review.rules import Rules
@@ -20,8 +20,8 @@ DISPUTES, CASE = "workbench/pages/disputes.py", "workbench/pages/case.py"
 
 @pytest.fixture
 def disputed(data_folder: Path) -> Reviews:
-    """A run of forty images with open disputes."""
-    seeded = seed.seed(data_folder, images=40)
+    """A run with open disputes."""
+    seeded = seed.seed(data_folder, images=8)
     nightly.open_run(seeded.store, seeded.run.run_id, Rules(budget=20, blind_share=0.0))
     return Reviews(data_folder)
 
@@ -36,14 +36,16 @@ def test_the_page_counts_states_and_says_what_the_budget_brings(disputed: Review
     queue = disputed.queue()
     first = schema.records(Dispute, queue)[0]
     disputed.add_verdicts([verdict(first, run_id=first.run_id, reviewer="<b>anna</b>")])
+    points = (BudgetPoint(0, 1.0, 0, 0, 0, 9, 5, 13), BudgetPoint(28, 0.1, 9, 5, 13, 0, 0, 0))
+    disputed.store_curve(BudgetCurve(first.run_id, 28, "28 labelled <i>answers</i>", points, first.opened_at))
     agreement.settle_due(disputed)
 
-    page = opened(DISPUTES, reviews="20")
+    page = opened(DISPUTES, reviews="14")
     said = words(page)
 
     assert f"{queue.height - 1} of {queue.height} disputes wait for a verdict" in said
-    assert "20 reviews catch" in said
-    assert "labelled answers of this run" in said
+    assert "14 reviews catch 4 errors (2–6) and leave 4 (2–6)" in said
+    assert "28 labelled &lt;i&gt;answers&lt;/i&gt;" in said
     assert "No drawn case was judged yet" in said
     assert "&lt;b&gt;anna&lt;/b&gt;" in said
     assert "<b>anna</b>" not in said
