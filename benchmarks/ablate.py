@@ -84,6 +84,8 @@ def main() -> None:
             "model": "embedded demo model, drawn images",
             "images": args.images,
             "draw_seed": args.draw_seed,
+            "grid_questions": args.grid_questions,
+            "seeds": args.seeds,
             "seconds": round(time.perf_counter() - started, 1),
             **{name: _figures(study) for name, study in studies.items()},
         },
