@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tests.pages import seed
 from tests.review.conftest import Studio, result
 from warehouse import schema
-from warehouse.review_records import Dispute, Verdict
+from warehouse.records import Archive
+from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
+from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.review import disputes, rules
+from workbench.review import disputes
 from workbench.review.rules import Suspicion
 
 PUSH = ("before-send", "after-send", "before-record", "after-record")
@@ -21,23 +22,23 @@ PULL = ("after-fetch", "before-verdicts", "after-verdicts", "before-settle", "af
 
 
 def many(data: Path, count: int) -> Reviews:
-    """A warehouse with so many open disputes, each asked of one person, over a few pictures."""
-    seeded = seed.seed(data, images=8)
-    reviews = Reviews(data)
-    first = {row["image_id"]: row for row in rules.disputable(reviews.cases(seeded.run.run_id)).iter_rows(named=True)}
-    base = list(first.values())
-    now = seeded.run.started_at
-    made: list[Dispute] = []
+    """A warehouse with a run of so many cases over eight pictures, each disputed and asked of one person."""
+    store = Store(data)
+    entries = seed.draw_archive(data / "archive", 8)
+    archive = Archive(entries[0].archive_id, str((data / "archive").resolve()), "plates", seed.STARTED)
+    store.register_archive(archive)
+    store.upsert_entries(archive.archive_id, entries)
+    run = seed.a_run(archive.archive_id, count, knowledge_version=None)
+    predictions = []
     for number in range(count):
-        row = base[number % len(base)]
-        plain = disputes._dispute(row, seeded.run.run_id, None, 0.0, now)
-        question = f"{row['question_id']}-{number}"
-        name = f"{number:024x}"
-        made.append(replace(plain, dispute_id=name, question_id=question))
+        prediction, _ = seed.a_case(run.run_id, entries[number % 8], number // 8 % 4)
+        predictions.append(seed.renamed(prediction, f"{prediction.question_id}-{number}"))
+    seed.store_run(store, run, predictions, [])
+    reviews = Reviews(data)
+    cases = reviews.cases(run.run_id).iter_rows(named=True)
+    made = [disputes._dispute(row, run.run_id, None, 0.0, seed.STARTED) for row in cases]
     raised = [Suspicion(Key(one.image_id, one.question_id), "uncertain", 0.5, "made up") for one in made]
-    named = {Key(one.image_id, one.question_id): one.dispute_id for one in made}
-    reasons = [replace(disputes._reason(one, "rules", now), dispute_id=named[one.key]) for one in raised]
-    reviews.open(made, reasons)
+    reviews.open(made, [disputes._reason(one, "rules", seed.STARTED) for one in raised])
     return reviews
 
 
