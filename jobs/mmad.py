@@ -74,7 +74,7 @@ def import_(
 ) -> None:
     """Store an answer file as a run, to be sliced and compared like any other; images of archives scored are found.
 
-    Example: workbench mmad import answers_1_shot_some-model.json --name some-model
+    Example: workbench mmad import answers.json --name some-model
     """
     from warehouse.store import Store
     from workbench import settings
