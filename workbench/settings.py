@@ -67,6 +67,8 @@ class Machine:
     device: Device = "auto"  # CUDA where there is one
     dtype: Dtype = "auto"  # bfloat16 for a real model on CUDA, else float32
     threads: int = 0  # of torch on the CPU; 0: one for the embedded model, else torch's own choice
+    memory_gib: float | None = None  # of keys, values and features kept; None: 1 on a CPU, half of what a GPU has free
+    input_processes: int | None = None  # that decode and resize; 0: a thread does; None: 0 on a CPU, up to 8 by a GPU
     max_image_tokens: int = 1280  # larger pictures are scaled down to so many visual tokens; 0: the model's own limit
 
     def __post_init__(self) -> None:
@@ -172,6 +174,8 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "device": "the same answers, floats within 1e-4",
     "dtype": "may be `auto`; what it came to is among the facts",
     "threads": "the same answers, floats within 1e-4",
+    "memory_gib": "the same answers, floats within 1e-4",
+    "input_processes": "who opens pictures, not what is in them",
     "questions": "a path; the file's hash is among the facts",
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",

@@ -17,8 +17,9 @@ from typing import Literal
 import torch
 
 from warehouse.records import ImageVector, Option, Patch, PatchVector, Prediction
-from workbench.inspection import archive, questions
+from workbench.inspection import questions
 from workbench.inspection.errors import DeviceLost, UnreadableImage
+from workbench.inspection.inputs import Opened, Opener, open_here
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
 from workbench.inspection.questions import Asked
@@ -36,8 +37,8 @@ class OpenedBlock:
     """A block with its pictures, or why a picture can't be had."""
 
     block: Block
-    queries: dict[str, Picture | UnreadableImage]  # by image_id
-    references: dict[Reference, Picture | UnreadableImage]
+    queries: dict[str, Opened]  # by image_id
+    references: dict[Reference, Opened]
     seconds: float
 
 
@@ -57,29 +58,28 @@ class ReferencePictures:
     """The last few references opened: blocks that share one stand together in the plan."""
 
     root: Path  # the archive's
+    opener: Opener = open_here
     keep: int = 4
-    _held: dict[Reference, Picture | UnreadableImage] = field(default_factory=dict)
+    _held: dict[Reference, Opened] = field(default_factory=dict)
 
-    def get(self, reference: Reference) -> Picture | UnreadableImage:
-        """The picture, or why it can't be had."""
-        if reference not in self._held:
-            self._held[reference] = _open(self.root / reference.path, reference.content)
-            while len(self._held) > self.keep:
-                self._held.pop(next(iter(self._held)))
-        return self._held[reference]
+    def get(self, references: Sequence[Reference]) -> dict[Reference, Opened]:
+        """Their pictures, or why one can't be had; those of the last few blocks aren't opened again."""
+        missing = [reference for reference in references if reference not in self._held]
+        opened = self.opener([(self.root / reference.path, reference.content) for reference in missing])
+        self._held |= zip(missing, opened, strict=True)
+        found = {reference: self._held[reference] for reference in references}
+        while len(self._held) > self.keep:
+            self._held.pop(next(iter(self._held)))
+        return found
 
 
 def open_block(block: Block, references: ReferencePictures) -> OpenedBlock:
-    """The block with its pictures read and decoded, and the right answers that only a mask tells."""
+    """The block with its pictures read, decoded and made ready, and the right answers that only a mask tells."""
     started = time.perf_counter()
-    queries: dict[str, Picture | UnreadableImage] = {}
-    normal: dict[Reference, Picture | UnreadableImage] = {}
-    for asked in block.asked:
-        entry = asked.entry
-        if entry.image_id not in queries:
-            queries[entry.image_id] = _open(references.root / entry.path, entry.content)
-        if asked.reference and asked.reference not in normal:
-            normal[asked.reference] = references.get(asked.reference)
+    entries = {asked.entry.image_id: asked.entry for asked in block.asked}
+    opened = references.opener([(references.root / entry.path, entry.content) for entry in entries.values()])
+    queries = dict(zip(entries, opened, strict=True))
+    normal = references.get(list(dict.fromkeys(asked.reference for asked in block.asked if asked.reference)))
     block = Block(block.number, tuple(questions.located(block.asked, references.root)))
     return OpenedBlock(block, queries, normal, time.perf_counter() - started)
 
@@ -119,13 +119,6 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
             )
     rows.image_vectors.extend(each.vector for each in evidence.values() if each.vector)
     return rows
-
-
-def _open(path: Path, content: str) -> Picture | UnreadableImage:
-    try:
-        return Picture(content, archive.open_image(path))
-    except UnreadableImage as error:
-        return error
 
 
 def _retrieve(opened: OpenedBlock, retriever: Retriever) -> dict[str, Evidence]:

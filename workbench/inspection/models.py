@@ -56,7 +56,8 @@ def load_answering(machine: Machine) -> Answering:
         dtype=machine.dtype,
         max_image_tokens=machine.max_image_tokens or None,
     )
-    engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body)
+    memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None
+    engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body, memory)
     return Answering(engine, body.revision, patch_encoder=f"{machine.model}@{body.revision}", demo=demo)
 
 

@@ -39,7 +39,7 @@ from warehouse.nights import QUARANTINED
 from warehouse.records import Run, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
-from workbench.inspection import archive, models, preparation, tries
+from workbench.inspection import archive, inputs, models, preparation, tries
 from workbench.inspection import block as blocks
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, UnreadableImage
 from workbench.inspection.part import Part
@@ -183,8 +183,7 @@ class _Night:
         left = [block for block in prepared.plan.blocks if block.number not in done]
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, left)))
-        references = blocks.ReferencePictures(Path(prepared.archive.root))
-        for opened in self._opened(left, references):
+        for opened in self._opened(left):
             phases.at("before-block")
             self._make_sure_of_the_archive(opened)
             rows = self._answered(opened)
@@ -244,10 +243,19 @@ class _Night:
             opened, self._run.run_id, prepared.answering, prepared.retriever, prepared.settings.method
         )
 
-    def _opened(self, left: Iterable[Block], references: blocks.ReferencePictures) -> Iterator[blocks.OpenedBlock]:
-        """The blocks with their pictures, a few opened ahead in a thread while the model works."""
+    def _opened(self, left: Iterable[Block]) -> Iterator[blocks.OpenedBlock]:
+        """The blocks with their pictures, a few opened ahead while the model works."""
+        prepared = self._prepared
         ahead: deque[Future[blocks.OpenedBlock]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader:
+        processes = prepared.settings.machine.input_processes
+        if processes is None:
+            processes = inputs.default_processes(prepared.settings.machine.device)
+        pictures = prepared.answering.engine.backbone.pictures
+        with (
+            inputs.opener(pictures, processes) as opener,
+            ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
+        ):
+            references = blocks.ReferencePictures(Path(prepared.archive.root), opener)
             try:
                 for block in left:
                     ahead.append(reader.submit(blocks.open_block, block, references))

@@ -1,0 +1,82 @@
+"""Pictures come out the same whoever opens them, and a process that dies takes nothing with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.model import tiny
+from workbench.inspection import inputs
+from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.inputs import File
+from workbench.model import backbone
+from workbench.model.backbone import Pictures
+from workbench.model.case import Picture
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    return backbone.load(tiny.save(tmp_path_factory.mktemp("model"), "qwen2_5_vl")).pictures
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
+    """Four good pictures, one that no processor takes, one that is none, and one that isn't there."""
+    folder = tmp_path_factory.mktemp("archive")
+    for seed in range(4):
+        tiny.picture(seed, 90 + 10 * seed, 100).image.save(folder / f"{seed}.png")
+    Image.new("RGB", (3000, 3)).save(folder / "4.png")
+    (folder / "5.png").write_bytes(b"no picture")
+    paths = [folder / f"{number}.png" for number in range(7)]
+    return [(path, hashlib.sha256(path.name.encode()).hexdigest()) for path in paths]
+
+
+def _check(opened: list[inputs.Opened], files: list[File], pictures: Pictures) -> None:
+    assert len(opened) == len(files)
+    for (path, content), each in zip(files[:4], opened, strict=False):
+        assert isinstance(each, Picture)
+        assert each.key == content
+        assert each.image.tobytes() == Image.open(path).convert("RGB").tobytes()
+        expected = pictures.prepare(content, each.image)
+        assert each.ready is not None
+        assert torch.equal(each.ready.pixels, expected.pixels)
+        assert (each.ready.key, each.ready.grid, each.ready.tiles) == (content, expected.grid, expected.tiles)
+    odd, none, gone = opened[4:]
+    assert isinstance(odd, Picture)
+    assert odd.ready is None  # said in words when a question about it is composed
+    assert isinstance(none, UnreadableImage)
+    assert str(none).startswith("not an image")
+    assert isinstance(gone, UnreadableImage)
+    assert str(gone).startswith("vanished")
+
+
+def test_a_thread_opens_and_makes_ready(files: list[File], pictures: Pictures) -> None:
+    with inputs.opener(pictures, 0) as opened:
+        _check(opened(files), files, pictures)
+    bare = inputs.open_here(files[:1])
+    assert isinstance(bare[0], Picture)
+    assert bare[0].ready is None
+
+
+@pytest.mark.slow
+def test_processes_open_and_make_ready_and_one_that_dies_is_done_without(
+    files: list[File], pictures: Pictures, caplog: pytest.LogCaptureFixture
+) -> None:
+    with inputs.opener(pictures, 1) as opened:
+        _check(opened(files), files, pictures)
+        for line in (Path("/proc/self/task") / str(os.getpid()) / "children").read_text().split():
+            if "spawn_main" in Path(f"/proc/{line}/cmdline").read_text():
+                os.kill(int(line), signal.SIGKILL)
+        _check(opened(files), files, pictures)
+    assert "going on without them" in caplog.text
+
+
+def test_beside_a_gpu_there_are_processes_and_on_a_cpu_none() -> None:
+    assert inputs.default_processes("cpu") == 0
+    assert 1 <= inputs.default_processes("cuda:1") <= inputs.MOST_PROCESSES

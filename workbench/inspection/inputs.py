@@ -1,0 +1,116 @@
+"""Pictures opened and made ready before the model needs them: read, decoded, resized and cut into patches.
+
+On a CPU the thread that opens blocks ahead does all of it, for the model has the cores. Beside a GPU other processes
+do: decoding and resizing hold Python's lock for much of their time, and a model that answers eight pictures a second
+would wait for them. The processes know the image processor and nothing of the weights. They end with the run; should
+it be killed, they notice that they are alone and end too.
+
+How far ahead is read is up to who asks: a block's pictures are opened together, and blocks are bounded.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import connection
+from pathlib import Path
+
+from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.images import open_image
+from workbench.model.backbone import BackboneError, Pictures
+from workbench.model.case import Picture
+
+logger = logging.getLogger(__name__)
+
+MOST_PROCESSES = 8  # decode and resize far more than one GPU answers
+
+File = tuple[Path, str]  # and the SHA-256 of its bytes
+Opened = Picture | UnreadableImage  # the picture, or why it can't be had
+Opener = Callable[[Sequence[File]], list[Opened]]
+
+
+def open_here(files: Sequence[File], pictures: Pictures | None = None) -> list[Opened]:
+    """These files' pictures, opened in this thread; made ready too when it is known for what."""
+    return [_open(file, pictures) for file in files]
+
+
+@contextmanager
+def opener(pictures: Pictures, processes: int) -> Iterator[Opener]:
+    """A function that opens files and makes their pictures ready, with so many processes; none is in its own thread."""
+    if not processes:
+        yield lambda files: open_here(files, pictures)
+        return
+    # Spawned: a process that has touched CUDA can't be forked.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(pickle.dumps(pictures),)) as pool:
+        broken = False
+
+        def open_there(files: Sequence[File]) -> list[Opened]:
+            nonlocal broken
+            if not broken:
+                try:
+                    return [pickle.loads(made) for made in pool.map(_open_in_process, files)]
+                except BrokenProcessPool:
+                    broken = True
+                    logger.warning("a process that opens pictures died; going on without them")
+            return open_here(files, pictures)
+
+        try:
+            yield open_there
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def default_processes(device: str) -> int:
+    """As many as there are cores to spare beside a GPU; none on a CPU."""
+    return min(MOST_PROCESSES, max(1, (os.cpu_count() or 2) - 2)) if device.startswith("cuda") else 0
+
+
+def _open(file: File, pictures: Pictures | None) -> Opened:
+    path, content = file
+    try:
+        picture = Picture(content, open_image(path))
+    except UnreadableImage as error:
+        return error
+    if pictures is None:
+        return picture
+    try:
+        return replace(picture, ready=pictures.prepare(content, picture.image))
+    except (BackboneError, ValueError):  # a shape the model doesn't take: said when the question is composed
+        return picture
+
+
+# -- in the processes --------------------------------------------------------------------------------------------------
+
+_pictures: Pictures | None = None
+
+
+def _begin(pictures: bytes) -> None:
+    global _pictures
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    _pictures = pickle.loads(pictures)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(0)
+
+
+def _open_in_process(file: File) -> bytes:
+    """Pickled here, by value: the library's own way of sending tensors leaves them in shared memory."""
+    return pickle.dumps(_open(file, _pictures), protocol=pickle.HIGHEST_PROTOCOL)
