@@ -201,10 +201,10 @@ class Curation:
         )
 
     def shown(self, run_id: str) -> pl.DataFrame:
-        """Which texts stood in which images' prompts: description_id, image_id, product (the image's); by image."""
+        """Which texts stood in which images' prompts: description_id, image_id, product (the image's)."""
         return self._database.frame(
             "SELECT DISTINCT image_id, product, unnest(descriptions, recursive := true) FROM predictions "
-            "WHERE run_id = ? ORDER BY image_id, rank",
+            "WHERE run_id = ?",
             [run_id],
         ).select("description_id", "image_id", "product")
 

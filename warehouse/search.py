@@ -17,6 +17,7 @@ from warehouse import locks
 from warehouse.vectors import Vectors
 
 _WAIT = 600.0  # seconds to wait for another writer
+_INDEX = "words"
 _UNCOVERED = 1000  # new rows that are searched plainly before the full-text index takes them in
 
 
@@ -81,13 +82,15 @@ class TextSearch:
                     "vector": pa.FixedSizeListArray.from_arrays(flat, length),
                 }
             )
+            from lancedb.index import FTS
+
             table = self._vectors.open(self._name)
             if table is None:
                 table = self._vectors.create(self._name, rows)
-                table.create_fts_index("text", replace=True)
+                table.create_index(vector_column_name="text", config=FTS(), name=_INDEX)
                 return
             table.add(rows)
-            if (stats := table.index_stats("text_idx")) is None or stats.num_unindexed_rows > _UNCOVERED:
+            if (stats := table.index_stats(_INDEX)) is None or stats.num_unindexed_rows > _UNCOVERED:
                 table.optimize()
 
     def find(self, text: str, vector: Sequence[float], product: str | None, limit: int) -> list[Hit]:

@@ -14,7 +14,7 @@ from tests.curation import plates
 from tests.curation.plates import FALSE, TEXT, TRUE
 from warehouse import schema
 from warehouse.curation import Curation
-from warehouse.curation_records import Sentence
+from warehouse.curation_records import GateResult, Sentence
 from warehouse.errors import Refused
 from warehouse.records import Prediction
 from warehouse.store import Store
@@ -55,29 +55,70 @@ def drafted(store: Store, text: str = TRUE) -> curation.Saved:
     return curation.edit(store, TEXT, text, "curator", "what it really leads to")
 
 
-def put_to_test(store: Store, text: str = TRUE) -> trial.GateResult:
+def put_to_test(store: Store, text: str = TRUE) -> GateResult:
     attempt = trial.open_test(store, drafted(store, text).draft, "curator")
     result = trial.run_test(store, attempt, scored.Quiet())
     assert result is not None
     return result
 
 
-def test_the_true_text_is_found_better_goes_live_and_the_next_run_is_back(spoiled: Plates) -> None:
-    store = spoiled.store
-    assert plates.analysed(store, spoiled.run_id) < 0.5
-    measured = lift.measure(store, scored.Quiet(), product="Drawn/metal_plate", images=12)
+@pytest.fixture(scope="module")
+def judged(scored_once: Plates, tmp_path_factory: pytest.TempPathFactory) -> Plates:
+    """The true text waited for the night, and was tested."""
+    data = tmp_path_factory.mktemp("judged") / "data"
+    shutil.copytree(scored_once.store.data, data)
+    store = Store(data)
+    draft = drafted(store).draft
+    Curation(data).await_test(TEXT, draft.revision, "curator", "tonight")
+    none = nightly_knowledge.test_waiting(store, scored.Quiet(), go_on=lambda: False)
+    assert (none.results, none.left) == ((), 1)
+    done = nightly_knowledge.test_waiting(store, scored.Quiet())
+    assert (len(done.results), done.refused, done.left) == (1, (), 0)
+    return Plates(store, scored_once.archive, scored_once.run_id)
+
+
+def test_the_lie_harms_and_the_true_text_is_found_better(judged: Plates) -> None:
+    store = judged.store
+    assert plates.analysed(store, judged.run_id) < 0.5
+    measured = lift.measure(store, scored.Quiet(), judged.run_id, "Drawn/metal_plate", images=8)
     [harm] = [each for each in measured if each.description_id == TEXT]
-    assert harm.harmed > harm.helped
+    assert harm.lift == min(each.lift for each in measured)
+    assert harm.harmed >= harm.helped
+    [result] = Curation(store.data).results()
+    assert (result.verdict, result.lost) == ("better", 0), result
 
-    result = put_to_test(store)
-    assert (result.verdict, result.lost) == ("better", 0)
+
+def test_a_test_keeps_its_runs_out_of_lists_and_happens_once(judged: Plates) -> None:
+    store = judged.store
+    [result] = Curation(store.data).results()
+    assert store.runs()["run_id"].to_list() == [judged.run_id]
+    new = store.run(result.new_run)
+    assert new is not None
+    assert new.knowledge_version is not None
+    read = {each.description_id: each.revision for each in store.knowledge(new.knowledge_version)}
+    assert read[TEXT] == result.revision
+    draft = Curation(store.data).revision(TEXT, result.revision)
+    again = trial.run_test(store, trial.open_test(store, draft, "somebody else"), scored.Quiet())
+    assert again == result
+    assert nightly_knowledge.test_waiting(store, scored.Quiet()).results == ()
+
+
+def test_a_draft_reaches_no_run_until_it_is_published_and_then_the_next(judged: Plates) -> None:
+    store = judged.store
+    [result] = Curation(store.data).results()
+    assert plates.published_text(store) == FALSE
+    _, texts = Store(store.data).published_knowledge()
+    assert result.revision not in [each.revision for each in texts if each.description_id == TEXT]
+
     version = curation.publish(store, TEXT, result.revision, "curator")
-
-    done = plates.score(store, spoiled.archive)
+    assert Curation(store.data).changes(TEXT)[0].reason == "the gate says better"
+    done = plates.score(store, judged.archive)
     assert done.run.knowledge_version == version.version
     assert plates.analysed(store, done.run.run_id) > 0.9
-    [change] = [each for each in Curation(store.data).changes(TEXT) if each.version == version.version][:1]
-    assert (change.state, change.reason) in {("published", "the gate says better"), ("retired", "the gate says better")}
+    shown = schema.records(Prediction, store.predictions(done.run.run_id))
+    assert {each.revision for row in shown for each in row.descriptions if each.description_id == TEXT} == {
+        result.revision
+    }
 
 
 def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
@@ -85,40 +126,6 @@ def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
     assert result.verdict != "better"
     with pytest.raises(CannotPublish, match=r"not enough evidence|worse"):
         curation.publish(spoiled.store, TEXT, result.revision, "curator")
-
-
-def test_a_test_keeps_its_runs_out_of_lists_and_its_draft_out_of_every_other_run(spoiled: Plates) -> None:
-    store = spoiled.store
-    before = store.runs()["run_id"].to_list()
-    result = put_to_test(store)
-    assert store.runs()["run_id"].to_list() == before
-    new = store.run(result.new_run)
-    assert new is not None
-    assert new.knowledge_version is not None
-    read = {each.description_id: each.revision for each in store.knowledge(new.knowledge_version)}
-    assert read[TEXT] == result.revision
-    assert plates.published_text(store) == FALSE
-    done = plates.score(store, spoiled.archive)
-    shown = schema.records(Prediction, store.predictions(done.run.run_id))
-    read_now = {(each.description_id, each.revision) for row in shown for each in row.descriptions}
-    assert (TEXT, result.revision) not in read_now
-
-
-def test_a_revision_is_tested_once_and_again_gives_the_same_result(spoiled: Plates) -> None:
-    first = put_to_test(spoiled.store)
-    draft = Curation(spoiled.store.data).revision(TEXT, first.revision)
-    again = trial.run_test(spoiled.store, trial.open_test(spoiled.store, draft, "somebody else"), scored.Quiet())
-    assert again == first
-
-
-def test_the_night_tests_what_waits(spoiled: Plates) -> None:
-    draft = drafted(spoiled.store).draft
-    Curation(spoiled.store.data).await_test(TEXT, draft.revision, "curator", "tonight")
-    none = nightly_knowledge.test_waiting(spoiled.store, scored.Quiet(), go_on=lambda: False)
-    assert (none.results, none.left) == ((), 1)
-    done = nightly_knowledge.test_waiting(spoiled.store, scored.Quiet())
-    assert [each.verdict for each in done.results] == ["better"]
-    assert nightly_knowledge.test_waiting(spoiled.store, scored.Quiet()).results == ()
 
 
 def test_images_that_curation_looked_at_count_in_no_test(spoiled: Plates) -> None:

@@ -112,7 +112,8 @@ def show_waiting(product: Product) -> None:
                     if place == 0:
                         st.session_state["knowledge.proposed"] = found.description_id
                         st.text_area("Text", found.text, key="knowledge.proposal", height=180)
-                        html(knowledge_cards.findings(found.findings))
+                        if found.findings:
+                            html(knowledge_cards.findings(found.findings))
                         st.button("Accept as draft", key="knowledge.accept", on_click=act, args=["accept"])
                     else:
                         st.caption("Accept the first one before.")
@@ -127,9 +128,9 @@ def show_text(product: Product, old: Description | None) -> None:
     )
     note = escape(f"by {chosen.author}: {knowledge_cards.parts_of(chosen.reason, 80)}")
     with card("text", escape(f"{chosen.entry.replace('_', ' ')}, {against}"), note):
-        html(knowledge_cards.STYLE + knowledge_cards.difference(old.text if old else "", chosen.text))
-        siblings = [each for each in product.published if each.description_id != chosen.description_id]
-        html(knowledge_cards.findings(curation.check(chosen.text, chosen.description_id, siblings)))
+        found = curation.check(chosen.text, chosen.description_id, product.published)
+        difference = knowledge_cards.difference(old.text if old else "", chosen.text)
+        html(knowledge_cards.STYLE + difference + knowledge_cards.findings(found))
         html(knowledge_cards.provenance(knowledge_reads.sentences(now, chosen.description_id, chosen.revision)))
 
 

@@ -63,8 +63,7 @@ def measure(
 
 def _shown(store: Store, replayed: Replay) -> pl.DataFrame:
     """description_id, image_id, product: which texts stood in which image's prompts."""
-    rows = Curation(store.data).shown(replayed.run.run_id)
-    return rows.unique(maintain_order=True)
+    return Curation(store.data).shown(replayed.run.run_id).unique().sort("image_id", "description_id")
 
 
 def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, most: int) -> Lift | None:

@@ -1,0 +1,112 @@
+"""Two curators at once, a reader meanwhile, kill -9 within edit, test and publish: nothing lost, nothing half."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import scored
+from tests.curation import plates
+from tests.curation.plates import TEXT, TRUE
+from warehouse.curation import Curation
+from warehouse.store import Store
+from workbench.inspection import knowledge
+from workbench.review import curation
+
+pytestmark = pytest.mark.slow
+TEXTS = '{"Drawn": {"metal_plate": {"scratch": "A thin line.", "good": "An even plate."}}}'
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "texts.json").write_text(TEXTS)
+    made = Store(tmp_path / "data")
+    knowledge.import_file(made, tmp_path / "texts.json")
+    return made
+
+
+def curator(store: Store, name: str, die_at: str | None = None) -> subprocess.Popen[str]:
+    variables = {"WORKBENCH_DIE_AT": die_at} if die_at else {}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.curation.curator", str(store.data), name],
+        cwd=scored.ROOT, env=scored.environment(store.data, variables), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def consistent(store: Store) -> None:
+    """Whatever happened: one live revision of each text, in the set and by state; a history for every revision."""
+    base = Curation(store.data)
+    version, texts = base.published()
+    assert version is not None
+    assert {(d.description_id, d.revision) for d in texts} == {(m.description_id, m.revision) for m in version.members}
+    assert {(d.description_id, d.revision) for d in base.in_state("published")} == {
+        (d.description_id, d.revision) for d in texts
+    }
+    revisions = base.revisions(TEXT)
+    assert [d.revision for d in revisions] == list(range(1, len(revisions) + 1))
+    noted = base.changes()
+    assert sorted(change.number for change in noted) == list(range(1, len(noted) + 1))
+    assert {(c.description_id, c.revision) for c in noted} == {
+        (d.description_id, d.revision) for d in base.every_revision()
+    }
+    for each in base.versions():
+        assert len(store.knowledge(each.version)) == len(each.members)
+
+
+def test_two_curators_and_a_reader_lose_nothing(store: Store) -> None:
+    both = [curator(store, name) for name in ("ann", "bob")]
+    while any(each.poll() is None for each in both):
+        version, texts = Curation(store.data).published()
+        assert version is not None
+        assert len(texts) == len(version.members) == 2
+    assert [each.wait() for each in both] == [0, 0], [each.stderr and each.stderr.read() for each in both]
+    consistent(store)
+    assert {d.author for d in Curation(store.data).revisions(TEXT)[1:]} == {"ann", "bob"}
+    assert len(Curation(store.data).revisions(TEXT)) == 7
+
+
+@pytest.mark.parametrize(
+    ("phase", "kept"),
+    [("within-change:1", 1), ("after-change:1", 2), ("within-change:2", 2), ("after-change:2", 2)],
+    ids=["in edit", "after edit", "in publish", "after publish"],
+)
+def test_a_curator_killed_in_edit_or_publish_leaves_before_or_after(store: Store, phase: str, kept: int) -> None:
+    assert curator(store, "ann", phase).wait() == -signal.SIGKILL
+    base = Curation(store.data)
+    assert len(base.revisions(TEXT)) == kept
+    consistent(store)
+    live = {d.description_id: d.revision for d in base.published()[1]}
+    assert live[TEXT] == (2 if phase == "after-change:2" else 1)
+    assert curator(store, "bob").wait() == 0
+    consistent(store)
+
+
+def test_a_test_killed_in_between_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    archive = plates.draw(tmp_path / "archive", scratched=4, others=6)
+    done = {}
+    for name, phase in (("whole", None), ("killed", "after-old")):
+        data = tmp_path / name / "data"
+        own = plates.knowing(data, archive)
+        plates.score(own, archive)
+        draft = curation.edit(own, TEXT, TRUE, "ann", "true").draft
+        command = ("knowledge", "test", TEXT, "--json")
+        if phase:
+            killed = scored.workbench(*command, data=data, variables={"WORKBENCH_DIE_AT": phase})
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+            assert Curation(data).result(TEXT, draft.revision) is None
+        finished = scored.workbench(*command, data=data)
+        assert finished.returncode == 0, finished.stderr
+        consistent(own)
+        result = Curation(data).result(TEXT, draft.revision)
+        assert result is not None
+        for run_id in (result.old_run, result.new_run):
+            run = own.run(run_id)
+            assert run is not None
+            assert run.state == "finished"
+            assert own.knowledge(run.knowledge_version or "")
+        done[name] = (result.verdict, result.won, result.lost, result.p_better, result.elsewhere_low)
+    assert done["killed"] == done["whole"]

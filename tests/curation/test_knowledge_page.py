@@ -1,0 +1,141 @@
+"""The Knowledge page over a real warehouse: texts are shown as texts, what waits comes first, changes are confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.pages import seed
+from tests.pages.screen import opened, words
+from warehouse.curation import Curation
+from warehouse.curation_records import GateAttempt, GateResult, KnowledgeTrial, Lift
+from warehouse.records import KnowledgeMember
+from warehouse.review_records import Verdict
+from warehouse.reviews import Reviews
+from warehouse.store import Store
+from workbench.review import curation
+
+PAGE = "workbench/pages/knowledge.py"
+TEXT = "drawn/plate/scratch"
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+NASTY = (
+    "<script>alert(1)</script> A [link](javascript:alert(2)) ![x](y.png) <img src=x onerror=alert(3)> `code` :red[x]"
+)
+
+
+def drafted(data: Path, text: str) -> int:
+    return curation.edit(Store(data), TEXT, text, "ann <b>", "because <i>so</i>").draft.revision
+
+
+def judged(data: Path, revision: int, verdict: str = "better") -> None:
+    """A test that ended."""
+    base = Curation(data)
+    attempt = GateAttempt(
+        TEXT, revision, "drawn/plate", 0, 0.05, 0.02, 1, "b", "t", "r" * 10, "gate:p", ("i",), (), "ann", NOW
+    )
+    base.open_attempt(attempt, KnowledgeTrial("t", (KnowledgeMember(TEXT, revision),), NOW))
+    result = GateResult(
+        TEXT, revision, "better", "so it is", 90, 200, 28, 2, 0.13, 0.06, 0.2, 0.001, 0.9,
+        40, 80, 1, 1, 0.0, -0.012, None, "old", "new", NOW,
+    )  # fmt: skip
+    base.close_attempt(replace(result, verdict=verdict))  # type: ignore[arg-type]
+
+
+def test_an_empty_knowledge_base_tells_the_first_command(data_folder: Path) -> None:
+    page = opened(PAGE)
+    assert "No text is stored yet." in words(page)
+    assert "workbench knowledge import" in page.code[0].value
+
+
+def test_no_markup_of_a_text_author_or_reason_reaches_the_page(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    revision = drafted(data_folder, NASTY)
+    page = opened(PAGE, product="drawn/plate", text=TEXT, revision=str(revision))
+    shown = words(page)
+    for raw in ("<script>", "<img src", "<i>so</i>", "ann <b>"):
+        assert raw not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "can be neither tested nor published" in shown
+
+
+def test_the_difference_is_marked_and_nothing_untested_can_go_live_without_a_reason(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    revision = drafted(data_folder, "A thin dark line across the brushing, straight.")
+    page = opened(PAGE, product="drawn/plate", text=TEXT, revision=str(revision))
+    assert "<del>bright</del> <ins>dark</ins>" in words(page)
+    assert "not tested yet, and no run reads it" in words(page)
+    page.button(key="knowledge.publish").click().run()
+    assert "Not done: drawn/plate/scratch revision 2: not tested yet" in words(page)
+    page.text_input(key="knowledge.reason").set_value("known from the line").run()
+    page.button(key="knowledge.publish").click().run()
+    assert "Revision 2 is published." in words(page)
+    live = {each.description_id: each.revision for each in Curation(data_folder).published()[1]}
+    assert live[TEXT] == 2
+
+
+@pytest.mark.parametrize(("verdict", "sentence"), [("better", "It may be published."), ("worse", "Worse: so it is.")])
+def test_a_test_is_shown_with_its_numbers_and_its_share_of_the_budget(
+    data_folder: Path, verdict: str, sentence: str
+) -> None:
+    seed.seed(data_folder)
+    revision = drafted(data_folder, "A thin dark line.")
+    judged(data_folder, revision, verdict)
+    page = opened(PAGE, product="drawn/plate", text=TEXT, revision=str(revision))
+    shown = words(page)
+    assert sentence in shown
+    assert "28, 2 of 200 about 90 images" in shown
+    assert "0.0010 of 0.0250" in shown
+
+
+def test_an_edit_becomes_a_draft_and_the_page_stands_on_it(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    page = opened(PAGE, product="drawn/plate", text=TEXT)
+    page.text_area(key="knowledge.text").set_value("A line that ends sharply.").run()
+    page.text_input(key="knowledge.why").set_value("clearer").run()
+    page.button(key="knowledge.edit").click().run()
+    assert "Revision 2 is a draft." in words(page)
+    assert page.query_params["revision"] == "2"
+    assert Curation(data_folder).changes(TEXT)[0].reason == "clearer"
+
+
+def test_reviewers_texts_wait_first_and_keep_their_verdicts_when_accepted(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    image = next(each for each in seeded.entries if each.defect == "scratch")
+    verdicts = [
+        Verdict(
+            f"verdict-{number}", 1, f"dispute-{number}", 1, seeded.run.run_id, image.image_id, seed.question_id(1),
+            f"reviewer-{number}", "wrong", "A", (), "misleads", text, None, 9.0, NOW, NOW, False,
+        )
+        for number, text in enumerate(
+            ["A scratch is a thin bright line. It ends sharply.", "A scratch is a thin, bright line."]
+        )
+    ]  # fmt: skip
+    Reviews(data_folder).add_verdicts(verdicts)
+    page = opened(PAGE, product="drawn/plate")
+    shown = words(page)
+    assert "2 better texts, 2 verdicts that it misleads, 2 wrong answers" in shown
+    page.button(key="knowledge.accept").click().run()
+    assert "The proposal is draft r2." in words(page)
+    [draft] = Curation(data_folder).in_state("draft")
+    assert draft.text == "A scratch is a thin bright line. It ends sharply."
+    sources = [(each.place, each.verdict_id, each.image_id) for each in Curation(data_folder).sentences(TEXT, 2)]
+    assert sources == [
+        (1, "verdict-0", image.image_id),
+        (1, "verdict-1", image.image_id),
+        (2, "verdict-0", image.image_id),
+    ]
+    assert "better texts" not in words(opened(PAGE, product="drawn/plate"))
+
+
+def test_lift_is_a_bar_for_each_text(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    rows = [
+        Lift(f"drawn/plate/{name}", 1, seeded.run.run_id, 12, 0, 12, 40, 3, harmed, lift, lift - 0.05, lift + 0.05, NOW)
+        for name, lift, harmed in (("good", 0.1, 0), ("scratch", -0.2, 9))
+    ]
+    Curation(data_folder).add_lifts(rows)
+    page = opened(PAGE, product="drawn/plate", text=TEXT)
+    assert "<b>scratch · r1</b> should be looked at next" in words(page)
