@@ -7,7 +7,7 @@
 2. A product whose error or alarm rate is 10 points up on one night, at 100, 300 and 1,000 of its images: how often that
    product is named on that night, against the power that `NormalIndPower` predicts at the strictest threshold.
 3. One camera whose images are darker on one night, so that entropy and appearance move by half a standard deviation,
-   without labels: how often that camera is named, against `TTestIndPower` of a test that knew what to look for.
+   without labels: how often that camera is named, against `NormalIndPower` at Kolmogorov-Smirnov's efficiency.
 
 Two lines, four cameras; the products' mixture changes from night to night. The seed is in the command.
 """
@@ -15,6 +15,7 @@ Two lines, four cameras; the products' mixture changes from night to night. The 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from scipy.stats import binom
-from statsmodels.stats.power import NormalIndPower, TTestIndPower
+from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
 from benchmarks import machine
@@ -105,13 +106,15 @@ def false_alarms(world: World, nights: int) -> dict[str, object]:
         tested = len(found)
         past = [*past[1:], tonight]
     allowed = int(binom.ppf(0.99, nights, FALSE_ALARM))
-    return {
-        "nights": nights,
-        "signals_a_night": tested,
-        "nights_with_an_alarm": with_alarm,
-        "at_most": allowed,
-        "within": with_alarm <= allowed,
-    }
+    return _told(
+        {
+            "nights": nights,
+            "signals_a_night": tested,
+            "nights_with_an_alarm": with_alarm,
+            "at_most": allowed,
+            "within": with_alarm <= allowed,
+        }
+    )
 
 
 def a_worse_product(world: World, images: int, trials: int, labelled: bool) -> dict[str, object]:
@@ -124,7 +127,7 @@ def a_worse_product(world: World, images: int, trials: int, labelled: bool) -> d
         named += any(signal.alarm and signal.value == f"product-{PLANTED}" for signal in found)
     effect = proportion_effectsize(BASE_RATE + POINTS, BASE_RATE)
     power = NormalIndPower().power(effect, images, FALSE_ALARM / tested, ratio=BASELINE)
-    return {"labelled": labelled, "images": images, **_judged(named, trials, float(power))}
+    return _told({"labelled": labelled, "images": images, **_judged(named, trials, float(power))})
 
 
 def a_dark_camera(world: World, trials: int) -> dict[str, object]:
@@ -137,8 +140,13 @@ def a_dark_camera(world: World, trials: int) -> dict[str, object]:
         tested, images = len(found), max(signal.images for signal in of_camera)
         named += any(signal.alarm for signal in of_camera)
     # Kolmogorov-Smirnov's efficiency against the t-test for a shift of normals is at least 2/pi.
-    power = TTestIndPower().power(SIGMAS, images * 2 / np.pi, FALSE_ALARM / tested, ratio=BASELINE)
-    return {"images": images, **_judged(named, trials, float(power))}
+    power = NormalIndPower().power(SIGMAS, images * 2 / np.pi, FALSE_ALARM / tested, ratio=BASELINE)
+    return _told({"images": images, **_judged(named, trials, float(power))})
+
+
+def _told(figures: dict[str, object]) -> dict[str, object]:
+    print(figures, file=sys.stderr, flush=True)
+    return figures
 
 
 def _seen(night: pl.DataFrame, labelled: bool) -> pl.DataFrame:

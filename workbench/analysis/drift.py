@@ -16,6 +16,7 @@ Knows nothing of storage, schedules or pages.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -136,19 +137,25 @@ def exact(strata: Sequence[tuple[int, int, int, int]]) -> float:
     Args:
         strata: (events tonight, images tonight, events in the baseline, images in the baseline), one per stratum.
     """
-    from scipy.stats import hypergeom
-
-    chances, first, seen = np.ones(1), 0, 0
+    chances: NDArray[np.float64] = np.ones(1)
+    first = seen = 0
     for events, n, baseline_events, baseline_n in strata:
         total = events + baseline_events
         least, most = max(0, total - baseline_n), min(total, n)
-        support = np.arange(least, most + 1)
-        chances = np.convolve(chances, hypergeom.pmf(support, n + baseline_n, total, n))
+        chances = np.asarray(np.convolve(chances, _hypergeometric(least, most, n + baseline_n, total, n)), np.float64)
         first, seen = first + least, seen + events
     counts = np.arange(first, first + len(chances))
     at = float(chances[counts == seen].sum())
     below, above = float(chances[counts < seen].sum()), float(chances[counts > seen].sum())
     return min(1.0, 2 * (min(below, above) + at / 2))
+
+
+@functools.lru_cache(4096)
+def _hypergeometric(least: int, most: int, images: int, total: int, n: int) -> NDArray[np.float64]:
+    """The chances of so many events tonight, from `least` to `most`; a stratum is part of several groups."""
+    from scipy.stats import hypergeom
+
+    return np.asarray(hypergeom.pmf(np.arange(least, most + 1), images, total, n), np.float64)
 
 
 def looks(

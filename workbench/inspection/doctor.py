@@ -47,11 +47,14 @@ class Finding:
     remedy: str | None = None  # what to do, unless green
 
 
-def examine(data: Path, more: Mapping[str, Callable[[], Iterator[Finding]]] | None = None) -> list[Finding]:
+def examine(
+    data: Path, more: Mapping[str, Callable[[], Iterator[Finding]]] | None = None, *, thorough: bool = True
+) -> list[Finding]:
     """All findings, red before yellow before green; a check that breaks is itself a red finding.
 
     Args:
         more: checks by subject that this room knows nothing of.
+        thorough: also load the demo model and ask the device, which takes seconds.
     """
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "disk": lambda: _disk(data),
@@ -59,8 +62,7 @@ def examine(data: Path, more: Mapping[str, Callable[[], Iterator[Finding]]] | No
         "warehouse": lambda: _warehouse(data),
         "spool": lambda: _spool(data),
         "vectors": lambda: _vectors(data),
-        "device": _device,
-        "embedded demo model": _embedded_model,
+        **({"device": _device, "embedded demo model": _embedded_model} if thorough else {}),
         "packages": _packages,
         **(more or {}),
     }

@@ -17,9 +17,9 @@ from html import escape
 from pathlib import Path
 
 from workbench.analysis import drift
-from workbench.nights import morning
+from workbench.nights import reports
 from workbench.nights.errors import NightError
-from workbench.nights.morning import Morning
+from workbench.nights.reports import Morning
 from workbench.settings import Operation
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def html(report: Morning) -> str:
         _table(
             f"What changed, {len(report.changes)} of {report.signals} signals",
             ("", "images", "p"),
-            [(morning.in_words(each), f"{each.images:,}", f"{each.p_value:.1e}") for each in report.changes],
+            [(reports.in_words(each), f"{each.images:,}", f"{each.p_value:.1e}") for each in report.changes],
         ),
         _table(
             "Failed images",
@@ -68,7 +68,7 @@ def text(report: Morning) -> str:
     lines += ["  ".join(_rate_cells(rate)) for rate in report.rates]
     if not report.labelled:
         lines += [_errors_in_words(report)]
-    lines += ["", *(f"- {morning.in_words(each)} ({each.images:,} images)" for each in report.changes)]
+    lines += ["", *(f"- {reports.in_words(each)} ({each.images:,} images)" for each in report.changes)]
     lines += [f"- failed: {each.images:,} images: {each.reason}, such as {each.example}" for each in report.failures]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"
@@ -132,7 +132,7 @@ def _post(url: str, report: Morning) -> None:
     if not url.startswith(("http://", "https://")):
         raise ValueError("a web hook's address begins with http:// or https://")
     request = urllib.request.Request(
-        url, morning.as_json(report).encode(), {"Content-Type": "application/json", "User-Agent": "workbench"}
+        url, reports.as_json(report).encode(), {"Content-Type": "application/json", "User-Agent": "workbench"}
     )
     with urllib.request.urlopen(request, timeout=TIMEOUT):
         pass

@@ -13,9 +13,9 @@ from warehouse import database, schema
 from warehouse.nights import Nights
 from warehouse.records import Run
 from warehouse.store import Store
-from workbench.inspection import doctor
+from workbench.inspection import archive, doctor
 from workbench.inspection.doctor import Finding
-from workbench.nights import incremental, schedules
+from workbench.nights import schedules
 from workbench.review import desk
 
 _LATE = timedelta(hours=1)  # a due time that nobody has worked on for so long, its window being open
@@ -23,8 +23,8 @@ _BACKUP_DAYS = 7
 _SHOWN = 3
 
 
-def examine(data: Path) -> list[Finding]:
-    """All findings, red before yellow before green."""
+def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
+    """All findings, red before yellow before green; without `thorough` those that take no seconds."""
     more = {
         "schedules": lambda: _schedules(data),
         "runs": lambda: _runs(data),
@@ -33,7 +33,7 @@ def examine(data: Path) -> list[Finding]:
         "model cache": lambda: _models(data),
         "Label Studio": lambda: _label_studio(data),
     }
-    return doctor.examine(data, more)
+    return doctor.examine(data, more, thorough=thorough)
 
 
 def _schedules(data: Path) -> Iterator[Finding]:
@@ -73,8 +73,8 @@ def _schedules(data: Path) -> Iterator[Finding]:
             yield Finding("green", subject, f"{told}; due {next_due:%Y-%m-%d %H:%M} UTC" if next_due else told)
 
 
-def _can_be_scanned(archive: str) -> bool:
-    return "://" in archive or incremental.is_there(Path(archive))
+def _can_be_scanned(place: str) -> bool:
+    return "://" in place or archive.is_there(Path(place))
 
 
 def _runs(data: Path) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from warehouse.night_records import Night, NightRun, Purpose
 from warehouse.nights import Nights
 from warehouse.records import Entry, Run
 from warehouse.store import Store
-from workbench.inspection import archive, scoring
+from workbench.inspection import scoring
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import NothingNew
 from workbench.inspection.part import Part
@@ -100,8 +100,3 @@ def _anew(
         ledger.open_run(run, NightRun(night.schedule, night.due_at, run.run_id, purpose), sorted(images))
 
     return scoring.score(root, settings, watch, part=Part(choose, open_run, stop, settings.operation.settle_seconds))
-
-
-def is_there(root: Path) -> bool:
-    """Whether the archive can be scanned now and isn't an empty folder."""
-    return archive.is_there(root)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from warehouse import spool
 from warehouse.night_records import NightState
 from warehouse.nights import Nights
-from workbench.nights import morning, schedules
+from workbench.nights import reports, schedules
 
 
 def write(data: Path, file: Path, now: datetime) -> None:
@@ -43,7 +43,7 @@ def write(data: Path, file: Path, now: datetime) -> None:
         if night and night.ended_at:
             ended.labels(schedule.name).set(night.ended_at.timestamp())
         for stored in ledger.reports(schedule.name, limit=1):
-            told = morning.from_json(stored.report)
+            told = reports.from_json(stored.report)
             images.labels(schedule.name).set(told.images)
             failed.labels(schedule.name).set(told.failed)
             seconds.labels(schedule.name).set(told.seconds)

@@ -13,133 +13,24 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import polars as pl
-from pydantic import TypeAdapter
 
-from warehouse.night_records import MorningReport, Night, NightRun, NightState, StepState
+from warehouse.night_records import MorningReport, Night, NightRun
 from warehouse.nights import QUARANTINED, Nights
 from warehouse.records import Run
 from warehouse.reviews import Reviews
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.analysis import drift, metrics
-from workbench.analysis.drift import Rate, Signal
+from workbench.analysis.drift import Rate
+from workbench.nights.reports import Done, Failure, Morning, Truth, as_json
 from workbench.nights.steps import Context
 from workbench.review import disputes
 
 _VECTORS_AT_MOST = 6000  # of the baseline; chosen by the hash of their content, so the same ones every night
 _SHOWN = 20  # failures by reason, changes
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """Errors where somebody knows the truth: golden samples, or audited cases."""
-
-    source: str  # "golden samples" or "audited cases"
-    wrong: int
-    n: int
-    low: float  # 95 % interval
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Images that failed for one reason."""
-
-    reason: str
-    images: int
-    example: str  # path
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a step after scoring ended."""
-
-    step: str
-    state: StepState
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Morning:
-    """What a night's report says."""
-
-    schedule: str
-    archive: str
-    due_at: datetime
-    state: NightState
-    message: str | None
-    caught_up: int  # missed due times that this night covered besides its own
-    model: str
-    demo: bool
-    knowledge_version: str | None
-    run_ids: tuple[str, ...]
-    images: int
-    questions: int
-    invalid: int  # questions
-    failed: int  # questions
-    failed_images: int
-    quarantined: int  # images
-    left: int | None  # planned images that wait for the next night, where the window shut
-    seconds: float  # from the night's begin to this report
-    images_per_second: float | None
-    baseline_nights: int
-    baseline_images: int
-    labelled: int  # of tonight's images
-    rates: tuple[Rate, ...]
-    truth: tuple[Truth, ...]  # without labels; empty is "not measurable"
-    signals: int  # how many were tested
-    changes: tuple[Signal, ...]  # those past the false-alarm rate
-    false_alarm_percent: float
-    failures: tuple[Failure, ...]
-    disputes_waiting: int
-    review_budget: int | None
-    steps: tuple[Done, ...]
-
-    @property
-    def finding(self) -> str:
-        """The one sentence that a person reads first."""
-        if self.state == "alarm":
-            return f"Golden samples moved; the archive was left alone. {self.message or ''}".strip()
-        if self.state == "failed":
-            return f"The night failed: {self.message}"
-        if not self.images:
-            return "Nothing was new."
-        if not self.baseline_images:
-            return f"{self.images:,} images were scored. There is no earlier night to compare with."
-        if not self.changes:
-            return f"{self.images:,} images were scored; none of {self.signals} signals changed."
-        first = self.changes[0]
-        more = f", and {len(self.changes) - 1} more" if len(self.changes) > 1 else ""
-        return f"{in_words(first)}{more}."
-
-
-_JSON: TypeAdapter[Morning] = TypeAdapter(Morning)
-
-
-def as_json(morning: Morning) -> str:
-    """The report as JSON."""
-    return _JSON.dump_json(morning).decode()
-
-
-def from_json(text: str) -> Morning:
-    """The report from its JSON."""
-    return _JSON.validate_json(text)
-
-
-def in_words(signal: Signal) -> str:
-    """A change as a sentence without its full stop."""
-    where = f" of {signal.group} {signal.value}" if signal.value else ""
-    moved = "rose" if signal.tonight > signal.baseline else "fell"
-    if signal.name in drift.RATES:
-        return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.1%} to {signal.tonight:.1%}"
-    if signal.name == "appearance":
-        return f"Images{where} look different"
-    return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
 
 
 def report(context: Context) -> Morning:

@@ -1,0 +1,251 @@
+"""What the Tonight and Health pages say: sentences and small pieces of HTML, from a morning report and findings.
+
+Knows nothing of the address or of widgets. Everything that comes from the warehouse is escaped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import polars as pl
+
+from warehouse.night_records import Night
+from warehouse.records import Run
+from workbench.analysis import drift
+from workbench.analysis.charts_nights import Point, Strand
+from workbench.analysis.drift import Rate, Signal
+from workbench.inspection.doctor import Finding
+from workbench.nights import reports as telling
+from workbench.nights.reports import Morning
+from workbench.pages import parts
+from workbench.pages.parts import glyph
+from workbench.pages.run_cards import duration
+
+_STATE_WORDS = {
+    "running": "at work",
+    "finished": "everything new was scored",
+    "cut": "its window shut; the next night goes on",
+    "stopped": "stopped; the next call goes on",
+    "failed": "somebody must look",
+    "alarm": "golden samples moved",
+    "void": "dated by a wrong clock",
+}
+_SIGNS = {"red": ("✗", "escape"), "yellow": ("!", "overkill"), "green": ("✓", "accent")}
+STRANDS = 3
+
+
+def under(report: Morning) -> str:
+    """The line below the page's finding."""
+    model = "embedded demo model: drawn products only, says nothing about real ones" if report.demo else report.model
+    caught_up = f" · {report.caught_up} missed nights caught up" if report.caught_up else ""
+    state = _STATE_WORDS[report.state]
+    return f"{escape(report.archive)} · {state}{caught_up} · {duration(report.seconds)} · {escape(model)}"
+
+
+def rate(one: Rate) -> str:
+    """Value, interval against what it was before, and n."""
+    unit, scale, digits = ("%", 100, 1) if one.name in drift.RATES else ("nat", 1, 2)
+    ends = [one.low, one.high, one.baseline, one.tonight]
+    pad = (max(ends) - min(ends)) * 0.35 or max(abs(one.tonight) * 0.2, 0.01)
+    least, most = min(ends) - pad, max(ends) + pad
+    if one.name in drift.RATES:
+        least = max(0.0, least)
+
+    def at(value: float) -> str:
+        return f"{100 * (value - least) / (most - least):.2f}%"
+
+    colour = {"escape": "escape", "overkill": "overkill", "invalid": "other"}.get(one.name, "ink")
+    apart = not one.low <= one.baseline <= one.high
+    chip = f'<span class="chip{" escape" if apart else ""}">{"off its usual level" if apart else "as before"}</span>'
+    return (
+        f'<div class="row"><span class="big">{scale * one.tonight:.{digits}f}<small>{unit}</small></span>{chip}</div>'
+        f'<div style="position:relative;height:1.5rem;margin:.35rem 0 .15rem">'
+        f'<div style="position:absolute;left:0;right:0;top:50%;border-top:1px solid var(--line)"></div>'
+        f'<div style="position:absolute;left:{at(one.low)};right:calc(100% - {at(one.high)});top:38%;bottom:38%;'
+        f'background:var(--{colour});opacity:.35"></div>'
+        f'<div style="position:absolute;left:{at(one.baseline)};top:0;bottom:0;'
+        f'border-left:1.5px dotted var(--muted)"></div>'
+        f'<div class="{colour}" style="position:absolute;left:{at(one.tonight)};top:50%;'
+        f'transform:translate(-50%,-50%);line-height:1">{_mark(one.name)}</div></div>'
+        f'<div class="note">95 %: {scale * one.low:.{digits}f}–{scale * one.high:.{digits}f}, before '
+        f"{scale * one.baseline:.{digits}f} · {one.images:,} images</div>"
+    )
+
+
+def _mark(name: str) -> str:
+    return {"escape": "▲", "overkill": "■", "invalid": "◇"}.get(name, "●")
+
+
+def errors(report: Morning) -> str:
+    """Errors where labels can't tell them."""
+    if report.labelled or not report.images:
+        return ""
+    if not report.truth:
+        return (
+            '<div class="big">not measurable</div><div class="note">The archive has no labels. Errors can be told from '
+            "golden samples with labels (<code>workbench schedule add --golden DIR</code>) or from audited cases that "
+            "people judged.</div>"
+        )
+    rows = [
+        [
+            escape(each.source),
+            f"{each.wrong} of {each.n}",
+            f"{each.wrong / each.n:.1%}".replace("%", " %"),
+            f"{100 * each.low:.1f}–{100 * each.high:.1f} %",
+        ]
+        for each in report.truth
+    ]
+    return parts.table(rows, ("", "wrong", "", "95 %"), numbers=3)
+
+
+def changes(report: Morning) -> str:
+    """What is past the false-alarm rate, the surest first."""
+    if not report.signals:
+        few = f"{report.baseline_images:,} images before, {report.images:,} tonight"
+        return (
+            f'<div class="note">Too few images to compare: {few}. A group needs {drift.LEAST_TONIGHT} tonight and '
+            f"{drift.LEAST_BASELINE} before.</div>"
+        )
+    if not report.changes:
+        return (
+            f'<div class="note">{glyph("right")} Nothing: none of {report.signals} signals left its usual range.</div>'
+        )
+    rows = [
+        [
+            f"<b>{escape(each.value or 'all images')}</b>",
+            f"{escape(each.name)}",
+            _number(each, each.baseline),
+            f"<b>{_number(each, each.tonight)}</b>",
+            f"{each.images:,}",
+            f"{each.p_value:.0e}" if each.p_value < 1e-3 else f"{each.p_value:.3f}",
+        ]
+        for each in report.changes
+    ]
+    return parts.table(rows, ("where", "signal", "before", "tonight", "images", "p"), numbers=4)
+
+
+def _number(signal: Signal, value: float) -> str:
+    if signal.name in drift.RATES:
+        return f"{100 * value:.1f} %"
+    return f"{value:.2f}"
+
+
+def failures(report: Morning) -> str:
+    """Why images failed."""
+    if not report.failures:
+        return f'<div class="note">{glyph("right")} No image failed.</div>'
+    rows = [[escape(each.reason), escape(each.example), f"{each.images:,}"] for each in report.failures]
+    return f'<div class="wrap">{parts.table(rows, ("reason", "such as", "n"))}</div>'
+
+
+def steps(report: Morning) -> str:
+    """What was done after scoring."""
+    kinds = {"done": "right", "failed": "failed", "skipped": "unlabelled"}
+    rows = [
+        [f"{glyph(kinds[each.state])} {escape(each.step)}", f'<span class="muted">{escape(each.message)}</span>']
+        for each in report.steps
+    ]
+    return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>' if rows else ""
+
+
+def queue(report: Morning) -> str:
+    """What waits for people."""
+    budget = "" if report.review_budget is None else f" · budget {report.review_budget} a night"
+    return f'<div class="big">{report.disputes_waiting:,}<small>cases wait{budget}</small></div>'
+
+
+def counts(report: Morning) -> str:
+    """What was scored."""
+    rows = [
+        ["images", f"{report.images:,}"],
+        ["questions", f"{report.questions:,}"],
+        ["answers that could not be read", f"{report.invalid:,}"],
+        ["failed questions", f"{report.failed:,}"],
+    ]
+    if report.quarantined:
+        rows.append(["quarantined images", f"{report.quarantined:,}"])
+    if report.left:
+        rows.append(["images that wait for the next night", f"{report.left:,}"])
+    if report.images_per_second:
+        rows.append(["images a second, everything included", f"{report.images_per_second:.2f}"])
+    return parts.table(rows)
+
+
+def live(night: Night, run: Run | None) -> str:
+    """A night that is being worked on."""
+    if run is None or not run.planned:
+        return f'<div class="note">{glyph("running")} {escape(night.schedule)}: getting ready</div>'
+    done = run.answered + run.invalid + run.failed
+    share = done / run.planned
+    return (
+        f'<div class="row"><span class="big">{100 * share:.0f}<small>%</small></span>'
+        f'<span class="note number">{done:,} of {run.planned:,} questions</span></div>'
+        + parts.bar([(done, "var(--accent)")], run.planned, tall=True)
+        + f'<div class="note">{escape(night.schedule)}, try {night.tries}</div>'
+    )
+
+
+def strands(reports: Sequence[Morning]) -> list[Strand]:
+    """The newest report's rates over all nights that have them, oldest first."""
+    newest = next((report for report in reports if report.rates), None)
+    if newest is None:
+        return []
+    found = []
+    for name in [one.name for one in newest.rates][:STRANDS]:
+        points = [
+            Point(
+                report.due_at,
+                one.tonight,
+                one.low,
+                one.high,
+                one.baseline,
+                one.images,
+                any(change.name == name and change.group == "all" for change in report.changes),
+            )
+            for report in reversed(reports)
+            for one in report.rates
+            if one.name == name
+        ]
+        found.append(Strand(name, points, name in drift.RATES))
+    return found
+
+
+def as_rows(reports: Sequence[Morning]) -> pl.DataFrame:
+    """Every rate of every night, for export."""
+    return pl.DataFrame(
+        [
+            {"schedule": report.schedule, "due_at": report.due_at, "rate": one.name, "tonight": one.tonight,
+             "low": one.low, "high": one.high, "baseline": one.baseline, "images": one.images,
+             "baseline_images": one.baseline_images, "covered": one.covered}
+            for report in reports for one in report.rates
+        ]
+    )  # fmt: skip
+
+
+def changed_rows(report: Morning) -> pl.DataFrame:
+    """The night's changes, for export."""
+    return pl.DataFrame(
+        [
+            {"signal": each.name, "group": each.group, "value": each.value, "tonight": each.tonight,
+             "baseline": each.baseline, "distance": each.distance, "images": each.images,
+             "baseline_images": each.baseline_images, "p_value": each.p_value, "in_words": telling.in_words(each)}
+            for each in report.changes
+        ]
+    )  # fmt: skip
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """The doctor's findings, each with its remedy."""
+    rows = []
+    for each in found:
+        sign, colour = _SIGNS[each.state]
+        remedy = f'<div class="note">→ {escape(each.remedy)}</div>' if each.remedy else ""
+        rows.append(
+            [
+                f'<span class="{colour}" title="{each.state}">{sign}</span>',
+                f"<b>{escape(each.subject)}</b>",
+                f"{escape(each.detail)}{remedy}",
+            ]
+        )
+    return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>'

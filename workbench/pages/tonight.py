@@ -1,0 +1,125 @@
+"""Tonight: what the night scored, whether anything changed, what waits for people; thirty nights back.
+
+In the address: `schedule`, and `night`, its due time.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from warehouse import schema
+from warehouse.night_records import Night
+from warehouse.nights import Nights
+from warehouse.records import Run
+from warehouse.store import Store
+from workbench.analysis import charts_nights
+from workbench.nights import reports as telling
+from workbench.nights.reports import Morning
+from workbench.pages import night_cards, parts, shared
+from workbench.pages.parts import card, chart, header, html
+from workbench.pages.shared import Snapshot
+
+NIGHTS = 30
+FIRST = "workbench schedule add line-3 ARCHIVE && workbench schedule run-due --now line-3"
+
+now = shared.snapshot()
+address = st.query_params
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def names(now: Snapshot) -> list[str]:
+    """The schedules, in the order they are worked through."""
+    return [schedule.name for schedule in Nights(Path(now.data)).schedules()]
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def reports(now: Snapshot, schedule: str) -> list[Morning]:
+    """A schedule's newest reports, newest first."""
+    return [telling.from_json(each.report) for each in Nights(Path(now.data)).reports(schedule, NIGHTS)]
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def at_work(now: Snapshot, schedule: str) -> tuple[Night, Run | None] | None:
+    """The night that is being worked on, and its run."""
+    ledger = Nights(Path(now.data))
+    night = ledger.last_nights().get(schedule)
+    if night is None or night.state != "running":
+        return None
+    mine = {run.run_id for run in ledger.night_runs(schedule) if run.due_at == night.due_at}
+    runs = [run for run in schema.records(Run, Store(Path(now.data)).runs()) if run.run_id in mine]
+    return night, runs[0] if runs else None
+
+
+def label(due: str) -> str:
+    """A night in the list to choose from."""
+    return f"{next(each for each in found if each.due_at.isoformat() == due).due_at:%a %d %b %Y, %H:%M} UTC"
+
+
+known = names(now)
+if not known:
+    why = "Point a schedule at an inspection archive; its first night appears here by itself."
+    parts.instead("Tonight", "No archive is scored by itself yet.", "No schedule yet", why, FIRST)
+schedule = address.get("schedule") if address.get("schedule") in known else known[0]
+assert schedule is not None
+found = reports(now, schedule)
+working = at_work(now, schedule)
+if not found:
+    with header("Tonight", f"<b>{escape(schedule)}</b> has had no night yet."):
+        st.selectbox("Schedule", known, key="schedule", bind="query-params", width=170)
+    if working:
+        with card("live", "Now running", fill=False):
+            html(night_cards.live(*working))
+    else:
+        with card("none", "", fill=False):
+            why = "The report appears here when its first night is over."
+            parts.empty("No night yet", why, f"workbench schedule run-due --now {schedule}")
+    shared.follow(refresh=True)
+    st.stop()
+
+dues = [each.due_at.isoformat() for each in found]
+report = next((each for each in found if each.due_at.isoformat() == address.get("night")), found[0])
+title = f"Night of {report.due_at:%A %-d %B}"
+with header(title, f"<b>{escape(report.finding)}</b>", night_cards.under(report)):
+    if len(known) > 1:
+        st.selectbox("Schedule", known, key="schedule", bind="query-params", width=150)
+    st.selectbox("Night", dues, key="night", bind="query-params", width=210, format_func=label)
+    parts.export(
+        f"tonight-{schedule}",
+        {"rates": lambda: night_cards.as_rows(found), "changes": lambda: night_cards.changed_rows(report)},
+    )
+
+if report.rates:
+    with st.grid(max(len(report.rates), 2), min_column_width=250, gap=12) as grid:
+        for one in report.rates:
+            with grid.cell(), card(f"rate-{one.name}", one.name.capitalize(), "at the baseline's mixture"):
+                html(night_cards.rate(one))
+        if not report.labelled:
+            with grid.cell(), card("errors", "Errors"):
+                html(night_cards.errors(report))
+
+with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+    strands = night_cards.strands(found)
+    if strands:
+        with (
+            grid.cell(column_span=2),
+            card("strip", f"{len(found)} nights", "95 % interval; dotted: the nights before; filled: an alarm"),
+        ):
+            sentence = ", ".join(f"{each.name} {each.points[-1].value:.3f}" for each in strands)
+            chart(charts_nights.strip(parts.ink(), strands), "tonight.strip", f"On the newest night: {sentence}.")
+    with grid.cell(), card("counts", "Scored"):
+        html(night_cards.counts(report))
+        html(night_cards.queue(report))
+        html('<div class="title" style="margin-top:.8rem">After scoring</div>')
+        html(night_cards.steps(report))
+    note = f"of {report.signals} signals; on an ordinary night any in {report.false_alarm_percent:.0f} %"
+    with grid.cell(column_span=2), card("changes", "What changed", note):
+        html(night_cards.changes(report))
+    with grid.cell(), card("failures", "Failed images"):
+        html(night_cards.failures(report))
+    if working:
+        with grid.cell(), card("live", "Now running"):
+            html(night_cards.live(*working))
+shared.follow(refresh=bool(working))
