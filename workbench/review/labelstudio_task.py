@@ -25,17 +25,13 @@ from workbench.review.boxes import PercentBox, to_percent, to_pixels
 from workbench.review.errors import Malformed
 
 CONFIG = """<View>
-  <Style>
-    .case { display: flex; gap: 16px; align-items: flex-start }
-    .case > div { flex: 1 1 0; min-width: 0 }
-  </Style>
   <Header value="$title" size="4"/>
-  <View className="case">
-    <View>
+  <View style="display: flex; gap: 16px; width: 100%">
+    <View style="flex: 1 1 0; min-width: 0; width: 50%">
       <Header value="Query: draw defects here" size="5"/>
       <Image name="query" value="$query" zoom="true" zoomControl="true" rotateControl="false" crosshair="false"/>
     </View>
-    <View>
+    <View style="flex: 1 1 0; min-width: 0; width: 50%">
       <Header value="Normal reference" size="5"/>
       <Image name="reference" value="$reference" zoom="true" zoomControl="true" rotateControl="false"/>
     </View>
