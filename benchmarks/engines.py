@@ -5,7 +5,7 @@ picture: speed does not depend on what the weights say. Five questions about one
 
     plain          no think tokens, each question its own prompt read whole: what everyone runs
     plain, shared  no think tokens, the image's prompt parts shared by its questions
-    loop, naive    the full method, the whole prompt read for every evaluation, nothing kept
+    loop, naive    the full method, the whole prompt read for every evaluation, nothing kept; one of the five questions
     loop, shared   the full method, prompt parts shared
 
 They take turns in one process, each with an engine that has read nothing yet. Figures are medians over the rounds, and
@@ -65,7 +65,7 @@ def main() -> None:
         body = backbone.load(_random_model(Path(folder)))
     cases = _cases(0, SIDE)
     seconds, tokens = _measured(body, cases, args.rounds)
-    rows = {name: _row(seconds, name, tokens[name] / len(cases)) for name in seconds}
+    rows = {name: _row(seconds, name, tokens[name]) for name in seconds}
     for name, row in rows.items():
         sys.stdout.write(f"{name:14} {json.dumps(row)}\n")
     about = {
@@ -86,26 +86,26 @@ def main() -> None:
     machine.report({"ways": rows, "ratios": ratios, **memory, **about}, args.output)
 
 
-def _measured(body: Backbone, cases: Sequence[Case], rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """CPU-seconds per question of each round, and tokens fed to the decoder, by way."""
+def _measured(body: Backbone, cases: Sequence[Case], rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """CPU-seconds and tokens fed to the decoder, per question, of each round, by way."""
 
     def plain() -> int:
         return sum(_fed(SegmentedEngine(body), [case], PLAIN) for case in cases)
 
-    ways: dict[str, Callable[[], int]] = {
-        "plain": plain,
-        "plain, shared": lambda: _fed(SegmentedEngine(body), cases, PLAIN),
-        "loop, naive": lambda: _fed(NaiveEngine(body), cases, LOOP),
-        "loop, shared": lambda: _fed(SegmentedEngine(body), cases, LOOP),
+    ways: dict[str, tuple[Callable[[], int], int]] = {
+        "plain": (plain, len(cases)),
+        "plain, shared": (lambda: _fed(SegmentedEngine(body), cases, PLAIN), len(cases)),
+        "loop, naive": (lambda: _fed(NaiveEngine(body), cases[:1], LOOP), 1),
+        "loop, shared": (lambda: _fed(SegmentedEngine(body), cases, LOOP), len(cases)),
     }
     plain()  # warm
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    tokens: dict[str, int] = {}
+    tokens: dict[str, float] = {}
     for _ in range(rounds):
-        for name, run in ways.items():
+        for name, (run, questions) in ways.items():
             started = time.process_time()
-            tokens[name] = run()
-            seconds[name].append((time.process_time() - started) / len(cases))
+            tokens[name] = run() / questions
+            seconds[name].append((time.process_time() - started) / questions)
     return seconds, tokens
 
 
