@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Sequence
@@ -168,6 +169,7 @@ def test_notes_say_what_was_done_without(archive: Path, data: Path) -> None:
     outcome = scored.score(archive, scored.quick(data, limit=6))
     assert "no knowledge is published: scored without any (workbench knowledge import FILE)" in outcome.notes
     assert any("have no normal reference and are asked zero-shot" in note for note in outcome.notes)
+    assert any(re.fullmatch(r"one-shot: \d+ distinct normal references for \d+ images", n) for n in outcome.notes)
     assert outcome.run.knowledge_version is None
 
 
