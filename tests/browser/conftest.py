@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.pages import seed
+from tests.pages import seed, story
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90_000  # milliseconds; a loaded machine is slow, not wrong
@@ -53,6 +54,31 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """`workbench serve` on a free port of this machine."""
     folder = tmp_path_factory.mktemp("dashboard")
     seeded = seed.seed(folder / "data")
+    with _serving(folder) as url:
+        yield Dashboard(url, seeded, folder / "server.log")
+
+
+@dataclass
+class StoryDashboard:
+    """The running server over the drawn story."""
+
+    url: str
+    told: story.Story
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def story_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoryDashboard]:
+    """The same over two nights with a cause to be found."""
+    folder = tmp_path_factory.mktemp("story")
+    told = story.tell(folder / "data", drawn=12, copies=24)
+    with _serving(folder) as url:
+        yield StoryDashboard(url, told, folder / "server.log")
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[str]:
+    """A server over `folder/data`; its output goes to `folder/server.log`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -64,7 +90,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
     try:
         _wait(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield Dashboard(f"http://127.0.0.1:{port}", seeded, log)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(timeout=20)
@@ -103,8 +129,22 @@ def seen() -> Seen:
 @pytest.fixture
 def page(context: BrowserContext, dashboard: Dashboard, seen: Seen, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh tab, dark where the test asks for it; nothing it does may leave this machine or break."""
+    with _watched(context, dashboard, seen) as tab:
+        tab.emulate_media(color_scheme=getattr(request, "param", "light"))
+        yield tab
+
+
+@pytest.fixture
+def story_page(context: BrowserContext, story_dashboard: StoryDashboard, seen: Seen) -> Iterator[Page]:
+    """A fresh tab for the story."""
+    with _watched(context, story_dashboard, seen) as tab:
+        tab.emulate_media(color_scheme="light")
+        yield tab
+
+
+@contextmanager
+def _watched(context: BrowserContext, server: Dashboard | StoryDashboard, seen: Seen) -> Iterator[Page]:
     tab = context.new_page()
-    tab.emulate_media(color_scheme=getattr(request, "param", "light"))
     tab.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
 
@@ -120,10 +160,10 @@ def page(context: BrowserContext, dashboard: Dashboard, seen: Seen, request: pyt
     tab.on("console", note_message)
     tab.on("pageerror", lambda error: seen.complaints.append(str(error)))
     yield tab
-    outside = [url for url in seen.requests if not url.startswith((dashboard.url, "data:", "blob:"))]
+    outside = [url for url in seen.requests if not url.startswith((server.url, "data:", "blob:"))]
     tracebacks = tab.locator("[data-testid=stException]").count()
     tab.close()
     assert outside == []
     assert seen.complaints == []
     assert tracebacks == 0
-    assert "Traceback" not in dashboard.log.read_text()
+    assert "Traceback" not in server.log.read_text()

@@ -54,7 +54,7 @@ def test_a_run_and_a_case_are_opened_by_clicks_without_loading_the_page_again(pa
     assert set(address(page)) == {"run", "image", "question"}
     assert page.evaluate("window.stillHere")
     page.get_by_role("link", name="All cases").click()
-    expect(page.locator("h1")).to_have_text("Runs")
+    expect(page.locator("h1")).to_have_text("Gallery")
     wait_for(page, run=run)
 
 

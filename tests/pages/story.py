@@ -136,8 +136,8 @@ def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, refere
     held = random.Random(f"{entry.path}{number}").random()  # what a question is like stays from run to run
     subtask, options = item["type"], item["Options"]
     told_wrong = run.started_at == LAST_NIGHT and entry.product == PRODUCT and entry.camera == CAMERA
-    rate = 0.4 if told_wrong and subtask == "Anomaly Detection" else _RIGHT.get(subtask, 0.85)
-    right = 0.75 * held + 0.25 * chance.random() < rate
+    rate = 0.2 if told_wrong and subtask == "Anomaly Detection" else _RIGHT.get(subtask, 0.85)
+    right = 0.88 * held + 0.12 * chance.random() < rate
     letters = list(options)
     answer = item["Answer"] if right else chance.choice([one for one in letters if one != item["Answer"]])
     peak = min(0.985, max(0.34, chance.gauss(0.9 if right else 0.66, 0.1)))

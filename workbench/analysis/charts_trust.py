@@ -135,6 +135,7 @@ def multiples(
             fillcolor=look.soft(colour, 0.13),
             line={"width": 0},
             hoverinfo="none",
+            customdata=[[name]] * (2 * len(steps)),
             **at,
         )
         fig.add_scatter(
@@ -144,6 +145,7 @@ def multiples(
             line={"color": colour, "width": 2},
             marker={"size": 5, "color": colour},
             hovertemplate="iteration %{x}: median %{y:.2f} nat<extra></extra>",
+            customdata=[[name]] * len(steps),
             **at,
         )
         # Invisible markers all over the panel take the click.

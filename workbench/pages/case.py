@@ -121,6 +121,9 @@ def show_texts(run: Run, prediction: Prediction) -> None:
         known = shared.texts(now, version) if version else {}
         for retrieved, text in case_cards.texts_by_revision(prediction.descriptions, known):
             html(case_cards.description(retrieved, text))
+            product = retrieved.description_id.rpartition("/")[0]
+            link = {"product": product, "text": retrieved.description_id, "revision": str(retrieved.revision)}
+            st.page_link(parts.KNOWLEDGE, label="Open in Knowledge", query_params=link)
         if left_out := case_cards.descriptions_note(prediction):
             html(f'<div class="note">{left_out}</div>')
 

@@ -34,6 +34,7 @@ CUTS: dict[str, tuple[str, ...]] = {
     "entropy": ("entropy_band",),
     "right letter": ("letter",),
 }
+CAUSES = ("retrieval", "camera", "line", "defect", "night")  # known before the model answers
 RANKED, CASES = 12, 24
 DIMENSIONS = ("image_id", "right", "subtask")
 
@@ -62,9 +63,21 @@ def pick_cell(what: str) -> None:
     address.toggle(subtask=subtask, product=product)
 
 
-def pick_slice(what: str, by: tuple[str, ...]) -> None:
-    """A ranked slice names a value per dimension, in their order."""
-    address.toggle(**dict(zip(by, what.split("|"), strict=True)))
+def pick_slice(what: str, cut: str) -> None:
+    """A ranked slice names a value per dimension of its cut, in their order."""
+    address.toggle(**dict(zip(CUTS[cut], what.split("|"), strict=True)))
+    st.query_params["by"] = cut
+
+
+def telling_cut(chosen: Selection) -> str:
+    """What to cut by when nobody asked: within one cell of the heat map, what divides it most; else the cells."""
+    held = dict(chosen.facets)
+    if not {"subtask", "product"} <= set(held):
+        return next(iter(CUTS))
+    tables = {cut: ranked(now, address.without(chosen, *CUTS[cut]), CUTS[cut]) for cut in CAUSES}
+    surest = {cut: table.filter("enough")["p"].drop_nulls().min() for cut, table in tables.items()}
+    known = {cut: p for cut, p in surest.items() if isinstance(p, float)}
+    return min(known, key=known.__getitem__, default=CAUSES[0])
 
 
 def pick_confusion(what: str) -> None:
@@ -108,7 +121,7 @@ def _key() -> str:
 def show_ranked(chosen: Selection) -> None:
     """The worst slices of one cut."""
     named = st.query_params.get("by")
-    cut = named if named in CUTS else "product × subtask"
+    cut = named if named in CUTS else telling_cut(chosen)
     by = CUTS[cut]
     with card("ranked", "Worst slices", "against all other questions of the same subtask"):
         st.session_state["errors.by"] = cut  # the address decides, the widget follows
@@ -140,7 +153,7 @@ def show_ranked(chosen: Selection) -> None:
             charts_errors.ranked(parts.ink(), rows, names, here),
             f"errors.ranked.{cut}",
             alt,
-            lambda what: pick_slice(what, by),
+            lambda what: pick_slice(what, cut),
         )
         some = (
             f"showing {rows.height} of {enough.height:,} slices, worst first; " if enough.height > rows.height else ""
