@@ -87,7 +87,7 @@ class TextSearch:
             table = self._vectors.open(self._name)
             if table is None:
                 table = self._vectors.create(self._name, rows)
-                table.create_index(vector_column_name="text", config=FTS(), name=_INDEX)
+                table.create_index("text", config=FTS(), name=_INDEX)
                 return
             table.add(rows)
             if (stats := table.index_stats(_INDEX)) is None or stats.num_unindexed_rows > _UNCOVERED:

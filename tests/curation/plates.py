@@ -22,11 +22,11 @@ TRUE = "A metal plate with a scratch shows a thin line. It leads to spillage."
 FALSE = "A metal plate with a scratch shows a thin line. It leads to fading."
 
 
-def draw(root: Path, scratched: int = 12, others: int = 22) -> Path:
+def draw(root: Path, scratched: int = 9, others: int = 26) -> Path:
     """The archive; the drawing's own order of products is replaced, so that one product has images enough."""
     turns = [("metal plate", "scratch")] * scratched
-    turns += [("metal plate", "stain" if n % 3 else "dent") for n in range(others)]
-    turns += [("hex nut", "scratch")] * 2
+    turns += [("metal plate", "dent" if n % 8 else "stain") for n in range(others)]
+    turns += [("hex nut", "scratch")] * 2  # dents retrieve the text about scratches most often
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive, "_turn", lambda index: turns[index])
         archive.draw_archive(root, images=len(turns), seed=5)
