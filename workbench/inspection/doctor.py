@@ -54,14 +54,14 @@ def examine(
 
     Args:
         more: checks by subject that this room knows nothing of.
-        thorough: also load the demo model and ask the device, which takes seconds.
+        thorough: also count vectors, load the demo model and ask the device, which takes seconds.
     """
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "disk": lambda: _disk(data),
         "data folder": lambda: _folder(data),
         "warehouse": lambda: _warehouse(data),
         "spool": lambda: _spool(data),
-        "vectors": lambda: _vectors(data),
+        **({"vectors": lambda: _vectors(data)} if thorough else {}),
         **({"device": _device, "embedded demo model": _embedded_model} if thorough else {}),
         "packages": _packages,
         **(more or {}),

@@ -133,6 +133,9 @@ def _models(data: Path) -> Iterator[Finding]:
     """Whether the models that schedules name are on this machine, so that a night needs no network."""
     named = {str(json.loads(each.settings).get("model", "embedded")) for each in Nights(data).schedules()}
     wanted = sorted(name for name in named if name != "embedded" and not Path(name).exists())
+    if not wanted:
+        yield Finding("green", "model cache", "not needed: no schedule names a model to fetch")
+        return
     from huggingface_hub import try_to_load_from_cache
 
     missing = [name for name in wanted if not isinstance(try_to_load_from_cache(name, "config.json"), str)]
@@ -140,7 +143,7 @@ def _models(data: Path) -> Iterator[Finding]:
         detail = f"not on this machine: {', '.join(missing)}"
         yield Finding("yellow", "model cache", detail, f"hf download {missing[0]}, or name a folder")
     else:
-        yield Finding("green", "model cache", f"{len(wanted)} models of schedules are here" if wanted else "not needed")
+        yield Finding("green", "model cache", f"{', '.join(wanted)} on this machine")
 
 
 def _label_studio(data: Path) -> Iterator[Finding]:

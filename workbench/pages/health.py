@@ -33,7 +33,11 @@ elif counted["yellow"]:
 else:
     lead = f"<b>All {len(found)} checks are well.</b>"
 ago = max(0, round(time.time() - looked_at))
-with header("Health", lead, f"looked at {ago} s ago; workbench doctor also loads the demo model and asks the device"):
+with header(
+    "Health",
+    lead,
+    f"looked at {ago} s ago; workbench doctor also loads models and asks the device",
+):
     if st.button("Look again"):
         findings.clear()
         st.rerun()

@@ -5,6 +5,7 @@ In the address: `schedule`, and `night`, its due time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -53,9 +54,17 @@ def at_work(now: Snapshot, schedule: str) -> tuple[Night, Run | None] | None:
     return night, runs[0] if runs else None
 
 
-def label(due: str) -> str:
-    """A night in the list to choose from."""
-    return f"{next(each for each in found if each.due_at.isoformat() == due).due_at:%a %d %b %Y, %H:%M} UTC"
+def choose(what: str, offered: list[str], chosen: str, width: int, label: Callable[[str], str] = str) -> None:
+    """A list to choose from; the choice goes to the address."""
+    key = f"tonight.{what}"
+    st.session_state[key] = chosen  # the address decides, the widget follows
+
+    def changed() -> None:
+        if what == "schedule":
+            address.pop("night", None)
+        address[what] = st.session_state[key]
+
+    st.selectbox(what.capitalize(), offered, key=key, on_change=changed, width=width, format_func=label)
 
 
 known = names(now)
@@ -68,7 +77,7 @@ found = reports(now, schedule)
 working = at_work(now, schedule)
 if not found:
     with header("Tonight", f"<b>{escape(schedule)}</b> has had no night yet."):
-        st.selectbox("Schedule", known, key="schedule", bind="query-params", width=170)
+        choose("schedule", known, schedule, 170)
     if working:
         with card("live", "Now running", fill=False):
             html(night_cards.live(*working))
@@ -79,13 +88,15 @@ if not found:
     shared.follow(refresh=True)
     st.stop()
 
-dues = [each.due_at.isoformat() for each in found]
-report = next((each for each in found if each.due_at.isoformat() == address.get("night")), found[0])
+by_due = {f"{each.due_at:%Y-%m-%dT%H:%M:%S}": each for each in found}
+night = address.get("night") if address.get("night") in by_due else next(iter(by_due))
+assert night is not None
+report = by_due[night]
 title = f"Night of {report.due_at:%A %-d %B}"
 with header(title, f"<b>{escape(report.finding)}</b>", night_cards.under(report)):
     if len(known) > 1:
-        st.selectbox("Schedule", known, key="schedule", bind="query-params", width=150)
-    st.selectbox("Night", dues, key="night", bind="query-params", width=210, format_func=label)
+        choose("schedule", known, schedule, 150)
+    choose("night", list(by_due), night, 210, lambda due: f"{by_due[due].due_at:%a %d %b %Y, %H:%M} UTC")
     parts.export(
         f"tonight-{schedule}",
         {"rates": lambda: night_cards.as_rows(found), "changes": lambda: night_cards.changed_rows(report)},

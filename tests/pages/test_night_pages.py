@@ -1,0 +1,93 @@
+"""Tonight and Health: empty, one night, thirty nights, an archive without labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.nights.calendars import schedule
+from tests.pages.screen import opened, words
+from warehouse.night_records import MorningReport
+from warehouse.nights import Nights
+from workbench.analysis.drift import Rate, Signal
+from workbench.nights import reports
+from workbench.nights.reports import Done, Failure, Morning, Truth
+from workbench.pages import parts
+
+DUE = datetime(2026, 1, 19, 21, 0, tzinfo=UTC)
+WORSE = Signal("overkill", "product", "bottle <amber>", 0.196, 0.041, None, 148, 4000, 3e-12, alarm=True)
+
+
+def morning(**values: object) -> Morning:
+    plain = Morning(
+        schedule="line-3", archive="/photos", due_at=DUE, state="finished", message=None, caught_up=0,
+        model="embedded", demo=True, knowledge_version=None, run_ids=("run",), images=3248, questions=19604,
+        invalid=24, failed=3, failed_images=1, quarantined=0, left=None, seconds=8123.0, images_per_second=0.4,
+        baseline_nights=30, baseline_images=94_000, labelled=3248,
+        rates=(
+            Rate("overkill", 0.074, 0.062, 0.088, 0.043, 1406, 42_000, 1.0),
+            Rate("entropy", 0.41, 0.39, 0.43, 0.36, 3248, 94_000, 1.0),
+        ),
+        truth=(), signals=287, changes=(WORSE,), false_alarm_percent=5.0,
+        failures=(Failure("truncated: the file ends before the picture does", 1, "bottle/3.png"),),
+        disputes_waiting=37, review_budget=40, steps=(Done("back up", "failed", "DiskFull: no room"),),
+    )  # fmt: skip
+    return replace(plain, **values)  # type: ignore[arg-type]
+
+
+def keep(data: Path, *told: Morning) -> None:
+    ledger = Nights(data)
+    ledger.keep_schedule(schedule())
+    for each in told:
+        ledger.keep_report(MorningReport(each.schedule, each.due_at, each.due_at, reports.as_json(each)))
+
+
+def test_without_a_schedule_the_page_says_the_next_command(data_folder: Path) -> None:
+    assert "workbench schedule add" in words(opened(parts.TONIGHT))
+
+
+def test_a_schedule_without_a_night_says_how_to_have_one(data_folder: Path) -> None:
+    keep(data_folder)
+    assert "workbench schedule run-due --now line-3" in words(opened(parts.TONIGHT))
+
+
+def test_the_newest_night_says_what_changed_first_and_what_needs_somebody(data_folder: Path) -> None:
+    keep(data_folder, morning())
+    shown = opened(parts.TONIGHT)
+    assert shown.title[0].value == "Night of Monday 19 January"
+    text = words(shown)
+    assert "Overkill of product bottle &lt;amber&gt; rose from 4.1 % to 19.6 %" in text
+    assert "bottle <amber>" not in text
+    for told in ("off its usual level", "truncated", "DiskFull: no room", "budget 40 a night", "embedded demo model"):
+        assert told in text
+
+
+def test_an_older_night_is_shown_by_its_address(data_folder: Path) -> None:
+    nights = [morning(due_at=DUE - timedelta(days=day), images=100 + day, changes=()) for day in range(30)]
+    keep(data_folder, *nights)
+    shown = opened(parts.TONIGHT, night="2026-01-17T21:00:00")
+    assert shown.title[0].value == "Night of Saturday 17 January"
+    assert "102 images were scored; none of 287 signals changed." in words(shown)
+
+
+@pytest.mark.parametrize(
+    ("truth", "told"),
+    [((), "not measurable"), ((Truth("golden samples", 2, 40, 0.01, 0.16),), "2 of 40")],
+)
+def test_without_labels_errors_come_from_golden_samples_or_are_not_measurable(
+    data_folder: Path, truth: tuple[Truth, ...], told: str
+) -> None:
+    alarm = Rate("alarm", 0.074, 0.062, 0.088, 0.043, 1406, 42_000, 1.0)
+    keep(data_folder, morning(labelled=0, rates=(alarm,), truth=truth))
+    assert told in words(opened(parts.TONIGHT))
+
+
+def test_health_shows_red_first_with_its_remedy(data_folder: Path) -> None:
+    ledger = Nights(data_folder)
+    ledger.keep_schedule(schedule(archive=str(data_folder / "gone"), created_at=datetime.now(UTC)))
+    text = words(opened(parts.HEALTH))
+    assert "mount it, or remove the schedule" in text
+    assert text.index("isn't there" if "isn't there" in text else "isn&#x27;t there") < text.index("writable")
