@@ -33,7 +33,7 @@ PAGES: dict[str, list[StreamlitPage]] = {
         st.Page(parts.KNOWLEDGE, title="Knowledge", url_path="knowledge"),
     ],
 }
-page = st.navigation({section: pages for section, pages in PAGES.items() if pages})
+page = st.navigation({section: pages for section, pages in PAGES.items() if pages}, expanded=True)
 st.html(parts.style())
 with st.sidebar:
     st.html(shared.warehouse_state(shared.snapshot()))

@@ -209,7 +209,9 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
     truths = _frequent(counts, "truth", most)
     answers = [*truths, *(name for name in _frequent(counts, "answer", most) if name not in truths)][: most + 2]
     rows = counts.filter(pl.col("truth").is_in(truths), pl.col("answer").is_in(answers)).to_dicts()
-    fig = look.Draft(p, 30 * len(truths) + 96, margin={"l": 8, "r": 8, "t": 8, "b": 74})
+    steep = len(answers) > 5
+    below = 74 if steep else 44
+    fig = look.Draft(p, 30 * len(truths) + below + 20, margin={"l": 8, "r": 8, "t": 8, "b": below})
     for right in (True, False):
         some = [row for row in rows if row["hit"] == right]
         if not some:
@@ -233,7 +235,7 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
             "<br>%{customdata[3]} times, %{customdata[4]:.0f} %<extra></extra>",
         )
     fig.update_xaxes(
-        tickvals=list(range(len(answers))), ticktext=[_short(name, 14) for name in answers], tickangle=-38,
+        tickvals=list(range(len(answers))), ticktext=[_short(name, 14) for name in answers], tickangle=-38 if steep else 0,
         range=[-0.7, max(len(answers), 5) - 0.3], showgrid=False, fixedrange=True, title_text="answer",
     )  # fmt: skip
     fig.update_yaxes(
