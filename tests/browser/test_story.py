@@ -75,9 +75,8 @@ def test_a_copied_link_shows_the_same_view_to_somebody_else(
         fresh.set_default_timeout(90_000)
         fresh.goto(page.url)
         for place in (".lead", ".st-key-chips", ".st-key-card-cases .title"):
-            expect(fresh.locator(place).first).to_have_text(
-                page.locator(place).first.inner_text().strip(), timeout=90_000
-            )
+            shown = page.locator(place).first.text_content() or ""
+            expect(fresh.locator(place).first).to_have_text(shown, timeout=90_000)
     finally:
         other.close()
 

@@ -235,7 +235,8 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
             "<br>%{customdata[3]} times, %{customdata[4]:.0f} %<extra></extra>",
         )
     fig.update_xaxes(
-        tickvals=list(range(len(answers))), ticktext=[_short(name, 14) for name in answers], tickangle=-38 if steep else 0,
+        tickvals=list(range(len(answers))), ticktext=[_short(name, 14) for name in answers],
+        tickangle=-38 if steep else 0,
         range=[-0.7, max(len(answers), 5) - 0.3], showgrid=False, fixedrange=True, title_text="answer",
     )  # fmt: skip
     fig.update_yaxes(
