@@ -62,7 +62,7 @@ def test_pairs_flips_and_forwards_come_from_the_stored_runs(base: Settings, expe
     found = analysis.differences(study)
     assert found["arm"].to_list() == ["knowledge", "seed 0", "seed 1"]
     for row in found.iter_rows(named=True):
-        right = {arm: study.of(arm)["right"].sum() for arm in (row["arm"], row["baseline"])}
+        right = {arm: int(study.of(arm)["right"].cast(int).sum()) for arm in (row["arm"], row["baseline"])}
         assert row["gained"] - row["lost"] == right[row["arm"]] - right[row["baseline"]]
         assert row["difference"] == pytest.approx((row["gained"] - row["lost"]) / row["n"])
 

@@ -20,7 +20,7 @@ def convergence(p: Palette, courses: Mapping[str, pl.DataFrame]) -> go.Figure:
         p: the palette.
         courses: name -> `ablation.convergence` of one arm, or of arms that differ in their seed; at most six.
     """
-    fig = look.Draft(p, 322, margin={"l": 44, "r": 176, "t": 14, "b": 34})
+    fig = look.Draft(p, 322, margin={"l": 44, "r": 58 + 7 * max(map(len, courses), default=0), "t": 14, "b": 34})
     colours = (p.ink, p.accent, p.escape, p.overkill, p.other, p.muted)
     ends = []
     for (name, course), colour in zip(courses.items(), colours, strict=False):

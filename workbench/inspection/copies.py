@@ -5,6 +5,7 @@ A copy is an archive like any other, so a stressed or painted image is scored, s
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -63,7 +64,7 @@ def make(
                 _write(mask(entry, archive.open_image(root / entry.mask_path)), target / entry.mask_path)
     _questions(root / "mmad.json", target / "mmad.json", kept)
     if (said := sidecar.find(root)) is not None:
-        shutil.copyfile(said, target / said.name)
+        _sidecar(said, target / said.name, kept | {reference.path for reference in found.references})
     (target / _WHOLE).touch()
 
 
@@ -87,6 +88,19 @@ def _questions(source: Path, target: Path, kept: set[str]) -> None:
     if source.is_file():
         asked = json.loads(source.read_text(encoding="utf-8"))
         target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), encoding="utf-8")
+
+
+def _sidecar(source: Path, target: Path, kept: set[str]) -> None:
+    """The rows of the images that are there."""
+    if source.suffix == ".csv":
+        with source.open(encoding="utf-8-sig", newline="") as lines, target.open("w", newline="") as file:
+            reader = csv.DictReader(lines)
+            writer = csv.DictWriter(file, reader.fieldnames or ())
+            writer.writeheader()
+            writer.writerows(row for row in reader if row["path"] in kept)
+    else:
+        rows = [row for row in source.read_text(encoding="utf-8-sig").splitlines() if row.strip()]
+        target.write_text("".join(f"{row}\n" for row in rows if json.loads(row).get("path") in kept))
 
 
 def randomness(entry: Entry, what: str) -> np.random.Generator:

@@ -116,19 +116,21 @@ def run(
     setups = [(UNDISTURBED, 0.0)] + [(condition, strength) for condition in conditions for strength in STRENGTHS]
     place = 0
     for condition, strength in setups:
-        copy = home / f"{condition}-{strength:g}"
-        _copy(found, copy, entries, condition, strength)
+        disturbed_copy = home / f"{condition}-{strength:g}"
+        copy(found, disturbed_copy, entries, condition, strength)
         for method, changes in METHODS.items():
             baseline = f"{UNDISTURBED} 0, {method}" if place >= len(METHODS) else None
             setup = Setup(f"{condition} {strength:g}, {method}", changes, condition, baseline, strength)
-            outcome = scoring.score(copy, ablation.changed(base, changes), watch, again=False)
+            outcome = scoring.score(disturbed_copy, ablation.changed(base, changes), watch, again=False)
             ablation.keep("stress", experiment, root, place, setup, outcome, base.work.data)
             place += 1
             done(setup, place, len(setups) * len(METHODS))
     return experiment
 
 
-def _copy(found: archive.Scan, target: Path, entries: Sequence[Entry], condition: str, strength: float) -> None:
+def copy(found: archive.Scan, target: Path, entries: Sequence[Entry], condition: str, strength: float) -> None:
+    """Write the copy; a mask turns with its image."""
+
     def same(_entry: Entry, image: Image.Image) -> Image.Image:
         return image
 

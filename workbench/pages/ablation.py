@@ -55,8 +55,9 @@ def finding(rows: pl.DataFrame) -> str:
         for row in rows.filter(pl.col("word") != "not enough evidence").iter_rows(named=True)
     ]
     unsure = rows.height - len(said)
-    rest = f" {unsure} of {rows.height} arms: not enough evidence of any difference." if unsure else ""
-    return f"{'; '.join(said) or 'No arm differs from its baseline'}.{rest}"
+    if not said:
+        return f"Not enough evidence that any of these {unsure} arms differs from its baseline."
+    return f"{'; '.join(said)}.{f' {unsure} arms: not enough evidence.' if unsure else ''}"
 
 
 def forest(rows: pl.DataFrame, key: str) -> None:
@@ -125,7 +126,7 @@ def _name(key: str) -> str:
     arm = experiments[key]
     archive = archives.get(arm.archive_id)
     count = sum(each.experiment == key for each in arms)
-    return f"{archive.name if archive else 'an archive'}, {count} arms, {arm.finished_at:%Y-%m-%d %H:%M}"
+    return f"{archive.name if archive else 'an archive'}, {count} arms"
 
 
 under = f"{parts.model_chip(run) if run else ''}&ensp;{len(study.arms)} arms over {questions:,} questions"
