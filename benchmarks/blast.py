@@ -11,6 +11,8 @@ page is the script, run as Streamlit runs it, in a process that has imported eve
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 import tempfile
 import time
@@ -37,6 +39,7 @@ from warehouse.vectors import Vectors
 from workbench.inspection import retrieval
 from workbench.model.case import Picture
 from workbench.review import blast, search
+from workbench.settings import Settings
 
 DIMENSIONS, KINDS, PER_PRODUCT = 64, 300, 5
 ENCODER = "invented@1"
@@ -123,8 +126,6 @@ def searching(data: Path, texts: int) -> dict[str, float]:
         started = time.perf_counter()
         search.search(store, _words(number * 31), encoder)
         took.append(1000 * (time.perf_counter() - started))
-    import os
-
     os.environ["WORKBENCH_DATA"] = str(data)
     paints = []
     for number in range(5):
@@ -150,7 +151,8 @@ def _archive(data: Path, images: int) -> tuple[Store, Run]:
     store = Store(data)
     seeded = seed.seed(data, images=2)
     entry = seeded.entries[0]
-    settings = seeded.run.settings.replace('"encoder": null', f'"encoder": "{ENCODER}"')
+    facts = {"weights": "w", "dtype": "float32", "encoder": ENCODER}
+    settings = json.dumps({**Settings().values(), "facts": facts}, default=str)
     run = replace(seeded.run, run_id="20260105T000000000Z-00000000", settings=settings, started_at=NOW, plan="many")
     store.open_run(run)
     prediction, _ = seed.a_case(run.run_id, entry, 0)

@@ -168,14 +168,14 @@ def gate(
 
 def lift(
     run: Annotated[str | None, typer.Option(help="Which run (default: the newest that used knowledge).")] = None,
-    product: Annotated[str | None, typer.Option(help="Only texts of DATASET/PRODUCT.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only DATASET/PRODUCT, or one description.")] = None,
     images: Annotated[int, typer.Option(help="Images asked again without each text.")] = 24,
     data: Data = None,
     json_: Json = False,
 ) -> None:
     """Measure what each text helps and harms, by asking a sample of its images again without it.
 
-    Example: workbench knowledge lift --product Drawn/hex_nut
+    Example: workbench knowledge lift --only Drawn/hex_nut
     """
     from dataclasses import asdict
 
@@ -187,7 +187,7 @@ def lift(
     store = Store(settings.data_folder(data))
     screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
-        found = lifts.measure(store, watch, run, product, images)
+        found = lifts.measure(store, watch, run, only, images)
     screen.rows([asdict(each) for each in found], json_, empty="no text was retrieved for an image of known answers")
 
 
@@ -250,7 +250,8 @@ def rollback(
 def _lines(result: GateResult) -> list[str]:
     return [
         f"affected   {result.questions:,} questions about {result.images:,} images: "
-        f"won {result.won}, lost {result.lost}, {result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}), p {result.p_better:.4f}",
+        f"won {result.won}, lost {result.lost}, "
+        f"{result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}), p {result.p_better:.4f}",
         f"elsewhere  {result.elsewhere_questions:,} questions about {result.elsewhere_images:,} images: "
         f"won {result.elsewhere_won}, lost {result.elsewhere_lost}, at worst {result.elsewhere_low:+.1%}",
     ]

@@ -201,12 +201,12 @@ class Curation:
         )
 
     def shown(self, run_id: str) -> pl.DataFrame:
-        """Which texts stood in which images' prompts: description_id, image_id, product (the image's)."""
+        """Which texts stood in which images' prompts: description_id, and the image's id, product, label, defect."""
         return self._database.frame(
-            "SELECT DISTINCT image_id, product, unnest(descriptions, recursive := true) FROM predictions "
-            "WHERE run_id = ?",
+            "SELECT DISTINCT image_id, product, label, defect, unnest(descriptions, recursive := true) "
+            "FROM predictions WHERE run_id = ?",
             [run_id],
-        ).select("description_id", "image_id", "product")
+        ).select("description_id", "image_id", "product", "label", "defect")
 
     def images(self, run_id: str) -> pl.DataFrame:
         """The images of a run that could be opened, by path: what they are, their questions and seconds."""

@@ -109,8 +109,8 @@ class Lift:
     description_id: str
     revision: int
     run_id: str
-    retrieved: int  # images of its own product
-    strayed: int  # images of other products; what it does there is never counted as help
+    retrieved: int  # images it is for: of its product, and of its defect where the archive knows that
+    strayed: int  # other images it was shown with; what it does there is never counted as help
     sampled: int  # images asked again without it
     questions: int
     helped: int  # right with it, wrong without

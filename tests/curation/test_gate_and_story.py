@@ -80,10 +80,9 @@ def judged(scored_once: Plates, tmp_path_factory: pytest.TempPathFactory) -> Pla
 def test_the_lie_harms_and_the_true_text_is_found_better(judged: Plates) -> None:
     store = judged.store
     assert plates.analysed(store, judged.run_id) < 0.5
-    measured = lift.measure(store, scored.Quiet(), judged.run_id, "Drawn/metal_plate", images=8)
-    [harm] = [each for each in measured if each.description_id == TEXT]
-    assert harm.lift == min(each.lift for each in measured)
-    assert harm.harmed >= harm.helped
+    [harm] = lift.measure(store, scored.Quiet(), judged.run_id, TEXT)
+    assert (harm.sampled, harm.strayed > 0) == (9, True)
+    assert harm.harmed > harm.helped
     [result] = Curation(store.data).results()
     assert (result.verdict, result.lost) == ("better", 0), result
 

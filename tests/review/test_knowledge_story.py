@@ -28,8 +28,8 @@ def test_a_reviewers_text_brings_a_spoiled_product_back(tmp_path: Path, studio_s
     store = plates.knowing(tmp_path / "data", archive)
     first = plates.score(store, archive).run
     assert plates.analysed(store, first.run_id) < 0.5
-    measured = lift.measure(store, scored.Quiet(), first.run_id, "Drawn/metal_plate", images=8)
-    assert measured[0].description_id == TEXT  # worst first
+    [harm] = lift.measure(store, scored.Quiet(), first.run_id, TEXT)
+    assert harm.harmed > harm.helped
     disputes.open_for(
         store, first.run_id, lambda path: pictures.size_of(archive / path), Rules(budget=60, blind_share=0.0)
     )
@@ -69,3 +69,6 @@ def test_a_reviewers_text_brings_a_spoiled_product_back(tmp_path: Path, studio_s
     second = plates.score(store, archive).run
     assert second.knowledge_version == version.version
     assert plates.analysed(store, second.run_id) > 0.9
+    [help_] = lift.measure(store, scored.Quiet(), second.run_id, TEXT)
+    assert help_.harmed < help_.helped
+    assert help_.low > 0

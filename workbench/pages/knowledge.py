@@ -140,7 +140,7 @@ def show_lift(product: Product) -> None:
         found = knowledge_cards.bars(product.lifts, product.texts)
         if not found:
             html('<div class="note">Not measured yet. A sample is asked again without each text:</div>')
-            st.code(f"workbench knowledge lift --product {product.key}", language="bash")
+            st.code(f"workbench knowledge lift --only {product.key}", language="bash")
             return
         chart(charts_knowledge.lift(parts.ink(), found), "knowledge.lift", knowledge_cards.lift_sentence(found))
         html(f'<div class="note">{knowledge_cards.lift_sentence(found)}</div>')

@@ -1,7 +1,7 @@
 """What each text helps and harms in a run: a sample of the images it was shown with, asked again without it.
 
-Leave-one-out: everything else stays, nothing takes the text's place. Only images of the text's own product count: what
-a text does to an image of another product is chance, and is counted as straying, never as help.
+Leave-one-out: everything else stays, nothing takes the text's place. Only images the text is for count: what it does to
+others, of another product or defect, is chance, and is counted as straying, never as help.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from workbench.inspection.models import Answering
 from workbench.inspection.replay import Replay, Without
 from workbench.inspection.scoring import Watch
 from workbench.review import blast
-from workbench.review.trial import truths
+from workbench.review.trial import meant_for, truths
 
 
 def measure(
     store: Store,
     watch: Watch,
     run_id: str | None = None,
-    product: str | None = None,
+    only: str | None = None,
     images: int = 24,
     answering: Answering | None = None,
 ) -> list[Lift]:
@@ -36,7 +36,7 @@ def measure(
 
     Args:
         run_id: the newest that used knowledge, unless given.
-        product: dataset/product, to measure its texts alone.
+        only: dataset/product, or dataset/product/entry: whose texts to measure.
         images: of the sample, per text.
         answering: the model, where it is loaded already.
 
@@ -49,7 +49,7 @@ def measure(
     texts = [
         each
         for each in (store.knowledge(version) if version else [])
-        if product is None or f"{each.dataset}/{each.product}" == product
+        if only is None or f"{each.description_id}/".startswith(f"{only}/")
     ]
     shown = _shown(store, replayed)
     found = []
@@ -62,12 +62,12 @@ def measure(
 
 
 def _shown(store: Store, replayed: Replay) -> pl.DataFrame:
-    """description_id, image_id, product: which texts stood in which image's prompts."""
+    """Which texts stood in which image's prompts: description_id, image_id, product, label, defect."""
     return Curation(store.data).shown(replayed.run.run_id).unique().sort("image_id", "description_id")
 
 
 def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, most: int) -> Lift | None:
-    own = shown.filter(product=text.product)["image_id"].to_list()
+    own = meant_for(shown, text)["image_id"].to_list()
     curation, run = Curation(store.data), replayed.run
     stored = curation.predictions_of(run.run_id, own)
     known = truths(store, stored)

@@ -68,8 +68,7 @@ def truths(store: Store, predictions: pl.DataFrame) -> pl.DataFrame:
 def choose(store: Store, draft: Description, run: Run, changed: pl.DataFrame, most: int = MOST) -> Images:
     """Which of the changed images a test asks about again, settled by names and stored truths alone.
 
-    Affected are the images the text is for: of its product, and of its defect where the archive knows defects by that
-    name (`good` is for good images). All others that retrieve it are elsewhere.
+    Affected are the images the text is for (`meant_for`); all others that retrieve it are elsewhere.
 
     Args:
         changed: as `blast.radius` found them.
@@ -81,12 +80,7 @@ def choose(store: Store, draft: Description, run: Run, changed: pl.DataFrame, mo
     seen = changed.filter(pl.col("image_id").is_in(list(sources)))["content"]  # by content: a copy was seen too
     unseen = changed.filter(~pl.col("content").is_in(seen.implode()))
     counted = unseen.filter(pl.col("image_id").is_in(known.implode()))
-    own = counted.filter(product=draft.product)
-    entry = draft.entry.casefold()
-    named = pl.col("defect").str.replace_all("_", " ").str.to_lowercase() == entry.replace("_", " ")
-    chosen = own.filter(pl.col("label") == "good" if entry == "good" else named)
-    # Where no label tells, the text may be for any image of the product.
-    chosen = own if chosen.is_empty() else pl.concat([chosen, own.filter(pl.col("label").is_null())])
+    chosen = meant_for(counted, draft)
     rest = counted.filter(~pl.col("image_id").is_in(chosen["image_id"].implode()))
     return Images(
         affected=_some(chosen["image_id"], most),
@@ -94,6 +88,19 @@ def choose(store: Store, draft: Description, run: Run, changed: pl.DataFrame, mo
         unknown=unseen.height - counted.height,
         curated=changed.height - unseen.height,
     )
+
+
+def meant_for(images: pl.DataFrame, text: Description) -> pl.DataFrame:
+    """The images a text is for: of its product, and of its defect where the archive knows defects by that name.
+
+    Args:
+        images: product, label and defect, and whatever else.
+    """
+    own, entry = images.filter(product=text.product), text.entry.casefold()
+    named = pl.col("defect").str.replace_all("_", " ").str.to_lowercase() == entry.replace("_", " ")
+    chosen = own.filter(pl.col("label") == "good" if entry == "good" else named)
+    # Where no label tells, the text may be for any image of the product.
+    return own if chosen.is_empty() else pl.concat([chosen, own.filter(pl.col("label").is_null())])
 
 
 def open_test(
