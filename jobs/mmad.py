@@ -110,9 +110,10 @@ def _of_run(run_id: str, scorer: Literal["official", "strict"], data: Path | Non
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
     answers = mmad.answers(store.predictions(run_id), verbatim=answer_file.is_imported(run))
     stated = json.loads(run.settings)
-    protocol = (
-        f", prompt {stated['prompt']}, {stated['shots']}-shot {stated['templates']}" if "prompt" in stated else ""
-    )
+    protocol = ""
+    if "prompt" in stated:  # an imported file doesn't say
+        shown = f"1-shot, {stated['templates']} templates" if stated["shots"] else "zero-shot"
+        protocol = f", prompt in the order of {stated['prompt']}, {shown}"
     return mmad.score(answers, scorer), f"{run_id} ({run.model}{protocol})"
 
 

@@ -96,7 +96,10 @@ def show(outcome: Outcome, data: Path) -> None:
     console.print(f"run {run.run_id} {run.state}{': ' + run.message if run.message else ''}")
     model = f"{DEMO}: drawn products only, says nothing about real ones" if run.demo else run.model
     console.print(f"model     {model} on {run.device}")
-    console.print(f"knowledge {json.loads(run.settings)['knowledge']}, version {run.knowledge_version or 'none'}")
+    stated = json.loads(run.settings)
+    console.print(f"knowledge {stated['knowledge']}, version {run.knowledge_version or 'none'}")
+    shown = f"1-shot, {stated['templates']} templates" if stated["shots"] else "zero-shot"
+    console.print(f"prompt    in the order of {stated['prompt']}, {shown}")
     table = Table(
         Column("subtask", no_wrap=True),
         *(_right(name) for name in ("questions", "answered", "invalid", "failed", "accuracy")),

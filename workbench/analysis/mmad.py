@@ -91,27 +91,30 @@ def answers(predictions: pl.DataFrame, *, verbatim: bool = False) -> pl.DataFram
     Returns:
         ANSWERS.
     """
-    raw = pl.col("raw_text")
-    letter = pl.col("answer").fill_null("")
-    read = letter if verbatim else raw.str.extract_all(r"\b[A-E]\b").list.last().fill_null(letter)
-    named = raw.str.extract_all(r"\b[A-Z]\b").list.last()
+    raw, letter = pl.col("raw_text"), pl.col("answer").fill_null("")
+    # The official script takes the last letter A..E whether or not it is offered, and guesses where there is none.
+    official = raw if verbatim else raw.str.extract_all(r"\b[A-E]\b").list.last().fill_null(letter)
+    last = raw.str.extract_all(r"\b[A-Z]\b").list.last()
     offered = pl.col("options").list.eval(pl.element().struct.field("letter"))
-    texts = pl.col("options").list.eval(pl.element().struct.field("text").str.strip_chars(" .\n").str.to_lowercase())
-    spelled = texts.list.contains(raw.str.strip_chars(" .\n").str.to_lowercase())
+    texts = pl.col("options").list.eval(_plain(pl.element().struct.field("text")))
     return predictions.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed").select(
         dataset="dataset",
         image="image_path",
         subtask="subtask",
         normal=pl.col("label") == "good",
         correct="correct_answer",
-        official=pl.when(raw.is_null()).then(letter).otherwise(raw if verbatim else read),
+        official=pl.when(raw.is_null()).then(letter).otherwise(official),
         strict=pl.when(pl.col("status") != "answered")
         .then(None)
-        .when(raw.is_null() | spelled)
+        .when(raw.is_null() | texts.list.contains(_plain(raw)))
         .then("answer")
-        .when(offered.list.contains(named))
-        .then(named),
-    )  # fmt: skip
+        .when(offered.list.contains(last))
+        .then(last),
+    )
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    return text.str.strip_chars(" .\n").str.to_lowercase()
 
 
 def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -32,7 +33,8 @@ def page(run: Run, against: Run | None, sections: Sequence[Section]) -> str:
     facts = {
         "model": run.model, "state": run.state, "started": f"{run.started_at:%Y-%m-%d %H:%M} UTC",
         "questions": f"{run.answered + run.invalid + run.failed:,} of {run.planned:,}",
-        "knowledge": run.knowledge_version or "none", "baseline": against.run_id if against else "none",
+        "knowledge": run.knowledge_version or str(json.loads(run.settings).get("knowledge", "none")),
+        "baseline": against.run_id if against else "none",
     }  # fmt: skip
     head = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     demo = "<p class=demo>Answered by the embedded demo model: not a measurement of the method.</p>" if run.demo else ""
