@@ -16,7 +16,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -183,7 +183,7 @@ def read(data: Path, kind: Kind, experiment: str) -> Study:
         run = store.run(run_id)
         assert run is not None
         demo |= run.demo
-        method = json.loads(run.settings)
+        method = {**asdict(Method()), **json.loads(run.settings)}
         if method["think_tokens"]:
             once = method["estimator"] in ("published", "autograd")
             evaluations[run_id] = 1 + method["iterations"] * (1 if once else method["samples"]) + tests[run_id]

@@ -49,6 +49,8 @@ def compared(now: shared.Snapshot, experiment: str, first: str | None) -> pl.Dat
 
 def finding(rows: pl.DataFrame) -> str:
     """Which arms differ from their baselines, in one sentence."""
+    if rows.is_empty():
+        return "None of these arms has a finished baseline to be compared with."
     said = [
         f"<b>{escape(row['arm'])}</b> {'gains' if row['word'] == 'better' else 'loses'} "
         f"{abs(100 * row['difference']):.1f} points on {escape(row['baseline'])}"

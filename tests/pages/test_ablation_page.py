@@ -1,0 +1,49 @@
+"""The page Ablation: what to do without one; each arm against its baseline, the demo model named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.pages import screen, seed
+from warehouse.experiment_records import Arm
+from warehouse.experiments import Experiments
+from warehouse.store import Store
+from workbench.pages import parts
+
+
+def _arm(name: str, place: int, run_id: str, archive_id: str, baseline: str | None = None) -> Arm:
+    at = datetime(2026, 1, 5, 22, place, tzinfo=UTC)
+    return Arm("0123456789abcdef", "ablation", archive_id, place, name, "main", None, baseline, run_id, at)
+
+
+def test_without_an_ablation_the_page_says_how_to_run_one(data_folder: Path) -> None:
+    seed.seed(data_folder, images=2)
+    assert "workbench ablate ARCHIVE" in screen.words(screen.opened(parts.ABLATION))
+
+
+def test_an_arm_is_shown_beside_its_baseline_with_its_accuracy(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder, images=4)
+    store = Store(data_folder)
+    run = store.run(seeded.run.run_id)
+    assert run is not None
+    for place, name in enumerate(("plain", "knowledge <b>")):
+        Experiments(data_folder).keep(_arm(name, place, run.run_id, run.archive_id, "plain" if place else None))
+    page = screen.opened(parts.ABLATION)
+    said = screen.words(page)
+    assert "Not enough evidence that any of these 1 arms differs from its baseline." in said
+    assert "knowledge &lt;b&gt;" in said
+    assert "2 arms over" in said
+
+
+def test_an_address_with_an_unknown_experiment_shows_the_newest(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder, images=2)
+    run = Store(data_folder).run(seeded.run.run_id)
+    assert run is not None
+    old = _arm("plain", 0, run.run_id, run.archive_id)
+    Experiments(data_folder).keep(old)
+    Experiments(data_folder).keep(
+        replace(old, experiment="f" * 16, arm="newest", finished_at=datetime(2026, 2, 1, tzinfo=UTC))
+    )
+    assert "newest" in screen.words(screen.opened(parts.ABLATION, experiment="nobody"))
