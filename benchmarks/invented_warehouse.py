@@ -32,7 +32,7 @@ SUBTASKS = (
 
 
 def fill(data: Path, predictions: int) -> list[str]:
-    """Make the warehouse; comes back with the runs' names, newest first.
+    """Make the warehouse, or go on with it; comes back with the runs' names, newest first.
 
     Args:
         data: the data folder.
@@ -41,13 +41,18 @@ def fill(data: Path, predictions: int) -> list[str]:
     store = Store(data)
     archive = Archive("archive", str((data / "archive").resolve()), "plant-07", FIRST)
     store.register_archive(archive)
-    draw(Path(archive.root))
+    if not Path(archive.root).exists():
+        draw(Path(archive.root))
     sizes = [BIG_RUN] if predictions >= 3 * BIG_RUN else []
     sizes += [min(RUN_ROWS, predictions)] * max(2, (predictions - sum(sizes)) // RUN_ROWS)
     database = Database(data)
     pattern: str | None = None  # an old run; those like it are copies under other names
+    stored = set(store.runs()["run_id"])
     for number, size in enumerate(sizes):
         traced = sum(sizes[number:]) <= max(WITH_TRACES, size)
+        if name(number) in stored:
+            pattern = name(number) if size == RUN_ROWS and not traced else pattern
+            continue
         with database.writing() as con:
             insert(con, "runs", invented_run(number, size))
             if pattern is not None and not traced:

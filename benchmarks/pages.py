@@ -49,8 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = args.data or Path(folder) / "data"
         began = time.perf_counter()
-        if not (data / "warehouse.duckdb").exists():
-            invented_warehouse.fill(data, args.predictions)
+        invented_warehouse.fill(data, args.predictions)  # one that was kept is only completed
         filled = time.perf_counter() - began
         from warehouse.store import Store
 
