@@ -1,0 +1,123 @@
+"""A task's config and data pass Label Studio's own checks; boxes come back where they were; outlines hold the mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from warehouse.records import Option
+from warehouse.review_records import DefectBox
+from workbench.review import boxes, labelstudio_task, pictures
+from workbench.review.errors import Malformed
+from workbench.review.labelstudio_task import CaseForReview
+from workbench.review.pictures import Folder, Web
+
+CASE = CaseForReview(
+    task_key="d.1",
+    title="plate <b>",
+    question="Where?",
+    options=(Option("A", "Top, <i>left</i>."), Option("B", "Right.")),
+    answer="A",
+    probability=0.5,
+    entropy=1.25,
+    descriptions=(("drawn/plate/scratch", "A line."),),
+    query="/data/local-files/?d=disputes/a.png",
+    reference="/data/local-files/?d=disputes/b.png",
+    width=640,
+    height=480,
+    patches=(DefectBox(32, 48, 64, 96),),
+    outlines=(((10.0, 10.0), (20.0, 10.0), (15.0, 30.0)),),
+)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_label_studios_own_checks_pass_config_task_and_prediction() -> None:
+    from label_studio_sdk.label_interface import LabelInterface
+
+    interface = LabelInterface(labelstudio_task.CONFIG)
+    interface.validate()
+    task = labelstudio_task.task(CASE)
+    assert interface.validate_task(task)
+    predictions = task["predictions"]
+    assert isinstance(predictions, list)
+    for region in predictions[0]["result"]:
+        assert interface.validate_region(region)
+
+
+def test_the_task_tells_neither_the_label_nor_why_it_is_asked() -> None:
+    data = labelstudio_task.task(CASE)["data"]
+    assert isinstance(data, dict)
+    assert set(data) == {"key", "config", "title", "query", "reference", "asked", "choices", "knowledge"}
+    assert "The model's answer: A Top, <i>left</i>. (probability 0.50, entropy 1.25 nat)" in data["asked"]
+
+
+@given(
+    width=st.integers(1, 20_000),
+    height=st.integers(1, 20_000),
+    corners=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_boxes_survive_pixels_to_percent_to_pixels(width: int, height: int, corners: tuple[float, ...]) -> None:
+    (x0, x1), (y0, y1) = sorted(corners[:2]), sorted(corners[2:])
+    box = DefectBox(x0 * width, y0 * height, x1 * width, y1 * height)
+    if box.x1 - box.x0 < 1e-6 or box.y1 - box.y0 < 1e-6:
+        return
+    back = boxes.to_pixels(boxes.to_percent(box, width, height), width, height)
+    assert (back.x0, back.y0, back.x1, back.y1) == pytest.approx((box.x0, box.y0, box.x1, box.y1), abs=1e-6)
+
+
+def test_a_turned_box_becomes_the_upright_one_around_it_and_nonsense_is_refused() -> None:
+    turned = boxes.to_pixels(boxes.PercentBox(50, 10, 20, 10, rotation=90), 200, 200)
+    assert (turned.x0, turned.y0, turned.x1, turned.y1) == pytest.approx((80, 20, 100, 60))
+    for box in (boxes.PercentBox(float("nan"), 0, 1, 1), boxes.PercentBox(0, 0, 0, 5), boxes.PercentBox(200, 0, 5, 5)):
+        with pytest.raises(Malformed):
+            boxes.to_pixels(box, 100, 100)
+
+
+def test_an_outline_holds_its_part_of_the_mask() -> None:
+    picture = Image.new("L", (120, 80))
+    ImageDraw.Draw(picture).ellipse((20, 10, 60, 50), fill=255)
+    ImageDraw.Draw(picture).rectangle((90, 60, 100, 70), fill=255)
+    large, small = boxes.outlines(np.asarray(picture) > 0)
+    assert min(x for x, _ in large) == pytest.approx(100 * 20 / 120, abs=1)
+    assert max(y for _, y in large) == pytest.approx(100 * 51 / 80, abs=1.5)
+    assert len(small) >= 4
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_turned_or_large_picture_is_shown_upright_and_its_size_is_the_upright_one(
+    tmp_path: Path, orientation: int
+) -> None:
+    size = (5200, 3400) if orientation == 1 else (300, 200)
+    picture = Image.new("RGB", size, "#808080")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "a.jpg", exif=exif, quality=40)
+    upright = size[::-1] if orientation in (6, 8) else size
+
+    shown = Folder(tmp_path, "/files").publish(tmp_path / "a.jpg", "a.jpg")
+
+    assert (shown.width, shown.height) == upright
+    assert pictures.size_of(tmp_path / "a.jpg") == upright
+    with Image.open(tmp_path / shown.url.rpartition("/")[2]) as copy:
+        assert copy.getexif().get(0x0112, 1) == 1
+        assert copy.width / copy.height == pytest.approx(upright[0] / upright[1], abs=0.01)
+
+
+def test_a_deep_grey_picture_becomes_one_a_browser_shows(tmp_path: Path) -> None:
+    Image.fromarray((np.arange(64 * 64, dtype=np.uint16) * 16).reshape(64, 64)).save(tmp_path / "deep.tif")
+    shown = Folder(tmp_path, "/files").publish(tmp_path / "deep.tif", "deep.tif")
+    assert shown.url.endswith(".jpg")
+
+
+def test_pictures_on_a_server_keep_their_path_and_nothing_of_a_name_becomes_an_address(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    path = 'line a/<b>?x="1".png'
+    assert Web("https://images.test/x/").publish(tmp_path / "a.png", path).url == (
+        "https://images.test/x/line%20a/%3Cb%3E%3Fx%3D%221%22.png"
+    )
+    assert Folder(tmp_path, "/files").publish(tmp_path / "a.png", path).url.count("<") == 0
