@@ -21,9 +21,11 @@ was cut gives the very rows of one that wasn't.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -131,14 +133,12 @@ class SegmentedEngine:
     def read(self, script: Script) -> Prefix:
         """Read all constant parts of a script: pictures, knowledge, questions."""
         references = [self._reference(part) for part in script.products]
-        started = time.perf_counter()
-        features = self._encoded({part.image.key: part.image for part in script.images if part.image})
-        self.work.timings.vision += time.perf_counter() - started
-        started = time.perf_counter()
+        with self._booked("vision"):
+            features = self._encoded({part.image.key: part.image for part in script.images if part.image})
         order = script.order
         rank = torch.empty(len(order), dtype=torch.long)
         rank[order] = torch.arange(len(order))
-        with torch.no_grad():
+        with self._booked("prefill"), torch.no_grad():
             products = Segment.joined(references)
             of_image = script.product_of_image.tolist()
             images = self._read(script.images, features, [(products, of_image)])
@@ -146,7 +146,6 @@ class SegmentedEngine:
             asked = [script.questions[question] for question in order]
             behind = [(products, script.product_of_image[of_question].tolist()), (images, of_question.tolist())]
             questions = self._read(asked, features, behind)
-        self.work.timings.prefill += time.perf_counter() - started
         self._references.trim(self.memory - images.size - questions.size)
         return Prefix(script, features, Tree(products, images, questions, rank))
 
@@ -154,13 +153,10 @@ class SegmentedEngine:
         """A reference's keys and values, read now unless they are still there."""
         if (found := self._references.get(part.key)) is not None:
             return found
-        started = time.perf_counter()
-        features = self._encode([part.image]) if part.image else {}
-        self.work.timings.vision += time.perf_counter() - started
-        started = time.perf_counter()
-        with torch.no_grad():
+        with self._booked("vision"):
+            features = self._encode([part.image]) if part.image else {}
+        with self._booked("prefill"), torch.no_grad():
             segment = self._read([part], features, [])
-        self.work.timings.prefill += time.perf_counter() - started
         self._references.put(part.key, segment, segment.size)
         return segment
 
@@ -208,7 +204,7 @@ class SegmentedEngine:
         attachment: Attachment,
         deep: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """(T, d) last hidden states of packed tokens (T, d) at these positions (axes, T)."""
+        """(T, d) last hidden states of packed tokens (T, d) at these positions (3, T)."""
         self.work.decoder_tokens += len(embeddings)
         return self.backbone.hidden(embeddings[None], positions[:, None], None, attachment, deep)[0]
 
@@ -230,10 +226,8 @@ class SegmentedEngine:
         joined = Evaluation.joined(parts)
         back = torch.empty(len(order), dtype=torch.long)
         back[order] = torch.arange(len(order))
-        seen = joined.attention
-        return Evaluation(
-            joined.values[back.to(joined.values.device)], None if seen is None else seen[back.to(seen.device)]
-        )
+        back = back.to(joined.values.device)
+        return Evaluation(joined.values[back], None if joined.attention is None else joined.attention[back])
 
     def _evaluate(
         self, prefix: Prefix, rows: Sequence[_Row], read: Callable[[Tensor], Tensor], attention: bool
@@ -260,17 +254,15 @@ class SegmentedEngine:
         )
         first = torch.tensor([script.questions[row.question].after + len(row.known) for row in rows])
         line = torch.cat([start + torch.arange(length) for start, length in zip(first, lengths, strict=True)])
-        axes = len(script.questions[0].positions)
         embeddings = torch.cat([row.fed for row in rows])
-        here = self._hidden(embeddings, line.expand(axes, -1), attachment)[flat]
+        here = self._hidden(embeddings, line.expand(3, -1), attachment)[flat]
         here = here.view(*places.shape, -1)  # (B, places, d)
         if fresh:
             _keep(tree, rows, attachment.recorded())
         together = max(1, LOGIT_PLACES // places.shape[1])
         values = torch.cat([read(body.head(some)) for some in torch.split(here, together)])
-        return Evaluation(
-            values, self._looked(prefix, images.tolist(), attachment, places.shape[1]) if attention else None
-        )
+        looked = self._looked(prefix, images.tolist(), attachment, places.shape[1]) if attention else None
+        return Evaluation(values, looked)
 
     def _looked(self, prefix: Prefix, images: Sequence[int], attachment: Attachment, places: int) -> Tensor:
         """(B, places, n) attention to the visual tokens of each row's picture, a mean over heads and watched layers."""
@@ -286,6 +278,16 @@ class SegmentedEngine:
         width = max(each.shape[-1] for each in found)
         seen = torch.cat([torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in found])
         return seen / (body.heads * len(body.attention_layers))
+
+    @contextmanager
+    def _booked(self, phase: Literal["vision", "prefill"]) -> Iterator[None]:
+        """Book the seconds spent; a GPU is waited for, or its work would be booked on what comes next."""
+        started = time.perf_counter()
+        yield
+        if self.backbone.device.type == "cuda":
+            torch.cuda.synchronize(self.backbone.device)
+        timings = self.work.timings
+        setattr(timings, phase, getattr(timings, phase) + time.perf_counter() - started)
 
     def _measure(self) -> int:
         """Bytes of one token's keys and values, seen by reading one; it also tries out the attention kernel."""
