@@ -97,7 +97,7 @@ def reaching(data: Path, images: int) -> dict[str, float]:
         started = time.perf_counter()
         said = set(blast.radius(store, draft, run, encoder).changed["content"])
         seconds.append(time.perf_counter() - started)
-        sample = everything.sample(5000, seed=number).to_list()
+        sample = everything.sample(min(5000, images), seed=number).to_list()
         changed = _really_changed(data, sample, published, draft, encoder)
         hits, really = hits + len(said & changed), really + len(changed)
         false += len((said & set(sample)) - changed)

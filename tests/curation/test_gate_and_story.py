@@ -211,8 +211,8 @@ def test_the_blast_radius_is_what_retrieval_really_changes(spoiled: Plates) -> N
 def test_words_find_texts_and_texts_find_images(spoiled: Plates) -> None:
     store = spoiled.store
     encoder = search.encoder_of(store)
-    [first, *_] = search.search(store, "orange crust on a hex nut", encoder)
-    assert first.description.description_id == "Drawn/hex_nut/rust"
+    found = search.search(store, "orange crust on a hex nut", encoder)
+    assert "Drawn/hex_nut/rust" in [each.description.description_id for each in found[:3]]
     drafted(store)
     assert search.search(store, "spillage", encoder, "Drawn/metal_plate", 5)
     reached = search.images_for(store, TEXT, TRUE, encoder)

@@ -127,7 +127,7 @@ def show_text(product: Product, old: Description | None) -> None:
         f"r{chosen.revision} against published r{old.revision}" if old and old != chosen else f"r{chosen.revision}"
     )
     note = escape(f"by {chosen.author}: {knowledge_cards.parts_of(chosen.reason, 80)}")
-    with card("text", escape(f"{chosen.entry.replace('_', ' ')}, {against}"), note):
+    with card("text", escape(f"{chosen.entry.replace('_', ' ')}, {against}"), note, fill=False):
         found = curation.check(chosen.text, chosen.description_id, product.published)
         difference = knowledge_cards.difference(old.text if old else "", chosen.text)
         html(knowledge_cards.STYLE + difference + knowledge_cards.findings(found))
@@ -168,7 +168,7 @@ def show_budget(product: Product) -> None:
     spent = product.spent
     with card("budget", "Alpha budget", f"5 % for {escape(product.name)} since its last better"):
         chart(charts_knowledge.budget(parts.ink(), spent, gate.BUDGET), "knowledge.budget", f"{sum(spent):.2%} spent")
-        tests = "no test yet" if not spent else f"{len(spent)} {'test' if len(spent) == 1 else 'tests'}"
+        tests = "no test since" if not spent else f"{len(spent)} {'test' if len(spent) == 1 else 'tests'}"
         used = f"<b>{100 * sum(spent):.1f} of 5 % spent</b>"
         html(f'<div class="note">{used}, {tests}. Each revision is tested once.</div>')
 
@@ -233,14 +233,13 @@ if said := st.session_state.pop("knowledge.said", None):
     html(f'<div class="note" role="status"><b>{escape(said)}</b></div>')
 show_waiting(product)
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    with grid.cell(column_span=2):
+    with grid.cell(column_span=2, row_span=2):
         show_text(product, old)
-    with grid.cell():
-        show_gate(product)
-    with grid.cell(column_span=2):
         show_lift(product)
     with grid.cell():
+        show_gate(product)
+    with grid.cell():
         show_budget(product)
-        with card("history", "History", "newest first"):
-            html(knowledge_cards.history(knowledge_reads.changes(now, chosen.description_id)))
 show_blast()
+with card("history", "History", "newest first", fill=False):
+    html(knowledge_cards.history(knowledge_reads.changes(now, chosen.description_id)))

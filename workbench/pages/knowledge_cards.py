@@ -25,6 +25,7 @@ STYLE = """<style>
 .diff { font-size: 1.02rem; line-height: 1.7; max-width: 82ch; overflow-wrap: anywhere; }
 .diff del { color: var(--escape); text-decoration-thickness: 1px; background: var(--tint-bad); }
 .diff ins { color: var(--accent); text-decoration: none; font-weight: 600; background: var(--tint-good); }
+.history .table td:last-child { width: 100%; padding-left: 1rem; }
 </style>"""
 
 
@@ -68,7 +69,7 @@ def provenance(sentences: Sequence[Sentence]) -> str:
         said = ORIGINS[sources[0].origin]
         verdicts = [each.verdict_id for each in sources if each.verdict_id]
         if verdicts:
-            said = f"{_many(len(verdicts), 'verdict')}: {', '.join(escape(each[:8]) for each in verdicts[:3])}"
+            said = f"{many(len(verdicts), 'verdict')}: {', '.join(escape(each[:8]) for each in verdicts[:3])}"
         cells.append([escape(text), f'<span class="muted">{said}</span>'])
     return f'<div class="wrap">{parts.table(cells, numbers=1)}</div>'
 
@@ -110,13 +111,13 @@ def history(changes: Sequence[KnowledgeChange]) -> str:
     """What was done, newest first."""
     rows = [
         [
-            f"{each.changed_at:%d %b %H:%M}",
-            f"r{each.revision} {each.state}",
+            f'<span class="sibling number">{each.changed_at:%d %b %H:%M}</span>',
+            f'<span class="sibling">r{each.revision} {each.state}</span>',
             f"{escape(each.author)}: {escape(parts_of(each.reason, 110))}",
         ]
         for each in changes
     ]
-    return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>'
+    return f'<div class="history">{parts.table(rows, numbers=0)}</div>'
 
 
 def bars(lifts: pl.DataFrame, texts: Sequence[Description]) -> list[Bar]:
@@ -195,5 +196,6 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
+    """A count with its noun."""
     return f"{count} {what}{'' if count == 1 else 's'}"
