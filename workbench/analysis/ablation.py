@@ -149,7 +149,7 @@ def _some(facts: pl.DataFrame, images: Collection[str] | None) -> pl.DataFrame:
 
 def _collapse(judged: pl.DataFrame) -> float | None:
     """How far the answers lean to one letter: its share among the answers less its share among the right ones."""
-    four = judged.filter(pl.col("choices") > 2)
+    four = judged.filter(pl.col("choices") > 2, pl.col("answer").is_not_null())
     if not four.height:
         return None
     said = four["answer"].value_counts(normalize=True, sort=True, name="share").row(0, named=True)
