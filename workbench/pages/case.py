@@ -154,18 +154,22 @@ def show_words(prediction: Prediction) -> None:
 
 run = parts.need_run("Case", runs, address.chosen_run(runs))
 chosen = embedding.selection(now, runs, run)
-first = shared.listed(now, chosen, 1)
-if first.is_empty():
-    first = shared.listed(now, Selection(run.run_id), 1)
-if first.is_empty():
-    parts.instead(
-        "Case",
-        "This run has no predictions yet.",
-        "Nothing is stored of this run",
-        "Its first block may still be in work.",
-        "workbench ingest",
-    )
-here = Key(st.query_params.get("image", first["image_id"][0]), st.query_params.get("question", first["question_id"][0]))
+if {"image", "question"} <= set(st.query_params):
+    here = Key(st.query_params["image"], st.query_params["question"])
+else:
+    first = shared.listed(now, chosen, 1)
+    if first.is_empty():
+        first = shared.listed(now, Selection(run.run_id), 1)
+    if first.is_empty():
+        parts.instead(
+            "Case",
+            "This run has no predictions yet.",
+            "Nothing is stored of this run",
+            "Its first block may still be in work.",
+            "workbench ingest",
+        )
+    named = st.query_params.get("image", first["image_id"][0])
+    here = Key(named, st.query_params.get("question", first["question_id"][0]))
 of_image = shared.predictions(now, run.run_id, here.image_id)
 prediction = next((one for one in of_image if one.question_id == here.question_id), of_image[0] if of_image else None)
 if prediction is None:

@@ -9,11 +9,10 @@ import polars as pl
 import streamlit as st
 
 from warehouse.records import Run
-from warehouse.reviews import Reviews
 from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.pages import embedding, parts, thumbnails
+from workbench.pages import disputes_parts, embedding, parts, thumbnails
 from workbench.pages.parts import card
 from workbench.pages.shared import Snapshot
 from workbench.review import disputes
@@ -22,10 +21,9 @@ from workbench.review.errors import ReviewError
 NEAREST = 8
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
 def disputed(now: Snapshot, image_id: str) -> dict[str, str]:
     """The image's disputed questions and how far each dispute is."""
-    found = Reviews(Path(now.data)).queue(image_id=image_id)
+    found = disputes_parts.queue(now).filter(image_id=image_id)
     return dict(found.select("question_id", "state").iter_rows())
 
 

@@ -190,7 +190,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(), card("time", "Where the time went", "seconds of work, waiting left out"):
         html(run_cards.time_spent(run.timings))
     with grid.cell(), card("failures", "Failures and invalid answers"):
-        html(run_cards.trouble(run, shared.failures(now, run.run_id)))
+        html(run_cards.trouble(run, shared.failures(now, run.run_id, run.failed)))
 
 show_cases(run, chosen)
 manifest(run)

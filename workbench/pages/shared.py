@@ -110,8 +110,10 @@ def export(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)
-def failures(now: Snapshot, run_id: str) -> pl.DataFrame:
-    """Why questions of a run failed: error, questions, images; most frequent first."""
+def failures(now: Snapshot, run_id: str, failed: int) -> pl.DataFrame:
+    """Why so many questions of a run failed: error, questions, images; most frequent first; reads nothing for none."""
+    if not failed:
+        return pl.DataFrame(schema=["error", "questions", "images", "image_path"])
     return _store(now.data).failures(run_id)
 
 

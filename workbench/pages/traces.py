@@ -21,7 +21,7 @@ from workbench.pages import address, embedding, parts, pictures, run_cards, shar
 from workbench.pages.parts import card, chart, header, html
 
 PROFILED = 4000  # traces whose course is drawn: quartiles don't change with more
-MEASURED = 120  # images whose masks are opened
+MEASURED = 80  # images whose masks are opened
 CASES = 24
 
 now = shared.snapshot()
