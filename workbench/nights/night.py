@@ -64,8 +64,10 @@ class Scoring:
                 for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
                     images += outcome.images
                     message = outcome.run.message
-                    if outcome.run.state != "finished":
-                        state = "failed" if outcome.run.state == "failed" else _interrupted(stop)
+                    if outcome.run.state == "failed":
+                        state = "failed"
+                    elif outcome.run.state != "finished":
+                        state, message = _interrupted(stop), stop.reason or message
         except _PASSING as error:
             return Worked("stopped", images, str(error))
         if state != "stopped":

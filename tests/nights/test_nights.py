@@ -1,0 +1,240 @@
+"""Nights over real archives with the embedded model: only what is new, gone on with, put aside, caught up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests import scored
+from tests.nights.archives import OWN, Nightly, pictures, settled
+from tests.scored import Quiet
+from warehouse.nights import Nights
+from warehouse.store import Store
+from workbench.inspection import tries
+from workbench.nights import coordinator
+from workbench.nights.night import Scoring
+from workbench.nights.steps import Context, Skip, Step
+
+
+@pytest.fixture
+def nightly(tmp_path: Path, data_folder: Path) -> Nightly:
+    """A schedule over an archive of three pictures."""
+    pictures(tmp_path / "archive", 3)
+    made = Nightly(data_folder, tmp_path / "archive")
+    made.keep()
+    return made
+
+
+def answers(data: Path) -> pl.DataFrame:
+    """All stored answers of all runs."""
+    runs = Store(data).runs()["run_id"].to_list()
+    rows = [
+        Store(data).predictions(run_id).select("run_id", "image_path", "subtask", "status", "error") for run_id in runs
+    ]
+    return pl.concat(rows) if rows else pl.DataFrame()
+
+
+def test_a_night_scores_what_is_new_and_the_next_one_only_that(nightly: Nightly) -> None:
+    assert (nightly.night().state, nightly.night().images) == ("finished", 0)
+    pictures(nightly.archive, 2, first=3)
+    night = nightly.night()
+    assert (night.state, night.images) == ("finished", 2)
+    asked = answers(nightly.data).group_by("image_path").len()
+    assert (asked.height, set(asked["len"])) == (5, {4})
+
+
+def test_a_file_that_may_still_be_being_written_waits_and_one_that_vanished_stays_on_record(nightly: Nightly) -> None:
+    (half_written,) = pictures(nightly.archive, 1, first=3)
+    half_written.touch()
+    nightly.night()
+    (nightly.archive / "plate" / "0000.png").unlink()
+    settled(half_written)
+    assert nightly.night().images == 1
+    assert set(answers(nightly.data)["image_path"]) == {f"plate/{number:04d}.png" for number in range(4)}
+
+
+def test_a_window_that_shuts_ends_the_run_and_the_next_night_goes_on_with_the_same(
+    tmp_path: Path, data_folder: Path
+) -> None:
+    pictures(tmp_path / "archive", 5)
+
+    class Shutting(Quiet):
+        def advance(self, images: int, failed: int) -> None:
+            super().advance(images, failed)
+            nightly.now += timedelta(hours=1)
+
+    nightly = Nightly(data_folder, tmp_path / "archive", watch=Shutting())
+    nightly.now = datetime.now(UTC).replace(hour=5, minute=20) - timedelta(days=2)
+    nightly.keep(time_window="22:00-06:00", timezone="UTC", cron="30 22,5 * * *")
+    work = Scoring(nightly.data, nightly.watch, nightly.clock, ())
+    nightly.now += timedelta(minutes=20)
+    (first,) = coordinator.run_due(nightly.ledger, work, nightly.data, nightly.clock)
+    assert (first.state, first.images, first.message) == ("cut", 2, "its window shut")
+    pictures(nightly.archive, 1, first=5)
+    nightly.now = nightly.now.replace(hour=22, minute=40)
+    (second,) = coordinator.run_due(nightly.ledger, work, nightly.data, nightly.clock)
+    assert (second.state, second.images) == ("finished", 4)
+    runs = Store(nightly.data).runs().sort("started_at")
+    assert runs.select("state", "planned").rows() == [("finished", 20), ("finished", 4)]
+    assert answers(nightly.data).group_by("image_path").len()["len"].to_list() == [4] * 6
+
+
+def test_other_settings_end_an_unfinished_run_and_what_it_left_belongs_to_the_next(nightly: Nightly) -> None:
+    class Stopping(Quiet):
+        def advance(self, images: int, failed: int) -> None:
+            super().advance(images, failed)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nightly.night(watch=Stopping())
+    changed = {**json.loads(OWN), "seed": 7}
+    nightly.ledger.remove_schedule("line-3")
+    kept = nightly.keep()
+    nightly.ledger.keep_schedule(replace(kept, settings=json.dumps(changed)), replace=True)
+    night = nightly.night()
+    assert (night.state, night.images, night.tries) == ("finished", 1, 2)
+    runs = Store(nightly.data).runs().sort("started_at")
+    assert runs["state"].to_list() == ["cancelled", "finished"]
+    assert "knowledge or settings changed since" in runs["message"][0]
+
+
+def test_an_archive_that_went_away_stops_the_night_and_the_same_night_goes_on(nightly: Nightly) -> None:
+    nightly.night()
+    pictures(nightly.archive, 1, first=3)
+    aside = nightly.archive.with_name("aside")
+    nightly.archive.rename(aside)
+    stopped = nightly.night()
+    assert stopped.state == "stopped"
+    nightly.archive.mkdir()  # as an unmounted disk leaves it
+    still = nightly.night()
+    assert (still.state, still.due_at) == ("stopped", stopped.due_at)
+    assert "is its disk mounted?" in (still.message or "")
+    nightly.archive.rmdir()
+    aside.rename(nightly.archive)
+    night = nightly.night()
+    assert (night.state, night.images, night.tries, night.due_at) == ("finished", 1, 3, stopped.due_at)
+
+
+def test_an_image_that_kills_two_processes_is_passed_over(tmp_path: Path, data_folder: Path) -> None:
+    pictures(tmp_path / "archive", 4)
+    nightly = Nightly(data_folder, tmp_path / "archive")
+    nightly.keep()
+    poison = nightly.archive / "plate" / "0001.png"
+    for deaths in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            nightly.night(watch=DiesOver(nightly, poison))
+        assert nightly.ledger.last_nights()["line-3"].tries == deaths
+    night = nightly.night()
+    assert night.state == "finished"
+    rows = answers(nightly.data)
+    failed = rows.filter(pl.col("status") == "failed")
+    assert set(failed["image_path"]) == {"plate/0001.png"}
+    assert failed["error"][0] == "quarantined: 2 processes died over it"
+    assert rows.height == 16
+    assert nightly.night().images == 0  # it is on record, and not tried night after night
+    assert nightly.night(rescore="affected").images == 1
+
+
+DEAD: list[AbstractContextManager[None]] = []
+
+
+class DiesOver(Quiet):
+    """Leaves what a process that died over an image would leave: the image among those at work."""
+
+    def __init__(self, nightly: Nightly, poison: Path) -> None:
+        super().__init__()
+        self._nightly, self._poison = nightly, poison
+
+    def begin(self, images: int, images_done: int) -> None:  # noqa: ARG002
+        run = self._nightly.ledger.unfinished_run("line-3")
+        assert run is not None
+        planned = {entry.path: entry.image_id for entry in self._nightly.ledger.planned_entries(run.run_id)}
+        at_work = tries.Tries(self._nightly.data, run.run_id).at_work([planned[f"plate/{self._poison.name}"]])
+        at_work.__enter__()
+        DEAD.append(at_work)  # never left, as by a process that is killed
+        raise KeyboardInterrupt
+
+
+def test_rescoring_takes_all_images_again(nightly: Nightly) -> None:
+    nightly.night()
+    assert nightly.night(rescore="all").images == 3
+    assert nightly.night().images == 0
+
+
+def test_each_step_is_on_its_own_and_what_is_done_is_not_done_again(nightly: Nightly) -> None:
+    called: list[str] = []
+
+    def works(context: Context) -> str:
+        called.append("works")
+        return f"{len(context.run_ids)} run"
+
+    def breaks(context: Context) -> str:
+        called.append("breaks")
+        raise OSError("no route")
+
+    def idle(context: Context) -> str:
+        raise Skip("nothing to do")
+
+    nightly.steps = (Step("breaks", breaks), Step("idle", idle), Step("works", works))
+    night = nightly.night()
+    assert night.state == "finished"
+    ended = nightly.ledger.steps(night.schedule, night.due_at)
+    assert [(step.step, step.state, step.message) for step in ended] == [
+        ("breaks", "failed", "OSError: no route"),
+        ("idle", "skipped", "nothing to do"),
+        ("works", "done", "1 run"),
+    ]
+
+
+def test_golden_samples_that_move_raise_an_alarm_before_the_archive_is_touched(
+    tmp_path: Path, data_folder: Path
+) -> None:
+    pictures(tmp_path / "archive", 2)
+    (golden, _) = pictures(tmp_path / "golden", 2, first=50)
+    nightly = Nightly(data_folder, tmp_path / "archive")
+    nightly.keep(golden=str(tmp_path / "golden"))
+    assert (nightly.night().state, nightly.night().state) == ("finished", "finished")
+    pictures(tmp_path / "archive", 1, first=2)
+    (standard,) = (each.golden_run for each in nightly.ledger.schedules())
+    assert standard is not None
+
+    shutil.copy(tmp_path / "archive" / "plate" / "0000.png", golden)  # as weights or a library would, only sooner
+    night = nightly.night()
+    assert (night.state, night.images) == ("alarm", 0)
+    assert "--accept" in (night.message or "")
+    nightly.ledger.trust_golden("line-3", None)
+    assert (nightly.night().state, nightly.night().state) == ("finished", "finished")
+
+
+def test_a_night_from_the_command_line(tmp_path: Path, data_folder: Path) -> None:
+    pictures(tmp_path / "archive", 2)
+    data_folder.parent.mkdir(exist_ok=True)
+
+    def workbench(*words: str | Path) -> str:
+        done = scored.workbench(*words, data=data_folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    workbench("schedule", "add", "line-3", tmp_path / "archive", "--knowledge", "none", "--set", "iterations=1")
+    assert "nothing is due" in workbench("schedule", "run-due")
+    assert "line-3 finished, 2 images" in workbench("schedule", "run-due", "--now", "line-3")
+    (listed,) = json.loads(workbench("schedule", "list", "--json"))
+    assert listed["last_night"]["state"] == "finished"
+    ledger = Nights(data_folder)
+    steps = ledger.steps("line-3", ledger.last_nights()["line-3"].due_at)
+    assert {step.step: step.state for step in steps if step.state != "skipped"} == {
+        "open disputes": "done",
+        "tidy up": "done",
+        "back up": "done",
+        "report": "done",
+    }
+    assert len(list((data_folder / "reports").rglob("*.html"))) == 1
+    line = (data_folder / "logs" / "nights.jsonl").read_text().splitlines()[0]
+    assert json.loads(line)["schedule"] == "line-3"
