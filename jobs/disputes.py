@@ -160,7 +160,7 @@ def settle(
 ) -> None:
     """Settle a dispute by hand, or take a settlement back with `reopen`.
 
-    Example: workbench disputes settle 3f9a12 wrong --right B --reason "seen under the microscope"
+    Example: workbench disputes settle 3f9a12 wrong --right B --reason seen
     """
     from warehouse.reviews import Reviews
     from workbench import settings

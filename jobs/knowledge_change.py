@@ -39,7 +39,7 @@ def edit(
 ) -> None:
     """Store a new text as a draft: the description's next revision. Nothing goes live.
 
-    Example: workbench knowledge edit Drawn/hex_nut/rust --text "Orange crust on the flanks." --reason "clearer"
+    Example: workbench knowledge edit D/nut/rust --text "Orange." --reason clearer
     """
     from warehouse.store import Store
     from workbench import settings
@@ -217,7 +217,7 @@ def retire(
 ) -> None:
     """Take a text out of the published set, or put a draft aside. Nothing is deleted.
 
-    Example: workbench knowledge retire Drawn/hex_nut/rust --reason "replaced by another entry"
+    Example: workbench knowledge retire D/nut/rust --reason replaced
     """
     from warehouse.curation import Curation
     from warehouse.store import Store
@@ -238,7 +238,7 @@ def rollback(
 ) -> None:
     """Publish an earlier version's very texts again.
 
-    Example: workbench knowledge rollback b3c38795a404 --reason "the new texts were worse on line B"
+    Example: workbench knowledge rollback b3c38795a404 --reason worse
     """
     from warehouse.curation import Curation
     from workbench import settings

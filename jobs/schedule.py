@@ -53,7 +53,7 @@ def add(
 ) -> None:
     """Add a schedule. It is first due at the next time its cron expression names.
 
-    Example: workbench schedule add line-3 photos --cron "0 22 * * 1-5" --timezone Europe/Zurich --window 22:00-06:00
+    Example: workbench schedule add line-3 photos --cron "0 22 * * 1-5"
     """
     from workbench import settings
     from workbench.nights import keeping

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from jobs import doctor as job
-from warehouse import database, locks, spool
+from warehouse import database, locks, migrations, spool
 from workbench.inspection import doctor
 
 
@@ -38,7 +38,7 @@ def test_a_sound_warehouse_tells_its_version(data_folder: Path) -> None:
     with database.Database(data_folder).writing():
         pass
 
-    assert _by_subject(doctor.examine(data_folder))["warehouse"].detail.startswith("version 1, read in ")
+    assert _by_subject(doctor.examine(data_folder))["warehouse"].detail.startswith(f"version {migrations.newest()}, read in ")
 
 
 def test_a_broken_warehouse_is_red_comes_first_and_has_a_remedy(data_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -57,10 +58,12 @@ def test_every_command_that_remembers_takes_a_data_folder(name: str) -> None:
 
 def test_score_has_a_flag_for_every_setting_people_change() -> None:
     flags = {option.name for option in commands()["workbench score"].params}
+    nights = {field.name for field in dataclasses.fields(settings.Operation)}
     left_to_the_file = {
         "sigma", "sigma_decay", "step", "trust_radius", "published_step", "patches_per_latent", "patch_cap",
-        "max_new_tokens", "threads", "block_images", "ingest_seconds",
-    }  # fmt: skip
+        "max_new_tokens", "patience", "plateau", "threads", "memory_gib", "input_processes", "block_images",
+        "ingest_seconds",
+    } | nights  # fmt: skip
     assert set(settings.Settings().values()) - flags == left_to_the_file
 
 

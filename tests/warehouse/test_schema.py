@@ -23,7 +23,7 @@ texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
 def values(hint: Any) -> st.SearchStrategy[Any]:
     """Every value a column of this type can hold."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(hint, types.UnionType):
+    if origin is typing.Union or isinstance(hint, types.UnionType):
         return st.none() | values(next(arg for arg in args if arg is not types.NoneType))
     if origin is Literal:
         return st.sampled_from(args)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from warehouse.errors import full_disk_named
 from workbench.inspection.block import OpenedBlock, Rows
 from workbench.inspection.errors import UnreadableImage
 
@@ -89,7 +90,8 @@ def _read(file: Path, nothing: T) -> T:
 
 
 def _write(file: Path, what: object) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(what), encoding="utf-8")
-    unfinished.rename(file)
+    with full_disk_named(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(what), encoding="utf-8")
+        unfinished.rename(file)
