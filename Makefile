@@ -12,19 +12,23 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check browser desk real evaluate ablate simulate chaos soak scale bench bench-gpu train clean
+.PHONY: help demo serve test check browser desk real evaluate ablate simulate chaos scale bench bench-gpu train clean
 
 help:
-	@echo "make demo    score a drawn archive with the embedded demo model, then open the dashboard"
-	@echo "make serve   the dashboard over $(DATA)/"
-	@echo "make test    all checks and tests, those in Chromium too"
-	@echo "make check   ruff, mypy and the walls between the rooms"
-	@echo "make real    score the real photographs in PACK=folder (benchmarks/results/real.json)"
-	@echo "make chaos   kill -9 a run twenty times and compare it with one that was never cut"
-	@echo "make scale   plan 100,000 images; ingest and read under load"
-	@echo "make bench   the engines and the method against a plain pass"
-	@echo "make train   train the embedded demo model anew and evaluate it"
-	@echo "make clean   remove .venv and caches; data stay"
+	@echo "make demo      score a drawn archive with the embedded demo model, then open the dashboard"
+	@echo "make serve     the dashboard over $(DATA)/"
+	@echo "make test      all checks and tests, those in Chromium too"
+	@echo "make check     ruff, mypy and the walls between the rooms"
+	@echo "make desk      install the Label Studio that the tests talk to"
+	@echo "make real      score the real photographs in PACK=folder (benchmarks/results/real.json)"
+	@echo "make evaluate  measure the embedded demo model and write its card"
+	@echo "make ablate    what each part of the method brings, on drawn images"
+	@echo "make simulate  false alarms, coverage and power of everything that claims something"
+	@echo "make chaos     kill at random and compare with what was never cut"
+	@echo "make scale     100,000 images, ten million predictions, 5,000 disputes"
+	@echo "make bench     the method against a plain pass; make bench-gpu at a large model's shapes"
+	@echo "make train     train the embedded demo model anew and evaluate it"
+	@echo "make clean     remove .venv and caches; data stay"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
@@ -66,17 +70,35 @@ real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(PACK)"
 
-chaos: $(READY)
+# Random faults, each compared with a calm run of the same work.
+chaos: desk
 	$(BIN)/python -m benchmarks.chaos
+	$(BIN)/python -m benchmarks.chaos_review
 
-scale: $(READY)
+scale: desk
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.ingest --output benchmarks/results/ingest.json
 	$(BIN)/python -m benchmarks.readers --output benchmarks/results/readers.json
 	$(BIN)/python -m benchmarks.reads --output benchmarks/results/reads.json
+	$(BIN)/python -m benchmarks.pages --output benchmarks/results/pages.json
+	$(BIN)/python -m benchmarks.reviews --output benchmarks/results/reviews.json
+	$(BIN)/python -m benchmarks.blast --output benchmarks/results/blast.json
+
+# Everything that claims something, tried on invented truth: does it hold its error rates, does it find what is there?
+simulate: $(READY)
+	$(BIN)/python -m benchmarks.simulate_analysis --output benchmarks/results/simulate_analysis.json
+	$(BIN)/python -m benchmarks.simulate_nights --output benchmarks/results/simulate_nights.json
+	$(BIN)/python -m benchmarks.simulate_review
+	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.engines
+
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.gpu --output benchmarks/results/gpu.json
+
+ablate: $(READY)
+	$(BIN)/python -m benchmarks.ablate
 
 train: $(READY)
 	$(BIN)/workbench train-embedded --work $(DATA)/training --checkpoint workbench/embedded/checkpoint

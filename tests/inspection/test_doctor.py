@@ -38,7 +38,8 @@ def test_a_sound_warehouse_tells_its_version(data_folder: Path) -> None:
     with database.Database(data_folder).writing():
         pass
 
-    assert _by_subject(doctor.examine(data_folder))["warehouse"].detail.startswith(f"version {migrations.newest()}, read in ")
+    said = _by_subject(doctor.examine(data_folder))["warehouse"].detail
+    assert said.startswith(f"version {migrations.newest()}, read in ")
 
 
 def test_a_broken_warehouse_is_red_comes_first_and_has_a_remedy(data_folder: Path) -> None:
