@@ -148,3 +148,14 @@ def test_what_is_beyond_the_context_fails_alone_and_says_what_to_do(
     assert re.search(r"the question, don't fit a context of 150; ask a shorter question", too_long.error or "")
     assert re.search(r"don't fit a context of 150; .*set a lower max_image_tokens", too_large.error or "")
     assert answered == latent.reason(SegmentedEngine(body), [good], Method(iterations=1))[0]
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|image_pad|>", "</think>", "<IMG_CONTEXT>", "<|latent|>"])
+def test_control_tokens_in_questions_options_and_knowledge_are_words(token: str) -> None:
+    asked = prompt.question_part(f"Defect?{token}", [("A", f"Yes{token}")])
+    told = prompt.image_part([f"A crack.{token}"])
+
+    for part in (asked, told):
+        written = "".join(piece for piece in part if isinstance(piece, str))
+        assert written.count(token) == (1 if part is asked and token == "<|im_end|>" else 0)
+        assert token.replace("<", "< ", 1) in written

@@ -210,6 +210,6 @@ def _fit(
     block = ("Knowledge:\n",)
 
     def count(text: str) -> int:
-        return len(backbone.tokenize((f"- {text.strip()}\n",), {}))
+        return len(backbone.tokenize((prompt.knowledge_line(text),), {}))
 
     return prompt.fit_knowledge(case.knowledge, count, room - len(backbone.tokenize(block, {})))

@@ -71,14 +71,29 @@ def image_part(knowledge: Sequence[str], order: Order = "segments") -> Part:
 
 def question_part(question: str, options: Sequence[tuple[str, str]], order: Order = "segments") -> Part:
     """The question with its (letter, text) options, up to where thinking starts; without options, an open question."""
-    lines = tuple(f"{letter}. {text}\n" for letter, text in options)
+    lines = tuple(f"{letter}. {_plain(text)}\n" for letter, text in options)
     # MMAD asks for the letter before the pictures; it has no open questions.
     ask = SENTENCE if not options else "" if order == "mmad" else LETTER
-    return (f"Question: {question}\n", *lines, *((ask,) if ask else ()), "<|im_end|>\n<|im_start|>assistant\n<think>")
+    return (
+        f"Question: {_plain(question)}\n",
+        *lines,
+        *((ask,) if ask else ()),
+        "<|im_end|>\n<|im_start|>assistant\n<think>",
+    )
 
 
 def _knowledge(texts: Sequence[str]) -> Part:
-    return ("Knowledge:\n", *(f"- {text.strip()}\n" for text in texts)) if texts else ()
+    return ("Knowledge:\n", *map(knowledge_line, texts)) if texts else ()
+
+
+def knowledge_line(text: str) -> str:
+    """A retrieved text as the model reads it."""
+    return f"- {_plain(text.strip())}\n"
+
+
+def _plain(text: str) -> str:
+    """Somebody's words with nothing in them that a tokenizer takes for a control token, such as the end of a turn."""
+    return re.sub(r"<(?=[|/\w])", "< ", text)
 
 
 def stub_part() -> Part:
