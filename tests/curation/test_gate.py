@@ -50,7 +50,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
 
 @pytest.mark.slow
 def test_in_a_small_simulation_the_gate_keeps_its_word() -> None:
-    figures = simulate_gate.simulate(20)
+    figures = simulate_gate.simulate(6)
     assert figures["false_better_of_ten_null_drafts"] <= figures["most_allowed_by_chance_at_5_percent"]  # type: ignore[operator]
     assert figures["false_better_one_test_at_5_percent"] <= figures["most_allowed_by_chance_at_5_percent"]  # type: ignore[operator]
     assert figures["planted_found"] >= figures["planted_least_allowed_by_chance_at_80_percent"]  # type: ignore[operator]

@@ -30,7 +30,7 @@ class Saved:
 
     draft: Description
     findings: tuple[Finding, ...]
-    alike: tuple[Description, ...]  # published texts of other descriptions that say nearly the same
+    alike: tuple[Description, ...]  # the product's other published texts that say nearly the same
 
 
 def place_of(description_id: str) -> Place:
@@ -60,7 +60,7 @@ def edit(
     if not text:
         raise CannotPublish(f"the new text of {description_id} is empty; workbench knowledge retire takes one away")
     curation = Curation(store.data)
-    published = curation.published()[1]
+    published = _live(curation, place)
     before = next((each for each in published if each.description_id == description_id), None)
     if before is not None and before.text == text:
         raise CannotPublish(f"{description_id} says exactly that already (revision {before.revision})")
@@ -130,7 +130,7 @@ def publish(
     """
     curation = Curation(store.data)
     draft = curation.revision(description_id, revision)
-    published = curation.published()[1]
+    published = _live(curation, place_of(description_id))
     blocking = [each for each in check(draft.text, description_id, published) if each.blocks]
     if blocking:
         raise CannotPublish(
@@ -187,6 +187,11 @@ def diff(old: str, new: str) -> list[tuple[str, str]]:
 def verdict_of(result: GateResult | None) -> str:
     """A test's verdict in one line."""
     return "not tested" if result is None else f"{result.verdict}: {result.why}"
+
+
+def _live(curation: Curation, place: Place) -> list[Description]:
+    """The product's published texts."""
+    return [each for each in curation.of_product(place[0], place[1]) if each.state == "published"]
 
 
 def _unsaved(place: Place, text: str) -> Description:

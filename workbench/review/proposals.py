@@ -64,9 +64,11 @@ class Proposal:
 
 def waiting(store: Store) -> list[Proposal]:
     """Proposals from verdicts that no revision was made of yet, those with most verdicts first."""
-    published = {each.description_id: each for each in Curation(store.data).published()[1]}
     verdicts = schema.records(Verdict, Reviews(store.data).verdicts())
     told = [each for each in verdicts if each.better_description or each.explanation == "misleads"]
+    if not any(each.better_description for each in told):
+        return []
+    published = {each.description_id: each for each in Curation(store.data).published()[1]}
     by_description: dict[str, list[Verdict]] = {}
     for verdict in told:
         if about := _about(store, verdict, published):
