@@ -127,6 +127,9 @@ TOY = Shape(
 )
 
 
+Figures = dict[str, object]
+
+
 class OutOfTime(Exception):
     """The minutes given are over."""
 
@@ -212,7 +215,7 @@ def plain(body: Backbone, case: Case) -> torch.Tensor:
         return read(body.head(body.hidden(embeddings, positions, None, None)[:, -1:]))
 
 
-def of_sizes(bench: Bench, shape: Shape) -> Iterator[dict[str, object]]:
+def of_sizes(bench: Bench, shape: Shape) -> Iterator[Figures]:
     """Milliseconds per question of each way, picture size by picture size."""
     for tokens, cells in shape.sizes.items():
         cases = bench.block(cells)
@@ -223,14 +226,34 @@ def of_sizes(bench: Bench, shape: Shape) -> Iterator[dict[str, object]]:
             **{name: (partial(bench.ours, [cases], method), len(cases), 2) for name, method in OURS.items()},
             "naive": (partial(latent.reason, NaiveEngine(bench.body), cases[:1], Method()), 1, 1),
         }
-        made: dict[str, float] = {}
+        alone = float("nan")
         for name, (run, questions, times) in ways.items():
-            made[name] = 1000 * bench.seconds(run, times) / questions
-            row = {"image_tokens": tokens, "way": name, "ms_per_question": round(made[name], 2)}
-            yield row | {"times_plain": round(made[name] / made["plain"], 3)}
+            row: Figures = {"image_tokens": tokens, "way": name}
+
+            def measured(run: Callable[[], object] = run, questions: int = questions, times: int = times) -> Figures:
+                return {"ms_per_question": round(1000 * bench.seconds(run, times) / questions, 2)}
+
+            row |= tried(measured)
+            taken = row.get("ms_per_question")
+            if isinstance(taken, float):
+                alone = taken if name == "plain" else alone
+                row["times_plain"] = round(taken / alone, 3)
+            yield row
 
 
-def throughput(bench: Bench, shape: Shape, per_picture: bool) -> dict[str, object]:
+def tried(measure: Callable[[], Figures]) -> Figures:
+    """What was measured, or why it couldn't be: the next measurement may still succeed."""
+    try:
+        return measure()
+    except OutOfTime:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+
+
+def throughput(bench: Bench, shape: Shape, per_picture: bool) -> Figures:
     """Pictures a second over the mixture, by the full method's defaults, and what that makes for MMAD."""
     cells = [each for each, share in shape.mixture.items() for _ in range(round(share * shape.mixed))]
     cells = [cells[i] for i in np.random.default_rng(0).permutation(len(cells))]
@@ -254,13 +277,13 @@ def throughput(bench: Bench, shape: Shape, per_picture: bool) -> dict[str, objec
     } | ({} if shape is TOY else mmad(rate))
 
 
-def mmad(rate: float) -> dict[str, object]:
+def mmad(rate: float) -> Figures:
     """What so many pictures a second make for the whole benchmark."""
     arithmetic = f"{MMAD_IMAGES} images of {MMAD_QUESTIONS} questions in all / {rate:.2f} images/s / 60"
     return {"mmad_minutes": round(MMAD_IMAGES / rate / 60, 1), "arithmetic": arithmetic}
 
 
-def agreement(bench: Bench, cells: tuple[int, int]) -> dict[str, object]:
+def agreement(bench: Bench, cells: tuple[int, int]) -> Figures:
     """How far ours is from the naive engine and from a plain pass on one question: speed alone says little."""
     case, method = bench.block(cells)[0], Method(iterations=2)
     (ours,) = bench.ours([[case]], method)
@@ -295,7 +318,7 @@ def main() -> None:
     said(f"model made in {time.perf_counter() - started:.0f} s")
     left = args.minutes - (time.perf_counter() - started) / 60
     bench = Bench(body, left, 2, 1) if args.toy else Bench(body, left, IMAGES, 3)
-    result: dict[str, object] = {
+    result: Figures = {
         "command": " ".join(["python -m benchmarks.gpu", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({platform.machine()})",
@@ -307,20 +330,16 @@ def main() -> None:
         "block": f"{bench.images} pictures, {QUESTIONS} questions each, one reference",
         "kept_at_most_gib": round(bench.engine.memory / 2**30, 2),
     }
-    rows: list[dict[str, object]] = []
-    shots: list[dict[str, object]] = []
+    rows: list[Figures] = []
+    shots: list[Figures] = []
     try:
-        result["agreement"] = agreement(bench, next(iter(shape.sizes.values())))
+        result["agreement"] = tried(partial(agreement, bench, next(iter(shape.sizes.values()))))
         for per_picture in (True, False):
-            shots.append(throughput(bench, shape, per_picture))
+            shots.append(tried(partial(throughput, bench, shape, per_picture)))
             said(json.dumps(shots[-1]))
         for row in of_sizes(bench, shape):
             rows.append(row)
-            said(
-                "{image_tokens:>6} tokens  {way:22} {ms_per_question:>10} ms/question  {times_plain:>8} x plain".format(
-                    **row
-                )
-            )
+            said("  ".join(f"{name} {value}" for name, value in row.items()))
     except OutOfTime:
         result["cut_short"] = f"after {args.minutes} minutes; what is missing was not measured"
     result |= {"one_shot": shots, "by_size": rows, "resize_ms_per_picture": resizing(body, shape)}
