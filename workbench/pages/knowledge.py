@@ -102,9 +102,8 @@ def show_waiting(product: Product) -> None:
     proposed = knowledge_reads.proposed(now, product.key)
     if not proposed and not product.waiting:
         return
-    with card(
-        "waiting", "Waiting for a person", f"{len(proposed)} proposals, {len(product.waiting)} drafts", fill=False
-    ):
+    note = f"{knowledge_cards.many(len(proposed), 'proposal')}, {knowledge_cards.many(len(product.waiting), 'draft')}"
+    with card("waiting", "Waiting for a person", note, fill=False):
         for place, found in enumerate(proposed):
             with st.container(horizontal=True, vertical_alignment="center"):
                 html(f"<b>{escape(found.description_id.split('/')[-1])}</b>{knowledge_cards.proposal(found)}")
