@@ -42,7 +42,7 @@ def test_label_studios_own_checks_pass_config_task_and_prediction() -> None:
     interface = LabelInterface(labelstudio_task.CONFIG)
     interface.validate()
     task = labelstudio_task.task(CASE)
-    assert interface.validate_task(task)
+    assert interface.validate_task({"data": task["data"]})
     predictions = task["predictions"]
     assert isinstance(predictions, list)
     for region in predictions[0]["result"]:
