@@ -138,7 +138,7 @@ def keep(
         Unfinished: it isn't finished.
     """
     if outcome.run.state != "finished":
-        raise Unfinished(f"{setup.name}: {outcome.run.message or outcome.run.state}; the same command goes on")
+        raise Unfinished(f"{setup.name}: {outcome.run.message or outcome.run.state}")
     identity = archive.identify(root).archive_id
     Experiments(data).keep(
         Arm(experiment, kind, identity, place, setup.name, setup.family, setup.level, setup.baseline,
