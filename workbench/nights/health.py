@@ -16,7 +16,7 @@ from warehouse.store import Store
 from workbench.inspection import archive, doctor
 from workbench.inspection.doctor import Finding
 from workbench.nights import schedules
-from workbench.review import desk
+from workbench.review import checks, desk
 
 _LATE = timedelta(hours=1)  # a due time that nobody has worked on for so long, its window being open
 _BACKUP_DAYS = 7
@@ -32,6 +32,7 @@ def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
         "backup": lambda: _backup(data),
         "model cache": lambda: _models(data),
         "Label Studio": lambda: _label_studio(data),
+        **({"review desk": lambda: checks.examine(data)} if thorough else {}),
     }
     return doctor.examine(data, more, thorough=thorough)
 

@@ -58,6 +58,7 @@ class RemoteTask:
     key: str | None  # ours, if it carries one
     updated_at: datetime
     annotations: tuple[dict[str, object], ...]
+    query: str | None = None  # the picture's address
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,4 +409,7 @@ def _remote(task: Any) -> RemoteTask:
     at = task.updated_at
     moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at).replace("Z", "+00:00"))
     told = [one if isinstance(one, dict) else one.dict() for one in task.annotations or []]
-    return RemoteTask(int(task.id), _key(task), moment.astimezone(UTC), tuple(told))
+    query = task.data.get("query") if isinstance(task.data, Mapping) else None
+    return RemoteTask(
+        int(task.id), _key(task), moment.astimezone(UTC), tuple(told), query if isinstance(query, str) else None
+    )
