@@ -1,4 +1,4 @@
-"""The doctor's look at the reviewers' desk: token, projects, labelling config, storage, and one picture as it is seen."""
+"""The doctor's look at the reviewers' desk: token, projects, labelling config, storage, and a picture as it is seen."""
 
 from __future__ import annotations
 
