@@ -69,7 +69,7 @@ def main() -> None:
         knowledge.import_file(Store(base.work.data), archive / "domain_knowledge.json")
         small = replace(base, work=replace(base.work, limit=args.grid_questions or None))
         studies = {}
-        sets = [("main", ablation.MAIN, base)]
+        sets: list[tuple[str, tuple[ablation.Setup, ...], Settings]] = [("main", ablation.MAIN, base)]
         if args.grid_questions:
             sets.append(("grid", ablation.grid(args.seeds), small))
         for name, arms, settings in sets:

@@ -12,12 +12,12 @@ import argparse
 import random
 import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine
 from tests.review import killing, studio, trouble
@@ -91,7 +91,7 @@ def torment(
     data: Path,
     command: list[str],
     phases: tuple[str, ...],
-    desk: Mapping[str, object],
+    desk: Mapping[str, Any],
     killed: Counter[str],
     kills: int,
     chance: random.Random,
@@ -103,11 +103,11 @@ def torment(
         fewest = min(killed[phase] for phase in phases)
         phase = chance.choice([phase for phase in phases if killed[phase] == fewest])
         at = f"{phase}:{chance.choice((1, 2, 3))}" if phase not in ("before-settle", "after-settle") else phase
-        done = trouble.disputes(data, *command, **desk, die_at=at)  # type: ignore[arg-type]
+        done = trouble.disputes(data, *command, **desk, die_at=at)
         killed[phase] += done.returncode == -9
-    done: subprocess.CompletedProcess[str] = trouble.disputes(data, *command, **desk)  # type: ignore[arg-type]
-    if done.returncode:
-        raise SystemExit(done.stderr)
+    last = trouble.disputes(data, *command, **desk)
+    if last.returncode:
+        raise SystemExit(last.stderr)
 
 
 def after_push(desk_of: Studio, reviews: Reviews) -> list[str]:

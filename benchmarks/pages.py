@@ -117,7 +117,7 @@ def run_page(page: str, address: dict[str, str]) -> tuple[float, float]:
         original(self, rerun_data)  # type: ignore[arg-type]
         took.append((1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - processors)))
 
-    ScriptRunner._run_script = timed  # type: ignore[method-assign, assignment]
+    ScriptRunner._run_script = timed  # type: ignore[method-assign]
     try:
         app.run()
     finally:

@@ -52,6 +52,7 @@ def test_a_changed_text_is_a_new_revision_in_a_new_version(store: Store, tmp_pat
         store, written(tmp_path, {"Drawn": {"plate": {"good": "Even.", "rust": "Red spots."}}})
     )
     assert (changed.changed, changed.unchanged) == (1, 1)
+    assert first.version is not None
     assert changed.version != first.version
     assert [(d.revision, d.text) for d in store.published_knowledge()[1]] == [(1, "Even."), (2, "Red spots.")]
     assert [d.text for d in store.knowledge(first.version)] == ["Even.", "Brown spots."]

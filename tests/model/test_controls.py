@@ -33,7 +33,7 @@ def test_shuffled_rewards_give_each_candidate_anothers_and_a_step_as_long() -> N
     torch.testing.assert_close(shuffled, estimators.gradient("mean", noise, rewards.roll(1), 0.1))
     start = torch.zeros(SHAPE)
     steps = [
-        estimators.step(Method(estimator=name), start, start, estimators.gradient(name, noise, rewards, 0.1), SCALE)  # type: ignore[arg-type]
+        estimators.step(Method(estimator=name), start, start, estimators.gradient(name, noise, rewards, 0.1), SCALE)
         for name in ("mean", "shuffled")
     ]
     assert float(steps[0].norm()) == pytest.approx(float(steps[1].norm()), rel=1e-4)

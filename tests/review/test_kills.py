@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,11 @@ def test_a_push_and_a_pull_that_are_killed_at_every_phase_end_like_uncut_ones(
 ) -> None:
     data = tmp_path / "data"
     reviews = killing.many(data, DISPUTES)
-    desk = {"url": studio_server.url, "token": studio_server.token, "files": studio_server.folder().path.parent}
+    desk: dict[str, Any] = {
+        "url": studio_server.url,
+        "token": studio_server.token,
+        "files": studio_server.folder().path.parent,
+    }
 
     for phase in ("before-send", "after-send:2", "before-record:2"):
         killed = trouble.disputes(data, "push", "--limit", str(DISPUTES), **desk, die_at=phase)

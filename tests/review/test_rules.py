@@ -15,7 +15,7 @@ from workbench.review import disputes, nightly, places, rules
 from workbench.review.errors import ReviewError
 from workbench.review.rules import Rules, Suspicion
 
-SCHEMA = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "image_id": pl.String, "image_path": pl.String, "product": pl.String, "label": pl.String,
     "question_id": pl.String, "subtask": pl.String, "question": pl.String, "status": pl.String,
     "letters": pl.List(pl.String), "texts": pl.List(pl.String), "answer": pl.String, "correct_answer": pl.String,
@@ -86,7 +86,7 @@ def test_a_flip_against_the_last_run() -> None:
 
 
 def test_patches_far_from_the_place_the_answer_names() -> None:
-    where = {
+    where: dict[str, Any] = {
         "subtask": "Defect Localization",
         "letters": ["A", "B"],
         "texts": ["Top left.", "Bottom right."],

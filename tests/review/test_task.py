@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ CASE = CaseForReview(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_label_studios_own_checks_pass_config_task_and_prediction() -> None:
-    from label_studio_sdk.label_interface import LabelInterface
+    from label_studio_sdk.label_interface.interface import LabelInterface
 
-    interface = LabelInterface(labelstudio_task.CONFIG)
+    interface: Any = LabelInterface(labelstudio_task.CONFIG)
     interface.validate()
     task = labelstudio_task.task(CASE)
     assert interface.validate_task({"data": task["data"]})

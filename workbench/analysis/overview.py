@@ -71,7 +71,8 @@ def detection(cells: pl.DataFrame) -> Detection:
     found: list[tuple[Estimate | None, int, int]] = []
     for label in ("defective", "good"):
         some = rows.filter(pl.col("label") == label)
-        n, wrong = int(some["counted"].sum()), int(some["counted"].sum() - some["correct"].sum())
+        n, right = int(some["counted"].sum()), int(some["correct"].sum())
+        wrong = n - right
         ends = metrics.wilson(wrong, n)
         found.append((Estimate(wrong / n, ends.low, ends.high) if n else None, wrong, n))
     (escape, escapes, defective), (overkill, overkills, good) = found

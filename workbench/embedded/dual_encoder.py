@@ -78,7 +78,7 @@ class EmbeddedEncoder:
             self.body = _body(folder)
             self.tokens = PreTrainedTokenizerFast.from_pretrained(folder)
             self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-            self.head = _head(folder, self.body.config.text_config.hidden_size)
+            self.head = _head(folder, self.body.config.get_text_config().hidden_size)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise CheckpointError(

@@ -180,8 +180,8 @@ def _notes(
             yield f"{bare} images have no normal reference and are asked zero-shot (--references DIR)"
         distinct = len({each.reference for each in items if each.reference})
         if distinct:  # each is read once while memory lasts; MMAD has nearly one per image
-            shown = len({each.entry.image_id for each in items if each.reference})
-            yield f"one-shot: {distinct} distinct normal references for {shown} images"
+            images = len({each.entry.image_id for each in items if each.reference})
+            yield f"one-shot: {distinct} distinct normal references for {images} images"
     for problems, place in ((scan.problems, "in the archive"), (asked.problems, "in the question file")):
         if problems:
             shown = "; ".join(f"{each.path}: {each.reason}" for each in problems[:SHOWN])

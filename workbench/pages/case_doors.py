@@ -33,7 +33,7 @@ def dispute_button(now: Snapshot, run: Run, here: Key) -> None:
 
     def dispute() -> None:
         try:
-            opened = disputes.open_by(Store(Path(now.data)), run.run_id, disputes.Key(*here), "dashboard")
+            opened = disputes.open_by(Store(Path(now.data)), run.run_id, here, "dashboard")
         except (ReviewError, OSError) as error:
             st.toast(f"Not disputed: {error}")
         else:

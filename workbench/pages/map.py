@@ -28,8 +28,12 @@ def points(now: shared.Snapshot, run_id: str, everything: Selection) -> pl.DataF
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
     at = embedding.images(now, run_id).select("image_id", "x", "y")
     found = Rollups(Path(now.data))
-    of_all = found.outcomes(Selection(run_id), at["image_id"])
-    inside = set(found.outcomes(everything, at["image_id"])["image_id"]) if everything != Selection(run_id) else None
+    of_all = found.outcomes(Selection(run_id), at["image_id"].to_list())
+    inside = (
+        set(found.outcomes(everything, at["image_id"].to_list())["image_id"])
+        if everything != Selection(run_id)
+        else None
+    )
     rows = at.join(of_all, on="image_id")
     return rows.with_columns(
         in_selection=pl.col("image_id").is_in(list(inside)) if inside is not None else pl.lit(True)

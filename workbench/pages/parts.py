@@ -160,7 +160,7 @@ def export(name: str, frames: Mapping[str, Callable[[], pl.DataFrame]]) -> None:
                 for kind, write in (("CSV", _csv), ("Parquet", _parquet)):
                     st.download_button(
                         kind,
-                        data=lambda make=make, write=write: write(make()),
+                        data=_written(make, write),
                         file_name=f"{file}.{kind.lower()}",
                         key=f"export.{file}.{kind}",
                         on_click="ignore",
@@ -173,6 +173,11 @@ def computed(what: Mapping[str, str], statement: str) -> None:
         rows = [[f'<span class="muted">{escape(name)}</span>', escape(value)] for name, value in what.items()]
         html(f'<div class="wrap" style="min-width:26rem;max-width:36rem">{table(rows, numbers=0)}</div>')
         st.code(statement, language="sql", wrap_lines=True)
+
+
+def _written(make: Callable[[], pl.DataFrame], write: Callable[[pl.DataFrame], bytes]) -> Callable[[], bytes]:
+    """A file that is made when it is asked for."""
+    return lambda: write(make())
 
 
 def _csv(frame: pl.DataFrame) -> bytes:
