@@ -68,22 +68,22 @@ def test_a_window_that_shuts_ends_the_run_and_the_next_night_goes_on_with_the_sa
     class Shutting(Quiet):
         def advance(self, images: int, failed: int) -> None:
             super().advance(images, failed)
-            nightly.now += timedelta(hours=1)
+            late.now += timedelta(hours=1)
 
-    nightly = Nightly(data_folder, tmp_path / "archive", watch=Shutting())
-    nightly.now = datetime.now(UTC).replace(hour=5, minute=20) - timedelta(days=2)
-    nightly.keep(time_window="22:00-06:00", timezone="UTC", cron="30 22,5 * * *")
-    work = Scoring(nightly.data, nightly.watch, nightly.clock, ())
-    nightly.now += timedelta(minutes=20)
-    (first,) = coordinator.run_due(nightly.ledger, work, nightly.data, nightly.clock)
+    late = Nightly(data_folder, tmp_path / "archive", watch=Shutting())
+    late.now = datetime.now(UTC).replace(hour=5, minute=20) - timedelta(days=2)
+    late.keep(time_window="22:00-06:00", timezone="UTC", cron="30 22,5 * * *")
+    work = Scoring(late.data, late.watch, late.clock, ())
+    late.now += timedelta(minutes=20)
+    (first,) = coordinator.run_due(late.ledger, work, late.data, late.clock)
     assert (first.state, first.images, first.message) == ("cut", 2, "its window shut")
-    pictures(nightly.archive, 1, first=5)
-    nightly.now = nightly.now.replace(hour=22, minute=40)
-    (second,) = coordinator.run_due(nightly.ledger, work, nightly.data, nightly.clock)
+    pictures(late.archive, 1, first=5)
+    late.now = late.now.replace(hour=22, minute=40)
+    (second,) = coordinator.run_due(late.ledger, work, late.data, late.clock)
     assert (second.state, second.images) == ("finished", 4)
-    runs = Store(nightly.data).runs().sort("started_at")
+    runs = Store(late.data).runs().sort("started_at")
     assert runs.select("state", "planned").rows() == [("finished", 20), ("finished", 4)]
-    assert answers(nightly.data).group_by("image_path").len()["len"].to_list() == [4] * 6
+    assert answers(late.data).group_by("image_path").len()["len"].to_list() == [4] * 6
 
 
 def test_other_settings_end_an_unfinished_run_and_what_it_left_belongs_to_the_next(nightly: Nightly) -> None:

@@ -1,0 +1,196 @@
+"""Backups beside a writer, going back, retention, and the report on its way to people."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.pages.test_night_pages import morning
+from tests.warehouse import rows
+from warehouse import migrations
+from warehouse.ingest import ingest
+from warehouse.nights import Nights
+from warehouse.records import PatchVector
+from warehouse.store import Store
+from warehouse.upkeep import Upkeep
+from warehouse.vectors import Vectors
+from workbench.nights import backup, deliver, metrics, retention
+from workbench.nights.errors import BackupError, NightError
+from workbench.settings import Operation
+
+NOW = datetime(2026, 1, 20, 6, 0, tzinfo=UTC)
+SCHEMAS = Path(__file__).parents[1] / "warehouse" / "schemas"
+
+
+def scored(data: Path, blocks: range) -> Store:
+    """A run with some ingested blocks."""
+    store = Store(data)
+    if store.run(rows.RUN) is None:
+        store.open_run(rows.run())
+    for block in blocks:
+        rows.write_part(data, block)
+    ingest(store)
+    return store
+
+
+def test_a_backup_taken_while_a_writer_works_is_one_moment_and_comes_back_whole(data_folder: Path) -> None:
+    store = scored(data_folder, range(2))
+    going, done = threading.Event(), threading.Event()
+
+    def write() -> None:
+        block = 2
+        while not done.is_set():
+            scored(data_folder, range(block, block + 1))
+            block += 1
+            going.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert going.wait(60)
+    file = backup.make(data_folder, NOW)
+    done.set()
+    writer.join()
+
+    with duckdb.connect(str(file), read_only=True) as con:
+        ((parts, told),) = con.sql("SELECT count(*), sum(predictions) FROM ledger").fetchall()
+        ((predictions,),) = con.sql("SELECT count(*) FROM predictions").fetchall()
+        ((counted,),) = con.sql("SELECT answered + invalid + failed FROM runs").fetchall()
+        ((facts,),) = con.sql("SELECT count(*) FROM facts").fetchall()
+    assert parts >= 2
+    assert predictions == told == counted == facts
+
+    restored = backup.restore(data_folder, file, NOW)
+    assert restored.aside is not None
+    assert len(store.ingested_blocks(rows.RUN)) == parts
+    assert scored(data_folder, range(200, 201)).ingested_blocks(rows.RUN) >= {200}
+
+
+@pytest.mark.parametrize("version", range(1, migrations.newest()))
+def test_a_warehouse_of_every_earlier_version_is_copied_and_brought_up_with_nothing_lost(
+    data_folder: Path, version: int
+) -> None:
+    data_folder.mkdir()
+    with duckdb.connect(str(data_folder / "warehouse.duckdb")) as con:
+        con.execute((SCHEMAS / f"{version:03d}.sql").read_text(encoding="utf-8"))
+        before = con.sql("SELECT image_id, question_id, answer, entropy FROM predictions").fetchall()
+
+    (run,) = Store(data_folder).runs().iter_rows(named=True)
+    assert len(Store(data_folder).predictions(run["run_id"])) == len(before)
+    (kept,) = (data_folder / "backups").glob(f"version-{version}-*.duckdb")
+    with duckdb.connect(str(kept), read_only=True) as con:
+        assert con.sql("SELECT image_id, question_id, answer, entropy FROM predictions").fetchall() == before
+        assert con.sql("SELECT max(version) FROM schema_versions").fetchall() == [(version,)]
+
+
+def test_what_is_no_backup_is_refused_and_nothing_is_touched(data_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="has no warehouse yet"):
+        backup.make(data_folder, NOW)
+    scored(data_folder, range(1))
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database")
+    with pytest.raises(BackupError, match="can't be restored"):
+        backup.restore(data_folder, text, NOW)
+    assert Store(data_folder).ingested_blocks(rows.RUN) == {0}
+
+
+def test_only_the_newest_nightly_copies_are_kept(data_folder: Path) -> None:
+    scored(data_folder, range(1))
+    for day in range(3):
+        backup.make(data_folder, NOW + timedelta(days=day))
+    mine = backup.make(data_folder, NOW, data_folder / "backups" / "before-the-move.duckdb")
+    assert backup.thin_out(data_folder, keep=2) == 1
+    kept = sorted(file.name for file in (data_folder / "backups").iterdir())
+    assert kept == ["20260121T060000Z.duckdb", "20260122T060000Z.duckdb", mine.name]
+
+
+def test_old_traces_vectors_and_thumbnails_go_and_answers_stay(data_folder: Path) -> None:
+    store = scored(data_folder, range(1))
+    store.close_run(rows.RUN, "finished", NOW - timedelta(days=40))
+    content = store.predictions(rows.RUN)["content"][0]
+    Vectors(data_folder).upsert_patches([PatchVector(content, "encoder", 0, 0, (0.5, 0.5))])
+    thumbnail = data_folder / "thumbnails" / "ab" / "abc.jpg"
+    thumbnail.parent.mkdir(parents=True)
+    thumbnail.write_bytes(b"x" * 1000)
+    answered = store.predictions(rows.RUN).drop("token_entropy")
+
+    untouched = retention.tidy(data_folder, Operation(), NOW)
+    assert untouched.in_words() == "dropped nothing"
+    limits = Operation(keep_traces_days=30, keep_vectors_days=30, keep_thumbnails_mib=0)
+    dropped = retention.tidy(data_folder, limits, NOW)
+
+    assert min(dropped.traces, dropped.vectors, dropped.thumbnails) > 0
+    assert store.predictions(rows.RUN).drop("token_entropy").equals(answered)
+    assert store.patches(rows.RUN).is_empty()
+    assert Upkeep(data_folder).runs_with_traces() == []
+
+
+@contextmanager
+def listening(fails: int) -> Iterator[tuple[str, list[bytes]]]:
+    """A web hook that answers 500 so many times, then takes what comes."""
+    received: list[bytes] = []
+    left = [fails]
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            left[0] -= 1
+            if left[0] < 0:
+                received.append(body)
+            self.send_response(500 if left[0] >= 0 else 200)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Nothing on stderr."""
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/secret-token", received
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_report_is_sent_again_until_it_is_taken() -> None:
+    waited: list[float] = []
+    with listening(fails=2) as (url, received):
+        assert deliver.send(morning(), Operation(report_url=url), waited.append) == ["web hook"]
+    assert json.loads(received[0])["images"] == 3248
+    assert waited == [0.0, *deliver.PAUSES[:2]]
+
+
+def test_a_report_that_nobody_takes_is_an_error_that_names_no_secret() -> None:
+    with listening(fails=99) as (url, received), pytest.raises(NightError) as told:
+        deliver.send(morning(), Operation(report_url=url), lambda _seconds: None)
+    assert received == []
+    assert "web hook" in str(told.value)
+    assert "secret-token" not in str(told.value)
+
+
+def test_the_page_of_a_report_escapes_what_comes_from_the_archive() -> None:
+    page = deliver.html(replace(morning(), archive="/x", model="<script>", demo=False))
+    assert "bottle &lt;amber&gt;" in page
+    assert "<script>" not in page
+    assert "truncated" in deliver.text(morning())
+
+
+def test_metrics_are_written_whole_for_prometheus(data_folder: Path, tmp_path: Path) -> None:
+    from tests.nights.calendars import schedule
+
+    Nights(data_folder).keep_schedule(schedule())
+    file = tmp_path / "workbench.prom"
+    metrics.write(data_folder, file, NOW)
+    text = file.read_text()
+    assert 'workbench_next_due_timestamp_seconds{schedule="line-3"}' in text
+    assert "workbench_backup_timestamp_seconds 0.0" in text
