@@ -50,7 +50,8 @@ def test_from_a_fallen_night_to_its_cause_in_five_clicks(story_page: Page, story
     ranked = page.locator(".st-key-card-ranked")
     expect(ranked).to_contain_text("other product")  # the cut that divides the cell most
     click_mark(page, ranked, "other product")  # 3: where another product's text was retrieved
-    wait_for(page, retrieval="other product")
+    wait_for(page, retrieval="other product", subtask="Anomaly Detection", product=story.PRODUCT)
+    expect(page.locator(".st-key-chips")).to_contain_text("retrieval: other product")
     page.locator(".st-key-card-cases [class*=st-key-link-thumb] a").first.click()  # 4: one of them
     expect(page.locator("h1")).to_contain_text("drug capsule")
     expect(page.locator(".st-key-card-texts")).to_contain_text("good")

@@ -82,19 +82,16 @@ def without(chosen: Selection, *names: str) -> Selection:
 
 
 def put(**what: str | None) -> None:
-    """Write filters to the address; None takes one out. A list begins anew."""
+    """Write filters to the address; None takes one out. A list begins anew.
+
+    Writing twice is writing once: a chart may report a click again when it is drawn anew.
+    """
     address = st.query_params
     gone = [name for name, value in what.items() if value is None and name in address]
     for name in [*gone, *(["from"] if "from" in address else [])]:
         del address[name]
     if more := {name: value for name, value in what.items() if value is not None}:
         address.update(more)
-
-
-def toggle(**what: str) -> None:
-    """Write filters to the address, or take them out where they stand there already."""
-    same = all(st.query_params.get(name) == value for name, value in what.items())
-    put(**{name: None if same else value for name, value in what.items()})
 
 
 def clear() -> None:

@@ -60,12 +60,12 @@ def taken_for(now: Snapshot, selection: Selection) -> pl.DataFrame:
 def pick_cell(what: str) -> None:
     """A cell of the heat map names a subtask and a product."""
     subtask, _, product = what.partition("|")
-    address.toggle(subtask=subtask, product=product)
+    address.put(subtask=subtask, product=product)
 
 
 def pick_slice(what: str, cut: str) -> None:
     """A ranked slice names a value per dimension of its cut, in their order."""
-    address.toggle(**dict(zip(CUTS[cut], what.split("|"), strict=True)))
+    address.put(**dict(zip(CUTS[cut], what.split("|"), strict=True)))
     st.query_params["by"] = cut
 
 
@@ -83,7 +83,7 @@ def telling_cut(chosen: Selection) -> str:
 def pick_confusion(what: str) -> None:
     """A mark names the truth and the answer."""
     truth, _, answer = what.partition("|")
-    address.toggle(correct_text=truth, answer_text=answer)
+    address.put(correct_text=truth, answer_text=answer)
 
 
 def show_heat(chosen: Selection, sure: pl.DataFrame) -> None:
@@ -124,13 +124,14 @@ def show_ranked(chosen: Selection) -> None:
     cut = named if named in CUTS else telling_cut(chosen)
     by = CUTS[cut]
     with card("ranked", "Worst slices", "against all other questions of the same subtask"):
-        st.session_state["errors.by"] = cut  # the address decides, the widget follows
+        key = f"errors.by.{cut}"  # a widget per value: one that is set from here would echo its old value back
         st.selectbox(
             "Cut by",
             list(CUTS),
-            key="errors.by",
+            index=list(CUTS).index(cut),
+            key=key,
             label_visibility="collapsed",
-            on_change=lambda: st.query_params.update(by=st.session_state["errors.by"]),
+            on_change=lambda: st.query_params.update(by=st.session_state[key]),
         )
         table = ranked(now, address.without(chosen, *by), by)
         enough = table.filter("enough", pl.col("difference").is_not_null())

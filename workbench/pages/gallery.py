@@ -30,12 +30,13 @@ def choose_outcome(chosen: Selection) -> None:
     """One button per outcome there is; pressing the chosen one again shows all."""
     held = dict(chosen.facets).get("outcome")
     counted = dict(shared.counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
-    st.session_state["gallery.outcome"] = held  # the address decides, the widget follows
+    key = f"gallery.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
     st.segmented_control(
         "Outcome",
         [name for name in look.OUTCOMES if name in counted or name == held],
-        key="gallery.outcome",
-        on_change=lambda: address.put(outcome=st.session_state["gallery.outcome"]),
+        default=held,
+        key=key,
+        on_change=lambda: address.put(outcome=st.session_state[key]),
         label_visibility="collapsed",
         format_func=lambda name: f"{look.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
     )

@@ -41,7 +41,8 @@ def list_runs(chosen: Run) -> None:
         shown = [*shown[: RUNS_SHOWN - 1], chosen]
     more = f"showing {len(shown)} of {len(found)}, newest first" if len(shown) < len(found) else "newest first"
     with card("runs", "Runs", more):
-        states, names = sorted({run.state for run in runs}), sorted({_archive_name(run) for run in runs})
+        states: list[str] = sorted({run.state for run in runs})
+        names = sorted({_archive_name(run) for run in runs})
         with st.container(horizontal=True, gap="xsmall"):
             for name, offered in (("state", states), ("archive", names)):
                 if len(offered) > 1 or wanted[name]:
@@ -92,7 +93,7 @@ def show_accuracy(cells: pl.DataFrame, subtask: str | None) -> None:
             charts.accuracy(parts.ink(), rows, subtask),
             "runs.accuracy",
             sentence,
-            lambda name: address.toggle(subtask=name),
+            lambda name: address.put(subtask=name),
         )
         html(
             '<div class="note">● rate&emsp;<span class="muted">┃</span> guessing among the options&emsp;'
@@ -124,12 +125,13 @@ def _choose_outcome(chosen: Selection) -> None:
     """One button per outcome there is; pressing the chosen one again shows all."""
     outcome = dict(chosen.facets).get("outcome")
     counts = dict(shared.counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
-    st.session_state["runs.outcome"] = outcome  # the address decides, the widget follows
+    key = f"runs.outcome.{outcome}"  # a widget per value: one that is set from here would echo its old value back
     st.segmented_control(
         "Outcome",
         [name for name in look.OUTCOMES if name in counts or name == outcome],
-        key="runs.outcome",
-        on_change=lambda: address.put(outcome=st.session_state["runs.outcome"]),
+        default=outcome,
+        key=key,
+        on_change=lambda: address.put(outcome=st.session_state[key]),
         label_visibility="collapsed",
         format_func=lambda name: f"{look.GLYPHS[name][0]} {name} {counts.get(name, 0):,}",
     )

@@ -169,7 +169,7 @@ with card("multiples", "Entropy by the trace's shape", note, fill=False):
         f"{row['shape']} {row['wrong']:.0%} wrong of {row['n']:,}" for row in by_shape.iter_rows(named=True)
     )
     figure = charts_trust.multiples(parts.ink(), profiles(now, every_shape), by_shape, dict(counted.iter_rows()), shape)
-    chart(figure, "traces.multiples", said or "no labels", lambda what: address.toggle(shape=what))
+    chart(figure, "traces.multiples", said or "no labels", lambda what: address.put(shape=what))
     if total > PROFILED:
         html(f'<div class="note">Courses drawn from {PROFILED:,} of {total:,} traces; shares are of all.</div>')
 found = measured(now, run, chosen)

@@ -63,12 +63,12 @@ def finding(warning: Warned, scores: Scores) -> str:
 def slide(total: int) -> int:
     """The review budget; the address holds it."""
     held = address.number("budget", at_most=total) if "budget" in st.query_params else min(40, total)
-    st.session_state["trust.budget"] = held
+    key = f"trust.budget.{held}"  # a widget per value: one that is set from here would echo its old value back
 
     def changed() -> None:
-        st.query_params["budget"] = str(st.session_state["trust.budget"])
+        st.query_params["budget"] = str(st.session_state[key])
 
-    st.slider("Answers a person will look at", 0, max(total, 1), key="trust.budget", on_change=changed)
+    st.slider("Answers a person will look at", 0, max(total, 1), held, key=key, on_change=changed)
     return held
 
 
