@@ -138,7 +138,7 @@ def show_aside() -> None:
 
 def show_queue(counts: dict[str, int]) -> None:
     """The disputes of a state, heaviest first; a click opens the case."""
-    with card("queue", "Queue", "heaviest first", fill=False):
+    with card("queue", "Queue", "heaviest first, settled last", fill=False):
         chosen = address.get("state", "")
         names = ["all", *(name for name in STATES if counts.get(name))]
         st.session_state["disputes.state"] = chosen if chosen in names else "all"
@@ -151,10 +151,17 @@ def show_queue(counts: dict[str, int]) -> None:
                 address["state"] = picked
 
         st.segmented_control("State", names, key="disputes.state", on_change=choose, label_visibility="collapsed")
-        listed = queue.filter(state=chosen) if chosen in STATES else queue
+        waiting_first = queue.sort(pl.col("state") == "settled", maintain_order=True)
+        listed = queue.filter(state=chosen) if chosen in STATES else waiting_first
         with st.container(gap=None):
             for place, row in enumerate(listed.head(SHOWN).iter_rows(named=True)):
-                with st.container(key=f"link-row-dispute{place}", horizontal=True, gap="small", wrap=False):
+                with st.container(
+                    key=f"link-row-dispute{place}",
+                    horizontal=True,
+                    vertical_alignment="center",
+                    gap="small",
+                    wrap=False,
+                ):
                     target = {"run": row["run_id"], "image": row["image_id"], "question": row["question_id"]}
                     name = f"{row['image_path'].rpartition('/')[2]} · {row['question']}"
                     st.page_link(parts.CASE, label=parts.plain(name, 64), query_params=target, width="stretch")

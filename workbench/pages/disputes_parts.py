@@ -114,7 +114,9 @@ def show_review(now: Snapshot, prediction: Prediction) -> None:
         if found:
             parts.html('<div class="note" style="padding-top:.3rem"><b>Most alike of the settled cases</b></div>')
         for place, other in enumerate(found):
-            with st.container(key=f"link-row-settled{place}", horizontal=True, gap="small", wrap=False):
+            with st.container(
+                key=f"link-row-settled{place}", horizontal=True, vertical_alignment="center", gap="small", wrap=False
+            ):
                 address = {"run": other.run_id, "image": other.image_id, "question": other.question_id}
                 label = parts.plain(f"{other.image_path.rpartition('/')[2]} · {other.question}", 48)
                 st.page_link(parts.CASE, label=label, query_params=address)
