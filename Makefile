@@ -12,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check browser desk real evaluate ablate simulate chaos scale bench bench-gpu train clean
+.PHONY: help demo serve test check browser desk real evaluate ablate simulate chaos soak scale bench bench-gpu train clean
 
 help:
 	@echo "make demo      score a drawn archive with the embedded demo model, then open the dashboard"
@@ -25,6 +25,7 @@ help:
 	@echo "make ablate    what each part of the method brings, on drawn images"
 	@echo "make simulate  false alarms, coverage and power of everything that claims something"
 	@echo "make chaos     kill at random and compare with what was never cut"
+	@echo "make soak      score, ingest, read and clean up at once, for 45 minutes"
 	@echo "make scale     100,000 images, ten million predictions, 5,000 disputes"
 	@echo "make bench     the method against a plain pass; make bench-gpu at a large model's shapes"
 	@echo "make train     train the embedded demo model anew and evaluate it"
@@ -74,6 +75,11 @@ real: $(READY)
 chaos: desk
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.chaos_review
+	$(BIN)/python -m benchmarks.chaos_curation --output benchmarks/results/chaos_curation.json
+	$(BIN)/python -m benchmarks.faults --output benchmarks/results/faults.json
+
+soak: $(READY)
+	$(BIN)/python -m benchmarks.soak --output benchmarks/results/soak.json
 
 scale: desk
 	$(BIN)/python -m benchmarks.scale
