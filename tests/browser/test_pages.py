@@ -19,6 +19,11 @@ def address(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
+def at_rest(page: Page) -> None:
+    """Until the page is drawn, as a person waits; a click into the first run can be lost under that run's address."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
 def wait_for(page: Page, **expected: str | None) -> None:
     """Until the address holds these values; None means the name is gone."""
     page.wait_for_function(
@@ -44,6 +49,7 @@ def open_case(page: Page, dashboard: Dashboard, **filters: str) -> None:
 
 def test_a_run_and_a_case_are_opened_by_clicks_without_loading_the_page_again(page: Page, dashboard: Dashboard) -> None:
     page.goto(dashboard.url)
+    at_rest(page)
     run = dashboard.seeded.run.run_id
     page.evaluate("window.stillHere = true")
     page.locator("[class*=st-key-link-run]").first.click()
