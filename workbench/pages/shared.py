@@ -181,10 +181,12 @@ def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", 
 def follow(refresh: bool) -> None:
     """Run the page again when the browser's theme changes and, with `refresh`, when the warehouse does.
 
-    A theme switch doesn't rerun a script by itself: charts would keep the colours of the other mode.
+    A theme switch doesn't rerun a script by itself: charts would keep the colours of the other mode. Each look carries
+    the address as the browser has it; one sent while a click still changes that would take the click back, so looks are
+    rare where nothing is being written.
     """
 
-    @st.fragment(run_every=2)
+    @st.fragment(run_every=2 if refresh else 10)
     def watch() -> None:
         seen = (st.context.theme.type, snapshot().stamp if refresh else None)
         drawn = st.session_state.get("shared.drawn", seen)
