@@ -34,6 +34,12 @@ def test_a_loss_is_worse_and_nothing_is_not_enough_evidence_with_a_number() -> N
     assert f"{nothing.images_needed:,} images" in nothing.why
 
 
+@pytest.mark.parametrize(("won", "lost", "p_better"), [(1, 0, 0.5), (0, 1, 1.0)])
+def test_one_changed_image_is_never_evidence(won: int, lost: int, p_better: float) -> None:
+    said = gate.decide(pairs("affected", 12, 7, won=won, lost=lost), alpha=0.025)
+    assert (said.verdict, said.p_better) == ("not enough evidence", p_better)
+
+
 def test_harm_elsewhere_or_too_few_images_there_stands_in_the_way() -> None:
     gain = pairs("affected", 12, 7, won=9)
     few = gate.decide(pl.concat([gain, pairs("elsewhere", 5, 7)]), alpha=0.025)

@@ -138,8 +138,8 @@ def _flipped(net: Sums, seed: int) -> float:
     from scipy import stats
 
     changed = net[net != 0]
-    if not len(changed):
-        return 1.0
+    if len(changed) < 2:  # a single flip is a coin's: the library asks for two
+        return 0.5 if changed.sum() > 0 else 1.0
     found = stats.permutation_test(
         (changed,),
         lambda gains, axis=-1: gains.sum(axis=axis),
