@@ -10,8 +10,13 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from collections.abc import Iterator  # noqa: E402
+
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+
+from tests.browser import chromium  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,3 +74,14 @@ def drawn_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "archive"
     draw_archive(folder, images=8, seed=3)
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium_browser() -> Iterator[Browser]:
+    """The one Chromium of all tests; a second driver beside it is refused."""
+    path = chromium.find()
+    assert path, chromium.MISSING
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        yield launched
+        launched.close()

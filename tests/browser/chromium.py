@@ -11,6 +11,15 @@ MISSING = (
     "no Chromium found: install one (on Debian and Ubuntu: apt-get install chromium), "
     "or name yours: WORKBENCH_CHROMIUM=/path/to/chrome make test"
 )
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def find() -> str | None:

@@ -14,22 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-from tests.browser import chromium
 from tests.pages import seed, story
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90_000  # milliseconds; a loaded machine is slow, not wrong
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @dataclass
@@ -110,14 +100,9 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float =
 
 
 @pytest.fixture(scope="session")
-def context() -> Iterator[BrowserContext]:
-    """One Chromium with one cache for all tests: Streamlit's scripts are read once."""
-    path = chromium.find()
-    assert path, chromium.MISSING
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield launched.new_context(viewport={"width": 1440, "height": 900})
-        launched.close()
+def context(chromium_browser: Browser) -> BrowserContext:
+    """One cache for all tests: Streamlit's scripts are read once."""
+    return chromium_browser.new_context(viewport={"width": 1440, "height": 900})
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium
-from tests.browser.conftest import FLAGS, PATIENCE
+from tests.browser.conftest import PATIENCE
 from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.review.conftest import Studio
@@ -42,21 +41,17 @@ TEAL = (11, 122, 117)  # the patches' colour in the labelling config
 
 
 @pytest.fixture
-def page(studio_server: Studio) -> Iterator[Page]:
+def page(studio_server: Studio, chromium_browser: Browser) -> Iterator[Page]:
     """A tab of a reviewer who is logged in."""
-    path = chromium.find()
-    assert path, chromium.MISSING
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1440, "height": 1100})
-        tab.set_default_timeout(PATIENCE)
-        tab.goto(f"{studio_server.url}/user/login/")
-        tab.fill("input[name=email]", server.USER)
-        tab.fill("input[name=password]", studio_server.password)
-        tab.click("button[type=submit]")
-        tab.wait_for_url(lambda url: "login" not in url)
-        yield tab
-        browser.close()
+    tab = chromium_browser.new_page(viewport={"width": 1440, "height": 1100})
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(f"{studio_server.url}/user/login/")
+    tab.fill("input[name=email]", server.USER)
+    tab.fill("input[name=password]", studio_server.password)
+    tab.click("button[type=submit]")
+    tab.wait_for_url(lambda url: "login" not in url)
+    yield tab
+    tab.context.close()
 
 
 def one_case(data: Path) -> tuple[Store, Prediction]:
