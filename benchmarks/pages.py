@@ -182,13 +182,12 @@ def settled(page: Page, act: object) -> float:
 def in_chromium(data: Path) -> tuple[dict[str, object], int]:
     """Milliseconds to settled paint by page and for clicks, and the server's memory afterwards in MiB."""
     from tests.browser import chromium
-    from tests.browser.conftest import FLAGS
 
     path = chromium.find()
     assert path, chromium.MISSING
     found: dict[str, object] = {}
     with dashboard(data) as (url, pid), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(120_000)
         page.goto(f"{url}/map")  # the last of PAGES: a click on the page one is on changes nothing
