@@ -11,6 +11,7 @@ import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
@@ -22,7 +23,11 @@ from warehouse.rollups import Rollups
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 RUN_ROWS, BIG_RUN, WITH_TRACES = 50_000, 1_000_000, 500_000
+PATTERNS, TOGETHER = 4, 20  # old runs that differ, those after them are copies; runs in one transaction
 PRODUCTS, PICTURES, PATCHES = 38, 200, 8
 FIRST = datetime(2026, 1, 1, 22, tzinfo=UTC)
 SUBTASKS = (
@@ -45,45 +50,55 @@ def fill(data: Path, predictions: int) -> list[str]:
         draw(Path(archive.root))
     sizes = [BIG_RUN] if predictions >= 3 * BIG_RUN else []
     sizes += [min(RUN_ROWS, predictions)] * max(2, (predictions - sum(sizes)) // RUN_ROWS)
-    database = Database(data)
-    pattern: str | None = None  # an old run; those like it are copies under other names
+    traced = [sum(sizes[number:]) <= max(WITH_TRACES, size) for number, size in enumerate(sizes)]
+    alike = [number for number, size in enumerate(sizes) if size == RUN_ROWS and not traced[number]]
     stored = set(store.runs()["run_id"])
-    for number, size in enumerate(sizes):
-        traced = sum(sizes[number:]) <= max(WITH_TRACES, size)
-        if name(number) in stored:
-            pattern = name(number) if size == RUN_ROWS and not traced else pattern
-            continue
-        with database.writing() as con:
-            insert(con, "runs", invented_run(number, size))
-            if pattern is not None and not traced:
-                for table in ("predictions", "facts", "cells"):
-                    copied = f"SELECT * REPLACE (? AS run_id) FROM {table} WHERE run_id = ?"
-                    con.execute(f"INSERT INTO {table} {copied}", [name(number), pattern])
-                continue
-            con.execute(_PREDICTIONS, {"run": name(number), "n": size, "number": number, "steps": 11 if traced else 3})
-            con.execute(f"CREATE TEMP TABLE new_facts AS {facts.FACTS.format(source='made')}")
-            con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")
-            con.execute(f"INSERT INTO cells BY NAME {facts.CELLS.format(source='new_facts')}")
-            bare = (
-                "" if traced else "REPLACE ([] AS entropy, [] AS token_entropy, [] AS reward, NULL AS best_iteration)"
-            )
-            con.execute(f"INSERT INTO predictions BY NAME SELECT * {bare} FROM made")
-            con.execute(
-                "INSERT INTO entries BY NAME SELECT DISTINCT ON (image_id) image_id, 'archive' AS archive_id, "
-                "image_path AS path, content, 1 AS size, 1 AS mtime_ns, dataset, product, label, defect, "
-                "CASE WHEN label = 'defective' THEN replace(image_path, '.png', '_mask.png') END AS mask_path, "
-                "line, camera, created_at AS seen_at FROM made ANTI JOIN entries USING (image_id)"
-            )
-            if traced:
-                con.execute(_PATCHES, [PATCHES])
-            elif size == RUN_ROWS:
-                pattern = name(number)
+    missing = [number for number in range(len(sizes)) if name(number) not in stored]
+    for first in range(0, len(missing), TOGETHER):
+        with Database(data).writing() as con:
+            for number in missing[first : first + TOGETHER]:
+                insert(con, "runs", invented_run(number, sizes[number]))
+                if number in alike[PATTERNS:]:
+                    copy(con, alike[number % PATTERNS], number)
+                else:
+                    invent(con, number, sizes[number], traced[number])
     names = [name(number) for number in range(len(sizes))][::-1]
     chance = random.Random(0)
     contents = Rollups(data).images(names[0], 3000)["content"]
     vectors = [[chance.gauss(0, 1) for _ in range(invented.DIM)] for _ in range(200)]
     Vectors(data).upsert_images(ImageVector(one, "encoder@1", tuple(chance.choice(vectors))) for one in contents)
     return names
+
+
+def invent(con: DuckDBPyConnection, number: int, size: int, traced: bool) -> None:
+    """A run's predictions, facts, cells, entries and, with traces, patches; in the caller's transaction."""
+    values = {"run": name(number), "n": size, "number": number, "steps": 11 if traced else 3}
+    con.execute(_PREDICTIONS, values)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {facts.FACTS.format(source='made')}")
+    con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")
+    con.execute(f"INSERT INTO cells BY NAME {facts.CELLS.format(source='new_facts')}")
+    bare = "" if traced else "REPLACE ([] AS entropy, [] AS token_entropy, [] AS reward, NULL AS best_iteration)"
+    con.execute(f"INSERT INTO predictions BY NAME SELECT * {bare} FROM made")
+    con.execute(
+        "INSERT INTO entries BY NAME SELECT DISTINCT ON (image_id) image_id, 'archive' AS archive_id, "
+        "image_path AS path, content, 1 AS size, 1 AS mtime_ns, dataset, product, label, defect, "
+        "CASE WHEN label = 'defective' THEN replace(image_path, '.png', '_mask.png') END AS mask_path, "
+        "line, camera, created_at AS seen_at FROM made ANTI JOIN entries USING (image_id)"
+    )
+    if traced:
+        con.execute(_PATCHES, [PATCHES])
+
+
+def copy(con: DuckDBPyConnection, old: int, new: int) -> None:
+    """The rows of one run again as another's, in its own night; in the caller's transaction."""
+    night = f"{FIRST + timedelta(days=new):%Y-%m-%d}"
+    for table, changed, values in (
+        ("predictions", ", created_at + to_days(?::INTEGER) AS created_at", [new - old]),
+        ("facts", ", ? AS night", [night]),
+        ("cells", "", []),
+    ):
+        copied = f"SELECT * REPLACE (? AS run_id{changed}) FROM {table} WHERE run_id = ?"
+        con.execute(f"INSERT INTO {table} {copied}", [name(new), *values, name(old)])
 
 
 def name(number: int) -> str:
@@ -120,7 +135,7 @@ def draw(root: Path) -> None:
 
 _LIST = ", ".join(f"'{subtask}'" for subtask in SUBTASKS)
 _PREDICTIONS = f"""
-CREATE TEMP TABLE made AS
+CREATE OR REPLACE TEMP TABLE made AS
 WITH drawn AS (
     SELECT i, i // 7 AS image, i % 7 AS kind, (i // 7) % {PRODUCTS} AS product_number,
         hash(i, $number) / 18446744073709551616.0 AS luck, hash(i // 7, 5) / 18446744073709551616.0 AS fate,
