@@ -1,43 +1,36 @@
 """Rollups: what the pages ask of `facts` and `cells`, chosen by any combination of filters.
 
-A call is one short read. What names a column comes from the lists below, never from an address; values are bound.
+A run's facts are read once, as columns of small numbers (`columns.py`), and filtered and counted in memory; whoever
+asks often hands over where they are kept. `sql` is the statement that chooses the same rows. What names a column comes
+from the lists below, never from an address.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from warehouse import facts
+import polars as pl
+from polars import selectors
+
+from warehouse import columns
+from warehouse.columns import DERIVED, IMAGE_FACETS, JUDGED, Columns
 from warehouse.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
-
 Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
-IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera")  # an image has one value of each
 FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
     "letter", "confidence_band", "entropy_band",
 )  # fmt: skip
 RANGES = {"entropy": "settled_entropy", "confidence": "confidence"}
-_JUDGED = "correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0"
-# What is not stored because it follows from what is: as `workbench/analysis/facts.py` has it.
-_DERIVED = {
-    "right": f"CASE WHEN {_JUDGED} THEN outcome = 'right' END",
-    "letter": "correct_answer",
-    "entropy": "settled_entropy",
-    "confidence_band": """CASE WHEN confidence < 0.5 THEN 'below 0.5' WHEN confidence < 0.7 THEN '0.5 to 0.7'
-        WHEN confidence < 0.9 THEN '0.7 to 0.9' WHEN confidence < 0.99 THEN '0.9 to 0.99'
-        WHEN confidence IS NOT NULL THEN '0.99 and above' END""",
-    "entropy_band": """CASE WHEN settled_entropy < 0.25 THEN 'below 0.25' WHEN settled_entropy < 0.5 THEN '0.25 to 0.5'
-        WHEN settled_entropy < 1 THEN '0.5 to 1' WHEN settled_entropy < 2 THEN '1 to 2'
-        WHEN settled_entropy < 4 THEN '2 to 4' WHEN settled_entropy IS NOT NULL THEN '4 and above' END""",
-}
 _PAIRED = ("subtask", "product", "dataset", "label", "defect")
+_WORST = (
+    "image_id", "question_id", "image_path", "product", "label", "defect", "outcome", "settled_entropy",
+)  # fmt: skip
 # The columns of `analysis.facts`.
 ANALYSED = (
     "run_id", "image_id", "question_id", "asked", "image_path", "dataset", "product", "label", "defect", "line",
@@ -76,109 +69,121 @@ class Place(NamedTuple):
     after: tuple[str, str] | None
 
 
-# Worst outcome first, then highest entropy; the rest makes the order the same every time.
-_RANK = "list_position(['escape', 'overkill', 'wrong', 'invalid', 'failed', 'right', 'unlabelled'], outcome)"
-ORDER = f"{_RANK}, coalesce(settled_entropy, 0) DESC, image_path, question_id"
+class Kept(Protocol):
+    """Where what was read of runs is kept."""
+
+    def columns(self, run_id: str) -> Columns:
+        """The run's facts."""
+
+    def cells(self, run_id: str) -> pl.DataFrame:
+        """The run's cells, see `facts.Cell`."""
+
+    def pairs(self, run_id: str, base: str) -> pl.DataFrame:
+        """The places of the questions that two runs share, see `columns.pairs`."""
 
 
-class Rollups:
-    """What the pages ask of `facts` and `cells`. Cheap to make; every call is one short read."""
+class Read:
+    """What was read of runs, as long as this object lives."""
 
     def __init__(self, data: Path) -> None:
         self._database = Database(data)
+        self._columns: dict[str, Columns] = {}
+
+    def columns(self, run_id: str) -> Columns:
+        """The run's facts."""
+        if run_id not in self._columns:
+            with self._database.reading() as con:
+                self._columns[run_id] = columns.read(con, run_id)
+        return self._columns[run_id]
+
+    def cells(self, run_id: str) -> pl.DataFrame:
+        """The run's cells."""
+        return self._database.frame("SELECT * FROM cells WHERE run_id = ?", [run_id])
+
+    def pairs(self, run_id: str, base: str) -> pl.DataFrame:
+        """The places of the questions that two runs share."""
+        return columns.pairs(self.columns(run_id), self.columns(base))
+
+
+class Rollups:
+    """What the pages ask of one data folder's facts and cells."""
+
+    def __init__(self, data: Path, kept: Kept | None = None) -> None:
+        self._database = Database(data)
+        self._kept = kept or Read(data)
 
     def cells(self, selection: Selection) -> pl.DataFrame:
         """The cells of a selection, see `Cell`; counted beforehand where only images and subtasks are chosen among."""
         if selection.counted_beforehand:
-            where, values = _facets(selection)
+            found = self._kept.cells(selection.run_id).filter(*_facets(selection))
             # Of one subtask, its cells are those over all subtasks too.
-            one = any(name == "subtask" for name, _ in selection.facets)
-            over_all = " UNION ALL SELECT * REPLACE (NULL AS subtask) FROM found" if one else ""
-            return self._database.frame(
-                f"WITH found AS (SELECT * FROM cells WHERE run_id = ?{where}) SELECT * FROM found{over_all}",
-                [selection.run_id, *values],
-            )
-        source, values = _source(selection)
-        return self._database.frame(facts.CELLS.format(source=f"({source})"), values)
+            if any(name == "subtask" for name, _ in selection.facets):
+                found = pl.concat([found, found.with_columns(subtask=pl.lit(None, pl.String))])
+            return found
+        counted = columns.cells(self._kept.columns(selection.run_id), self._places(selection))
+        return counted.select(pl.lit(selection.run_id).alias("run_id"), pl.all())
 
     def facts(
         self,
         selection: Selection,
-        columns: Sequence[str] = ANALYSED,
+        names: Sequence[str] = ANALYSED,
         limit: int | None = None,
         offset: int = 0,
-        ordered: bool = True,
         numbered: bool = False,
     ) -> pl.DataFrame:
-        """Rows of a selection with those columns, in the order to look at them unless told otherwise.
+        """Rows of a selection, in the order to look at them.
 
         Args:
             selection: which rows.
-            columns: of `facts` and of `analysis.facts`.
+            names: columns of `analysis.facts` and of `columns.Columns`.
             limit: at most so many.
             offset: after so many.
-            ordered: False where the order doesn't matter: sorting a million rows takes a second.
-            numbered: image_id as a 64-bit hash, which is all that clustering by image needs and five times quicker.
+            numbered: images are numbers and texts are Enums: what counting needs.
         """
-        source, values = _source(selection)
-        derived = {**_DERIVED, "image_id": "hash(image_id)"} if numbered else _DERIVED
-        chosen = ", ".join(f"{derived[name]} AS {name}" if name in derived else name for name in columns)
-        order = f" ORDER BY {ORDER}" if ordered else ""
-        page = "" if limit is None else f" LIMIT {limit:d} OFFSET {offset:d}"
-        return self._database.frame(f"SELECT {chosen} FROM ({source}){order}{page}", values)
+        held, places = self._kept.columns(selection.run_id), self._places(selection)
+        if limit is not None or offset:
+            places = (held.everywhere if places is None else places).slice(offset, limit)
+        return held.table(places, names, numbered)
 
     def counts(self, selection: Selection, by: Sequence[str]) -> pl.DataFrame:
         """How many predictions of a selection there are by these columns: the columns and `n`, most first."""
-        source, values = _source(selection)
-        chosen = ", ".join(f"{_DERIVED[name]} AS {name}" if name in _DERIVED else name for name in by)
-        return self._database.frame(
-            f"SELECT {chosen}, count(*) AS n FROM ({source}) GROUP BY ALL ORDER BY n DESC, {', '.join(by)}", values
-        )
+        found = self.facts(selection, by, numbered=True).group_by(by).agg(n=pl.len().cast(pl.Int64))
+        most_first = [True, *[False] * len(by)]
+        return found.with_columns(selectors.enum().cast(pl.String)).sort("n", *by, descending=most_first)
 
     def pairs(self, base: str, selection: Selection, numbered: bool = False) -> pl.DataFrame:
         """The judged questions of a selection that `base` was asked too: `analysis.compare.pair` of both, in no order.
 
         Returns:
             image_id, asked, question_id, subtask, product, dataset, label, defect, right, old_right, answer_text,
-            old_answer_text; numbered: image_id as a hash, and no asked, question_id and answers.
+            old_answer_text; numbered: image_id as a number, and no asked, question_id and answers.
         """
-        source, values = _source(selection)
+        both = self._kept.pairs(selection.run_id, base)
+        places = self._places(selection)
+        if places is not None:
+            both = both.join(places.alias("new").to_frame(), on="new", how="semi")
+        new, old = self._kept.columns(selection.run_id), self._kept.columns(base)
         more = () if numbered else ("asked", "question_id", "answer_text")
-        own = ", ".join(f"first({name}) AS {name}" for name in (*_PAIRED, *more))
-        image = "first(hash(image_id))" if numbered else "first(image_id)"
-        return self._database.frame(
-            f"""
-            SELECT * EXCLUDE (pair) FROM (
-                SELECT hash(image_id, asked) AS pair, {image} AS image_id, {own}, first(outcome = 'right') AS right
-                FROM ({source}) WHERE {_JUDGED} GROUP BY pair
-            ) JOIN (
-                SELECT hash(image_id, asked) AS pair, first(outcome = 'right') AS old_right
-                    {"" if numbered else ", first(answer_text) AS old_answer_text"}
-                FROM facts WHERE run_id = ? AND {_JUDGED} GROUP BY pair
-            ) USING (pair)
-            """,
-            [*values, base],
-        )
+        found = new.table(both["new"], ("image_id", *more, *_PAIRED, "right"), numbered)
+        before = old.table(both["old"], ("right", *more[2:]), numbered)
+        return found.hstack(before.rename(lambda name: f"old_{name}"))
 
     def place(self, selection: Selection, image_id: str, question_id: str) -> Place:
         """Where a case stands in a selection, in the order to look at it."""
-        source, values = _source(selection)
-        found = self._database.frame(
-            f"""
-            WITH listed AS (
-                SELECT image_id, question_id, row_number() OVER (ORDER BY {ORDER}) AS place FROM ({source})
-            ), here AS (SELECT max(place) AS place FROM listed WHERE image_id = ? AND question_id = ?)
-            SELECT (SELECT place FROM here) AS here, (SELECT count(*) FROM listed) AS total,
-                image_id, question_id, place
-            FROM (SELECT 1) LEFT JOIN listed
-                ON place IN (coalesce((SELECT place FROM here), 0) - 1, coalesce((SELECT place FROM here), 0) + 1)
-            """,
-            [*values, image_id, question_id],
-        )
-        first = found.row(0, named=True)
-        beside = {row["place"]: (row["image_id"], row["question_id"]) for row in found.iter_rows(named=True)}
-        at = first["here"] or 0
-        return Place(first["here"], first["total"], beside.get(at - 1), beside.get(at + 1))
+        held, places = self._kept.columns(selection.run_id), self._places(selection)
+        total = held.rows.height if places is None else len(places)
+
+        def key(at: int) -> tuple[str, str] | None:
+            if not 0 <= at < total:
+                return None
+            row = held.table(pl.Series([at if places is None else places[at]]), ("image_id", "question_id"))
+            return (row["image_id"][0], row["question_id"][0])
+
+        here = held.place(image_id, question_id)
+        at = here if places is None or here is None else places.search_sorted(here)
+        if at is None or (places is not None and (at == total or places[at] != here)):
+            return Place(None, total, None, key(0))
+        return Place(at + 1, total, key(at - 1), key(at + 1))
 
     def traces(self, selection: Selection, at_most: int | None = None) -> pl.DataFrame:
         """Entropy traces of a selection, all or at most so many and then always the same ones.
@@ -186,28 +191,33 @@ class Rollups:
         Returns:
             image_id, question_id, subtask, shape, right, entropy (nats, from iteration 0).
         """
-        source, values = _source(selection)
-        some = "" if at_most is None else f"ORDER BY hash(image_id, question_id) LIMIT {at_most:d}"
-        return self._database.frame(
-            f"""
-            SELECT f.image_id, f.question_id, f.subtask, f.shape, f.right, p.entropy FROM
-                (SELECT image_id, question_id, subtask, shape, {_DERIVED["right"]} AS right
-                 FROM ({source}) WHERE shape IS NOT NULL {some}) AS f
-            JOIN (SELECT image_id, question_id, entropy FROM predictions WHERE run_id = ?) AS p
-                USING (image_id, question_id)
-            """,
-            [*values, selection.run_id],
-        )
+        held = self._kept.columns(selection.run_id)
+        places = self._some(selection, pl.col("shape").is_not_null())
+        if at_most is not None and len(places) > at_most:
+            shuffled = held.rows.select("image", "question")[places].hash_rows(seed=0)
+            places = places.gather(shuffled.arg_sort().head(at_most)).sort()
+        chosen = held.table(places, ("image_id", "question_id", "subtask", "shape", "right"))
+        with self._database.reading() as con:
+            con.register("chosen", chosen)
+            found: pl.DataFrame = con.sql(
+                "SELECT c.*, p.entropy FROM chosen AS c JOIN (SELECT image_id, question_id, entropy FROM predictions "
+                "WHERE run_id = ?) AS p USING (image_id, question_id)",
+                params=[selection.run_id],
+            ).pl()
+            return found
 
     def masked(self, selection: Selection, at_most: int) -> dict[str, str]:
         """Images of a selection with a mask, at most so many and always the same ones, to where the mask is."""
-        source, values = _source(selection)
-        found = self._database.frame(
-            f"SELECT image_id, mask_path FROM entries SEMI JOIN ({source}) USING (image_id) "
-            "WHERE mask_path IS NOT NULL ORDER BY hash(image_id) LIMIT ?",
-            [*values, at_most],
-        )
-        return dict(found.iter_rows())
+        images = self.facts(selection, ("image_id",), numbered=True)["image_id"].unique()
+        chosen = self._kept.columns(selection.run_id).images["image_id"].gather(images)
+        with self._database.reading() as con:
+            con.register("chosen", chosen.to_frame())
+            found = con.sql(
+                "SELECT image_id, mask_path FROM entries SEMI JOIN chosen USING (image_id) "
+                "WHERE mask_path IS NOT NULL ORDER BY hash(image_id), image_id LIMIT ?",
+                params=[at_most],
+            ).fetchall()
+        return dict(found)
 
     def patches(self, run_id: str, image_ids: Sequence[str]) -> pl.DataFrame:
         """All proposed patches of these images: image_id, question_id, iteration, accepted, x0, y0, x1, y1."""
@@ -219,10 +229,11 @@ class Rollups:
 
     def images(self, run_id: str, at_most: int) -> pl.DataFrame:
         """A run's images with their content, at most so many and always the same ones: image_id, content."""
+        ids = self._kept.columns(run_id).images["image_id"]
+        chosen = ids.gather(ids.hash(seed=0).arg_sort().head(at_most))
         return self._database.frame(
-            "SELECT image_id, content FROM entries SEMI JOIN (SELECT image_id FROM facts WHERE run_id = ?) "
-            "USING (image_id) ORDER BY hash(image_id), image_id LIMIT ?",
-            [run_id, at_most],
+            "SELECT image_id, content FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY image_id",
+            [chosen.to_list()],
         )
 
     def outcomes(self, selection: Selection, image_ids: Sequence[str]) -> pl.DataFrame:
@@ -231,16 +242,14 @@ class Rollups:
         Returns:
             image_id, question_id, image_path, product, label, defect, outcome, settled_entropy, questions.
         """
-        source, values = _source(selection)
-        return self._database.frame(
-            f"""
-            SELECT image_id, question_id, image_path, product, label, defect, outcome, settled_entropy,
-                count(*) OVER (PARTITION BY image_id) AS questions
-            FROM ({source}) WHERE image_id IN (SELECT unnest(?::VARCHAR[]))
-            QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY {ORDER}) = 1 ORDER BY {ORDER}
-            """,
-            [*values, list(image_ids)],
+        asked = set(image_ids) if selection.images is None else set(image_ids) & set(selection.images)
+        held, places = self._kept.columns(selection.run_id), self._some(replace(selection, images=tuple(asked)))
+        worst = (
+            pl.DataFrame({"place": places, "image": held.rows["image"].gather(places)})
+            .group_by("image", maintain_order=True)
+            .agg(pl.col("place").first(), questions=pl.len().cast(pl.Int64))
         )
+        return held.table(worst["place"], _WORST).with_columns(worst["questions"])
 
     def mask_paths(self, image_ids: Sequence[str]) -> dict[str, str]:
         """Where the masks of these images are, relative to their archive; those that have one."""
@@ -262,52 +271,66 @@ class Rollups:
             [run_id, images, images, questions],
         )
 
+    def _places(self, selection: Selection) -> pl.Series | None:
+        """The places of a selection's rows, ascending; None for all of them."""
+        return None if selection == Selection(selection.run_id) else self._some(selection)
+
+    def _some(self, selection: Selection, *more: pl.Expr) -> pl.Series:
+        """The places of a selection's rows that also pass `more`, ascending."""
+        held = self._kept.columns(selection.run_id)
+        filters = [*_facets(selection), *more]
+        for name, low, high in selection.ranges:
+            filters.append(pl.col(RANGES[name]).is_between(low, high))
+        if selection.images is not None:
+            wanted = held.images["image_id"].is_in(list(selection.images))
+            filters.append(pl.lit(wanted).gather(pl.col("image")))
+        places = held.rows.select(pl.all_horizontal(filters).arg_true()).to_series() if filters else held.everywhere
+        if selection.flip is None:
+            return places
+        base = selection.base or ""
+        both, old = self._kept.pairs(selection.run_id, base), self._kept.columns(base)
+        before, after = _FLIPS[selection.flip]
+        flipped = both.filter(
+            old.rows["right"].gather(both["old"]) == before, held.rows["right"].gather(both["new"]) == after
+        )
+        return flipped.join(places.alias("new").to_frame(), on="new", how="semi")["new"].sort()
+
 
 def sql(selection: Selection) -> str:
-    """The statement that selects the rows, with its values written in: for people to read and repeat."""
-    text, values = _source(selection)
-    for value in values:
-        shown = str(value) if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
-        text = text.replace("?", shown, 1)
-    return " ".join(text.split())
-
-
-def _source(selection: Selection) -> tuple[str, list[object]]:
-    """The rows of a selection as a subquery, and its values."""
-    where, values = _facets(selection)
-    for name, low, high in selection.ranges:
-        where += f" AND {RANGES[name]} BETWEEN ? AND ?"
-        values += [low, high]
+    """The statement that chooses a selection's rows: for people to read and repeat."""
+    where = "".join(
+        f" AND {DERIVED.get(name, name)} {'IS NULL' if value == NONE else '= ' + _quoted(value)}"
+        for name, value in selection.facets
+    )
+    where += "".join(f" AND {RANGES[name]} BETWEEN {low!r} AND {high!r}" for name, low, high in selection.ranges)
     if selection.images is not None:
-        where += " AND image_id IN (SELECT unnest(?::VARCHAR[]))"
-        values.append(list(selection.images))
+        where += f" AND image_id IN ({', '.join(map(_quoted, selection.images))})"
     if selection.flip is not None:
-        before, after = _FLIPS[selection.flip]
+        before, after = ("=" if right else "<>" for right in _FLIPS[selection.flip])
         where += (
-            f" AND {_JUDGED} AND {after} AND (image_id, asked) IN"
-            f" (SELECT (image_id, asked) FROM facts WHERE run_id = ? AND {_JUDGED} AND {before})"
+            f" AND {JUDGED} AND outcome {after} 'right' AND (image_id, asked) IN (SELECT (image_id, asked) FROM facts "
+            f"WHERE run_id = {_quoted(selection.base or '')} AND {JUDGED} AND outcome {before} 'right')"
         )
-        values.append(selection.base or "")
-    return f"SELECT * FROM facts WHERE run_id = ?{where}", [selection.run_id, *values]
+    return " ".join(f"SELECT * FROM facts WHERE run_id = {_quoted(selection.run_id)}{where}".split())
 
 
-_FLIPS: dict[Flip, tuple[str, str]] = {
-    "lost": ("outcome = 'right'", "outcome <> 'right'"),
-    "won": ("outcome <> 'right'", "outcome = 'right'"),
-    "kept": ("outcome = 'right'", "outcome = 'right'"),
-    "still wrong": ("outcome <> 'right'", "outcome <> 'right'"),
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_FLIPS: dict[Flip, tuple[bool, bool]] = {
+    "lost": (True, False),
+    "won": (False, True),
+    "kept": (True, True),
+    "still wrong": (False, False),
 }
 
 
-def _facets(selection: Selection) -> tuple[str, list[object]]:
-    where, values = "", list[object]()
+def _facets(selection: Selection) -> list[pl.Expr]:
+    filters = []
     for name, value in selection.facets:
         if name not in FACETS:
             raise ValueError(f"{name} is no facet; there are {', '.join(FACETS)}")
-        column = _DERIVED.get(name, name)
-        if value == NONE:
-            where += f" AND {column} IS NULL"
-        else:
-            where += f" AND {column} = ?"
-            values.append(value)
-    return where, values
+        column = pl.col("correct_answer" if name == "letter" else name)
+        filters.append(column.is_null() if value == NONE else column == value)
+    return filters

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import special
 
-from workbench.analysis import intervals
+from workbench.analysis import clusters, intervals
 from workbench.analysis.intervals import Estimate
 
 Signal = Literal["entropy", "confidence"]
@@ -116,8 +116,8 @@ def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
     rows = _scored(facts, signal)
     unsure = rows[signal].to_numpy() * (1.0 if signal == "entropy" else -1.0)
     wrong = ~rows["right"].to_numpy().astype(bool)
-    images = rows["image_id"].rank("dense").to_numpy().astype(np.int64) - 1 if rows.height else np.zeros(0, np.int64)
-    counts = (rows.height, int(wrong.sum()), rows["image_id"].n_unique())
+    images = clusters.numbered(rows, ("image_id",))
+    counts = (rows.height, int(wrong.sum()), int(images.max(initial=-1)) + 1)
     area = _area(facts, signal)
     if not 0 < wrong.sum() < len(wrong) or counts[2] < 2:
         return Warned(None, area, *counts)

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import special
 
-from workbench.analysis import intervals
+from workbench.analysis import clusters, intervals
 from workbench.analysis.intervals import Estimate
 
 Word = Literal["better", "worse", "not enough evidence"]
@@ -83,21 +83,18 @@ def table(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     Returns:
         `by` and COLUMNS, by `by`.
     """
-    new, old = pl.col("right").cast(pl.Float64), pl.col("old_right").cast(pl.Float64)
-    images = pairs.group_by(*by, "image_id").agg(
-        n=pl.len().cast(pl.Float64),
-        new=new.sum(),
-        old=old.sum(),
-        gained=(new > old).sum().cast(pl.Int64),
-        lost=(new < old).sum().cast(pl.Int64),
-    )
-    n, d = pl.col("n"), pl.col("new") - pl.col("old")
-    sums = (
-        n.sum(), pl.len().cast(pl.Int64).alias("images"), pl.col("new", "old", "gained", "lost").sum(),
-        (d * d).sum().alias("dd"), (n * d).sum().alias("nd"), (n * n).sum().alias("nn"),
-        (d > 0).sum().cast(pl.Int64).alias("ups"), (d < 0).sum().cast(pl.Int64).alias("downs"),
+    found = clusters.by_image(pairs, by)
+    new, old = (pairs[name].cast(pl.Float64).to_numpy() for name in ("right", "old_right"))
+    m, d = found.per_pair(), found.per_pair(new - old)
+    groups = found.table(
+        n=m, new=found.per_pair(new), old=found.per_pair(old), dd=d * d, nd=m * d, nn=m * m,
+        gained=found.per_pair(np.maximum(new - old, 0)), lost=found.per_pair(np.maximum(old - new, 0)),
+        ups=(d > 0).astype(float), downs=(d < 0).astype(float),
     )  # fmt: skip
-    groups = images.group_by(by).agg(*sums) if by else images.select(*sums)
+    groups = groups.with_columns(
+        pl.col("gained", "lost", "ups", "downs").cast(pl.Int64), images=pl.Series(found.per_group(), dtype=pl.Int64)
+    )
+    n = pl.col("n")
     difference = (pl.col("new") - pl.col("old")) / n
     scatter = (pl.col("dd") - 2 * difference * pl.col("nd") + difference**2 * pl.col("nn")).clip(0)
     groups = groups.with_columns(
@@ -176,13 +173,17 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
 
 def flips(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """`by`, was and now (right or wrong), n, images: the flips matrix, at most four rows per group."""
+    found = clusters.by_image(pairs, (*by, "old_right", "right"))
     named = {True: "right", False: "wrong"}
     return (
-        pairs.group_by(*by, was="old_right", now="right")
-        .agg(n=pl.len().cast(pl.Int64), images=pl.col("image_id").n_unique().cast(pl.Int64))
+        found.table(n=found.per_pair())
+        .select(
+            *by, was="old_right", now="right", n=pl.col("n").cast(pl.Int64),
+            images=pl.Series(found.per_group(), dtype=pl.Int64),
+        )
         .with_columns(pl.col("was", "now").replace_strict(named, return_dtype=pl.String))
         .sort(*by, "was", "now")
-    )
+    )  # fmt: skip
 
 
 def mcnemar(pairs: pl.DataFrame) -> float:

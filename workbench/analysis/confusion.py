@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from workbench.analysis import intervals
+from workbench.analysis import clusters, intervals
 
 UNREAD = "(not read)"
 """Stands for the answer of an invalid prediction."""
@@ -21,12 +21,12 @@ def by_option(facts: pl.DataFrame, by: Sequence[str] = ("subtask",)) -> pl.DataF
     Returns:
         `by`, truth, answer, n, images, share (of the truth's rows), hit (the answer is the truth); most frequent first.
     """
-    return _counts(facts.with_columns(truth="correct_text", answer_=_chosen("answer_text")), by)
+    return _counts(facts, "correct_text", "answer_text", by)
 
 
 def by_letter(facts: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """Right letter against chosen letter, in the same columns."""
-    return _counts(facts.with_columns(truth="correct_answer", answer_=_chosen("answer")), by)
+    return _counts(facts, "correct_answer", "answer", by)
 
 
 def by_defect(facts: pl.DataFrame, by: Sequence[str] = ("product", "defect", "subtask")) -> pl.DataFrame:
@@ -51,14 +51,19 @@ def by_defect(facts: pl.DataFrame, by: Sequence[str] = ("product", "defect", "su
     )
 
 
-def _counts(facts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+def _counts(facts: pl.DataFrame, truth: str, answer: str, by: Sequence[str]) -> pl.DataFrame:
+    rows = facts.filter(pl.col("right").is_not_null()).select(
+        "image_id", "right", *by, truth=truth, answer=pl.when(pl.col("status") == "answered").then(answer)
+    )
+    found = clusters.by_image(rows, (*by, "truth", "answer"))
+    sums = found.table(n=found.per_pair(), right=found.per_pair(rows["right"].cast(pl.Float64).to_numpy()))
     return (
-        facts.filter(pl.col("right").is_not_null())
-        .group_by(*by, "truth", answer="answer_")
-        .agg(
-            n=pl.len().cast(pl.Int64),
-            images=pl.col("image_id").n_unique().cast(pl.Int64),
-            hit=pl.col("right").any(),
+        sums.with_columns(
+            pl.col("n").cast(pl.Int64),
+            pl.col("truth").cast(pl.String),
+            pl.col("answer").cast(pl.String).fill_null(UNREAD),
+            images=pl.Series(found.per_group(), dtype=pl.Int64),
+            hit=pl.col("right") > 0,
         )
         .with_columns(share=pl.col("n") / pl.col("n").sum().over(*by, "truth"))
         .select(*by, "truth", "answer", "n", "images", "share", "hit")
@@ -67,7 +72,7 @@ def _counts(facts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 
 
 def _chosen(column: str) -> pl.Expr:
-    return pl.when(pl.col("status") == "answered").then(column).fill_null(UNREAD)
+    return pl.when(pl.col("status") == "answered").then(pl.col(column).cast(pl.String)).fill_null(UNREAD)
 
 
 # Words by which an option denies a defect; MMAD's and the inspection protocol's options are short phrases.

@@ -17,6 +17,8 @@ import numpy as np
 import polars as pl
 from scipy import special
 
+from workbench.analysis import clusters
+
 LEVEL = 0.95
 MOMENTS = ("n", "right", "images", "nn", "nr", "rr")
 """Sums over images of a group: of n, right, 1, n * n, n * right, right * right. They add up over disjoint images."""
@@ -96,7 +98,11 @@ def rates(facts: pl.DataFrame, by: Sequence[str] = (), value: str = "right") -> 
         facts: image_id, `by` and `value`; rows without a value are left out.
         value: Boolean, or a number in 0..1.
     """
-    groups = with_intervals(moments(per_image(facts, by, value), by))
+    rows = facts.filter(pl.col(value).is_not_null())
+    found = clusters.by_image(rows, by)
+    n, right = found.per_pair(), found.per_pair(rows[value].cast(pl.Float64).to_numpy())
+    sums = found.table(n=n, right=right, nn=n * n, nr=n * right, rr=right * right)
+    groups = with_intervals(sums.with_columns(images=pl.Series(found.per_group(), dtype=pl.Int64)))
     return groups.select(*by, "n", "right", "images", "rate", "se", "deff", "low", "high")
 
 

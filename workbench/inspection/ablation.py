@@ -179,7 +179,7 @@ def read(data: Path, kind: Kind, experiment: str) -> Study:
     tests = experiments.tests(runs)
     facts, evaluations, demo = {}, {}, False
     for run_id in runs:
-        facts[run_id] = Rollups(data).facts(Selection(run_id), ordered=False)
+        facts[run_id] = Rollups(data).facts(Selection(run_id))
         run = store.run(run_id)
         assert run is not None
         demo |= run.demo

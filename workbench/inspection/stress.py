@@ -167,7 +167,7 @@ def by(root: Path, base: Settings, column: str, watch: Watch) -> str:
     for method, changes in METHODS.items():
         run = scoring.score(root, ablation.changed(base, changes), watch, again=False).run
         demo |= run.demo
-        facts = Rollups(base.work.data).facts(Selection(run.run_id), ordered=False)
+        facts = Rollups(base.work.data).facts(Selection(run.run_id))
         parts.append(f"{method}:\n\n{analysis.markdown_by(analysis.by(facts, column), column)}")
     return _said(demo) + "\n".join(parts)
 

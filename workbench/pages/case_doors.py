@@ -9,10 +9,10 @@ import polars as pl
 import streamlit as st
 
 from warehouse.records import Run
-from warehouse.rollups import Rollups, Selection
+from warehouse.rollups import Selection
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.pages import disputes_parts, embedding, parts, thumbnails
+from workbench.pages import disputes_parts, embedding, parts, shared, thumbnails
 from workbench.pages.parts import card
 from workbench.pages.shared import Snapshot
 from workbench.review import disputes
@@ -67,7 +67,7 @@ def show_nearest(now: Snapshot, run: Run, here: Key) -> None:
     near = _nearest(now, run.run_id, here.image_id)
     if near.is_empty():
         return
-    of_run = Rollups(Path(now.data)).outcomes(Selection(run.run_id), near["image_id"].to_list())
+    of_run = shared.rollups(now).outcomes(Selection(run.run_id), near["image_id"].to_list())
     rows = near.join(of_run, on="image_id").sort("similarity", descending=True)
     judged = {image_id: disputed(now, image_id) for image_id in rows["image_id"]}
     with card("near", "Nearest cases", "by the query’s embedding; cosine similarity; verdicts of people", fill=False):

@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from warehouse.records import Run
-from warehouse.rollups import Rollups, Selection
+from warehouse.rollups import Selection
 from warehouse.vectors import Vectors
 from workbench.analysis import projection
 from workbench.pages import address, shared
@@ -31,7 +31,7 @@ class Embedded(NamedTuple):
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
-    found = Rollups(Path(now.data)).images(run_id, SHOWN)
+    found = shared.rollups(now).images(run_id, SHOWN)
     index = Vectors(Path(now.data))
     known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
     for encoder in known["encoder"]:

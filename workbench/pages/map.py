@@ -5,14 +5,12 @@ In the address: `run`, the filters (`address.py`), `region`, the drawn polygon; 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 import streamlit as st
 
 from warehouse import rollups
 from warehouse.records import Run
-from warehouse.rollups import Rollups, Selection
+from warehouse.rollups import Selection
 from workbench.analysis import charts_trust, look
 from workbench.pages import address, embedding, parts, run_cards, shared, thumbnails
 from workbench.pages.parts import card, header, html
@@ -27,7 +25,7 @@ runs = shared.runs(now)
 def points(now: shared.Snapshot, run_id: str, everything: Selection) -> pl.DataFrame:
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
     at = embedding.images(now, run_id).select("image_id", "x", "y")
-    found = Rollups(Path(now.data))
+    found = shared.rollups(now)
     of_all = found.outcomes(Selection(run_id), at["image_id"].to_list())
     inside = (
         set(found.outcomes(everything, at["image_id"].to_list())["image_id"])

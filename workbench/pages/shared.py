@@ -19,7 +19,7 @@ from warehouse.records import Archive, Description, Entry, Prediction, Run
 from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
 from workbench.analysis.metrics import Key, Neighbours
-from workbench.pages import parts
+from workbench.pages import held, parts
 
 CHOICES = 200  # runs to choose from, the newest
 _FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
@@ -46,6 +46,17 @@ def _store(data: str) -> Store:
     return Store(Path(data))
 
 
+def rollups(now: Snapshot) -> Rollups:
+    """What is asked of facts and cells, over what is in memory (`held.py`)."""
+    return Rollups(Path(now.data), held.InMemory(*now, _stored(now)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def _stored(now: Snapshot) -> dict[str, int]:
+    """Run to how many predictions it has."""
+    return {run.run_id: run.answered + run.invalid + run.failed for run in runs(now)}
+
+
 @st.cache_data(show_spinner=False, max_entries=_FEW)
 def archives(now: Snapshot) -> dict[str, Archive]:
     """Registered archives by id."""
@@ -61,19 +72,19 @@ def runs(now: Snapshot) -> list[Run]:
 @st.cache_resource(show_spinner=False, max_entries=_SOME)
 def cells(now: Snapshot, selection: Selection) -> pl.DataFrame:
     """Counts of a selection per kind of image and subtask, see `warehouse.facts.Cell`."""
-    return Rollups(Path(now.data)).cells(selection)
+    return rollups(now).cells(selection)
 
 
 @st.cache_resource(show_spinner=False, max_entries=_SOME)
 def counts(now: Snapshot, selection: Selection, by: tuple[str, ...]) -> pl.DataFrame:
     """How many predictions of a selection there are by these columns: the columns and `n`."""
-    return Rollups(Path(now.data)).counts(selection, by)
+    return rollups(now).counts(selection, by)
 
 
 @st.cache_resource(show_spinner=False, max_entries=_SOME)
 def listed(now: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pl.DataFrame:
     """A page of a selection's cases, wrong first, then highest entropy."""
-    return Rollups(Path(now.data)).facts(selection, LISTED, limit, offset)
+    return rollups(now).facts(selection, LISTED, limit, offset)
 
 
 @st.cache_resource(show_spinner=False, max_entries=_FEW)
@@ -82,31 +93,31 @@ def facts(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.D
 
     The frame is shared between sessions: never changed.
     """
-    return Rollups(Path(now.data)).facts(selection, columns, ordered=False, numbered=True)
+    return rollups(now).facts(selection, columns, numbered=True)
 
 
 @st.cache_resource(show_spinner=False, max_entries=_FEW)
 def pairs(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """The judged questions of a selection that the base was asked too; images are numbers."""
-    return Rollups(Path(now.data)).pairs(base, selection, numbered=True)
+    return rollups(now).pairs(base, selection, numbered=True)
 
 
 @st.cache_data(show_spinner=False, max_entries=_MANY)
 def place(now: Snapshot, selection: Selection, here: Key) -> Neighbours:
     """Where a case stands in a selection, and who stands beside it."""
-    found = Rollups(Path(now.data)).place(selection, *here)
+    found = rollups(now).place(selection, *here)
     before, after = (Key(*key) if key else None for key in (found.before, found.after))
     return Neighbours(found.place, found.total, before, after)
 
 
 def pairs_export(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """All pairs with their names and answers, to be written to a file: not kept."""
-    return Rollups(Path(now.data)).pairs(base, selection).sort("image_id", "asked")
+    return rollups(now).pairs(base, selection).sort("image_id", "asked")
 
 
 def export(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
     """A selection's rows, to be written to a file: not kept."""
-    return Rollups(Path(now.data)).facts(selection, columns)
+    return rollups(now).facts(selection, columns)
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)
@@ -138,7 +149,7 @@ def entry(now: Snapshot, image_id: str) -> Entry | None:
 @st.cache_data(show_spinner=False, max_entries=_SOME)
 def mask_paths(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
     """Where the masks of these images are, relative to their archive; those that have one."""
-    return Rollups(Path(now.data)).mask_paths(image_ids)
+    return rollups(now).mask_paths(image_ids)
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)

@@ -7,14 +7,12 @@ are placed over it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
 from warehouse.records import Run
-from warehouse.rollups import Rollups
 from workbench.pages import address, parts, pictures, shared
 from workbench.pages.shared import Snapshot
 
@@ -68,7 +66,7 @@ def _picture(now: Snapshot, path: str, root: str, mask_path: str | None) -> pict
 def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:
     keys = list(cases.select("image_id", "question_id").iter_rows())
     found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
-    for row in Rollups(Path(now.data)).accepted(run.run_id, keys).iter_rows(named=True):
+    for row in shared.rollups(now).accepted(run.run_id, keys).iter_rows(named=True):
         found.setdefault((row["image_id"], row["question_id"]), []).append((row["x0"], row["y0"], row["x1"], row["y1"]))
     return found
 

@@ -6,7 +6,6 @@ In the address: `run` and the filters (`address.py`); a click on a panel sets `s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import streamlit as st
@@ -14,7 +13,7 @@ from PIL import Image
 
 from warehouse import rollups
 from warehouse.records import Run
-from warehouse.rollups import Rollups, Selection
+from warehouse.rollups import Selection
 from workbench.analysis import charts_trust, traces
 from workbench.analysis.traces import Masked
 from workbench.pages import address, embedding, parts, pictures, run_cards, shared, thumbnails
@@ -37,7 +36,7 @@ def rates(now: shared.Snapshot, chosen: Selection) -> pl.DataFrame:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def profiles(now: shared.Snapshot, chosen: Selection) -> pl.DataFrame:
     """The course of each shape, over at most PROFILED traces."""
-    return traces.profiles(Rollups(Path(now.data)).traces(chosen, PROFILED))
+    return traces.profiles(shared.rollups(now).traces(chosen, PROFILED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Measured:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
     """Which patches touch their mask, over at most MEASURED images."""
-    found = Rollups(Path(now.data))
+    found = shared.rollups(now)
     archive = shared.archives(now).get(run.archive_id)
     masks = []
     for image_id, path in (found.masked(chosen, MEASURED) if archive else {}).items():
@@ -151,7 +150,7 @@ with header("Traces", finding(by_shape, total), run_cards.under(run, shared.arch
     parts.export(
         "traces",
         {
-            "traces": lambda: Rollups(Path(now.data)).traces(chosen),
+            "traces": lambda: shared.rollups(now).traces(chosen),
             "patches": lambda: measured(now, run, chosen).hits,
         },
     )

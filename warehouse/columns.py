@@ -1,0 +1,280 @@
+"""A run's facts in memory: columns of small numbers, in the order in which cases are looked at.
+
+DuckDB keeps texts, and a chart that groups a million of them takes a second. Here each text is a number of one or two
+bytes with its list of values beside it (polars' Enum), an image and a question are numbers too, and what an image or a
+question has one of is stored once for it. A million predictions are some 70 MB, read once per change of their run;
+filtering and counting them takes milliseconds.
+
+Facts are only ever added, so a run's columns are good for as long as its number of predictions stays the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from polars import selectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera")  # an image has one value of each
+OF_A_QUESTION = ("question_id", "asked", "question")
+TEXTS = (
+    "night", "status", "error", "answer", "correct_answer", "answer_text", "correct_text", "outcome", "shape",
+    "description", "retrieval", "confidence_band", "entropy_band",
+)  # fmt: skip
+JUDGED = "correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0"
+# What is not stored because it follows from what is: as `workbench/analysis/facts.py` has it.
+DERIVED = {
+    "right": f"CASE WHEN {JUDGED} THEN outcome = 'right' END",
+    "letter": "correct_answer",
+    "entropy": "settled_entropy",
+    "confidence_band": """CASE WHEN confidence < 0.5 THEN 'below 0.5' WHEN confidence < 0.7 THEN '0.5 to 0.7'
+        WHEN confidence < 0.9 THEN '0.7 to 0.9' WHEN confidence < 0.99 THEN '0.9 to 0.99'
+        WHEN confidence IS NOT NULL THEN '0.99 and above' END""",
+    "entropy_band": """CASE WHEN settled_entropy < 0.25 THEN 'below 0.25' WHEN settled_entropy < 0.5 THEN '0.25 to 0.5'
+        WHEN settled_entropy < 1 THEN '0.5 to 1' WHEN settled_entropy < 2 THEN '1 to 2'
+        WHEN settled_entropy < 4 THEN '2 to 4' WHEN settled_entropy IS NOT NULL THEN '4 and above' END""",
+}
+# Worst outcome first, then highest entropy; the rest makes the order the same every time.
+_WORST_FIRST = ("escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled")
+_BATCH = 100_000  # rows that are texts at a time
+_SUMS = (
+    "images", "questions", "answered", "invalid", "failed", "judged", "counted", "correct", "escape", "overkill",
+    "chance", "entropies", "entropy", "seconds", "nn", "ny", "yy",
+)  # fmt: skip
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One run. Shared between threads: never changed."""
+
+    images: pl.DataFrame  # image_id, image_path, IMAGE_FACETS; a row's place is the image's number
+    questions: pl.DataFrame  # OF_A_QUESTION, subtask; a row's place is the question's number
+    # run_id, image, question (numbers), IMAGE_FACETS, subtask, TEXTS, right, choices, conditional, confidence,
+    # settled_entropy, seconds; worst outcome first, then highest entropy
+    rows: pl.DataFrame
+
+    @property
+    def bytes(self) -> int:
+        """What it takes of the memory."""
+        return sum(int(frame.estimated_size()) for frame in (self.images, self.questions, self.rows))
+
+    @cached_property
+    def everywhere(self) -> pl.Series:
+        """The places of all rows."""
+        return pl.arange(0, self.rows.height, dtype=pl.UInt32, eager=True)
+
+    def place(self, image_id: str, question_id: str) -> int | None:
+        """Where a case's row is."""
+        image, question = (
+            self.images["image_id"].index_of(image_id),
+            self.questions["question_id"].index_of(question_id),
+        )
+        if image is None or question is None:
+            return None
+        found = self.rows.select(((pl.col("image") == image) & (pl.col("question") == question)).arg_true()).to_series()
+        return int(found[0]) if len(found) else None
+
+    def table(self, places: pl.Series | None, names: Sequence[str], numbered: bool = False) -> pl.DataFrame:
+        """Rows by their places, all for None.
+
+        Args:
+            places: of rows, in the order wanted.
+            names: columns of `images`, `questions` and `rows`, and `letter` and `entropy`.
+            numbered: image_id is the image's number and texts are Enums.
+        """
+        held = {"letter": "correct_answer", "entropy": "settled_entropy"}
+        whose: dict[str, tuple[str, pl.DataFrame]] = {
+            **dict.fromkeys(OF_A_QUESTION, ("question", self.questions)),
+            **dict.fromkeys(("image_id", "image_path"), ("image", self.images)),
+        }
+        found = []
+        for name in names:
+            number, frame = whose.get(name, ("", self.rows))
+            column = self.rows[number or held.get(name, name)]
+            column = column if places is None else column.gather(places)
+            if number and not (numbered and name == "image_id"):
+                column = frame[name].gather(column)
+            found.append(column.alias(name))
+        return pl.DataFrame(found) if numbered else pl.DataFrame(found).with_columns(selectors.enum().cast(pl.String))
+
+    @cached_property
+    def kinds(self) -> tuple[NDArray[np.int64], pl.DataFrame]:
+        """Each image's kind as a number, and the kinds: IMAGE_FACETS."""
+        kinds = self.images.select(IMAGE_FACETS).unique(maintain_order=True).with_row_index("kind")
+        joined = self.images.select(IMAGE_FACETS).join(
+            kinds, on=IMAGE_FACETS, nulls_equal=True, how="left", maintain_order="left"
+        )
+        return joined["kind"].to_numpy().astype(np.int64), kinds.drop("kind").cast(pl.String)
+
+
+def read(con: DuckDBPyConnection, run_id: str) -> Columns:
+    """The columns of a run; empty ones of a run that has no prediction yet."""
+    once = ", ".join(f"any_value({name}) AS {name}" for name in ("image_path", *IMAGE_FACETS))
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE numbered_images AS SELECT "
+        "(row_number() OVER (ORDER BY image_path, image_id) - 1)::UINTEGER AS image, * FROM "
+        f"(SELECT image_id, {once} FROM facts WHERE run_id = ? GROUP BY image_id)",
+        [run_id],
+    )
+    images = con.sql("SELECT * EXCLUDE (image) FROM numbered_images ORDER BY image").pl()
+    images = images.with_columns(_small(images[name]) for name in IMAGE_FACETS)
+    of_question = ", ".join(f"any_value({name}) AS {name}" for name in (*OF_A_QUESTION[1:], "subtask"))
+    questions = con.sql(
+        f"SELECT question_id, {of_question} FROM facts WHERE run_id = ? GROUP BY question_id ORDER BY question_id",
+        params=[run_id],
+    ).pl()
+    texts = ", ".join(f"{DERIVED[name]} AS {name}" if name in DERIVED else name for name in TEXTS)
+    batches = con.sql(
+        f"SELECT image, question_id, {texts}, {DERIVED['right']} AS right, choices::UINTEGER AS choices, conditional, "
+        "confidence, settled_entropy, seconds FROM facts JOIN numbered_images USING (image_id) WHERE run_id = ?",
+        params=[run_id],
+    ).to_arrow_reader(_BATCH)
+    rows = _encoded(batches)
+    con.execute("DROP TABLE numbered_images")
+    # Questions are in the order of their ids, so the place of an id among them is its number.
+    rows = rows.with_columns(question=rows["question_id"].to_physical().cast(pl.UInt32)).drop("question_id")
+    subtasks = _small(questions["subtask"])
+    rows = rows.with_columns(
+        pl.lit(run_id).cast(pl.Enum([run_id])).alias("run_id"),
+        subtasks.gather(rows["question"]),
+        *(images[name].gather(rows["image"]) for name in IMAGE_FACETS),
+    )
+    rank = pl.col("outcome").cast(pl.String).replace_strict(_PLACES, default=9, return_dtype=pl.UInt8)
+    order = (rank, -pl.col("settled_entropy").fill_null(0.0), "image", "question")
+    return Columns(images, questions, rows.sort(*order))
+
+
+_PLACES = {name: place for place, name in enumerate(_WORST_FIRST)}
+
+
+def _encoded(batches: Any) -> pl.DataFrame:
+    """Arrow batches as one frame, its texts as Enums in the order of their values."""
+    parts = []
+    for batch in batches:
+        columns = [pc.dictionary_encode(column) if pa.types.is_string(column.type) else column for column in batch]
+        parts.append(pa.RecordBatch.from_arrays(columns, names=batch.schema.names))
+    if not parts:
+        empty = batches.schema.empty_table()
+        return cast(pl.DataFrame, pl.from_arrow(empty)).with_columns(pl.col(pl.String).cast(pl.Enum([])))
+    table = pa.Table.from_batches(parts).unify_dictionaries().combine_chunks()
+    found = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        array = column.chunk(0)
+        if pa.types.is_dictionary(array.type):
+            values = pl.Series(array.dictionary.to_pylist(), dtype=pl.String)
+            found.append(_as_enum(name, values, pl.Series(cast(pl.Series, pl.from_arrow(array.indices)))))
+        else:
+            found.append(cast(pl.Series, pl.from_arrow(array)).alias(name))
+    return pl.DataFrame(found)
+
+
+def _small(texts: pl.Series) -> pl.Series:
+    values = texts.drop_nulls().unique().sort()
+    return texts.cast(pl.Enum(values))
+
+
+def _as_enum(name: str, values: pl.Series, places: pl.Series) -> pl.Series:
+    """Places among values as an Enum of the sorted values."""
+    kind = pl.Enum(values.sort())
+    sorted_places = values.arg_sort().arg_sort() if len(values) else pl.Series([], dtype=pl.UInt32)
+    physical = pl.Series([], dtype=kind).to_physical().dtype
+    return sorted_places.gather(places).cast(physical).cat.to(kind).alias(name)
+
+
+def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
+    """Counts of these rows, all for None, per kind of image and subtask, and over all subtasks: `facts.Cell` but for
+    `run_id`."""
+    outcome = pl.col("outcome")
+    counted = pl.col("right").is_not_null()
+    found = (
+        columns.table(places, _COUNTED, numbered=True)
+        .lazy()
+        .select(
+            "image", pl.col("subtask").to_physical().cast(pl.Int64).alias("place"), questions=pl.lit(1.0),
+            answered=pl.col("status") == "answered", invalid=pl.col("status") == "invalid",
+            failed=pl.col("status") == "failed", counted=counted, correct=pl.col("right").fill_null(False),
+            escape=outcome == "escape", overkill=outcome == "overkill",
+            chance=pl.when(counted).then(1.0 / pl.col("choices")).otherwise(0.0),
+            entropies=pl.col("settled_entropy").is_not_null(), entropy=pl.col("settled_entropy").fill_null(0.0),
+            seconds="seconds",
+        )
+        .collect()
+    )  # fmt: skip
+    subtasks = cast(pl.Enum, columns.rows.schema["subtask"]).categories
+    kind_of, kinds = columns.kinds
+    image, place = found["image"].to_numpy().astype(np.int64), found["place"].to_numpy()
+    plain = {name: found[name].cast(pl.Float64).to_numpy() for name in found.columns[2:]}
+    tables = []
+    for groups, names in ((place, subtasks.to_list()), (np.zeros_like(place), [None])):
+        sums = _summed(image, groups, len(names), kind_of, kinds.height, plain)
+        asked = np.flatnonzero(sums["questions"])
+        table = kinds[asked // len(names)].with_columns(
+            pl.Series("subtask", names, dtype=pl.String).gather(asked % len(names))
+        )
+        tables.append(
+            table.with_columns(
+                pl.Series(name, sums[name][asked]).cast(pl.Float64 if name in _REAL else pl.Int64) for name in _SUMS
+            )
+        )
+    first = ("dataset", "product", "subtask", "label", "defect", "line", "camera")
+    return pl.concat(tables).select(*first, *_SUMS)
+
+
+_COUNTED = ("image", "subtask", "status", "right", "outcome", "choices", "settled_entropy", "seconds")
+_REAL = ("chance", "entropy", "seconds")
+
+
+def _summed(
+    image: NDArray[np.int64],
+    group: NDArray[np.int64],
+    groups: int,
+    kind_of: NDArray[np.int64],
+    kinds: int,
+    plain: dict[str, Sums],
+) -> dict[str, Sums]:
+    """_SUMS by (kind, group). What is squared is summed per image first; with few groups that is a dense table."""
+    cell, size = kind_of[image] * groups + group, kinds * groups
+    sums: dict[str, Sums] = {name: np.bincount(cell, values, size).astype(np.float64) for name, values in plain.items()}
+    pair, pairs = image * groups + group, len(kind_of) * groups
+    asked, n, y = (np.bincount(pair, plain[name], pairs) for name in ("questions", "counted", "correct"))
+    of_pair = (kind_of[:, None] * groups + np.arange(groups)).ravel()
+    squares = {"images": asked > 0, "judged": n > 0, "nn": n * n, "ny": n * y, "yy": y * y}
+    return sums | {name: np.bincount(of_pair, values, size).astype(np.float64) for name, values in squares.items()}
+
+
+def pairs(new: Columns, old: Columns) -> pl.DataFrame:
+    """The judged questions that two runs share, by image and by what was asked whatever the reference.
+
+    Returns:
+        new and old, the places of their rows; of several alike in a run the one with the least question id.
+    """
+    asked = pl.concat([new.questions["asked"], old.questions["asked"]]).unique()
+    image_ids = new.images.select("image_id").with_row_index("common")
+    sides = []
+    for columns, name in ((new, "new"), (old, "old")):
+        of_question = columns.questions["asked"].cast(pl.Enum(asked)).to_physical().cast(pl.UInt64)
+        of_image = columns.images.select("image_id").join(image_ids, on="image_id", how="left", maintain_order="left")
+        rows = columns.rows.lazy().select("image", "question", "right").with_row_index(name).drop_nulls("right")
+        sides.append(
+            rows.with_columns(
+                key=pl.lit(of_image["common"].cast(pl.UInt64)).gather(pl.col("image")) * len(asked)
+                + pl.lit(of_question).gather(pl.col("question"))
+            )
+            .drop_nulls("key")
+            .sort("question", maintain_order=True)
+            .unique("key", keep="first", maintain_order=True)
+            .select("key", name)
+        )
+    return sides[0].join(sides[1], on="key").select("new", "old").sort("new").collect()
