@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import random
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from warehouse import records
 
@@ -14,8 +14,7 @@ SUBTASKS = ("Anomaly Detection", "Defect Classification", "Defect Localization",
 RUN = "20250103T220005123Z-a1b2c3d4"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """What `spool.write_part` takes."""
 
     predictions: list[records.Prediction]

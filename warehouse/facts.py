@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Literal
 from warehouse.records import PredictionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from duckdb import DuckDBPyConnection
 
 Outcome = Literal["escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled"]
@@ -97,10 +95,9 @@ class Cell:
     yy: int  # sum of y²
 
 
-def enter(con: DuckDBPyConnection, paths: Sequence[str]) -> None:
-    """Add the facts of predictions' Parquet files, and their counts to the cells; in the caller's transaction."""
-    source = FACTS.format(source="read_parquet(?, union_by_name = true)")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {source}", [list(paths)])
+def enter(con: DuckDBPyConnection, predictions: str) -> None:
+    """Add the facts of what a view of new predictions shows, and their counts; in the caller's transaction."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {FACTS.format(source=predictions)}")
     con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")
     con.execute(
         f"MERGE INTO cells AS old USING ({CELLS.format(source='new_facts')}) AS new "

@@ -41,12 +41,13 @@ def enter(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
     if unknown := set(runs) - known:
         raise Refused(f"the warehouse has no run {', '.join(sorted(unknown))}")
 
-    files = {table: [str(part / f"{table}.parquet") for part in new] for table in ("predictions", "patches")}
-    for table, paths in files.items():
-        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?, union_by_name = true)", [paths])
-    facts.enter(con, files["predictions"])
-
+    con.execute("SET threads = 1")  # a second one appends the same rows twice: on its own, then in order
     con.register("new_parts", pa.table({"run_id": runs, "block": blocks}))
+    for table in ("predictions", "patches"):
+        con.register(f"new_{table}", spool.rows(new, table))
+        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_{table}")
+    facts.enter(con, "new_predictions")
+
     con.execute(
         """
         CREATE TEMP TABLE counted AS
@@ -54,11 +55,10 @@ def enter(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
             count(*) FILTER (status = 'answered') AS answered,
             count(*) FILTER (status = 'invalid') AS invalid,
             count(*) FILTER (status = 'failed') AS failed
-        FROM read_parquet($predictions) GROUP BY run_id, block
+        FROM new_predictions GROUP BY run_id, block
         UNION ALL
-        SELECT run_id, block, 0, count(*), 0, 0, 0 FROM read_parquet($patches) GROUP BY run_id, block
-        """,
-        files,
+        SELECT run_id, block, 0, count(*), 0, 0, 0 FROM new_patches GROUP BY run_id, block
+        """
     )
     strangers = con.execute("SELECT run_id, block FROM counted ANTI JOIN new_parts USING (run_id, block)").fetchall()
     if strangers:

@@ -1,6 +1,6 @@
 """The shape of everything stored: one frozen class per table, every column with its unit and meaning.
 
-The DuckDB tables, the Parquet parts and the Arrow schemas are derived from these classes (`schema.py`), so a column is
+The DuckDB tables, the spool's parts and the Arrow schemas are derived from these classes (`schema.py`), so a column is
 declared here and nowhere else; a change to a stored class needs a step in `migrations.py`. Times are UTC with zone;
 floats are unrounded; probabilities lie in 0..1; entropies and rewards are in nats. This module imports nothing of ours.
 """

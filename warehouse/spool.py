@@ -1,10 +1,13 @@
-"""Parts: finished blocks on their way into the warehouse, as folders of Parquet files that need no lock.
+"""Parts: finished blocks on their way into the warehouse, as folders of Arrow files that need no lock.
 
-    spool/RUN_ID/block-000012/   predictions.parquet patches.parquet image_vectors.parquet patch_vectors.parquet
+    spool/RUN_ID/block-000012/   predictions.arrow patches.arrow image_vectors.arrow patch_vectors.arrow
 
 A part is written under another name, forced to disk file by file, then renamed: a part that is there is whole,
 whenever its writer was killed. Any number of processes write; `ingest.py` moves the rows into the warehouse and
 removes the part.
+
+Arrow's own file format, because a part holds a few dozen rows of sixty nested columns: opening that as Parquet takes a
+hundred times longer than reading it, and the file is gone seconds later.
 """
 
 from __future__ import annotations
@@ -14,11 +17,10 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from warehouse import phases, records, schema
 from warehouse.errors import MalformedPart, full_disk_named
@@ -63,7 +65,7 @@ def write_part(
             unfinished.mkdir(parents=True)
             phases.at("before-write")
             for name, rows in tables.items():
-                _write_durably(unfinished / f"{name}.parquet", rows)
+                _write_durably(unfinished / f"{name}.arrow", rows)
             _sync(unfinished)
             phases.at("after-fsync")
             if not part.exists():
@@ -95,29 +97,17 @@ def identity(part: Path) -> tuple[str, int]:
     return part.parent.name, int(match[1])
 
 
-def check(part: Path, *, rows: bool = False) -> None:
-    """Look at the columns of a part's files, and with `rows` whether every row can be read.
+def rows(parts: Sequence[Path], name: str) -> pa.Table:
+    """The rows of one of the FILES of these parts, one part after the other, with every column of the table.
 
-    A column added to a table after the part was written may be absent if it may be empty.
+    A column added to a table after a part was written may be absent if it may be empty.
 
     Raises:
-        MalformedPart: a file is missing or unreadable, or its columns are not the table's.
+        MalformedPart: a file is missing or torn, or its columns are not the table's.
     """
-    for name, record in FILES.items():
-        try:
-            file = part / f"{name}.parquet"
-            found = pq.read_table(file).schema if rows else pq.read_schema(file)
-        except (OSError, pa.ArrowException) as error:
-            raise MalformedPart(f"{name}.parquet can't be read: {error}") from error
-        expected = schema.arrow(record)
-        for field in found:
-            if field.name not in expected.names or expected.field(field.name).type != field.type:
-                raise MalformedPart(
-                    f"{name}.parquet has a column {field.name} {field.type} that the table doesn't have"
-                )
-        for field in expected:
-            if field.name not in found.names and not field.nullable:
-                raise MalformedPart(f"{name}.parquet lacks the column {field.name}")
+    found = pa.concat_tables([_read(part / f"{name}.arrow", schema.arrow(FILES[name])) for part in parts])
+    # Chunks of a few dozen rows take longer to scan than to be copied together once; larger ones don't.
+    return found.combine_chunks() if len(found) < 500 * len(parts) else found
 
 
 def remove(part: Path) -> None:
@@ -127,7 +117,9 @@ def remove(part: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
     part.rename(doomed)
     phases.at("within-remove")
-    shutil.rmtree(doomed)
+    for file in doomed.iterdir():  # a quarter of the time of `rmtree`, which looks for folders below
+        file.unlink()
+    doomed.rmdir()
     phases.at("after-remove")
 
 
@@ -152,12 +144,32 @@ def clean(data: Path) -> None:
 
 def _write_durably(path: Path, rows: pa.Table) -> None:
     with path.open("wb") as file:
-        # Dictionaries pay for repeated texts; for traces and vectors they cost ten times the time of reading.
-        texts = [field.name for field in rows.schema if field.type == pa.string()]
-        pq.write_table(rows, file, compression="none", use_dictionary=texts)
+        with pa.ipc.new_file(file, rows.schema) as writer:
+            writer.write_table(rows)
         phases.at("after-write")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _read(file: Path, expected: pa.Schema) -> pa.Table:
+    try:
+        found = pa.ipc.open_file(file.read_bytes()).read_all()
+        found.validate(full=True)  # a torn offset would be followed to wherever it points
+    except FileNotFoundError as error:
+        raise MalformedPart(f"{file.name} is missing") from error
+    except (OSError, pa.ArrowException) as error:
+        raise MalformedPart(f"{file.name} can't be read: {error}") from error
+    if found.schema.equals(expected):
+        return found
+    for field in found.schema:
+        if field.name not in expected.names or expected.field(field.name).type != field.type:
+            raise MalformedPart(f"{file.name} has a column {field.name} {field.type} that the table doesn't have")
+    for field in expected:
+        if field.name not in found.schema.names:
+            if not field.nullable:
+                raise MalformedPart(f"{file.name} lacks the column {field.name}")
+            found = found.append_column(field, pa.nulls(len(found), field.type))
+    return found.select(expected.names).cast(expected)
 
 
 def _sync(folder: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_data_folder_that_is_a_file_is_red(tmp_path: Path) -> None:
 
 def test_blocks_left_by_a_dead_job_and_quarantined_parts_ask_for_somebody(data_folder: Path) -> None:
     _old_part(data_folder)
-    spool.quarantine(_old_part(data_folder, block=13), "patches.parquet lacks the column score")
+    spool.quarantine(_old_part(data_folder, block=13), "patches.arrow lacks the column score")
 
     found = _by_subject(doctor.examine(data_folder))
 

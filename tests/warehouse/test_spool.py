@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 import pytest
+from pyarrow import feather
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
@@ -28,7 +30,7 @@ def a_dead_pid() -> int:
 def leftover(data: Path, host: str, pid: int) -> Path:
     path = data / "spool" / RUN / f"block-000007.tmp-{host}-{pid}"
     path.mkdir(parents=True)
-    (path / "predictions.parquet").write_bytes(b"half")
+    (path / "predictions.arrow").write_bytes(b"half")
     return path
 
 
@@ -37,12 +39,12 @@ def test_a_part_holds_its_rows_under_its_run_and_block(data: Path) -> None:
 
     assert part == data / "spool" / RUN / "block-000012"
     assert sorted(path.name for path in part.iterdir()) == [
-        "image_vectors.parquet",
-        "patch_vectors.parquet",
-        "patches.parquet",
-        "predictions.parquet",
+        "image_vectors.arrow",
+        "patch_vectors.arrow",
+        "patches.arrow",
+        "predictions.arrow",
     ]
-    assert pq.read_table(part / "predictions.parquet").equals(
+    assert feather.read_table(part / "predictions.arrow").equals(
         schema.table(records.Prediction, [rows.prediction(12, number) for number in range(4)])
     )
     assert spool.identity(part) == (RUN, 12)
@@ -53,11 +55,11 @@ def test_a_part_holds_its_rows_under_its_run_and_block(data: Path) -> None:
 
 def test_writing_a_block_again_keeps_the_part_that_is_there(data: Path) -> None:
     first = rows.write_part(data, 0)
-    before = (first / "predictions.parquet").stat().st_mtime_ns
+    before = (first / "predictions.arrow").stat().st_mtime_ns
     again = rows.write_part(data, 0)
 
     assert again == first
-    assert (first / "predictions.parquet").stat().st_mtime_ns == before
+    assert (first / "predictions.arrow").stat().st_mtime_ns == before
     assert [path.name for path in first.parent.iterdir()] == ["block-000000"]
 
 
@@ -85,38 +87,80 @@ def test_what_a_dead_writer_left_is_removed_and_what_others_are_writing_is_not(d
     assert [path.exists() for path in (dead, mine, elsewhere, forgotten)] == [False, True, True, False]
 
 
+def changed(part: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Write a part's file anew with other rows or columns."""
+    file = part / f"{name}.arrow"
+    feather.write_feather(change(feather.read_table(file, memory_map=False)), file, compression="uncompressed")
+
+
+def torn(part: Path) -> None:
+    """Overwrite what lies in the middle of an otherwise whole file."""
+    file = part / "predictions.arrow"
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = b"\xff" * 2000
+    file.write_bytes(content)
+
+
+def read(part: Path) -> list[pa.Table]:
+    return [spool.rows([part], name) for name in spool.FILES]
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda part: (part / "patches.parquet").unlink(), "patches.parquet can't be read"),
-        (lambda part: (part / "predictions.parquet").write_bytes(b"PAR1 not"), "predictions.parquet can't be read"),
+        (lambda part: (part / "patches.arrow").unlink(), "patches.arrow is missing"),
+        (lambda part: (part / "patches.arrow").write_bytes(b""), "patches.arrow can't be read"),
+        (lambda part: (part / "predictions.arrow").write_bytes(b"ARROW1 not"), "predictions.arrow can't be read"),
+        (lambda part: os.truncate(part / "predictions.arrow", 5000), "predictions.arrow can't be read"),
+        (torn, "predictions.arrow can't be read"),
+        (lambda part: changed(part, "patches", lambda rows: rows.drop_columns("score")), "lacks the column score"),
         (
-            lambda part: pq.write_table(
-                pq.read_table(part / "patches.parquet").drop_columns("score"), part / "patches.parquet"
-            ),
-            "lacks the column score",
-        ),
-        (
-            lambda part: pq.write_table(
-                pq.read_table(part / "patches.parquet").rename_columns({"score": "shine"}), part / "patches.parquet"
-            ),
+            lambda part: changed(part, "patches", lambda rows: rows.rename_columns({"score": "shine"})),
             "a column shine double that the table doesn't have",
         ),
+        (
+            lambda part: changed(
+                part, "patches", lambda rows: rows.set_column(0, "run_id", pa.array([1] * len(rows)))
+            ),
+            "a column run_id int64 that the table doesn't have",
+        ),
     ],
-    ids=["a file missing", "not Parquet", "a column missing", "a column too many"],
+    ids=[
+        "a file missing",
+        "an empty file",
+        "not Arrow",
+        "cut short",
+        "torn inside",
+        "a column missing",
+        "a column too many",
+        "a column of another type",
+    ],
 )  # fmt: skip
-def test_a_malformed_part_is_recognised_without_reading_its_rows(data: Path, spoil, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_malformed_part_is_recognised(data: Path, spoil: Callable[[Path], object], words: str) -> None:
     part = rows.write_part(data, 0)
-    spool.check(part)
+    assert len(read(part)) == 4
     spoil(part)
 
     with pytest.raises(MalformedPart, match=words):
-        spool.check(part)
+        read(part)
 
 
-def test_a_part_from_before_an_optional_column_is_still_good(data: Path) -> None:
-    part = rows.write_part(data, 0)
-    file = part / "predictions.parquet"
-    pq.write_table(pq.read_table(file).drop_columns("camera"), file)
+def test_rows_of_several_parts_come_one_part_after_the_other(data: Path) -> None:
+    parts = [rows.write_part(data, block, questions=2) for block in (0, 1)]
 
-    spool.check(part)
+    assert spool.rows(parts, "predictions").equals(
+        schema.table(records.Prediction, [rows.prediction(block, number) for block in (0, 1) for number in (0, 1)])
+    )
+
+
+def test_a_part_from_before_an_optional_column_is_read_with_the_column_empty(data: Path) -> None:
+    part = rows.write_part(data, 0, questions=2)
+    whole = spool.rows([part], "predictions")
+    changed(part, "predictions", lambda rows: rows.drop_columns("camera"))
+
+    without = spool.rows([part], "predictions")
+
+    assert without.schema.equals(whole.schema)
+    assert without["camera"].null_count == 2
+    assert without.drop_columns("camera").equals(whole.drop_columns("camera"))
