@@ -127,7 +127,6 @@ def list_disputes(
 
     Example: workbench disputes list --state conflict
     """
-    from rich.markup import escape
     from rich.table import Table
 
     from jobs import screen
@@ -142,7 +141,7 @@ def list_disputes(
     table = Table("dispute", "weight", "reasons", "image", "question", "answer", "state")
     for row in chosen.head(limit).iter_rows(named=True):
         cells = (row["dispute_id"][:10], f"{row['weight']:.2f}", ", ".join(row["reasons"] or []), row["image_path"])
-        table.add_row(*map(escape, (*cells, row["question"][:40], str(row["answer"]), row["state"])))
+        table.add_row(*cells, row["question"][:40], str(row["answer"]), row["state"])
     screen.stdout().print(table)
     typer.echo(f"showing {min(limit, chosen.height)} of {chosen.height}")
 

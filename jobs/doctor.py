@@ -18,9 +18,10 @@ def command(data: Data = None, json_: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from jobs import screen
     from workbench import settings
     from workbench.nights import health
 
@@ -31,6 +32,6 @@ def command(data: Data = None, json_: Json = False) -> None:
         table = Table.grid(padding=(0, 2))
         for finding in findings:
             remedy = f"\n→ {finding.remedy}" if finding.remedy else ""
-            table.add_row(f"[{finding.state}]{SIGNS[finding.state]}[/]", finding.subject, f"{finding.detail}{remedy}")
-        Console().print(table)
+            table.add_row(Text(SIGNS[finding.state], finding.state), finding.subject, f"{finding.detail}{remedy}")
+        screen.stdout().print(table)
     raise typer.Exit(1 if any(finding.state == "red" for finding in findings) else 0)

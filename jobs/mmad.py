@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -118,14 +117,14 @@ def _of_run(run_id: str, scorer: Literal["official", "strict"], data: Path | Non
 
 
 def _show(scores: Scores, title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from jobs import screen
     from workbench.analysis import mmad
     from workbench.analysis.metrics import SHORT
 
     frame = mmad.as_frame(scores)
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = screen.stdout()
     shown = Table(title=f"MMAD, {scores.scorer} scorer, %: {title}", title_justify="left", header_style="bold")
     for column in frame.columns:
         shown.add_column(SHORT.get(column, column), justify="left" if column == "" else "right")

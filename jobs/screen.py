@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 
 from rich import progress
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ class Progress:
     """A `scoring.Watch`: a bar on a terminal, a line now and then in a log file."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, emoji=False)
         self._bar = progress.Progress(
-            progress.TextColumn("{task.description}"),
+            progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TextColumn("images, {task.fields[rate]}"),
@@ -80,8 +79,12 @@ class Progress:
 
 
 def stdout() -> Console:
-    """For tables; wide where no terminal says how wide it is, so that a file or a pipe gets names uncut."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    """For tables; wide where no terminal says how wide it is, so that a file or a pipe gets names uncut.
+
+    Text is shown as it is: a file called `lot[/7]` isn't markup.
+    """
+    width = None if sys.stdout.isatty() else 200
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def without_loading_bars(model: str) -> None:
@@ -158,8 +161,8 @@ def rows(found: Sequence[Mapping[str, object]], as_document: bool, empty: str) -
 
 
 def plain(text: str) -> str:
-    """Text from outside as it is, with nothing in it taken for markup of the terminal."""
-    return escape(" ".join(text.split()))
+    """Text from outside on one line."""
+    return " ".join(text.split())
 
 
 def show_blast(blast: Blast, limit: int, as_document: bool) -> None:

@@ -16,6 +16,7 @@ import typer
 from filelock import FileLock
 from typer.testing import CliRunner
 
+from jobs import screen
 from jobs.__main__ import app
 from tests.scored import workbench
 from warehouse.store import Store
@@ -132,6 +133,20 @@ def test_wrong_use_is_one_sentence_and_exit_code_2(data_folder: Path, arguments:
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_what_comes_from_outside_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # so that the bar is drawn
+    name = "lot[/7] [red]cup :x:"
+    with screen.Progress() as watch:
+        watch.step(f"scanning {name}")
+    screen.rows([{"image": name}], False, "")
+
+    shown = capsys.readouterr()
+    assert f"scanning {name}" in shown.err
+    assert name in shown.out
 
 
 @pytest.fixture(scope="module")
