@@ -1,10 +1,11 @@
-"""A curator killed twenty times while a second one works and a reader reads; the knowledge base held to its promises.
+"""Curators killed in edit, publish and test while a second one works and a reader reads; the base held to its promises.
 
     python -m benchmarks.chaos_curation [--kills N] [--seed S] [--output FILE]
 
 Each attempt edits and publishes in a process of its own, killed at a random named phase of a change. After every kill
 the base must be whole: one live revision of each text, set and states agreeing, revisions and history without gaps, and
-every version ever published readable with all its members.
+every version ever published readable with all its members. Then a draft's test is killed at each of its own phases and
+at the phases of the runs beneath it, gone on with each time, and compared with one that was never cut.
 """
 
 from __future__ import annotations
@@ -20,12 +21,18 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.machine import report
+from tests import scored
+from tests.curation import plates
+from tests.curation.plates import TEXT, TRUE
 from tests.curation.test_curation_kills import TEXTS, consistent, curator
 from warehouse.curation import Curation
 from warehouse.store import Store
 from workbench.inspection import knowledge
+from workbench.review import curation
 
 PHASES = ("before-change", "within-change", "after-change")
+_RUN = ("after-answer", "after-rename", "after-commit")
+OF_A_TEST = ("after-attempt", *_RUN, "after-old", *_RUN, "after-new", "before-verdict")
 
 
 def main() -> int:
@@ -50,15 +57,55 @@ def main() -> int:
                 version, texts = Curation(store.data).published()
                 wrong += version is None or len(texts) != len(version.members)
             killed[phase] += one.wait() == -signal.SIGKILL
-            try:
-                consistent(store)
-            except AssertionError as error:
-                wrong += 1
-                print(f"after {phase}: {error}", flush=True)
+            wrong += holds(store, phase)
         revisions = len(Curation(store.data).every_revision())
-    figures = {"seed": arguments.seed, "kills": dict(killed), "revisions": revisions, "wrong": wrong}
+    in_test, differing = killed_in_test()
+    figures = {
+        "seed": arguments.seed,
+        "kills": dict(killed),
+        "revisions": revisions,
+        "kills_in_test": in_test,
+        "wrong": wrong + differing,
+    }
     report(figures, arguments.output)
-    return 1 if wrong else 0
+    return 1 if figures["wrong"] else 0
+
+
+def killed_in_test() -> tuple[dict[str, int], int]:
+    """How often a draft's test was killed at each phase, and what was wrong: 0, as its verdict is the uncut test's."""
+    killed, wrong, results = Counter[str](), 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        archive = plates.draw(Path(folder) / "archive", scratched=4, others=6)
+        for cut in (False, True):
+            store = plates.knowing(Path(folder) / str(cut) / "data", archive)
+            plates.score(store, archive)
+            draft = curation.edit(store, TEXT, TRUE, "ann", "true").draft
+            for phase in OF_A_TEST if cut else ():
+                done = scored.workbench(
+                    "knowledge", "test", TEXT, data=store.data, variables={"WORKBENCH_DIE_AT": phase}
+                )
+                killed[phase] += done.returncode == -signal.SIGKILL
+                print(f"{phase}: {done.returncode}", flush=True)
+                wrong += holds(store, phase)
+                wrong += plates.published_text(store) == TRUE  # a draft is never live
+            done = scored.workbench("knowledge", "test", TEXT, data=store.data)
+            if done.returncode:
+                raise SystemExit(done.stderr)
+            wrong += holds(store, "the end")
+            result = Curation(store.data).result(TEXT, draft.revision)
+            assert result is not None
+            results.append((result.verdict, result.won, result.lost, result.p_better, result.elsewhere_low))
+    return dict(killed), wrong + (results[0] != results[1])
+
+
+def holds(store: Store, after: str) -> int:
+    """1 where the base isn't whole, and says what; else 0."""
+    try:
+        consistent(store)
+    except AssertionError as error:
+        print(f"after {after}: {error}", flush=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

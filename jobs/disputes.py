@@ -1,4 +1,4 @@
-"""`workbench disputes open|push|pull|list|settle`: cases to people and their verdicts back."""
+"""`workbench disputes open|push|pull|listen|list|settle`: cases to people and their verdicts back."""
 
 from __future__ import annotations
 
@@ -108,10 +108,36 @@ def pull_verdicts(patience: Patience = 60.0, data: Data = None, json_: Json = Fa
     if json_:
         typer.echo(json.dumps(asdict(done), indent=1))
     else:
-        typer.echo(
-            f"{done.verdicts} verdicts new or edited, {done.withdrawn} withdrawn, {done.skipped} skipped, "
-            f"{done.settled} settlements; {done.quarantined} results put aside"
-        )
+        typer.echo(done.said)
+
+
+@app.command("listen")
+def listen_for_hints(
+    port: Annotated[int, typer.Option("--port", help="On this machine's loopback.")] = 8086,
+    every: Annotated[float, typer.Option("--every", min=1, help="Minutes between pulls that nobody hinted at.")] = 15.0,
+    patience: Patience = 60.0,
+    data: Data = None,
+) -> None:
+    """Pull whenever a webhook of Label Studio says that something changed there; what else it says is not believed.
+
+    Example: workbench disputes listen --port 8086
+    """
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.review import desk, listen, pull
+
+    folder = settings.data_folder(data)
+    asked, home = desk.open_desk(folder, patience), folder / desk.FOLDER
+    ear = listen.Ear(port, listen.secret(home))
+    typer.echo(f"listening on http://127.0.0.1:{ear.server_address[1]}/ for {asked.studio.url}")
+    typer.echo(
+        f"in each project there: Settings, Webhooks; that address, or the one of your proxy before it, with a header "
+        f"{listen.HEADER} that holds what is in {listen.secret_file(home)}"
+    )
+    try:
+        listen.follow(ear, lambda: pull.pull(Store(folder), asked).said, 60 * every, typer.echo)
+    except KeyboardInterrupt:
+        typer.echo("stopped")
 
 
 @app.command("list")

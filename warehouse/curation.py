@@ -99,13 +99,17 @@ class Curation:
             [dataset, product],
         )
 
-    def texts(self, keys: Iterable[tuple[str, int]]) -> list[Description]:
-        """These revisions, by id and revision."""
+    def texts(self, keys: Iterable[tuple[str, int]]) -> tuple[list[Description], int]:
+        """These revisions, by id and revision; and how many revisions there are in all, from the same moment.
+
+        That number grows with every revision, so it dates what was derived from them.
+        """
         wanted = [KnowledgeMember(*key) for key in keys]
         with self._database.reading() as con:
             con.register("wanted", schema.table(KnowledgeMember, wanted))
             found = con.sql("SELECT d.* FROM descriptions AS d SEMI JOIN wanted USING (description_id, revision)").pl()
-            return schema.records(Description, found.sort("description_id", "revision"))
+            ((stored,),) = con.execute("SELECT count(*) FROM descriptions").fetchall()
+            return schema.records(Description, found.sort("description_id", "revision")), int(stored)
 
     def every_revision(self) -> list[Description]:
         """All revisions of all descriptions, by id and revision."""
@@ -120,10 +124,6 @@ class Curation:
         return self._database.frame(
             f"SELECT version, published_at FROM knowledge_versions ORDER BY published_at DESC LIMIT {limit:d}"
         )
-
-    def count(self) -> int:
-        """How many revisions there are; it grows with every one, so it dates what was derived from them."""
-        return int(self._database.frame("SELECT count(*) AS n FROM descriptions")["n"][0])
 
     def changes(self, description_id: str | None = None, limit: int = 1000) -> list[KnowledgeChange]:
         """History, newest first; of one description or of all."""
@@ -179,10 +179,10 @@ class Curation:
         return found[0] if found else None
 
     def lifts(self, dataset: str | None = None, product: str | None = None) -> pl.DataFrame:
-        """Measured lift, newest first: the columns of `Lift`, dataset, product and entry."""
+        """Measured lift, newest first: the columns of `Lift`; dataset, product and entry; when its run started."""
         return self._database.frame(
-            "SELECT l.*, d.dataset, d.product, d.entry FROM knowledge_lifts AS l "
-            "JOIN descriptions AS d USING (description_id, revision) "
+            "SELECT l.*, d.dataset, d.product, d.entry, r.started_at FROM knowledge_lifts AS l "
+            "JOIN descriptions AS d USING (description_id, revision) LEFT JOIN runs AS r USING (run_id) "
             "WHERE d.dataset = coalesce(?, d.dataset) AND d.product = coalesce(?, d.product) "
             "ORDER BY l.measured_at DESC, l.description_id",
             [dataset, product],

@@ -103,6 +103,16 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SubtaskLift:
+    """What a revision did to the questions of one subtask; counts only, as seven looks at a sample claim too much."""
+
+    subtask: str
+    questions: int
+    helped: int
+    harmed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lift:
     """What one revision did in one run, found by leaving it out on a sample of the images that retrieved it."""
 
@@ -118,4 +128,5 @@ class Lift:
     lift: float  # accuracy with minus without
     low: float  # 95 % interval
     high: float
+    subtasks: tuple[SubtaskLift, ...]  # those asked, by name; empty where it was measured before this was kept
     measured_at: datetime

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import curation, experiments, nights, reviews, rollups
+from warehouse.steps import curation, experiments, lifts, nights, reviews, rollups
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -75,7 +75,7 @@ def second(con: DuckDBPyConnection) -> None:
 
 
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {2: second}
+STEPS: Mapping[int, Step] = {2: second, 3: lifts.add}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:

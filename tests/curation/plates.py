@@ -19,7 +19,7 @@ from workbench.settings import Settings, Work
 
 TEXT = "Drawn/metal_plate/scratch"
 TRUE = "A metal plate with a scratch shows a thin line. It leads to spillage."
-FALSE = "A metal plate with a scratch shows a thin line. It leads to fading."
+FALSE = "A metal plate with a scratch shows a thin line. It leads to corrosion."  # which is what a stain leads to
 
 
 def draw(root: Path, scratched: int = 9, others: int = 26) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from tests.pages import seed
 from tests.pages.screen import opened, words
 from warehouse.curation import Curation
-from warehouse.curation_records import GateAttempt, GateResult, KnowledgeTrial, Lift
+from warehouse.curation_records import GateAttempt, GateResult, KnowledgeTrial, Lift, SubtaskLift
 from warehouse.records import KnowledgeMember
 from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
@@ -131,12 +131,18 @@ def test_reviewers_texts_wait_first_and_keep_their_verdicts_when_accepted(data_f
     assert "knowledge.accept" not in [button.key for button in again.button]
 
 
-def test_lift_is_a_bar_for_each_text(data_folder: Path) -> None:
+def test_lift_is_a_bar_for_each_text_with_the_questions_it_touches(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
+    touched = (SubtaskLift("Defect Analysis", 12, 0, 9), SubtaskLift("Object Analysis", 12, 0, 0))
     rows = [
-        Lift(f"drawn/plate/{name}", 1, seeded.run.run_id, 12, 0, 12, 40, 3, harmed, lift, lift - 0.05, lift + 0.05, NOW)
+        Lift(f"drawn/plate/{name}", 1, run_id, 12, 0, 12, 24, 3, harmed, lift, lift - 0.05, lift + 0.05, touched, NOW)
+        for run_id in (seeded.run.run_id, "a run that was removed")
         for name, lift, harmed in (("good", 0.1, 0), ("scratch", -0.2, 9))
     ]
     Curation(data_folder).add_lifts(rows)
     page = opened(PAGE, product="drawn/plate", text=TEXT)
-    assert "<b>scratch · r1</b> should be looked at next" in words(page)
+    shown = words(page)
+    assert "<b>scratch · r1</b> should be looked at next" in shown
+    assert "Defect Analysis" in shown
+    assert "in 1 other subtask nothing changed" in shown
+    assert "scratch: lift from run to run" in shown

@@ -24,12 +24,13 @@ pytestmark = [pytest.mark.labelstudio, pytest.mark.slow]
 
 def test_a_reviewers_text_brings_a_spoiled_product_back(tmp_path: Path, studio_server: Studio) -> None:
     # 1. a text lies; the run is wrong about what it describes, the leaderboard and the disputes say so
-    archive = plates.draw(tmp_path / "archive")
+    archive = plates.draw(tmp_path / "archive", scratched=24)
     store = plates.knowing(tmp_path / "data", archive)
     first = plates.score(store, archive).run
     assert plates.analysed(store, first.run_id) < 0.5
     [harm] = lift.measure(store, scored.Quiet(), first.run_id, TEXT)
-    assert harm.harmed > harm.helped
+    assert harm.high < 0
+    assert [each.subtask for each in harm.subtasks if each.harmed > each.helped] == ["Defect Analysis"]
     disputes.open_for(
         store, first.run_id, lambda path: pictures.size_of(archive / path), Rules(budget=60, blind_share=0.0)
     )

@@ -77,7 +77,19 @@ def disputes(
     data: Path, *arguments: str, url: str, token: str, files: Path, die_at: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """`workbench disputes ...` in a process of its own, killed at a phase where told so."""
-    environment = {
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "jobs", "disputes", *arguments],
+        env=environment(data, url, token, files) | ({"WORKBENCH_DIE_AT": die_at} if die_at else {}),
+        cwd=data.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def environment(data: Path, url: str, token: str, files: Path) -> dict[str, str]:
+    """What a process is told of the data folder and the desk."""
+    return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "WORKBENCH_DATA": str(data),
@@ -85,13 +97,3 @@ def disputes(
         "WORKBENCH_LABELSTUDIO_TOKEN": token,
         "WORKBENCH_LABELSTUDIO_ROOT": str(files),
     }
-    if die_at:
-        environment["WORKBENCH_DIE_AT"] = die_at
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs", "disputes", *arguments],
-        env=environment,
-        cwd=data.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )

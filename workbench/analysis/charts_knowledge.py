@@ -96,6 +96,37 @@ def lift(p: Palette, bars: Sequence[Bar]) -> go.Figure:
     return fig
 
 
+def over_time(p: Palette, bars: Sequence[Bar]) -> go.Figure:
+    """One description's lift from run to run, oldest first; each with its revision and interval."""
+    fig = look.figure(p, 150, margin={"l": 34, "r": 12, "t": 20, "b": 40})
+    places = list(range(len(bars)))
+    fig.add_scatter(
+        x=places, y=[100 * bar.lift for bar in bars], mode="lines", hoverinfo="skip",
+        line={"color": p.faint, "width": 1},
+    )  # fmt: skip
+    for place, bar in zip(places, bars, strict=True):
+        colour = _colour(p, bar.kind)
+        fig.add_scatter(
+            x=[place], y=[100 * bar.lift], mode="markers",
+            marker={"size": 11, "color": colour, "symbol": {
+                "better": "triangle-up", "worse": "triangle-down", "unsure": "circle-open"}[bar.kind]},
+            error_y={
+                "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 0,
+                "array": [100 * (bar.high - bar.lift)], "arrayminus": [100 * (bar.lift - bar.low)],
+            },
+            hovertemplate=f"{escape(bar.name)}: {points(bar.lift)} ({points(bar.low)} to {points(bar.high)}) points"
+            "<extra></extra>",
+        )  # fmt: skip
+    fig.add_hline(y=0, line={"color": p.muted, "width": 1})
+    names = [escape(bar.name) for bar in bars]
+    fig.update_xaxes(
+        tickvals=places, ticktext=names, range=[-0.5, max(len(bars), 2) - 0.5], showgrid=False, fixedrange=True,
+        tickfont={"color": p.ink, "size": 12},
+    )  # fmt: skip
+    fig.update_yaxes(nticks=4, fixedrange=True, title_text="points")
+    return fig
+
+
 def gate(p: Palette, rows: Sequence[Row], margin: float) -> go.Figure:
     """New minus old per group with intervals; what lies beyond the margin is tinted."""
     fig = look.figure(p, 62 * len(rows) + 62, margin={"l": 8, "r": 62, "t": 34, "b": 26})

@@ -10,6 +10,7 @@ that. Only sums are needed: a million predictions are one `group_by`, and stored
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -132,6 +133,29 @@ def bootstrap(sums: pl.DataFrame, seed: int = 0, resamples: int = 2000, level: f
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Estimate(rate, float(found.low), float(found.high))
+
+
+def change(sums: pl.DataFrame, level: float = LEVEL) -> Estimate:
+    """The mean change per question with its interval, clustered by image; no image, no change.
+
+    A ratio estimate's interval, with one image that won a question and one that lost one beside those given, as
+    Agresti and Min (Biometrics 61, 2005) do with pairs: without them no change on five images would be sure to be
+    none, and the same gain on two images sure to be a gain.
+
+    Args:
+        sums: image_id, n and right (questions won minus lost), one row per image, as `per_image` gives them.
+        level: of both ends together.
+    """
+    if sums.is_empty():
+        return Estimate(0.0, 0.0, 0.0)
+    each = sums["n"].mean()
+    more = pl.DataFrame({"n": [each, each], "right": [1.0, -1.0]})
+    row = moments(pl.concat([sums.select(pl.col("n", "right").cast(pl.Float64)), more])).row(0, named=True)
+    n, mean, images = row["n"], row["right"] / row["n"], row["images"]
+    scatter = row["rr"] - 2 * mean * row["nr"] + mean**2 * row["nn"]
+    error = math.sqrt(max(scatter, 0.0) * images / (images - 1)) / n
+    half = float(special.stdtrit(images - 1, 0.5 + level / 2)) * error
+    return Estimate(float(sums["right"].sum() / sums["n"].sum()), max(mean - half, -1.0), min(mean + half, 1.0))
 
 
 def two_sided(t: pl.Series, degrees: pl.Series) -> pl.Series:

@@ -36,8 +36,7 @@ def act(what: str) -> None:
             sent = push.push(store, desk.open_desk(store.data, patience=10.0), limit=BUDGET)
             told = f"{sent.sent} tasks sent, {sent.found} were there already; {sent.waiting} disputes wait"
         else:
-            done = pull.pull(store, desk.open_desk(store.data, patience=10.0))
-            told = f"{done.verdicts} verdicts new or edited, {done.withdrawn} withdrawn, {done.quarantined} put aside"
+            told = pull.pull(store, desk.open_desk(store.data, patience=10.0)).said
     except (ReviewError, WarehouseError) as error:
         told = f"Not done: {error}"
     st.session_state["disputes.told"] = told

@@ -102,7 +102,8 @@ def show_waiting(product: Product) -> None:
     proposed = knowledge_reads.proposed(now, product.key)
     if not proposed and not product.waiting:
         return
-    note = f"{knowledge_cards.many(len(proposed), 'proposal')}, {knowledge_cards.many(len(product.waiting), 'draft')}"
+    counts = [(len(proposed), "proposal"), (len(product.waiting), "draft")]
+    note = ", ".join(knowledge_cards.many(count, what) for count, what in counts if count)
     with card("waiting", "Waiting for a person", note, fill=False):
         for place, found in enumerate(proposed):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -143,6 +144,22 @@ def show_lift(product: Product) -> None:
             return
         chart(charts_knowledge.lift(parts.ink(), found), "knowledge.lift", knowledge_cards.lift_sentence(found))
         html(f'<div class="note">{knowledge_cards.lift_sentence(found)}</div>')
+
+
+def show_own_lift(product: Product) -> None:
+    """The chosen description's lift from run to run, and what its chosen revision does to which questions."""
+    seen = knowledge_cards.over_time(product.lifts, chosen.description_id)
+    if not seen:
+        return
+    entry = escape(chosen.entry.replace("_", " "))
+    with card("own", f"{entry}: lift from run to run", "points over all its questions; 95 %", fill=False):
+        said = "; ".join(f"{bar.name}: {charts_knowledge.points(bar.lift)}" for bar in seen)
+        chart(charts_knowledge.over_time(parts.ink(), seen), "knowledge.own", said)
+        measured = [chosen.revision, *([old.revision] if old else [])]
+        for revision in dict.fromkeys(measured):
+            if table := knowledge_cards.by_subtask(product.lifts, chosen.description_id, revision):
+                html(f"<div><b>r{revision}</b></div>{table}")
+                break
 
 
 def show_gate(product: Product) -> None:
@@ -235,6 +252,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2, row_span=2):
         show_text(product, old)
         show_lift(product)
+        show_own_lift(product)
     with grid.cell():
         show_gate(product)
     with grid.cell():

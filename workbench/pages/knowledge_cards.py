@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import polars as pl
 
@@ -122,30 +123,61 @@ def history(changes: Sequence[KnowledgeChange]) -> str:
 
 def bars(lifts: pl.DataFrame, texts: Sequence[Description]) -> list[Bar]:
     """The newest lift of each revision, best first."""
-    known = {(each.description_id, each.revision): each for each in texts}
+    known = {(each.description_id, each.revision) for each in texts}
     newest = lifts.unique(["description_id", "revision"], keep="first", maintain_order=True)
     found = [
-        Bar(
-            name=f"{row['entry'].replace('_', ' ')} · r{row['revision']}",
-            lift=row["lift"],
-            low=row["low"],
-            high=row["high"],
-            used=row["retrieved"],
-            harmed=row["harmed"],
-        )
+        _bar(row, f"{row['entry'].replace('_', ' ')} · r{row['revision']}")
         for row in newest.iter_rows(named=True)
         if (row["description_id"], row["revision"]) in known
     ]
     return sorted(found, key=lambda bar: -bar.lift)
 
 
+def over_time(lifts: pl.DataFrame, description_id: str) -> list[Bar]:
+    """One description's newest lift in each of its last runs, oldest run first."""
+    own = lifts.filter(description_id=description_id).unique(["run_id", "revision"], keep="first", maintain_order=True)
+    rows = own.sort("started_at", nulls_last=False).tail(8).iter_rows(named=True)
+    return [_bar(row, f"r{row['revision']}, {row['started_at'] or row['measured_at']:%d %b %H:%M}") for row in rows]
+
+
+def _bar(row: Mapping[str, Any], name: str) -> Bar:
+    return Bar(name, row["lift"], row["low"], row["high"], row["retrieved"], row["harmed"])
+
+
 def lift_sentence(found: Sequence[Bar]) -> str:
     """Which text should be looked at next."""
     worst = min(found, key=lambda bar: bar.lift)
-    harmed = "harmed: questions right without the text and wrong with it."
+    harmed = "Harmed: questions right without the text and wrong with it."
     if worst.kind == "worse":
         return f'{harmed} <span class="escape">↓</span> <b>{escape(worst.name)}</b> should be looked at next.'
     return f"{harmed} No text is shown to harm."
+
+
+def by_subtask(lifts: pl.DataFrame, description_id: str, revision: int) -> str:
+    """Which questions a revision helps and harms, those with most of both first; "" where it wasn't measured."""
+    newest = lifts.filter(description_id=description_id, revision=revision).head(1)
+    found = newest["subtasks"].to_list()[0] if newest.height else []
+    rows = sorted(found, key=lambda each: (-each["helped"] - each["harmed"], each["subtask"]))
+    touched = [each for each in rows if each["helped"] or each["harmed"]]
+    cells = [
+        [escape(each["subtask"]), f"{each['questions']}", f"{each['helped']}", _harmed(each["harmed"])]
+        for each in touched
+    ]
+    rest = many(len(rows) - len(touched), "other subtask")
+    if not rows:
+        return ""
+    if not touched:
+        return f'<div class="note">Left out, no answer of {newest["sampled"][0]:,} images changes.</div>'
+    asked = (
+        f'<div class="note">{newest["sampled"][0]:,} images asked again without it; in {rest} nothing changed.</div>'
+    )
+    return (
+        f'<div class="wrap">{parts.table(cells, ["subtask", "questions", "helped", "harmed"], numbers=3)}</div>{asked}'
+    )
+
+
+def _harmed(count: int) -> str:
+    return f'<b class="escape">{count}</b>' if count else "0"
 
 
 def gate_rows(result: GateResult) -> list[Row]:

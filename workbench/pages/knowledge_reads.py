@@ -19,6 +19,7 @@ from workbench.pages.shared import Snapshot
 from workbench.review import blast as radius
 from workbench.review import curation, proposals, search
 from workbench.review.proposals import Proposal
+from workbench.review.trial import meant_for
 
 snapshot = shared.snapshot
 Key = tuple[str, int]  # description_id, revision
@@ -189,10 +190,12 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     """
     run = radius.newest_run(store(now))
     found = radius.radius(store(now), draft, run, _encoder(now.data, run.run_id))
+    meant = meant_for(found.changed, draft)["image_id"]
+    first = found.changed.sort(~pl.col("image_id").is_in(meant.implode()), maintain_order=True)
     root = shared.archives(now).get(run.archive_id)
     roots = [each.root for each in shared.archives(now).values()]
     thumbs = []
-    for row in found.changed.head(_SHOWN).iter_rows(named=True):
+    for row in first.head(_SHOWN).iter_rows(named=True):
         path = pictures.locate(row["path"], root.root, roots) if root else None
         shown = pictures.small(now.data, path)
         ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"

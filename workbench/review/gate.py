@@ -76,24 +76,24 @@ def decide(pairs: pl.DataFrame, alpha: float, margin: float = MARGIN, seed: int 
     affected, elsewhere = _side(groups[0], gains, seed), _side(groups[1], other_gains, seed)
     net = gains["right"].to_numpy()
     p_better, p_worse = _flipped(net, seed), _flipped(-net, seed)
-    low, high = _bounds(other_gains)
+    worst = intervals.change(other_gains, 2 * LEVEL - 1)  # each end is a one-sided bound
     needed = images_needed(gains, alpha, margin) if p_better >= alpha else None
     verdict: GateVerdict = "not enough evidence"
     if p_worse < alpha:
         verdict, why = "worse", "with it fewer questions are answered right on the images it is for"
-    elif high < -margin:
+    elif worst.high < -margin:
         verdict, why = "worse", "it harms other images that retrieve it"
     elif needed is not None:
         worth = max(affected.difference, margin)
         why = f"a gain of {worth:.1%} would show on about {needed:,} images it is for; there are {affected.images:,}"
-    elif low <= -margin:
-        why = f"answers about other images that retrieve it may have fallen by {-low:.1%}, beyond {margin:.1%}"
+    elif worst.low <= -margin:
+        why = f"answers about other images that retrieve it may have fallen by {-worst.low:.1%}, beyond {margin:.1%}"
     else:
         verdict, why = (
             "better",
             "with it more questions are answered right on the images it is for, and no fewer elsewhere",
         )
-    return Decision(verdict, why, affected, elsewhere, p_better, p_worse, low, needed)
+    return Decision(verdict, why, affected, elsewhere, p_better, p_worse, worst.low, needed)
 
 
 def images_needed(sums: pl.DataFrame, alpha: float, margin: float = MARGIN) -> int:
@@ -151,23 +151,3 @@ def _flipped(net: Sums, seed: int) -> float:
         rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)
-
-
-def _bounds(sums: pl.DataFrame) -> tuple[float, float]:
-    """The one-sided lower and upper 95 % bounds of the difference; nothing retrieved elsewhere can't be harmed.
-
-    The ratio estimate with a variance clustered by image. One image that won a question and one that lost one are
-    added, as Agresti and Min (Biometrics 61, 2005) do with pairs: without them the bound of no change is no change.
-    """
-    if sums.is_empty():
-        return 0.0, 0.0
-    each = sums["n"].mean()
-    more = pl.DataFrame({"n": [each, each], "right": [1.0, -1.0]})
-    known = intervals.moments(pl.concat([sums.select("n", "right"), more]))
-    row = known.row(0, named=True)
-    n, difference, images = row["n"], row["right"] / row["n"], row["images"]
-    scatter = row["rr"] - 2 * difference * row["nr"] + difference**2 * row["nn"]
-    from scipy import special
-
-    half = special.stdtrit(images - 1, LEVEL) * math.sqrt(max(scatter, 0.0) * images / (images - 1)) / n
-    return float(difference - half), float(difference + half)

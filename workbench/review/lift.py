@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from warehouse import schema
 from warehouse.curation import Curation
-from warehouse.curation_records import Lift
+from warehouse.curation_records import Lift, SubtaskLift
 from warehouse.records import Description
 from warehouse.store import Store
 from workbench.analysis import intervals
@@ -88,29 +89,36 @@ def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, 
     ]
     keys = ["image_id", "question_id"]
     answers = pl.DataFrame(without, {**dict.fromkeys(keys, pl.String), "bare": pl.String}, orient="row")
-    both = rows.select(*keys, "answer").join(answers, on=keys).join(known, on=keys)
+    both = rows.select(*keys, "subtask", "answer").join(answers, on=keys).join(known, on=keys)
     right = both.select(
         "image_id",
+        "subtask",
         shown=pl.col("answer").eq_missing(pl.col("truth")),
         bare=pl.col("bare").eq_missing(pl.col("truth")),
     )
-    gain = right.with_columns(gain=pl.col("shown").cast(pl.Float64) - pl.col("bare").cast(pl.Float64))
-    if gain.is_empty():
+    if right.is_empty():
         return None
-    interval = intervals.bootstrap(intervals.per_image(gain, value="gain").sort("image_id"))
-    images = right["image_id"].n_unique()
+    gain = right.with_columns(gain=pl.col("shown").cast(pl.Float64) - pl.col("bare").cast(pl.Float64))
+    found = intervals.change(intervals.per_image(gain, value="gain"))
+    counts = right.group_by("subtask").agg(
+        questions=pl.len(),
+        helped=(pl.col("shown") & ~pl.col("bare")).sum(),
+        harmed=(~pl.col("shown") & pl.col("bare")).sum(),
+    )
+    subtasks = schema.records(SubtaskLift, counts.sort("subtask"))
     return Lift(
         description_id=text.description_id,
         revision=text.revision,
         run_id=run.run_id,
         retrieved=len(own),
         strayed=shown.height - len(own),
-        sampled=images,
+        sampled=right["image_id"].n_unique(),
         questions=right.height,
-        helped=right.filter(pl.col("shown") & ~pl.col("bare")).height,
-        harmed=right.filter(~pl.col("shown") & pl.col("bare")).height,
-        lift=interval.value,
-        low=interval.low if images > 1 else -1.0,
-        high=interval.high if images > 1 else 1.0,
+        helped=sum(each.helped for each in subtasks),
+        harmed=sum(each.harmed for each in subtasks),
+        lift=found.value,
+        low=found.low,
+        high=found.high,
+        subtasks=tuple(subtasks),
         measured_at=datetime.now(UTC),
     )

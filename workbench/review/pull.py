@@ -6,8 +6,8 @@ dispute's own key; what can't be a verdict on that dispute goes to quarantine wi
 soon as its author mends it.
 
 A deleted annotation updates its task, but deleting many at once, or a task, doesn't. So the project's own count of
-annotations is compared with ours, and where it is smaller every task is asked. A webhook could at most say that now is
-a good time: nothing here depends on one.
+annotations is compared with ours, and where it is smaller every task is asked. A webhook (`listen.py`) only says that
+now is a good time: nothing here depends on one.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ class PulledAll:
     quarantined: int  # couldn't be used
     skipped: int  # annotations whose author passed on the case
     settled: int  # settlements that followed, withdrawals among them
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        return (
+            f"{self.verdicts} verdicts new or edited, {self.withdrawn} withdrawn, {self.skipped} skipped, "
+            f"{self.settled} settlements; {self.quarantined} results put aside"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,16 @@ def search(store: Store, words: str, encoder: Encoder, product: str | None = Non
         product: dataset/product, to look there alone.
     """
     index = TextSearch(store.data, encoder.name)
-    _catch_up(store, index, encoder)
     [vector] = encoder.encode_texts([words]).numpy(force=True)
-    hits = index.find(words, vector.tolist(), product, 3 * limit)  # several revisions of one description may match
-    scores = {(hit.description_id, hit.revision): hit.score for hit in hits}
+    while True:
+        hits = index.find(words, vector.tolist(), product, 3 * limit)  # several revisions of one description may match
+        scores = {(hit.description_id, hit.revision): hit.score for hit in hits}
+        texts, stored = Curation(store.data).texts(scores)
+        if index.count() >= stored:
+            break
+        _catch_up(store, index, encoder)
     best: dict[str, Found] = {}
-    for each in Curation(store.data).texts(scores):
+    for each in texts:
         found = Found(each, scores[each.description_id, each.revision])
         held = best.get(each.description_id)
         if held is None or held.description.state != "published":  # by revision: the newest, unless one is published
@@ -80,11 +84,8 @@ def images_for(store: Store, description_id: str, text: str, encoder: Encoder | 
 
 def _catch_up(store: Store, index: TextSearch, encoder: Encoder) -> None:
     """Add the revisions that the search table lacks; their vectors are the ones retrieval uses."""
-    curation = Curation(store.data)
-    if index.count() >= curation.count():
-        return
     known = index.keys()
-    missing = [d for d in curation.every_revision() if (d.description_id, d.revision) not in known]
+    missing = [d for d in Curation(store.data).every_revision() if (d.description_id, d.revision) not in known]
     for start in range(0, len(missing), _AT_ONCE):
         some = missing[start : start + _AT_ONCE]
         vectors = retrieval.text_index(some, encoder, Vectors(store.data))

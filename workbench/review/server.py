@@ -158,15 +158,16 @@ def running(home: Path) -> State | None:
 
 def password(home: Path) -> str:
     """The user's password, made at the first asking."""
-    return _secret(home / "password", lambda: secrets.token_urlsafe(12))
+    return kept(home / "password", lambda: secrets.token_urlsafe(12))
 
 
 def token(home: Path) -> str:
     """The user's legacy token, made at the first asking."""
-    return _secret(home / "token", lambda: secrets.token_hex(20))
+    return kept(home / "token", lambda: secrets.token_hex(20))
 
 
-def _secret(file: Path, make: Callable[[], str]) -> str:
+def kept(file: Path, make: Callable[[], str]) -> str:
+    """A secret's text from a file that only its owner may read, made at the first asking."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

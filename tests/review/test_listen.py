@@ -1,0 +1,130 @@
+"""Webhooks: a hint with the secret brings a pull, and nothing else that comes over the wire does anything."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.review import studio, trouble
+from tests.review.conftest import Case, Studio
+from workbench.review import listen
+from workbench.review.errors import DeskRefused, DeskUnreachable
+from workbench.review.listen import HEADER, Ear
+from workbench.review.push import push
+
+SECRET = "a secret of the test"
+
+
+@pytest.fixture
+def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
+    monkeypatch.setattr(listen, "QUIET", 0.2)
+    with Ear(0, SECRET) as made:
+        yield made
+
+
+def post(ear: Ear, headers: Mapping[str, str], body: bytes = b"{}", method: str = "POST") -> int:
+    asked = http.client.HTTPConnection("127.0.0.1", ear.server_address[1], timeout=10)
+    try:
+        asked.request(method, "/anything?at=all", body, dict(headers))
+        return asked.getresponse().status
+    finally:
+        asked.close()
+
+
+def followed(ear: Ear, pulls: list[str], times: int, every: float = 60.0) -> threading.Thread:
+    """Following in a thread, which ends after so many pulls."""
+
+    def pull() -> str:
+        if not pulls:
+            pulls.append("failed")
+            raise DeskUnreachable("down")
+        pulls.append("pulled")
+        return "done"
+
+    thread = threading.Thread(target=listen.follow, args=(ear, pull, every, lambda _: None, times))
+    thread.start()
+    return thread
+
+
+def test_many_hints_are_one_pull_and_a_failed_pull_is_tried_again_at_the_next(ear: Ear) -> None:
+    pulls: list[str] = []
+    thread = followed(ear, pulls, times=2)
+    assert [post(ear, {HEADER: SECRET}) for _ in range(5)] == [204] * 5
+    time.sleep(0.8)
+    assert pulls == ["failed"]
+    assert post(ear, {HEADER: SECRET}) == 204
+    thread.join(10)
+    assert pulls == ["failed", "pulled"]
+
+
+def test_without_hints_it_pulls_all_the_same_now_and_then(ear: Ear) -> None:
+    pulls: list[str] = []
+    followed(ear, pulls, times=2, every=0.1).join(10)
+    assert pulls == ["failed", "pulled"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "method", "status"),
+    [
+        ({}, "POST", 403),
+        ({HEADER: "another"}, "POST", 403),
+        ({HEADER: f"{SECRET} "[:-2]}, "POST", 403),
+        ({HEADER: "\xe9\xe9"}, "POST", 403),
+        ({HEADER: SECRET, "Content-Length": str(10**9)}, "POST", 413),
+        ({HEADER: SECRET, "Transfer-Encoding": "chunked"}, "POST", 411),
+        ({HEADER: SECRET}, "GET", 501),
+    ],
+    ids=["none", "wrong", "shortened", "not ascii", "too large", "without a length", "another method"],
+)
+def test_what_has_no_secret_or_no_bound_is_turned_away_and_hints_nothing(
+    ear: Ear, headers: Mapping[str, str], method: str, status: int
+) -> None:
+    thread = threading.Thread(target=ear.serve_forever, daemon=True)
+    thread.start()
+    body = None if "Transfer-Encoding" in headers else b"{}"
+    assert post(ear, headers, body or b"", method) == status
+    ear.shutdown()
+    assert not ear.hinted.is_set()
+
+
+def test_a_taken_port_is_said(ear: Ear) -> None:
+    with pytest.raises(DeskRefused, match=r"cannot listen on port .*choose one with --port"):
+        Ear(ear.server_address[1], SECRET)
+
+
+@pytest.mark.labelstudio
+def test_label_studios_own_webhook_brings_a_verdict_home(case: Case, studio_server: Studio) -> None:
+    push(case.store, case.desk, limit=1)
+    [task] = case.reviews.tasks()
+    data, port = case.store.data, studio.free_port()
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "jobs", "disputes", "listen", "--port", str(port), "--every", "600"],
+        env=trouble.environment(data, studio_server.url, studio_server.token, studio_server.folder().path.parent),
+        cwd=data.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline(), process.stdout.readline()]
+        file = data / "labelstudio" / "webhook-secret"
+        secret = file.read_text(encoding="utf-8")
+        assert file.stat().st_mode & 0o077 == 0
+        assert str(file) in told[1]
+        assert secret not in "".join(told)
+        project = next(one.project_id for one in case.reviews.projects())
+        studio_server.sdk().webhooks.create(
+            url=f"http://127.0.0.1:{port}/", project=project, headers={HEADER: secret}, send_for_all_actions=True
+        )
+        studio_server.judge(task.task_id, "Correct", comment="by a webhook")
+        assert process.stdout.readline().startswith("1 verdicts new or edited")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stdout.read() == "stopped\n"
+    assert case.reviews.verdicts()["comment"].to_list() == ["by a webhook"]
