@@ -103,6 +103,31 @@ def test_ten_questions_about_one_image_count_as_one_while_all_are_alike() -> Non
     assert row["low"] < 0.01
 
 
+def test_a_change_seen_on_few_images_is_not_sure_and_none_seen_is_not_none() -> None:
+    def changed(net: list[float]) -> intervals.Estimate:
+        frame = pl.DataFrame({"image_id": [str(n) for n in range(len(net))], "n": 7.0, "right": net})
+        return intervals.change(frame)
+
+    two, none, many = changed([1.0, 1.0]), changed([0.0] * 20), changed([1.0] * 12 + [0.0] * 12)
+    assert two.value == pytest.approx(1 / 7)
+    assert two.low < 0 < two.high
+    assert (none.value, none.low) == (0.0, -none.high)
+    assert 0 < none.high < 0.02
+    assert many.low > 0
+    assert changed([]) == intervals.Estimate(0.0, 0.0, 0.0)
+
+
+def test_a_change_is_covered_at_its_stated_rate_whether_there_is_one_or_not() -> None:
+    rng = np.random.default_rng(3)
+    for won, lost in ((0.0, 0.0), (0.05, 0.05), (0.3, 0.0), (0.3, 0.1)):
+        truth, covered = (won - lost) / 4, 0
+        for _ in range(400):
+            net = rng.choice([1.0, -1.0, 0.0], p=[won, lost, 1 - won - lost], size=24)
+            found = intervals.change(pl.DataFrame({"image_id": range(24), "n": 4.0, "right": net}))
+            covered += found.low <= truth <= found.high
+        assert covered >= 400 * 0.93, (won, lost)
+
+
 def test_questions_without_judgement_are_left_out() -> None:
     facts = pl.DataFrame({"image_id": ["a", "b", "c"], "right": [True, None, False]})
     assert intervals.rates(facts).select("n", "right").row(0) == (2, 1)
