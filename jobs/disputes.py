@@ -74,6 +74,7 @@ def push_disputes(
     """
     from dataclasses import asdict
 
+    from jobs import screen
     from warehouse.store import Store
     from workbench import settings
     from workbench.review import desk, push
@@ -87,7 +88,7 @@ def push_disputes(
         for address in done.projects:
             typer.echo(f"judge them: {address}")
         for problem in done.unreadable:
-            typer.echo(f"not shown: {problem}", err=True)
+            typer.echo(screen.harmless(f"not shown: {problem}"), err=True)
     raise typer.Exit(1 if done.unreadable else 0)
 
 
@@ -167,7 +168,7 @@ def list_disputes(
     table = Table("dispute", "weight", "reasons", "image", "question", "answer", "state")
     for row in chosen.head(limit).iter_rows(named=True):
         cells = (row["dispute_id"][:10], f"{row['weight']:.2f}", ", ".join(row["reasons"] or []), row["image_path"])
-        table.add_row(*cells, row["question"][:40], str(row["answer"]), row["state"])
+        table.add_row(*map(screen.plain, (*cells, row["question"][:40], str(row["answer"]), row["state"])))
     screen.stdout().print(table)
     typer.echo(f"showing {min(limit, chosen.height)} of {chosen.height}")
 

@@ -95,7 +95,7 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
         return
     table = Table("description", "revision", "text", title=f"knowledge {version.version}", title_justify="left")
     for d in descriptions:
-        table.add_row(d.description_id, str(d.revision), screen.plain(d.text.partition("\n")[0][:80]))
+        table.add_row(screen.plain(d.description_id), str(d.revision), screen.plain(d.text.partition("\n")[0][:80]))
     screen.stdout().print(table)
 
 
@@ -147,6 +147,7 @@ def diff_texts(description: Id, revision: Revision = None, data: Data = None) ->
 
     Example: workbench knowledge diff Drawn/hex_nut/rust
     """
+    from jobs import screen
     from warehouse.curation import Curation
     from warehouse.store import Store
     from workbench import settings
@@ -161,7 +162,7 @@ def diff_texts(description: Id, revision: Revision = None, data: Data = None) ->
     )
     marks = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
     words = curation.diff(old.text if old else "", chosen.text)
-    typer.echo(" ".join(marks[kind].format(run) for kind, run in words))
+    typer.echo(screen.harmless(" ".join(marks[kind].format(run) for kind, run in words)))
 
 
 @app.command("history")

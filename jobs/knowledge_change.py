@@ -41,6 +41,7 @@ def edit(
 
     Example: workbench knowledge edit D/nut/rust --text "Orange." --reason clearer
     """
+    from jobs import screen
     from warehouse.store import Store
     from workbench import settings
     from workbench.review import curation
@@ -51,7 +52,7 @@ def edit(
     saved = curation.edit(Store(settings.data_folder(data)), description, words, author or getpass.getuser(), reason)
     typer.echo(f"{description} revision {saved.draft.revision} is a draft")
     for finding in saved.findings:
-        typer.echo(f"{'blocks' if finding.blocks else 'look at'}: {finding.rule}: {finding.said}")
+        typer.echo(screen.harmless(f"{'blocks' if finding.blocks else 'look at'}: {finding.rule}: {finding.said}"))
     for other in saved.alike:
         typer.echo(f"look at: says nearly the same as {other.description_id}")
     typer.echo(f"next: workbench knowledge test {description}")
@@ -60,7 +61,11 @@ def edit(
 def propose(
     accept: Annotated[str | None, typer.Option(help="Store this proposal as a draft, as it stands.")] = None,
     rewrite: Annotated[
-        bool, typer.Option("--rewrite", help="Also let the newest run's model suggest a wording, marked as such.")
+        bool,
+        typer.Option(
+            "--rewrite",
+            help="Also let the newest run's model suggest a wording; with --accept take it, marked as such.",
+        ),
     ] = False,
     author: Author = None,
     data: Data = None,
@@ -72,14 +77,18 @@ def propose(
     """
     from dataclasses import asdict
 
+    from jobs import screen
     from warehouse.store import Store
     from workbench import settings
     from workbench.review import proposals
 
     store = Store(settings.data_folder(data))
     found = proposals.waiting(store)
+    screen.without_loading_bars("embedded")
     if accept is not None:
-        saved = proposals.accept(store, accept, author or getpass.getuser())
+        own = next((each for each in found if each.description_id == accept), None)
+        rewording = proposals.rewritten(store, own) if own and rewrite else None
+        saved = proposals.accept(store, accept, author or getpass.getuser(), rewording=rewording)
         typer.echo(f"{accept} revision {saved.draft.revision} is a draft; next: workbench knowledge test {accept}")
         return
     if json_:
@@ -88,9 +97,10 @@ def propose(
     for each in found:
         typer.echo(f"{each.description_id}: {each.why}")
         for sentence in each.sentences:
-            typer.echo(f"  [{sentence.origin}{f' x{sentence.votes}' if sentence.votes else ''}] {sentence.text}")
+            origin = f"{sentence.origin}{f' x{sentence.votes}' if sentence.votes else ''}"
+            typer.echo(screen.harmless(f"  [{origin}] {sentence.text}"))
         if rewrite:
-            typer.echo(f"  [model, a suggestion] {proposals.rewritten(store, each)}")
+            typer.echo(screen.harmless(f"  [model, a suggestion] {proposals.rewritten(store, each)}"))
     typer.echo(
         "accept one: workbench knowledge propose --accept DESCRIPTION" if found else "no verdict proposes a text"
     )
@@ -188,7 +198,13 @@ def lift(
     screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
         found = lifts.measure(store, watch, run, only, images)
-    screen.rows([asdict(each) for each in found], json_, empty="no text was retrieved for an image of known answers")
+    rows = [asdict(each) for each in found]
+    if not json_:
+        for row, each in zip(rows, found, strict=True):
+            touched = [one for one in each.subtasks if one.helped or one.harmed]
+            row["subtasks"] = ", ".join(f"{one.subtask} +{one.helped} -{one.harmed}" for one in touched)
+            del row["run_id"], row["measured_at"]
+    screen.rows(rows, json_, empty="no text was retrieved for an image of known answers")
 
 
 def publish(

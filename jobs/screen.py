@@ -113,9 +113,9 @@ def show(outcome: Outcome, data: Path) -> None:
         table.add_row(row["subtask"], *counts, accuracy)
     console.print(table)
     for row in outcome.failures.iter_rows(named=True):
-        console.print(f"failed: {row['questions']} questions about {row['image_path']}: {row['error']}")
+        console.print(f"failed: {row['questions']} questions about {plain(row['image_path'])}: {plain(row['error'])}")
     for note in outcome.notes:
-        console.print(f"note: {note}")
+        console.print(f"note: {plain(note)}")
     if outcome.images:
         spent = " ".join(f"{name} {seconds:.1f}" for name, seconds in asdict(run.timings).items())
         rate = outcome.images / outcome.seconds
@@ -161,8 +161,13 @@ def rows(found: Sequence[Mapping[str, object]], as_document: bool, empty: str) -
 
 
 def plain(text: str) -> str:
-    """Text from outside on one line."""
-    return " ".join(text.split())
+    """Text from outside on one line, with no orders to the terminal in it."""
+    return harmless(" ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """Text from outside with its control characters shown: with them a terminal can be told things."""
+    return "".join(each if each.isprintable() or each in "\n\t" else f"\\x{ord(each):02x}" for each in text)
 
 
 def show_blast(blast: Blast, limit: int, as_document: bool) -> None:

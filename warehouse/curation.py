@@ -296,16 +296,26 @@ class Curation:
                 withdrawn=len(gone),
             )
 
-    def publish(self, description_id: str, revision: int, author: str, reason: str) -> KnowledgeVersion:
+    def publish(
+        self, description_id: str, revision: int, author: str, reason: str, passed: GateAttempt | None = None
+    ) -> KnowledgeVersion:
         """The published set with this revision in its description's place.
 
+        Args:
+            passed: the test that lets it through, if one does: it says nothing once another text is live.
+
         Raises:
-            Refused: there is no such revision.
+            Refused: there is no such revision, or another than the one it was tested against is live by now.
         """
         with self._changing() as con:
-            return publishing.publish(
-                con, publishing.as_map(publishing.newest(con)) | {description_id: revision}, author, reason
-            )
+            members = publishing.as_map(publishing.newest(con))
+            live = members.get(description_id)
+            if passed is not None and live not in (passed.against, revision):
+                raise Refused(
+                    f"revision {live or 'none'} of {description_id} was published meanwhile; look at it and publish "
+                    "again, with a reason"
+                )
+            return publishing.publish(con, members | {description_id: revision}, author, reason)
 
     def retire(self, description_id: str, revision: int, author: str, reason: str) -> KnowledgeVersion | None:
         """The published set without this revision, if it was there; a draft is put aside."""
@@ -331,8 +341,22 @@ class Curation:
             return publishing.publish(con, publishing.as_map(schema.records(KnowledgeVersion, row)[0]), author, reason)
 
     def await_test(self, description_id: str, revision: int, author: str, reason: str) -> None:
-        """Mark a draft as one that tonight's run shall test."""
+        """Mark a draft as one that tonight's run shall test.
+
+        Raises:
+            Refused: it is no draft, or has been tested: each revision is tested once.
+        """
         with self._changing() as con:
+            found = con.execute(
+                "SELECT d.state, r.verdict FROM descriptions AS d LEFT JOIN gate_results AS r "
+                "USING (description_id, revision) WHERE description_id = ? AND revision = ?",
+                [description_id, revision],
+            ).fetchone()
+            state, verdict = found or ("unknown", None)
+            if verdict is not None:
+                raise Refused(f"{description_id} revision {revision} was tested already: {verdict}")
+            if state not in ("draft", "testing"):
+                raise Refused(f"{description_id} revision {revision} is {state}; only drafts are tested")
             publishing.stand(con, description_id, revision, "testing", author, reason)
 
     def open_attempt(self, attempt: GateAttempt, trial: KnowledgeTrial) -> GateAttempt:

@@ -110,6 +110,19 @@ def test_a_result_against_another_text_than_the_live_one_lets_nothing_through(ba
     curation.publish(store, "D/plate/rust", other.revision, "bob", "urgent")
     with pytest.raises(CannotPublish, match="better than revision 1, but revision 3 is published since"):
         curation.publish(store, "D/plate/rust", 2, "ann")
+    with pytest.raises(Refused, match="revision 3 of D/plate/rust was published meanwhile"):  # since it was looked
+        base.publish("D/plate/rust", 2, "ann", "the gate says better", attempt())
+
+
+def test_only_an_untested_draft_waits_for_the_night(base: Curation, tmp_path: Path) -> None:
+    edited(base, tmp_path)
+    base.await_test("D/plate/rust", 2, "ann", "tonight")
+    assert [d.revision for d in base.in_state("testing")] == [2]
+    base.open_attempt(attempt(), TRIAL)
+    base.close_attempt(result(verdict="worse"))
+    for revision, why in ((1, "is published"), (2, "was tested already: worse"), (9, "is unknown")):
+        with pytest.raises(Refused, match=f"D/plate/rust revision {revision} {why}"):
+            base.await_test("D/plate/rust", revision, "ann", "tonight")
 
 
 def test_each_revision_has_one_test_and_each_test_its_share(base: Curation, tmp_path: Path) -> None:

@@ -119,9 +119,10 @@ def test_edits_and_deletions_are_followed_and_the_history_is_kept(case: Case, st
     assert case.reviews.settlements().height == 4
 
 
-def test_a_deleted_task_takes_its_verdict_back(case: Case, studio_server: Studio) -> None:
-    (task_id, _), *_ = sent(case)
+def test_a_deleted_task_takes_its_verdict_back_whatever_was_put_aside(case: Case, studio_server: Studio) -> None:
+    (task_id, _), (other_id, _), *_ = sent(case)
     studio_server.judge(task_id, "Correct")
+    studio_server.sdk().annotations.create(id=other_id, result=[choice("verdict", "Perhaps")])
     pull(case.store, case.desk)
     studio_server.sdk().tasks.delete(str(task_id))
 

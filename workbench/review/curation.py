@@ -126,7 +126,7 @@ def publish(
 
     Raises:
         CannotPublish: `lint` blocks the text, or the gate didn't say better and no reason is given.
-        Refused: there is no such revision.
+        Refused: there is no such revision, or another was published at this very moment.
     """
     curation = Curation(store.data)
     draft = curation.revision(description_id, revision)
@@ -148,7 +148,7 @@ def publish(
             f"{description_id} revision {revision}: {against}; test it with `workbench knowledge test "
             f"{description_id}`, or publish it all the same with --reason"
         )
-    return curation.publish(description_id, revision, author, said)
+    return curation.publish(description_id, revision, author, said, attempt if against is None else None)
 
 
 def standing(

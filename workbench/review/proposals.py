@@ -122,8 +122,19 @@ def propose(
     )
 
 
-def accept(store: Store, description_id: str, author: str, text: str | None = None, reason: str | None = None) -> Saved:
+def accept(
+    store: Store,
+    description_id: str,
+    author: str,
+    text: str | None = None,
+    reason: str | None = None,
+    rewording: str | None = None,
+) -> Saved:
     """The proposal, edited or as it stands, as a draft.
+
+    Args:
+        text: instead of the proposal's own.
+        rewording: a model's (`rewritten`), where the text is taken from it: its sentences stay marked as the model's.
 
     Raises:
         CannotPublish: there is no proposal for this description, or the text says what is published.
@@ -136,7 +147,12 @@ def accept(store: Store, description_id: str, author: str, text: str | None = No
         for each in found.sentences
         for one in each.sources
     ]
-    return curation.edit(store, description_id, text or found.text, author, reason or found.why, known)
+    known += [
+        Sentence(description_id, 0, 0, each, "model", None, None, image)
+        for each in lint.sentences(rewording or "")
+        for image in found.images  # it was made from what was said of these
+    ]
+    return curation.edit(store, description_id, text or rewording or found.text, author, reason or found.why, known)
 
 
 def rewritten(store: Store, proposal: Proposal) -> str:

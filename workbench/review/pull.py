@@ -13,6 +13,7 @@ now is a good time: nothing here depends on one.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -101,13 +102,13 @@ def _pull_project(
     for page in desk.studio.updated(remote.project_id, since):
         total = _store_page(reviews, known, page, page[-1].updated_at, total)
     known = _known(reviews, desk, project)
-    if _standing(known) > remote.annotations:
+    ours = _standing(known)
+    if ours.total() + _put_aside(reviews, known) > remote.annotations:
         there = desk.studio.annotated(remote.project_id)
-        lost = {task_id for task_id in _with_verdicts(known) if there.get(task_id, 0) == 0}
-        emptied = [
-            RemoteTask(task_id, known.tasks[task_id].task_key, datetime.now(UTC), ()) for task_id in sorted(lost)
-        ]
-        total = _store_page(reviews, known, emptied, None, total)
+        fewer = sorted(task_id for task_id, count in ours.items() if there.get(task_id, 0) < count)
+        emptied = [RemoteTask(task_id, known.tasks[task_id].task_key, datetime.now(UTC), ()) for task_id in fewer]
+        now_there = [desk.studio.task(each.task_id) or each for each in emptied]
+        total = _store_page(reviews, known, now_there, None, total)
     return total
 
 
@@ -168,7 +169,7 @@ def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[Quaranti
             if (verdict.dispute_id, verdict.slot) == (ours.dispute_id, ours.slot)
             and verdict.verdict_id not in standing
             and not verdict.deleted
-            and verdict.verdict_id.startswith("ls-")
+            and verdict.verdict_id.startswith(_verdict_id(known.project, ""))
         ]
     return verdicts, aside, passed
 
@@ -225,17 +226,27 @@ def _known(reviews: Reviews, desk: Desk, project: ReviewProject) -> _Known:
     )
 
 
-def _with_verdicts(known: _Known) -> set[int]:
-    """The project's tasks on which a verdict stands."""
-    judged = {(one.dispute_id, one.slot) for one in known.verdicts.values() if not one.deleted}
-    return {number for number, task in known.tasks.items() if (task.dispute_id, task.slot) in judged}
+def _standing(known: _Known) -> Counter[int]:
+    """How many of the project's annotations we hold as verdicts that stand, by task."""
+    numbers = {(task.dispute_id, task.slot): number for number, task in known.tasks.items()}
+    own = _verdict_id(known.project, "")
+    return Counter(
+        numbers[verdict.dispute_id, verdict.slot]
+        for verdict in known.verdicts.values()
+        if not verdict.deleted and verdict.verdict_id.startswith(own) and (verdict.dispute_id, verdict.slot) in numbers
+    )
 
 
-def _standing(known: _Known) -> int:
-    return len(_with_verdicts(known))
+def _put_aside(reviews: Reviews, known: _Known) -> int:
+    """How many of the project's annotations were put aside and not mended since; they are on the server too."""
+    aside = reviews.quarantined()
+    own = set(aside.filter(project_key=known.project.project_key)["annotation_id"])
+    return sum(
+        (verdict := known.verdicts.get(_verdict_id(known.project, number))) is None or verdict.deleted for number in own
+    )
 
 
-def _verdict_id(project: ReviewProject, annotation: int) -> str:
+def _verdict_id(project: ReviewProject, annotation: int | str) -> str:
     return f"ls-{project.project_key}-{annotation}"
 
 
