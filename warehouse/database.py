@@ -47,7 +47,7 @@ class Database:
             with locks.shared(self._locks, "warehouse", self._timeout):
                 con = self._connect(read_only=True)
                 try:
-                    if migrations.version(con) == migrations.newest():
+                    if migrations.readable(con):
                         yield con
                         return
                 finally:

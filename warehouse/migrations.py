@@ -100,6 +100,24 @@ def version(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> int:
     return int(found)
 
 
+def readable(con: DuckDBPyConnection) -> bool:
+    """Whether the database is of the newest version; for readers, who ask at every opening.
+
+    One look instead of `version`'s two, the first of which goes over every table there is. It must not be made within
+    a transaction: without tables it fails, which would end that.
+
+    Raises:
+        NewerWarehouse: the database is newer than this program.
+    """
+    import duckdb
+
+    try:
+        ((found,),) = con.execute("SELECT max(version) FROM schema_versions").fetchall()
+    except duckdb.CatalogException:
+        return False
+    return bool(found == newest()) or (found > newest() and version(con) == newest())
+
+
 def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
     """Bring the database to the newest version inside the caller's transaction.
 

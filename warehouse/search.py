@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -47,10 +48,11 @@ class TextSearch:
     def __init__(self, data: Path, encoder: str) -> None:
         self._vectors, self._locks = Vectors(data), data / "locks"
         self._name = self._vectors.name("search", encoder)
+        self._opened: Any = None
 
     def keys(self) -> set[tuple[str, int]]:
         """(description_id, revision) of every row."""
-        table = self._vectors.open(self._name)
+        table = self._table()
         if table is None:
             return set()
         rows = table.search().select(["description_id", "revision"]).limit(table.count_rows()).to_arrow()
@@ -58,7 +60,7 @@ class TextSearch:
 
     def count(self) -> int:
         """Rows there are; from the table's own record, so it costs nothing."""
-        table = self._vectors.open(self._name)
+        table = self._table()
         return 0 if table is None else int(table.count_rows())
 
     def add(self, words: Iterable[Words], length: int) -> None:
@@ -84,7 +86,7 @@ class TextSearch:
             )
             from lancedb.index import FTS
 
-            table = self._vectors.open(self._name)
+            table = self._table()
             if table is None:
                 table = self._vectors.create(self._name, rows)
                 table.create_index("text", config=FTS(), name=_INDEX)
@@ -99,7 +101,7 @@ class TextSearch:
         Args:
             product: dataset/product, to look there alone.
         """
-        table = self._vectors.open(self._name)
+        table = self._table()
         if table is None:
             return []
         query = table.search(query_type="hybrid").vector(list(vector)).text(text)
@@ -109,3 +111,9 @@ class TextSearch:
         rows = query.limit(limit).to_arrow()
         columns = (rows[name].to_pylist() for name in ("description_id", "revision", "_relevance_score"))
         return [Hit(*row) for row in zip(*columns, strict=True)]
+
+    def _table(self) -> Any:
+        """The table, or None while there is none; a handle always shows the newest rows."""
+        if self._opened is None:
+            self._opened = self._vectors.open(self._name)
+        return self._opened

@@ -44,7 +44,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """`workbench serve` on a free port of this machine."""
     folder = tmp_path_factory.mktemp("dashboard")
     seeded = seed.seed(folder / "data")
-    with _serving(folder) as url:
+    with serving(folder) as url:
         yield Dashboard(url, seeded, folder / "server.log")
 
 
@@ -62,12 +62,12 @@ def story_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoryD
     """The same over two nights with a cause to be found."""
     folder = tmp_path_factory.mktemp("story")
     told = story.tell(folder / "data", drawn=12, copies=24)
-    with _serving(folder) as url:
+    with serving(folder) as url:
         yield StoryDashboard(url, told, folder / "server.log")
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path) -> Iterator[str]:
     """A server over `folder/data`; its output goes to `folder/server.log`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 
 from warehouse.records import Option
 from warehouse.review_records import DefectBox
-from workbench.review import boxes, labelstudio_task, pictures
+from workbench.inspection.errors import UnreadableImage
+from workbench.review import boxes, labelstudio_task, pictures, push
 from workbench.review.errors import Malformed
 from workbench.review.labelstudio_task import CaseForReview
 from workbench.review.pictures import Folder, Web
@@ -122,3 +123,13 @@ def test_pictures_on_a_server_keep_their_path_and_nothing_of_a_name_becomes_an_a
         "https://images.test/x/line%20a/%3Cb%3E%3Fx%3D%221%22.png"
     )
     assert Folder(tmp_path, "/files").publish(tmp_path / "a.png", path).url.count("<") == 0
+
+
+def test_what_lies_outside_its_archive_is_shown_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "private.png").touch()
+    (tmp_path / "archive" / "link.png").symlink_to(tmp_path / "private.png")
+    for path in ("../private.png", "link.png", str(tmp_path / "private.png")):
+        with pytest.raises(UnreadableImage, match="outside its archive"):
+            push.inside(tmp_path / "archive", path)
+    assert push.inside(tmp_path / "archive", "a.png").name == "a.png"

@@ -69,6 +69,7 @@ class RemoteProject:
     title: str
     tasks: int
     annotations: int  # skipped ones left out
+    skipped: int
     config: str
 
 
@@ -122,6 +123,7 @@ class LabelStudio:
             str(found.title),
             int(found.task_number or 0),
             int(found.total_annotations_number or 0),
+            int(found.skipped_annotations_number or 0),
             str(found.label_config or ""),
         )
 
@@ -205,7 +207,7 @@ class LabelStudio:
         )
 
     def updated(self, project_id: int, since: datetime | None) -> Iterator[list[RemoteTask]]:
-        """Tasks updated after a moment, oldest update first, with their annotations; page by page.
+        """Tasks with annotations that were updated after a moment, oldest update first; page by page.
 
         Each page is asked for anew behind the last one's newest update, not by number: a task that is updated
         meanwhile moves to the end and is seen again, and none is skipped by the others moving up.
@@ -221,7 +223,13 @@ class LabelStudio:
                             "operator": "greater",
                             "type": "Datetime",
                             "value": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-                        }
+                        },
+                        {
+                            "filter": "filter:tasks:total_annotations",
+                            "operator": "greater",
+                            "type": "Number",
+                            "value": 0,
+                        },
                     ],
                 },
                 "ordering": ["tasks:updated_at"],
@@ -231,7 +239,7 @@ class LabelStudio:
                 yield found
             if len(found) < 100:
                 return
-            # All updates of one import share a moment: as long as a page holds nothing else, go on by number.
+            # All updates of one action share a moment: as long as a page holds nothing else, go on by number.
             newest = found[-1].updated_at - timedelta(microseconds=1)
             at, page = (newest, 1) if newest > at else (at, page + 1)
 
@@ -268,7 +276,7 @@ class LabelStudio:
         try:
             access = {"Authorization": self._authorization()} if local else {}
             answer = httpx.get(self.url + address if local else address, headers=access, timeout=self._timeout)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError) as error:
             raise DeskUnreachable(f"no answer for a picture from {self.url}: {type(error).__name__}") from None
         kind = answer.headers.get("content-type", "")
         if answer.status_code != 200 or not kind.startswith("image/"):

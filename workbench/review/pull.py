@@ -5,8 +5,9 @@ moment means reading a page again and finding nothing new. An annotation is beli
 dispute's own key; what can't be a verdict on that dispute goes to quarantine with its reason, and comes out of it as
 soon as its author mends it.
 
-A deleted annotation updates its task, but deleting many at once, or a task, doesn't. So the project's own count of
-annotations is compared with ours, and where it is smaller every task is asked. A webhook (`listen.py`) only says that
+Only tasks that hold an annotation are read, so thousands of open ones cost nothing. What was deleted is found by count:
+the project's own number of annotations is compared with ours, and where it is smaller the tasks with fewer are asked.
+A webhook (`listen.py`) only says that
 now is a good time: nothing here depends on one.
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 from pydantic import ValidationError
 
 from warehouse import phases, schema
@@ -42,7 +44,7 @@ class PulledAll:
     verdicts: int  # new or edited
     withdrawn: int  # deleted on the server
     quarantined: int  # couldn't be used
-    skipped: int  # annotations whose author passed on the case
+    skipped: int  # stand on the server now: their authors passed on the case
     settled: int  # settlements that followed, withdrawals among them
 
     @property
@@ -97,19 +99,20 @@ def pull(store: Store, desk: Desk) -> PulledAll:
 def _pull_project(
     reviews: Reviews, desk: Desk, project: ReviewProject, remote: RemoteProject, total: PulledAll
 ) -> PulledAll:
-    known = _known(reviews, desk, project)
     since = project.pulled_until - OVERLAP if project.pulled_until else None
+    known = None
     for page in desk.studio.updated(remote.project_id, since):
+        known = known or _known(reviews, desk, project)
         total = _store_page(reviews, known, page, page[-1].updated_at, total)
-    known = _known(reviews, desk, project)
-    ours = _standing(known)
-    if ours.total() + _put_aside(reviews, known) > remote.annotations:
+    ours = _standing(reviews, project)
+    if ours.total() + _put_aside(reviews, project) > remote.annotations:
+        known = _known(reviews, desk, project)
         there = desk.studio.annotated(remote.project_id)
         fewer = sorted(task_id for task_id, count in ours.items() if there.get(task_id, 0) < count)
         emptied = [RemoteTask(task_id, known.tasks[task_id].task_key, datetime.now(UTC), ()) for task_id in fewer]
         now_there = [desk.studio.task(each.task_id) or each for each in emptied]
         total = _store_page(reviews, known, now_there, None, total)
-    return total
+    return replace(total, skipped=total.skipped + remote.skipped)
 
 
 def _store_page(
@@ -117,12 +120,10 @@ def _store_page(
 ) -> PulledAll:
     verdicts: list[Verdict] = []
     aside: list[QuarantinedResult] = []
-    skipped = 0
     for task in page:
-        given, refused, passed = _read(known, task)
+        given, refused = _read(known, task)
         verdicts += given
         aside += [one for one in refused if one.result_id not in known.aside]
-        skipped += passed
     phases.at("after-fetch")
     added = reviews.store_pulled(known.project.project_key, Pulled(tuple(verdicts), tuple(aside), until))
     taken_back = sum(verdict.deleted for verdict in verdicts)
@@ -131,16 +132,14 @@ def _store_page(
         verdicts=total.verdicts + added - min(taken_back, added),
         withdrawn=total.withdrawn + min(taken_back, added),
         quarantined=total.quarantined + len(aside),
-        skipped=total.skipped + skipped,
     )
 
 
-def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[QuarantinedResult], int]:
-    """What a task's annotations say: verdicts, withdrawn ones among them; those to be put aside; how many passed."""
+def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[QuarantinedResult]]:
+    """What a task's annotations say: verdicts, withdrawn ones among them; and those to be put aside."""
     now = datetime.now(UTC)
     verdicts: list[Verdict] = []
     aside: list[QuarantinedResult] = []
-    passed = 0
     standing: set[str] = set()
     for told in task.annotations:
         try:
@@ -150,7 +149,6 @@ def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[Quaranti
             aside.append(_aside(known, task, _number(told.get("id")), str(task.updated_at), reason, [told], now))
             continue
         if annotation.was_cancelled:
-            passed += 1
             continue
         try:
             verdict = _verdict(known, task, annotation, now)
@@ -171,7 +169,7 @@ def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[Quaranti
             and not verdict.deleted
             and verdict.verdict_id.startswith(_verdict_id(known.project, ""))
         ]
-    return verdicts, aside, passed
+    return verdicts, aside
 
 
 def _verdict(known: _Known, task: RemoteTask, annotation: Annotation, now: datetime) -> Verdict:
@@ -226,24 +224,19 @@ def _known(reviews: Reviews, desk: Desk, project: ReviewProject) -> _Known:
     )
 
 
-def _standing(known: _Known) -> Counter[int]:
+def _standing(reviews: Reviews, project: ReviewProject) -> Counter[int]:
     """How many of the project's annotations we hold as verdicts that stand, by task."""
-    numbers = {(task.dispute_id, task.slot): number for number, task in known.tasks.items()}
-    own = _verdict_id(known.project, "")
-    return Counter(
-        numbers[verdict.dispute_id, verdict.slot]
-        for verdict in known.verdicts.values()
-        if not verdict.deleted and verdict.verdict_id.startswith(own) and (verdict.dispute_id, verdict.slot) in numbers
-    )
+    numbers = {(task.dispute_id, task.slot): task.task_id for task in reviews.tasks(project.project_key)}
+    own = reviews.verdicts().filter(pl.col("verdict_id").str.starts_with(_verdict_id(project, "")))
+    held = own.select("dispute_id", "slot").iter_rows()
+    return Counter(numbers[place] for place in held if place in numbers)
 
 
-def _put_aside(reviews: Reviews, known: _Known) -> int:
+def _put_aside(reviews: Reviews, project: ReviewProject) -> int:
     """How many of the project's annotations were put aside and not mended since; they are on the server too."""
-    aside = reviews.quarantined()
-    own = set(aside.filter(project_key=known.project.project_key)["annotation_id"])
-    return sum(
-        (verdict := known.verdicts.get(_verdict_id(known.project, number))) is None or verdict.deleted for number in own
-    )
+    aside = reviews.quarantined().filter(project_key=project.project_key)["annotation_id"].unique().to_list()
+    standing = set(reviews.verdicts()["verdict_id"])
+    return sum(_verdict_id(project, number) not in standing for number in aside)
 
 
 def _verdict_id(project: ReviewProject, annotation: int | str) -> str:

@@ -289,7 +289,7 @@ def _case(desk: Desk, one: Wanted, material: _Material) -> CaseForReview:
     prediction, root = material.predictions.get(name), material.roots.get(dispute.run_id)
     if prediction is None or root is None:
         raise UnreadableImage("its prediction or its archive isn't in this warehouse")
-    shown = desk.pictures.publish(root / dispute.image_path, dispute.image_path)
+    shown = desk.pictures.publish(inside(root, dispute.image_path), dispute.image_path)
     entry = material.entries.get(dispute.image_id)
     return CaseForReview(
         task_key=one.key,
@@ -308,7 +308,7 @@ def _case(desk: Desk, one: Wanted, material: _Material) -> CaseForReview:
         width=shown.width,
         height=shown.height,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root / entry.mask_path) if entry and entry.mask_path else (),
+        outlines=_outlines(root, entry.mask_path) if entry and entry.mask_path else (),
     )
 
 
@@ -316,15 +316,27 @@ def _reference(desk: Desk, root: Path, prediction: Prediction) -> str:
     """The reference's address; where there is none, or it can't be shown, a picture that says so."""
     if prediction.reference_path:
         try:
-            return desk.pictures.publish(root / prediction.reference_path, prediction.reference_path).url
+            return desk.pictures.publish(inside(root, prediction.reference_path), prediction.reference_path).url
         except UnreadableImage as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return desk.pictures.nothing()
 
 
-def _outlines(mask: Path) -> tuple[tuple[tuple[float, float], ...], ...]:
+def inside(root: Path, path: str) -> Path:
+    """A file of an archive, to be shown to others.
+
+    Raises:
+        UnreadableImage: it lies elsewhere, as a link may since the archive was scanned.
+    """
+    found = (root / path).resolve()
+    if not found.is_relative_to(root.resolve()):
+        raise UnreadableImage("it lies outside its archive")
+    return found
+
+
+def _outlines(root: Path, path: str) -> tuple[tuple[tuple[float, float], ...], ...]:
     try:
-        marked = np.asarray(open_image(mask).convert("L")) > 0
+        marked = np.asarray(open_image(inside(root, path)).convert("L")) > 0
     except UnreadableImage:
         return ()
     return tuple(tuple(outline) for outline in boxes.outlines(marked))

@@ -7,6 +7,7 @@ warehouse need not hold it. Nothing here speaks to it but a look at its health p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -125,11 +126,14 @@ def up(home: Path, venv: Path, port: int, say: Callable[[str], None]) -> State:
     process = start(executable, home, port)
     try:
         url = wait(process, port, home)
-    except DeskUnreachable:
-        process.kill()
+    except BaseException:  # somebody who gets impatient leaves no server behind
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         raise
     state = State(url, process.pid, USER, str(executable))
-    (home / "desk.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    draft = home / "desk.json.unfinished"
+    draft.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    draft.replace(home / "desk.json")
     return state
 
 
@@ -179,8 +183,11 @@ def kept(file: Path, make: Callable[[], str]) -> str:
 def _alive(state: State) -> bool:
     """Whether the process is there and is Label Studio: a number may have gone to another program since."""
     try:
-        command = Path(f"/proc/{state.pid}/cmdline").read_bytes()
-    except OSError:
+        if Path("/proc/self").exists():
+            command = Path(f"/proc/{state.pid}/cmdline").read_bytes()
+        else:
+            command = subprocess.check_output(["ps", "-p", str(state.pid), "-o", "command="], stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
         return False
     return b"label-studio" in command or b"label_studio" in command
 
