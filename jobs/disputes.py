@@ -165,6 +165,9 @@ def list_disputes(
     if json_:
         typer.echo(json.dumps(chosen.head(limit).to_dicts(), indent=1, default=str))
         return
+    if chosen.is_empty():
+        typer.echo(f"no dispute is {state}" if queue.height else "nothing is disputed yet: workbench disputes open")
+        return
     table = Table("dispute", "weight", "reasons", "image", "question", "answer", "state")
     for row in chosen.head(limit).iter_rows(named=True):
         cells = (row["dispute_id"][:10], f"{row['weight']:.2f}", ", ".join(row["reasons"] or []), row["image_path"])
