@@ -9,6 +9,7 @@ Exit codes: 0 done; 1 some items failed, or a run could not go on; 2 wrong use; 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def start(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log one line per item to stderr.")] = False,
 ) -> None:
     """Set up logging; only jobs do."""
+    if not verbose:  # what keeps a model from being had is in the error that ends the command
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,

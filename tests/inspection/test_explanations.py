@@ -10,6 +10,9 @@ from PIL import Image
 
 from tests import scored
 from tests.scored import Quiet
+from tests.warehouse import rows
+from warehouse import spool
+from warehouse.ingest import ingest
 from warehouse.store import Store
 from workbench.inspection import explanations
 from workbench.inspection.errors import InspectionError
@@ -68,6 +71,36 @@ def test_a_run_is_pointed_and_asked_again_with_patches_painted_out(drawn_archive
     assert "| accepted painted out |" in text
     assert "| random painted out |" in text
     assert "none was written" in text
+
+
+def test_boxes_are_held_against_the_picture_as_it_is_shown_upright(tmp_path: Path) -> None:
+    store, root = Store(tmp_path / "data"), tmp_path / "photos"
+    root.mkdir()
+    lying = Image.Exif()
+    lying[0x0112] = 6  # a quarter turn: stored 40 x 20, shown 20 x 40
+    Image.new("RGB", (40, 20)).save(root / "cup.png", exif=lying)
+    mask = Image.new("L", (20, 40))
+    mask.paste(255, (10, 30, 20, 40))
+    mask.save(root / "mask.png")
+    asked = rows.prediction(0, 0, label="defective")
+    store.register_archive(rows.archive(root=str(root)))
+    store.upsert_entries(
+        "archive", [rows.entry(0, image_id=asked.image_id, path="cup.png", mask_path="mask.png", label="defective")]
+    )
+    store.open_run(rows.run())
+    patches = [rows.patch(0, 0, x0=x, y0=y, x1=x + 10, y1=y + 10) for x, y in ((10.0, 30.0), (0.0, 0.0))]
+    spool.write_part(store.data, rows.RUN, 0, [asked], patches)
+    ingest(store)
+
+    found = explanations.pointing(store.data, rows.RUN)
+
+    assert found.rows() == [(asked.image_id, "cup.png", 2, 1, 2 / 8)]
+
+
+def test_a_run_without_an_archive_is_refused(data_folder: Path) -> None:
+    Store(data_folder).open_run(rows.run(archive_id="imported"))
+    with pytest.raises(InspectionError, match="over images that no registered archive holds"):
+        explanations.report(scored.quick(data_folder), rows.RUN, Quiet())
 
 
 def test_an_unknown_run_is_refused(data_folder: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_question_file_that_is_partly_wrong_is_used_for_the_rest(archive: Path
     assert outcome.run.state == "finished"
     assert 0 < outcome.run.answered < 21
     assert any("the answer 'Z' is not among the options" in note for note in outcome.notes)
-    assert any(re.fullmatch(r"one-shot: \d+ distinct normal references for \d+ images", n) for n in outcome.notes)
+    assert any(re.fullmatch(r"images with a normal reference: \d+; distinct references: \d+", n) for n in outcome.notes)
 
 
 def test_what_cannot_be_scored_at_all_is_told_before_a_model_is_loaded(
@@ -169,7 +169,7 @@ def test_notes_say_what_was_done_without(archive: Path, data: Path) -> None:
     shutil.rmtree(archive / "Drawn/drug_capsule/train")
     outcome = scored.score(archive, scored.quick(data, limit=6))
     assert "no knowledge is published: scored without any (workbench knowledge import FILE)" in outcome.notes
-    assert any("have no normal reference and are asked zero-shot" in note for note in outcome.notes)
+    assert any("images without a normal reference, asked zero-shot: " in note for note in outcome.notes)
     assert outcome.run.knowledge_version is None
 
 

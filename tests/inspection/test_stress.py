@@ -60,6 +60,24 @@ def test_a_copy_has_the_paths_questions_and_references_of_its_archive(
     assert copy.problems == []
 
 
+def test_a_copy_keeps_the_sidecars_rows_about_its_images_and_passes_over_broken_ones(tmp_path: Path) -> None:
+    plain, lines = tmp_path / "plain", tmp_path / "lines"
+    for root in (plain, lines):
+        root.mkdir()
+        for name in ("ä.png", "b.png"):
+            Image.new("RGB", (8, 8)).save(root / name)
+    (plain / "images.csv").write_text("path,label\nä.png,good,too many\nb.png,good\n", encoding="utf-8")
+    (lines / "images.jsonl").write_text(
+        '{"path": "ä.png", "label": "good"}\nbroken\n7\n{"path": "b.png"}\n', encoding="utf-8"
+    )
+    for root in (plain, lines):
+        store = Store(tmp_path / "data")
+        found = copies.scan(root, store)
+        copies.make(found, root / "copy", found.entries[1:], lambda _, image: image)
+        [entry] = copies.scan(root / "copy", store).entries
+        assert (entry.path, entry.label) == ("ä.png", "good")
+
+
 def test_a_rotated_image_takes_its_mask_along(drawn_archive: Path, store: Store, tmp_path: Path) -> None:
     found = copies.scan(drawn_archive, store)
     defective = [entry for entry in found.entries if entry.mask_path][:1]

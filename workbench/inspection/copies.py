@@ -93,14 +93,26 @@ def _questions(source: Path, target: Path, kept: set[str]) -> None:
 def _sidecar(source: Path, target: Path, kept: set[str]) -> None:
     """The rows of the images that are there."""
     if source.suffix == ".csv":
-        with source.open(encoding="utf-8-sig", newline="") as lines, target.open("w", newline="") as file:
+        with (
+            source.open(encoding="utf-8-sig", newline="") as lines,
+            target.open("w", encoding="utf-8", newline="") as file,
+        ):
             reader = csv.DictReader(lines)
-            writer = csv.DictWriter(file, reader.fieldnames or ())
+            writer = csv.DictWriter(file, reader.fieldnames or (), extrasaction="ignore")
             writer.writeheader()
             writer.writerows(row for row in reader if row["path"] in kept)
     else:
-        rows = [row for row in source.read_text(encoding="utf-8-sig").splitlines() if row.strip()]
-        target.write_text("".join(f"{row}\n" for row in rows if json.loads(row).get("path") in kept))
+        rows = source.read_text(encoding="utf-8-sig").splitlines()
+        target.write_text("".join(f"{row}\n" for row in rows if _path(row) in kept), encoding="utf-8")
+
+
+def _path(row: str) -> object:
+    """What a row is about; None if it can't be read."""
+    try:
+        said = json.loads(row)
+    except ValueError:
+        return None
+    return said.get("path") if isinstance(said, dict) else None
 
 
 def randomness(entry: Entry, what: str) -> np.random.Generator:

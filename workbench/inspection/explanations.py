@@ -57,8 +57,10 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
         mask = mask_of(Path(found.root), entry) if entry else None
         if entry is None or mask is None:
             continue
-        with Image.open(Path(found.root) / entry.path) as image:
-            width, height = image.size
+        try:
+            width, height = archive.open_image(Path(found.root) / entry.path).size  # upright, as the patches' boxes are
+        except UnreadableImage:
+            continue
         boxes: list[Box] = list(patches.select("x0", "y0", "x1", "y1").iter_rows())
         hits = geometry.hits(mask, boxes, width, height)
         rows.append((str(image_id), entry.path, len(boxes), hits.count, hits.expected))
@@ -241,7 +243,8 @@ def report(base: Settings, run_id: str, watch: Watch) -> str:
     if run is None:
         raise InspectionError(f"there is no run {run_id}; `workbench runs` shows them")
     found = store.archive(run.archive_id)
-    assert found is not None
+    if found is None:
+        raise InspectionError(f"run {run_id} is over images that no registered archive holds; it can't be asked again")
     pointed = summary(pointing(base.work.data, run_id))
     lines = [f"*{ablation_text.DEMO}*\n"] if run.demo else []
     lines += [

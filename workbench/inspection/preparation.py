@@ -177,11 +177,11 @@ def _notes(
     if settings.support.shots:
         bare = len({each.entry.image_id for each in items if each.reference is None})
         if bare:
-            yield f"{bare} images have no normal reference and are asked zero-shot (--references DIR)"
+            yield f"images without a normal reference, asked zero-shot: {bare} (--references DIR)"
         distinct = len({each.reference for each in items if each.reference})
         if distinct:  # each is read once while memory lasts; MMAD has nearly one per image
             images = len({each.entry.image_id for each in items if each.reference})
-            yield f"one-shot: {distinct} distinct normal references for {images} images"
+            yield f"images with a normal reference: {images}; distinct references: {distinct}"
     for problems, place in ((scan.problems, "in the archive"), (asked.problems, "in the question file")):
         if problems:
             shown = "; ".join(f"{each.path}: {each.reason}" for each in problems[:SHOWN])
@@ -190,4 +190,4 @@ def _notes(
     conflicts = store.conflicts(scan.archive.archive_id)
     if len(conflicts):
         contents = conflicts["content"].n_unique()
-        yield f"{contents} images lie in the archive under different labels, such as {conflicts['path'][0]}"
+        yield f"images that lie in the archive under different labels: {contents}, such as {conflicts['path'][0]}"

@@ -73,7 +73,7 @@ def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:
         path = _seeded(pictures, seed)
         return Reference(path, content_of(Path(path)))
     except OSError as error:
-        raise ArchiveError(f"the references in {folder} can't be read: {error}") from error
+        raise ArchiveError(f"the references in {folder} can't be read: {error.strerror or error}") from error
 
 
 def _pictures(folder: Path) -> list[str]:
