@@ -87,9 +87,14 @@ def start(
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one sentence on stderr, anything else a traceback."""
+    """Run the command line; an error of ours or about a file is one sentence on stderr, anything else a traceback."""
     try:
         app()
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"workbench: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        sys.exit(FAILED)
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("warehouse", "workbench"):
             raise

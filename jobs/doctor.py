@@ -25,6 +25,7 @@ def command(data: Data = None, json_: Json = False) -> None:
     from workbench import settings
     from workbench.nights import health
 
+    screen.without_loading_bars("embedded")
     findings = health.examine(settings.data_folder(data))
     if json_:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))

@@ -16,10 +16,12 @@ def command(data: Data = None) -> None:
 
     Example: workbench reindex
     """
+    from jobs import screen
     from warehouse.store import Store
     from workbench import settings
     from workbench.inspection import reindex
 
+    screen.without_loading_bars("embedded")
     done = reindex.reindex(Store(settings.data_folder(data)), lambda text: typer.echo(text, err=True))
     typer.echo(f"encoded {done.texts} texts, {done.images} images, {done.patches} patches")
     for reason in done.left_out[:SHOWN]:

@@ -107,3 +107,5 @@ def test_deleted_vectors_are_brought_back(data: Path, tmp_path: Path) -> None:
     assert after.keys() == before.keys()
     for key, vector in before.items():
         assert after[key] == pytest.approx(vector, abs=2e-3)
+    again = workbench("reindex", data=data)
+    assert "encoded 0 texts, 0 images, 0 patches" in again.stdout

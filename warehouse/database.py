@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from warehouse import locks, migrations, schema
-from warehouse.errors import Locked, Refused, full_disk_named
+from warehouse.errors import BrokenWarehouse, Locked, Refused, full_disk_named
 
 if TYPE_CHECKING:
     import polars as pl
@@ -106,6 +106,7 @@ class Database:
 
         Raises:
             Locked: it didn't finish in time.
+            BrokenWarehouse: the file can't be opened.
         """
         import duckdb
 
@@ -113,9 +114,12 @@ class Database:
         while True:
             try:
                 con = duckdb.connect(str(self.path), read_only=read_only)
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
                 if "lock" not in str(error):
-                    raise
+                    raise BrokenWarehouse(
+                        f"the warehouse {self.path} can't be opened ({str(error).splitlines()[0]}); "
+                        "`workbench restore` goes back to a copy"
+                    ) from error
                 if time.monotonic() > deadline:
                     raise Locked(f"{self.path} is open in another program: {error}") from error
                 time.sleep(random.uniform(0.02, 0.1))

@@ -3,6 +3,7 @@
 WarehouseError
 ├── Locked           another process held the warehouse for too long
 ├── DiskFull         nothing was stored, nothing half-stored is left
+├── BrokenWarehouse  the database's file is damaged, isn't one, or may not be opened
 ├── BrokenIndex      the vectors' files can't be used; they can be made anew
 ├── NewerWarehouse   the database was made by a newer version of this program
 ├── MalformedPart    a spool part that can't be read or doesn't fit the tables
@@ -27,6 +28,10 @@ class Locked(WarehouseError):
 
 class DiskFull(WarehouseError):
     """The disk is full; the message says where and what to do."""
+
+
+class BrokenWarehouse(WarehouseError):
+    """The database's file is damaged, isn't one, or may not be opened."""
 
 
 class BrokenIndex(WarehouseError):

@@ -102,6 +102,15 @@ class Vectors:
             rows = _among(table, "content", contents, ["content", "vector"])
         return dict(zip(rows["content"].to_pylist(), _matrix(rows), strict=True)) if len(rows) else {}
 
+    def patch_places(self, contents: Iterable[str], encoder: str) -> set[tuple[str, int, int]]:
+        """(content, row, col) of the patches there are of these contents."""
+        with self._usable():
+            table = self._table("patches", encoder)
+            if table is None:
+                return set()
+            rows = _among(table, "content", contents, _KEYS["patches"])
+        return set(zip(*(rows[name].to_pylist() for name in _KEYS["patches"]), strict=True))
+
     def every_image_vector(self, encoder: str) -> tuple[list[str], NDArray[np.float32]]:
         """The contents of all encoded images, and their vectors (N, d) float32 in the same order."""
         import numpy as np

@@ -269,12 +269,26 @@ def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:
         blamed = (name for name, origin in origins.items() if origin != "default" and name in str(error))
         given = [f"{name} from {origins[name]}" for name in blamed]
         raise SettingsError(f"{error} ({', '.join(given)})") from None
-    return Loaded(Settings(**parts), origins)
+    settings = Settings(**parts)
+    _make_sure_of(settings.work.data)
+    return Loaded(settings, origins)
 
 
 def data_folder(flag: Path | None = None) -> Path:
-    """The data folder of a command that has no other settings."""
-    return flag or load({}).settings.work.data
+    """The data folder of a command that has no other settings.
+
+    Raises:
+        SettingsError: it is no folder.
+    """
+    if flag is None:
+        return load({}).settings.work.data
+    _make_sure_of(flag)
+    return flag
+
+
+def _make_sure_of(data: Path) -> None:
+    if data.exists() and not data.is_dir():
+        raise SettingsError(f"the data folder {data} is a file; give a folder, it may be a new one")
 
 
 def _read_toml(file: Path) -> dict[str, object]:

@@ -124,6 +124,8 @@ def test_what_show_config_prints_is_a_settings_file(tmp_path: Path) -> None:
         (["score", ".", "--config", "absent.toml"], "cannot read the settings file absent.toml"),
         (["knowledge", "import", "absent.json"], "cannot read the knowledge file absent.json"),
         (["export", "predictions", "--run", "none", "-o", "x.csv"], "there is no run none"),
+        (["runs", "--data", __file__], "test_command_line.py is a file; give a folder"),
+        (["score", ".", "--data", __file__], "test_command_line.py is a file; give a folder"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(data_folder: Path, arguments: list[str], words: str) -> None:

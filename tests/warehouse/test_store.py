@@ -14,7 +14,7 @@ import pytest
 from tests.warehouse import rows
 from tests.warehouse.rows import NOW, RUN
 from warehouse import records, spool
-from warehouse.errors import Refused
+from warehouse.errors import BrokenWarehouse, Refused
 from warehouse.ingest import ingest
 from warehouse.store import Store
 
@@ -30,6 +30,19 @@ def test_a_warehouse_that_is_not_there_reads_as_an_empty_one_and_stays_away(data
     assert store.ingested_blocks(RUN) == frozenset()
     assert store.stamp() == ""
     assert not data.exists()
+
+
+@pytest.mark.parametrize("content", [b"a text", b"\0" * 20_000, None], ids=["a text", "zeros", "cut short"])
+def test_a_file_that_is_no_warehouse_is_said_to_be_none_and_left_alone(data: Path, content: bytes | None) -> None:
+    store, file = Store(data), data / "warehouse.duckdb"
+    store.register_archive(rows.archive())
+    spoiled = content or file.read_bytes()[:9000]
+    file.write_bytes(spoiled)
+
+    for attempt in (store.archives, lambda: store.register_archive(rows.archive())):
+        with pytest.raises(BrokenWarehouse, match=r"can't be opened .*`workbench restore` goes back to a copy"):
+            attempt()
+    assert file.read_bytes() == spoiled
 
 
 def test_an_archive_keeps_the_time_of_its_first_registration(data: Path) -> None:

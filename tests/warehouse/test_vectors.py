@@ -36,6 +36,8 @@ def test_a_vector_written_twice_is_there_once(data: Path) -> None:
     vectors.upsert_patches([patch, records.PatchVector("a" * 64, "m", 2, 2, (0.5, 0.25, 0.125))])
 
     assert sorted(vectors.counts().rows()) == [("images", "e", 2), ("patches", "m", 2)]
+    assert vectors.patch_places(["a" * 64, "b" * 64], "m") == {("a" * 64, 1, 2), ("a" * 64, 2, 2)}
+    assert vectors.patch_places(["a" * 64], "another") == set()
 
 
 def test_encoders_of_different_length_live_side_by_side(data: Path) -> None:

@@ -25,7 +25,7 @@ class Answering:
 
     engine: Engine
     weights: str  # hash of the weights
-    patch_encoder: str  # what the vectors of accepted patches are named after
+    patch_encoder: str  # see `patch_encoder`
     demo: bool
 
 
@@ -58,7 +58,12 @@ def load_answering(machine: Machine) -> Answering:
     )
     memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None
     engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body, memory)
-    return Answering(engine, body.revision, patch_encoder=f"{machine.model}@{body.revision}", demo=demo)
+    return Answering(engine, body.revision, patch_encoder(machine.model, body.revision), demo)
+
+
+def patch_encoder(model: str, weights: str) -> str:
+    """What the vectors of a model's patches are named after."""
+    return f"{model}@{weights}"
 
 
 def load_encoder(settings: Settings) -> Encoder:

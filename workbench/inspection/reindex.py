@@ -120,26 +120,37 @@ def _patches(store: Store, vectors: Vectors, runs: Sequence[_Used], done: Reinde
         str(image_id): [(int(row), int(col)) for _, row, col in rows.iter_rows()]
         for (image_id,), rows in accepted.group_by("image_id", maintain_order=True)
     }
-    try:
-        answering = models.load_answering(runs[0].machine)
-    except BackboneError as error:
-        done.left_out.append(f"patches of {runs[0].machine.model}: {error}")
-        return
-    if answering.weights != runs[0].weights:
-        done.left_out.append(f"patches of {runs[0].machine.model}: its weights are no longer {runs[0].weights}")
-        return
+    name = models.patch_encoder(runs[0].run.model, runs[0].weights)
+    body: Backbone | None = None
     wanted = ((entry, path) for entry, path in _scored(store, runs, done) if entry.image_id in places)
     for batch in _batches(wanted):
-        new = [
-            vector
-            for entry, path in batch
-            if (picture := _picture(entry, path, done))
-            for vector in _patch_vectors(
-                picture, places[entry.image_id], answering.engine.backbone, answering.patch_encoder
-            )
-        ]
-        vectors.upsert_patches(new)
-        done.patches += len(new)
+        known = vectors.patch_places({entry.content for entry, _ in batch}, name)
+        new: list[PatchVector] = []
+        for entry, path in batch:
+            missing = [at for at in places[entry.image_id] if (entry.content, *at) not in known]
+            picture = _picture(entry, path, done) if missing else None
+            if picture is None:
+                continue
+            if body is None and (body := _backbone(runs[0], done)) is None:
+                return
+            new += _patch_vectors(picture, missing, body, name)
+            known |= {(entry.content, *at) for at in missing}
+        if new:
+            vectors.upsert_patches(new)
+            done.patches += len(new)
+
+
+def _backbone(used: _Used, done: Reindexed) -> Backbone | None:
+    """The model the run used, if it can be had unchanged."""
+    try:
+        answering = models.load_answering(used.machine)
+    except BackboneError as error:
+        done.left_out.append(f"patches of {used.machine.model}: {error}")
+        return None
+    if answering.weights != used.weights:
+        done.left_out.append(f"patches of {used.machine.model}: its weights are no longer {used.weights}")
+        return None
+    return answering.engine.backbone
 
 
 def _patch_vectors(
