@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,9 +21,11 @@ from tests.scored import Quiet
 from warehouse import spool
 from warehouse.errors import DiskFull
 from warehouse.store import Store
-from workbench.inspection import knowledge, models, scoring
+from workbench.inspection import knowledge, models, retrieval, scoring
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, EncoderError, QuestionsError
 from workbench.model import latent
+from workbench.model.case import Picture
+from workbench.model.embedder import Encoder
 from workbench.settings import Support
 
 NO_KNOWLEDGE = Support(knowledge="none")
@@ -201,13 +204,29 @@ class Breaking:
 def test_a_picture_that_breaks_the_model_fails_alone(
     archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import hashlib
-
     bad = sorted((archive / "Drawn").glob("*/test/*/*.png"))[0]
     Breaking(monkeypatch, bad=[hashlib.sha256(bad.read_bytes()).hexdigest()])
     outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=8))
     assert (outcome.run.answered, outcome.run.failed) == (14, 7)
     assert outcome.failures["error"].to_list() == ["the model failed: RuntimeError: a picture that breaks the model"]
+
+
+def test_a_picture_that_the_encoder_does_not_take_fails_alone(
+    archive: Path, data: Path, drawn_archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knowledge.import_file(Store(data), drawn_archive / "domain_knowledge.json")
+    bad = hashlib.sha256(min((archive / "Drawn").glob("*/test/*/*.png")).read_bytes()).hexdigest()
+    encode = retrieval.encode_image
+
+    def strict(picture: Picture, encoder: Encoder) -> retrieval.Matrix:
+        if picture.key == bad:
+            raise ValueError("the sides differ too much")
+        return encode(picture, encoder)
+
+    monkeypatch.setattr(retrieval, "encode_image", strict)
+    outcome = scored.score(archive, scored.quick(data, block_images=8))
+    assert (outcome.run.answered, outcome.run.failed) == (14, 7)
+    assert outcome.failures["error"].to_list() == ["retrieval failed: ValueError: the sides differ too much"]
 
 
 def test_out_of_memory_halves_the_memory_and_goes_on(

@@ -16,7 +16,8 @@ from typing import Literal
 
 import torch
 
-from warehouse.records import ImageVector, Option, Patch, PatchVector, Prediction
+from warehouse.errors import WarehouseError
+from warehouse.records import Entry, ImageVector, Option, Patch, PatchVector, Prediction
 from workbench.inspection import questions
 from workbench.inspection.errors import DeviceLost, UnreadableImage
 from workbench.inspection.inputs import Opened, Opener, open_here
@@ -108,7 +109,8 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
     seconds = (opened.seconds + time.perf_counter() - started) / len(opened.block.asked)
     now = datetime.now(UTC)
     for asked, outcome in zip(opened.block.asked, outcomes, strict=True):
-        shown = evidence.get(asked.entry.image_id, Evidence())
+        found = evidence.get(asked.entry.image_id)
+        shown = found if isinstance(found, Evidence) else Evidence()
         prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, seconds, now)
         rows.predictions.append(prediction)
         if isinstance(outcome, Reasoned):
@@ -117,19 +119,33 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
                 PatchVector(asked.entry.content, answering.patch_encoder, each.row, each.col, each.vector)
                 for each in outcome.accepted_features
             )
-    rows.image_vectors.extend(each.vector for each in evidence.values() if each.vector)
+    rows.image_vectors.extend(each.vector for each in evidence.values() if isinstance(each, Evidence) and each.vector)
     return rows
 
 
-def _retrieve(opened: OpenedBlock, retriever: Retriever) -> dict[str, Evidence]:
-    """The evidence of every image that could be opened, by image_id."""
+def _retrieve(opened: OpenedBlock, retriever: Retriever) -> dict[str, Evidence | str]:
+    """The evidence of every image that could be opened, or why there is none, by image_id."""
     entries = {asked.entry.image_id: asked.entry for asked in opened.block.asked}
     images = [(entries[key], picture) for key, picture in opened.queries.items() if isinstance(picture, Picture)]
-    found = retriever.retrieve(images)
+    found = _evidence(images, retriever)
     return {entry.image_id: evidence for (entry, _), evidence in zip(images, found, strict=True)}
 
 
-def _case(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence]) -> Case | str:
+def _evidence(images: Sequence[tuple[Entry, Picture]], retriever: Retriever) -> list[Evidence | str]:
+    """The evidence for each image; what an encoder doesn't take is that image's own failure."""
+    try:
+        return list(retriever.retrieve(images))
+    except WarehouseError:
+        raise
+    except Exception as error:  # noqa: BLE001  as with the model
+        _raise_if_lost(error)
+        if len(images) == 1:
+            return [f"retrieval failed: {_in_words(error)}"]
+        logger.warning("retrieval failed on a block (%s); doing its %d pictures one by one", error, len(images))
+        return [_evidence([image], retriever)[0] for image in images]
+
+
+def _case(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | str]) -> Case | str:
     """The question as the model gets it, or why it can't be asked."""
     query = opened.queries[asked.entry.image_id]
     if not isinstance(query, Picture):
@@ -137,11 +153,14 @@ def _case(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence]) -> C
     reference = opened.references[asked.reference] if asked.reference else None
     if isinstance(reference, UnreadableImage):
         return f"its reference is {reference}"
+    found = evidence[asked.entry.image_id]
+    if isinstance(found, str):
+        return found
     return Case(
         question_id=asked.question.question_id,
         query=query,
         reference=reference,
-        knowledge=evidence[asked.entry.image_id].texts,
+        knowledge=found.texts,
         question=asked.question.question,
         options=tuple((option.letter, option.text) for option in asked.question.options),
     )

@@ -63,6 +63,8 @@ def read(file: Path) -> Texts:
         raise KnowledgeError(f"cannot read the knowledge file {file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise KnowledgeError(f"{file} is not UTF-8 text: {error}") from None
+    except csv.Error as error:
+        raise KnowledgeError(f"{file} is not CSV: {error}") from None
     for place in texts:
         if any("/" in part or part in ("", ".", "..") for part in place):
             raise KnowledgeError(f"{file}: {' / '.join(place)} can't be a description's name: no part may hold a slash")
