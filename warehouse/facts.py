@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from warehouse.records import PredictionStatus
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 Outcome = Literal["escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled"]
@@ -95,12 +96,24 @@ class Cell:
     yy: int  # sum of y²
 
 
-def enter(con: DuckDBPyConnection, predictions: str) -> None:
-    """Add the facts of what a view of new predictions shows, and their counts; in the caller's transaction."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {FACTS.format(source=predictions)}")
+def of(predictions: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The facts of predictions, and their cells; made in a database of their own, so another thread can insert rows."""
+    import duckdb
+
+    with duckdb.connect(config={"threads": 1}) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.register("predictions", predictions)
+        con.execute(f"CREATE TABLE made AS {FACTS.format(source='predictions')}")
+        return con.sql("FROM made").to_arrow_table(), con.sql(CELLS.format(source="made")).to_arrow_table()
+
+
+def enter(con: DuckDBPyConnection, facts: pa.Table, cells: pa.Table) -> None:
+    """Add facts to the facts and cells to the cells, in the caller's transaction."""
+    con.register("new_facts", facts)
+    con.register("new_cells", cells)
     con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")
     con.execute(
-        f"MERGE INTO cells AS old USING ({CELLS.format(source='new_facts')}) AS new "
+        "MERGE INTO cells AS old USING new_cells AS new "
         f"ON {' AND '.join(f'old.{name} IS NOT DISTINCT FROM new.{name}' for name in _KEY)} "
         f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = old.{name} + new.{name}' for name in _SUMS)} "
         "WHEN NOT MATCHED THEN INSERT BY NAME"

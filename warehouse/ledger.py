@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,10 +44,13 @@ def enter(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
 
     con.execute("SET threads = 1")  # a second one appends the same rows twice: on its own, then in order
     con.register("new_parts", pa.table({"run_id": runs, "block": blocks}))
-    for table in ("predictions", "patches"):
-        con.register(f"new_{table}", spool.rows(new, table))
-        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_{table}")
-    facts.enter(con, "new_predictions")
+    rows = {table: spool.rows(new, table) for table in ("predictions", "patches")}
+    with ThreadPoolExecutor(1) as beside:
+        made = beside.submit(facts.of, rows["predictions"])
+        for table, added in rows.items():
+            con.register(f"new_{table}", added)
+            con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_{table}")
+        facts.enter(con, *made.result())
 
     con.execute(
         """
