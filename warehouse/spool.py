@@ -6,8 +6,8 @@ A part is written under another name, forced to disk file by file, then renamed:
 whenever its writer was killed. Any number of processes write; `ingest.py` moves the rows into the warehouse and
 removes the part.
 
-Arrow's own file format, because a part holds a few dozen rows of sixty nested columns: opening that as Parquet takes a
-hundred times longer than reading it, and the file is gone seconds later.
+Arrow's own file format, because a part holds a few dozen rows of sixty nested columns: opening that as Parquet costs
+more than storing its rows, and the file is gone seconds later.
 """
 
 from __future__ import annotations
