@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
     [example] = [line.strip() for line in (commands()[name].help or "").splitlines() if "Example:" in line]
     assert example.startswith(f"Example: {name}")
     assert len(example) < 80  # a wrapped line could not be pasted
+    commands()[name].make_context(name, shlex.split(example.removeprefix(f"Example: {name}")))  # or it raises
     assert all(option.help for option in commands()[name].params if option.param_type_name == "option")
 
 
