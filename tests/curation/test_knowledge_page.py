@@ -144,5 +144,5 @@ def test_lift_is_a_bar_for_each_text_with_the_questions_it_touches(data_folder: 
     shown = words(page)
     assert "<b>scratch · r1</b> should be looked at next" in shown
     assert "Defect Analysis" in shown
-    assert "in 1 other subtask nothing changed" in shown
+    assert "in 1 other subtask no answer changed" in shown
     assert "scratch: lift from run to run" in shown

@@ -6,6 +6,7 @@ python -m tests.review.knowledge_story FOLDER      tells it and leaves the pictu
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -121,6 +122,7 @@ def main(pictures_to: Path) -> None:
         process = server.start(studio.executable(), home, port)
         try:
             people = Studio(server.wait(process, port, home), server.token(home), server.password(home), home)
+            os.environ |= {"WORKBENCH_LABELSTUDIO_URL": people.url, "WORKBENCH_LABELSTUDIO_TOKEN": people.token}
             browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
             page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
             page.set_default_timeout(PATIENCE)
@@ -167,6 +169,7 @@ class Camera:
         self.page.wait_for_timeout(3000)  # figures are drawn after the script has ended
         height = self.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollHeight")
         self.page.set_viewport_size({"width": 1440, "height": int(height) + 8})
+        self.page.get_by_role("button", name="Stop").wait_for(state="hidden")
         self.page.wait_for_timeout(1500)
         shot = Image.open(io.BytesIO(self.page.screenshot()))
         shot.convert("P", palette=Image.Palette.ADAPTIVE).save(self.to / f"{name}.png", optimize=True)

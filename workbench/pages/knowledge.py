@@ -152,14 +152,18 @@ def show_own_lift(product: Product) -> None:
     if not seen:
         return
     entry = escape(chosen.entry.replace("_", " "))
-    with card("own", f"{entry}: lift from run to run", "points over all its questions; 95 %", fill=False):
-        said = "; ".join(f"{bar.name}: {charts_knowledge.points(bar.lift)}" for bar in seen)
-        chart(charts_knowledge.over_time(parts.ink(), seen), "knowledge.own", said)
-        measured = [chosen.revision, *([old.revision] if old else [])]
-        for revision in dict.fromkeys(measured):
-            if table := knowledge_cards.by_subtask(product.lifts, chosen.description_id, revision):
-                html(f"<div><b>r{revision}</b></div>{table}")
-                break
+    with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+        with (
+            grid.cell(column_span=2),
+            card(
+                "own", f"{entry}: lift from run to run", "right with it minus without, points over all questions; 95 %"
+            ),
+        ):
+            said = "; ".join(f"{bar.name}: {charts_knowledge.points(bar.lift)}" for bar in seen)
+            chart(charts_knowledge.over_time(parts.ink(), seen), "knowledge.own", said)
+        revision, table = knowledge_cards.by_subtask(product.lifts, chosen, old)
+        with grid.cell(), card("subtasks", f"What r{revision} does", "questions right only with it, or only without"):
+            html(table)
 
 
 def show_gate(product: Product) -> None:
@@ -168,6 +172,9 @@ def show_gate(product: Product) -> None:
     attempt, result = product.attempts.get(key), product.results.get(key)
     with card("gate", "Publish gate"):
         if attempt is None or result is None:
+            if chosen.state in ("published", "retired") and attempt is None:
+                html('<div class="note">Went live without a test; the history says why. Only drafts are tested.</div>')
+                return
             state = "Its test is not finished; the same command goes on." if attempt else "Not tested yet."
             html(f'<div class="note">{state} It asks the questions the text changes with both texts:</div>')
             st.code(f"workbench knowledge test {chosen.description_id}", language="bash")
@@ -252,11 +259,11 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2, row_span=2):
         show_text(product, old)
         show_lift(product)
-        show_own_lift(product)
     with grid.cell():
         show_gate(product)
     with grid.cell():
         show_budget(product)
+show_own_lift(product)
 show_blast()
 with card("history", "History", "newest first", fill=False):
     html(knowledge_cards.history(knowledge_reads.changes(now, chosen.description_id)))

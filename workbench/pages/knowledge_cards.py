@@ -70,7 +70,7 @@ def provenance(sentences: Sequence[Sentence]) -> str:
         said = ORIGINS[sources[0].origin]
         verdicts = [each.verdict_id for each in sources if each.verdict_id]
         if verdicts:
-            said = f"{many(len(verdicts), 'verdict')}: {', '.join(escape(each[:8]) for each in verdicts[:3])}"
+            said = f"{many(len(verdicts), 'verdict')}: {', '.join(escape(each[-8:]) for each in verdicts[:3])}"
         cells.append([escape(text), f'<span class="muted">{said}</span>'])
     return f'<div class="wrap">{parts.table(cells, numbers=1)}</div>'
 
@@ -153,27 +153,25 @@ def lift_sentence(found: Sequence[Bar]) -> str:
     return f"{harmed} No text is shown to harm."
 
 
-def by_subtask(lifts: pl.DataFrame, description_id: str, revision: int) -> str:
-    """Which questions a revision helps and harms, those with most of both first; "" where it wasn't measured."""
-    newest = lifts.filter(description_id=description_id, revision=revision).head(1)
-    found = newest["subtasks"].to_list()[0] if newest.height else []
-    rows = sorted(found, key=lambda each: (-each["helped"] - each["harmed"], each["subtask"]))
+def by_subtask(lifts: pl.DataFrame, chosen: Description, live: Description | None) -> tuple[int, str]:
+    """Which questions a revision helps and harms: of the chosen one if it was measured, else of the live one."""
+    own = lifts.filter(description_id=chosen.description_id)
+    known = [each.revision for each in (chosen, live) if each and each.revision in own["revision"]]
+    revision = known[0] if known else int(own["revision"][0])
+    newest = own.filter(revision=revision).row(0, named=True)
+    rows = sorted(newest["subtasks"], key=lambda each: (-each["helped"] - each["harmed"], each["subtask"]))
     touched = [each for each in rows if each["helped"] or each["harmed"]]
+    asked = f"{newest['sampled']:,} images were asked again without it"
+    if not touched:
+        return revision, f'<div class="note">{asked}; no answer changed.</div>'
     cells = [
         [escape(each["subtask"]), f"{each['questions']}", f"{each['helped']}", _harmed(each["harmed"])]
         for each in touched
     ]
-    rest = many(len(rows) - len(touched), "other subtask")
-    if not rows:
-        return ""
-    if not touched:
-        return f'<div class="note">Left out, no answer of {newest["sampled"][0]:,} images changes.</div>'
-    asked = (
-        f'<div class="note">{newest["sampled"][0]:,} images asked again without it; in {rest} nothing changed.</div>'
-    )
-    return (
-        f'<div class="wrap">{parts.table(cells, ["subtask", "questions", "helped", "harmed"], numbers=3)}</div>{asked}'
-    )
+    rest = len(rows) - len(touched)
+    same = f"; in {many(rest, 'other subtask')} no answer changed" if rest else ""
+    table = parts.table(cells, ["subtask", "questions", "helped", "harmed"], numbers=3)
+    return revision, f'<div class="wrap">{table}</div><div class="note">{asked}{same}.</div>'
 
 
 def _harmed(count: int) -> str:
