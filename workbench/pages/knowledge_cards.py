@@ -163,7 +163,8 @@ def by_subtask(lifts: pl.DataFrame, chosen: Description, live: Description | Non
     touched = [each for each in rows if each["helped"] or each["harmed"]]
     asked = f"{newest['sampled']:,} images were asked again without it"
     if not touched:
-        return revision, f'<div class="note">{asked}; no answer changed.</div>'
+        same = "no answer changed" if rows else "measured before it was kept by subtask"
+        return revision, f'<div class="note">{asked}; {same}.</div>'
     cells = [
         [escape(each["subtask"]), f"{each['questions']}", f"{each['helped']}", _harmed(each["harmed"])]
         for each in touched
