@@ -122,8 +122,8 @@ def history(changes: Sequence[KnowledgeChange]) -> str:
 
 
 def bars(lifts: pl.DataFrame, texts: Sequence[Description]) -> list[Bar]:
-    """The newest lift of each revision, best first."""
-    known = {(each.description_id, each.revision) for each in texts}
+    """The newest lift of each published revision, best first."""
+    known = {(each.description_id, each.revision) for each in texts if each.state == "published"}
     newest = lifts.unique(["description_id", "revision"], keep="first", maintain_order=True)
     found = [
         _bar(row, f"{row['entry'].replace('_', ' ')} · r{row['revision']}")
