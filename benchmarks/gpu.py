@@ -10,7 +10,7 @@ visual tokens, eight to a block, five questions each, one normal reference per b
 
 Then one-shot throughput on a stated mixture of picture sizes, once with a reference per product and once with one per
 picture, as MMAD has it, and what that makes for all of MMAD. Pictures are resized beforehand, as the input workers do;
-what that takes on one core is printed apart.
+what that takes on one core is printed apart. `--suffix` adds what fewer kernel launches would save (`suffix.py`).
 
 Imports torch, transformers, tokenizers, safetensors, PIL, numpy and workbench.model, nothing else of ours. On a CPU
 give `--toy`: other shapes, the same code.
@@ -39,6 +39,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from benchmarks import suffix
 from workbench.model import answer, latent, prompt
 from workbench.model.backbone import Backbone
 from workbench.model.backbone.hub import HubBackbone, Parts
@@ -307,6 +308,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toy", action="store_true", help="tiny shapes, for a CPU")
     parser.add_argument("--minutes", type=float, default=7.0, help="begin nothing new after so many")
+    parser.add_argument("--suffix", action="store_true", help="also time an iteration compiled and as a CUDA graph")
     parser.add_argument("--output", type=Path, help="also write the JSON there")
     args = parser.parse_args()
     started = time.perf_counter()
@@ -340,6 +342,11 @@ def main() -> None:
         for row in of_sizes(bench, shape):
             rows.append(row)
             said("  ".join(f"{name} {value}" for name, value in row.items()))
+        if args.suffix:
+            result["suffix"] = {
+                tokens: tried(partial(suffix.measured, body, bench.engine, bench.block(cells)))
+                for tokens, cells in shape.sizes.items()
+            }
     except OutOfTime:
         result["cut_short"] = f"after {args.minutes} minutes; what is missing was not measured"
     result |= {"one_shot": shots, "by_size": rows, "resize_ms_per_picture": resizing(body, shape)}

@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from tests.model import plain, probes, tiny
 from tests.model.agreement import agreement
-from workbench.model import backbone, latent, prompt, reward
+from workbench.model import attention, backbone, kernels, latent, prompt, reward
 from workbench.model.backbone import HubBackbone, ImageFeatures, ImageInput, Tile
+from workbench.model.backbone.qwen25 import Qwen25VL
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Method
@@ -193,6 +195,30 @@ def test_pictures_encoded_together_are_encoded_as_alone(body: HubBackbone) -> No
         torch.testing.assert_close(features.tokens, alone.tokens, atol=2e-5, rtol=0)
         for one, other in zip(features.deep, alone.deep, strict=True):
             torch.testing.assert_close(one, other, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_vision_tower_sees_the_same_with_all_windows_in_one_call(
+    family: str, checkpoints: dict[str, Path], loaded: dict[str, HubBackbone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, calls = backbone.load(checkpoints[family]), []
+    assert isinstance(body, Qwen25VL)
+    kernel = kernels.kernel_for(body.device, body.dtype, 16)
+
+    def counted(*given: Any) -> Any:
+        calls.append(given[3])
+        return kernel.forward(*given)
+
+    monkeypatch.setattr(attention, "kernel_for", lambda *_: replace(kernel, forward=counted))
+    body.see_in_windows()
+    inputs = [body.prepare(str(i), tiny.picture(i, *size).image) for i, size in enumerate(SIZES)]
+    for ours, theirs in zip(body.encode(inputs), loaded[family].encode(inputs), strict=True):
+        torch.testing.assert_close(ours.tokens, theirs.tokens, atol=1e-5, rtol=0)
+        for one, other in zip(ours.deep, theirs.deep, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+    layers = int(body._model.config.vision_config.depth)
+    assert len(calls) == layers  # not one per window
+    assert max(len(spans.keys) for spans in calls) > len(inputs) or family != "qwen2_5_vl"
 
 
 def test_pictures_are_prepared_alike_in_another_process(body: HubBackbone) -> None:

@@ -37,7 +37,9 @@ RUN = (
 
 @pytest.mark.slow
 def test_the_gpu_benchmark_needs_the_model_room_alone_and_says_all_it_promises() -> None:
-    ran = subprocess.run([sys.executable, "-c", RUN, "--toy"], capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN, "--toy", "--suffix"], capture_output=True, text=True, timeout=300, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     result = json.loads(ran.stdout.splitlines()[-1])
     assert result["shapes"] == "toy"
@@ -54,3 +56,7 @@ def test_the_gpu_benchmark_needs_the_model_room_alone_and_says_all_it_promises()
     assert agreed["option_probability_from_naive"] < 1e-4
     assert agreed["plain_probability_from_the_library"] < 1e-5
     assert "cut_short" not in result
+    suffix = result["suffix"]["12"]
+    assert suffix["eager_ms"] > 0
+    assert suffix["compiled_apart"] < 1e-5
+    assert suffix["graph_failed"] == "RuntimeError: graphs are CUDA's"

@@ -17,6 +17,8 @@ Sizes: T tokens packed, H query heads, N key heads, D head size, P keys of a seg
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,7 +110,7 @@ def segmented_attention(
         attachment.keys[layer] = k.detach()
         attachment.values[layer] = v.detach()
     pieces = [(segment.keys[layer], segment.values[layer], spans) for segment, spans in attachment.segments]
-    kernel = kernel_for(query.device, query.dtype)
+    kernel = kernel_for(query.device, query.dtype, query.shape[-1])
     if torch.is_grad_enabled() and query.requires_grad:
         out, total = _Attention.apply(  # type: ignore[no-untyped-call]
             q, k, v, attachment.own, pieces, scaling, kernel
@@ -176,6 +178,48 @@ class _Attention(torch.autograd.Function):
             more, _, _ = kernel.backward(grad, query, keys, values, out, total, spans, scale, False)
             d_query = d_query + more
         return d_query.to(query.dtype), d_key.to(key.dtype), d_value.to(value.dtype), None, None, None, None
+
+
+def windowed_attention(
+    module: torch.nn.Module,  # noqa: ARG001
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,  # noqa: ARG001  who sees what is in the bounds
+    scaling: float,
+    *,
+    cu_seq_lens_q: Tensor,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """Attention of a vision tower's packed patches, each within its window, all windows in one call of the kernel.
+
+    The library itself calls its attention window by window, thousands of times for a few pictures. It hands over all
+    windows at once only to functions with `flash` in their name.
+
+    Args:
+        query: (1, H, T, D), as key and value.
+        scaling: of the scores.
+        cu_seq_lens_q: (windows + 1,) bounds of the windows.
+
+    Returns:
+        (1, T, H, D) and None for the weights.
+    """
+    q, k, v = (each[0].transpose(0, 1) for each in (query, key, value))
+    kernel = kernel_for(query.device, query.dtype, query.shape[-1])
+    return kernel.forward(q, k, v, _windows(cu_seq_lens_q), scaling)[0][None], None
+
+
+def _windows(bounds: Tensor) -> Spans:
+    """The windows between these bounds; all layers come with the same tensor, which is read from the device once."""
+    for seen, spans in _seen:
+        if seen() is bounds:
+            return spans
+    read = tuple(bounds.tolist())
+    _seen.appendleft((weakref.ref(bounds), made := Spans(read, read)))
+    return made
+
+
+_seen: deque[tuple[weakref.ref[Tensor], Spans]] = deque(maxlen=2)  # windows, and whole pictures
 
 
 def scores(attachment: Attachment, segment: Segment, part: int, columns: Tensor, rows: slice) -> Tensor:

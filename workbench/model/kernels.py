@@ -329,25 +329,27 @@ VARLEN_FORWARD = Kernel("variable-length flash, formula backwards", _varlen, _fo
 
 
 @cache
-def kernel_for(device: torch.device, dtype: torch.dtype) -> Kernel:
-    """The fastest kernel that agrees with the formula here; made out once per process, device and type."""
+def kernel_for(device: torch.device, dtype: torch.dtype, head: int = 64) -> Kernel:
+    """The fastest kernel that agrees with the formula here, for heads of this size; made out once per process."""
     candidates: tuple[Kernel, ...] = (VARLEN, VARLEN_FORWARD) if device.type == "cuda" else (CPU_FLASH,)
     if device.type == "cuda" and dtype not in (torch.bfloat16, torch.float16):
         candidates = ()  # flash attention has no kernel for it
     for kernel in candidates:
-        why = disagreement(kernel, device, dtype)
+        why = disagreement(kernel, device, dtype, head)
         if why is None:
             return kernel
-        logger.warning("attention kernel %s isn't used on %s in %s: %s", kernel.name, device, dtype, why)
+        logger.warning(
+            "attention kernel %s isn't used on %s in %s, heads of %d: %s", kernel.name, device, dtype, head, why
+        )
     return FORMULA
 
 
-def disagreement(kernel: Kernel, device: torch.device, dtype: torch.dtype) -> str | None:
+def disagreement(kernel: Kernel, device: torch.device, dtype: torch.dtype, head: int = 64) -> str | None:
     """How a kernel differs from the formula over shared, empty and causal stretches; None if it doesn't."""
     generator = torch.Generator().manual_seed(0)
     shared = Spans((0, 5, 5, 12, 70), (0, 3, 8, 8, 49))  # the second has no queries, the third no keys
     for spans, T, P in ((shared, 70, 49), (Spans.own([1, 40, 4, 4]), 49, 49)):
-        shapes = ((T, 4, 64), (P, 2, 64), (P, 2, 64), (T, 4, 64))
+        shapes = ((T, 4, head), (P, 2, head), (P, 2, head), (T, 4, head))
         query, key, value, grad = (torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes)
         expected = _formula(query.double(), key.double(), value.double(), spans, 0.2)
         worst = 0.0

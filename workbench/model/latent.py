@@ -30,7 +30,7 @@ from workbench.model import estimators, injection, prompt, reward
 from workbench.model.backbone import ZOOM_TOKENS, Backbone
 from workbench.model.case import Case, Iteration, PatchChoice, PatchFeature, Picture, Reasoned
 from workbench.model.compose import Script, compose
-from workbench.model.engine import Engine, Prefix, Rows
+from workbench.model.engine import Engine, Names, Prefix, Rows
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
 
@@ -132,7 +132,8 @@ class _Loop:
         self.engine, self.prefix, self.method = engine, prefix, method
         self.scale = engine.backbone.embedding_scale  # s
         self._vocabulary = 0  # |V|, seen with the first logits
-        self._zoomed: dict[tuple[str, int], Tensor] = {}
+        self._zoomed: dict[tuple[str, int], Tensor] = {}  # by picture and visual token
+        self._injected: dict[int, tuple[tuple[int, ...], Tensor, Names]] = {}  # of each question the latest
 
     def start(self, questions: Sequence[_Question]) -> None:
         """The start state of each question, evaluated."""
@@ -265,23 +266,30 @@ class _Loop:
         self._vocabulary = logits.shape[-1]
         return reward.entropy(logits)
 
-    def rows(self, states: Sequence[tuple[int, Tensor, Sequence[int]]], *behind: Tensor) -> Rows:
+    def rows(self, states: Sequence[tuple[int, Tensor, tuple[int, ...]]], *behind: Tensor) -> Rows:
         """[held patches' true visual features][think tokens][what stands behind], read at the last token.
 
         Args:
             states: (question, think tokens (m, d), visual tokens held).
             behind: (L, d) each.
         """
-        device = self.engine.backbone.device
-        embeddings, names = [], []
-        for question, z, held in states:
-            patches = [self.injected(question, token) for token in held]
-            embeddings.append(torch.cat([*patches, z.to(device), *behind]))
-            names.append(
-                tuple((token, i) for token, vectors in zip(held, patches, strict=True) for i in range(len(vectors)))
-            )
+        found = [self._vectors(question, held) for question, _, held in states]
+        # At once: hundreds of rows are evaluated together, and each transfer by itself would be waited for.
+        moved = torch.stack([z for _, z, _ in states]).to(self.engine.backbone.device)  # (B, m, d)
+        embeddings = tuple(torch.cat([*held, z, *behind]) for (held, _), z in zip(found, moved, strict=True))
         at = torch.tensor([[len(row) - 1] for row in embeddings])
-        return Rows(torch.tensor([question for question, _, _ in states]), tuple(embeddings), at, tuple(names))
+        return Rows(torch.tensor([question for question, _, _ in states]), embeddings, at, tuple(n for _, n in found))
+
+    def _vectors(self, question: int, held: tuple[int, ...]) -> tuple[list[Tensor], Names]:
+        """What is injected for these patches, (p, d) or nothing, and the vectors' names."""
+        if not held:
+            return [], ()
+        known = self._injected.get(question)
+        if known is None or known[0] != held:
+            each = [self.injected(question, token) for token in held]
+            names = tuple((token, i) for token, some in zip(held, each, strict=True) for i in range(len(some)))
+            self._injected[question] = known = held, torch.cat(each), names
+        return [known[1]], known[2]
 
     def injected(self, question: int, token: int) -> Tensor:
         """(1, d) the vision tower's row for this patch of the query picture; zoomed, its region encoded anew."""

@@ -6,8 +6,8 @@ in its own file - `qwen25.py`, `qwen3.py`, `internvl.py`, over what they share i
 read. Knows nothing of the loop. docs/backbones.md says how to add a family.
 """
 
-from workbench.model.backbone.hub import HubBackbone
-from workbench.model.backbone.loading import FAMILIES, load, register_attention, weights_revision
+from workbench.model.backbone.hub import HubBackbone, register_attention
+from workbench.model.backbone.loading import FAMILIES, load, weights_revision
 from workbench.model.backbone.protocol import (
     ZOOM_TOKENS,
     Backbone,

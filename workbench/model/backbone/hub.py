@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -51,11 +51,7 @@ class HubBackbone(ABC):
         self.layers = int(text.num_hidden_layers)
         self.heads = int(text.num_attention_heads)
         chosen = parts.options.get("attention_layers") or range(self.layers)
-        self.attention_layers = tuple(int(layer) for layer in chosen)
-        if beyond := sorted(set(self.attention_layers) - set(range(self.layers))):
-            raise BackboneError(
-                f"workbench.json of {parts.name} names layer {beyond[0]}; it has 0 to {self.layers - 1}"
-            )
+        self.score_by([int(layer) for layer in chosen])
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
         weight = self._text.get_input_embeddings().weight
@@ -66,6 +62,19 @@ class HubBackbone(ABC):
         if missing or words[self.MARKS[1]] != config.image_token_id:
             raise BackboneError(f"the tokenizer files of {parts.name} are missing or belong to another model")
         self._before, self._image_token, self._behind = (int(words[mark]) for mark in self.MARKS)
+
+    def score_by(self, layers: Sequence[int]) -> None:
+        """Have these layers' attention score patches.
+
+        Raises:
+            BackboneError: there is no such layer.
+        """
+        if beyond := sorted(set(layers) - set(range(self.layers))):
+            raise BackboneError(
+                f"attention_layers names layer {beyond[0]}; {self.name} has 0 to {self.layers - 1} "
+                "(it is a setting, or stands in the workbench.json of the model's folder)"
+            )
+        self.attention_layers = tuple(sorted(set(layers)))
 
     @abstractmethod
     def encode(self, inputs: Sequence[ImageInput]) -> list[ImageFeatures]:
@@ -181,3 +190,10 @@ class HubBackbone(ABC):
 def one_after_another(start: int, count: int) -> tuple[Tensor, int]:
     """(3, count) positions of text that begins at `start`, and the position after it."""
     return torch.arange(start, start + count).expand(3, -1), start + count
+
+
+def register_attention(name: str, function: Callable[..., Any]) -> None:
+    """Make an attention function known to the transformers library under this name."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(name, function)

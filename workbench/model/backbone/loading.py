@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -170,13 +170,6 @@ def check_weights(name: str | Path, report: dict[str, Any], unused: Collection[s
 def first_line(error: Exception) -> str:
     """What went wrong, without the library's advice that follows."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def register_attention(name: str, function: Callable[..., Any]) -> None:
-    """Make an attention function known to the transformers library under this name."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(name, function)
 
 
 def revision(name: str | Path) -> str:

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.model.backbone.hub import HubBackbone, Parts, one_after_another
+from workbench.model.attention import windowed_attention
+from workbench.model.backbone.hub import HubBackbone, Parts, one_after_another, register_attention
 from workbench.model.backbone.protocol import (
     ZOOM_TOKENS,
     BackboneError,
@@ -25,6 +26,9 @@ from workbench.model.backbone.protocol import (
     Tile,
     whole_pixels,
 )
+from workbench.model.kernels import FORMULA, kernel_for
+
+WINDOWED = "windowed_flash"  # the library gives all windows at once to a function named so
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,15 @@ class Qwen25VL(HubBackbone):
             area = max_image_tokens * (parts.processor.patch_size * merge) ** 2
             parts.processor.size["longest_edge"] = min(parts.processor.size["longest_edge"], area)
         self.pictures: QwenPictures = QwenPictures(parts.processor, merge)
+        vision = parts.model.config.vision_config
+        head = int(vision.hidden_size) // int(vision.num_heads)
+        if self.device.type == "cuda" and kernel_for(self.device, self.dtype, head) is not FORMULA:
+            self.see_in_windows()
+
+    def see_in_windows(self) -> None:
+        """Have the vision tower attend within all its windows at once instead of one after another."""
+        register_attention(WINDOWED, windowed_attention)
+        self._core.visual.config._attn_implementation = WINDOWED
 
     def encode(self, inputs: Sequence[ImageInput]) -> list[ImageFeatures]:
         """Features of each picture, in one call of the vision tower."""
