@@ -1,7 +1,8 @@
 """What each part of the method brings the embedded demo model on drawn images: `make ablate`.
 
-Two experiments: the parts on all images, and N, K, estimators, seeds and controls on fewer. Each arm is a stored run;
-given the same --data a cut benchmark goes on. The tables go to docs/ablation.md, the figures to results/ablation.json.
+Two experiments: the parts on all images, and N, K, estimators, seeds and controls on fewer; and on those which
+attention layers find the defect. Each arm is a stored run; given the same --data a cut benchmark goes on. The tables go
+to docs/ablation.md, the figures to results/ablation.json.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +24,7 @@ from warehouse.store import Store
 from workbench.analysis import ablation as analysis
 from workbench.analysis import ablation_text
 from workbench.embedded.archive import draw_archive
-from workbench.inspection import ablation, knowledge
+from workbench.inspection import ablation, knowledge, layers
 from workbench.settings import Settings, Work
 
 ROOT = Path(__file__).parents[1]
@@ -77,10 +78,12 @@ def main() -> None:
                 arms = tuple(arm for arm in arms if arm.name in args.only or arm.family in args.only)
             experiment = ablation.run(archive, settings, arms, _Quiet(), _told)
             studies[name] = ablation.read(base.work.data, "ablation", experiment)
-    if args.only:
-        return
+        if args.only:
+            return
+        found = layers.find(archive, small, _Quiet())
     page = PAGE.read_text(encoding="utf-8")
     tables = {"grid": "Not measured in the last run.\n"}
+    tables["layers"] = layers.markdown(found)
     tables |= {name: ablation_text.markdown(study) for name, study in studies.items()}
     PAGE.write_text(TABLES.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}", page), encoding="utf-8")
     machine.report(
@@ -92,6 +95,7 @@ def main() -> None:
             "seeds": args.seeds,
             "seconds": round(time.perf_counter() - started, 1),
             **{name: _figures(study) for name, study in studies.items()},
+            "layers": asdict(found),
         },
         OUTPUT,
     )

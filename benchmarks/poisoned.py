@@ -1,4 +1,7 @@
-"""The command line as it is, but an image named poison.png kills the process that answers it; for `faults.py`."""
+"""The command line as it is, but poison.png kills the process that answers it; for `faults.py` and for tests.
+
+Run as a module it is also what the processes of a crew import as their main, so they are poisoned too.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,13 @@ def answer_or_die(
     opened: blocks.OpenedBlock, run_id: str, answering: Answering, retriever: Retriever, method: Method
 ) -> blocks.Rows:
     """The block's rows, unless the poison is among its opened images."""
-    paths = {asked.entry.path for asked in opened.block.asked if _is_opened(opened, asked.entry.image_id)}
-    if any(path.endswith("poison.png") for path in paths):
+    paths = {asked.entry.image_id: asked.entry.path for asked in opened.block.asked}
+    if any(paths[key].endswith("poison.png") for key, it in opened.queries.items() if not isinstance(it, Exception)):
         os.kill(os.getpid(), signal.SIGKILL)
     return _answer(opened, run_id, answering, retriever, method)
 
 
-def _is_opened(opened: blocks.OpenedBlock, image_id: str) -> bool:
-    return not isinstance(opened.queries[image_id], Exception)
-
-
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):
     blocks.answer_block = answer_or_die
+if __name__ == "__main__":
     main()

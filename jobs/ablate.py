@@ -7,23 +7,27 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, Device
 
 
 def command(
     archive: Annotated[Path, typer.Argument(help="A labelled folder of images.")],
     arms: Annotated[
-        Literal["main", "grid"], typer.Option(help="`main`: the parts; `grid`: N, K, estimators, seeds, controls.")
+        Literal["main", "grid", "layers"],
+        typer.Option(
+            help="`main`: the parts; `grid`: N, K, estimators, seeds, controls; `layers`: which find the defect."
+        ),
     ] = "main",
     only: Annotated[
         list[str] | None, typer.Option("--only", help="An arm or family; may be repeated.", show_default=False)
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds `grid` compares.")] = 5,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="With `layers`: write them to workbench.json in the model's folder.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions, mixed.", show_default=False)] = None,
     model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
-    ] = None,
+    device: Device = None,
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
 ) -> None:
@@ -37,11 +41,19 @@ def command(
     from jobs import screen
     from workbench import settings
     from workbench.analysis import ablation_text
-    from workbench.inspection import ablation
+    from workbench.inspection import ablation, layers
 
     named = {"model": model, "device": device, "limit": limit, "data": data}
     base = settings.load({name: value for name, value in named.items() if value is not None}, config).settings
     screen.without_loading_bars(base.machine.model)
+    if arms == "layers":
+        with screen.Progress() as watch:
+            found = layers.find(archive, base, watch)
+        typer.echo(layers.markdown(found))
+        written = layers.keep(base.machine.model, found.layers) if keep else None
+        named = ",".join(map(str, found.layers))
+        typer.echo(f"kept in {written}" if written else f'keep them in workbench.toml: attention_layers = "{named}"')
+        return
     try:
         chosen = ablation.chosen(ablation.MAIN if arms == "main" else ablation.grid(seeds), only or ())
     except ValueError as error:

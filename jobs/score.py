@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Json
+from jobs.options import Data, Device, Json
 
 
 def command(
@@ -65,9 +65,7 @@ def command(
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"] | None, typer.Option(help="Of the weights (default: auto).")
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
-    ] = None,
+    device: Device = None,
     max_image_tokens: Annotated[
         int | None, typer.Option(help="Larger pictures are scaled down; 0: the model's own limit (default: 1280).")
     ] = None,

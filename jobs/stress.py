@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, Device
 
 
 def command(
@@ -22,9 +22,7 @@ def command(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Of the labelled ones, a mixture.")] = 60,
     model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where to compute (default: auto).")
-    ] = None,
+    device: Device = None,
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
 ) -> None:

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -34,8 +35,9 @@ TopK = int | Literal["all"]
 Shots = Literal[0, 1]
 Templates = Literal["random", "similar"]
 Dtype = Literal["auto", "float32", "bfloat16"]
-Device = Literal["auto", "cpu", "cuda"]
 Engine = Literal["segments", "naive"]
+_LAYERS = re.compile(r"\d+(,\d+)*")
+_DEVICES = re.compile(r"auto|all|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*")
 
 
 class SettingsError(ValueError):
@@ -64,17 +66,22 @@ class Machine:
 
     model: str = "embedded"  # or a hub name, or a folder
     engine: Engine = "segments"  # `naive` runs the full prefix every time: the oracle, slow
-    device: Device = "auto"  # CUDA where there is one
+    device: str = "auto"  # CUDA where there is one; `all`, or several (cuda:0,cuda:1): a process for each
     dtype: Dtype = "auto"  # bfloat16 for a real model on CUDA, else float32
     threads: int = 0  # of torch on the CPU; 0: one for the embedded model, else torch's own choice
     memory_gib: float | None = None  # of keys, values and features kept; None: 1 on a CPU, half of what a GPU has free
     input_processes: int | None = None  # that decode and resize; 0: a thread does; None: 0 on a CPU, up to 8 by a GPU
+    attention_layers: str | None = None  # that score patches, such as 2,4; None: the checkpoint's own, else all
     max_image_tokens: int = 1280  # larger pictures are scaled down to so many visual tokens; 0: the model's own limit
 
     def __post_init__(self) -> None:
         for name in ("threads", "max_image_tokens"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if not _DEVICES.fullmatch(self.device):
+            raise ValueError(f"device is {self.device}; give auto, all, cpu, cuda, or names such as cuda:0,cuda:1")
+        if self.attention_layers is not None and not _LAYERS.fullmatch(self.attention_layers):
+            raise ValueError(f"attention_layers is {self.attention_layers}; give numbers from 0 on, such as 2,4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +172,13 @@ class Facts:
 
 
 _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
-IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED
+IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED | {"attention_layers"}
 OUT_OF_DIGEST: Mapping[str, str] = {
     "encoder": "a name; its weights are among the facts",
     "references": "a path; each question_id holds its reference's content",
     "model": "a name; its weights are among the facts",
     "engine": "both engines give the same answers, floats within 1e-4",
-    "device": "the same answers, floats within 1e-4",
+    "device": "the same answers, floats within 1e-4, and how many processes give them",
     "dtype": "may be `auto`; what it came to is among the facts",
     "threads": "the same answers, floats within 1e-4",
     "memory_gib": "the same answers, floats within 1e-4",
@@ -188,7 +195,8 @@ OUT_OF_DIGEST: Mapping[str, str] = {
 
 def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
-    chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST}
+    # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
+    chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
     stated = json.dumps({"settings": chosen, "facts": asdict(facts)}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]
 

@@ -232,7 +232,8 @@ def test_a_picture_that_the_encoder_does_not_take_fails_alone(
 def test_out_of_memory_halves_the_memory_and_goes_on(
     archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = Breaking(monkeypatch, torch.OutOfMemoryError("full"), torch.OutOfMemoryError("still full"))
+    library = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    short = Breaking(monkeypatch, torch.OutOfMemoryError("full"), library)
     outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, limit=2))
     assert (outcome.run.answered, outcome.run.failed) == (2, 0)
     assert short.memory == [2**30, 2**29, 2**28]
@@ -250,7 +251,10 @@ def test_a_lost_device_fails_the_run_with_what_to_do(
     run = Store(data).runs().row(0, named=True)
     assert (run["state"], run["failed"]) == ("failed", 0)
     assert "the GPU stopped answering" in run["message"]
-    assert scored.score(archive, settings).run.state == "finished"
+    assert len(list((data / "tries").iterdir())) == 1  # a picture may be what the device couldn't bear
+    again = scored.score(archive, settings)
+    assert (again.run.state, again.run.failed) == ("finished", 0)
+    assert list((data / "tries").iterdir()) == []
 
 
 def test_a_full_disk_stops_the_run_and_what_was_stored_is_gone_on_with(

@@ -32,6 +32,9 @@ from workbench.model.method import Method
 
 logger = logging.getLogger(__name__)
 
+# How a GPU says that it has no memory, where it isn't PyTorch that asked for it.
+NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedBlock:
@@ -92,13 +95,13 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
         DeviceLost: the GPU stopped answering.
     """
     started = time.perf_counter()
-    evidence = _retrieve(opened, retriever)
+    evidence = retrieve(opened, retriever)
     rows = Rows(retrieval_seconds=time.perf_counter() - started)
     cases: list[Case] = []
     places: list[int] = []
     outcomes: list[Reasoned | str] = [""] * len(opened.block.asked)
     for place, asked in enumerate(opened.block.asked):
-        case = _case(asked, opened, evidence)
+        case = case_of(asked, opened, evidence)
         if isinstance(case, str):
             outcomes[place] = case
         else:
@@ -123,7 +126,7 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
     return rows
 
 
-def _retrieve(opened: OpenedBlock, retriever: Retriever) -> dict[str, Evidence | str]:
+def retrieve(opened: OpenedBlock, retriever: Retriever) -> dict[str, Evidence | str]:
     """The evidence of every image that could be opened, or why there is none, by image_id."""
     entries = {asked.entry.image_id: asked.entry for asked in opened.block.asked}
     images = [(entries[key], picture) for key, picture in opened.queries.items() if isinstance(picture, Picture)]
@@ -145,7 +148,7 @@ def _evidence(images: Sequence[tuple[Entry, Picture]], retriever: Retriever) -> 
         return [_evidence([image], retriever)[0] for image in images]
 
 
-def _case(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | str]) -> Case | str:
+def case_of(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | str]) -> Case | str:
     """The question as the model gets it, or why it can't be asked."""
     query = opened.queries[asked.entry.image_id]
     if not isinstance(query, Picture):
@@ -179,8 +182,9 @@ def _reason(answering: Answering, cases: Sequence[Case], method: Method) -> list
         except torch.OutOfMemoryError:
             pass  # the error is let go of first: it holds on to what filled the memory
         except Exception as error:  # noqa: BLE001  whatever a picture does to the model, the night goes on
-            _raise_if_lost(error)
-            return _one_by_one(answering, cases, method, _in_words(error))
+            if not any(words in str(error) for words in NO_MEMORY):
+                _raise_if_lost(error)
+                return _one_by_one(answering, cases, method, _in_words(error))
         if not engine.halve():
             return _one_by_one(answering, cases, method, "out of memory")
         logger.warning("out of memory; going on with %d MiB for what is kept", engine.memory // 2**20)

@@ -70,9 +70,10 @@ def opener(pictures: Pictures, processes: int) -> Iterator[Opener]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def default_processes(device: str) -> int:
-    """As many as there are cores to spare beside a GPU; none on a CPU."""
-    return min(MOST_PROCESSES, max(1, (os.cpu_count() or 2) - 2)) if device.startswith("cuda") else 0
+def default_processes(device: str, devices: int = 1) -> int:
+    """As many as there are cores to spare beside a GPU, or beside each of several; none on a CPU."""
+    spare = ((os.cpu_count() or 2) - 2) // devices
+    return min(MOST_PROCESSES, max(1, spare)) if device.startswith("cuda") else 0
 
 
 def _open(file: File, pictures: Pictures | None) -> Opened:

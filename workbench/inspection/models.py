@@ -29,16 +29,31 @@ class Answering:
     demo: bool
 
 
+def devices(machine: Machine) -> tuple[str, ...]:
+    """The devices a setting names, one process each: `auto` is CUDA where there is one, `all` every CUDA device."""
+    named = machine.device
+    if named == "all":
+        return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count())) or ("cpu",)
+    if named == "auto":
+        return ("cuda",) if torch.cuda.is_available() else ("cpu",)
+    return tuple(named.split(","))
+
+
 def placed(machine: Machine) -> Machine:
-    """The same with `auto` settled: CUDA where there is one; bfloat16 there, except for the embedded model."""
-    device = machine.device if machine.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    big = device == "cuda" and machine.model != EMBEDDED
+    """The same with `auto` and `all` settled; bfloat16 on CUDA, except for the embedded model."""
+    named = devices(machine)
+    big = all(device.startswith("cuda") for device in named) and machine.model != EMBEDDED
     dtype = machine.dtype if machine.dtype != "auto" else "bfloat16" if big else "float32"
-    return dataclasses.replace(machine, device=device, dtype=dtype)
+    return dataclasses.replace(machine, device=",".join(named), dtype=dtype)
+
+
+def alone(machine: Machine) -> Machine:
+    """The same on the first of its devices."""
+    return dataclasses.replace(machine, device=devices(machine)[0])
 
 
 def load_answering(machine: Machine) -> Answering:
-    """The model and engine of settled settings.
+    """The model and engine of settled settings, on their one device.
 
     The embedded model gets one thread unless told otherwise: it is too small to gain much from two, and on a machine
     whose cores are taken, threads that wait for each other made it twenty times slower.
@@ -50,12 +65,16 @@ def load_answering(machine: Machine) -> Answering:
     demo = machine.model == EMBEDDED
     if machine.threads or demo:
         torch.set_num_threads(machine.threads or 1)
+    if ":" in machine.device and torch.cuda.is_available():
+        torch.cuda.set_device(machine.device)  # what names no device means this one
     body = backbone.load(
         embedded.CHECKPOINT if demo else machine.model,
         device=machine.device,
         dtype=machine.dtype,
         max_image_tokens=machine.max_image_tokens or None,
     )
+    if machine.attention_layers:
+        body.score_by([int(layer) for layer in machine.attention_layers.split(",")])
     memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None
     engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body, memory)
     return Answering(engine, body.revision, patch_encoder(machine.model, body.revision), demo)
@@ -86,6 +105,6 @@ def load_encoder(settings: Settings) -> Encoder:
 
 def device_name(machine: Machine) -> str:
     """The device for people: the card's name, or the CPU with its threads."""
-    if machine.device == "cuda":
-        return str(torch.cuda.get_device_name())
+    if machine.device.startswith("cuda"):
+        return str(torch.cuda.get_device_name(machine.device))
     return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"

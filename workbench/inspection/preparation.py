@@ -13,15 +13,13 @@ from pathlib import Path
 
 from warehouse.records import Archive, Description, Entry, KnowledgeVersion
 from warehouse.store import Store
-from warehouse.vectors import Vectors
 from workbench import settings as configuration
-from workbench.inspection import archive, models, plan, question_file, questions, references, retrieval
+from workbench.inspection import archive, crew, models, plan, question_file, questions, references, retrieval
+from workbench.inspection.crew import Crew
 from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError
-from workbench.inspection.models import Answering
 from workbench.inspection.part import Part
 from workbench.inspection.plan import Plan
 from workbench.inspection.questions import QuestionSet
-from workbench.inspection.retrieval import Retriever
 from workbench.model import prompt
 from workbench.settings import Facts, Settings
 
@@ -37,8 +35,7 @@ class Prepared:
     archive: Archive
     settings: Settings  # with device and dtype settled
     plan: Plan
-    answering: Answering
-    retriever: Retriever
+    crew: Crew
     facts: Facts
     digest: str
     notes: tuple[str, ...]  # what a person should know
@@ -82,9 +79,7 @@ def prepare(
     planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
 
     settings = replace(settings, machine=models.placed(settings.machine))
-    step(f"loading {settings.machine.model}")
-    answering = models.load_answering(settings.machine)
-    retriever, encoder = _retriever(settings, descriptions)
+    answering = crew.gather(settings, descriptions, step)
     used = version if settings.support.knowledge != "none" else None
     facts = Facts(
         weights=answering.weights,
@@ -92,14 +87,13 @@ def prepare(
         prompt=prompt.VERSION,
         questions=hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else PROTOCOL,
         knowledge_version=used.version if used else None,
-        encoder=encoder,
+        encoder=answering.encoder,
     )
     return Prepared(
         archive=scan.archive,
         settings=settings,
         plan=planned,
-        answering=answering,
-        retriever=retriever,
+        crew=answering,
         facts=facts,
         digest=configuration.digest(settings, facts),
         notes=tuple(_notes(scan, asked, planned, settings, version, descriptions, store)),
@@ -144,17 +138,6 @@ def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: Qu
         return ArchiveError(f"{root} holds normal reference images only; there is nothing to inspect")
     why = f": {asked.problems[0].path}: {asked.problems[0].reason}" if asked.problems else ""
     return QuestionsError(f"{file} has no usable question about the {len(scan.registered)} images below {root}{why}")
-
-
-def _retriever(settings: Settings, descriptions: list[Description]) -> tuple[Retriever, str | None]:
-    """The retriever of the chosen mode, and the encoder it uses if it does."""
-    if settings.support.knowledge == "none" or not descriptions:
-        return retrieval.NoKnowledge(), None
-    if settings.support.knowledge == "product":
-        return retrieval.ByProduct(descriptions), None
-    encoder = models.load_encoder(settings)
-    vectors = Vectors(settings.work.data)
-    return retrieval.Nearest(descriptions, encoder, vectors, settings.support.top_k), encoder.name
 
 
 def _notes(

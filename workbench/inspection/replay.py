@@ -91,7 +91,7 @@ def settings_of(run: Run, data: Path) -> Settings:
     machine = {**stated, "dtype": stated["facts"]["dtype"]}
     support = _part(Support, {**stated, "references": None})  # each prediction names its own
     work = Work(data=data, block_images=stated["block_images"])
-    return Settings(_part(Method, stated), support, models.placed(_part(Machine, machine)), work)
+    return Settings(_part(Method, stated), support, models.alone(models.placed(_part(Machine, machine))), work)
 
 
 def load(store: Store, run_id: str, answering: Answering | None = None) -> Replay:

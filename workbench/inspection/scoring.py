@@ -17,11 +17,9 @@ import platform
 import signal
 import socket
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -34,25 +32,22 @@ from filelock import FileLock, Timeout
 from warehouse import phases, spool
 from warehouse.errors import DiskFull, Locked, WarehouseError
 from warehouse.ingest import ingest
-from warehouse.nights import NOT_THE_IMAGES_FAULT as VANISHED
-from warehouse.nights import QUARANTINED
 from warehouse.records import Run, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
-from workbench.inspection import archive, inputs, models, preparation, tries
-from workbench.inspection import block as blocks
-from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, UnreadableImage
+from workbench.inspection import preparation, worker
+from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.inspection.part import Part
 from workbench.inspection.plan import Block
 from workbench.inspection.preparation import Prepared
 from workbench.inspection.tries import Tries
+from workbench.inspection.worker import Job
 from workbench.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 # Where `warehouse.phases` can kill a run, in the order it passes them; spool and ingest have their own in between.
-PHASES = ("before-open", "after-open", "before-block", "after-answer", "after-part", "before-close", "after-close")
-AHEAD = 2  # blocks whose pictures are opened before they are needed
+PHASES = ("before-open", "after-open", *worker.PHASES, "before-close", "after-close")
 
 
 class Watch(Protocol):
@@ -97,7 +92,10 @@ def score(root: Path, settings: Settings, watch: Watch, *, again: bool = True, p
     store = Store(settings.work.data)
     ingest(store)  # what a dead job left
     prepared = preparation.prepare(root, settings, store, watch.step, part)
-    return carry_out(prepared, watch, again=again, part=part, started=started)
+    try:
+        return carry_out(prepared, watch, again=again, part=part, started=started)
+    finally:
+        prepared.crew.close()
 
 
 def carry_out(
@@ -142,21 +140,16 @@ class _Night:
     ) -> None:
         self._store, self._run, self._prepared, self._watch, self._stop = store, run, prepared, watch, stop
         self._tries = Tries(store.data, run.run_id)
-        self._loading, self._retrieving, self._writing = loading, 0.0, 0.0  # seconds
+        self._loading, self._writing = loading, 0.0  # seconds, of this process alone
         self._ingested_at = time.monotonic()
-        self._memory = prepared.answering.engine.memory  # bytes, unless memory turns out short
 
     def work_through(self) -> int:
         """Images scored: all that were left, unless something ends the run early. Stores how it ended."""
         state: RunState = "failed"
         message: str | None = None
-        images, why = 0, ""
         try:
             with _stop_asked() as asked:
-                for stored in self._blocks():
-                    images += stored
-                    if why := asked() or self._stop():
-                        break
+                images, why = self._blocks(asked)
             self._ingest(patiently=True)
             state, message = self._ended(why)
         except (DiskFull, Locked, ArchiveError) as error:
@@ -175,102 +168,25 @@ class _Night:
             self._close(state, message)
         return images
 
-    def _blocks(self) -> Iterator[int]:
-        """Work through the blocks that are not done, giving each one's images when it is stored."""
-        prepared, run_id = self._prepared, self._run.run_id
+    def _blocks(self, asked: Callable[[], str]) -> tuple[int, str]:
+        """Work through the blocks that are not done; the images stored, and why it ended early."""
+        prepared, run_id, crew = self._prepared, self._run.run_id, self._prepared.crew
         # The spool first: a part that is ingested between the two looks is then in the ledger.
         done = spool.spooled_blocks(self._store.data, run_id) | self._store.ingested_blocks(run_id)
         left = [block for block in prepared.plan.blocks if block.number not in done]
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, left)))
-        for opened in self._opened(left):
-            phases.at("before-block")
-            self._make_sure_of_the_archive(opened)
-            rows = self._answered(opened)
-            self._retrieving += rows.retrieval_seconds
-            phases.at("after-answer")
-            started = time.perf_counter()
-            spool.write_part(
-                self._store.data,
-                run_id,
-                opened.block.number,
-                rows.predictions,
-                rows.patches,
-                rows.image_vectors,
-                rows.patch_vectors,
-            )
-            phases.at("after-part")
-            self._writing += time.perf_counter() - started
-            self._ingest()
-            failed = sum(prediction.status == "failed" for prediction in rows.predictions)
-            logger.info(
-                "run=%s block=%d questions=%d failed=%d", run_id, opened.block.number, len(rows.predictions), failed
-            )
-            self._watch.advance(_images(opened.block), failed)
-            yield _images(opened.block)
-
-    def _make_sure_of_the_archive(self, opened: blocks.OpenedBlock) -> None:
-        """Images that vanish one by one are stored failures; an archive that goes away as a whole ends the run."""
-        vanished = any(
-            isinstance(picture, UnreadableImage) and str(picture).startswith(VANISHED)
-            for picture in (*opened.queries.values(), *opened.references.values())
-        )
-        if vanished and not archive.is_there(Path(self._prepared.archive.root)):
-            raise ArchiveError(
-                f"the archive {self._prepared.archive.root} went away while it was scored; what was stored is safe. "
-                "When it is back, the same command goes on"
-            )
-
-    def _answered(self, opened: blocks.OpenedBlock) -> blocks.Rows:
-        """The block's rows: answered together, or image by image where a process has died over one of them."""
-        images = list(opened.queries)
-        if not any(map(self._tries.deaths, images)):
-            with self._tries.at_work(images):
-                return self._answer(opened)
-        return tries.joined(self._answered_alone(tries.only(opened, image_id)) for image_id in images)
-
-    def _answered_alone(self, opened: blocks.OpenedBlock) -> blocks.Rows:
-        (image_id,) = opened.queries
-        if self._tries.deaths(image_id) < tries.MOST:
-            with self._tries.at_work([image_id]):
-                return self._answer(opened)
-        logger.warning("run=%s image=%s quarantined", self._run.run_id, image_id)
-        return self._answer(tries.not_opened(opened, f"{QUARANTINED}: {tries.MOST} processes died over it"))
-
-    def _answer(self, opened: blocks.OpenedBlock) -> blocks.Rows:
-        prepared = self._prepared
-        return blocks.answer_block(
-            opened, self._run.run_id, prepared.answering, prepared.retriever, prepared.settings.method
-        )
-
-    def _opened(self, left: Iterable[Block]) -> Iterator[blocks.OpenedBlock]:
-        """The blocks with their pictures, a few opened ahead while the model works."""
-        prepared = self._prepared
-        ahead: deque[Future[blocks.OpenedBlock]] = deque()
-        processes = prepared.settings.machine.input_processes
-        if processes is None:
-            processes = inputs.default_processes(prepared.settings.machine.device)
-        pictures = prepared.answering.engine.backbone.pictures
-        with (
-            inputs.opener(pictures, processes) as opener,
-            ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
-        ):
-            references = blocks.ReferencePictures(Path(prepared.archive.root), opener)
-            try:
-                for block in left:
-                    ahead.append(reader.submit(blocks.open_block, block, references))
-                    if len(ahead) > AHEAD:
-                        yield self._waited(ahead.popleft())
-                while ahead:
-                    yield self._waited(ahead.popleft())
-            finally:
-                reader.shutdown(wait=True, cancel_futures=True)
-
-    def _waited(self, opened: Future[blocks.OpenedBlock]) -> blocks.OpenedBlock:
-        started = time.perf_counter()
-        result = opened.result()
-        self._loading += time.perf_counter() - started
-        return result
+        scored, why = 0, ""
+        job = Job(run_id, Path(prepared.archive.root), prepared.settings)
+        with closing(crew.work(job, left, self._tries)) as told:
+            for stored in told:
+                self._ingest()
+                if stored is not None:
+                    self._watch.advance(stored.images, stored.failed)
+                    scored += stored.images
+                if not why and (why := asked() or self._stop()):
+                    crew.enough()
+        return scored, why
 
     def _ingest(self, *, patiently: bool = False) -> None:
         """Bring the spool into the warehouse when it is time; a locked warehouse can wait, the parts are safe."""
@@ -291,18 +207,14 @@ class _Night:
         missing = sum(block.number not in stored for block in self._prepared.plan.blocks)
         if not missing:
             self._tries.forget()
-            left, began = self._prepared.answering.engine.memory >> 20, self._memory >> 20
-            short = f"memory was short: finished with {left} instead of {began} MiB for what is kept"
-            return "finished", short if left < began else None
+            return "finished", self._prepared.crew.short()
         if stopped_by:
             return "stopped", f"stopped by {stopped_by}; the same command goes on"
         return "failed", f"{missing} blocks were put aside in spool/quarantine; the same command does them again"
 
     def _close(self, state: RunState, message: str | None) -> None:
-        spent = self._prepared.answering.engine.work.timings
-        timings = Timings(
-            self._loading, spent.vision + self._retrieving, spent.prefill, spent.loop, spent.answer, self._writing
-        )
+        spent = self._prepared.crew.spent()
+        timings = replace(spent, load=spent.load + self._loading, write=spent.write + self._writing)
         phases.at("before-close")
         try:
             self._store.close_run(self._run.run_id, state, datetime.now(UTC), message, timings)
@@ -364,7 +276,7 @@ def _new_run(prepared: Prepared) -> Run:
         plan=prepared.plan.identity,
         archive_id=prepared.archive.archive_id,
         model=settings.machine.model,
-        demo=prepared.answering.demo,
+        demo=prepared.crew.demo,
         settings=json.dumps({**json.loads(settings.as_json()), "facts": asdict(prepared.facts)}, sort_keys=True),
         knowledge_version=prepared.facts.knowledge_version,
         started_at=now,
@@ -376,7 +288,7 @@ def _new_run(prepared: Prepared) -> Run:
         invalid=0,
         failed=0,
         host=socket.gethostname(),
-        device=models.device_name(settings.machine),
+        device=prepared.crew.device,
         versions=json.dumps(_versions()),
         timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     )

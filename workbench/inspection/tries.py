@@ -1,9 +1,10 @@
 """What was being answered when a process died, so that an image that kills every process is found and passed over.
 
-Before a block's images go to the model their ids are written down, and struck out when the block is stored. A process
-that finds some at its start knows that the one before it died there. Images that were there once are answered one at a
-time, so that the next death has one name on it; images that were there `MOST` times are stored as failed and not tried
-again. A kill that had nothing to do with the image counts too: it can't be told apart from a crash.
+Before a block's images go to the model their ids are written down, and struck out when the block is stored. A
+coordinator that finds some at its start, or after a process of its own died, knows where that one died. Images that
+were there once are answered one at a time, so that the next death has one name on it; images that were there `MOST`
+times are stored as failed and not tried again. A kill that had nothing to do with the image counts too: it can't be
+told apart from a crash.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 from warehouse.errors import full_disk_named
 from workbench.inspection.block import OpenedBlock, Rows
-from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.errors import DeviceLost, UnreadableImage
 
 T = TypeVar("T")
 
@@ -26,34 +27,60 @@ MOST = 2
 
 
 class Tries:
-    """The deaths of one run's processes. One process at a time may use it: the run's coordinator."""
+    """The deaths of one run's processes, as its coordinator counts them."""
 
     def __init__(self, data: Path, run_id: str) -> None:
-        self._deaths_file = data / "tries" / f"{run_id}.json"
-        self._flying_file = data / "tries" / f"{run_id}.at-work.json"
+        self._folder, self._run_id = data / "tries", run_id
+        self._deaths_file = self._folder / f"{run_id}.json"
         self._deaths: Counter[str] = Counter(_read(self._deaths_file, {}))
-        died_at: list[str] = _read(self._flying_file, [])
-        if died_at:
-            self._deaths.update(died_at)
-            _write(self._deaths_file, dict(self._deaths))
-            self._flying_file.unlink()
+        for left in sorted(self._folder.glob(f"{run_id}.at-work-*.json")):
+            self._bury(left)
 
-    def deaths(self, image_id: str) -> int:
-        """How often a process died while this image was being answered."""
-        return self._deaths[image_id]
+    def of(self, images: Iterable[str]) -> dict[str, int]:
+        """How often a process died while one of these images was being answered; those of none are left out."""
+        return {image_id: self._deaths[image_id] for image_id in images if self._deaths[image_id]}
 
-    @contextmanager
-    def at_work(self, images: Iterable[str]) -> Iterator[None]:
-        """These images are being answered meanwhile; an exception is no death, the process lives to tell."""
-        _write(self._flying_file, sorted(images))
-        try:
-            yield
-        finally:
-            self._flying_file.unlink(missing_ok=True)
+    def died(self, place: int) -> None:
+        """The process of this place is dead: what it was at counts."""
+        self._bury(_file(self._folder, self._run_id, place))
+
+    def spare(self, place: int) -> None:
+        """The process of this place was ended on purpose: what it was at doesn't count."""
+        _file(self._folder, self._run_id, place).unlink(missing_ok=True)
 
     def forget(self) -> None:
         """The run is finished."""
         self._deaths_file.unlink(missing_ok=True)
+
+    def _bury(self, file: Path) -> None:
+        died_at: list[str] = _read(file, [])
+        if died_at:
+            self._deaths.update(died_at)
+            _write(self._deaths_file, dict(self._deaths))
+        file.unlink(missing_ok=True)
+
+
+class AtWork:
+    """What one process of a run is answering, written where its coordinator finds it."""
+
+    def __init__(self, data: Path, run_id: str, place: int) -> None:
+        self._file = _file(data / "tries", run_id, place)
+
+    @contextmanager
+    def on(self, images: Iterable[str]) -> Iterator[None]:
+        """These images are being answered meanwhile.
+
+        An exception is no death, the process lives to tell; but for a lost device, which the process can't survive.
+        """
+        _write(self._file, sorted(images))
+        try:
+            yield
+        except DeviceLost:
+            raise
+        except BaseException:
+            self._file.unlink(missing_ok=True)
+            raise
+        self._file.unlink(missing_ok=True)
 
 
 def only(opened: OpenedBlock, image_id: str) -> OpenedBlock:
@@ -79,6 +106,10 @@ def joined(parts: Iterable[Rows]) -> Rows:
         whole.patch_vectors.extend(part.patch_vectors)
         whole = replace(whole, retrieval_seconds=whole.retrieval_seconds + part.retrieval_seconds)
     return whole
+
+
+def _file(folder: Path, run_id: str, place: int) -> Path:
+    return folder / f"{run_id}.at-work-{place}.json"
 
 
 def _read(file: Path, nothing: T) -> T:

@@ -28,6 +28,7 @@ from warehouse.reviews import Reviews
 from warehouse.store import Store
 from workbench import settings as configuration
 from workbench.inspection import plan, replay, scoring
+from workbench.inspection.crew import Here
 from workbench.inspection.errors import InspectionError
 from workbench.inspection.models import Answering
 from workbench.inspection.preparation import Prepared
@@ -262,8 +263,7 @@ def _prepared(store: Store, attempt: GateAttempt, replayed: Replay, version: str
         archive=replayed.archive,
         settings=settings,
         plan=planned,
-        answering=replayed.answering,
-        retriever=replayed.retriever(store.data, texts),
+        crew=Here(replayed.answering, replayed.retriever(store.data, texts), facts.encoder, run.device),
         facts=facts,
         digest=configuration.digest(settings, facts),
         notes=(),

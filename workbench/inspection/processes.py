@@ -1,0 +1,395 @@
+"""A crew of one process per device, over one run and one spool.
+
+Each process has its own model and does what a run's own process would do, block by block. This one hands the blocks
+out, and so each is done once: every process begins with a stretch of the plan of its own, so that references are read
+on one device, and who has finished takes from the end of the longest stretch left. A process that dies gives back the
+blocks it had, its images' deaths are counted (`tries.py`), and another takes its place, a few times; a block that was
+stored and not told of is done again with the same rows, and kept once.
+
+The processes end when this one does, however it does: their pipe closes. Ctrl-C and SIGTERM are for this one alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from warehouse.records import Description, Timings
+from workbench.inspection import crew, inputs
+from workbench.inspection.errors import DeviceLost
+from workbench.inspection.models import EMBEDDED
+from workbench.inspection.plan import Block
+from workbench.inspection.tries import Tries
+from workbench.inspection.worker import AHEAD, Job, Stored, Task, Worker
+from workbench.model.backbone import BackboneError
+from workbench.settings import Machine, Settings
+
+logger = logging.getLogger(__name__)
+
+RESTARTS = 3  # of one device's process in one call; what kills it more often isn't one bad picture
+TICK = 1.0  # seconds without news after which the run may look at its clock
+PATIENCE = 10.0  # seconds given to a process to end by itself
+
+# -- what is said between them -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """The models are loaded."""
+
+    weights: str
+    encoder: str | None
+    demo: bool
+    device: str
+    memory: int  # bytes for what is kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A block was stored."""
+
+    stored: Stored
+    spent: Timings
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The process gives up."""
+
+    error: bytes  # pickled
+
+
+class _Ended:
+    """The process has nothing left to do."""
+
+
+_Message = _Ready | _Told | _Failed | _Ended | logging.LogRecord
+
+# -- the coordinator's side --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Member:
+    """One device's process, this one or the one that took its place."""
+
+    place: int
+    machine: Machine
+    process: BaseProcess
+    pipe: Connection
+    ready: _Ready | None = None
+    holds: dict[int, Block] = field(default_factory=dict)  # given and not yet stored, by number
+    spent: Timings | None = None  # of this process
+    memory: int = 0
+    told_enough: bool = False
+    over: bool = False  # it has ended, or was given up
+    restarts: int = 0
+
+
+class Shares:
+    """Blocks shared out: a stretch for each place, and who has none left takes from the end of the longest."""
+
+    def __init__(self, blocks: Sequence[Block], places: int) -> None:
+        bounds = [len(blocks) * place // places for place in range(places + 1)]
+        self._left = [deque(blocks[a:b]) for a, b in pairwise(bounds)]
+
+    def take(self, place: int) -> Block | None:
+        """The next block of this place; None when nothing is left."""
+        if self._left[place]:
+            return self._left[place].popleft()
+        longest = max(self._left, key=len)
+        return longest.pop() if longest else None
+
+    def __bool__(self) -> bool:
+        """Whether any is left."""
+        return any(self._left)
+
+    def give_back(self, place: int, blocks: Sequence[Block]) -> None:
+        """Blocks that were taken and not done, in their order; they are the place's next."""
+        self._left[place].extendleft(reversed(blocks))
+
+
+class Processes:
+    """See the module's opening lines; `crew.Crew` says what is asked of it."""
+
+    def __init__(self, devices: Sequence[str], settings: Settings, descriptions: Sequence[Description]) -> None:
+        self._settings, self._descriptions = settings, tuple(descriptions)
+        self._enough = False
+        self._tries: Tries | None = None
+        self._gone: list[Timings] = []  # of processes that died
+        self._members: list[_Member] = []
+        atexit.register(self.close)
+        try:
+            for place, machine in enumerate(_machines(settings.machine, devices)):
+                self._members.append(_Member(place, machine, *self._started(machine)))
+            first, *others = [self._greeted(member) for member in self._members]
+            if any((other.weights, other.encoder) != (first.weights, first.encoder) for other in others):
+                raise BackboneError("the model's files changed while they were loaded; give the same command again")
+        except BaseException:
+            self.close()
+            raise
+        self.weights, self.encoder, self.demo = first.weights, first.encoder, first.demo
+        names = Counter(ready.device for ready in (first, *others))
+        self.device = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in names.items())
+
+    def work(self, job: Job, blocks: Sequence[Block], tries: Tries) -> Generator[Stored | None]:
+        """Each block as it is stored, and None when a second passed without news; see `crew.Crew`."""
+        shares, self._tries = Shares(blocks, len(self._members)), tries
+        for member in self._members:
+            _send(member, _job(job, member))
+        while listening := [member for member in self._members if not member.over]:
+            self._hand_out(listening, shares, tries)
+            speaking = connection.wait([member.pipe for member in listening], TICK)
+            if not speaking:
+                yield None
+            for member in (each for each in listening if each.pipe in speaking):
+                try:
+                    message: _Message = member.pipe.recv()
+                except (EOFError, OSError):  # OSError: it died within a message
+                    self._replace(member, job, shares, tries)
+                    continue
+                if isinstance(message, _Failed):
+                    self._let_go(member, pickle.loads(message.error))
+                elif (stored := self._heard(member, message)) is not None:
+                    yield stored
+        if shares and not self._enough:
+            raise DeviceLost(
+                "the process of every device died again and again; what was stored is safe. Give the same command "
+                "again: it goes on where it stopped"
+            )
+
+    def enough(self) -> None:
+        """Begin no other block; those at work are still stored and told."""
+        self._enough = True
+
+    def spent(self) -> Timings:
+        """Where the time went, added up over all processes."""
+        every = [*self._gone, *(member.spent for member in self._members if member.spent)]
+        names = Timings.__dataclass_fields__
+        return Timings(**{name: sum(getattr(each, name) for each in every) for name in names})
+
+    def short(self) -> str | None:
+        """How short memory was on the device that had least of it left, if it was."""
+        return crew.shortage([(each.ready.memory, each.memory) for each in self._members if each.ready])
+
+    def close(self) -> None:
+        """End all processes; one that was at work is ended there, and that isn't held against its pictures."""
+        atexit.unregister(self.close)
+        for member in self._members:
+            member.pipe.close()
+        for member in self._members:
+            _end(member.process)
+            if self._tries and not member.over:
+                self._tries.spare(member.place)
+
+    def _started(self, machine: Machine) -> tuple[BaseProcess, Connection]:
+        # Spawned: a process that has touched CUDA can't be forked.
+        context = multiprocessing.get_context("spawn")
+        mine, theirs = context.Pipe()
+        settings = replace(self._settings, machine=machine)
+        level = logging.getLogger().getEffectiveLevel()
+        process = context.Process(target=_serve, args=(theirs, settings, self._descriptions, level))
+        process.start()
+        theirs.close()
+        return process, mine
+
+    def _greeted(self, member: _Member) -> _Ready:
+        """What the process says when its models are loaded."""
+        while member.ready is None:
+            try:
+                message: _Message = member.pipe.recv()
+            except (EOFError, OSError) as error:
+                member.process.join(PATIENCE)
+                raise DeviceLost(
+                    f"the process for {member.machine.device} ended while it loaded its model "
+                    f"({_how(member.process)}); is there memory enough for one model per device?"
+                ) from error
+            if isinstance(message, _Failed):
+                raise pickle.loads(message.error)
+            self._heard(member, message)
+        return member.ready
+
+    def _hand_out(self, members: Sequence[_Member], shares: Shares, tries: Tries) -> None:
+        """Give every process blocks enough to open some ahead; tell all when there is nothing more to do."""
+        for member in members:
+            while not self._enough and member.ready and len(member.holds) <= AHEAD:
+                if (block := shares.take(member.place)) is None:
+                    break
+                member.holds[block.number] = block
+                _send(member, crew.task(block, tries))
+        if self._enough or not (shares or any(member.holds for member in members)):
+            for member in members:
+                if not member.told_enough:
+                    member.told_enough = True
+                    _send(member, None)
+
+    def _heard(self, member: _Member, message: _Message) -> Stored | None:
+        """Take note of a message; the block it tells of, if it tells of one."""
+        match message:
+            case logging.LogRecord():
+                logging.getLogger(message.name).handle(message)
+            case _Ready():
+                member.ready, member.memory = message, message.memory
+            case _Told():
+                member.holds.pop(message.stored.block, None)
+                member.spent, member.memory = message.spent, message.memory
+                return message.stored
+            case _Ended():
+                member.over = True
+        return None
+
+    def _let_go(self, member: _Member, error: Exception) -> None:
+        """A process gave up: of a lost device another may do, of a full disk the run ends."""
+        if member.ready is None:  # it took another's place and couldn't load the model
+            member.restarts = RESTARTS
+        elif not isinstance(error, DeviceLost):
+            raise error
+        logger.warning("device=%s %s", member.machine.device, error)
+
+    def _replace(self, member: _Member, job: Job, shares: Shares, tries: Tries) -> None:
+        """Free what a dead process had, and start another for its device unless too many have died there."""
+        _end(member.process)
+        member.pipe.close()
+        tries.died(member.place)
+        shares.give_back(member.place, list(member.holds.values()))
+        if member.spent:
+            self._gone.append(member.spent)
+        member.holds, member.spent = {}, None
+        device, how = member.machine.device, _how(member.process)
+        if member.told_enough or member.restarts == RESTARTS:
+            member.over = True
+            logger.warning("device=%s its process died (%s) and none takes its place", device, how)
+            return
+        logger.warning("device=%s its process died (%s); another takes its place", device, how)
+        member.restarts, member.ready = member.restarts + 1, None
+        member.process, member.pipe = self._started(member.machine)
+        _send(member, _job(job, member))
+
+
+def _job(job: Job, member: _Member) -> tuple[Job, int]:
+    return replace(job, settings=replace(job.settings, machine=member.machine)), member.place
+
+
+def _machines(machine: Machine, devices: Sequence[str]) -> list[Machine]:
+    """Each process's own share of this computer: its device, and of the cores its part."""
+    cores = max(1, (os.cpu_count() or 1) // len(devices))
+    threads = machine.threads or (0 if machine.model == EMBEDDED else cores)
+    return [
+        replace(
+            machine,
+            device=device,
+            threads=threads if device == "cpu" else machine.threads,
+            input_processes=inputs.default_processes(device, len(devices))
+            if machine.input_processes is None
+            else machine.input_processes,
+        )
+        for device in devices
+    ]
+
+
+def _send(member: _Member, what: object) -> None:
+    """Say it; that a process is dead is noticed where it is listened to."""
+    try:
+        member.pipe.send(what)
+    except OSError:
+        logger.debug("device=%s doesn't listen", member.machine.device)
+
+
+def _end(process: BaseProcess) -> None:
+    process.join(PATIENCE)
+    if process.is_alive():  # a device that doesn't answer can keep it from ending
+        process.kill()
+        process.join()
+
+
+def _how(process: BaseProcess) -> str:
+    code = process.exitcode
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+# -- in the processes --------------------------------------------------------------------------------------------------
+
+
+class _Logs(logging.Handler):
+    """Sends what is logged to the coordinator, whose log it belongs in."""
+
+    def __init__(self, say: Callable[[_Message], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Text only: arguments and tracebacks may not be picklable."""
+        text = {"msg": self.format(record), "args": None, "exc_info": None, "exc_text": None, "stack_info": None}
+        with suppress(OSError):  # nobody listens any more
+            self._say(logging.makeLogRecord({**record.__dict__, **text}))
+
+
+def _serve(pipe: Connection, settings: Settings, descriptions: tuple[Description, ...], level: int) -> None:
+    """One process's life: load, say so, take a job, answer its blocks."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the coordinator, who tells us
+        signal.signal(number, signal.SIG_IGN)
+    speaking, heard = threading.Lock(), queue.SimpleQueue[Any]()
+
+    def say(message: _Message) -> None:
+        with speaking:
+            pipe.send(message)
+
+    threading.Thread(target=_listen, args=(pipe, heard), daemon=True).start()
+    logging.basicConfig(level=level, handlers=[_Logs(say)])
+    try:
+        member = crew.here(settings, descriptions)
+        engine = member.answering.engine
+        say(_Ready(member.weights, member.encoder, member.demo, member.device, engine.memory))
+        job, place = heard.get()
+        worker = Worker(job, member.answering, member.retriever, place)
+
+        def source(wait: bool) -> Task | None:
+            if not wait and heard.empty():
+                return None
+            task: Task | None = heard.get()
+            if task is None:
+                worker.enough()
+            return task
+
+        for stored in worker.work(source):
+            say(_Told(stored, worker.spent(), engine.memory))
+        say(_Ended())
+    except Exception as error:  # noqa: BLE001  whatever it is, the coordinator decides
+        with suppress(OSError):
+            say(_Failed(_pickled(error)))
+
+
+def _listen(pipe: Connection, heard: queue.SimpleQueue[Any]) -> None:
+    """Take in at once what the coordinator says, so that it never waits; end with it."""
+    while True:
+        try:
+            heard.put(pipe.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _pickled(error: Exception) -> bytes:
+    """The error, or what it says where it can't travel."""
+    try:
+        made = pickle.dumps(error)
+        pickle.loads(made)
+    except Exception:  # noqa: BLE001  there are many ways not to be picklable
+        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return made

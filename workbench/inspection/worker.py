@@ -1,0 +1,187 @@
+"""A run's blocks answered in this process: pictures opened ahead, questions answered, each block's part written.
+
+Where blocks come from and who is told that one is stored is up to who drives it: the run's own process
+(`crew.Here`), or a process of its own for a device (`processes.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from warehouse import phases, spool
+from warehouse.nights import NOT_THE_IMAGES_FAULT as VANISHED
+from warehouse.nights import QUARANTINED
+from warehouse.records import Timings
+from workbench.inspection import archive, inputs, tries
+from workbench.inspection import block as blocks
+from workbench.inspection.errors import ArchiveError, UnreadableImage
+from workbench.inspection.models import Answering
+from workbench.inspection.plan import Block
+from workbench.inspection.retrieval import Retriever
+from workbench.inspection.tries import AtWork
+from workbench.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Where `warehouse.phases` can kill it, in the order a block passes them; the spool has its own in between.
+PHASES = ("before-block", "after-answer", "after-part")
+AHEAD = 2  # blocks whose pictures are opened before they are needed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all blocks of a run share."""
+
+    run_id: str
+    root: Path  # the archive's
+    settings: Settings
+
+
+class Task(NamedTuple):
+    """A block to answer."""
+
+    block: Block
+    deaths: Mapping[str, int]  # how often a process died over one of its images, by image_id
+
+
+# Where a worker's blocks come from: the next one; None when there is none now or, told to wait (True), none to come.
+Source = Callable[[bool], Task | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A block whose part is in the spool."""
+
+    block: int
+    images: int
+    questions: int
+    failed: int  # of the questions
+
+
+class Worker:
+    """See the module's opening lines."""
+
+    def __init__(self, job: Job, answering: Answering, retriever: Retriever, place: int = 0) -> None:
+        self._job, self._answering, self._retriever = job, answering, retriever
+        self._data = job.settings.work.data
+        self._at_work = AtWork(self._data, job.run_id, place)
+        self._waiting = self._retrieving = self._writing = 0.0  # seconds
+        before = answering.engine.work.timings
+        self._before = before.vision, before.prefill, before.loop, before.answer  # of other runs by the same engine
+        self._enough = False
+
+    def enough(self) -> None:
+        """Begin no other block."""
+        self._enough = True
+
+    def spent(self) -> Timings:
+        """Where the time went."""
+        now = self._answering.engine.work.timings
+        vision, prefill, loop, answer = (
+            after - before
+            for after, before in zip((now.vision, now.prefill, now.loop, now.answer), self._before, strict=True)
+        )
+        return Timings(self._waiting, vision + self._retrieving, prefill, loop, answer, self._writing)
+
+    def work(self, source: Source) -> Generator[Stored]:
+        """Each block as it is stored, until the source has no more or it is enough.
+
+        Raises:
+            DeviceLost, DiskFull: as answering and writing do.
+            ArchiveError: the archive as a whole went away.
+        """
+        for opened, deaths in self._opened(source):
+            phases.at("before-block")
+            self._make_sure_of_the_archive(opened)
+            rows = self._answered(opened, deaths)
+            self._retrieving += rows.retrieval_seconds
+            phases.at("after-answer")
+            started = time.perf_counter()
+            number = opened.block.number
+            spool.write_part(
+                self._data,
+                self._job.run_id,
+                number,
+                rows.predictions,
+                rows.patches,
+                rows.image_vectors,
+                rows.patch_vectors,
+            )
+            phases.at("after-part")
+            self._writing += time.perf_counter() - started
+            failed = sum(prediction.status == "failed" for prediction in rows.predictions)
+            questions = len(rows.predictions)
+            logger.info("run=%s block=%d questions=%d failed=%d", self._job.run_id, number, questions, failed)
+            yield Stored(number, len(opened.queries), questions, failed)
+
+    def _opened(self, source: Source) -> Iterator[tuple[blocks.OpenedBlock, Mapping[str, int]]]:
+        """The blocks with their pictures, a few opened ahead while the model works."""
+        machine = self._job.settings.machine
+        ahead: deque[tuple[Future[blocks.OpenedBlock], Mapping[str, int]]] = deque()
+        processes = machine.input_processes
+        if processes is None:
+            processes = inputs.default_processes(machine.device)
+        pictures = self._answering.engine.backbone.pictures
+        with (
+            inputs.opener(pictures, processes) as opener,
+            ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
+        ):
+            references = blocks.ReferencePictures(self._job.root, opener)
+            try:
+                while not self._enough:
+                    if len(ahead) <= AHEAD and (task := source(not ahead)):
+                        ahead.append((reader.submit(blocks.open_block, task.block, references), task.deaths))
+                    elif ahead and not self._enough:
+                        opening, deaths = ahead.popleft()
+                        yield self._waited(opening), deaths
+                    else:
+                        return
+            finally:
+                reader.shutdown(wait=True, cancel_futures=True)
+
+    def _waited(self, opened: Future[blocks.OpenedBlock]) -> blocks.OpenedBlock:
+        started = time.perf_counter()
+        result = opened.result()
+        self._waiting += time.perf_counter() - started
+        return result
+
+    def _make_sure_of_the_archive(self, opened: blocks.OpenedBlock) -> None:
+        """Images that vanish one by one are stored failures; an archive that goes away as a whole ends the run."""
+        vanished = any(
+            isinstance(picture, UnreadableImage) and str(picture).startswith(VANISHED)
+            for picture in (*opened.queries.values(), *opened.references.values())
+        )
+        if vanished and not archive.is_there(self._job.root):
+            raise ArchiveError(
+                f"the archive {self._job.root} went away while it was scored; what was stored is safe. "
+                "When it is back, the same command goes on"
+            )
+
+    def _answered(self, opened: blocks.OpenedBlock, deaths: Mapping[str, int]) -> blocks.Rows:
+        """The block's rows: answered together, or image by image where a process has died over one of them."""
+        images = list(opened.queries)
+        if not any(deaths.get(image_id) for image_id in images):
+            with self._at_work.on(images):
+                return self._answer(opened)
+        return tries.joined(
+            self._answered_alone(tries.only(opened, image_id), deaths.get(image_id, 0)) for image_id in images
+        )
+
+    def _answered_alone(self, opened: blocks.OpenedBlock, deaths: int) -> blocks.Rows:
+        (image_id,) = opened.queries
+        if deaths < tries.MOST:
+            with self._at_work.on([image_id]):
+                return self._answer(opened)
+        logger.warning("run=%s image=%s quarantined", self._job.run_id, image_id)
+        return self._answer(tries.not_opened(opened, f"{QUARANTINED}: {tries.MOST} processes died over it"))
+
+    def _answer(self, opened: blocks.OpenedBlock) -> blocks.Rows:
+        job = self._job
+        return blocks.answer_block(opened, job.run_id, self._answering, self._retriever, job.settings.method)
