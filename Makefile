@@ -105,6 +105,8 @@ bench-gpu: $(READY)
 
 ablate: $(READY)
 	$(BIN)/python -m benchmarks.ablate
+	$(BIN)/python -m benchmarks.layers
+	$(BIN)/python -m benchmarks.zoom
 
 train: $(READY)
 	$(BIN)/workbench train-embedded --work $(DATA)/training --checkpoint workbench/embedded/checkpoint

@@ -1,8 +1,7 @@
 """What each part of the method brings the embedded demo model on drawn images: `make ablate`.
 
-Two experiments: the parts on all images, and N, K, estimators, seeds and controls on fewer; and on those which
-attention layers find the defect. Each arm is a stored run; given the same --data a cut benchmark goes on. The tables go
-to docs/ablation.md, the figures to results/ablation.json.
+Two experiments: the parts on all images, and N, K, estimators, seeds and controls on fewer. Each arm is a stored run;
+given the same --data a cut benchmark goes on. The tables go to docs/ablation.md, the figures to results/ablation.json.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +24,7 @@ from warehouse.store import Store
 from workbench.analysis import ablation as analysis
 from workbench.analysis import ablation_text
 from workbench.embedded.archive import draw_archive
-from workbench.inspection import ablation, knowledge, layers
+from workbench.inspection import ablation, knowledge
 from workbench.settings import Settings, Work
 
 ROOT = Path(__file__).parents[1]
@@ -33,17 +33,17 @@ PAGE = ROOT / "docs" / "ablation.md"
 TABLES = re.compile(r"(<!-- (\w+), printed by make ablate -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-class _Quiet:
+class Quiet:
     """A `scoring.Watch` that says nothing."""
 
     def step(self, text: str) -> None:
-        pass
+        """Nothing is said."""
 
     def begin(self, images: int, images_done: int) -> None:
-        pass
+        """Nothing is said."""
 
     def advance(self, images: int, failed: int) -> None:
-        pass
+        """Nothing is said."""
 
 
 def _told(arm: ablation.Setup, place: int, count: int) -> None:
@@ -76,16 +76,14 @@ def main() -> None:
         for name, arms, settings in sets:
             if args.only:
                 arms = tuple(arm for arm in arms if arm.name in args.only or arm.family in args.only)
-            experiment = ablation.run(archive, settings, arms, _Quiet(), _told)
+            experiment = ablation.run(archive, settings, arms, Quiet(), _told)
             studies[name] = ablation.read(base.work.data, "ablation", experiment)
         if args.only:
             return
-        found = layers.find(archive, small, _Quiet())
     page = PAGE.read_text(encoding="utf-8")
     tables = {"grid": "Not measured in the last run.\n"}
-    tables["layers"] = layers.markdown(found)
     tables |= {name: ablation_text.markdown(study) for name, study in studies.items()}
-    PAGE.write_text(TABLES.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}", page), encoding="utf-8")
+    PAGE.write_text(with_tables(page, tables), encoding="utf-8")
     machine.report(
         {
             "model": "embedded demo model, drawn images",
@@ -95,10 +93,14 @@ def main() -> None:
             "seeds": args.seeds,
             "seconds": round(time.perf_counter() - started, 1),
             **{name: _figures(study) for name, study in studies.items()},
-            "layers": asdict(found),
         },
         OUTPUT,
     )
+
+
+def with_tables(page: str, tables: Mapping[str, str]) -> str:
+    """The page with these of its printed tables replaced, by name."""
+    return TABLES.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}" if found[2] in tables else found[0], page)
 
 
 def _figures(study: analysis.Study) -> dict[str, object]:

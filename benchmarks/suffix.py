@@ -36,7 +36,8 @@ def measured(body: HubBackbone, engine: SegmentedEngine, cases: Sequence[Case]) 
     """Milliseconds of each way, and how far its hidden states are from the eager ones."""
     with torch.no_grad():
         forward = _suffix(body, engine, cases)
-        expected, found = forward().clone(), {"rows": len(cases) * SAMPLES, "eager_ms": _milliseconds(body, forward)}
+        expected = forward().clone()
+        found: dict[str, object] = {"rows": len(cases) * SAMPLES, "eager_ms": _milliseconds(body, forward)}
         for name, way in (("compiled", _compiled), ("graph", _graph)):
             try:
                 with way(body, forward) as run:
@@ -61,13 +62,13 @@ def _suffix(body: HubBackbone, engine: SegmentedEngine, cases: Sequence[Case]) -
         given.append(arguments)
         return hidden(*arguments)
 
-    body.hidden = remembered  # type: ignore[method-assign]
+    body.hidden = remembered  # type: ignore[method-assign,assignment]
     try:
         engine.evaluate(prefix, Rows(question, (z,) * len(question), at), lambda logits: logits[..., 0])
     finally:
         del body.hidden
     (arguments,) = given  # rows that fit one call
-    fixed = [each.to(body.device) if torch.is_tensor(each) else each for each in arguments]
+    fixed: Any = [each.to(body.device) if torch.is_tensor(each) else each for each in arguments]
     return lambda: hidden(*fixed)
 
 
@@ -110,7 +111,7 @@ def _compiled(body: HubBackbone, forward: Callable[[], Tensor]) -> Iterator[Call
 def _graph(body: HubBackbone, forward: Callable[[], Tensor]) -> Iterator[Callable[[], Tensor]]:
     if body.device.type != "cuda":
         raise RuntimeError("graphs are CUDA's")
-    beside = torch.cuda.Stream(body.device)
+    beside = torch.cuda.Stream(body.device)  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream(body.device))
     with torch.cuda.stream(beside):
         forward()

@@ -51,8 +51,8 @@ def command(
             found = layers.find(archive, base, watch)
         typer.echo(layers.markdown(found))
         written = layers.keep(base.machine.model, found.layers) if keep else None
-        named = ",".join(map(str, found.layers))
-        typer.echo(f"kept in {written}" if written else f'keep them in workbench.toml: attention_layers = "{named}"')
+        line = f'attention_layers = "{",".join(map(str, found.layers))}"'
+        typer.echo(f"kept in {written}" if written else f"to keep them, write in workbench.toml: {line}")
         return
     try:
         chosen = ablation.chosen(ablation.MAIN if arms == "main" else ablation.grid(seeds), only or ())
