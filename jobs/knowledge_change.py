@@ -229,7 +229,13 @@ def publish(
 
 
 def retire(
-    description: Id, reason: Reason, revision: Revision = None, author: Author = None, data: Data = None
+    description: Id,
+    reason: Reason,
+    revision: Annotated[
+        int | None, typer.Option(help="Which revision (default: the published, else the newest).", show_default=False)
+    ] = None,
+    author: Author = None,
+    data: Data = None,
 ) -> None:
     """Take a text out of the published set, or put a draft aside. Nothing is deleted.
 
@@ -241,6 +247,9 @@ def retire(
     from workbench.review import curation
 
     store = Store(settings.data_folder(data))
+    if revision is None:
+        live = [each for each in Curation(store.data).revisions(description) if each.state == "published"]
+        revision = live[0].revision if live else None
     chosen = curation.revision(store, description, revision)
     Curation(store.data).retire(description, chosen.revision, author or getpass.getuser(), reason)
     typer.echo(f"{description} revision {chosen.revision} is retired")

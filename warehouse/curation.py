@@ -318,11 +318,22 @@ class Curation:
             return publishing.publish(con, members | {description_id: revision}, author, reason)
 
     def retire(self, description_id: str, revision: int, author: str, reason: str) -> KnowledgeVersion | None:
-        """The published set without this revision, if it was there; a draft is put aside."""
+        """The published set without this revision, if it was there; a draft is put aside.
+
+        Raises:
+            Refused: there is no such revision, or it is retired already.
+        """
         with self._changing() as con:
             newest = publishing.newest(con)
             members = publishing.as_map(newest)
             if members.get(description_id) != revision:
+                if con.execute(
+                    "SELECT 1 FROM descriptions WHERE description_id = ? AND revision = ? AND state = 'retired'",
+                    [description_id, revision],
+                ).fetchall():
+                    live = members.get(description_id)
+                    also = f"; revision {live} is published" if live else ""
+                    raise Refused(f"{description_id} revision {revision} is retired already{also}")
                 publishing.stand(con, description_id, revision, "retired", author, reason)
                 return newest
             del members[description_id]

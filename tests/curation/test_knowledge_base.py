@@ -84,6 +84,8 @@ def test_a_retired_text_leaves_the_set_and_stays_readable(base: Curation, tmp_pa
     assert [d.description_id for d in base.published()[1]] == ["D/plate/good"]
     assert first is not None
     assert len(Store(tmp_path).knowledge(first.version)) == 2
+    with pytest.raises(Refused, match="D/plate/rust revision 1 is retired already"):
+        base.retire("D/plate/rust", 1, "ann", "again")
 
 
 def test_going_live_needs_the_gate_or_a_reason_which_is_kept(base: Curation, tmp_path: Path) -> None:
