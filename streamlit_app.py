@@ -7,14 +7,14 @@ from workbench.pages import parts, shared
 
 st.set_page_config("Workbench", layout="wide", initial_sidebar_state=208)
 st.logo(str(parts.ASSETS / "logo.svg"), size="medium")
-# One line per page; a section without a page isn't shown.
+# One line per page.
 PAGES: dict[str, list[StreamlitPage]] = {
     "Night": [
         st.Page(parts.TONIGHT, title="Tonight", url_path="tonight"),
         st.Page(parts.HEALTH, title="Health", url_path="health"),
     ],
     "Score": [
-        st.Page(parts.RUNS, title="Runs", url_path="runs", default=True),
+        st.Page(parts.RUNS, title="Runs", url_path="home", default=True),
     ],
     "Analyse": [
         st.Page(parts.ERRORS, title="Errors", url_path="errors"),
@@ -33,7 +33,9 @@ PAGES: dict[str, list[StreamlitPage]] = {
         st.Page(parts.KNOWLEDGE, title="Knowledge", url_path="knowledge"),
     ],
 }
-page = st.navigation({section: pages for section, pages in PAGES.items() if pages}, expanded=True)
+# The default page's address is the bare one; whoever types its name gets it too.
+named = st.Page(parts.RUNS, title="Runs", url_path="runs", visibility="hidden")
+page = st.navigation({**PAGES, "": [named]}, expanded=True)
 st.html(parts.style())
 with st.sidebar:
     st.html(shared.warehouse_state(shared.snapshot()))

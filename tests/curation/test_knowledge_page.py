@@ -30,15 +30,15 @@ def drafted(data: Path, text: str) -> int:
     return curation.edit(Store(data), TEXT, text, "ann <b>", "because <i>so</i>").draft.revision
 
 
-def judged(data: Path, revision: int, verdict: str = "better") -> None:
+def judged(data: Path, revision: int, verdict: str = "better", text: str = TEXT) -> None:
     """A test that ended."""
     base = Curation(data)
     attempt = GateAttempt(
-        TEXT, revision, "drawn/plate", 0, 0.05, 0.02, 1, "b", "t", "r" * 10, "gate:p", ("i",), (), "ann", NOW
+        text, revision, text.rpartition("/")[0], 0, 0.05, 0.02, 1, "b", "t", "r" * 10, "gate:p", ("i",), (), "ann", NOW
     )
-    base.open_attempt(attempt, KnowledgeTrial("t", (KnowledgeMember(TEXT, revision),), NOW))
+    base.open_attempt(attempt, KnowledgeTrial("t", (KnowledgeMember(text, revision),), NOW))
     result = GateResult(
-        TEXT, revision, "better", "so it is", 90, 200, 28, 2, 0.13, 0.06, 0.2, 0.001, 0.9,
+        text, revision, "better", "so it is", 90, 200, 28, 2, 0.13, 0.06, 0.2, 0.001, 0.9,
         40, 80, 1, 1, 0.0, -0.012, None, "old", "new", NOW,
     )  # fmt: skip
     base.close_attempt(replace(result, verdict=verdict))  # type: ignore[arg-type]

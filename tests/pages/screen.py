@@ -14,7 +14,7 @@ APP = Path(__file__).parents[2] / "streamlit_app.py"
 def opened(page: str, **address: str) -> AppTest:
     """The page at an address, run once without an exception."""
     st.cache_data.clear()  # a process of many warehouses; a server has one
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.switch_page(page).run()

@@ -140,7 +140,7 @@ def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, refere
     right = 0.88 * held + 0.12 * chance.random() < rate
     letters = list(options)
     answer = item["Answer"] if right else chance.choice([one for one in letters if one != item["Answer"]])
-    peak = min(0.985, max(0.34, chance.gauss(0.9 if right else 0.66, 0.1)))
+    peak = min(0.985, max(1 / len(letters) + 0.04, chance.gauss(0.9 if right else 0.66, 0.1)))
     after = {one: peak if one == answer else (1 - peak) / (len(letters) - 1) for one in letters}
     before = {one: 0.55 * share + 0.45 / len(letters) for one, share in after.items()}
     entropy = _course(chance, right)

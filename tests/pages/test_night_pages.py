@@ -61,7 +61,7 @@ def test_the_newest_night_says_what_changed_first_and_what_needs_somebody(data_f
     text = words(shown)
     assert "Overkill of product bottle &lt;amber&gt; rose from 4.1 % to 19.6 %" in text
     assert "bottle <amber>" not in text
-    for told in ("off its usual level", "truncated", "DiskFull: no room", "budget 40 a night", "embedded demo model"):
+    for told in ("higher, no alarm", "truncated", "DiskFull: no room", "budget 40 a night", "embedded demo model"):
         assert told in text
 
 

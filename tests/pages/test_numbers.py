@@ -1,9 +1,12 @@
-"""What a page says can be recomputed from the file it exports, by a few lines of polars that know nothing of it."""
+"""What a page says can be recomputed from the files it exports, by a few lines of polars that know nothing of it."""
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,22 +14,23 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages import story
+from tests.pages import around, story
 from tests.pages.screen import opened, words
 from tests.pages.story import Story
-from warehouse import rollups
-from warehouse.rollups import Rollups, Selection
-from workbench.pages import parts, shared
+from workbench.pages import parts
+
+Files = Mapping[str, pl.DataFrame]
 
 
-def share(rows: pl.DataFrame) -> float:
-    """Of these questions, how many were answered rightly."""
-    return float(rows["right"].cast(pl.Float64).to_numpy().mean())
+def share(rows: pl.DataFrame, column: str = "right") -> float:
+    """Of these rows, how many hold."""
+    return float(rows[column].cast(pl.Float64).to_numpy().mean())
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return story.tell(tmp_path_factory.mktemp("story") / "data", drawn=12, copies=24)
+    """The story, and all that the pages of nights, review and knowledge show beside it."""
+    return around.surround(story.tell(tmp_path_factory.mktemp("story") / "data", drawn=12, copies=24))
 
 
 @pytest.fixture(autouse=True)
@@ -34,22 +38,80 @@ def of_the_story(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_DATA", str(told.store.data))
 
 
-def exported(told: Story, **facets: str) -> pl.DataFrame:
-    """The CSV that the Export button gives, read back."""
-    selection = Selection(told.last_night.run_id, tuple(facets.items()))
-    return pl.read_csv(io.BytesIO(parts._csv(shared.export(shared.snapshot(), selection, rollups.ANALYSED))))
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, pl.DataFrame]:
+    """What the page opened last gives under Export, each CSV file read back."""
+    kept: dict[str, pl.DataFrame] = {}
+
+    def keep_all(name: str, frames: Mapping[str, Callable[[], pl.DataFrame]]) -> None:
+        kept.clear()
+        kept.update({what: pl.read_csv(io.BytesIO(parts._csv(make()))) for what, make in frames.items()})
+
+    monkeypatch.setattr(parts, "export", keep_all)
+    return kept
 
 
 def figure(page: AppTest, key: str) -> dict[str, Any]:
     """One of the page's charts as the browser gets it."""
     found = [chart.proto for chart in page.main.get("plotly_chart") if chart.proto.id.endswith(f"-{key}")]
-    return dict(json.loads(found[0].spec))
+    return dict(_plain(json.loads(found[0].spec)))
 
 
-def test_errors_each_cell_of_the_heat_map(told: Story) -> None:
-    rows = exported(told).filter(pl.col("right").is_not_null())
-    rate = {key: share(part) for key, part in rows.group_by("product", "subtask")}
+def _plain(value: Any) -> Any:
+    """Plotly sends columns of numbers as bytes; here they are lists again."""
+    if isinstance(value, dict) and "bdata" in value:
+        return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"]).tolist()
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def cell(text: str, name: str) -> str:
+    """What stands beside a name in a small table of numbers."""
+    return str(re.findall(rf">{re.escape(name)}</td><td class=\"right\">(.*?)</td>", text)[0])
+
+
+def test_tonight_rates_changes_and_what_was_scored(files: Files) -> None:
+    page = opened("workbench/pages/tonight.py")
+    text = words(page)
+    newest = files["rates"].filter(pl.col("due_at") == files["rates"]["due_at"].max())
+    for row in newest.iter_rows(named=True):
+        scale, digits = (1, 2) if row["rate"] == "entropy" else (100, 1)
+        assert f'<span class="big">{scale * row["tonight"]:.{digits}f}<small>' in text
+        assert f"{scale * row['low']:.{digits}f}–{scale * row['high']:.{digits}f}, before" in text
+    for row in files["changes"].iter_rows(named=True):
+        assert f"{100 * row['tonight']:.1f} %</b>" in text
+        assert row["in_words"].replace("<", "&lt;").replace(">", "&gt;") in text
+    night = files["nights"].sort("due_at").row(-1, named=True)
+    assert cell(text, "questions") == f"{night['questions']:,}"
+    assert f"{night['disputes_waiting']}<small>cases wait for people · budget {night['review_budget']}" in text
+    strip = figure(page, "tonight.strip")
+    overkill = files["rates"].filter(rate="overkill").sort("due_at")["tonight"]
+    drawn = next(trace["y"] for trace in strip["data"] if "error_y" in trace)
+    assert drawn == pytest.approx((100 * overkill).to_list())
+
+
+def test_runs_counts_rates_speed_and_seconds(files: Files) -> None:
+    page = opened("workbench/pages/runs.py")
+    text, rows, run = words(page), files["answers"], files["run"].row(0, named=True)
+    of_subtask = {name: share(part) for (name,), part in rows.group_by("subtask")}
+    assert f"Mean accuracy {100 * float(np.mean(list(of_subtask.values()))):.0f} %" in text
+    shown = figure(page, "runs.accuracy")
+    drawn = next(trace for trace in shown["data"] if trace.get("marker", {}).get("size") == 12)
+    assert dict(zip(drawn["y"], drawn["x"], strict=True)) == pytest.approx(of_subtask)
+    assert f"{rows.filter(outcome='escape').height} escapes" in text
+    assert f"{rows.filter(outcome='overkill').height} overkill" in text
+    assert cell(text, "planned") == f"{run['planned']:,}"
+    speed = rows["image_id"].n_unique() / rows["seconds"].sum()
+    assert cell(text, "images per second") == f"{speed:.2g}"
+    spent = sum(value for name, value in run.items() if name.endswith("_seconds"))
+    assert f'<div class="big">{spent:.0f} s</div>' in text
+
+
+def test_errors_each_cell_of_the_heat_map(files: Files) -> None:
     shown = figure(opened("workbench/pages/errors.py"), "errors.heat")
+    rows = files["answers"].filter(pl.col("right").is_not_null())
+    rate = {key: share(part) for key, part in rows.group_by("product", "subtask")}
     cells = [data for trace in shown["data"] for data in trace.get("customdata", []) if len(data) == 3]
     assert len(cells) == len(rate)
     overall = share(rows)
@@ -62,37 +124,62 @@ def test_errors_each_cell_of_the_heat_map(told: Story) -> None:
             assert said.startswith(f"{100 * rate[product, subtask]:.0f} % right, expected {100 * expected:.0f} %")
 
 
-def test_errors_the_finding_and_the_planted_cause(told: Story) -> None:
+def test_errors_the_finding_and_the_planted_cause(files: Files) -> None:
     text = words(opened("workbench/pages/errors.py"))
-    rows = exported(told, subtask="Anomaly Detection", product=story.PRODUCT)
+    rows = files["answers"].filter(subtask="Anomaly Detection", product=story.PRODUCT)
     assert "The worst is Anomaly Detection of <b>drug capsule</b>" in text
     assert f"{100 * share(rows):.0f} % right where" in text
-    cut = figure(
-        opened("workbench/pages/errors.py", subtask="Anomaly Detection", product=story.PRODUCT, by="camera"),
-        "errors.ranked.camera",
-    )
-    first = cut["data"][-1]["customdata"][0]
+    page = opened("workbench/pages/errors.py", subtask="Anomaly Detection", product=story.PRODUCT, by="camera")
+    first = figure(page, "errors.ranked.camera")["data"][-1]["customdata"][0]
     assert first[0] == story.CAMERA
-    assert first[1] == pytest.approx(100 * share(rows.filter(camera=story.CAMERA)))
+    assert first[1] == pytest.approx(100 * share(files["answers"].filter(camera=story.CAMERA)))
 
 
-def test_runs_and_gallery_count_outcomes(told: Story) -> None:
-    rows = exported(told)
-    mean = float(np.mean([share(part) for _, part in rows.group_by("subtask")]))
-    assert f"Mean accuracy {100 * mean:.0f} %" in words(opened("workbench/pages/runs.py"))
+def test_errors_the_ranked_slices_and_what_is_taken_for_what(files: Files) -> None:
+    page = opened("workbench/pages/errors.py", by="product")
+    rows = files["answers"]
+    for name, rate, *_, images in figure(page, "errors.ranked.product")["data"][-1]["customdata"]:
+        of_product = rows.filter(product=name)
+        assert rate == pytest.approx(100 * share(of_product))
+        assert images == of_product["image_id"].n_unique()
+    marks = [data for trace in figure(page, "errors.confusion")["data"] for data in trace["customdata"]]
+    assert len(marks) > 10
+    for _, truth, answer, times, percent in marks:
+        asked = rows.filter(correct_text=truth)
+        assert times == asked.filter(answer_text=answer).height
+        assert percent == pytest.approx(100 * times / asked.height)
+
+
+def test_gallery_counts_outcomes(files: Files) -> None:
     text = words(opened("workbench/pages/gallery.py", product=story.PRODUCT))
-    of_product = exported(told, product=story.PRODUCT)
-    assert f"showing 60 of {of_product.height:,}" in text
-    for outcome, n in of_product["outcome"].value_counts().iter_rows():
+    rows = files["cases"]
+    assert f"showing 60 of {rows.height:,}" in text
+    for outcome, n in rows["outcome"].value_counts().iter_rows():
         assert f"{n:,} {outcome}" in text
 
 
-def test_compare_each_difference_and_the_flips(told: Story) -> None:
-    pairs = shared.pairs_export(shared.snapshot(), told.before.run_id, Selection(told.last_night.run_id))
-    rows = pl.read_csv(io.BytesIO(parts._csv(pairs)))
+def test_case_probabilities_entropy_margin_and_patches(files: Files) -> None:
+    page = opened("workbench/pages/case.py", label="defective", subtask="Anomaly Detection")
+    text = words(page)
+    asked = page.query_params.get("question")
+    rows = files["answers"]
+    named = rows.filter(subtask="Anomaly Detection") if not asked else rows.filter(question_id=asked[0])
+    row = named.row(0, named=True)
+    after = json.loads(row["option_probabilities"])
+    drawn = [trace["x"][0] for trace in figure(page, "case.options")["data"] if trace.get("meta") == "after"]
+    assert sorted(drawn) == pytest.approx(sorted(after.values()))
+    first, second = sorted(after.values(), reverse=True)[:2]
+    assert cell(text, "Margin over the second") == f"{first - second:.2f}"
+    entropy = json.loads(row["entropy"])
+    assert f"From {entropy[0]:.2f} to {entropy[row['best_iteration']]:.2f} nat" in text
+    accepted = files["patches"].filter("accepted")
+    assert f"{accepted['on_mask'].sum()} of {accepted.height} injected patches" in text
+
+
+def test_compare_each_difference_and_the_flips(files: Files) -> None:
     page = opened("workbench/pages/compare.py")
-    shown = figure(page, "compare.forest")
-    points = {data["customdata"][0][0]: data["x"][0] for data in shown["data"]}
+    rows = files["pairs"]
+    points = {data["customdata"][0][0]: data["x"][0] for data in figure(page, "compare.forest")["data"]}
     for (subtask,), part in rows.group_by("subtask"):
         change = int(part["right"].cast(pl.Int64).sum()) - int(part["old_right"].cast(pl.Int64).sum())
         assert points[subtask] == pytest.approx(change / part.height)
@@ -103,22 +190,34 @@ def test_compare_each_difference_and_the_flips(told: Story) -> None:
     assert f"<b>{won:,}</b></span><br>↑ won" in texts
 
 
-def test_trust_the_errors_a_budget_catches(told: Story) -> None:
-    rows = exported(told).filter(pl.col("right").is_not_null()).sort("entropy", descending=True)
+def test_compare_the_macro_averages_beside_published_rows(files: Files) -> None:
+    drawn = figure(opened("workbench/pages/compare.py"), "compare.published")["layout"]["annotations"]
+    for name in ("answers of A", "answers of B"):
+        rows = files[name]
+        detection = pl.col("subtask") == "Anomaly Detection"
+        sides = [share(part) for _, part in rows.filter(detection).group_by("label")]
+        others = [share(part) for _, part in rows.filter(~detection).group_by("subtask")]
+        macro = 100 * float(np.mean([np.mean(sides), *others]))
+        assert f"<b>{macro:.1f}</b>" in [note["text"] for note in drawn]
+
+
+def test_trust_the_errors_a_budget_catches(files: Files) -> None:
     text = words(opened("workbench/pages/trust.py", budget="100"))
-    reviewed = int(text.split('<td>Answers reviewed</td><td class="right">')[1].split(" of")[0])
+    rows = files["answers"].filter(pl.col("right").is_not_null()).sort("entropy", descending=True)
+    reviewed = int(cell(text, "Answers reviewed").split(" of")[0])
     assert 90 <= reviewed <= 100  # the curve has 400 thresholds
     caught = rows.head(reviewed).filter(~pl.col("right")).height
     wrong = rows.filter(~pl.col("right")).height
     assert f"{caught:,}<small>of {wrong:,} errors caught" in text
+    sure = (rows["confidence"] - rows["right"].cast(pl.Float64)).to_numpy()
+    assert cell(text, "Confidence − accuracy") == f"{sure.mean():+.3f}".replace("-", "−")
+    assert cell(text, "Brier score") == f"{(sure**2).mean():.3f}"
 
 
-def test_traces_shares_medians_and_hits(told: Story) -> None:
-    found = Rollups(told.store.data).traces(Selection(told.last_night.run_id))
-    rows = pl.read_csv(io.BytesIO(parts._csv(found))).with_columns(
-        pl.col("entropy").str.json_decode(pl.List(pl.Float64))
-    )
-    shown = figure(opened("workbench/pages/traces.py"), "traces.multiples")
+def test_traces_shares_medians_and_hits(files: Files) -> None:
+    page = opened("workbench/pages/traces.py")
+    rows = files["traces"].with_columns(pl.col("entropy").str.json_decode(pl.List(pl.Float64)))
+    shown = figure(page, "traces.multiples")
     texts = [note["text"] for note in shown["layout"]["annotations"]]
     medians = [trace for trace in shown["data"] if trace.get("mode") == "lines+markers"]
     shapes = [
@@ -128,11 +227,64 @@ def test_traces_shares_medians_and_hits(told: Story) -> None:
         part = rows.filter(shape=shape)
         assert f"{100 * (1 - share(part)):.0f} % wrong" in text
         assert drawn["y"][3] == pytest.approx(part["entropy"].list.get(3).median())
+    accepted = files["patches"].filter("accepted")
+    lift = accepted.filter("on_mask").height / float(accepted["chance"].to_numpy().sum())
+    assert f"<b>{lift:.2f} times chance" in words(page)
+    rates = next(trace for trace in figure(page, "traces.hits")["data"] if trace.get("mode") == "lines+markers")
+    for iteration, rate in zip(rates["x"], rates["y"], strict=True):
+        assert rate == pytest.approx(share(accepted.filter(iteration=iteration), "on_mask"))
 
 
-def test_map_images_with_a_wrong_answer(told: Story) -> None:
-    rows = exported(told)
-    wrong = rows.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"]))["image_id"].n_unique()
-    assert f"<b>{rows['image_id'].n_unique():,} images,</b> {wrong:,} with a wrong answer" in words(
-        opened("workbench/pages/map.py")
-    )
+def test_map_images_with_a_wrong_answer(files: Files) -> None:
+    text = words(opened("workbench/pages/map.py"))
+    rows = files["images"]
+    wrong = rows.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
+    assert f"<b>{rows['image_id'].n_unique():,} images,</b> {wrong:,} with a wrong answer" in text
+
+
+def test_ablation_each_arm_and_its_difference(files: Files) -> None:
+    page = opened("workbench/pages/ablation.py")
+    text = words(page)
+    rows = files["answers"].filter(pl.col("right").is_not_null())
+    for (arm,), part in rows.group_by("arm"):
+        assert f"<td>{arm}</td>" in text
+        assert f'<td class="right">{100 * share(part):.1f}</td>' in text
+    old, new = (rows.filter(arm=name).select("image_id", "asked", "right") for name in ("plain", "knowledge"))
+    both = new.join(old, on=["image_id", "asked"])
+    change = (both["right"].cast(pl.Int64) - both["right_right"].cast(pl.Int64)).mean()
+    assert figure(page, "ablation.forest")["data"][0]["x"][0] == pytest.approx(change)
+
+
+def test_disputes_states_budget_and_reviewers(files: Files) -> None:
+    page = opened("workbench/pages/disputes.py", reviews="20")
+    text, rows = words(page), files["disputes"]
+    waiting = rows.filter(pl.col("state").is_in(["open", "pushed"])).height
+    assert f"{waiting} of {rows.height} disputes wait for a verdict" in text
+    bars = figure(page, "disputes.funnel")["data"][0]
+    settled = dict(zip(bars["y"], bars["x"], strict=True))["settled"]
+    assert settled == rows.filter(state="settled").height
+    curve = files["budget"].sort("reviews")
+    caught, left = (np.interp(20, curve["reviews"], curve[name]) for name in ("caught", "missed"))
+    assert re.search(rf"20 reviews catch {caught:.0f} errors \(\d+–\d+\) and leave {left:.0f} ", text)
+    for (name,), said in files["verdicts"].group_by("reviewer"):
+        assert cell(text, name).startswith(f"{said.height}")
+    assert f"they stand for {files['budget']['audit_population'][0]:,} cases" in text
+
+
+def test_knowledge_lift_tests_and_budget(files: Files) -> None:
+    page = opened("workbench/pages/knowledge.py", product=f"Drawn/{story.PRODUCT}", text=around.TEXT)
+    text = words(page)
+    lift = files["lift"].row(0, named=True)
+    assert (lift["helped"] - lift["harmed"]) / lift["questions"] == pytest.approx(lift["lift"])
+    assert 100 * lift["lift"] in [x for trace in figure(page, "knowledge.lift")["data"] for x in trace.get("x", [])]
+    test = files["tests"].row(0, named=True)
+    assert f"{test['won']}, {test['lost']} of {test['questions']:,} about {test['images']:,} images" in text
+    assert f"{files['descriptions']['description_id'].n_unique()} descriptions" in text
+    assert f"{files['descriptions'].height} revisions" in text
+
+
+def test_health_each_finding(files: Files) -> None:
+    text = words(opened("workbench/pages/health.py"))
+    rows = files["findings"]
+    red, yellow = (rows.filter(state=state).height for state in ("red", "yellow"))
+    assert f"{red or yellow} of {rows.height}" in text if red or yellow else f"All {rows.height} checks" in text

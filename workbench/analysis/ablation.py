@@ -69,6 +69,13 @@ _ARMS = {
 }  # fmt: skip
 
 
+def answers(study: Study) -> pl.DataFrame:
+    """Every answer of every arm: arm, and the columns of `facts.COLUMNS`."""
+    return pl.concat(
+        [study.of(arm.arm).select(pl.lit(arm.arm).alias("arm"), pl.all()) for arm in study.arms], how="diagonal_relaxed"
+    )
+
+
 def differences(
     study: Study, images: Collection[str] | None = None, against: Mapping[str, str] | None = None
 ) -> pl.DataFrame:

@@ -49,7 +49,8 @@ def options(
         )
         strong = letter in (answer, correct)
         first, last = before.get(letter), after.get(letter)
-        text = texts[letter] if len(texts[letter]) <= 42 else texts[letter][:41].rstrip() + "…"
+        stated = texts[letter].rstrip(". ") or texts[letter]
+        text = stated if len(stated) <= 42 else stated[:41].rstrip() + "…"
         label = f"{letter}&nbsp; {escape(text)}"
         fig.add_annotation(
             x=0,
@@ -209,7 +210,7 @@ def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
             y=y,
             align="left",
             text=f"<b>{row['rate']:.0%}</b>".replace("%", " %")
-            + f"<span style='color:{p.muted}'>  n {row['n']}</span>",
+            + f"<span style='color:{p.muted}'>  n {row['n']:,.0f}</span>",
             font={"color": colour, "size": 12.5},
         )
     fig.add_scatter(

@@ -34,7 +34,7 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
         rows: `compare.table` by subtask, in the order to show.
     """
     rows = rows.reverse()
-    fig = look.Draft(p, 40 * max(rows.height, 1) + 60, margin={"l": 8, "r": 212, "t": 26, "b": 28})
+    fig = look.Draft(p, 40 * max(rows.height, 1) + 60, margin={"l": 8, "r": 222, "t": 26, "b": 28})
     ends = [abs(value) for name in ("low", "high", "difference") for value in rows[name].drop_nulls()]
     ends += rows["detectable"].drop_nulls().to_list()
     reach = min(max([0.02, *ends]) * 1.12, 1.0)
@@ -67,13 +67,13 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
         )
         for text, shift, align, ink in (
             (f"<b>{_points(row['difference'])}</b>", 12, "left", colour),
-            (f"{100 * row['rate_old']:.1f} → {100 * row['rate_new']:.1f}", 132, "right", p.ink),
-            (f"{row['n']:,}", 204, "right", p.muted),
+            (f"{100 * row['rate_old']:.1f} → {100 * row['rate_new']:.1f}", 142, "right", p.ink),
+            (f"{row['n']:,}", 214, "right", p.muted),
         ):
             fig.add_annotation(
                 x=1, xref="paper", xanchor=align, xshift=shift, y=place, text=text, font={"color": ink, "size": 12.5}
             )
-    for text, shift, align in (("points", 12, "left"), ("A → B, %", 132, "right"), ("pairs", 204, "right")):
+    for text, shift, align in (("points", 12, "left"), ("A → B, %", 142, "right"), ("pairs", 214, "right")):
         fig.add_annotation(
             x=1, xref="paper", xanchor=align, xshift=shift, y=1, yref="paper", yanchor="bottom", text=text
         )
@@ -123,7 +123,10 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str) -> go.Figure:
         fig.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{escape(name)}</b>", font_color=p.ink)
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[-0.04, 1.04], visible=False, fixedrange=True)
-    fig.update_yaxes(tickformat=".0%", nticks=6, fixedrange=True)
+    shown = [*rows["rate_old"], *rows["rate_new"], *at]
+    low, high = min(shown, default=0.0), max(shown, default=1.0)
+    room = 0.06 * max(high - low, 0.05)
+    fig.update_yaxes(**look.percents(low - room, high + room), range=[low - room, high + room], fixedrange=True)
     return fig.figure()
 
 
@@ -186,7 +189,7 @@ class Row:
 def published(p: Palette, rows: Sequence[Row]) -> go.Figure:
     """Our averages among published ones, highest first."""
     rows = sorted(rows, key=lambda row: row.value)
-    fig = look.Draft(p, 30 * len(rows) + 40, margin={"l": 8, "r": 44, "t": 6, "b": 26})
+    fig = look.Draft(p, 34 * len(rows) + 40, margin={"l": 8, "r": 44, "t": 6, "b": 26})
     low = min((row.value for row in rows), default=0.0)
     start = max(0.0, 5 * (low // 5) - 2)
     for place, row in enumerate(rows):
@@ -218,14 +221,21 @@ def published(p: Palette, rows: Sequence[Row]) -> go.Figure:
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[start, 100], fixedrange=True, ticksuffix=" %", nticks=5)
     fig.update_yaxes(
-        showgrid=False, fixedrange=True, tickvals=list(range(len(rows))), ticktext=[escape(row.name) for row in rows],
+        showgrid=False, fixedrange=True, tickvals=list(range(len(rows))), ticktext=[_named(p, row) for row in rows],
         tickfont={"color": p.ink, "size": 12}, range=[-0.6, len(rows) - 0.4],
     )  # fmt: skip
     return fig.figure()
 
 
+def _named(p: Palette, row: Row) -> str:
+    """Who, and below it in grey how: what follows the first comma."""
+    who, _, how = row.name.partition(", ")
+    return f"{escape(who)}<br><span style='color:{p.muted};font-size:11px'>{escape(how)}</span>"
+
+
 def _points(difference: float) -> str:
-    return look.minus(f"{100 * difference:+.1f}")
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else look.minus(text)
 
 
 def _tick(tick: float, ticks: Sequence[float]) -> str:

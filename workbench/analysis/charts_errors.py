@@ -204,10 +204,11 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
     Args:
         p: the palette.
         counts: truth, answer, n, share, hit; as `confusion.by_option` gives them.
-        most: rows and columns at most, the most frequent.
+        most: rows at most, the truths most often mistaken; columns are theirs and what they are mistaken for.
     """
-    truths = _frequent(counts, "truth", most)
-    answers = [*truths, *(name for name in _frequent(counts, "answer", most) if name not in truths)][: most + 2]
+    truths = _mistaken(counts, most)
+    of_them = counts.filter(pl.col("truth").is_in(truths), ~pl.col("hit"))
+    answers = [*truths, *(name for name in _frequent(of_them, "answer", most) if name not in truths)][: most + 4]
     rows = counts.filter(pl.col("truth").is_in(truths), pl.col("answer").is_in(answers)).to_dicts()
     steep = len(answers) > 5
     below = 74 if steep else 44
@@ -220,12 +221,13 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
             x=[answers.index(row["answer"]) for row in some],
             y=[truths.index(row["truth"]) for row in some],
             mode="markers+text",
-            text=[f"{100 * row['share']:.0f}" if row["share"] >= 0.12 else "" for row in some],
-            textfont={"size": 11, "color": p.card},
+            text=[f"{100 * row['share']:.0f}" if row["share"] >= (0.12 if right else 0.2) else "" for row in some],
+            textfont={"size": 11, "color": p.ink if right else p.card},
             marker={
                 "symbol": "circle" if right else "square",
                 "size": [5 + 23 * row["share"] ** 0.5 for row in some],
-                "color": p.faint if right else p.escape,
+                "color": look.soft(p.faint, 0.3) if right else p.escape,
+                "line": {"width": 0},
             },
             customdata=[
                 [f"{row['truth']}|{row['answer']}", row["truth"], row["answer"], row["n"], 100 * row["share"]]
@@ -269,6 +271,13 @@ def _cell_words(row: dict[str, object]) -> tuple[str, str]:
         return title, f"{row['n']} questions about {row['images']} images: too few to say"
     words = f"{100 * rate:.0f} % right, expected {100 * expected:.0f} %: {100 * difference:+.0f} points, n {row['n']}"
     return title, look.minus(words)
+
+
+def _mistaken(counts: pl.DataFrame, most: int) -> list[str]:
+    """The truths with the most wrong answers; those without any only where there is room."""
+    wrong = pl.col("n").filter(~pl.col("hit")).sum()
+    named = counts.drop_nulls("truth").group_by("truth").agg(wrong.alias("wrong"), pl.col("n").sum())
+    return named.sort("wrong", "n", "truth", descending=[True, True, False])["truth"].head(most).to_list()
 
 
 def _frequent(counts: pl.DataFrame, column: str, most: int) -> list[str]:

@@ -95,7 +95,7 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
         axes["yaxis" if place == 0 else f"yaxis{place + 1}"] = {
             "domain": [max(0.0, top - share), top],
             "nticks": 4,
-            "ticksuffix": " %" if strand.is_rate else "",
+            "ticksuffix": " %" if strand.is_rate else " nat",
             "rangemode": "tozero",
             "gridcolor": p.grid,
             "zeroline": False,

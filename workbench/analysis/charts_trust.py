@@ -49,7 +49,7 @@ def reliability(p: Palette, bins: pl.DataFrame) -> go.Figure:
     fig.update_xaxes(
         range=[0, 1.01], nticks=6, title_text="confidence, probability of the likeliest option", fixedrange=True
     )
-    fig.update_yaxes(range=[0, 1.02], tickformat=".0%", nticks=6, title_text="right", fixedrange=True)
+    fig.update_yaxes(range=[0, 1.02], **look.percents(0, 1), title_text="right", fixedrange=True)
     return fig.figure()
 
 
@@ -96,8 +96,9 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
                 marker={"size": 14, "color": p.accent, "line": {"color": p.card, "width": 2}},
             )
     fig.update_traces(cliponaxis=False)
-    fig.update_xaxes(range=[0, 1.01], tickformat=".0%", title_text="answers not reviewed", fixedrange=True)
-    fig.update_yaxes(rangemode="tozero", tickformat=".0%", nticks=6, title_text="of these wrong", fixedrange=True)
+    highest = max(0.02, 1.06 * float(rows["risk"].max() or 0))  # type: ignore[arg-type]
+    fig.update_xaxes(range=[0, 1.01], **look.percents(0, 1), title_text="answers nobody reviews", fixedrange=True)
+    fig.update_yaxes(range=[0, highest], **look.percents(0, highest), title_text="wrong among these", fixedrange=True)
     return fig.figure()
 
 
@@ -209,7 +210,8 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
             )
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(showgrid=False, fixedrange=True, dtick=1, title_text="iteration")
-    fig.update_yaxes(fixedrange=True, tickformat=".0%", rangemode="tozero", nticks=5)
+    highest = max([0.05, *(float(value) for value in [*rows["high"].drop_nulls(), *rows["chance"].drop_nulls()])])
+    fig.update_yaxes(fixedrange=True, range=[0, 1.04 * highest], **look.percents(0, highest))
     return fig.figure()
 
 

@@ -49,6 +49,9 @@ def budget(p: Palette, points: Sequence[BudgetPoint], reviews: int) -> go.Figure
         line={"color": p.faint, "width": 1, "dash": "dot"},
         hovertemplate="reviewed at random<extra></extra>",
     )
+    figure.add_annotation(
+        x=0.62 * last.reviews, y=0.62 * last.caught, xanchor="left", yanchor="top", text="at random", xshift=6
+    )
     figure.add_vline(x=reviews, line={"color": p.ink, "width": 1.2, "dash": "dot"})
     figure.update_xaxes(title_text="reviews", rangemode="tozero")
     figure.update_yaxes(title_text="errors caught", rangemode="tozero")

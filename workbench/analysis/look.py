@@ -7,6 +7,7 @@ by colour alone: every outcome and run state has a glyph too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -104,6 +105,13 @@ def scale(colours: tuple[str, ...]) -> list[tuple[float, str]]:
 def minus(text: str) -> str:
     """A number's text with a true minus."""
     return text.replace("-", "−")
+
+
+def percents(low: float, high: float) -> dict[str, object]:
+    """Tick marks of an axis of shares between two ends, labelled as everywhere else: "60 %"."""
+    step = next((step for step in (1, 2, 5, 10, 20) if 100 * (high - low) / step <= 6), 25)
+    ticks = range(step * math.ceil(100 * low / step - 1e-9), math.floor(100 * high + 1e-9) + 1, step)
+    return {"tickvals": [tick / 100 for tick in ticks], "ticktext": [f"{tick} %" for tick in ticks]}
 
 
 def palette(mode: Mode) -> Palette:

@@ -94,7 +94,8 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
 
 
 def _interval(row: Mapping[str, float]) -> str:
-    return f"{row['rate']:.1%} (95 % interval {row['low']:.1%} to {row['high']:.1%})"
+    rate, low, high = (f"{100 * row[name]:.1f} %" for name in ("rate", "low", "high"))
+    return f"{rate} (95 % interval {low} to {high})"
 
 
 def _verdict(run: Reported, against: Reported | None) -> Section:
@@ -127,20 +128,30 @@ def _compared(run: Reported, against: Reported) -> Section:
                 "Difference by subtask (A the baseline, B this run); grey is what so many pairs cannot show",
                 charts_compare.forest(PALETTE, rows),
             ),
-            ("Accuracy before and after", charts_compare.slopes(PALETTE, rows, against.run.model, run.run.model)),
+            ("Accuracy before and after", charts_compare.slopes(PALETTE, rows, "A, the baseline", "B, this run")),
             ("Answers that changed sides", charts_compare.flips(PALETTE, counts, None)),
         ),
-        (("Paired differences", rows),),
+        (("Paired differences; differences, their ends and what is detectable in points", _differences(rows)),),
         how="Pairs are the same question about the same image, judged in both runs. q is p after Benjamini and "
         "Hochberg over the subtasks; detectable is what these pairs would show at 5 % with a power of 80 %. "
         "The bootstrap resamples images 2,000 times.",
-        rates=("rate_old", "rate_new", "difference", "low", "high", "detectable"),
+        rates=("A", "B"),
+        points=("difference", "low", "high"),
+        sizes=("detectable",),
     )
+
+
+def _differences(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "subtask", "images", pl.col("n").alias("pairs"), pl.col("rate_old").alias("A"), pl.col("rate_new").alias("B"),
+        "difference", "low", "high", "detectable", pl.col("gained").alias("won"), "lost", "p", "q",
+        pl.col("word").alias("verdict"),
+    )  # fmt: skip
 
 
 def _benchmark(run: Reported) -> Section:
     strict, official = (mmad.score(run.answers, scorer) for scorer in ("strict", "official"))
-    rows = [charts_compare.Row(f"{row.method} ({row.setting})", row.average, own=0) for row in published.ROWS]
+    rows = [charts_compare.Row(f"{row.method}, {row.setting}", row.average, own=0) for row in published.ROWS]
     ours = official.average.average
     figures: list[tuple[str, go.Figure]] = []
     if ours is not None and set(strict.subtasks) == set(metrics.SUBTASKS):
@@ -151,9 +162,9 @@ def _benchmark(run: Reported) -> Section:
         (_counted(strict), _counted(official)),
         figures,
         (
-            ("Strict scorer, %", mmad.as_frame(strict)),
-            ("Official scorer, %", mmad.as_frame(official)),
-            ("Published, %", published.frame()),
+            ("Strict scorer, %", mmad.as_frame(strict).rename(metrics.SHORT, strict=False)),
+            ("Official scorer, %", mmad.as_frame(official).rename(metrics.SHORT, strict=False)),
+            ("Published, %", _published()),
         ),
         how="Detection is the mean of the accuracies on good and defective images; the average is unweighted over"
         " subtasks, then data sets. The official scorer reproduces the published script: an unreadable answer"
@@ -161,6 +172,13 @@ def _benchmark(run: Reported) -> Section:
         "an unreadable answer as wrong and leaves out what was not asked. Published rows differ in setting; "
         "see theirs.",
         rates=(),
+    )
+
+
+def _published() -> pl.DataFrame:
+    rows = published.frame().rename(metrics.SHORT)
+    return rows.select(
+        "method", pl.format("{}; {}", "setting", "source").alias("how"), pl.exclude("method", "setting", "source")
     )
 
 
@@ -206,7 +224,8 @@ def _worst(run: Reported) -> Section:
         how="A decision tree of at most three conditions looks on half of the images for worse answers than the "
         "subtask explains; the other half tests what it found, one-sided and cluster-robust, after Benjamini "
         "and Hochberg. Detectable is the loss that the tested half would show at 5 % with a power of 80 %.",
-        rates=("difference", "low", "high", "detectable"),
+        points=("difference", "low", "high"),
+        sizes=("detectable",),
     )
 
 
@@ -232,8 +251,8 @@ def _trust(run: Reported) -> Section:
     if not scores.n:
         return Section("Trust", ("The run has no option probabilities.",))
     said = [
-        f"Brier score {scores.brier:.3f}, calibration error {scores.ece:.3f}; stated confidence exceeds accuracy by "
-        f"{100 * (scores.over or 0):+.1f} points."
+        f"Brier score {scores.brier:.3f}, calibration error {scores.ece:.3f}; on average the stated confidence is "
+        f"{100 * abs(scores.over or 0):.1f} points {'above' if (scores.over or 0) > 0 else 'below'} the accuracy."
     ]
     if warned.auroc:
         said.append(

@@ -149,7 +149,14 @@ with header("Ablation", finding(of_family), under):
         },
         "SELECT * FROM arms WHERE experiment = ...",
     )
-    parts.export("ablation", {"arms": lambda: ablation.arms(study), "differences": lambda: rows})
+    parts.export(
+        "ablation",
+        {
+            "arms": lambda: ablation.arms(study),
+            "differences": lambda: rows,
+            "answers": lambda: ablation.answers(study),
+        },
+    )
 if len(families) > 1:
     told = st.segmented_control("Arms", families, default=family, key="ablation.family", label_visibility="collapsed")
     if told and told != family:

@@ -54,21 +54,20 @@ def _filters(chosen: Selection) -> list[str]:
     )
 
 
-def show_buttons(run: Run, around: metrics.Neighbours, here: Key) -> None:
+def show_buttons(run: Run, around: metrics.Neighbours, here: Key, view: View) -> None:
     """What can be done, each with its key."""
     st.page_link(parts.GALLERY, label="All cases", query_params=address.going(run=run.run_id))
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
-        hidden = name in st.query_params
-        st.button(
-            label,
-            shortcut=key,
-            key=f"case.{name}",
-            on_click=flip,
-            args=[name],
-            type="tertiary" if hidden else "secondary",
-        )
+        parts.toggle(label, key, f"case.{name}", name not in st.query_params, flip, name)
     for key, label, case in (("k", "Previous", around.before), ("j", "Next", around.after)):
         st.button(label, shortcut=key, key=f"case.{label}", on_click=go, args=[case], disabled=case is None)
+    parts.export(
+        "case",
+        {
+            "answers": lambda: case_view.as_rows(of_image),
+            "patches": lambda: case_view.patch_rows(proposed, view),
+        },
+    )
     case_doors.dispute_button(now, run, here)
 
 
@@ -120,10 +119,11 @@ def show_texts(run: Run, prediction: Prediction) -> None:
             html(f'<div class="note">{case_cards.no_texts(run)}</div>')
         known = shared.texts(now, version) if version else {}
         for retrieved, text in case_cards.texts_by_revision(prediction.descriptions, known):
-            html(case_cards.description(retrieved, text))
             product = retrieved.description_id.rpartition("/")[0]
             link = {"product": product, "text": retrieved.description_id, "revision": str(retrieved.revision)}
-            st.page_link(parts.KNOWLEDGE, label="Open in Knowledge", query_params=link)
+            with st.container(key=f"door-{retrieved.rank}", gap=None):
+                html(case_cards.description(retrieved, text))
+                st.page_link(parts.KNOWLEDGE, label="Open in Knowledge", query_params=link)
         if left_out := case_cards.descriptions_note(prediction):
             html(f'<div class="note">{left_out}</div>')
 
@@ -191,7 +191,7 @@ around = shared.place(now, chosen, here)
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = case_cards.finding(prediction, outcome, view)
 with header(title, lead, case_cards.under(run, around, _filters(chosen))):
-    show_buttons(run, around, here)
+    show_buttons(run, around, here, view)
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
@@ -204,9 +204,13 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_texts(run, prediction)
     with grid.cell():
         show_siblings(of_image, outcomes, here)
-    with grid.cell():
-        disputes_parts.show_review(now, prediction)
+    reviewed = disputes_parts.has_review(now, prediction)
+    if reviewed:
+        with grid.cell():
+            disputes_parts.show_review(now, prediction)
+    if asked_again := knowledge_parts.texts(now, run, prediction):
+        with grid.cell(column_span=2 if reviewed else 3):
+            knowledge_parts.show_counterfactual(now, run, prediction, asked_again)
 show_words(prediction)
-knowledge_parts.show_counterfactual(now, run, prediction)
 case_doors.show_nearest(now, run, here)
 shared.follow(refresh=False)

@@ -171,7 +171,7 @@ def options_list(prediction: Prediction) -> str:
     """The options without probabilities: nothing was computed, or the question is open."""
     if not prediction.options:
         return '<div class="note">An open question: the answer is in words.</div>'
-    rows = [[escape(option.letter), escape(option.text)] for option in prediction.options]
+    rows = [[escape(option.letter), escape(option.text.rstrip(". "))] for option in prediction.options]
     lines = "".join(f"<tr><td><b>{letter}</b></td><td>{text}</td></tr>" for letter, text in rows)
     return f'<table class="table">{lines}</table>'
 
@@ -179,7 +179,7 @@ def options_list(prediction: Prediction) -> str:
 def sibling_answer(prediction: Prediction, outcome: Outcome) -> str:
     """Answer and settled entropy of another question of the image."""
     texts = {option.letter: option.text for option in prediction.options}
-    text = outcome if prediction.answer is None else texts.get(prediction.answer, prediction.answer)
+    text = outcome if prediction.answer is None else texts.get(prediction.answer, prediction.answer).rstrip(". ")
     said = text if len(text) <= 18 else f"{text[:17].rstrip()}…"
     best = prediction.best_iteration
     entropy = f"{prediction.entropy[best]:.2f}" if best is not None and prediction.entropy else "–"

@@ -77,4 +77,6 @@ def show_nearest(now: Snapshot, run: Run, here: Key) -> None:
             said = f" · {settled}" if settled else ""
             return parts.plain(f"{case['defect'] or case['label'] or 'no label'} · {case['similarity']:.2f}{said}", 30)
 
-        thumbnails.grid(now, run, rows.with_columns(error=pl.lit(None, pl.String)), caption, key="near", width=88)
+        thumbnails.grid(
+            now, run, rows.with_columns(error=pl.lit(None, pl.String)), caption, key="near", width=80, columns=NEAREST
+        )

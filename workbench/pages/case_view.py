@@ -6,12 +6,13 @@ Goes from records to what the charts take; knows nothing of the address or of wi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from warehouse import schema
 from warehouse.records import Archive, Entry, Prediction, Run
 from workbench.analysis.evidence import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
@@ -71,6 +72,21 @@ def view(
     measured = shown.source is not None and mask is not None and boxes
     on = hits(mask, boxes, query.width, query.height) if measured and mask is not None else None
     return View(query, reference, mask, _marks(proposed, on), on)
+
+
+def as_rows(predictions: Sequence[Prediction]) -> pl.DataFrame:
+    """Everything stored of these answers, for export."""
+    frame = pl.from_arrow(schema.table(Prediction, predictions))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def patch_rows(proposed: pl.DataFrame, view: View) -> pl.DataFrame:
+    """The proposed patches as stored, their numbers on the page and whether they touch the mask, for export."""
+    return proposed.with_columns(
+        pl.Series("number", [patch.number for patch in view.patches], pl.Int64),
+        pl.Series("on_mask", [patch.on_mask for patch in view.patches], pl.Boolean),
+    )
 
 
 def product(prediction: Prediction) -> str:

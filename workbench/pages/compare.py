@@ -97,7 +97,7 @@ def show_flipped(run: Run, chosen: Selection, held: str) -> None:
 
 def show_published(run: Run, base: Run, chosen: Selection) -> None:
     """Both macro averages among published rows."""
-    rows = [Row(f"{one.method}, {one.setting}"[:34], one.average, 0) for one in published.ROWS]
+    rows = [Row(f"{one.method}, {one.setting}", one.average, 0) for one in published.ROWS]
     for one, name, own in ((base, "A, baseline", 1), (run, "B, this run", 2)):
         value = overview.average(
             shared.cells(now, Selection(one.run_id, chosen.facets)) if _images_only(chosen) else _none()
@@ -151,12 +151,21 @@ with header("Compare", finding(verdict, rows), under):
         },
         rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, asked)",
     )
-    parts.export("compare", {"pairs": lambda: shared.pairs_export(now, base.run_id, chosen)})
+    of_base = Selection(base.run_id, chosen.facets, chosen.ranges)
+    parts.export(
+        "compare",
+        {
+            "pairs": lambda: shared.pairs_export(now, base.run_id, chosen),
+            "answers of A": lambda: shared.export(now, of_base, rollups.ANALYSED),
+            "answers of B": lambda: shared.export(now, chosen, rollups.ANALYSED),
+        },
+    )
 address.chips()
 
 if rows.is_empty():
     with card("none", "", fill=False):
-        parts.empty("No shared question", "No question that passes the filters was judged in both runs.")
+        why = "No question that passes the filters was judged in both runs: choose another baseline or fewer filters."
+        parts.empty("No shared question", why)
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):

@@ -72,10 +72,14 @@ def show_budget(run_id: str) -> None:
             f"{point.reviews:,} reviews catch {point.caught:.0f} errors "
             f"({point.caught_low:.0f}–{point.caught_high:.0f}) and leave {point.missed:.0f} "
             f"({point.missed_low:.0f}–{point.missed_high:.0f}); "
-            f"the least suspicious of them has a {point.threshold:.0%} chance of an error."
+            f"the least suspicious of them is wrong with a chance of {_chance(point.threshold)}."
         )
         html(f'<div class="note"><b>{sentence}</b> Calibrated on {escape(found.calibrated_on)}.</div>')
         chart(dispute_charts.budget(parts.ink(), found.points, reviews), "disputes.budget", sentence)
+
+
+def _chance(share: float) -> str:
+    return "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
 def show_audit(run_id: str) -> None:
@@ -152,6 +156,8 @@ def show_queue(counts: dict[str, int]) -> None:
         st.segmented_control("State", names, key="disputes.state", on_change=choose, label_visibility="collapsed")
         waiting_first = queue.sort(pl.col("state") == "settled", maintain_order=True)
         listed = queue.filter(state=chosen) if chosen in STATES else waiting_first
+        if listed.height:
+            html(disputes_parts.QUEUE_HEAD)
         with st.container(gap=None):
             for place, row in enumerate(listed.head(SHOWN).iter_rows(named=True)):
                 with st.container(
@@ -162,14 +168,9 @@ def show_queue(counts: dict[str, int]) -> None:
                     wrap=False,
                 ):
                     target = {"run": row["run_id"], "image": row["image_id"], "question": row["question_id"]}
-                    name = f"{row['image_path'].rpartition('/')[2]} · {row['question']}"
-                    st.page_link(parts.CASE, label=parts.plain(name, 64), query_params=target, width="stretch")
-                    why = escape(", ".join(row["reasons"] or []))
-                    st.html(
-                        f'<span class="note">{why} · <span class="number">{row["weight"]:.2f}</span> · '
-                        f"{disputes_parts.state(row['state'])} · {disputes_parts.age(row['opened_at'])}</span>",
-                        width="content",
-                    )
+                    name = f"{disputes_parts.case_name(row)} · {row['question']}"
+                    st.page_link(parts.CASE, label=parts.plain(name, 90), query_params=target, width="stretch")
+                    st.html(disputes_parts.queue_cells(row), width="content")
         html(f'<div class="note">showing {min(SHOWN, listed.height)} of {listed.height:,}</div>')
 
 
@@ -185,7 +186,14 @@ counts = {row["state"]: row["len"] for row in queue.group_by("state").len().iter
 run_id = address.get("run") or queue.sort("opened_at", descending=True)["run_id"][0]
 studio = desk.address_of(Path(now.data))
 with header("Disputes", finding(counts), f"reviewers' desk: {escape(studio.url) if studio else 'none'}"):
-    parts.export("disputes", {"disputes": lambda: queue})
+    parts.export(
+        "disputes",
+        {
+            "disputes": lambda: queue,
+            "budget": lambda: disputes_parts.budget_rows(now, run_id),
+            "verdicts": lambda: disputes_parts.verdicts(now),
+        },
+    )
     st.button("Bring verdicts home", key="disputes.pull", on_click=act, args=["pull"], disabled=studio is None)
     st.button(
         f"Send {BUDGET}", key="disputes.push", on_click=act, args=["push"], disabled=studio is None, type="primary"

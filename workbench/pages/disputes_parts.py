@@ -5,9 +5,12 @@ Everything that comes from the warehouse or from a reviewer is escaped here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -79,10 +82,38 @@ def alike(now: Snapshot, image_id: str, question_id: str, content: str) -> list[
     return neighbours.nearest(Path(now.data), image_id, question_id, content)
 
 
+def budget_rows(now: Snapshot, run_id: str) -> pl.DataFrame:
+    """What so many reviews of a run would bring, and what its random lane says, for export."""
+    found, lane = curve(now, run_id), audited(now, run_id)
+    told = {f"audit_{name}": value for name, value in asdict(lane).items()} if lane else {}
+    return pl.DataFrame([{**asdict(point), **told} for point in found.points] if found else [])
+
+
 def state(name: str) -> str:
     """A state's shape in its colour, with its name."""
     shape, colour = STATE_GLYPHS[name]
     return f'<span class="{colour}">{shape}</span> {name}'
+
+
+QUEUE_HEAD = (
+    '<div class="row note queue-head"><span>case and question</span><span class="queue">'
+    "<span>why</span><span>weight</span><span>state</span><span>waits</span></span></div>"
+)
+
+
+def case_name(row: Mapping[str, Any]) -> str:
+    """What people call the disputed image: product, folder and file."""
+    folder_and_file = "/".join(PurePosixPath(row["image_path"]).parts[-2:])
+    return f"{row['product'].replace('_', ' ')} · {folder_and_file}"
+
+
+def queue_cells(row: Mapping[str, Any]) -> str:
+    """The right half of a row of the queue: reasons, weight, state and age, in columns of one width."""
+    why = escape(", ".join(row["reasons"] or []))
+    return (
+        f'<span class="note queue"><span title="{why}">{why}</span><span class="number">{row["weight"]:.2f}</span>'
+        f"<span>{state(row['state'])}</span><span>{age(row['opened_at'])}</span></span>"
+    )
 
 
 def age(since: datetime) -> str:
@@ -94,17 +125,22 @@ def age(since: datetime) -> str:
     return "now"
 
 
+def has_review(now: Snapshot, prediction: Prediction) -> bool:
+    """Whether there is anything for `show_review`: a dispute of this answer, or settled cases like it."""
+    here = (prediction.image_id, prediction.question_id)
+    mine = queue(now).filter(image_id=here[0], question_id=here[1])
+    return not mine.is_empty() or bool(alike(now, *here, prediction.content))
+
+
 def show_review(now: Snapshot, prediction: Prediction) -> None:
     """The Case page's card: what people said of this answer, what was settled, and the most alike settled cases."""
     here = (prediction.image_id, prediction.question_id)
     mine = queue(now).filter(image_id=here[0], question_id=here[1])
     found = alike(now, here[0], here[1], prediction.content)
-    if mine.is_empty() and not found:
-        return
     with parts.card("review", "Review", "what people say of this answer"):
         for row in mine.sort("number").iter_rows(named=True):
             reasons = ", ".join(row["reasons"] or [])
-            parts.html(f'<div>{state(row["state"])} <span class="note">disputed: {escape(reasons)}</span></div>')
+            parts.html(f'<div class="note"><b>{state(row["state"])}</b>&ensp;disputed: {escape(reasons)}</div>')
             parts.html(f'<div class="note">{"<br>".join(escape(note) for note in row["notes"] or [])}</div>')
         said = verdicts(now).filter(image_id=here[0], question_id=here[1])
         if said.height:
@@ -112,17 +148,17 @@ def show_review(now: Snapshot, prediction: Prediction) -> None:
         for row in history(now, here[0]).filter(question_id=here[1]).iter_rows(named=True):
             parts.html(f'<div class="note">{_settlement(row)}</div>')
         if found:
-            parts.html('<div class="note" style="padding-top:.3rem"><b>Most alike of the settled cases</b></div>')
+            parts.html('<div class="note"><b>Settled cases most like it</b>&ensp;likeness at the right</div>')
         for place, other in enumerate(found):
             with st.container(
                 key=f"link-row-settled{place}", horizontal=True, vertical_alignment="center", gap="small", wrap=False
             ):
                 address = {"run": other.run_id, "image": other.image_id, "question": other.question_id}
-                label = parts.plain(f"{other.image_path.rpartition('/')[2]} · {other.question}", 48)
-                st.page_link(parts.CASE, label=label, query_params=address)
-                right = f", {escape(other.right_answer)} is right" if other.right_answer else ""
-                said_of = f"{escape(str(other.answer))} was {escape(other.decision)}{right}"
-                st.html(f'<span class="note">{said_of} · {other.likeness:.2f}</span>', width="content")
+                label = parts.plain(f"{other.image_path.rpartition('/')[2]} · {other.question}", 90)
+                st.page_link(parts.CASE, label=label, query_params=address, width="stretch")
+                right = f" → {escape(other.right_answer)}" if other.right_answer else ""
+                said_of = f"{escape(str(other.answer))} {escape(other.decision)}{right}"
+                st.html(f'<span class="note sibling number">{said_of} · {other.likeness:.2f}</span>', width="content")
 
 
 def _verdict(row: dict[str, object]) -> list[str]:

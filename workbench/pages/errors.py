@@ -161,7 +161,7 @@ def show_ranked(chosen: Selection) -> None:
         )
         html(
             f'<div class="note">{some}┊ expected, <span class="escape">◀</span> worse at a false-discovery rate '
-            "of 5 %, ○ not enough evidence</div>"
+            "of 5 %, ○ not enough evidence; shows: the least loss in points that so few questions would show</div>"
         )
 
 
@@ -182,7 +182,7 @@ def show_confusion(chosen: Selection) -> None:
             pick_confusion,
         )
         truths = counts["truth"].n_unique()
-        note = f"showing the 8 most frequent of {truths:,} truths" if truths > 8 else f"{truths} truths"
+        note = f"showing the 8 truths most often mistaken, of {truths:,}" if truths > 8 else f"all {truths} truths"
         html(f'<div class="note">{note}</div>')
 
 
@@ -204,7 +204,7 @@ def show_cases(run: Run, chosen: Selection) -> None:
 def finding(sure: pl.DataFrame, cells: pl.DataFrame) -> str:
     """The page's one sentence."""
     if not overview.total(cells, "counted"):
-        return "<b>No labelled answer here:</b> without labels nothing is right or wrong. Trust and Traces need none."
+        return "<b>No labelled answer here:</b> without labels nothing is right or wrong. Traces and Gallery need none."
     worse = sure.filter(pl.col("difference") < 0)
     rate = overview.rates(cells).row(0, named=True)
     level = f"{run_cards.percent(rate['rate'])} of {rate['n']:,.0f} answers are right"

@@ -80,15 +80,7 @@ first = address.number("from", at_most=max(total - 1, 0))
 with header("Gallery", finding(total, chosen), run_cards.under(run, archive)):
     shared.choose_run(now, runs, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
-        on = name in st.query_params
-        st.button(
-            label,
-            shortcut=key,
-            key=f"gallery.{name}",
-            on_click=flip,
-            args=[name],
-            type="secondary" if on else "tertiary",
-        )
+        parts.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
     parts.computed({"order": "worst outcome first, then highest entropy", "n": f"{total:,} cases"}, rollups.sql(chosen))
     parts.export("gallery", {"cases": lambda: shared.export(now, chosen, rollups.ANALYSED)})
 address.chips()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
+import polars as pl
 import streamlit as st
 
 from workbench.inspection.doctor import Finding
 from workbench.nights import health
-from workbench.pages import night_cards, shared
+from workbench.pages import night_cards, parts, shared
 from workbench.pages.parts import card, header, html
 
 KEPT = 30  # seconds that findings are shown before they are looked for again
@@ -36,13 +38,12 @@ ago = max(0, round(time.time() - looked_at))
 with header(
     "Health",
     lead,
-    f"looked at {ago} s ago; workbench doctor also loads models and asks the device",
+    f"looked at {ago} s ago; <code>workbench doctor</code> also loads models and asks the device",
 ):
+    parts.export("health", {"findings": lambda: pl.DataFrame([asdict(each) for each in found])})
     if st.button("Look again"):
         findings.clear()
         st.rerun()
 with card("findings", "Findings", "red first, each with what to do", fill=False):
     html(night_cards.findings(found))
-with card("command", "On the command line", fill=False):
-    st.code("workbench doctor", language="bash", width="content")
 shared.follow(refresh=False)

@@ -126,7 +126,8 @@ def show_text(product: Product, old: Description | None) -> None:
     against = (
         f"r{chosen.revision} against published r{old.revision}" if old and old != chosen else f"r{chosen.revision}"
     )
-    note = escape(f"by {chosen.author}: {knowledge_cards.parts_of(chosen.reason, 80)}")
+    why = knowledge_cards.parts_of(chosen.reason, 80)
+    note = escape(f"by {chosen.author}{f': {why}' if why else ''}")
     with card("text", escape(f"{chosen.entry.replace('_', ' ')}, {against}"), note, fill=False):
         found = curation.check(chosen.text, chosen.description_id, product.published)
         difference = knowledge_cards.difference(old.text if old else "", chosen.text)
@@ -140,7 +141,7 @@ def show_lift(product: Product) -> None:
         found = knowledge_cards.bars(product.lifts, product.texts)
         if not found:
             html('<div class="note">Not measured yet. A sample is asked again without each text:</div>')
-            st.code(f"workbench knowledge lift --only {product.key}", language="bash")
+            st.code(f"workbench knowledge lift --only {product.key}", language="bash", wrap_lines=True)
             return
         chart(charts_knowledge.lift(parts.ink(), found), "knowledge.lift", knowledge_cards.lift_sentence(found))
         html(f'<div class="note">{knowledge_cards.lift_sentence(found)}</div>')
@@ -177,7 +178,7 @@ def show_gate(product: Product) -> None:
                 return
             state = "Its test is not finished; the same command goes on." if attempt else "Not tested yet."
             html(f'<div class="note">{state} It asks the questions the text changes with both texts:</div>')
-            st.code(f"workbench knowledge test {chosen.description_id}", language="bash")
+            st.code(f"workbench knowledge test {chosen.description_id}", language="bash", wrap_lines=True)
             return
         html(knowledge_cards.verdict(result))
         rows = knowledge_cards.gate_rows(result)
@@ -200,8 +201,8 @@ def show_blast() -> None:
     """Which images the chosen text would reach."""
     with card("blast", "Blast radius", "images that would be shown something else", fill=False):
         if "blast" not in address:
-            html('<div class="note">One product of the stored image vectors with the texts; nothing is run.</div>')
-            st.button("Look", key="knowledge.blast", on_click=lambda: address.update({"blast": "on"}))
+            html('<div class="note">Told from the stored vectors of images and texts; no image is asked again.</div>')
+            st.button("Show these images", key="knowledge.blast", on_click=lambda: address.update({"blast": "on"}))
             return
         try:
             found = knowledge_reads.blast(now, chosen)
@@ -251,6 +252,14 @@ with header("Knowledge", knowledge_cards.finding(chosen, old, result, why_not), 
     if text != chosen:
         choose(text)
         st.rerun()
+    parts.export(
+        "knowledge",
+        {
+            "descriptions": lambda: knowledge_cards.text_rows(product.texts),
+            "lift": lambda: product.lifts,
+            "tests": lambda: knowledge_cards.test_rows(product.attempts, product.results),
+        },
+    )
     show_actions(why_not)
 if said := st.session_state.pop("knowledge.said", None):
     html(f'<div class="note" role="status"><b>{escape(said)}</b></div>')

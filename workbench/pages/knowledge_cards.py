@@ -6,6 +6,7 @@ Descriptions are untrusted: whatever comes from one passes `escape` here, once, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
@@ -87,7 +88,10 @@ def findings(found: Sequence[Finding]) -> str:
 
 def proposal(found: Proposal) -> str:
     """A proposal's reason and its sentences with their votes."""
-    rows = [[escape(each.text), f"{each.votes} ×" if each.votes else ORIGINS[each.origin]] for each in found.sentences]
+    rows = [
+        [escape(each.text), many(each.votes, "vote") if each.votes else ORIGINS[each.origin]]
+        for each in found.sentences
+    ]
     return f'<div class="note">{escape(found.why)}</div><div class="wrap">{parts.table(rows, numbers=1)}</div>'
 
 
@@ -118,6 +122,8 @@ def history(changes: Sequence[KnowledgeChange]) -> str:
         ]
         for each in changes
     ]
+    if not rows:
+        return '<div class="note">Stored with the knowledge base; nothing was changed since.</div>'
     return f'<div class="history">{parts.table(rows, numbers=0)}</div>'
 
 
@@ -177,6 +183,25 @@ def by_subtask(lifts: pl.DataFrame, chosen: Description, live: Description | Non
 
 def _harmed(count: int) -> str:
     return f'<b class="escape">{count}</b>' if count else "0"
+
+
+def text_rows(texts: Sequence[Description]) -> pl.DataFrame:
+    """Every revision of a product's descriptions, for export."""
+    return pl.DataFrame([asdict(each) for each in texts])
+
+
+def test_rows(
+    attempts: Mapping[tuple[str, int], GateAttempt], results: Mapping[tuple[str, int], GateResult]
+) -> pl.DataFrame:
+    """Every test with its share of the budget and, where it ended, its result, for export."""
+    rows = []
+    for key, attempt in sorted(attempts.items(), key=lambda item: item[1].opened_at):
+        result = results.get(key)
+        rows.append(
+            {"description_id": key[0], "revision": key[1], "alpha": attempt.alpha, "margin": attempt.margin,
+             "opened_at": attempt.opened_at, "run_id": attempt.run_id, **(asdict(result) if result else {})}
+        )  # fmt: skip
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def gate_rows(result: GateResult) -> list[Row]:

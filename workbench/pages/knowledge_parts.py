@@ -6,6 +6,7 @@ hold its weights; those cases are asked again by testing the draft.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -29,22 +30,24 @@ def _replay(data: str, run_id: str) -> Replay:
     return replay.load(Store(Path(data)), run_id)
 
 
-def show_counterfactual(now: Snapshot, run: Run, prediction: Prediction) -> None:
-    """What would have been with another text: for cases of the demo model that were shown any."""
+def texts(now: Snapshot, run: Run, prediction: Prediction) -> dict[str, str]:
+    """The retrieved texts that may be said otherwise, by description_id, best first; none but for the demo model."""
     if not prediction.descriptions or not run.demo or not run.knowledge_version:
-        return
+        return {}
     known = shared.texts(now, run.knowledge_version)
-    shown = [each.description_id for each in prediction.descriptions if each.description_id in known]
-    if not shown:
-        return
-    with card(
-        "counterfactual", "What if a text said something else?", "same block, same seed; nothing is stored", fill=False
-    ):
-        names = {each: each.partition("/")[2].replace("_", " ") for each in shown}
+    ranked = [each.description_id for each in prediction.descriptions]
+    return {name: known[name].text for name in ranked if name in known}
+
+
+def show_counterfactual(now: Snapshot, run: Run, prediction: Prediction, known: Mapping[str, str]) -> None:
+    """What would have been with another text in place of one of those that were retrieved."""
+    with card("counterfactual", "What if a text said something else?", "same images, same seed; nothing is stored"):
+        shown = list(known)
+        names = {each: each.partition("/")[2].replace("_", " ").replace("/", " / ") for each in shown}
         here = f"{prediction.image_id}.{prediction.question_id}"
         chosen = st.selectbox("Retrieved text", shown, format_func=lambda each: names[each], key=f"case.what.{here}")
         key = f"case.text.{here}.{chosen}"
-        text = st.text_area("Say instead", known[chosen].text, key=key, height=100)
+        text = st.text_area("Say instead", known[chosen], key=key, height=100)
         asked = st.button("Ask again", key="case.counterfactual")
         if not asked:
             return

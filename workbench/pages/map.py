@@ -80,7 +80,8 @@ def show_map(shown: pl.DataFrame) -> None:
             selection_mode=("lasso", "points"),
         )
         kinds = [name for name in look.OUTCOMES if name in set(shown["outcome"])]
-        key = "&emsp;".join(f"{parts.glyph(name)} {name}" for name in kinds)
+        dots = {"right": '<span class="accent">●</span>', "unlabelled": '<span class="muted">●</span>'}
+        key = "&emsp;".join(f"{dots.get(name) or parts.glyph(name)} {name}" for name in kinds)
         html(f'<div class="note">{key}: an image’s worst answer</div>')
 
 

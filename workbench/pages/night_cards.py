@@ -43,8 +43,8 @@ def under(report: Morning) -> str:
     return f"{escape(report.archive)} · {state}{caught_up} · {duration(report.seconds)} · {escape(model)}"
 
 
-def rate(one: Rate) -> str:
-    """Value, interval against what it was before, and n."""
+def rate(one: Rate, changes: Sequence[Signal]) -> str:
+    """Value, interval against what it was before, n, and whether that is an alarm."""
     unit, scale, digits = ("%", 100, 1) if one.name in drift.RATES else ("nat", 1, 2)
     ends = [one.low, one.high, one.baseline, one.tonight]
     pad = (max(ends) - min(ends)) * 0.35 or max(abs(one.tonight) * 0.2, 0.01)
@@ -56,10 +56,9 @@ def rate(one: Rate) -> str:
         return f"{100 * (value - least) / (most - least):.2f}%"
 
     colour = {"escape": "escape", "overkill": "overkill", "invalid": "other"}.get(one.name, "ink")
-    apart = not one.low <= one.baseline <= one.high
-    chip = f'<span class="chip{" escape" if apart else ""}">{"off its usual level" if apart else "as before"}</span>'
     return (
-        f'<div class="row"><span class="big">{scale * one.tonight:.{digits}f}<small>{unit}</small></span>{chip}</div>'
+        f'<div class="row"><span class="big">{scale * one.tonight:.{digits}f}<small>{unit}</small></span>'
+        f"{_chip(one, changes)}</div>"
         f'<div style="position:relative;height:1.5rem;margin:.35rem 0 .15rem">'
         f'<div style="position:absolute;left:0;right:0;top:50%;border-top:1px solid var(--line)"></div>'
         f'<div style="position:absolute;left:{at(one.low)};right:calc(100% - {at(one.high)});top:38%;bottom:38%;'
@@ -71,6 +70,17 @@ def rate(one: Rate) -> str:
         f'<div class="note">95 %: {scale * one.low:.{digits}f}–{scale * one.high:.{digits}f}, before '
         f"{scale * one.baseline:.{digits}f} · {one.images:,} images</div>"
     )
+
+
+def _chip(one: Rate, changes: Sequence[Signal]) -> str:
+    """Whether the whole archive's rate is an alarm, or only beside its interval, or as it was."""
+    if one.low <= one.baseline <= one.high:
+        return '<span class="chip">as before</span>'
+    side = "higher" if one.tonight > one.baseline else "lower"
+    if not any(change.name == one.name and change.group == "all" for change in changes):
+        return f'<span class="chip">{side}, no alarm</span>'
+    colour = "" if one.name == "alarm" else " escape" if side == "higher" else " accent"
+    return f'<span class="chip{colour}">{side}, an alarm</span>'
 
 
 def _mark(name: str) -> str:
@@ -96,7 +106,7 @@ def errors(report: Morning) -> str:
         ]
         for each in report.truth
     ]
-    return parts.table(rows, ("", "wrong", "", "95 %"), numbers=3)
+    return parts.table(rows, ("told from", "wrong", "share", "95 %"), numbers=3)
 
 
 def changes(report: Morning) -> str:
@@ -113,46 +123,73 @@ def changes(report: Morning) -> str:
         )
     rows = [
         [
-            f"<b>{escape(each.value or 'all images')}</b>",
-            f"{escape(each.name)}",
+            f"{_kind(each)}<b>{escape((each.value or 'all images').replace('_', ' '))}</b>",
+            f"{_mark_of(each.name)}{escape(each.name)}",
             _number(each, each.baseline),
             f"<b>{_number(each, each.tonight)}</b>",
             f"{each.images:,}",
-            f"{each.p_value:.0e}" if each.p_value < 1e-3 else f"{each.p_value:.3f}",
+            "&lt; 0.001" if each.p_value < 1e-3 else f"{each.p_value:.3f}",
         ]
         for each in report.changes
     ]
     return parts.table(rows, ("where", "signal", "before", "tonight", "images", "p"), numbers=4)
 
 
+def _kind(signal: Signal) -> str:
+    return f'<span class="muted">{escape(signal.group)}</span> ' if signal.value else ""
+
+
+def _mark_of(name: str) -> str:
+    return f"{glyph(name)} " if name in ("escape", "overkill", "invalid") else ""
+
+
 def _number(signal: Signal, value: float) -> str:
     if signal.name in drift.RATES:
         return f"{100 * value:.1f} %"
-    return f"{value:.2f}"
+    return f"{value:.2f} nat" if signal.name == "entropy" else f"{value:.2f}"
 
 
 def failures(report: Morning) -> str:
     """Why images failed."""
-    if not report.failures:
-        return f'<div class="note">{glyph("right")} No image failed.</div>'
-    rows = [[escape(each.reason), escape(each.example), f"{each.images:,}"] for each in report.failures]
-    return f'<div class="wrap">{parts.table(rows, ("reason", "such as", "n"))}</div>'
+    rows = [
+        [f'{escape(each.reason)}<div class="note">{escape(each.example)}</div>', f"{each.images:,}"]
+        for each in report.failures
+    ]
+    return parts.table(rows, ("why images failed, and one of them", "images")) if rows else ""
 
 
 def steps(report: Morning) -> str:
     """What was done after scoring."""
     kinds = {"done": "right", "failed": "failed", "skipped": "unlabelled"}
     rows = [
-        [f"{glyph(kinds[each.state])} {escape(each.step)}", f'<span class="muted">{escape(each.message)}</span>']
+        [
+            f'<span class="sibling">{glyph(kinds[each.state])} {escape(each.step)}</span>',
+            f'<span class="muted">{escape(each.message)}</span>',
+        ]
         for each in report.steps
     ]
     return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>' if rows else ""
 
 
 def queue(report: Morning) -> str:
-    """What waits for people."""
-    budget = "" if report.review_budget is None else f" · budget {report.review_budget} a night"
-    return f'<div class="big">{report.disputes_waiting:,}<small>cases wait{budget}</small></div>'
+    """What waits for people, against what a night may hand them."""
+    waiting, budget = report.disputes_waiting, report.review_budget
+    verb = "case waits" if waiting == 1 else "cases wait"
+    told = "" if budget is None else f" · budget {budget:,} a night"
+    said = f'<div class="big" style="margin-top:.6rem">{waiting:,}<small>{verb} for people{told}</small></div>'
+    if not budget:
+        return said
+    whole = 1.08 * max(waiting, budget)
+    over = waiting - budget
+    filled = parts.bar([(min(waiting, budget), "var(--accent)"), (over, "var(--escape)")], whole)
+    tick = (
+        f'<span style="position:absolute;left:{100 * budget / whole:.2f}%;top:-.25rem;bottom:-.25rem;'
+        'border-left:1.5px dashed var(--muted)"></span>'
+    )
+    note = f"{over:,} more than one night’s budget" if over > 0 else "within one night’s budget"
+    return (
+        f'{said}<div style="position:relative;margin:.5rem 0 .35rem">{filled}{tick}</div><div class="note">{note}</div>'
+    )
 
 
 def counts(report: Morning) -> str:
@@ -160,8 +197,8 @@ def counts(report: Morning) -> str:
     rows = [
         ["images", f"{report.images:,}"],
         ["questions", f"{report.questions:,}"],
-        ["answers that could not be read", f"{report.invalid:,}"],
-        ["failed questions", f"{report.failed:,}"],
+        [f"{glyph('invalid')} answers that could not be read", f"{report.invalid:,}"],
+        [f"{glyph('failed')} failed questions", f"{report.failed:,}"],
     ]
     if report.quarantined:
         rows.append(["quarantined images", f"{report.quarantined:,}"])
@@ -221,6 +258,16 @@ def as_rows(reports: Sequence[Morning]) -> pl.DataFrame:
             for report in reports for one in report.rates
         ]
     )  # fmt: skip
+
+
+def night_rows(reports: Sequence[Morning]) -> pl.DataFrame:
+    """What every night scored and left to people, for export."""
+    names = ("schedule", "due_at", "state", "images", "questions", "invalid", "failed", "failed_images", "quarantined",
+             "left", "seconds", "images_per_second", "baseline_images", "labelled", "signals", "disputes_waiting",
+             "review_budget")  # fmt: skip
+    return pl.DataFrame(
+        [{name: getattr(report, name) for name in names} for report in reports], infer_schema_length=None
+    )
 
 
 def changed_rows(report: Morning) -> pl.DataFrame:

@@ -91,7 +91,7 @@ def header(title: str, lead: str, under: str = "") -> DeltaGenerator:
         with st.container(key="lead", gap="xxsmall", width="stretch"):
             st.title(plain(title, 90), anchor=False)
             html(f'<div class="lead">{lead}</div><div class="under">{under}</div>')
-        return st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center", wrap=False)
+        return st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", wrap=False)
 
 
 @contextmanager
@@ -117,6 +117,12 @@ def chart(figure: go.Figure, key: str, alt: str, on_click: Callable[[str], None]
 
     figure.update_layout(clickmode="event+select")
     st.plotly_chart(figure, theme=None, key=key, alt=alt, config=config, on_select=pick, selection_mode="points")
+
+
+def toggle(label: str, shortcut: str, key: str, on: bool, flip: Callable[[str], None], what: str) -> None:
+    """A button with a key that shows or hides something, tinted while it is shown; `flip` gets `what`."""
+    with st.container(key=f"toggle-{'on' if on else 'off'}-{what}", width="content"):
+        st.button(label, shortcut=shortcut, key=key, on_click=flip, args=[what])
 
 
 def lassoed(event: Mapping[str, Mapping[str, Sequence[Mapping[str, Sequence[float]]]]] | None) -> str | None:
@@ -184,7 +190,7 @@ def _csv(frame: pl.DataFrame) -> bytes:
     """Lists become JSON, as in `workbench export`."""
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
     plain_columns = [
-        pl.Series(name, [None if value is None else json.dumps(value.to_list()) for value in frame[name]], pl.String)
+        pl.Series(name, [None if value is None else json.dumps(value) for value in frame[name].to_list()], pl.String)
         for name in nested
     ]
     return frame.with_columns(plain_columns).write_csv().encode()

@@ -69,6 +69,8 @@ def finding(run: Run, cells: pl.DataFrame) -> str:
         why = f" {escape(run.message)}" if run.message else ""
         head = f"{glyph(run.state)} <b>{run.state.capitalize()}</b>"
         return f"{head} after {done:,} of {run.planned:,} questions.{why}"
+    if not run.answered and not run.invalid and run.failed:
+        return f"{glyph('failed')} <b>No question was answered:</b> all {run.failed:,} failed; below is why."
     unread = f" {run.failed:,} failed, {run.invalid:,} could not be read." if run.failed or run.invalid else ""
     accuracy = overview.accuracy_by_subtask(cells)
     if accuracy.is_empty():
@@ -100,6 +102,8 @@ def _left(planned: int, cells: pl.DataFrame) -> str:
     if cells.is_empty():
         return "the model is being loaded"
     done = overview.total(cells, "questions")
+    if done >= planned:
+        return "about to end"
     return f"about {duration(overview.seconds(cells) / done * (planned - done))} of work left"
 
 
@@ -141,6 +145,12 @@ def progress(run: Run, cells: pl.DataFrame) -> str:
         f'<span class="note number">{done:,} of {run.planned:,} questions</span></div>'
         f'<div style="margin:.5rem 0 .4rem">{counts_bar(run)}</div>{parts.table(rows)}'
     )
+
+
+def as_row(run: Run) -> pl.DataFrame:
+    """The run's own record, its seconds in columns of their own, for export."""
+    timings = {f"{name}_seconds": spent for name, spent in asdict(run.timings).items()}
+    return pl.DataFrame([{name: value for name, value in asdict(run).items() if name != "timings"} | timings])
 
 
 def state_words(run: Run) -> str:
@@ -207,6 +217,8 @@ def subtasks_without_labels(cells: pl.DataFrame) -> str:
         )
         .sort("subtask")
     )
+    labelled = cells["label"].drop_nulls().len() > 0
+    why = "No question with a label was answered" if labelled else "The archive has no labels"
     return (
         parts.table(
             [
@@ -220,7 +232,7 @@ def subtasks_without_labels(cells: pl.DataFrame) -> str:
             ["Subtask", "Answered", "Mean entropy, nat"],
             numbers=2,
         )
-        + '<div class="note">The archive has no labels: nothing says which answers are right.</div>'
+        + f'<div class="note">{why}: nothing says which answers are right.</div>'
     )
 
 

@@ -179,11 +179,17 @@ with header("Runs", run_cards.finding(run, cells), run_cards.under(run, archive)
         },
         rollups.sql(chosen),
     )
-    parts.export("run", {"answers": lambda: shared.export(now, chosen, rollups.ANALYSED)})
+    parts.export(
+        "run",
+        {
+            "answers": lambda: shared.export(now, chosen, (*rollups.ANALYSED, "error", "seconds")),
+            "run": lambda: run_cards.as_row(run),
+        },
+    )
 address.chips()
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    with grid.cell():
+    with grid.cell(row_span=3):
         list_runs(run)
     with grid.cell(column_span=2):
         show_accuracy(cells, dict(chosen.facets).get("subtask"))
@@ -191,7 +197,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         html(run_cards.progress(run, cells))
     with grid.cell(), card("time", "Where the time went", "seconds of work, waiting left out"):
         html(run_cards.time_spent(run.timings))
-    with grid.cell(), card("failures", "Failures and invalid answers"):
+    with grid.cell(column_span=2), card("failures", "Failures and invalid answers"):
         html(run_cards.trouble(run, shared.failures(now, run.run_id, run.failed)))
 
 show_cases(run, chosen)

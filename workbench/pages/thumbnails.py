@@ -28,6 +28,7 @@ def grid(
     patches: bool = False,
     key: str = "thumb",
     width: int = 104,
+    columns: int | None = None,
 ) -> None:
     """Thumbnails of cases, each a link to its case under the address's filters.
 
@@ -40,12 +41,13 @@ def grid(
         patches: draw the accepted patches.
         key: of the containers; one per grid on a page.
         width: least width of a column in pixels.
+        columns: how many there are where there is room; None for as many as there is room for.
     """
     archive = shared.archives(now).get(run.archive_id)
     root = archive.root if archive else ""
     of_mask = shared.mask_paths(now, tuple(sorted(set(cases["image_id"])))) if masks else {}
     boxes = _boxes(now, run, cases) if patches else {}
-    with st.grid("auto", min_column_width=width, gap=10) as cells:
+    with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
                 picture = _picture(now, case["image_path"], root, of_mask.get(case["image_id"]))

@@ -97,16 +97,24 @@ with header(title, f"<b>{escape(report.finding)}</b>", night_cards.under(report)
     if len(known) > 1:
         choose("schedule", known, schedule, 150)
     choose("night", list(by_due), night, 210, lambda due: f"{by_due[due].due_at:%a %d %b %Y, %H:%M} UTC")
+    if report.run_ids and report.run_ids[-1] in {run.run_id for run in shared.runs(now)}:
+        for target, label in ((parts.RUNS, "Runs"), (parts.ERRORS, "Errors")):
+            st.page_link(target, label=label, query_params={"run": report.run_ids[-1]})
     parts.export(
         f"tonight-{schedule}",
-        {"rates": lambda: night_cards.as_rows(found), "changes": lambda: night_cards.changed_rows(report)},
+        {
+            "rates": lambda: night_cards.as_rows(found),
+            "changes": lambda: night_cards.changed_rows(report),
+            "nights": lambda: night_cards.night_rows(found),
+        },
     )
 
 if report.rates:
-    with st.grid(max(len(report.rates), 2), min_column_width=250, gap=12) as grid:
+    shown = len(report.rates) + (not report.labelled)
+    with st.grid(max(shown, 2), min_column_width=230 if shown == 3 else 265, gap=12) as grid:
         for one in report.rates:
-            with grid.cell(), card(f"rate-{one.name}", one.name.capitalize(), "at the baseline's mixture"):
-                html(night_cards.rate(one))
+            with grid.cell(), card(f"rate-{one.name}", one.name.capitalize(), "at the usual mix of images"):
+                html(night_cards.rate(one, report.changes))
         if not report.labelled:
             with grid.cell(), card("errors", "Errors"):
                 html(night_cards.errors(report))
@@ -121,15 +129,14 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             sentence = ", ".join(f"{each.name} {each.points[-1].value:.3f}" for each in strands)
             chart(charts_nights.strip(parts.ink(), strands), "tonight.strip", f"On the newest night: {sentence}.")
     with grid.cell(), card("counts", "Scored"):
-        html(night_cards.counts(report))
-        html(night_cards.queue(report))
-        html('<div class="title" style="margin-top:.8rem">After scoring</div>')
-        html(night_cards.steps(report))
-    note = f"of {report.signals} signals; on an ordinary night any in {report.false_alarm_percent:.0f} %"
+        html(night_cards.counts(report) + night_cards.failures(report) + night_cards.queue(report))
+        st.page_link(parts.DISPUTES, label="Open Disputes")
+    odds = f"{report.false_alarm_percent:.0f} of 100 ordinary nights have any"
+    note = f"{len(report.changes)} of {report.signals} signals; {odds}" if report.signals else ""
     with grid.cell(column_span=2), card("changes", "What changed", note):
         html(night_cards.changes(report))
-    with grid.cell(), card("failures", "Failed images"):
-        html(night_cards.failures(report))
+    with grid.cell(), card("steps", "After scoring"):
+        html(night_cards.steps(report))
     if working:
         with grid.cell(), card("live", "Now running"):
             html(night_cards.live(*working))

@@ -147,9 +147,12 @@ budget = (
 )
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2), card("coverage", "Risk against coverage", "click a point for its budget"):
-        said = f"{rows['risk'].drop_nulls()[0]:.1%} of all answers are wrong"
-        figure = charts_trust.risk_coverage(parts.ink(), rows, budget)
-        chart(figure, "trust.coverage", said, lambda what: st.query_params.update(budget=what))
+        if rows["risk"].drop_nulls().len() < 3:
+            parts.empty("Too few answers for a curve", f"{warning.n} judged with an entropy; it takes three.")
+        else:
+            said = f"{rows['risk'].drop_nulls()[0]:.1%} of all answers are wrong"
+            figure = charts_trust.risk_coverage(parts.ink(), rows, budget)
+            chart(figure, "trust.coverage", said, lambda what: st.query_params.update(budget=what))
     with grid.cell():
         show_budget(rows)
     with grid.cell(column_span=2), card("reliability", "Reliability", "┃ 95 % interval; dotted: as sure as right"):
