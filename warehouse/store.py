@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,10 @@ class Store:
                 continue
             stamps.append(f"{found.st_mtime_ns}-{found.st_size}")
         return "+".join(stamps)
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block of reads, of whatever of this folder's database, that share one connection and see one moment."""
+        return self._database.together()
 
     # Archives and their entries.
 

@@ -52,17 +52,22 @@ def reliability(facts: pl.DataFrame, bins: int = 10) -> pl.DataFrame:
     )
 
 
-def scores(facts: pl.DataFrame, bins: int = 10) -> Scores:
-    """Brier score, expected calibration error and overconfidence of the judged rows."""
-    judged = facts.filter(pl.col("right").is_not_null())
+def scores(facts: pl.DataFrame, bars: pl.DataFrame | None = None) -> Scores:
+    """Brier score, expected calibration error and overconfidence of the judged rows.
+
+    Args:
+        facts: see `facts.COLUMNS`.
+        bars: as `reliability` gives them, where they are at hand; else of ten bins.
+    """
+    judged = facts["right"].len() - facts["right"].null_count()
     rows = _scored(facts, "confidence")
     if rows.is_empty():
-        return Scores(0, judged.height, None, None, None)
+        return Scores(0, judged, None, None, None)
     right = pl.col("right").cast(pl.Float64)
     found = rows.select(brier=((pl.col("confidence") - right) ** 2).mean(), over=(pl.col("confidence") - right).mean())
-    bars = reliability(facts, bins)
+    bars = reliability(facts) if bars is None else bars
     ece = bars.select(((pl.col("confidence") - pl.col("rate")).abs() * pl.col("n")).sum() / pl.col("n").sum()).item()
-    return Scores(rows.height, judged.height - rows.height, found["brier"][0], ece, found["over"][0])
+    return Scores(rows.height, judged - rows.height, found["brier"][0], ece, found["over"][0])
 
 
 def risk_coverage(facts: pl.DataFrame, signal: Signal = "entropy", points: int = CURVE) -> pl.DataFrame:
@@ -75,17 +80,18 @@ def risk_coverage(facts: pl.DataFrame, signal: Signal = "entropy", points: int =
         0..1), caught (errors among the reviewed), left (errors among the rest), kept (answers not reviewed), coverage
         (kept / all), risk (left / kept; null if none is kept). From nothing reviewed to everything.
     """
-    rows = _scored(facts, signal).select(signal, wrong=(~pl.col("right")).cast(pl.Int64))
-    total, errors = rows.height, rows["wrong"].sum()
-    steps = (
-        rows.group_by(threshold=signal)
-        .agg(n=pl.len().cast(pl.Int64), wrong=pl.col("wrong").sum())
-        .sort("threshold", descending=signal == "entropy")
-        .select("threshold", reviewed=pl.col("n").cum_sum(), caught=pl.col("wrong").cum_sum())
+    found = _ranked(_scored(facts, signal), signal)
+    total, errors = int(found.answers.sum()), int(found.wrong.sum())
+    chosen = np.arange(len(found.values))
+    if len(chosen) > points:
+        chosen = np.unique(np.linspace(0, len(chosen) - 1, points).round().astype(int))
+    steps = pl.DataFrame(
+        {
+            "threshold": found.values[chosen],
+            "reviewed": found.answers.cumsum()[chosen],
+            "caught": found.wrong.cumsum()[chosen],
+        }
     )
-    if steps.height > points:
-        chosen = np.unique(np.linspace(0, steps.height - 1, points).round().astype(int))
-        steps = steps[chosen]
     none = pl.DataFrame({"threshold": [None], "reviewed": [0], "caught": [0]}, schema=steps.schema)
     return pl.concat([none, steps]).with_columns(
         share=pl.col("reviewed") / max(total, 1),
@@ -114,14 +120,13 @@ def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
     Source: Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997).
     """
     rows = _scored(facts, signal)
-    unsure = rows[signal].to_numpy() * (1.0 if signal == "entropy" else -1.0)
-    wrong = ~rows["right"].to_numpy().astype(bool)
     images = clusters.numbered(rows, ("image_id",))
-    counts = (rows.height, int(wrong.sum()), int(images.max(initial=-1)) + 1)
-    area = _area(facts, signal)
-    if not 0 < wrong.sum() < len(wrong) or counts[2] < 2:
-        return Warned(None, area, *counts)
-    return Warned(_auroc(unsure, wrong, images), area, *counts)
+    found = _ranked(rows, signal)
+    wrong, count = int(found.wrong.sum()), int(images.max(initial=-1)) + 1
+    area = _area(found)
+    if not 0 < wrong < rows.height or count < 2:
+        return Warned(None, area, rows.height, wrong, count)
+    return Warned(_auroc(found, ~rows["right"].to_numpy().astype(bool), images), area, rows.height, wrong, count)
 
 
 def warning_bootstrap(facts: pl.DataFrame, signal: Signal = "entropy", seed: int = 0, resamples: int = 500) -> Estimate:
@@ -154,30 +159,51 @@ def _scored(facts: pl.DataFrame, signal: Signal) -> pl.DataFrame:
     return facts.filter(pl.col("right").is_not_null(), pl.col(signal).is_not_null())
 
 
-def _area(facts: pl.DataFrame, signal: Signal) -> float | None:
-    curve = risk_coverage(facts, signal, points=10**9).drop_nulls("risk")
-    if curve.height < 2:
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """A signal's values, the least sure first, and the answers with each."""
+
+    values: Values
+    answers: NDArray[np.int64]
+    wrong: NDArray[np.int64]
+    place: NDArray[np.int64]  # of each row's value among the values
+
+
+def _ranked(rows: pl.DataFrame, signal: Signal) -> _Ranked:
+    least_sure_first = -1.0 if signal == "entropy" else 1.0
+    signed = rows[signal].to_numpy() * least_sure_first
+    order = np.argsort(signed)
+    ordered = signed[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
+    answers = np.diff(starts, append=len(ordered))
+    place = np.empty(len(ordered), np.int64)
+    place[order] = np.repeat(np.arange(len(starts)), answers)
+    wrong = np.bincount(place[~rows["right"].to_numpy().astype(bool)], minlength=len(starts))
+    return _Ranked(ordered[starts] * least_sure_first, answers, wrong, place)
+
+
+def _area(found: _Ranked) -> float | None:
+    """Under risk against coverage, whose points are: nothing reviewed, then value by value but for the last."""
+    total, errors = found.answers.sum(), found.wrong.sum()
+    kept = total - np.concatenate([[0], found.answers.cumsum()[:-1]]) if total else np.zeros(0)
+    if len(kept) < 2:
         return None
-    return float(np.trapezoid(curve["risk"].to_numpy()[::-1], curve["coverage"].to_numpy()[::-1]))
+    left = errors - np.concatenate([[0], found.wrong.cumsum()[:-1]])
+    return float(np.trapezoid((left / kept)[::-1], (kept / total)[::-1]))
 
 
-def _auroc(unsure: Values, wrong: NDArray[np.bool_], images: NDArray[np.int64]) -> Estimate:
-    bad, good = unsure[wrong], unsure[~wrong]
-    # Each wrong answer's share of right ones below it, and each right answer's share of wrong ones above it.
-    above = _below(np.sort(good), bad)
-    below = 1 - _below(np.sort(bad), good)
+def _auroc(found: _Ranked, wrong: NDArray[np.bool_], images: NDArray[np.int64]) -> Estimate:
+    right = found.answers - found.wrong
+    # Of the right answers, those that are surer than each value, and of the wrong ones, those less sure; ties half.
+    surer = (right.sum() - right.cumsum() + right / 2) / right.sum()
+    less_sure = (found.wrong.cumsum() - found.wrong / 2) / found.wrong.sum()
+    above, below = surer[found.place[wrong]], less_sure[found.place[~wrong]]
     auroc, groups = float(above.mean()), int(images.max()) + 1
-    of_bad = np.bincount(images[wrong], above - auroc, groups) / len(bad)
-    of_good = np.bincount(images[~wrong], below - auroc, groups) / len(good)
+    of_bad = np.bincount(images[wrong], above - auroc, groups) / len(above)
+    of_good = np.bincount(images[~wrong], below - auroc, groups) / len(below)
     variance = float(((of_bad + of_good) ** 2).sum()) * groups / (groups - 1)
     # On the logit's scale, where the interval stays within 0..1.
     inner = min(max(auroc, 1e-9), 1 - 1e-9)
     half = special.stdtrit(groups - 1, 0.975) * np.sqrt(variance) / (inner * (1 - inner))
     middle = special.logit(inner)
     return Estimate(auroc, float(special.expit(middle - half)), float(special.expit(middle + half)))
-
-
-def _below(ordered: Values, values: Values) -> Values:
-    """The share of `ordered` below each value, ties half."""
-    left, right = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
-    return np.asarray((left + right) / (2 * len(ordered)), np.float64)

@@ -47,21 +47,13 @@ def hits(mask: Mask, boxes: Sequence[Box], width: float, height: float) -> Hits:
     if not boxes:
         return Hits((), 0.0)
     corners = _corner_sums(mask)
-    scaled = [_scaled(box, mask, width, height) for box in boxes]
     x0, y0, x1, y1 = boxes[0]
     columns, rows = max(1, round(width / (x1 - x0))), max(1, round(height / (y1 - y0)))
-    grid = [
-        _scaled(
-            (width * c / columns, height * r / rows, width * (c + 1) / columns, height * (r + 1) / rows),
-            mask,
-            width,
-            height,
-        )
-        for r in range(rows)
-        for c in range(columns)
-    ]
-    touched = sum(_touches(corners, cell) for cell in grid)
-    return Hits(tuple(_touches(corners, box) for box in scaled), touched / len(grid))
+    r, c = (axis.ravel() for axis in np.mgrid[0:rows, 0:columns])
+    cells = (width * c / columns, height * r / rows, width * (c + 1) / columns, height * (r + 1) / rows)
+    grid = _touched(corners, np.stack(cells, axis=1), width, height)
+    on_mask = _touched(corners, np.array(boxes, dtype=np.float64), width, height)
+    return Hits(tuple(on_mask.tolist()), float(grid.mean()))
 
 
 def _corner_sums(mask: Mask) -> NDArray[np.int64]:
@@ -69,16 +61,18 @@ def _corner_sums(mask: Mask) -> NDArray[np.int64]:
     return np.pad(mask.cumsum(0, dtype=np.int64).cumsum(1), ((1, 0), (1, 0)))
 
 
-def _scaled(box: Box, mask: Mask, width: float, height: float) -> tuple[int, int, int, int]:
-    """The box in mask pixels: every pixel whose centre lies in it, and at least one."""
-    rows, columns = mask.shape
-    left, top = round(box[0] * columns / width), round(box[1] * rows / height)
-    right, bottom = round(box[2] * columns / width), round(box[3] * rows / height)
-    left, top = min(max(left, 0), columns - 1), min(max(top, 0), rows - 1)
-    return left, top, min(max(right, left + 1), columns), min(max(bottom, top + 1), rows)
+def _touched(corners: NDArray[np.int64], boxes: NDArray[np.float64], width: float, height: float) -> NDArray[np.bool_]:
+    """Whether the mask has a pixel whose centre lies in each box; a box has at least one pixel.
 
-
-def _touches(corners: NDArray[np.int64], box: tuple[int, int, int, int]) -> bool:
-    left, top, right, bottom = box
+    Args:
+        corners: as `_corner_sums` gives them.
+        boxes: (n, 4), x0, y0, x1, y1 in pixels of the original image.
+        width: of the original image, in pixels.
+        height: of the original image, in pixels.
+    """
+    rows, columns = corners.shape[0] - 1, corners.shape[1] - 1
+    scaled = np.rint(boxes * np.array([columns, rows] * 2) / np.array([width, height] * 2)).astype(np.int64)  # (n, 4)
+    left, top = scaled[:, 0].clip(0, columns - 1), scaled[:, 1].clip(0, rows - 1)
+    right, bottom = scaled[:, 2].clip(left + 1, columns), scaled[:, 3].clip(top + 1, rows)
     inside = corners[bottom, right] - corners[top, right] - corners[bottom, left] + corners[top, left]
-    return bool(inside > 0)
+    return np.asarray(inside > 0)

@@ -170,7 +170,10 @@ else:
         )
     named = st.query_params.get("image", first["image_id"][0])
     here = Key(named, st.query_params.get("question", first["question_id"][0]))
-of_image = shared.predictions(now, run.run_id, here.image_id)
+with shared.together(now):
+    of_image = shared.predictions(now, run.run_id, here.image_id)
+    proposed = shared.patches(now, run.run_id, here.image_id)
+    entry = shared.entry(now, here.image_id)
 prediction = next((one for one in of_image if one.question_id == here.question_id), of_image[0] if of_image else None)
 if prediction is None:
     parts.instead(
@@ -184,8 +187,8 @@ here = Key(prediction.image_id, prediction.question_id)
 siblings = shared.listed(now, Selection(run.run_id, images=(here.image_id,)), 1000)
 outcomes = dict(siblings.select("question_id", "outcome").iter_rows())
 outcome = outcomes[here.question_id]
-proposed = shared.patches(now, run.run_id, here.image_id, here.question_id)
-view = case_view.view(run, prediction, proposed, shared.entry(now, here.image_id), shared.archives(now))
+of_question = proposed.filter(question_id=here.question_id)
+view = case_view.view(run, prediction, of_question, entry, shared.archives(now))
 around = shared.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"

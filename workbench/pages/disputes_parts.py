@@ -76,10 +76,16 @@ def history(now: Snapshot, image_id: str) -> pl.DataFrame:
     return Reviews(Path(now.data)).settlements(image_id)
 
 
+@st.cache_data(show_spinner=False, max_entries=8)
+def settled(now: Snapshot) -> pl.DataFrame:
+    """Settled disputes with their picture's content, newest first."""
+    return Reviews(Path(now.data)).settled_cases()
+
+
 @st.cache_data(show_spinner=False, max_entries=64)
 def alike(now: Snapshot, image_id: str, question_id: str, content: str) -> list[Settled]:
     """The nearest settled cases."""
-    return neighbours.nearest(Path(now.data), image_id, question_id, content)
+    return neighbours.nearest(Path(now.data), settled(now), image_id, question_id, content)
 
 
 def budget_rows(now: Snapshot, run_id: str) -> pl.DataFrame:

@@ -57,11 +57,16 @@ def vectors(
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]] | None:
     """The run's embedded images, their vectors, and the vector of one image; None where it has none."""
     found = _embedded(now, run_id)
+    if found is None:
+        return None
+    ids = found.images["image_id"].to_list()
+    if image_id in ids:
+        return ids, found.vectors, found.vectors[ids.index(image_id)]
     entry = shared.entry(now, image_id)
-    if found is None or entry is None:
+    if entry is None:
         return None
     own = Vectors(Path(now.data)).image_vectors([entry.content], found.encoder).get(entry.content)
-    return None if own is None else (found.images["image_id"].to_list(), found.vectors, own)
+    return None if own is None else (ids, found.vectors, own)
 
 
 def selection(now: Snapshot, runs: list[Run], run: Run) -> Selection:

@@ -7,6 +7,7 @@ folder's name and stamp, so a new stamp is a new entry and old ones fall out.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +45,11 @@ def snapshot() -> Snapshot:
 
 def _store(data: str) -> Store:
     return Store(Path(data))
+
+
+def together(now: Snapshot) -> AbstractContextManager[None]:
+    """A block of reads that open the database once; writers wait meanwhile, so nothing is drawn within."""
+    return _store(now.data).together()
 
 
 def rollups(now: Snapshot) -> Rollups:
@@ -135,9 +141,9 @@ def predictions(now: Snapshot, run_id: str, image_id: str) -> list[Prediction]:
 
 
 @st.cache_data(show_spinner=False, max_entries=_MANY)
-def patches(now: Snapshot, run_id: str, image_id: str, question_id: str) -> pl.DataFrame:
-    """The patches one question's loop proposed, in order."""
-    return _store(now.data).patches(run_id, image_id, question_id)
+def patches(now: Snapshot, run_id: str, image_id: str) -> pl.DataFrame:
+    """The patches that the loops of one image's questions proposed, in order."""
+    return _store(now.data).patches(run_id, image_id)
 
 
 @st.cache_data(show_spinner=False, max_entries=_MANY)

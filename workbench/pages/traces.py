@@ -53,17 +53,20 @@ def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
     """Which patches touch their mask, over at most MEASURED images."""
     found = shared.rollups(now)
     archive = shared.archives(now).get(run.archive_id)
+    with shared.together(now):
+        paths = found.masked(chosen, MEASURED) if archive else {}
+        proposed = found.patches(run.run_id, tuple(paths))
     masks = []
-    for image_id, path in (found.masked(chosen, MEASURED) if archive else {}).items():
+    for image_id, path in paths.items():
         place = pictures.locate(path, archive.root, [archive.root]) if archive else None
         mask = pictures.mask(place)
         if mask is not None and place is not None:
             with Image.open(place) as file:
                 masks.append(Masked(image_id, mask, *file.size))
-    images = tuple(mask.image_id for mask in masks)
-    hits = traces.hits(found.patches(run.run_id, images), masks)
+    hits = traces.hits(proposed, masks)
     rows = found.facts(
-        Selection(run.run_id, chosen.facets, images=images), ("image_id", "question_id", "subtask", "right")
+        Selection(run.run_id, chosen.facets, images=tuple(mask.image_id for mask in masks)),
+        ("image_id", "question_id", "subtask", "right"),
     )
     return Measured(hits, len(masks), traces.wrong_place(rows, hits))
 

@@ -5,6 +5,8 @@ In the address: `run`, the filters (`address.py`), `budget`, answers a person wi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import polars as pl
 import streamlit as st
 
@@ -21,23 +23,21 @@ now = shared.snapshot()
 runs = shared.runs(now)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
-def bins(now: shared.Snapshot, chosen: Selection) -> pl.DataFrame:
-    """The reliability diagram's rows."""
-    return calibration.reliability(shared.facts(now, chosen, COLUMNS))
+class Judged(NamedTuple):
+    """What the page shows of a selection."""
+
+    warning: Warned  # how well entropy warns
+    scores: Scores  # how well confidence speaks the truth
+    curve: pl.DataFrame  # risk against coverage, by entropy
+    bins: pl.DataFrame  # the reliability diagram's
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def curve(now: shared.Snapshot, chosen: Selection) -> pl.DataFrame:
-    """Risk against coverage, by entropy."""
-    return calibration.risk_coverage(shared.facts(now, chosen, COLUMNS))
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def warned(now: shared.Snapshot, chosen: Selection) -> tuple[Warned, Scores]:
-    """How well entropy warns, and how well confidence speaks the truth."""
+def judged(now: shared.Snapshot, chosen: Selection) -> Judged:
+    """All numbers of the page, from one look at the selection."""
     rows = shared.facts(now, chosen, COLUMNS)
-    return calibration.warning(rows), calibration.scores(rows)
+    bins = calibration.reliability(rows)
+    return Judged(calibration.warning(rows), calibration.scores(rows, bins), calibration.risk_coverage(rows), bins)
 
 
 def finding(warning: Warned, scores: Scores) -> str:
@@ -120,7 +120,7 @@ def show_scores(warning: Warned, scores: Scores) -> None:
 
 run = parts.need_run("Trust", runs, address.chosen_run(runs))
 chosen = embedding.selection(now, runs, run)
-warning, scores = warned(now, chosen)
+warning, scores, rows, table = judged(now, chosen)
 with header("Trust", finding(warning, scores), run_cards.under(run, shared.archives(now).get(run.archive_id))):
     shared.choose_run(now, runs, run)
     parts.computed(
@@ -141,7 +141,6 @@ if warning.n == 0:
         why = "Without labels nobody knows which answers are wrong; an imported answer file has no entropy."
         parts.empty("Nothing to judge", why, "workbench disputes   # people's verdicts can stand in for labels")
     st.stop()
-rows = curve(now, chosen)
 budget = (
     address.number("budget", at_most=int(rows["reviewed"][-1])) if "budget" in st.query_params else min(40, warning.n)
 )
@@ -156,7 +155,6 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_budget(rows)
     with grid.cell(column_span=2), card("reliability", "Reliability", "┃ 95 % interval; dotted: as sure as right"):
-        table = bins(now, chosen)
         if table.is_empty():
             parts.empty("No confidence is stored", "An imported answer file has letters, and no probabilities.")
         else:

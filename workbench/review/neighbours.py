@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from warehouse.reviews import Reviews
 from warehouse.vectors import Vectors
 
 
@@ -27,12 +26,22 @@ class Settled:
     likeness: float  # cosine of the pictures' vectors, -1..1
 
 
-def nearest(data: Path, image_id: str, question_id: str, content: str, count: int = 4) -> list[Settled]:
+def nearest(
+    data: Path, settled: pl.DataFrame, image_id: str, question_id: str, content: str, count: int = 4
+) -> list[Settled]:
     """The settled cases of other images with the most alike pictures, the same question's first among equals.
 
     Empty where nothing is settled or the picture was never encoded.
+
+    Args:
+        data: the data folder.
+        settled: as `Reviews.settled_cases` gives them.
+        image_id: the case's image.
+        question_id: the case's question.
+        content: of the image.
+        count: at most so many.
     """
-    settled = Reviews(data).settled_cases().filter(pl.col("image_id") != image_id)
+    settled = settled.filter(pl.col("image_id") != image_id)
     if settled.is_empty():
         return []
     index = Vectors(data)
