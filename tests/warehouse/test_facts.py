@@ -19,7 +19,7 @@ from warehouse.database import Database
 from warehouse.facts import FACTS
 from warehouse.ingest import ingest
 from warehouse.records import Prediction
-from warehouse.rollups import Place, Rollups, Selection
+from warehouse.rollups import Place, Rollups, Selection, sql
 from warehouse.steps import rollups as step
 from warehouse.store import Store
 from workbench.analysis import facts as analysis
@@ -196,3 +196,35 @@ def test_a_case_s_place_and_those_beside_it_are_the_list_s(filled: Path) -> None
     assert found.place(Selection(RUN), *listed[-1]) == Place(len(listed), len(listed), listed[-2], None)
     assert found.place(Selection(RUN), "nobody", "q0") == Place(None, len(listed), None, listed[0])
     assert found.place(Selection("nobody"), "nobody", "q0") == Place(None, 0, None, None)
+
+
+def test_the_statement_that_is_shown_chooses_the_rows_that_are_counted(filled: Path) -> None:
+    found = Rollups(filled)
+    run_ids = Store(filled).runs()["run_id"].to_list()
+    for selection in (
+        Selection(RUN),
+        Selection(RUN, (("product", "nut"), ("line", "none"), ("confidence_band", "0.5 to 0.7"))),
+        Selection(RUN, (("letter", "B"), ("night", "2025-01-02")), (("entropy", 0.2, 0.4), ("confidence", 0.0, 1.0))),
+        Selection(RUN, images=("image-0", "image-7", "it's none")),
+        Selection(RUN, flip="lost", base=run_ids[0]),
+    ):
+        with Database(filled).reading() as con:
+            stated = con.sql(f"SELECT image_id, question_id FROM ({sql(selection)})").fetchall()
+        assert sorted(stated) == sorted(found.facts(selection, ("image_id", "question_id")).iter_rows())
+
+
+def test_images_are_numbers_and_texts_categories_for_whoever_only_counts(filled: Path) -> None:
+    columns = ("image_id", "product", "defect", "right", "entropy")
+    named, numbered = (Rollups(filled).facts(Selection(RUN), columns, numbered=way) for way in (False, True))
+    assert numbered["image_id"].dtype == pl.UInt32
+    assert numbered["product"].dtype == pl.Enum(["bottle", "nut"])
+    assert named.group_by("image_id").len()["len"].sort().equals(numbered.group_by("image_id").len()["len"].sort())
+    assert_frame_equal(named.drop("image_id"), numbered.drop("image_id").cast({pl.Enum: pl.String}))
+
+
+def test_a_run_without_predictions_has_columns_without_rows(filled: Path) -> None:
+    found = Rollups(filled)
+    assert found.facts(Selection("nobody")).is_empty()
+    assert found.counts(Selection("nobody"), ["outcome"]).is_empty()
+    assert found.cells(Selection("nobody", (("outcome", "wrong"),))).is_empty()
+    assert found.pairs(RUN, Selection("nobody")).is_empty()
