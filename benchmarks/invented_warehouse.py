@@ -2,7 +2,8 @@
 
 Many runs of 50,000 predictions over the same images, 38 products and seven subtasks, and one run of a million; in one
 product two cameras went bad last night. Whole traces and proposed patches for the newest predictions only, as after a
-clean-up. The rows go through the statements that the ingester uses, so facts and cells are what it would have kept.
+clean-up; thirty nights have their reports. The rows go through the statements that the ingester uses, so facts and
+cells are what it would have kept.
 """
 
 from __future__ import annotations
@@ -16,19 +17,25 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from benchmarks import invented
+from tests.nights.calendars import schedule
 from warehouse import facts
 from warehouse.database import Database, insert
+from warehouse.night_records import MorningReport
+from warehouse.nights import Nights
 from warehouse.records import Archive, ImageVector, Run
 from warehouse.rollups import Rollups
 from warehouse.store import Store
 from warehouse.vectors import Vectors
+from workbench.analysis.drift import Rate, Signal
+from workbench.nights import reports
+from workbench.nights.reports import Morning
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 RUN_ROWS, BIG_RUN, WITH_TRACES = 50_000, 1_000_000, 500_000
 PATTERNS, TOGETHER = 4, 20  # old runs that differ, those after them are copies; runs in one transaction
-PRODUCTS, PICTURES, PATCHES = 38, 200, 8
+PRODUCTS, PICTURES, PATCHES, NIGHTS = 38, 200, 8, 30
 FIRST = datetime(2026, 1, 1, 22, tzinfo=UTC)
 SUBTASKS = (
     "Anomaly Detection", "Defect Classification", "Defect Localization", "Defect Description", "Defect Analysis",
@@ -63,6 +70,7 @@ def fill(data: Path, predictions: int) -> list[str]:
                 else:
                     invent(con, number, sizes[number], traced[number])
     names = [name(number) for number in range(len(sizes))][::-1]
+    report(data, names)
     chance = random.Random(0)
     contents = Rollups(data).images(names[0], 3000)["content"]
     vectors = [[chance.gauss(0, 1) for _ in range(invented.DIM)] for _ in range(200)]
@@ -116,6 +124,27 @@ def invented_run(number: int, size: int) -> object:
         planned=size, answered=size,
     )  # fmt: skip
     return schema.table(Run, [run])
+
+
+def report(data: Path, names: list[str]) -> None:
+    """A schedule and the morning reports of the newest runs' nights, each with a rate that changed."""
+    ledger = Nights(data)
+    ledger.keep_schedule(schedule())
+    for number, run_id in enumerate(names[:NIGHTS]):
+        due = FIRST + timedelta(days=len(names) - 1 - number)
+        rates = tuple(
+            Rate(what, rate, 0.8 * rate, 1.2 * rate, 0.9 * rate, 7143, 200_000, 1.0)
+            for what, rate in (("overkill", 0.02 + 0.001 * number), ("escape", 0.04), ("entropy", 0.4))
+        )
+        change = Signal("escape", "product", "product 18", 0.3, 0.04, None, 188, 5000, 1e-12, alarm=True)
+        told = Morning(
+            schedule=schedule().name, archive="/photos", due_at=due, state="finished", message=None, caught_up=0,
+            model="embedded", demo=True, knowledge_version=None, run_ids=(run_id,), images=7143, questions=RUN_ROWS,
+            invalid=0, failed=0, failed_images=0, quarantined=0, left=None, seconds=8123.0, images_per_second=0.9,
+            baseline_nights=30, baseline_images=200_000, labelled=7143, rates=rates, truth=(), signals=287,
+            changes=(change,), false_alarm_percent=5.0, failures=(), disputes_waiting=37, review_budget=40, steps=(),
+        )  # fmt: skip
+        ledger.keep_report(MorningReport(told.schedule, due, due, reports.as_json(told)))
 
 
 def draw(root: Path) -> None:
