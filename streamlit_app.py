@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from workbench.pages import parts, shared
+from workbench.pages import address, parts, shared
 
 st.set_page_config("Workbench", layout="wide", initial_sidebar_state=208)
 st.logo(str(parts.ASSETS / "logo.svg"), size="medium")
@@ -36,6 +36,7 @@ PAGES: dict[str, list[StreamlitPage]] = {
 # The default page's address is the bare one; whoever types its name gets it too.
 named = st.Page(parts.RUNS, title="Runs", url_path="runs", visibility="hidden")
 page = st.navigation({**PAGES, "": [named]}, expanded=True)
+address.settle()
 st.html(parts.style())
 with st.sidebar:
     st.html(shared.warehouse_state(shared.snapshot()))

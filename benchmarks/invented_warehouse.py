@@ -28,7 +28,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.analysis.drift import Rate, Signal
 from workbench.nights import reports
-from workbench.nights.reports import Morning
+from workbench.nights.reports import Done, Morning
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -142,7 +142,8 @@ def report(data: Path, names: list[str]) -> None:
             model="embedded", demo=True, knowledge_version=None, run_ids=(run_id,), images=7143, questions=RUN_ROWS,
             invalid=0, failed=0, failed_images=0, quarantined=0, left=None, seconds=8123.0, images_per_second=0.9,
             baseline_nights=30, baseline_images=200_000, labelled=7143, rates=rates, truth=(), signals=287,
-            changes=(change,), false_alarm_percent=5.0, failures=(), disputes_waiting=37, review_budget=40, steps=(),
+            changes=(change,), false_alarm_percent=5.0, failures=(), disputes_waiting=37, review_budget=40,
+            steps=(Done("back up", "done", ""),),
         )  # fmt: skip
         ledger.keep_report(MorningReport(told.schedule, due, due, reports.as_json(told)))
 

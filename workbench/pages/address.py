@@ -3,14 +3,21 @@
 `run`, `base` and one name per facet (`subtask`, `product`, ..., see `warehouse.rollups.FACETS`; "none" where the
 warehouse holds nothing); `entropy` and `confidence` as from-to; `flip` against the base; `region` is a polygon drawn on
 the Map. What an address says is checked here: what makes no sense is left out.
+
+Streamlit keeps one address per session, while two runs of a session may overlap: a look of `shared.follow`, sent before
+a click, may begin in the old thread after the click's run has begun in its own, and it sets the session's address back
+to the one it was sent with. So a change is made to what its own run was asked with (`asked`), never to what the session
+holds at that moment; else the filters that were there would vanish with the click that adds one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
+from urllib.parse import parse_qsl
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from warehouse.records import Run
 from warehouse.rollups import FACETS, RANGES, Flip, Selection
@@ -81,17 +88,37 @@ def without(chosen: Selection, *names: str) -> Selection:
     )
 
 
+_EMBEDDING = ("embed", "embed_options")  # Streamlit's own: how a page is shown within another
+
+
+def asked() -> dict[str, str]:
+    """The address that this run was asked with, and what it has changed since."""
+    context = get_script_run_ctx()
+    text = context.query_string if context else ""
+    return {name: value for name, value in parse_qsl(text, keep_blank_values=True) if name not in _EMBEDDING}
+
+
+def settle() -> None:
+    """Read this run's own address from here on, whatever another run of the session has made of it."""
+    own = asked()
+    if st.query_params.to_dict() != own:
+        st.query_params.from_dict(own)
+
+
+def write(**what: str | None) -> None:
+    """Change the address; None takes a name out."""
+    own = asked()
+    changed = {name: value for name, value in {**own, **what}.items() if value is not None}
+    if changed != own or changed != st.query_params.to_dict():
+        st.query_params.from_dict(changed)
+
+
 def put(**what: str | None) -> None:
     """Write filters to the address; None takes one out. A list begins anew.
 
     Writing twice is writing once: a chart may report a click again when it is drawn anew.
     """
-    address = st.query_params
-    gone = [name for name, value in what.items() if value is None and name in address]
-    for name in [*gone, *(["from"] if "from" in address else [])]:
-        del address[name]
-    if more := {name: value for name, value in what.items() if value is not None}:
-        address.update(more)
+    write(**{**what, "from": None})
 
 
 def clear() -> None:

@@ -34,15 +34,12 @@ runs = shared.runs(now)
 
 def go(key: Key) -> None:
     """Open another case under the same filters. A link to the page it stands on would not change the address."""
-    st.query_params.update({"image": key.image_id, "question": key.question_id})
+    address.write(image=key.image_id, question=key.question_id)
 
 
 def flip(what: str) -> None:
     """Show or hide the mask or the patches."""
-    if what in st.query_params:
-        del st.query_params[what]
-    else:
-        st.query_params[what] = "off"
+    address.write(**{what: None if what in address.asked() else "off"})
 
 
 def _filters(chosen: Selection) -> list[str]:

@@ -65,8 +65,7 @@ def pick_cell(what: str) -> None:
 
 def pick_slice(what: str, cut: str) -> None:
     """A ranked slice names a value per dimension of its cut, in their order."""
-    address.put(**dict(zip(CUTS[cut], what.split("|"), strict=True)))
-    st.query_params["by"] = cut
+    address.put(**dict(zip(CUTS[cut], what.split("|"), strict=True)), by=cut)
 
 
 def telling_cut(chosen: Selection) -> str:
@@ -131,7 +130,7 @@ def show_ranked(chosen: Selection) -> None:
             index=list(CUTS).index(cut),
             key=key,
             label_visibility="collapsed",
-            on_change=lambda: st.query_params.update(by=st.session_state[key]),
+            on_change=lambda: address.write(by=st.session_state[key]),
         )
         table = ranked(now, address.without(chosen, *by), by)
         enough = table.filter("enough", pl.col("difference").is_not_null())

@@ -23,7 +23,7 @@ runs = shared.runs(now)
 
 def flip(what: str) -> None:
     """Draw or hide the contours or the patches."""
-    address.put(**{what: None if what in st.query_params else "on"})
+    address.put(**{what: None if what in address.asked() else "on"})
 
 
 def choose_outcome(chosen: Selection) -> None:
@@ -56,7 +56,7 @@ def turn_pages(first: int, total: int) -> None:
                 shortcut=key,
                 key=f"gallery.{label}",
                 disabled=off,
-                on_click=lambda to=to: st.query_params.update({"from": str(max(to, 0))}),
+                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
             )
 
 

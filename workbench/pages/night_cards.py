@@ -168,7 +168,9 @@ def steps(report: Morning) -> str:
         ]
         for each in report.steps
     ]
-    return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>' if rows else ""
+    if not rows:
+        return '<div class="note">Nothing was to be done after scoring.</div>'
+    return f'<div class="wrap">{parts.table(rows, numbers=0)}</div>'
 
 
 def queue(report: Morning) -> str:

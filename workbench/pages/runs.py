@@ -26,8 +26,8 @@ runs = shared.runs(now)
 
 def open_run(run: Run) -> None:
     """Another run begins without filters. A link to the page it stands on would not change the address."""
-    kept = {name: value for name, value in st.query_params.items() if name in ("state", "archive")}
-    st.query_params.from_dict({"run": run.run_id, **kept})
+    gone = {name: None for name in address.asked() if name not in ("state", "archive")}
+    address.write(**{**gone, "run": run.run_id})
 
 
 def list_runs(chosen: Run) -> None:
@@ -142,7 +142,7 @@ def _turn_pages(first: int, total: int) -> None:
         return
 
     def turn(to: int) -> None:
-        st.query_params["from"] = str(to)
+        address.write(**{"from": str(to)})
 
     with st.container(horizontal=True, gap="xsmall"):
         st.button("Earlier", key="runs.earlier", disabled=first == 0, on_click=turn, args=[max(first - CASES_SHOWN, 0)])

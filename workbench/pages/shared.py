@@ -20,7 +20,7 @@ from warehouse.records import Archive, Description, Entry, Prediction, Run
 from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
 from workbench.analysis.metrics import Key, Neighbours
-from workbench.pages import held, parts
+from workbench.pages import address, held, parts
 
 CHOICES = 200  # runs to choose from, the newest
 _FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
@@ -183,7 +183,7 @@ def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", 
     st.session_state[key] = run.run_id  # the address decides, the widget follows
 
     def changed() -> None:
-        st.query_params.update({name: st.session_state[key]})
+        address.write(**{name: st.session_state[key]})
 
     st.selectbox(
         label,
@@ -199,18 +199,21 @@ def follow(refresh: bool) -> None:
     """Run the page again when the browser's theme changes and, with `refresh`, when the warehouse does.
 
     A theme switch doesn't rerun a script by itself: charts would keep the colours of the other mode. Each look carries
-    the address as the browser has it; one sent while a click still changes that would take the click back, so looks are
-    rare where nothing is being written.
+    the address as the browser had it. One that was sent while a click was changing that would draw the page as it was
+    before the click, so it is left to the next look; and looks are rare where nothing is being written.
     """
 
     @st.fragment(run_every=2 if refresh else 10)
     def watch() -> None:
         seen = (st.context.theme.type, snapshot().stamp if refresh else None)
-        drawn = st.session_state.get("shared.drawn", seen)
-        st.session_state["shared.drawn"] = seen
-        if drawn != seen:
+        drawn, shown = st.session_state.get("shared.drawn", (seen, address.asked()))
+        if drawn != seen and shown == address.asked():
             st.rerun()
 
+    st.session_state["shared.drawn"] = (
+        (st.context.theme.type, snapshot().stamp if refresh else None),
+        address.asked(),
+    )
     watch()
 
 

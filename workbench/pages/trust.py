@@ -66,7 +66,7 @@ def slide(total: int) -> int:
     key = f"trust.budget.{held}"  # a widget per value: one that is set from here would echo its old value back
 
     def changed() -> None:
-        st.query_params["budget"] = str(st.session_state[key])
+        address.write(budget=str(st.session_state[key]))
 
     st.slider("Answers a person will look at", 0, max(total, 1), held, key=key, on_change=changed)
     return held
@@ -151,7 +151,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         else:
             said = f"{rows['risk'].drop_nulls()[0]:.1%} of all answers are wrong"
             figure = charts_trust.risk_coverage(parts.ink(), rows, budget)
-            chart(figure, "trust.coverage", said, lambda what: st.query_params.update(budget=what))
+            chart(figure, "trust.coverage", said, lambda what: address.write(budget=what))
     with grid.cell():
         show_budget(rows)
     with grid.cell(column_span=2), card("reliability", "Reliability", "┃ 95 % interval; dotted: as sure as right"):
