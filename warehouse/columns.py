@@ -52,7 +52,6 @@ _SUMS = (
     "images", "questions", "answered", "invalid", "failed", "judged", "counted", "correct", "escape", "overkill",
     "chance", "entropies", "entropy", "seconds", "nn", "ny", "yy",
 )  # fmt: skip
-Sums = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -196,62 +195,59 @@ def _as_enum(name: str, values: pl.Series, places: pl.Series) -> pl.Series:
 def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     """Counts of these rows, all for None, per kind of image and subtask, and over all subtasks: `facts.Cell` but for
     `run_id`."""
-    outcome = pl.col("outcome")
-    counted = pl.col("right").is_not_null()
-    found = (
-        columns.table(places, _COUNTED, numbered=True)
-        .lazy()
-        .select(
-            "image", pl.col("subtask").to_physical().cast(pl.Int64).alias("place"), questions=pl.lit(1.0),
-            answered=pl.col("status") == "answered", invalid=pl.col("status") == "invalid",
-            failed=pl.col("status") == "failed", counted=counted, correct=pl.col("right").fill_null(False),
-            escape=outcome == "escape", overkill=outcome == "overkill",
-            chance=pl.when(counted).then(1.0 / pl.col("choices")).otherwise(0.0),
-            entropies=pl.col("settled_entropy").is_not_null(), entropy=pl.col("settled_entropy").fill_null(0.0),
-            seconds="seconds",
-        )
-        .collect()
-    )  # fmt: skip
-    subtasks = cast(pl.Enum, columns.rows.schema["subtask"]).categories
+    found = columns.table(
+        places, ("image", "subtask", "outcome", "right", "choices", "settled_entropy", "seconds"), True
+    )
+    subtasks, outcomes = (cast(pl.Enum, columns.rows.schema[name]).categories for name in ("subtask", "outcome"))
     kind_of, kinds = columns.kinds
-    image, place = found["image"].to_numpy().astype(np.int64), found["place"].to_numpy()
-    plain = {name: found[name].cast(pl.Float64).to_numpy() for name in found.columns[2:]}
-    tables = []
-    for groups, names in ((place, subtasks.to_list()), (np.zeros_like(place), [None])):
-        sums = _summed(image, groups, len(names), kind_of, kinds.height, plain)
-        asked = np.flatnonzero(sums["questions"])
-        table = kinds[asked // len(names)].with_columns(
-            pl.Series("subtask", names, dtype=pl.String).gather(asked % len(names))
-        )
-        tables.append(
-            table.with_columns(
-                pl.Series(name, sums[name][asked]).cast(pl.Float64 if name in _REAL else pl.Int64) for name in _SUMS
-            )
-        )
+    size, width, images = kinds.height, len(subtasks), len(kind_of)
+    image, subtask, outcome = (
+        found[name].to_physical().cast(pl.Int64).to_numpy() for name in ("image", "subtask", "outcome")
+    )
+    right = found["right"].cast(pl.Int64).fill_null(2).to_numpy()  # 2: not judged
+    judged = right < 2
+
+    # What each row counts as, in one pass: outcome and right, by kind and subtask.
+    cell = kind_of[image] * width + subtask
+    counted = np.bincount((cell * len(outcomes) + outcome) * 3 + right, minlength=size * width * len(outcomes) * 3)
+    table = counted.reshape(size, width, len(outcomes), 3)  # (kind, subtask, outcome, right)
+    of = {name: table[:, :, place].sum(-1) for place, name in enumerate(outcomes)}
+    none = np.zeros((size, width), np.int64)
+    sums: dict[str, NDArray[Any]] = {name: of.get(name, none) for name in ("invalid", "failed", "escape", "overkill")}
+    sums["questions"] = table.sum((2, 3))
+    sums["answered"] = sums["questions"] - sums["invalid"] - sums["failed"]
+    sums["counted"], sums["correct"] = table[..., :2].sum((2, 3)), table[..., 1].sum(2)
+    entropy = found["settled_entropy"]
+    weights = {
+        "chance": np.where(judged, 1.0 / np.maximum(found["choices"].to_numpy(), 1), 0.0),
+        "entropies": entropy.is_not_null().cast(pl.Float64).to_numpy(),
+        "entropy": entropy.fill_null(0.0).to_numpy(),
+        "seconds": found["seconds"].to_numpy(),
+    }
+    sums |= {name: np.bincount(cell, one, size * width).reshape(size, width) for name, one in weights.items()}
+
+    # What is squared is summed per image first: (image, subtask), and over all subtasks a last column.
+    pair, cases = image * width + subtask, images * width
+    per_image = [
+        np.bincount(pair[chosen], minlength=cases).reshape(images, width).astype(np.float64)
+        for chosen in (slice(None), judged, right == 1)
+    ]
+    asked, n, y = (np.column_stack([one, one.sum(1)]) for one in per_image)
+    sums = {name: np.column_stack([one, one.sum(1)]) for name, one in sums.items()}
+    of_pair = (kind_of[:, None] * (width + 1) + np.arange(width + 1)).ravel()
+    for name, one in (("images", asked > 0), ("judged", n > 0), ("nn", n * n), ("ny", n * y), ("yy", y * y)):
+        sums[name] = np.bincount(of_pair, one.ravel(), size * (width + 1)).reshape(size, width + 1)
+
+    kind, place = (axis.astype(np.int64) for axis in np.nonzero(sums["questions"]))
+    names = pl.Series("subtask", [*subtasks, None], dtype=pl.String)
+    counts = [
+        pl.Series(name, sums[name][kind, place]).cast(pl.Float64 if name in _REAL else pl.Int64) for name in _SUMS
+    ]
     first = ("dataset", "product", "subtask", "label", "defect", "line", "camera")
-    return pl.concat(tables).select(*first, *_SUMS)
+    return kinds[kind].with_columns(names.gather(place), *counts).select(*first, *_SUMS)
 
 
-_COUNTED = ("image", "subtask", "status", "right", "outcome", "choices", "settled_entropy", "seconds")
 _REAL = ("chance", "entropy", "seconds")
-
-
-def _summed(
-    image: NDArray[np.int64],
-    group: NDArray[np.int64],
-    groups: int,
-    kind_of: NDArray[np.int64],
-    kinds: int,
-    plain: dict[str, Sums],
-) -> dict[str, Sums]:
-    """_SUMS by (kind, group). What is squared is summed per image first; with few groups that is a dense table."""
-    cell, size = kind_of[image] * groups + group, kinds * groups
-    sums: dict[str, Sums] = {name: np.bincount(cell, values, size).astype(np.float64) for name, values in plain.items()}
-    pair, pairs = image * groups + group, len(kind_of) * groups
-    asked, n, y = (np.bincount(pair, plain[name], pairs) for name in ("questions", "counted", "correct"))
-    of_pair = (kind_of[:, None] * groups + np.arange(groups)).ravel()
-    squares = {"images": asked > 0, "judged": n > 0, "nn": n * n, "ny": n * y, "yy": y * y}
-    return sums | {name: np.bincount(of_pair, values, size).astype(np.float64) for name, values in squares.items()}
 
 
 def pairs(new: Columns, old: Columns) -> pl.DataFrame:
