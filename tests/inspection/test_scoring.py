@@ -21,6 +21,7 @@ from tests.scored import Quiet
 from warehouse import spool
 from warehouse.errors import DiskFull
 from warehouse.store import Store
+from workbench.inspection import block as blocks
 from workbench.inspection import knowledge, models, retrieval, scoring
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, EncoderError, QuestionsError
 from workbench.model import latent
@@ -227,6 +228,32 @@ def test_a_picture_that_the_encoder_does_not_take_fails_alone(
     outcome = scored.score(archive, scored.quick(data, block_images=8))
     assert (outcome.run.answered, outcome.run.failed) == (14, 7)
     assert outcome.failures["error"].to_list() == ["retrieval failed: ValueError: the sides differ too much"]
+
+
+def test_a_block_that_a_process_died_over_has_the_rows_of_a_run_that_was_never_cut(
+    drawn_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = (scored.quick(tmp_path / name / "data", NO_KNOWLEDGE, limit=14) for name in ("whole", "cut"))
+    scored.score(drawn_archive, whole)
+    answer, together, dead = blocks.answer_block, [], tmp_path / "at-work.json"
+
+    def dying(opened: blocks.OpenedBlock, *others: Any) -> blocks.Rows:
+        together.append(len(opened.queries))
+        if len(together) == 1:  # what a killed process leaves is put back below
+            [left] = (tmp_path / "cut" / "data" / "tries").glob("*.at-work-*.json")
+            shutil.copy(left, dead)
+            raise KeyboardInterrupt
+        return answer(opened, *others)
+
+    monkeypatch.setattr(blocks, "answer_block", dying)
+    with pytest.raises(KeyboardInterrupt):
+        scored.score(drawn_archive, cut)
+    run_id = Store(cut.work.data).runs()["run_id"][0]
+    shutil.copy(dead, tmp_path / "cut" / "data" / "tries" / f"{run_id}.at-work-0.json")
+    scored.score(drawn_archive, cut)
+
+    assert together == [2, 1, 1, 2]
+    assert scored.stored(whole.work.data).differences(scored.stored(cut.work.data)) == []
 
 
 def test_out_of_memory_halves_the_memory_and_goes_on(

@@ -156,7 +156,7 @@ class DiesOver(Quiet):
         run = self._nightly.ledger.unfinished_run("line-3")
         assert run is not None
         planned = {entry.path: entry.image_id for entry in self._nightly.ledger.planned_entries(run.run_id)}
-        at_work = tries.Tries(self._nightly.data, run.run_id).at_work([planned[f"plate/{self._poison.name}"]])
+        at_work = tries.AtWork(self._nightly.data, run.run_id, 0).on([planned[f"plate/{self._poison.name}"]])
         at_work.__enter__()
         DEAD.append(at_work)  # never left, as by a process that is killed
         raise KeyboardInterrupt

@@ -2,9 +2,9 @@
 
 Before a block's images go to the model their ids are written down, and struck out when the block is stored. A
 coordinator that finds some at its start, or after a process of its own died, knows where that one died. Images that
-were there once are answered one at a time, so that the next death has one name on it; images that were there `MOST`
-times are stored as failed and not tried again. A kill that had nothing to do with the image counts too: it can't be
-told apart from a crash.
+were there once are answered one at a time, so that the next death has one name on it, and then together again, as
+those of a run that was never cut; images that were there `MOST` times are stored as failed and not tried again. A kill
+that had nothing to do with the image counts too: it can't be told apart from a crash.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TypeVar
 from warehouse.errors import full_disk_named
 from workbench.inspection.block import OpenedBlock, Rows
 from workbench.inspection.errors import DeviceLost, UnreadableImage
+from workbench.inspection.plan import Block
 
 T = TypeVar("T")
 
@@ -36,9 +37,9 @@ class Tries:
         for left in sorted(self._folder.glob(f"{run_id}.at-work-*.json")):
             self._bury(left)
 
-    def of(self, images: Iterable[str]) -> dict[str, int]:
-        """How often a process died while one of these images was being answered; those of none are left out."""
-        return {image_id: self._deaths[image_id] for image_id in images if self._deaths[image_id]}
+    def of(self, names: Iterable[str]) -> dict[str, int]:
+        """How often a process died while one of these images or blocks was answered; those of none are left out."""
+        return {name: self._deaths[name] for name in names if self._deaths[name]}
 
     def died(self, place: int) -> None:
         """The process of this place is dead: what it was at counts."""
@@ -81,6 +82,11 @@ class AtWork:
             self._file.unlink(missing_ok=True)
             raise
         self._file.unlink(missing_ok=True)
+
+
+def named(block: Block) -> str:
+    """What stands for a block that is answered together once more."""
+    return f"block {block.number}"
 
 
 def only(opened: OpenedBlock, image_id: str) -> OpenedBlock:

@@ -165,14 +165,24 @@ class Worker:
             )
 
     def _answered(self, opened: blocks.OpenedBlock, deaths: Mapping[str, int]) -> blocks.Rows:
-        """The block's rows: answered together, or image by image where a process has died over one of them."""
+        """The block's rows: answered together, or image by image where that is what a process has died of.
+
+        After a death images are answered one at a time, so that the next death has one name on it. When none of them
+        is to blame the block is done together again: rows depend on their company in the last bits, and a run that was
+        cut shall have the rows of one that wasn't.
+        """
         images = list(opened.queries)
-        if not any(deaths.get(image_id) for image_id in images):
+        if not deaths:
             with self._at_work.on(images):
                 return self._answer(opened)
-        return tries.joined(
+        alone = tries.joined(
             self._answered_alone(tries.only(opened, image_id), deaths.get(image_id, 0)) for image_id in images
         )
+        block = tries.named(opened.block)
+        if block in deaths or any(deaths.get(image_id, 0) >= tries.MOST for image_id in images):
+            return alone
+        with self._at_work.on([block]):
+            return self._answer(opened)
 
     def _answered_alone(self, opened: blocks.OpenedBlock, deaths: int) -> blocks.Rows:
         (image_id,) = opened.queries
