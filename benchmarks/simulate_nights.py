@@ -17,9 +17,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -178,8 +179,8 @@ def run(products: int, nights: int, trials: int, sizes: Sequence[int], seed: int
     }
 
 
-def main() -> None:
-    """Draw, compare, report."""
+def main() -> int:
+    """Draw, compare, report; 1 when something did not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=200)
     parser.add_argument("--products", type=int, default=38)
@@ -189,7 +190,14 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = run(arguments.products, arguments.nights, arguments.trials, (100, 300, 1000), arguments.seed)
     machine.report(figures, arguments.output)
+    return 0 if held(figures) else 1
+
+
+def held(figures: Mapping[str, Any]) -> bool:
+    """Whether every part came out as it has to."""
+    planted = [*figures["a_product_ten_points_worse"], *figures["a_dark_camera"]]
+    return bool(figures["false_alarms"]["within"] and all(part["as_predicted"] for part in planted))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -32,6 +32,15 @@ def test_with_one_stratum_the_exact_test_lies_between_fishers_two_readings(a: in
     assert drift.exact([(a, n, c, m)]) == pytest.approx(min(1.0, 2 * (min(both) - point / 2)))
 
 
+@pytest.mark.parametrize("steps", [5, 1_000_000])  # many images of the same value, and hardly any
+def test_the_distances_of_two_samples_are_scipys(steps: int) -> None:
+    chance = np.random.default_rng(3)
+    now, before = (np.round(chance.beta(2, b, n) * steps) / steps for b, n in ((3, 80), (4, 700)))
+    gap, distance = drift.apart(now, before)
+    assert gap == pytest.approx(stats.ks_2samp(now, before).statistic)
+    assert distance == pytest.approx(stats.wasserstein_distance(now, before))
+
+
 def test_another_mixture_of_products_is_no_change() -> None:
     before = pl.concat([images(False, "easy", 900, 9), images(False, "hard", 100, 40)])
     tonight = pl.concat([images(True, "easy", 100, 1), images(True, "hard", 100, 40)])

@@ -211,49 +211,86 @@ def _rate_signals(images: pl.DataFrame, name: str) -> Iterator[Signal]:
 
 
 def _measure_signals(images: pl.DataFrame, name: str, columns: Sequence[str]) -> Iterator[Signal]:
-    from scipy.stats import ks_2samp, wasserstein_distance
+    from scipy.stats import kstwo
 
-    both = images.filter(pl.col("tonight").any().over(STRATA) & (~pl.col("tonight")).any().over(STRATA))
-    ranked = both.with_columns(
-        (pl.col(column).rank().over(STRATA) / (pl.len().over(STRATA) + 1)).alias(f"rank_{column}") for column in columns
+    numbered = images.with_columns(stratum=pl.struct(STRATA).rank("dense"))
+    here = pl.col("tonight").any().over("stratum") & (~pl.col("tonight")).any().over("stratum")
+    ranked = numbered.filter(here).with_columns(
+        (pl.col(column).rank().over("stratum") / (pl.len().over("stratum") + 1)).alias(f"rank_{column}")
+        for column in columns
     )
-    for group, value, some in _groups(ranked):
-        now, before = some.filter(pl.col("tonight")), some.filter(~pl.col("tonight"))
-        if now.height < LEAST_TONIGHT or before.height < LEAST_BASELINE:
+    tonight = ranked["tonight"].to_numpy()
+    ranks = ranked.select(f"rank_{column}" for column in columns).to_numpy()  # (N, columns)
+    values, stratum = ranked[columns[0]].to_numpy(), ranked["stratum"].to_numpy()
+    for group, value, rows in _rows_of_groups(ranked):
+        now, before = rows[tonight[rows]], rows[~tonight[rows]]
+        n, m = len(now), len(before)
+        if n < LEAST_TONIGHT or m < LEAST_BASELINE:
             continue
-        pairs = [(now[f"rank_{column}"].to_numpy(), before[f"rank_{column}"].to_numpy()) for column in columns]
-        p_values = [float(ks_2samp(*pair, method="asymp").pvalue) for pair in pairs]
-        shown = np.argmin(p_values)
+        found = [apart(ranks[now, at], ranks[before, at]) for at in range(len(columns))]
+        shown = int(np.argmax([gap for gap, _ in found]))
         single = len(columns) == 1
         yield Signal(
             name=name,
             group=group,
             value=value,
-            tonight=float(np.mean(now[columns[0]].to_numpy() if single else pairs[shown][0])),
-            baseline=_at_the_mixture_of(now, before, columns[0]) if single else float(np.mean(pairs[shown][1])),
-            distance=float(wasserstein_distance(*pairs[shown])),
-            images=now.height,
-            baseline_images=before.height,
-            p_value=min(1.0, len(columns) * min(p_values)),
+            tonight=float(np.mean(values[now] if single else ranks[now, shown])),
+            baseline=_at_the_mixture_of(stratum[now], stratum[before], values[before])
+            if single
+            else float(np.mean(ranks[before, shown])),
+            distance=found[shown][1],
+            images=n,
+            baseline_images=m,
+            p_value=min(1.0, len(columns) * float(kstwo.sf(found[shown][0], round(n * m / (n + m))))),
             alarm=False,
         )
 
 
-def _at_the_mixture_of(now: pl.DataFrame, before: pl.DataFrame, column: str) -> float:
-    means = before.group_by(STRATA).agg(mean=pl.col(column).mean())
-    return float(now.join(means, on=STRATA)["mean"].to_numpy().mean())
+def apart(now: NDArray[np.float64], before: NDArray[np.float64]) -> tuple[float, float]:
+    """The Kolmogorov-Smirnov statistic of two samples and their Wasserstein distance, from one sort."""
+    both = np.concatenate([now, before])
+    order = np.argsort(both, kind="stable")
+    values = both[order]
+    gaps = np.cumsum(np.where(order < len(now), 1 / len(now), -1 / len(before)))
+    last = np.append(values[1:] != values[:-1], True)  # of images with the same value only the last has seen all
+    gaps, values = np.abs(gaps[last]), values[last]
+    return float(gaps.max()), float(np.sum(gaps[:-1] * np.diff(values)))
+
+
+def _at_the_mixture_of(now: NDArray[np.int64], before: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """The baseline's mean with tonight's shares of the strata.
+
+    Args:
+        now: (n,) the stratum of each of tonight's images; the baseline has images in each of them.
+        before: (m,) the stratum of each of the baseline's.
+        values: (m,) the baseline's.
+    """
+    sums, counts = np.bincount(before, values), np.bincount(before)
+    return float(np.mean(sums[now] / counts[now]))
 
 
 def _groups(images: pl.DataFrame) -> Iterator[tuple[Group, str, pl.DataFrame]]:
+    """The rows of each group of `_rows_of_groups`."""
+    for group, value, rows in _rows_of_groups(images):
+        yield group, value, images[rows]
+
+
+def _rows_of_groups(images: pl.DataFrame) -> Iterator[tuple[Group, str, NDArray[np.int64]]]:
     """All images, then each product's, line's and camera's; a facet with one value says nothing more: left out."""
     if images.is_empty():
         return
-    yield "all", "", images
+    yield "all", "", np.arange(images.height)
     for group in GROUPS[1:]:
-        values = sorted(value for value in images[group].unique() if value)
-        if len(values) > 1:
-            for value in values:
-                yield group, value, images.filter(pl.col(group) == value)
+        values = images[group]
+        known = sorted(value for value in values.unique() if value)
+        if len(known) < 2:
+            continue
+        places = values.rank("dense").to_numpy()
+        order = np.argsort(places, kind="stable")
+        # An empty name is the lowest and no group.
+        starts = np.searchsorted(places[order], np.arange(places.max() - len(known), places.max()) + 1)
+        for value, rows in zip(known, np.split(order, starts)[1:], strict=True):
+            yield group, value, rows
 
 
 def _with_alarm(signal: Signal, alarm: bool) -> Signal:
