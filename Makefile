@@ -26,7 +26,7 @@ help:
 	@echo "make simulate  false alarms, coverage and power of everything that claims something"
 	@echo "make chaos     kill at random and compare with what was never cut"
 	@echo "make soak      score, ingest, read and clean up at once, for 45 minutes"
-	@echo "make scale     100,000 images, ten million predictions, 5,000 disputes"
+	@echo "make scale     a million known images, ten million predictions, 5,000 disputes"
 	@echo "make bench     the method against a plain pass; make bench-gpu at a large model's shapes"
 	@echo "make train     train the embedded demo model anew and evaluate it"
 	@echo "make clean     remove .venv and caches; data stay"
@@ -83,6 +83,7 @@ soak: $(READY)
 
 scale: desk
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.million --output benchmarks/results/million.json
 	$(BIN)/python -m benchmarks.ingest --output benchmarks/results/ingest.json
 	$(BIN)/python -m benchmarks.readers --output benchmarks/results/readers.json
 	$(BIN)/python -m benchmarks.reads --output benchmarks/results/reads.json

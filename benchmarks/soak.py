@@ -2,10 +2,12 @@
 
     python -m benchmarks.soak [--minutes 45] [--readers 3] [--output FILE]
 
-One `workbench schedule loop` scores what arrives, every minute anew; pictures arrive all the time; readers ask what
-pages ask; a writer stores small things as pages do; retention runs every half minute. Memory and open files of the loop
-are sampled every five seconds; over the second half their slope must not be more than two standard errors above zero.
-Readers' p95 must be at most 500 ms, writers' 3 s, and nothing may fail.
+One `workbench schedule loop` scores what arrives, every minute anew; pictures arrive all the time; another scorer's
+parts arrive in the spool and are ingested; readers ask what pages ask; a writer stores small things as pages do;
+retention drops traces, vectors and thumbnails every half minute. Sampled every five seconds: memory and open files of
+the loop, and the disk beyond data, which is all of the data folder but the database's blocks in use, the vectors there
+are, backups and reports. Over the second half no slope may be more than two standard errors above zero. Readers' p95
+must be at most 500 ms, writers' 3 s, and nothing may fail.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,19 +30,24 @@ import psutil
 import statsmodels.api as sm
 from numpy.typing import NDArray
 
-from benchmarks import machine
+from benchmarks import invented, machine
 from tests import scored
 from tests.nights.archives import OWN, pictures
 from tests.nights.calendars import schedule
+from warehouse import spool
+from warehouse.ingest import ingest
 from warehouse.night_records import Backup
 from warehouse.nights import Nights
 from warehouse.rollups import Rollups
 from warehouse.store import Store
+from warehouse.upkeep import Upkeep
+from warehouse.vectors import Vectors
 from workbench.nights import retention
 from workbench.settings import Operation
 
 READER_P95, WRITER_P95 = 0.5, 3.0  # seconds
 SAMPLE = 5.0  # seconds
+LIMITS = Operation(keep_traces_mib=16, keep_vectors_mib=1, keep_thumbnails_mib=1)
 
 
 class Soak:
@@ -48,8 +58,11 @@ class Soak:
         self.stop = threading.Event()
         self.read: list[float] = []
         self.written: list[float] = []
-        self.samples: list[tuple[float, float, int]] = []  # minutes, MiB, open files
+        self.samples: list[tuple[float, float, int, float]] = []  # minutes, MiB, open files, MiB beyond data
+        self.dropped = [0, 0, 0]  # traces, vectors, thumbnails
         self.errors: list[str] = []
+        self.pictures = 4  # that have arrived
+        self.blocks = 0  # of the other scorer
 
     def go_on(self, pause: float, what: Callable[[], None], seconds: list[float] | None = None) -> threading.Thread:
         """Do it again and again in a thread of its own."""
@@ -79,6 +92,40 @@ class Soak:
         """A short transaction, as a page's."""
         Nights(self.data).keep_backup(Backup(datetime.now(UTC), "none"))
 
+    def arrive(self) -> None:
+        """Another picture to score, and a thumbnail as pages keep them."""
+        (file,) = pictures(self.archive, 1, first=self.pictures)
+        thumbnail = self.data / "thumbnails" / f"{self.pictures:06d}.jpg"
+        thumbnail.parent.mkdir(parents=True, exist_ok=True)
+        thumbnail.write_bytes(file.read_bytes())
+        self.pictures += 1
+
+    def ingest(self) -> None:
+        """A block of another scorer: into the spool, then into the warehouse."""
+        block = invented.a_block(self.blocks, 20, patches=5)
+        spool.write_part(
+            self.data,
+            invented.RUN,
+            self.blocks,
+            block.predictions,
+            block.patches,
+            block.image_vectors,
+            block.patch_vectors,
+        )
+        self.blocks += 1
+        ingest(Store(self.data))
+
+    def tidy(self) -> None:
+        """Drop what is over the limits."""
+        gone = retention.tidy(self.data, LIMITS, datetime.now(UTC))
+        self.dropped = [sum(pair) for pair in zip(self.dropped, astuple(gone), strict=True)]
+
+    def beyond_data(self) -> float:
+        """MiB on the disk that no row, vector, backup or report needs."""
+        kept = {"backups", "reports"}
+        used = sum(size for place, size in _files(self.data) if place.parts[0] not in kept)
+        return (used - Upkeep(self.data).used_bytes() - Vectors(self.data).used_bytes()) / 2**20
+
 
 def main() -> int:
     """Soak, measure, report."""
@@ -95,13 +142,10 @@ def main() -> int:
 
 def soak(it: Soak, minutes: float, readers: int) -> dict[str, object]:
     """Let everything go on for so long, and judge."""
-    pictures(it.archive, 4)
-    Nights(it.data).keep_schedule(schedule(archive=str(it.archive), settings=OWN, cron="* * * * *", review_budget=0))
-    arrived = [4]
-
-    def arrive() -> None:
-        pictures(it.archive, 1, first=arrived[0])
-        arrived[0] += 1
+    pictures(it.archive, it.pictures)
+    kept = schedule(archive=str(it.archive), settings=OWN, cron="* * * * *", review_budget=0)
+    Nights(it.data).keep_schedule(replace(kept, created_at=datetime.now(UTC)))
+    Store(it.data).open_run(invented.a_run())
 
     command = [*scored.command("schedule", "loop", "--every", "5")]
     loop = subprocess.Popen(
@@ -110,12 +154,14 @@ def soak(it: Soak, minutes: float, readers: int) -> dict[str, object]:
     process, begun = psutil.Process(loop.pid), time.monotonic()
 
     def sample() -> None:
-        it.samples.append(((time.monotonic() - begun) / 60, process.memory_info().rss / 2**20, process.num_fds()))
+        used = process.memory_info().rss / 2**20, process.num_fds(), it.beyond_data()
+        it.samples.append(((time.monotonic() - begun) / 60, *used))
 
     threads = [
-        it.go_on(4.0, arrive),
+        it.go_on(4.0, it.arrive),
+        it.go_on(5.0, it.ingest),
         it.go_on(SAMPLE, sample),
-        it.go_on(30.0, lambda: _tidy(it.data)),
+        it.go_on(30.0, it.tidy),
         it.go_on(2.0, it.note, it.written),
         *(it.go_on(0.5, it.look, it.read) for _ in range(readers)),
     ]
@@ -127,20 +173,25 @@ def soak(it: Soak, minutes: float, readers: int) -> dict[str, object]:
     _, said = loop.communicate(timeout=600)
     table = np.array(it.samples)
     half = table[len(table) // 2 :]
-    memory, files = (_slope(half[:, 0], half[:, column]) for column in (1, 2))
+    memory, files, disk = (_slope(half[:, 0], half[:, column]) for column in (1, 2, 3))
     reader, writer = float(np.quantile(it.read, 0.95)), float(np.quantile(it.written, 0.95))
     nights = Nights(it.data).nights()
     failed = [night.message or "" for night in nights if night.state == "failed"]
-    used = sum(file.stat().st_size for file in it.data.rglob("*") if file.is_file()) / 2**20
-    passed = memory["flat"] and files["flat"] and reader <= READER_P95 and writer <= WRITER_P95
+    passed = memory["flat"] and files["flat"] and disk["flat"] and reader <= READER_P95 and writer <= WRITER_P95
     return {
         "minutes": minutes,
         "nights": len(nights),
         "images_scored": sum(night.images for night in nights),
         "memory_mib_a_minute": memory,
         "open_files_a_minute": files,
-        "disk_mib": used,
-        "disk_mib_an_image": used / max(1, sum(night.images for night in nights)),
+        "beyond_data_mib_a_minute": disk,
+        "every_minute": [
+            dict(zip(("minutes", "memory_mib", "open_files", "beyond_data_mib"), map(_rounded, row), strict=True))
+            for row in table[:: int(60 / SAMPLE)]
+        ],
+        "disk_mib": {name: _rounded(size / 2**20) for name, size in sorted(_by_folder(it.data).items())},
+        "blocks_ingested_for_another_scorer": it.blocks,
+        "dropped": dict(zip(("traces", "vectors", "thumbnails"), it.dropped, strict=True)),
         "reads": len(it.read),
         "reader_p95_seconds": reader,
         "writes": len(it.written),
@@ -151,15 +202,39 @@ def soak(it: Soak, minutes: float, readers: int) -> dict[str, object]:
     }
 
 
-def _tidy(data: Path) -> None:
-    retention.tidy(data, Operation(keep_traces_mib=64, keep_thumbnails_mib=1), datetime.now(UTC))
+def _files(data: Path) -> Iterator[tuple[Path, int]]:
+    """Every file's place in the data folder and its size in bytes; one that goes meanwhile is passed over."""
+    for file in data.rglob("*"):
+        with suppress(FileNotFoundError):
+            if file.is_file():
+                yield file.relative_to(data), file.stat().st_size
+
+
+def _by_folder(data: Path) -> Counter[str]:
+    sizes: Counter[str] = Counter()
+    for place, size in _files(data):
+        sizes[place.parts[0]] += size
+    return sizes
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 2)
 
 
 def _slope(minutes: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, object]:
-    """The slope with its interval; samples are not independent, so the error is Newey and West's."""
-    fitted = sm.OLS(values, sm.add_constant(minutes)).fit(cov_type="HAC", cov_kwds={"maxlags": 6})
+    """The slope with its standard error.
+
+    Neighbouring samples are alike, so the error is Newey and West's, with as many lags as Andrews' rule gives for a
+    first-order autoregression.
+    """
+    line = sm.add_constant(minutes)
+    left = sm.OLS(values, line).fit().resid
+    alike = float(np.clip(left[1:] @ left[:-1] / max(left @ left, 1e-12), 0.0, 0.97))
+    reach = 1.1447 * (4 * alike**2 / (1 - alike**2) ** 2 * len(values)) ** (1 / 3)
+    lags = int(min(np.ceil(reach), len(values) // 3))
+    fitted = sm.OLS(values, line).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
     slope, error = float(fitted.params[1]), float(fitted.bse[1])
-    return {"slope": slope, "error": error, "flat": bool(slope - 2 * error <= 0)}
+    return {"slope": slope, "error": error, "lags": lags, "flat": bool(slope - 2 * error <= 1e-9)}
 
 
 if __name__ == "__main__":

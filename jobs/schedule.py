@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -209,6 +210,7 @@ def loop(
     import signal
     import threading
 
+    from warehouse.errors import DiskFull, Locked
     from workbench import settings
     from workbench.nights.errors import NightsBusy
 
@@ -220,8 +222,8 @@ def loop(
         try:
             for night in _work(folder, None, None, config):
                 typer.echo(f"{night.schedule} {night.state}, {night.images:,} images", err=True)
-        except NightsBusy as busy:
-            typer.echo(str(busy), err=True)
+        except (NightsBusy, DiskFull, Locked) as passing:
+            typer.echo(str(passing), err=True)
         stopped.wait(every)
 
 
@@ -253,19 +255,19 @@ def emit(
     typer.echo(f"# or in a crontab:\n{units.crontab(*place)}")
 
 
+def clock() -> datetime:
+    """The time by which nights are due."""
+    return datetime.now(UTC)
+
+
 def _work(
     folder: Path, now: str | None, rescore: Literal["affected", "all"] | None, config: Path | None
 ) -> list[Night]:
-    from datetime import UTC, datetime
-
     from jobs import screen
     from warehouse.nights import Nights
     from workbench import settings
     from workbench.nights import coordinator, logs, metrics, night, usual
     from workbench.nights.errors import ScheduleError
-
-    def clock() -> datetime:
-        return datetime.now(UTC)
 
     ledger = Nights(folder)
     known = ledger.schedules()

@@ -163,18 +163,26 @@ class Database:
 
 
 def copy(database: Path, to: Path) -> None:
-    """Copy a whole database as it is at this moment; the caller holds the lock, or nobody else knows the file."""
+    """Copy a whole database as it is at this moment; the caller holds the lock, or nobody else knows the file.
+
+    A copy that fails leaves nothing: the disk may be full as it is.
+    """
     import duckdb
 
     to.parent.mkdir(parents=True, exist_ok=True)
     unfinished = to.with_name(f"{to.name}.unfinished")
     unfinished.unlink(missing_ok=True)
-    with duckdb.connect() as con:
-        for name, file, access in (("source", database, "(READ_ONLY)"), ("target", unfinished, "")):
-            quoted = str(file).replace("'", "''")
-            con.execute(f"ATTACH '{quoted}' AS {name} {access}")
-        con.execute("COPY FROM DATABASE source TO target")
-    unfinished.rename(to)
+    try:
+        with duckdb.connect() as con:
+            for name, file, access in (("source", database, "(READ_ONLY)"), ("target", unfinished, "")):
+                quoted = str(file).replace("'", "''")
+                con.execute(f"ATTACH '{quoted}' AS {name} {access}")
+            con.execute("COPY FROM DATABASE source TO target")
+            con.execute("CHECKPOINT target")  # else it happens on closing, where a full disk is not told
+        unfinished.rename(to)
+    finally:
+        for left in (unfinished, unfinished.with_name(f"{unfinished.name}.wal")):
+            left.unlink(missing_ok=True)
 
 
 def insert(con: DuckDBPyConnection, table: str, rows: Any) -> None:

@@ -94,12 +94,30 @@ class Nights:
             Night, f"SELECT * FROM nights {where} ORDER BY due_at DESC, schedule{page}", values
         )
 
-    def last_nights(self) -> dict[str, Night]:
-        """By schedule, the night with the newest due time; void ones count for nothing."""
+    def void_nights(self, schedule: str, after: datetime) -> int:
+        """Let a schedule's nights that are due after a moment count no longer; how many there were.
+
+        Their runs stay theirs, for what was scored is scored; their steps and reports go, so that a night which is
+        really due then has its own.
+        """
+        due = [schedule, after]
+        with self._database.writing() as con:
+            found = con.execute(
+                "UPDATE nights SET state = 'void', message = 'dated by a clock that ran ahead' "
+                "WHERE schedule = ? AND due_at > ? AND state <> 'void'",
+                due,
+            ).fetchall()
+            for table in ("night_steps", "morning_reports"):
+                con.execute(f"DELETE FROM {table} WHERE schedule = ? AND due_at > ?", due)
+        return int(found[0][0])
+
+    def last_nights(self, until: datetime | None = None) -> dict[str, Night]:
+        """By schedule, the night with the newest due time, up to a moment if one is given; void ones don't count."""
         found = self._database.records(
             Night,
-            "SELECT * FROM nights WHERE state <> 'void' "
+            "SELECT * FROM nights WHERE state <> 'void' AND (? IS NULL OR due_at <= ?) "
             "QUALIFY row_number() OVER (PARTITION BY schedule ORDER BY due_at DESC) = 1",
+            [until, until],
         )
         return {night.schedule: night for night in found}
 
@@ -161,6 +179,16 @@ class Nights:
                 [schedule, NOT_THE_IMAGES_FAULT],
             )["image_id"]
         )
+
+    def night_images(self, night: Night) -> int:
+        """Images scored over the archive since the night began, by all its processes."""
+        found = self._database.frame(
+            "SELECT count(DISTINCT image_id) AS images FROM facts JOIN ledger USING (run_id, block) "
+            "WHERE ingested_at >= ? AND run_id IN "
+            "(SELECT run_id FROM night_runs WHERE schedule = ? AND due_at = ? AND purpose <> 'golden')",
+            [night.started_at, night.schedule, night.due_at],
+        )
+        return int(found["images"][0])
 
     def run_images(self, run_id: str) -> frozenset[str]:
         """Images that a run has rows of."""

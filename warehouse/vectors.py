@@ -36,7 +36,8 @@ _KEYS: dict[Kind, list[str]] = {
 }
 _SMALL_APPENDS = 64  # small fragments in a table before they are merged into one
 _WAIT = 600.0  # seconds to wait for another writer
-_RETENTION = timedelta(hours=1)  # how long a reader may go on with the version it opened
+_RETENTION = timedelta(minutes=10)  # how long a reader may go on with the version it opened; a read takes seconds
+_KEY_BYTES = 128  # of a row, its key and encoder, about
 
 
 class Vectors:
@@ -135,6 +136,16 @@ class Vectors:
                 encoder = table.search().select(["encoder"]).limit(1).to_arrow()["encoder"].to_pylist()
                 found += [(name.partition("-")[0], encoder[0], table.count_rows()) if encoder else (name, "", 0)]
         return pl.DataFrame(found, {"kind": pl.String, "encoder": pl.String, "rows": pl.Int64}, orient="row")
+
+    def used_bytes(self) -> int:
+        """About how much disk the rows there are need; older versions that readers may still use come on top."""
+        used = 0
+        with self._usable():
+            for name in self._names():
+                table = self._database().open_table(name)
+                vector = table.schema.field("vector").type
+                used += table.count_rows() * (vector.list_size * vector.value_type.bit_width // 8 + _KEY_BYTES)
+        return used
 
     def name(self, kind: str, encoder: str) -> str:
         """The table of a kind and encoder."""

@@ -50,9 +50,16 @@ class Memory:
     def schedules(self) -> list[Schedule]:
         return sorted(self.kept, key=lambda each: (-each.priority, each.name))
 
-    def last_nights(self) -> dict[str, Night]:
-        valid = sorted((night for night in self.nights.values() if night.state != "void"), key=lambda each: each.due_at)
-        return {night.schedule: night for night in valid}
+    def last_nights(self, until: datetime | None = None) -> dict[str, Night]:
+        valid = (night for night in self.nights.values() if night.state != "void")
+        in_time = sorted((night for night in valid if until is None or night.due_at <= until), key=lambda it: it.due_at)
+        return {night.schedule: night for night in in_time}
+
+    def void_nights(self, schedule: str, after: datetime) -> int:
+        ahead = [night for night in self.of(schedule) if night.due_at > after]
+        for night in ahead:
+            self.keep_night(replace(night, state="void"))
+        return len(ahead)
 
     def keep_night(self, night: Night) -> None:
         self.nights[night.schedule, night.due_at] = night

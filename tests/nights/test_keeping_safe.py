@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import pytest
 from tests.pages.test_night_pages import morning
 from tests.warehouse import rows
 from warehouse import migrations
+from warehouse.errors import WarehouseError
 from warehouse.ingest import ingest
 from warehouse.nights import Nights
 from warehouse.records import PatchVector
@@ -102,11 +105,42 @@ def test_what_is_no_backup_is_refused_and_nothing_is_touched(data_folder: Path, 
     assert Store(data_folder).ingested_blocks(rows.RUN) == {0}
 
 
+def test_a_backup_that_finds_no_room_leaves_nothing_behind(data_folder: Path) -> None:
+    scored(data_folder, range(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**18, before[1]))  # no file may grow past so many bytes
+    try:
+        with pytest.raises(duckdb.Error, match="File too large"):
+            backup.make(data_folder, NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((data_folder / "backups").iterdir()) == []
+    assert backup.make(data_folder, NOW).exists()
+
+
+def test_vectors_go_run_by_run_until_they_fit_and_no_further(data_folder: Path) -> None:
+    store, vectors = Store(data_folder), Vectors(data_folder)
+    for night in range(3):
+        run = rows.run(f"2025010{night + 3}T220005123Z-a1b2c3d4", started_at=NOW + timedelta(days=night))
+        store.open_run(run)
+        rows.write_part(data_folder, 0, run.run_id)
+    ingest(store)
+    before = vectors.counts()["rows"].to_list()
+    limit = 0.8 * vectors.used_bytes() / 2**20
+    dropped = retention.tidy(data_folder, Operation(keep_vectors_mib=limit), NOW)
+    assert before == [9, 9]
+    assert vectors.counts()["rows"].to_list() == [6, 6]
+    assert dropped.vectors == 6
+
+
 def test_only_the_newest_nightly_copies_are_kept(data_folder: Path) -> None:
     scored(data_folder, range(1))
     for day in range(3):
         backup.make(data_folder, NOW + timedelta(days=day))
     mine = backup.make(data_folder, NOW, data_folder / "backups" / "before-the-move.duckdb")
+    killed = data_folder / "backups" / "20260123T060000Z.duckdb.unfinished"
+    killed.write_bytes(b"half of it")
+    os.utime(killed, (0, 0))
     assert backup.thin_out(data_folder, keep=2) == 1
     kept = sorted(file.name for file in (data_folder / "backups").iterdir())
     assert kept == ["20260121T060000Z.duckdb", "20260122T060000Z.duckdb", mine.name]

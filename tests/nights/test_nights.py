@@ -32,6 +32,14 @@ def nightly(tmp_path: Path, data_folder: Path) -> Nightly:
     return made
 
 
+class Stopping(Quiet):
+    """Somebody presses Ctrl-C once the first block is stored."""
+
+    def advance(self, images: int, failed: int) -> None:
+        super().advance(images, failed)
+        raise KeyboardInterrupt
+
+
 def answers(data: Path) -> pl.DataFrame:
     """All stored answers of all runs."""
     runs = Store(data).runs()["run_id"].to_list()
@@ -80,18 +88,13 @@ def test_a_window_that_shuts_ends_the_run_and_the_next_night_goes_on_with_the_sa
     pictures(late.archive, 1, first=5)
     late.now = late.now.replace(hour=22, minute=40)
     (second,) = coordinator.run_due(late.ledger, work, late.data, late.clock)
-    assert (second.state, second.images) == ("finished", 4)
+    assert second.state == "finished"
     runs = Store(late.data).runs().sort("started_at")
     assert runs.select("state", "planned").rows() == [("finished", 20), ("finished", 4)]
     assert answers(late.data).group_by("image_path").len()["len"].to_list() == [4] * 6
 
 
 def test_other_settings_end_an_unfinished_run_and_what_it_left_belongs_to_the_next(nightly: Nightly) -> None:
-    class Stopping(Quiet):
-        def advance(self, images: int, failed: int) -> None:
-            super().advance(images, failed)
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         nightly.night(watch=Stopping())
     changed = {**json.loads(OWN), "seed": 7}
@@ -99,7 +102,7 @@ def test_other_settings_end_an_unfinished_run_and_what_it_left_belongs_to_the_ne
     kept = nightly.keep()
     nightly.ledger.keep_schedule(replace(kept, settings=json.dumps(changed)), replace=True)
     night = nightly.night()
-    assert (night.state, night.images, night.tries) == ("finished", 1, 2)
+    assert (night.state, night.images, night.tries) == ("finished", 3, 2)  # two of them by the run that was left
     runs = Store(nightly.data).runs().sort("started_at")
     assert runs["state"].to_list() == ["cancelled", "finished"]
     assert "knowledge or settings changed since" in runs["message"][0]
@@ -166,6 +169,16 @@ def test_rescoring_takes_all_images_again(nightly: Nightly) -> None:
     nightly.night()
     assert nightly.night(rescore="all").images == 3
     assert nightly.night().images == 0
+
+
+def test_a_rescoring_that_was_cut_is_gone_on_with_and_not_begun_again(nightly: Nightly) -> None:
+    nightly.night()
+    with pytest.raises(KeyboardInterrupt):
+        nightly.night(rescore="all", watch=Stopping())
+    night = nightly.night(rescore="all")
+    assert (night.state, night.tries) == ("finished", 2)
+    assert answers(nightly.data).height == 2 * 12
+    assert nightly.night(rescore="all").images == 3  # asked for anew
 
 
 def test_each_step_is_on_its_own_and_what_is_done_is_not_done_again(nightly: Nightly) -> None:

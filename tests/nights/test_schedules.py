@@ -213,6 +213,23 @@ def test_a_clock_that_ran_ahead_costs_no_night(tmp_path: Path) -> None:
     assert coordinator.run_due(ledger, work, tmp_path, clock) == []
 
 
+def test_a_clock_that_runs_behind_undoes_nothing(tmp_path: Path) -> None:
+    clock = Clock(at("2025-06-04T23:00"))
+    ledger = Memory([schedule(created_at=at("2025-06-01T12:00"))])
+
+    def work(due: Due, night: Night, stop: Stop) -> Worked:
+        return Worked("finished", 1)
+
+    for _ in range(3):
+        coordinator.run_due(ledger, work, tmp_path, clock)
+        clock.forward(days=1)
+    done = list(ledger.nights.values())
+    for days in (2, 40, 20_000):  # two days back; before there was a schedule; a machine without a clock of its own
+        behind = Clock(clock.now - timedelta(days=days))
+        assert coordinator.run_due(ledger, work, tmp_path, behind) == []
+        assert list(ledger.nights.values()) == done
+
+
 def test_a_night_that_breaks_is_marked_and_the_next_schedule_has_its_turn(tmp_path: Path) -> None:
     clock = Clock(at("2025-06-02T23:00"))
     ledger = Memory([schedule("a", priority=1), schedule("b")])

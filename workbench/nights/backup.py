@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ from warehouse.upkeep import Upkeep, sound
 from workbench.nights.errors import BackupError
 
 _NIGHTLY = re.compile(r"\d{8}T\d{6}Z\.duckdb")
-_WAIT = 60.0
+_WAIT = 60.0  # seconds
+_FORGOTTEN = 3600.0  # seconds since somebody wrote to a copy that is still being made
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,25 @@ def make(data: Path, now: datetime, to: Path | None = None) -> Path:
     file = to or data / "backups" / f"{now:%Y%m%dT%H%M%SZ}.duckdb"
     try:
         Upkeep(data).copy_to(file)
+    except Refused as error:
+        raise BackupError(f"no backup was made: {error}") from error
+    try:
         sound(file)
     except Refused as error:
+        file.unlink()  # it would be taken for one, and an older one thinned out in its place
         raise BackupError(f"no backup was made: {error}") from error
     Nights(data).keep_backup(Backup(now, str(file.resolve())))
     return file
 
 
 def thin_out(data: Path, keep: int) -> int:
-    """Remove all but the newest so many of the copies that nights made; those with names of their own stay."""
+    """Remove all but the newest so many of the copies that nights made; those with names of their own stay.
+
+    What a killed process left of a copy goes too; it isn't counted.
+    """
+    for left in (data / "backups").glob("*.unfinished*"):
+        if time.time() - left.stat().st_mtime > _FORGOTTEN:
+            left.unlink()
     mine = sorted(file for file in (data / "backups").glob("*.duckdb") if _NIGHTLY.fullmatch(file.name))
     for file in mine[:-keep]:
         file.unlink()

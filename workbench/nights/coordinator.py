@@ -38,11 +38,14 @@ class Ledger(Protocol):
     def schedules(self) -> list[Schedule]:
         """All schedules."""
 
-    def last_nights(self) -> dict[str, Night]:
-        """By schedule, its newest night that isn't void."""
+    def last_nights(self, until: datetime | None = None) -> dict[str, Night]:
+        """By schedule, its newest night that isn't void and not due after a moment."""
 
     def keep_night(self, night: Night) -> None:
         """Store a night as it stands."""
+
+    def void_nights(self, schedule: str, after: datetime) -> int:
+        """Let a schedule's nights that are due after a moment count no longer; how many there were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Worked:
     """What came of working on a night."""
 
     state: NightState
-    images: int
+    images: int  # scored by the night so far
     message: str | None = None
 
 
@@ -85,7 +88,6 @@ def run_due(
     worked: list[Night] = []
     aside: set[str] = set()  # schedules that can't go on in this call
     with _alone(data), _signals() as asked:
-        _void_the_future(ledger, clock())
         while not asked():
             due = _forced(ledger, at_once, clock()) if at_once else _next(ledger, clock(), aside)
             if due is None:
@@ -104,10 +106,12 @@ def _work_on(
 ) -> tuple[Night, bool]:
     """The night as it stands now, and whether it only lets another one go first."""
     night = _begun(due, clock())
+    if not forced and (void := ledger.void_nights(due.schedule.name, schedules.latest(clock()))):
+        logger.warning("schedule=%s void=%d: nights dated by a clock that ran ahead", due.schedule.name, void)
     ledger.keep_night(night)
     logger.info("schedule=%s due=%s covered=%d try=%d", due.schedule.name, due.due_at, due.covered, night.tries)
     rivals = [each for each in ledger.schedules() if each.priority > due.schedule.priority]
-    last = ledger.last_nights()
+    last = _last(ledger, clock())
 
     def why() -> str:
         if signal_name := asked():
@@ -126,12 +130,12 @@ def _work_on(
         done = work(due, night, stop)
     except Exception as error:
         logger.exception("schedule=%s due=%s", due.schedule.name, due.due_at)
-        done = Worked("failed", 0, f"{type(error).__name__}: {error}")
+        done = Worked("failed", night.images, f"{type(error).__name__}: {error}")
     night = replace(
         night,
         state=done.state,
         ended_at=clock(),
-        images=night.images + done.images,
+        images=done.images,
         message=done.message or (stop.reason if done.state in ("stopped", "cut") else None),
     )
     ledger.keep_night(night)
@@ -146,7 +150,7 @@ def _begun(due: Due, now: datetime) -> Night:
 
 def _next(ledger: Ledger, now: datetime, aside: set[str]) -> Due | None:
     ready = [schedule for schedule in ledger.schedules() if schedule.name not in aside]
-    return schedules.first(_candidates(ready, ledger.last_nights(), now))
+    return schedules.first(_candidates(ready, _last(ledger, now), now))
 
 
 def _candidates(ready: list[Schedule], last: Mapping[str, Night], now: datetime) -> Iterator[Due]:
@@ -165,21 +169,19 @@ def _forced(ledger: Ledger, name: str, now: datetime) -> Due | None:
     schedule = next((each for each in ledger.schedules() if each.name == name), None)
     if schedule is None:
         return None
-    last = ledger.last_nights().get(name)
+    last = _last(ledger, now).get(name)
     if last and last.state in ("running", "stopped"):
         return Due(schedule, last.due_at, last.first_due_at, last.covered, last)
     return Due(schedule, now, now, 1, None)
 
 
-def _void_the_future(ledger: Ledger, now: datetime) -> None:
-    """Nights dated by a clock that ran ahead count no longer: their due times are still to come."""
-    for _ in range(1000):
-        ahead = [night for night in ledger.last_nights().values() if schedules.is_of_a_wrong_clock(night, now)]
-        if not ahead:
-            return
-        for night in ahead:
-            logger.warning("schedule=%s due=%s lies in the future: void", night.schedule, night.due_at)
-            ledger.keep_night(replace(night, state="void", message="dated by a clock that ran ahead"))
+def _last(ledger: Ledger, now: datetime) -> dict[str, Night]:
+    """The newest nights but those of a future that a clock which ran ahead told.
+
+    They are passed over, not made void, until another night begins: it may be this clock that is wrong, and a machine
+    that starts with an old date must not undo what was done.
+    """
+    return ledger.last_nights(schedules.latest(now))
 
 
 @contextmanager

@@ -121,7 +121,8 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
         try:
             way()
         except (OSError, smtplib.SMTPException, ValueError) as problem:
-            reason = getattr(problem, "reason", None) or getattr(problem, "strerror", None)
+            told = (getattr(problem, name, None) for name in ("code", "reason", "strerror"))
+            reason = " ".join(str(each) for each in told if each)
             error = f"{type(problem).__name__}{f': {reason}' if reason else ''}"
         else:
             return ""

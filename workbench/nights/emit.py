@@ -25,7 +25,6 @@ def units(command: Sequence[str], folder: Path, data: Path) -> dict[str, str]:
     start = " ".join(map(_quoted, [*command, "schedule", "run-due", "--data", str(data)]))
     service = f"""[Unit]
 Description=Score what is due in {_escaped(str(data))}
-Documentation=man:systemd.service(5)
 
 [Service]
 Type=oneshot

@@ -39,7 +39,13 @@ def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
 
 def _schedules(data: Path) -> Iterator[Finding]:
     ledger, now = Nights(data), datetime.now(UTC)
-    last = ledger.last_nights()
+    last = ledger.last_nights(schedules.latest(now))
+    ahead = [night for night in ledger.last_nights().values() if night.due_at > schedules.latest(now)]
+    if ahead:
+        detail = (
+            f"{now:%Y-%m-%d %H:%M} UTC, and a night of {ahead[0].schedule} is dated {ahead[0].due_at:%Y-%m-%d %H:%M}"
+        )
+        yield Finding("yellow", "clock", detail, "is it right? timedatectl; if so, it ran ahead then: nothing is lost")
     known = ledger.schedules()
     if not known:
         yield Finding("green", "schedules", "none; archives are scored by hand")

@@ -37,7 +37,8 @@ def score(
     """The night's runs over the archive, one after the other; ends early when one of them is not finished.
 
     Args:
-        rescore: instead of what is new, all images there are, or those whose answers rest on texts that changed.
+        rescore: instead of what is new, all images there are, or those whose answers rest on texts that changed; a
+            re-scoring that was left unfinished is gone on with, and is all that is done.
 
     Raises:
         InspectionError, WarehouseError: as `scoring.score`.
@@ -51,7 +52,8 @@ def score(
             store.close_run(left.run_id, "cancelled", datetime.now(UTC), why)
         else:
             yield outcome
-            if outcome.run.state != "finished":
+            asked_for = rescore is not None and left.purpose == "rescore"  # else a call that was cut would never end
+            if outcome.run.state != "finished" or asked_for:
                 return
     try:
         yield _anew(root, settings, night, watch, stop, rescore)

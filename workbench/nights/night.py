@@ -50,7 +50,7 @@ class Scoring:
     def __call__(self, due: Due, night: Night, stop: Stop) -> Worked:
         """Score what is due and do what follows."""
         settings = settings_of(due.schedule, self.data, self.config)
-        images = 0
+        ledger = Nights(self.data)
         state: NightState = "finished"
         message: str | None = None
         try:
@@ -62,18 +62,16 @@ class Scoring:
                 state = _interrupted(stop)
             else:
                 for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
-                    images += outcome.images
                     message = outcome.run.message
                     if outcome.run.state == "failed":
                         state = "failed"
                     elif outcome.run.state != "finished":
                         state, message = _interrupted(stop), stop.reason or message
         except _PASSING as error:
-            return Worked("stopped", images, str(error))
+            return Worked("stopped", _images(ledger, night), str(error))
+        images = _images(ledger, night)
         if state != "stopped":
-            self._follow_up(
-                due, replace(night, state=state, images=night.images + images, message=message), settings, stop
-            )
+            self._follow_up(due, replace(night, state=state, images=images, message=message), settings, stop)
         return Worked(state, images, message)
 
     def _follow_up(self, due: Due, night: Night, settings: Settings, stop: Stop) -> None:
@@ -82,6 +80,14 @@ class Scoring:
         context = Context(due.schedule, night, settings, over_the_archive, self.clock)
         # The window may shut while steps are done: they are minutes of work about the night that was.
         steps.work_through(self.steps, context, lambda: "" if stop.reason in ("", WINDOW_SHUT) else stop.reason)
+
+
+def _images(ledger: Nights, night: Night) -> int:
+    """Asked of the warehouse, because a process that died had scored some; as many as were known where it is taken."""
+    try:
+        return ledger.night_images(night)
+    except Locked:
+        return night.images
 
 
 def settings_of(schedule: Schedule, data: Path, config: Path | None = None) -> Settings:

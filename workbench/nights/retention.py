@@ -53,10 +53,9 @@ def tidy(data: Path, limits: Operation, now: datetime) -> Dropped:
         forgotten += vectors.forget(gone) if gone else 0
     if limits.keep_vectors_mib is not None:
         for run_id in upkeep.runs_oldest_first()[:-1]:
-            if _bytes(data / "vectors") <= limits.keep_vectors_mib * MIB:
+            if vectors.used_bytes() <= limits.keep_vectors_mib * MIB:
                 break
             forgotten += vectors.forget(upkeep.contents_of_only(run_id))
-            vectors.compact()
     vectors.compact()
     return Dropped(traces, forgotten, _thumbnails(data / "thumbnails", limits, now))
 
@@ -76,10 +75,6 @@ def _thumbnails(folder: Path, limits: Operation, now: datetime) -> int:
         file.unlink(missing_ok=True)
         removed, too_many = removed + 1, too_many - size
     return removed
-
-
-def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in _files(folder))
 
 
 def _files(folder: Path) -> list[Path]:

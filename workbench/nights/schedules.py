@@ -28,7 +28,7 @@ from workbench.nights.errors import ScheduleError
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)")
 _MOST = 100_000  # due times looked at in one go; more were missed only by a schedule that was never run
-_WRONG_CLOCK = timedelta(hours=1)  # a night dated further ahead than this was told by a clock that was wrong
+_WRONG_CLOCK = timedelta(hours=1)  # a night dated further ahead than this was dated by a clock that was wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def due(schedule: Schedule, last: Night | None, now: datetime) -> Due | None:
     """What the schedule has to do at this moment; None when it has nothing to do, is paused, or its window is shut.
 
     Args:
-        last: its newest night, nights of a future that a wrong clock told left out (`is_of_a_wrong_clock`).
+        last: its newest night that is due by `latest`.
     """
     if schedule.paused or not is_open(schedule, now):
         return None
@@ -89,9 +89,9 @@ def is_open(schedule: Schedule, now: datetime) -> bool:
     return opens <= local < shuts if opens < shuts else local >= opens or local < shuts
 
 
-def is_of_a_wrong_clock(night: Night, now: datetime) -> bool:
-    """Whether the night is dated so far ahead that the clock must have been wrong then."""
-    return night.due_at > now + _WRONG_CLOCK
+def latest(now: datetime) -> datetime:
+    """The latest due time a night can have at this moment; one dated later was dated by a clock that was wrong."""
+    return now + _WRONG_CLOCK
 
 
 def _times(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from warehouse.nights import Nights
 from warehouse.store import Store
-from workbench.nights import backup, deliver, morning, retention
+from workbench.nights import backup, deliver, morning, reports, retention
+from workbench.nights.errors import NightError
 from workbench.nights.steps import Context, Skip, Step
 from workbench.review import desk, nightly, nightly_knowledge
 from workbench.review.pull import pull
@@ -64,7 +66,11 @@ def _send(context: Context) -> str:
     where = context.settings.operation
     if not where.report_url and not where.report_email:
         raise Skip("nobody is to be told: set report_url or report_email")
-    return "sent to " + ", ".join(deliver.send(morning.report(context), where))
+    night, newest = context.night, Nights(context.settings.work.data).reports(context.night.schedule)
+    stored = next((report for report in newest if report.due_at == night.due_at), None)
+    if stored is None:
+        raise NightError("there is no report to send")
+    return "sent to " + ", ".join(deliver.send(reports.from_json(stored.report), where))
 
 
 STEPS = (
