@@ -19,7 +19,6 @@ import pytest
 from tests.pages.test_night_pages import morning
 from tests.warehouse import rows
 from warehouse import migrations
-from warehouse.errors import WarehouseError
 from warehouse.ingest import ingest
 from warehouse.nights import Nights
 from warehouse.records import PatchVector

@@ -61,7 +61,7 @@ def test_a_night_scores_what_is_new_and_the_next_one_only_that(nightly: Nightly)
 def test_a_file_that_may_still_be_being_written_waits_and_one_that_vanished_stays_on_record(nightly: Nightly) -> None:
     (half_written,) = pictures(nightly.archive, 1, first=3)
     half_written.touch()
-    nightly.night()
+    assert nightly.night().message == "1 files were changed within 60 s and wait for the next pass"
     (nightly.archive / "plate" / "0000.png").unlink()
     settled(half_written)
     assert nightly.night().images == 1

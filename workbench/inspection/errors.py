@@ -34,6 +34,11 @@ class NothingNew(InspectionError):
 
     exit_code = 0
 
+    def __init__(self, text: str, waiting: int = 0) -> None:
+        """`waiting` files may still be being written."""
+        super().__init__(text)
+        self.waiting = waiting
+
 
 class QuestionsError(InspectionError):
     """The question file can't be used at all."""

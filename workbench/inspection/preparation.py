@@ -39,6 +39,7 @@ class Prepared:
     facts: Facts
     digest: str
     notes: tuple[str, ...]  # what a person should know
+    waiting: int = 0  # files that may still be being written: another pass takes them
 
 
 def prepare(
@@ -75,7 +76,7 @@ def prepare(
     found = questions.registered(scan, asked)
     store.upsert_entries(scan.archive.archive_id, archive.changed(found, known) if part else found)
     if not asked.items:
-        raise NothingNew(f"{root} has no image that isn't scored yet")
+        raise NothingNew(f"{root} has no image that isn't scored yet", len(scan.waiting))
     planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
 
     settings = replace(settings, machine=models.placed(settings.machine))
@@ -97,6 +98,7 @@ def prepare(
         facts=facts,
         digest=configuration.digest(settings, facts),
         notes=tuple(_notes(scan, asked, planned, settings, version, descriptions, store)),
+        waiting=len(scan.waiting),
     )
 
 

@@ -74,6 +74,7 @@ class Outcome:
     images: int  # scored by this call
     seconds: float  # this call, models and scan included
     resumed: bool
+    waiting: int  # files that may still be being written: another pass takes them
 
 
 def score(root: Path, settings: Settings, watch: Watch, *, again: bool = True, part: Part | None = None) -> Outcome:
@@ -312,4 +313,5 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
         images=images,
         seconds=time.perf_counter() - started,
         resumed=resumed,
+        waiting=prepared.waiting,
     )

@@ -41,6 +41,7 @@ def score(
             re-scoring that was left unfinished is gone on with, and is all that is done.
 
     Raises:
+        NothingNew: there is nothing to score, or nothing more.
         InspectionError, WarehouseError: as `scoring.score`.
     """
     ledger, store = Nights(settings.work.data), Store(settings.work.data)
@@ -55,10 +56,7 @@ def score(
             asked_for = rescore is not None and left.purpose == "rescore"  # else a call that was cut would never end
             if outcome.run.state != "finished" or asked_for:
                 return
-    try:
-        yield _anew(root, settings, night, watch, stop, rescore)
-    except NothingNew:
-        return
+    yield _anew(root, settings, night, watch, stop, rescore)
 
 
 def _go_on(

@@ -21,7 +21,7 @@ from warehouse.night_records import Night, NightState, Schedule
 from warehouse.nights import Nights
 from workbench import settings as configuration
 from workbench.inspection import remote
-from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost
+from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, NothingNew
 from workbench.inspection.scoring import Watch
 from workbench.nights import golden, incremental, steps
 from workbench.nights.coordinator import WINDOW_SHUT, Stop, Worked
@@ -50,9 +50,8 @@ class Scoring:
     def __call__(self, due: Due, night: Night, stop: Stop) -> Worked:
         """Score what is due and do what follows."""
         settings = settings_of(due.schedule, self.data, self.config)
-        ledger = Nights(self.data)
-        state: NightState = "finished"
-        message: str | None = None
+        ledger, message = Nights(self.data), None
+        state: NightState
         try:
             root = remote.local(due.schedule.archive, self.data, self.watch.step)
             checked = golden.check(due, settings, self.watch, stop)
@@ -61,18 +60,34 @@ class Scoring:
             elif stop():
                 state = _interrupted(stop)
             else:
-                for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
-                    message = outcome.run.message
-                    if outcome.run.state == "failed":
-                        state = "failed"
-                    elif outcome.run.state != "finished":
-                        state, message = _interrupted(stop), stop.reason or message
+                state, message = self._score(root, settings, night, stop)
         except _PASSING as error:
             return Worked("stopped", _images(ledger, night), str(error))
         images = _images(ledger, night)
         if state != "stopped":
             self._follow_up(due, replace(night, state=state, images=images, message=message), settings, stop)
         return Worked(state, images, message)
+
+    def _score(self, root: Path, settings: Settings, night: Night, stop: Stop) -> tuple[NightState, str | None]:
+        state: NightState = "finished"
+        message: str | None = None
+        waiting = 0
+        try:
+            for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
+                message, waiting = outcome.run.message, outcome.waiting
+                for note in outcome.notes:
+                    logger.info("schedule=%s run=%s %s", night.schedule, outcome.run.run_id, note)
+                if outcome.run.state == "failed":
+                    state = "failed"
+                elif outcome.run.state != "finished":
+                    state, message = _interrupted(stop), stop.reason or message
+        except NothingNew as nothing:
+            waiting = nothing.waiting
+        if waiting and state == "finished":
+            within = f"{settings.operation.settle_seconds:g} s"
+            recent = f"{waiting:,} files were changed within {within} and wait for the next pass"
+            message = f"{message}; {recent}" if message else recent
+        return state, message
 
     def _follow_up(self, due: Due, night: Night, settings: Settings, stop: Stop) -> None:
         runs = (run for run in Nights(self.data).night_runs(night.schedule) if run.due_at == night.due_at)
