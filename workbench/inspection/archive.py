@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
+import posixpath
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -160,8 +162,7 @@ def content_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):  # a million of them: made and hashed three times as fast as a frozen dataclass
     path: str
     size: int
     mtime_ns: int
@@ -196,7 +197,7 @@ def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
 
 def _file(root: Path, path: str, item: os.DirEntry[str]) -> _File | str | None:
     """The image file; or why it can't be used; or None for what isn't meant to be an image."""
-    is_image = PurePosixPath(path).suffix.lower() in SUFFIXES
+    is_image = posixpath.splitext(path)[1].lower() in SUFFIXES
     try:
         if item.is_symlink():
             target = Path(item.path).resolve(strict=True)

@@ -1,0 +1,174 @@
+"""Operating it: a graceful stop, logs that rotate, mail, and a doctor that names what needs somebody."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nights.archives import Nightly, pictures
+from tests.nights.calendars import schedule
+from tests.pages.test_night_pages import morning
+from tests.scored import Quiet
+from tests.warehouse import rows
+from warehouse.night_records import Backup, Night
+from warehouse.nights import Nights
+from warehouse.store import Store
+from workbench.nights import deliver, health, logs
+from workbench.nights.errors import NightError
+from workbench.settings import Operation
+
+
+class Terminated(Quiet):
+    """A service manager stops the process once the first block is stored."""
+
+    def advance(self, images: int, failed: int) -> None:
+        super().advance(images, failed)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_night_that_is_terminated_ends_after_its_block_and_goes_on(tmp_path: Path, data_folder: Path) -> None:
+    pictures(tmp_path / "archive", 5)
+    nightly = Nightly(data_folder, tmp_path / "archive")
+    nightly.keep()
+    stopped = nightly.night(watch=Terminated())
+    assert (stopped.state, stopped.images) == ("stopped", 2)
+    assert "stopped by SIGTERM" in (stopped.message or "")
+    night = nightly.night()
+    assert (night.state, night.images, night.due_at, night.tries) == ("finished", 5, stopped.due_at, 2)
+
+
+def test_the_log_of_nights_is_one_object_a_line_and_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MOST_BYTES", 2000)
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        file = logs.to_file(tmp_path)
+        assert logs.to_file(tmp_path) == file
+        assert len(root.handlers) == len(before) + 1
+        for number in range(200):
+            logging.getLogger("workbench.nights").info("schedule=line-3 block=%d", number)
+            logging.getLogger("somebody.else").info("chatter")
+    finally:
+        for handler in [handler for handler in root.handlers if handler not in before]:
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)
+    kept = sorted(file.parent.iterdir())
+    assert len(kept) == logs.KEPT + 1
+    assert max(each.stat().st_size for each in kept) <= 2000
+    said = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (said[-1]["schedule"], said[-1]["block"], said[-1]["level"]) == ("line-3", "199", "INFO")
+
+
+@dataclass
+class Post:
+    """What a mail server does and gets."""
+
+    refuses: int
+    messages: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def mail_server(refuses: int) -> Iterator[tuple[str, Post]]:
+    """A mail server on loopback that says "later" so many times, then takes what comes."""
+    post = Post(refuses)
+
+    class Talk(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.say("220 here")
+            for line in self.rfile:
+                word = line.decode().strip().upper().partition(" ")[0]
+                if word == "MAIL" and post.refuses > 0:
+                    post.refuses -= 1
+                    self.say("451 later")
+                elif word == "DATA":
+                    self.say("354 go on")
+                    post.messages.append("".join(text.decode() for text in iter(self.rfile.readline, b".\r\n")))
+                    self.say("250 taken")
+                elif word == "QUIT":
+                    self.say("221 bye")
+                    return
+                else:
+                    self.say("250 well")
+
+        def say(self, text: str) -> None:
+            self.wfile.write(f"{text}\r\n".encode())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talk) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", post
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_report_goes_out_by_mail_once_the_server_takes_it() -> None:
+    waited: list[float] = []
+    with mail_server(refuses=2) as (smtp, post):
+        where = Operation(report_email="line@example.org", smtp=smtp)
+        assert deliver.send(morning(), where, waited.append) == ["line@example.org"]
+    assert waited == [0.0, *deliver.PAUSES[:2]]
+    (message,) = post.messages
+    assert "To: line@example.org" in message
+    assert "text/plain" in message
+    assert "text/html" in message
+
+
+def test_one_way_that_fails_keeps_no_other_from_its_report() -> None:
+    with mail_server(refuses=0) as (smtp, post):
+        where = Operation(report_url="http://127.0.0.1:9/", report_email="line@example.org", smtp=smtp)
+        with pytest.raises(NightError, match=r"web hook: .* \(sent: line@example"):
+            deliver.send(morning(), where, lambda _seconds: None)
+    assert len(post.messages) == 1
+
+
+def test_the_doctor_names_what_needs_somebody_red_first_each_with_its_remedy(tmp_path: Path, data_folder: Path) -> None:
+    now = datetime.now(UTC)
+    ledger = Nights(data_folder)
+    hourly: dict[str, Any] = {"cron": "0 * * * *", "timezone": "UTC", "archive": str(tmp_path)}
+    pictures(tmp_path, 1)
+    for name, values in {
+        "late": {"created_at": now - timedelta(days=1)},
+        "gone": {"created_at": now, "archive": str(tmp_path / "unmounted")},
+        "broken": {"created_at": now},
+        "paused": {"created_at": now, "paused": True},
+        "ahead": {"created_at": now},
+    }.items():
+        ledger.keep_schedule(schedule(name, **{**hourly, **values}))
+    ledger.keep_night(Night("broken", now, now, 1, "failed", now, now, 1, 0, "no such model"))
+    later = now + timedelta(days=30)
+    ledger.keep_night(Night("ahead", later, later, 1, "finished", later, later, 1, 5, None))
+    ledger.keep_backup(Backup(now - timedelta(days=9), str(tmp_path / "removed.duckdb")))
+    Store(data_folder).open_run(rows.run())
+
+    found = health.examine(data_folder, thorough=False)
+    states = [each.state for each in found]
+    assert states == sorted(states, key=("red", "yellow", "green").index)
+    assert all(each.remedy for each in found if each.state != "green")
+    told = {each.subject: (each.state, each.detail) for each in found}
+    for subject, state, words in (
+        ("schedule late", "red", "nobody works on it"),
+        ("schedule gone", "red", "isn't there"),
+        ("schedule broken", "red", "no such model"),
+        ("schedule paused", "yellow", "paused"),
+        ("schedule ahead", "green", "no night yet"),
+        ("clock", "yellow", "a night of ahead is dated"),
+        ("backup", "red", "is gone"),
+        ("runs", "yellow", "1 left running by a process that died"),
+    ):
+        assert told[subject][0] == state, subject
+        assert words in told[subject][1], subject
