@@ -80,13 +80,14 @@ class Week:
         self.deaths += code == -9 and not variables
         return code
 
-    def until_finished(self, *arguments: str) -> None:
-        """Give the command again until nothing is left of the night."""
+    def until_finished(self, *arguments: str) -> float:
+        """Give the command again until nothing is left of the night; how many seconds the last call took."""
         for _ in range(200):
+            started = time.monotonic()
             code = self.nursery.run([*RUN_DUE, *arguments], Clock(self.now))
             self.deaths += code == -9
             if code == 0 and self.state() == "finished":
-                return
+                return time.monotonic() - started
         raise SystemExit(f"{self.now}: the night never came to its end: {self.ledger.nights(NAME, 1)}")
 
     def state(self) -> str:
@@ -129,9 +130,11 @@ class Storm:
         week, number = self.week, 0
         for _ in range(2):  # the first waits for the libraries and says nothing about the usual night
             self._arrive()
-            self._until_finished()
+            self._usual = week.until_finished()
         while self.struck.total() < self._faults:
             kinds = self._chance.sample(KINDS, len(KINDS))
+            if self._chance.random() < 0.5:
+                kinds.remove("poison")  # each costs three processes, and as many again in the end
             for kind in kinds[: self._faults - self.struck.total()]:
                 for _ in range(20):
                     number += 1
@@ -146,8 +149,8 @@ class Storm:
                     raise SystemExit(f"{kind} never struck")
                 self.struck[kind] += 1
                 if self._chance.random() < CALM:
-                    self._until_finished()
-        self._until_finished()
+                    self._usual = week.until_finished()
+        week.until_finished()
 
     def _arrive(self, poison: bool = False) -> None:
         """Time goes on, a picture or two arrive."""
@@ -158,11 +161,6 @@ class Storm:
             new.append(new[-1].with_name(f"{number}-{POISON}"))
             shutil.copy2(pictures(self.week.archive.with_name("drawn"), 1, first=10 * number + 9)[0], new[-1])
         self.arrived.append((self.week.now, new))
-
-    def _until_finished(self) -> None:
-        started = time.monotonic()
-        self.week.until_finished()
-        self._usual = time.monotonic() - started
 
     def _phase(self) -> bool:
         return self.week.night(WORKBENCH_DIE_AT=self._chance.choice(SCORER)) == -9
@@ -187,9 +185,11 @@ class Storm:
             raise SystemExit("the dashboard never came up")
         shown: list[str] = []
         people = [Thread(target=lambda: shown.extend(dashboard.look(port))) for _ in range(2)]
-        night = self.week.nursery.begin(RUN_DUE, Clock(self.week.now))
         for person in people:
             person.start()
+        while not shown and process.exitcode is None:
+            time.sleep(0.1)
+        night = self.week.nursery.begin(RUN_DUE, Clock(self.week.now))
         night.join(self._chance.uniform(0.3, 1.0) * self._usual)
         process.kill()
         process.join()
@@ -204,14 +204,15 @@ class Storm:
             with (self.week.data / "ballast").open("wb") as ballast:
                 os.posix_fallocate(ballast.fileno(), 0, max(1, free - left))
 
-        left = self._chance.choice((0, 16, 128, 1024)) * 1024
-        filling = Timer(self._chance.choice((0.0, 0.5)) * self._usual, fill)
+        left = self._chance.choice((0, 8, 32)) * 1024
+        filling = Timer(self._chance.choice((0.0, 0.4)) * self._usual, fill)
         filling.start()
         self.week.night()
         filling.join()
-        state = self.week.state()
+        night = self.week.ledger.last_nights(self.week.now + timedelta(minutes=30))[NAME]
         (self.week.data / "ballast").unlink()
-        return state != "finished"
+        steps = self.week.ledger.steps(NAME, night.due_at)
+        return night.state != "finished" or any(step.state == "failed" for step in steps)
 
     def _clock(self) -> bool:
         jump, looks = self._chance.choice(JUMPS), self._chance.choice((0, self._chance.randrange(1, 12)))
@@ -220,7 +221,7 @@ class Storm:
 
     def _archive(self) -> bool:
         aside = self.week.archive.with_name("aside")
-        leaving = Timer(self._chance.uniform(0.0, 0.8) * self._usual, lambda: self.week.archive.rename(aside))
+        leaving = Timer(self._chance.uniform(0.0, 0.6) * self._usual, lambda: self.week.archive.rename(aside))
         leaving.start()
         self.week.night()
         leaving.join()
@@ -231,7 +232,7 @@ class Storm:
 
     def _poison(self) -> bool:
         before = self.week.deaths
-        self._until_finished()
+        self.week.until_finished()
         return self.week.deaths > before
 
 
