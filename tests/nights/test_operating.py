@@ -141,13 +141,14 @@ def test_the_doctor_names_what_needs_somebody_red_first_each_with_its_remedy(tmp
     ledger = Nights(data_folder)
     hourly: dict[str, Any] = {"cron": "0 * * * *", "timezone": "UTC", "archive": str(tmp_path)}
     pictures(tmp_path, 1)
-    for name, values in {
+    schedules: dict[str, dict[str, Any]] = {
         "late": {"created_at": now - timedelta(days=1)},
         "gone": {"created_at": now, "archive": str(tmp_path / "unmounted")},
         "broken": {"created_at": now},
         "paused": {"created_at": now, "paused": True},
         "ahead": {"created_at": now},
-    }.items():
+    }
+    for name, values in schedules.items():
         ledger.keep_schedule(schedule(name, **{**hourly, **values}))
     ledger.keep_night(Night("broken", now, now, 1, "failed", now, now, 1, 0, "no such model"))
     later = now + timedelta(days=30)
