@@ -18,7 +18,7 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
         "command": f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()})",
-        "load": f"{os.getloadavg()[0]:.1f} at the end; niceness {os.nice(0)}",
+        "load": f"{os.getloadavg()[0]:.1f} at the end; niceness {os.nice(0)}{_group()}",
         "versions": {name: version(name) for name in ("duckdb", "lancedb", "pyarrow", "polars")},
         **figures,
     }
@@ -26,3 +26,12 @@ def report(figures: Mapping[str, object], output: Path | None) -> None:
     sys.stdout.write(text + "\n")
     if output:
         output.write_text(text + "\n", encoding="utf-8")
+
+
+def _group() -> str:
+    """The niceness of the session among others, where Linux schedules by sessions and it isn't 0."""
+    try:
+        niceness = int(Path("/proc/self/autogroup").read_text().rpartition(" ")[2])
+    except (OSError, ValueError):
+        return ""
+    return f", of its session {niceness}" if niceness else ""

@@ -10,18 +10,13 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from workbench.inspection import block as blocks
 
 # Only what others made, but LanceDB, which starts a thread that would not live on in a fork.
 LIBRARIES = (
@@ -105,6 +100,7 @@ def _live(arguments: list[str], variables: dict[str, str], folder: Path, clock: 
     for number in (1, 2):
         os.dup2(os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
 
+    from benchmarks import poisoned
     from jobs import schedule, serve
     from jobs.__main__ import main
     from warehouse import phases
@@ -113,22 +109,10 @@ def _live(arguments: list[str], variables: dict[str, str], folder: Path, clock: 
     importlib.reload(phases)  # it looks at the environment once
     if clock is not None:
         schedule.clock = clock
-    blocks.answer_block = _or_die(blocks.answer_block)
+    blocks.answer_block = poisoned.answer_or_die
     serve.os.execv = _in_this_process  # type: ignore[attr-defined]
     sys.argv = ["workbench", *arguments]
     main()
-
-
-def _or_die(answer: Callable[..., blocks.Rows]) -> Callable[..., blocks.Rows]:
-    """Answer a block, unless the poison is among the images that could be opened."""
-
-    def answer_or_die(opened: blocks.OpenedBlock, *others: Any) -> blocks.Rows:
-        for asked in opened.block.asked:
-            if asked.entry.path.endswith(POISON) and not isinstance(opened.queries[asked.entry.image_id], Exception):
-                os.kill(os.getpid(), signal.SIGKILL)
-        return answer(opened, *others)
-
-    return answer_or_die
 
 
 def _in_this_process(_python: str, arguments: list[str]) -> None:

@@ -213,6 +213,21 @@ def test_a_clock_that_ran_ahead_costs_no_night(tmp_path: Path) -> None:
     assert coordinator.run_due(ledger, work, tmp_path, clock) == []
 
 
+def test_a_clock_that_jumps_back_within_a_night_undoes_nothing(tmp_path: Path) -> None:
+    clock = Clock(at("2025-06-04T23:00"))
+    ledger = Memory([schedule(created_at=at("2025-06-01T12:00"))])
+    for _ in range(3):
+        coordinator.run_due(ledger, lambda *_: Worked("finished", 1), tmp_path, clock)
+        clock.forward(days=1)
+    looks = [clock.now, clock.now]
+
+    def jumping() -> datetime:
+        return looks.pop() if looks else clock.now - timedelta(days=2)
+
+    coordinator.run_due(ledger, lambda *_: Worked("finished", 1), tmp_path, jumping)
+    assert [night.due_at.astimezone(ZURICH).day for night in ledger.of("line-3")] == [4, 5, 6, 7]
+
+
 def test_a_clock_that_runs_behind_undoes_nothing(tmp_path: Path) -> None:
     clock = Clock(at("2025-06-04T23:00"))
     ledger = Memory([schedule(created_at=at("2025-06-01T12:00"))])

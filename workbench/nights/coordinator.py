@@ -106,7 +106,8 @@ def _work_on(
 ) -> tuple[Night, bool]:
     """The night as it stands now, and whether it only lets another one go first."""
     night = _begun(due, clock())
-    if not forced and (void := ledger.void_nights(due.schedule.name, schedules.latest(clock()))):
+    # By the night's own date: the clock may have jumped since, and nights that were done must not be undone.
+    if not forced and (void := ledger.void_nights(due.schedule.name, due.due_at)):
         logger.warning("schedule=%s void=%d: nights dated by a clock that ran ahead", due.schedule.name, void)
     ledger.keep_night(night)
     logger.info("schedule=%s due=%s covered=%d try=%d", due.schedule.name, due.due_at, due.covered, night.tries)
