@@ -148,14 +148,14 @@ def change(sums: pl.DataFrame, level: float = LEVEL) -> Estimate:
     """
     if sums.is_empty():
         return Estimate(0.0, 0.0, 0.0)
-    each = sums["n"].mean()
+    each = float(sums["n"].sum()) / sums.height
     more = pl.DataFrame({"n": [each, each], "right": [1.0, -1.0]})
     row = moments(pl.concat([sums.select(pl.col("n", "right").cast(pl.Float64)), more])).row(0, named=True)
     n, mean, images = row["n"], row["right"] / row["n"], row["images"]
     scatter = row["rr"] - 2 * mean * row["nr"] + mean**2 * row["nn"]
     error = math.sqrt(max(scatter, 0.0) * images / (images - 1)) / n
     half = float(special.stdtrit(images - 1, 0.5 + level / 2)) * error
-    return Estimate(float(sums["right"].sum() / sums["n"].sum()), max(mean - half, -1.0), min(mean + half, 1.0))
+    return Estimate(float(sums["right"].sum()) / float(sums["n"].sum()), max(mean - half, -1.0), min(mean + half, 1.0))
 
 
 def two_sided(t: pl.Series, degrees: pl.Series) -> pl.Series:

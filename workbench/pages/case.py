@@ -62,7 +62,7 @@ def show_buttons(run: Run, around: metrics.Neighbours, here: Key, view: View) ->
         "case",
         {
             "answers": lambda: case_view.as_rows(of_image),
-            "patches": lambda: case_view.patch_rows(proposed, view),
+            "patches": lambda: case_view.patch_rows(of_question, view),
         },
     )
     case_doors.dispute_button(now, run, here)
