@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-from tests.pages import seed, story
+from tests.pages import around, seed, story
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90_000  # milliseconds; a loaded machine is slow, not wrong
@@ -59,9 +59,9 @@ class StoryDashboard:
 
 @pytest.fixture(scope="session")
 def story_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoryDashboard]:
-    """The same over two nights with a cause to be found."""
+    """The same over two nights with a cause to be found, and all that stands around them: no page is empty."""
     folder = tmp_path_factory.mktemp("story")
-    told = story.tell(folder / "data", drawn=12, copies=24)
+    told = around.surround(story.tell(folder / "data", drawn=12, copies=24))
     with serving(folder) as url:
         yield StoryDashboard(url, told, folder / "server.log")
 

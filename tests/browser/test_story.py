@@ -5,20 +5,27 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from typer.testing import CliRunner
 
-from tests.browser.conftest import StoryDashboard
-from tests.browser.test_pages import address, wait_for
+from jobs.__main__ import app
+from tests.browser.conftest import Seen, StoryDashboard
+from tests.browser.test_pages import address, at_rest, wait_for
 from tests.pages import story
 
 pytestmark = pytest.mark.browser
-PAGES = ("Runs", "Errors", "Gallery", "Case", "Traces", "Compare", "Trust", "Map")
+PAGES = (
+    "Tonight", "Health", "Runs", "Errors", "Gallery", "Case", "Traces", "Compare", "Ablation", "Trust", "Map",
+    "Disputes", "Knowledge",
+)  # fmt: skip
 
 
-def click_mark(page: Page, chart: Locator, name: str) -> None:
+def click_mark(page: Page, chart: Locator, name: str | int) -> None:
     """A real click on the mark of a chart whose customdata begins with this name."""
     chart.locator(".point").first.wait_for(state="attached")
     spot = chart.locator(".js-plotly-plot").first.evaluate(
@@ -119,7 +126,7 @@ def test_a_lasso_on_the_map_leads_to_the_gallery(story_page: Page, story_dashboa
     assert len(address(page)["region"].split(",")) >= 6
 
 
-def test_a_point_of_the_coverage_curve_and_a_square_of_the_flips_are_clicked(
+def test_a_square_of_the_flips_and_a_panel_of_the_traces_are_clicked(
     story_page: Page, story_dashboard: StoryDashboard
 ) -> None:
     page = story_page
@@ -134,19 +141,90 @@ def test_a_point_of_the_coverage_curve_and_a_square_of_the_flips_are_clicked(
     wait_for(page, shape="flat-low")
 
 
-@pytest.mark.parametrize("width", [1440, 1024])
+def test_a_point_of_the_coverage_curve_sets_the_budget(story_page: Page, story_dashboard: StoryDashboard) -> None:
+    page = story_page
+    page.goto(story_dashboard.url + "/trust")
+    curve = page.locator(".st-key-card-coverage")
+    curve.locator(".point").first.wait_for(state="attached")
+    x, y = curve.locator(".js-plotly-plot").evaluate(
+        """plot => { const {_fullLayout: drawn, _fullData: data} = plot, room = plot.getBoundingClientRect();
+            const middle = Math.floor(data[0].x.length / 2);
+            return [room.left + drawn._size.l + drawn.xaxis.d2p(data[0].x[middle]),
+                    room.top + drawn._size.t + drawn.yaxis.d2p(data[0].y[middle])] }"""
+    )
+    page.mouse.move(x - 12, y)
+    page.mouse.move(x, y, steps=3)
+    page.mouse.click(x, y)
+    page.wait_for_function("() => new URLSearchParams(location.search).has('budget')")
+    chosen = int(address(page)["budget"])
+    assert chosen != 40  # where the slider stands when nobody asked
+    expect(page.locator(".st-key-card-budget")).to_contain_text(f"{chosen:,} of")
+
+
+def test_a_row_of_the_queue_opens_its_case(story_page: Page, story_dashboard: StoryDashboard) -> None:
+    page = story_page
+    page.goto(story_dashboard.url + "/disputes?state=open")
+    row = page.locator("[class*=st-key-link-row-dispute]").first
+    product, _, rest = row.locator("a").inner_text().partition(" · ")
+    row.click()  # anywhere: the link is stretched over it
+    expect(page.locator("h1")).to_have_text(f"{product} · {rest.split(' · ')[0]}")
+    expect(page.locator(".st-key-card-review")).to_contain_text("disputed:")
+
+
+def test_a_report_is_drawn_from_its_one_file(
+    story_page: Page, story_dashboard: StoryDashboard, seen: Seen, tmp_path: Path
+) -> None:
+    told, page, file = story_dashboard.told, story_page, tmp_path / "report.html"
+    against = ["--against", told.before.run_id, "-o", str(file), "--data", str(told.store.data)]
+    result = CliRunner().invoke(app, ["report", told.last_night.run_id, *against])
+    assert result.exit_code == 0, result.output
+    page.goto(file.as_uri())
+    flips = page.locator("figure", has_text="Answers that changed sides")
+    expect(flips).to_contain_text("↓ lost")
+    assert page.locator(".js-plotly-plot .main-svg").count() >= 8
+    forest = page.locator("figure .js-plotly-plot").first
+    forest.locator(".point").first.hover(force=True)
+    expect(forest.locator(".hovertext")).to_contain_text("images")
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    seen.requests.clear()
+
+
+SHAPES = [(1440, "light"), (1440, "dark"), (1024, "light"), (1024, "dark")]
+STICKS_OUT = """() => {
+    const out = [];
+    for (const card of document.querySelectorAll('[class*=st-key-card]')) {
+        const edge = card.getBoundingClientRect().right + 1;
+        for (const part of card.querySelectorAll('.title, .note, .lead, td, th, a, button, code'))
+            if (part.getBoundingClientRect().right > edge) out.push(card.className.match(/st-key-[\\w-]+/)[0]
+                + ': ' + part.textContent.slice(0, 60));
+    }
+    return out }"""
+
+
+@pytest.mark.parametrize(("width", "mode"), SHAPES)
 def test_every_page_opens_in_light_and_dark_and_fits_the_screen(
-    story_page: Page, story_dashboard: StoryDashboard, width: int
+    story_page: Page, story_dashboard: StoryDashboard, width: int, mode: Literal["light", "dark"]
 ) -> None:
     page = story_page
     page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme="dark" if width == 1024 else "light")
+    page.emulate_media(color_scheme=mode)
     page.goto(story_dashboard.url)
     for path in PAGES:
         page.get_by_test_id("stSidebar").get_by_role("link", name=path, exact=True).click()
-        expect(page.locator("h1")).to_contain_text("·" if path == "Case" else path)
+        expect(page.locator("h1")).to_contain_text({"Case": "·", "Tonight": "Night of"}.get(path, path))
         page.locator("[class*=st-key-card]").first.wait_for()
         page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+        at_rest(page)
         wide, room = page.locator("[data-testid=stMain]").evaluate("main => [main.scrollWidth, main.clientWidth]")
         assert wide <= room, path
+        assert page.evaluate(STICKS_OUT) == [], path
         assert page.locator("[data-testid=stException]").count() == 0, path
+        ink = page.locator(".lead").evaluate("lead => getComputedStyle(lead).color")
+        assert ink == {"light": "rgb(23, 32, 43)", "dark": "rgb(228, 232, 237)"}[mode]
+
+
+def test_the_default_page_has_a_name_in_the_address_too(story_page: Page, story_dashboard: StoryDashboard) -> None:
+    story_page.goto(f"{story_dashboard.url}/runs?run={story_dashboard.told.before.run_id}")
+    expect(story_page.locator("h1")).to_have_text("Runs")
+    expect(story_page.locator(".st-key-link-run-chosen-1")).to_contain_text("12 Jan 2026")
+    assert story_page.get_by_role("dialog").count() == 0
