@@ -36,7 +36,7 @@ def options(
     """
     letters = list(texts)
     row = 43
-    fig = look.figure(p, row * len(letters) + 26, margin={"l": 6, "r": 6, "t": 2, "b": 22})
+    fig = look.Draft(p, row * len(letters) + 26, margin={"l": 6, "r": 6, "t": 2, "b": 28})
     for place, letter in enumerate(letters):
         colour = (
             p.accent
@@ -100,7 +100,7 @@ def options(
         range=[-0.015, 1.015], tickvals=[0, 0.5, 1], ticktext=["0", "0.5", "1"], showgrid=False, fixedrange=True
     )
     fig.update_yaxes(range=[len(letters) - 0.45, -0.6], visible=False, fixedrange=True)
-    return fig
+    return fig.figure()
 
 
 def trace(
@@ -119,7 +119,7 @@ def trace(
         best: the iteration the answer was read from.
         injected: iteration to the numbers of the patches accepted there.
     """
-    fig = look.figure(p, 214, margin={"l": 8, "r": 14, "t": 22, "b": 26})
+    fig = look.Draft(p, 214, margin={"l": 38, "r": 14, "t": 22, "b": 26})
     steps = list(range(len(entropy)))
     for token in zip(*token_entropy, strict=True):
         fig.add_scatter(
@@ -179,7 +179,7 @@ def trace(
         fixedrange=True,
     )
     fig.update_yaxes(range=[min(seen) - 0.2 * height, max(seen) + 0.1 * height], nticks=4, fixedrange=True)
-    return fig
+    return fig.figure()
 
 
 def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
@@ -194,25 +194,24 @@ def accuracy(p: Palette, rows: pl.DataFrame, chosen: str | None) -> go.Figure:
     names = rows["subtask"].to_list()
     for row in rows.iter_rows(named=True):
         colour = p.accent if row["subtask"] == chosen else p.ink
-        y = row["subtask"]
-        fig.add_scatter(
-            x=[row["low"], row["high"]],
-            y=[y, y],
-            mode="lines",
-            hoverinfo="skip",
-            line={"color": look.soft(colour, 0.3), "width": 7},
-        )
         fig.add_annotation(
             x=1,
             xref="paper",
             xanchor="left",
             xshift=12,
-            y=y,
+            y=row["subtask"],
             align="left",
             text=f"<b>{row['rate']:.0%}</b>".replace("%", " %")
             + f"<span style='color:{p.muted}'>  n {row['n']:,.0f}</span>",
             font={"color": colour, "size": 12.5},
         )
+    fig.add_scatter(
+        x=[x for low, high in rows.select("low", "high").iter_rows() for x in (low, high, None)],
+        y=[y for name in names for y in (name, name, None)],
+        mode="lines",
+        hoverinfo="skip",
+        line={"color": look.soft(p.ink, 0.3), "width": 7},
+    )
     fig.add_scatter(
         x=rows["chance"],
         y=names,

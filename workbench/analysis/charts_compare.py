@@ -38,33 +38,15 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
     ends = [abs(value) for name in ("low", "high", "difference") for value in rows[name].drop_nulls()]
     ends += rows["detectable"].drop_nulls().to_list()
     reach = min(max([0.02, *ends]) * 1.12, 1.0)
+    colours = [_colour(p, word) for word in rows["word"]]
     for place, row in enumerate(rows.iter_rows(named=True)):
-        colour = _colour(p, row["word"])
+        colour = colours[place]
         if row["detectable"] is not None:
             wide = min(row["detectable"], reach)
             fig.add_shape(
                 type="rect", x0=-wide, x1=wide, y0=place - 0.34, y1=place + 0.34, line_width=0, layer="below",
                 fillcolor=look.soft(p.faint, 0.15),
             )  # fmt: skip
-        if row["low"] is not None:
-            fig.add_shape(
-                type="line", x0=row["low"], x1=row["high"], y0=place, y1=place, line={"color": colour, "width": 3}
-            )
-        sure = row["word"] in SYMBOL
-        fig.add_scatter(
-            x=[row["difference"]],
-            y=[place],
-            mode="markers",
-            marker={
-                "color": colour if sure else p.card,
-                "size": 12,
-                "symbol": SYMBOL.get(row["word"], "circle"),
-                "line": {"color": colour, "width": 2},
-            },
-            customdata=[[row["subtask"], row["word"], 100 * (row["detectable"] or 0), row["p"], row["images"]]],
-            hovertemplate="<b>%{customdata[0]}</b>: %{customdata[1]}<br>p %{customdata[3]:.3g}"
-            ", %{customdata[4]:,} images<br>smallest to be noticed %{customdata[2]:.1f} points<extra></extra>",
-        )
         for text, shift, align, ink in (
             (f"<b>{_points(row['difference'])}</b>", 12, "left", colour),
             (f"{100 * row['rate_old']:.1f} → {100 * row['rate_new']:.1f}", 142, "right", p.ink),
@@ -73,6 +55,26 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
             fig.add_annotation(
                 x=1, xref="paper", xanchor=align, xshift=shift, y=place, text=text, font={"color": ink, "size": 12.5}
             )
+    for colour in dict.fromkeys(colours):
+        found = enumerate(rows.select("low", "high").iter_rows())
+        fig.add_lines(
+            [(low, at, high, at) for at, (low, high) in found if colours[at] == colour and low is not None],
+            {"color": colour, "width": 3},
+        )
+    fig.add_scatter(
+        x=rows["difference"],
+        y=list(range(rows.height)),
+        mode="markers",
+        marker={
+            "color": [colour if colour != p.muted else p.card for colour in colours],
+            "size": 12,
+            "symbol": [SYMBOL.get(word, "circle") for word in rows["word"]],
+            "line": {"color": colours, "width": 2},
+        },
+        customdata=rows.select("subtask", "word", 100 * pl.col("detectable").fill_null(0), "p", "images").rows(),
+        hovertemplate="<b>%{customdata[0]}</b>: %{customdata[1]}<br>p %{customdata[3]:.3g}"
+        ", %{customdata[4]:,} images<br>smallest to be noticed %{customdata[2]:.1f} points<extra></extra>",
+    )
     for text, shift, align in (("points", 12, "left"), ("A → B, %", 142, "right"), ("pairs", 214, "right")):
         fig.add_annotation(
             x=1, xref="paper", xanchor=align, xshift=shift, y=1, yref="paper", yanchor="bottom", text=text
@@ -138,7 +140,7 @@ def flips(p: Palette, counts: dict[tuple[str, str], int], chosen: str | None) ->
         counts: (was, now) to pairs.
         chosen: the flip drawn as selected.
     """
-    fig = look.Draft(p, 322, margin={"l": 8, "r": 8, "t": 30, "b": 8})
+    fig = look.Draft(p, 322, margin={"l": 32, "r": 8, "t": 32, "b": 8})
     total = max(sum(counts.values()), 1)
     places = {"right": 0, "wrong": 1}
     for was, now, word in FLIPS:
@@ -192,32 +194,27 @@ def published(p: Palette, rows: Sequence[Row]) -> go.Figure:
     fig = look.Draft(p, 34 * len(rows) + 40, margin={"l": 8, "r": 44, "t": 6, "b": 26})
     low = min((row.value for row in rows), default=0.0)
     start = max(0.0, 5 * (low // 5) - 2)
-    for place, row in enumerate(rows):
-        colour = (p.faint, p.ink, p.accent)[row.own]
-        fig.add_shape(
-            type="line",
-            x0=start,
-            x1=row.value,
-            y0=place,
-            y1=place,
-            line={"color": look.soft(colour, 0.4), "width": 1.5},
+    colours = [(p.faint, p.ink, p.accent)[row.own] for row in rows]
+    for colour in dict.fromkeys(colours):
+        fig.add_lines(
+            [(start, place, row.value, place) for place, row in enumerate(rows) if colours[place] == colour],
+            {"color": look.soft(colour, 0.4), "width": 1.5},
         )
-        fig.add_scatter(
-            x=[row.value],
-            y=[place],
-            mode="markers",
-            marker={"size": 11 if row.own else 8, "color": colour, "symbol": "circle" if row.own else "diamond"},
-            hovertemplate=f"{escape(row.name)} {row.value:.2f} %<extra></extra>",
-        )
-        text = f"<b>{row.value:.1f}</b>" if row.own else f"{row.value:.1f}"
-        fig.add_annotation(
-            x=row.value,
-            y=place,
-            xanchor="left",
-            xshift=9,
-            text=text,
-            font={"color": colour if row.own else p.muted, "size": 12.5},
-        )
+    fig.add_scatter(
+        x=[row.value for row in rows],
+        y=list(range(len(rows))),
+        mode="markers+text",
+        text=[f"<b> {row.value:.1f}</b>" if row.own else f" {row.value:.1f}" for row in rows],
+        textposition="middle right",
+        textfont={"color": [c if row.own else p.muted for c, row in zip(colours, rows, strict=True)], "size": 12.5},
+        marker={
+            "size": [11 if row.own else 8 for row in rows],
+            "color": colours,
+            "symbol": ["circle" if row.own else "diamond" for row in rows],
+        },
+        customdata=[[escape(row.name)] for row in rows],
+        hovertemplate="%{customdata[0]} %{x:.2f} %<extra></extra>",
+    )
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[start, 100], fixedrange=True, ticksuffix=" %", nticks=5)
     fig.update_yaxes(

@@ -128,36 +128,13 @@ def ranked(p: Palette, rows: pl.DataFrame, names: Sequence[str], chosen: str | N
     """
     fig = look.Draft(p, 40 * max(len(names), 1) + 44, margin={"l": 8, "r": 92, "t": 4, "b": 34})
     low_end = min([*rows["low"].to_list(), *rows["expected"].drop_nulls().to_list(), 1.0])
+    colours, symbols = [], []
     for place, (name, row) in enumerate(zip(names, rows.iter_rows(named=True), strict=True)):
         sure = row["q"] is not None and row["q"] < 0.05
         worse = (row["difference"] or 0) < 0
         colour = p.accent if name == chosen or (sure and not worse) else p.escape if sure else p.muted
-        fig.add_shape(
-            type="line",
-            x0=row["low"],
-            x1=row["high"],
-            y0=place,
-            y1=place,
-            line={"color": look.soft(colour, 0.38), "width": 6},
-        )
-        if row["expected"] is not None:
-            tick = {"color": p.ink, "width": 1.5, "dash": "2px,2px"}
-            fig.add_shape(
-                type="line", x0=row["expected"], x1=row["expected"], y0=place - 0.34, y1=place + 0.34, line=tick
-            )
-        symbol = ("triangle-left" if worse else "triangle-right") if sure else "circle"
-        fig.add_scatter(
-            x=[row["rate"]],
-            y=[place],
-            mode="markers",
-            hoverinfo="none",
-            marker={
-                "size": 11,
-                "symbol": symbol,
-                "color": colour if sure else p.card,
-                "line": {"color": colour, "width": 2},
-            },
-        )
+        colours.append(colour)
+        symbols.append(("triangle-left" if worse else "triangle-right") if sure else "circle")
         points = "–" if row["difference"] is None else look.minus(f"{100 * row['difference']:+.0f}")
         reach = "" if row["detectable"] is None else f"<br>shows ≥ {100 * row['detectable']:.0f}"
         fig.add_annotation(
@@ -165,6 +142,28 @@ def ranked(p: Palette, rows: pl.DataFrame, names: Sequence[str], chosen: str | N
             text=f"<b>{points}</b><span style='color:{p.muted}'>  n {row['n']:,}{reach}</span>",
             font={"color": colour if sure else p.ink, "size": 12},
         )  # fmt: skip
+    for colour in dict.fromkeys(colours):
+        ends = enumerate(rows.select("low", "high").iter_rows())
+        fig.add_lines(
+            [(low, place, high, place) for place, (low, high) in ends if colours[place] == colour],
+            {"color": look.soft(colour, 0.38), "width": 6},
+        )
+    fig.add_lines(
+        [(x, place - 0.34, x, place + 0.34) for place, x in enumerate(rows["expected"]) if x is not None],
+        {"color": p.ink, "width": 1.5, "dash": "2px,2px"},
+    )
+    fig.add_scatter(
+        x=rows["rate"],
+        y=list(range(rows.height)),
+        mode="markers",
+        hoverinfo="none",
+        marker={
+            "size": 11,
+            "symbol": symbols,
+            "color": [p.card if one == "circle" else colour for one, colour in zip(symbols, colours, strict=True)],
+            "line": {"color": colours, "width": 2},
+        },
+    )
     fig.add_scatter(
         x=[low_end + (1 - low_end) * step / 12 for step in range(13)] * len(names),
         y=[place for place in range(len(names)) for _ in range(13)],

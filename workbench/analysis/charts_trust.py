@@ -26,15 +26,12 @@ def reliability(p: Palette, bins: pl.DataFrame) -> go.Figure:
         p: the palette.
         bins: as `calibration.reliability` gives them.
     """
-    fig = look.Draft(p, 330, margin={"l": 8, "r": 14, "t": 8, "b": 34})
+    fig = look.Draft(p, 330, margin={"l": 8, "r": 18, "t": 12, "b": 34})
     fig.add_shape(
         type="line", x0=0, x1=1, y0=0, y1=1, line={"color": p.faint, "width": 1.5, "dash": "2px,3px"}, layer="below"
     )
-    for row in bins.iter_rows(named=True):
-        x = row["confidence"]
-        fig.add_shape(
-            type="line", x0=x, x1=x, y0=row["low"], y1=row["high"], line={"color": look.soft(p.ink, 0.3), "width": 7}
-        )
+    ends = bins.drop_nulls(["low", "high"]).select("confidence", "low", "high").iter_rows()
+    fig.add_lines([(x, low, x, high) for x, low, high in ends], {"color": look.soft(p.ink, 0.3), "width": 7})
     fig.add_scatter(
         x=bins["confidence"],
         y=bins["rate"],
@@ -62,7 +59,8 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
         reviewed: the chosen budget, drawn as a point.
     """
     rows = curve.drop_nulls("risk")
-    fig = look.Draft(p, 330, margin={"l": 8, "r": 14, "t": 8, "b": 34})
+    rows = rows.gather_every(max(1, rows.height // 100))  # more can't be told apart, and each is a mark to draw
+    fig = look.Draft(p, 330, margin={"l": 8, "r": 18, "t": 12, "b": 34})
     fig.add_scatter(
         x=rows["coverage"],
         y=rows["risk"],
@@ -121,7 +119,7 @@ def multiples(
     """
     named = [name for name in shapes.SHAPES if name in set(profiles["shape"])]
     fig = make_subplots(rows=1, cols=max(len(named), 1), shared_yaxes=True, horizontal_spacing=0.02)
-    fig.update_layout(template=look.template(p), height=268, margin={"l": 8, "r": 8, "t": 58, "b": 34})
+    fig.update_layout(template=look.template(p), height=268, margin={"l": 52, "r": 8, "t": 58, "b": 52})
     wrong = {row["shape"]: row for row in rates.iter_rows(named=True)}
     for place, name in enumerate(named, 1):
         rows = profiles.filter(pl.col("shape") == name)
@@ -186,9 +184,8 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
         rows: as `traces.hit_rate` gives them.
     """
     fig = look.Draft(p, 262, margin={"l": 8, "r": 64, "t": 10, "b": 34})
-    for row in rows.iter_rows(named=True):
-        at = {"x0": row["iteration"], "x1": row["iteration"], "y0": row["low"], "y1": row["high"]}
-        fig.add_shape(type="line", line={"color": look.soft(p.ink, 0.3), "width": 7}, **at)
+    ends = rows.drop_nulls(["low", "high"]).select("iteration", "low", "high").iter_rows()
+    fig.add_lines([(x, low, x, high) for x, low, high in ends], {"color": look.soft(p.ink, 0.3), "width": 7})
     fig.add_scatter(
         x=rows["iteration"], y=rows["chance"], mode="lines", line={"color": p.faint, "width": 1.5, "dash": "2px,3px"},
         hovertemplate="chance %{y:.1%}<extra></extra>",
@@ -225,7 +222,7 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
     """
     fig = look.Draft(p, 560, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode="lasso", uirevision="map")
     faint = points.filter(~pl.col("in_selection"))
-    fig.add_scattergl(
+    fig.add_scatter(
         x=faint["x"],
         y=faint["y"],
         mode="markers",
@@ -237,7 +234,7 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
         rows = points.filter(pl.col("in_selection"), pl.col("outcome") == outcome)
         symbol, colour = OUTCOME_MARKS[outcome]
         quiet = outcome in ("right", "unlabelled")
-        fig.add_scattergl(
+        fig.add_scatter(
             x=rows["x"],
             y=rows["y"],
             mode="markers",

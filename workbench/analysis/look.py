@@ -8,9 +8,12 @@ by colour alone: every outcome and run state has a glyph too.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from html import unescape
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -125,6 +128,41 @@ def soft(colour: str, alpha: float) -> str:
     return f"rgba({red},{green},{blue},{alpha})"
 
 
+# Widths of the font's letters in hundredths of its size, rounded up.
+_WIDTHS = {
+    letter: width
+    for width, letters in (
+        (20, " "), (25, "\"',.:;ijl|"), (30, "!()I[]f{}"), (35, "-/\\rt"), (45, "*?sxz"),
+        (50, "0123456789#$+<=>FJLY^_acegkvy~×−–"), (55, "AESTVXZ`bdhnopqu"), (60, "BCKPR"), (65, "&DGHNU"),
+        (70, "OQ"), (75, "Mw"), (80, "W"), (85, "%@m"), (95, "…"),
+    )
+    for letter in letters
+}  # fmt: skip
+_TAG = re.compile(r"<[^>]*>")
+_SIZE = re.compile(r"font-size:(\d+)px")
+_TICK, _LABEL, _TITLE = 17, 36, 52  # pixels: tick and gaps; tick labels under an axis; those and its title
+
+
+def wide(label: str, size: float) -> float:
+    """About how many pixels a label in Plotly's markup takes, its widest line, at a font size in pixels."""
+    found = 0.0
+    for line in label.split("<br>"):
+        own = _SIZE.search(line)
+        letters = unescape(_TAG.sub("", line))
+        hundredths = sum(_WIDTHS.get(letter, 60 if letter < "\u1100" else 100) for letter in letters)
+        found = max(found, hundredths / 100 * (float(own[1]) if own else size))
+    return found
+
+
+def beside(labels: Iterable[str], size: float = 12.5) -> int:
+    """The margin in pixels that tick labels left of a chart need.
+
+    Plotly finds out by itself (`automargin`), but only by drawing everything a second time: a margin that is given is
+    worth two thirds of a chart's time in the browser.
+    """
+    return math.ceil(max((wide(label, size) for label in labels), default=0)) + _TICK
+
+
 @cache
 def template(p: Palette) -> go.layout.Template:
     """The Plotly template of a palette: no legend, no mode bar space, quiet axes."""
@@ -173,30 +211,33 @@ def figure(p: Palette, height: int, **layout: object) -> go.Figure:
 
 
 class Draft:
-    """A figure put together piece by piece and made at once.
+    """A figure put together piece by piece and made at once, with room for its tick labels.
 
     Plotly checks everything that is there again with each shape or annotation that is added: a chart of forty takes a
     fifth of a second that way, and a hundredth this way. The methods are those of a figure.
     """
 
-    def __init__(self, p: Palette, height: int, **layout: object) -> None:
+    def __init__(self, p: Palette, height: int, margin: Mapping[str, int], **layout: object) -> None:
         self._layout: dict[str, object] = {"template": template(p), "height": height, **layout}
+        self._margin = dict(margin)  # l, r, t, b in pixels
         self._traces: list[dict[str, object]] = []
         self._shapes: list[dict[str, object]] = []
         self._annotations: list[dict[str, object]] = []
-        self._axes: dict[str, dict[str, object]] = {"xaxis": {}, "yaxis": {}}
+        self._axes: dict[str, dict[str, Any]] = {"xaxis": {}, "yaxis": {}}
 
     def add_scatter(self, **trace: object) -> None:
         """Marks, lines or texts."""
         self._traces.append({"type": "scatter", **trace})
 
-    def add_scattergl(self, **trace: object) -> None:
-        """The same for thousands of marks."""
-        self._traces.append({"type": "scattergl", **trace})
-
     def add_shape(self, **shape: object) -> None:
         """A line, rectangle or path."""
         self._shapes.append(shape)
+
+    def add_lines(self, ends: Iterable[tuple[float, float, float, float]], line: Mapping[str, object]) -> None:
+        """Straight lines of one look, each from x0, y0 to x1, y1: one shape for the browser to draw."""
+        path = " ".join(f"M{x0},{y0}L{x1},{y1}" for x0, y0, x1, y1 in ends)
+        if path:
+            self._shapes.append({"type": "path", "path": path, "line": line})
 
     def add_annotation(self, **annotation: object) -> None:
         """A text."""
@@ -217,5 +258,16 @@ class Draft:
 
     def figure(self) -> go.Figure:
         """All of it as a figure."""
-        drawn = {"shapes": self._shapes, "annotations": self._annotations}
+        drawn = {"shapes": self._shapes, "annotations": self._annotations, "margin": self._roomy()}
         return go.Figure(data=self._traces, layout={**self._layout, **self._axes, **drawn})
+
+    def _roomy(self) -> dict[str, int]:
+        """The margins asked for, wider where the axes' labels need more."""
+        margin, x, y = dict(self._margin), self._axes["xaxis"], self._axes["yaxis"]
+        labels = y.get("ticktext") or y.get("categoryarray") or ()
+        if labels and y.get("visible", True) and "tickangle" not in y:
+            room = beside(labels, y.get("tickfont", {}).get("size", 11.5))
+            margin["l"] = max(margin["l"], room + _TITLE - _LABEL if "title_text" in y else room)
+        if x.get("visible", True) and x.get("side") != "top" and not x.get("tickangle"):
+            margin["b"] = max(margin["b"], _TITLE if "title_text" in x else _LABEL)
+        return margin
