@@ -179,7 +179,8 @@ def test_case_probabilities_entropy_margin_and_patches(files: Files) -> None:
 def test_compare_each_difference_and_the_flips(files: Files) -> None:
     page = opened("workbench/pages/compare.py")
     rows = files["pairs"]
-    points = {data["customdata"][0][0]: data["x"][0] for data in figure(page, "compare.forest")["data"]}
+    (drawn,) = figure(page, "compare.forest")["data"]
+    points = {subtask: x for (subtask, *_), x in zip(drawn["customdata"], drawn["x"], strict=True)}
     for (subtask,), part in rows.group_by("subtask"):
         change = int(part["right"].cast(pl.Int64).sum()) - int(part["old_right"].cast(pl.Int64).sum())
         assert points[subtask] == pytest.approx(change / part.height)
@@ -191,14 +192,14 @@ def test_compare_each_difference_and_the_flips(files: Files) -> None:
 
 
 def test_compare_the_macro_averages_beside_published_rows(files: Files) -> None:
-    drawn = figure(opened("workbench/pages/compare.py"), "compare.published")["layout"]["annotations"]
+    (drawn,) = figure(opened("workbench/pages/compare.py"), "compare.published")["data"]
     for name in ("answers of A", "answers of B"):
         rows = files[name]
         detection = pl.col("subtask") == "Anomaly Detection"
         sides = [share(part) for _, part in rows.filter(detection).group_by("label")]
         others = [share(part) for _, part in rows.filter(~detection).group_by("subtask")]
         macro = 100 * float(np.mean([np.mean(sides), *others]))
-        assert f"<b>{macro:.1f}</b>" in [note["text"] for note in drawn]
+        assert f"<b> {macro:.1f}</b>" in drawn["text"]
 
 
 def test_trust_the_errors_a_budget_catches(files: Files) -> None:

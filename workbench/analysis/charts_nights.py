@@ -102,7 +102,7 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
             "tickfont": {"color": p.muted, "size": 11.5},
             "automargin": True,
         }
-    layout = {"margin": {"l": 54, "r": 96, "t": 14, "b": 34}, "annotations": words, **axes}
+    layout = {"margin": {"l": 54, "r": 96, "t": 18, "b": 38}, "annotations": words, **axes}
     return go.Figure(
         data=[{"type": "scatter", **mark} for mark in marks],
         layout={"template": look.template(p), "height": _HIGH * rows + 44, **layout},

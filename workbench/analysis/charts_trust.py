@@ -7,7 +7,6 @@ from html import escape
 
 import plotly.graph_objects as go
 import polars as pl
-from plotly.subplots import make_subplots
 
 from workbench.analysis import look, shapes
 from workbench.analysis.look import Palette
@@ -26,7 +25,7 @@ def reliability(p: Palette, bins: pl.DataFrame) -> go.Figure:
         p: the palette.
         bins: as `calibration.reliability` gives them.
     """
-    fig = look.Draft(p, 330, margin={"l": 8, "r": 18, "t": 12, "b": 34})
+    fig = look.Draft(p, 330, margin={"l": 64, "r": 22, "t": 16, "b": 34})
     fig.add_shape(
         type="line", x0=0, x1=1, y0=0, y1=1, line={"color": p.faint, "width": 1.5, "dash": "2px,3px"}, layer="below"
     )
@@ -60,7 +59,7 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
     """
     rows = curve.drop_nulls("risk")
     rows = rows.gather_every(max(1, rows.height // 100))  # more can't be told apart, and each is a mark to draw
-    fig = look.Draft(p, 330, margin={"l": 8, "r": 18, "t": 12, "b": 34})
+    fig = look.Draft(p, 330, margin={"l": 64, "r": 22, "t": 16, "b": 34})
     fig.add_scatter(
         x=rows["coverage"],
         y=rows["risk"],
@@ -118,12 +117,14 @@ def multiples(
         chosen: the shape drawn as selected.
     """
     named = [name for name in shapes.SHAPES if name in set(profiles["shape"])]
-    fig = make_subplots(rows=1, cols=max(len(named), 1), shared_yaxes=True, horizontal_spacing=0.02)
-    fig.update_layout(template=look.template(p), height=268, margin={"l": 52, "r": 8, "t": 58, "b": 52})
+    fig = look.Draft(p, 268, margin={"l": 52, "r": 8, "t": 58, "b": 52})
     wrong = {row["shape"]: row for row in rates.iter_rows(named=True)}
+    low, high = profiles["lower"].min() or 0.0, profiles["upper"].max() or 1.0
+    levels = [float(low) + (float(high) - float(low)) * step / 4 for step in range(5)]  # type: ignore[arg-type]
+    share = 1 / max(len(named), 1)
     for place, name in enumerate(named, 1):
         rows = profiles.filter(pl.col("shape") == name)
-        at = {"row": 1, "col": place}
+        axis = "x" if place == 1 else f"x{place}"
         colour = p.accent if name == chosen else p.ink
         steps = rows["iteration"].to_list()
         fig.add_scatter(
@@ -135,7 +136,7 @@ def multiples(
             line={"width": 0},
             hoverinfo="none",
             customdata=[[name]] * (2 * len(steps)),
-            **at,
+            xaxis=axis,
         )
         fig.add_scatter(
             x=steps,
@@ -145,11 +146,9 @@ def multiples(
             marker={"size": 5, "color": colour},
             hovertemplate="iteration %{x}: median %{y:.2f} nat<extra></extra>",
             customdata=[[name]] * len(steps),
-            **at,
+            xaxis=axis,
         )
         # Invisible markers all over the panel take the click.
-        low, high = profiles["lower"].min() or 0.0, profiles["upper"].max() or 1.0
-        levels = [float(low) + (float(high) - float(low)) * step / 4 for step in range(5)]  # type: ignore[arg-type]
         fig.add_scatter(
             x=[step for step in steps for _ in levels],
             y=levels * len(steps),
@@ -157,7 +156,7 @@ def multiples(
             marker={"size": 34, "opacity": 0},
             hoverinfo="none",
             customdata=[[name]] * (len(steps) * len(levels)),
-            **at,
+            xaxis=axis,
         )
         found = wrong.get(name)
         rate = (
@@ -165,15 +164,17 @@ def multiples(
             if found is None
             else f"{100 * found['wrong']:.0f} % wrong ({100 * found['low']:.0f}–{100 * found['high']:.0f})"
         )
-        axis = "x domain" if place == 1 else f"x{place} domain"
         n = f"<span style='color:{p.muted}'>{counts.get(name, 0):,}</span>"
         fig.add_annotation(
-            x=0, xref=axis, xanchor="left", y=1, yref="paper", yanchor="bottom", align="left",
+            x=0, xref=f"{axis} domain", xanchor="left", y=1, yref="paper", yanchor="bottom", align="left",
             text=f"<b style='color:{colour}'>{escape(name)}</b> {n}<br>{rate}", font={"size": 12, "color": p.ink},
         )  # fmt: skip
-        fig.update_xaxes(showgrid=False, fixedrange=True, nticks=4, title_text="iteration", **at)
-        fig.update_yaxes(fixedrange=True, title_text="nat" if place == 1 else None, rangemode="tozero", **at)
-    return fig
+        fig.add_panel(
+            place, domain=[(place - 1) * share + 0.01 * (place > 1), place * share - 0.01 * (place < len(named))],
+            showgrid=False, fixedrange=True, nticks=4, title_text="iteration",
+        )  # fmt: skip
+    fig.update_yaxes(fixedrange=True, title_text="nat", rangemode="tozero")
+    return fig.figure()
 
 
 def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
@@ -183,7 +184,7 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
         p: the palette.
         rows: as `traces.hit_rate` gives them.
     """
-    fig = look.Draft(p, 262, margin={"l": 8, "r": 64, "t": 10, "b": 34})
+    fig = look.Draft(p, 262, margin={"l": 44, "r": 64, "t": 10, "b": 34})
     ends = rows.drop_nulls(["low", "high"]).select("iteration", "low", "high").iter_rows()
     fig.add_lines([(x, low, x, high) for x, low, high in ends], {"color": look.soft(p.ink, 0.3), "width": 7})
     fig.add_scatter(
@@ -200,14 +201,14 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
         hovertemplate="iteration %{x}: %{customdata[0]:,} of %{customdata[1]:,} on the mask, %{y:.1%}"
         "<br>%{customdata[2]:.2f} times chance<extra></extra>",
     )
-    for column, name, colour in (("rate", "patches", p.ink), ("chance", "chance", p.muted)):
-        if rows.height:
-            fig.add_annotation(
-                x=rows["iteration"][-1], y=rows[column][-1], xanchor="left", xshift=12, text=name, font_color=colour
-            )
+    highest = max([0.05, *(float(value) for value in [*rows["high"].drop_nulls(), *rows["chance"].drop_nulls()])])
+    if rows.height:
+        step, rate, chance = rows.select("iteration", "rate", "chance").row(-1)
+        apart = 0 if abs(rate - chance) > 0.08 * highest else 8 if rate > chance else -8  # pixels: both are read
+        for y, name, colour, shift in ((rate, "patches", p.ink, apart), (chance, "chance", p.muted, -apart)):
+            fig.add_annotation(x=step, y=y, xanchor="left", xshift=12, yshift=shift, text=name, font_color=colour)
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(showgrid=False, fixedrange=True, dtick=1, title_text="iteration")
-    highest = max([0.05, *(float(value) for value in [*rows["high"].drop_nulls(), *rows["chance"].drop_nulls()])])
     fig.update_yaxes(fixedrange=True, range=[0, 1.04 * highest], **look.percents(0, highest))
     return fig.figure()
 
@@ -221,6 +222,11 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
         region: the drawn polygon's corners; empty for none.
     """
     fig = look.Draft(p, 560, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode="lasso", uirevision="map")
+    said = [
+        f"<b>{escape(product.replace('_', ' '))}</b> · {escape(defect or label or 'no label')}"
+        for product, defect, label in points.select("product", "defect", "label").iter_rows()
+    ]
+    points = points.with_columns(pl.col("x", "y").round(4), said=pl.Series(said, dtype=pl.String))
     faint = points.filter(~pl.col("in_selection"))
     fig.add_scatter(
         x=faint["x"],
@@ -243,16 +249,8 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
                 "symbol": symbol,
                 "color": look.soft(getattr(p, colour), 0.55 if quiet else 0.95),
             },
-            customdata=[
-                [
-                    row["image_id"],
-                    escape(row["product"].replace("_", " ")),
-                    escape(row["defect"] or row["label"] or "no label"),
-                    outcome,
-                ]
-                for row in rows.iter_rows(named=True)
-            ],
-            hovertemplate="<b>%{customdata[1]}</b> · %{customdata[2]}<br>%{customdata[3]}<extra></extra>",
+            customdata=rows.select("image_id", "said").rows(),
+            hovertemplate=f"%{{customdata[1]}}<br>{outcome}<extra></extra>",
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
         )

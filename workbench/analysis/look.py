@@ -252,6 +252,10 @@ class Draft:
         """The x axis."""
         self._axes["xaxis"].update(axis)
 
+    def add_panel(self, place: int, **axis: object) -> None:
+        """The x axis of one of several panels side by side, numbered from 1, over the same y axis."""
+        self._axes.setdefault("xaxis" if place == 1 else f"xaxis{place}", {}).update(axis)
+
     def update_yaxes(self, **axis: object) -> None:
         """The y axis."""
         self._axes["yaxis"].update(axis)

@@ -19,8 +19,8 @@ from workbench.analysis.traces import Masked
 from workbench.pages import address, embedding, parts, pictures, run_cards, shared, thumbnails
 from workbench.pages.parts import card, chart, header, html
 
-PROFILED = 4000  # traces whose course is drawn: quartiles don't change with more
-MEASURED = 80  # images whose masks are opened
+PROFILED = 2500  # traces whose course is drawn: quartiles don't change with more
+MEASURED = 64  # images whose masks are opened
 CASES = 24
 
 now = shared.snapshot()
