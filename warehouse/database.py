@@ -27,6 +27,7 @@ R = TypeVar("R")
 
 FILE = "warehouse.duckdb"
 TIMEOUT = 60.0  # seconds to wait for the lock
+_TAKEN = "Could not set lock on file"  # DuckDB's words; those about a damaged file hold a "block"
 
 
 class _Opened(threading.local):
@@ -149,7 +150,7 @@ class Database:
             try:
                 con = duckdb.connect(str(self.path), read_only=read_only)
             except duckdb.Error as error:
-                if "lock" not in str(error):
+                if _TAKEN not in str(error):
                     raise BrokenWarehouse(
                         f"the warehouse {self.path} can't be opened ({str(error).splitlines()[0]}); "
                         "`workbench restore` goes back to a copy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,11 +33,23 @@ def test_a_warehouse_that_is_not_there_reads_as_an_empty_one_and_stays_away(data
     assert not data.exists()
 
 
-@pytest.mark.parametrize("content", [b"a text", b"\0" * 20_000, None], ids=["a text", "zeros", "cut short"])
-def test_a_file_that_is_no_warehouse_is_said_to_be_none_and_left_alone(data: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: b"a text",
+        lambda _: b"\0" * 20_000,
+        lambda whole: whole[:9000],
+        lambda whole: whole[:5000] + b"\xff" * 50 + whole[5050:],
+    ],
+    ids=["a text", "zeros", "cut short", "one block changed"],
+)
+def test_a_file_that_is_no_warehouse_is_said_to_be_none_and_left_alone(
+    tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    data = tmp_path / "blocks"  # "lock" in its path says nothing of a lock
     store, file = Store(data), data / "warehouse.duckdb"
     store.register_archive(rows.archive())
-    spoiled = content or file.read_bytes()[:9000]
+    spoiled = spoil(file.read_bytes())
     file.write_bytes(spoiled)
 
     for attempt in (store.archives, lambda: store.register_archive(rows.archive())):
