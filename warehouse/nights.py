@@ -81,10 +81,16 @@ class Nights:
     # Nights.
 
     def keep_night(self, night: Night) -> None:
-        """Store a night as it now stands."""
+        """Store a night as it now stands; one in the place of a void one begins without its steps and its report."""
+        mine = [night.schedule, night.due_at]
         with self._database.writing() as con:
-            con.execute("DELETE FROM nights WHERE schedule = ? AND due_at = ?", [night.schedule, night.due_at])
+            before = con.execute(
+                "DELETE FROM nights WHERE schedule = ? AND due_at = ? RETURNING state", mine
+            ).fetchall()
             insert(con, "nights", schema.table(Night, [night]))
+            if before == [("void",)]:
+                for table in ("night_steps", "morning_reports"):
+                    con.execute(f"DELETE FROM {table} WHERE schedule = ? AND due_at = ?", mine)
 
     def nights(self, schedule: str | None = None, limit: int | None = None) -> list[Night]:
         """Nights, newest due time first."""
@@ -97,18 +103,14 @@ class Nights:
     def void_nights(self, schedule: str, after: datetime) -> int:
         """Let a schedule's nights that are due after a moment count no longer; how many there were.
 
-        Their runs stay theirs, for what was scored is scored; their steps and reports go, so that a night which is
-        really due then has its own.
+        Their runs, steps and reports stay theirs: it may be the present clock that is wrong.
         """
-        due = [schedule, after]
         with self._database.writing() as con:
             found = con.execute(
-                "UPDATE nights SET state = 'void', message = 'dated by a clock that ran ahead' "
+                "UPDATE nights SET state = 'void', message = 'an earlier night came after it: a clock was wrong' "
                 "WHERE schedule = ? AND due_at > ? AND state <> 'void'",
-                due,
+                [schedule, after],
             ).fetchall()
-            for table in ("night_steps", "morning_reports"):
-                con.execute(f"DELETE FROM {table} WHERE schedule = ? AND due_at > ?", due)
         return int(found[0][0])
 
     def last_nights(self, until: datetime | None = None) -> dict[str, Night]:
@@ -278,12 +280,13 @@ class Nights:
             insert(con, "morning_reports", schema.table(MorningReport, [report]))
 
     def reports(self, schedule: str | None = None, limit: int = 30) -> list[MorningReport]:
-        """The newest reports, newest night first."""
-        where, values = ("WHERE schedule = ?", [schedule]) if schedule is not None else ("", [])
+        """The newest reports, newest night first, but those of void nights."""
         return self._database.records(
             MorningReport,
-            f"SELECT * FROM morning_reports {where} ORDER BY due_at DESC, schedule LIMIT {limit:d}",
-            values,
+            "SELECT * FROM morning_reports WHERE (? IS NULL OR schedule = ?) "
+            "AND (schedule, due_at) NOT IN (SELECT (schedule, due_at) FROM nights WHERE state = 'void') "
+            f"ORDER BY due_at DESC, schedule LIMIT {limit:d}",
+            [schedule, schedule],
         )
 
     # Backups.

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.nights.calendars import START, Clock, Memory, schedule
-from warehouse.night_records import Night, Schedule
+from warehouse.night_records import MorningReport, Night, NightStep, Schedule
+from warehouse.nights import Nights
 from workbench.nights import coordinator, schedules
 from workbench.nights.coordinator import WINDOW_SHUT, Stop, Worked
 from workbench.nights.errors import NightsBusy, ScheduleError
@@ -243,6 +244,37 @@ def test_a_clock_that_runs_behind_undoes_nothing(tmp_path: Path) -> None:
         behind = Clock(clock.now - timedelta(days=days))
         assert coordinator.run_due(ledger, work, tmp_path, behind) == []
         assert list(ledger.nights.values()) == done
+
+
+def test_a_clock_set_back_for_a_moment_deletes_no_steps_and_no_report(tmp_path: Path) -> None:
+    clock, ledger = Clock(at("2025-06-02T23:00")), Nights(tmp_path)
+    ledger.keep_schedule(schedule(created_at=at("2025-06-01T12:00")))
+
+    def work(due: Due, night: Night, stop: Stop) -> Worked:
+        assert ledger.steps(night.schedule, night.due_at) == []  # it has none of a night that was void
+        ledger.keep_step(NightStep(night.schedule, night.due_at, "report", "done", "", 1.0, clock.now))
+        ledger.keep_report(MorningReport(night.schedule, night.due_at, clock.now, "{}"))
+        return Worked("finished", 1)
+
+    def reported() -> list[int]:
+        return [each.due_at.astimezone(ZURICH).day for each in ledger.reports("line-3")]
+
+    def night_on(day: int) -> None:
+        clock.now = at(f"2025-06-{day:02d}T23:00")
+        coordinator.run_due(ledger, work, tmp_path, clock)
+
+    night_on(2)
+    night_on(5)  # it was off for two nights
+    assert reported() == [5, 2]
+    night_on(4)
+    assert [night.state for night in ledger.nights("line-3")] == ["void", "finished", "finished"]
+    assert reported() == [4, 2]
+    assert len(ledger.steps("line-3", at("2025-06-05T22:00"))) == 1
+    night_on(6)
+    assert reported() == [6, 4, 2]
+    assert len(ledger.steps("line-3", at("2025-06-05T22:00"))) == 1
+    night_on(5)
+    assert reported() == [5, 4, 2]
 
 
 def test_a_night_that_breaks_is_marked_and_the_next_schedule_has_its_turn(tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def _work_on(
     night = _begun(due, clock())
     # By the night's own date: the clock may have jumped since, and nights that were done must not be undone.
     if not forced and (void := ledger.void_nights(due.schedule.name, due.due_at)):
-        logger.warning("schedule=%s void=%d: nights dated by a clock that ran ahead", due.schedule.name, void)
+        logger.warning(
+            "schedule=%s void=%d: nights dated later than this one; a clock was wrong", due.schedule.name, void
+        )
     ledger.keep_night(night)
     logger.info("schedule=%s due=%s covered=%d try=%d", due.schedule.name, due.due_at, due.covered, night.tries)
     rivals = [each for each in ledger.schedules() if each.priority > due.schedule.priority]
@@ -179,8 +181,8 @@ def _forced(ledger: Ledger, name: str, now: datetime) -> Due | None:
 def _last(ledger: Ledger, now: datetime) -> dict[str, Night]:
     """The newest nights but those of a future that a clock which ran ahead told.
 
-    They are passed over, not made void, until another night begins: it may be this clock that is wrong, and a machine
-    that starts with an old date must not undo what was done.
+    They are passed over, not made void, until a night begins that is due before them: it may be this clock that is
+    wrong, and a machine that starts with an old date and finds nothing due changes nothing.
     """
     return ledger.last_nights(schedules.latest(now))
 
