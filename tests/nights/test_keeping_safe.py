@@ -140,9 +140,19 @@ def test_only_the_newest_nightly_copies_are_kept(data_folder: Path) -> None:
     killed = data_folder / "backups" / "20260123T060000Z.duckdb.unfinished"
     killed.write_bytes(b"half of it")
     os.utime(killed, (0, 0))
-    assert backup.thin_out(data_folder, keep=2) == 1
+    assert backup.thin_out(data_folder, 2, NOW + timedelta(days=2)) == 1
     kept = sorted(file.name for file in (data_folder / "backups").iterdir())
     assert kept == ["20260121T060000Z.duckdb", "20260122T060000Z.duckdb", mine.name]
+
+
+def test_copies_of_a_clock_that_ran_ahead_push_out_none_that_is_dated_right(tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for moment in (NOW - timedelta(days=1), NOW, *(NOW + timedelta(days=365, hours=hour) for hour in range(3))):
+        (folder / f"{moment:%Y%m%dT%H%M%SZ}.duckdb").touch()
+    assert backup.thin_out(tmp_path, 3, NOW) == 2
+    kept = sorted(file.name for file in folder.iterdir())
+    assert kept == ["20260119T060000Z.duckdb", "20260120T060000Z.duckdb", "20270120T080000Z.duckdb"]
 
 
 def test_old_traces_vectors_and_thumbnails_go_and_answers_stay(data_folder: Path) -> None:

@@ -42,7 +42,7 @@ def make(data: Path, now: datetime, to: Path | None = None) -> Path:
         BackupError: there is no warehouse, or the file is there already.
         WarehouseError: the disk is full, the warehouse is locked.
     """
-    file = to or data / "backups" / f"{now:%Y%m%dT%H%M%SZ}.duckdb"
+    file = to or data / "backups" / _name(now)
     try:
         Upkeep(data).copy_to(file)
     except Refused as error:
@@ -56,15 +56,17 @@ def make(data: Path, now: datetime, to: Path | None = None) -> Path:
     return file
 
 
-def thin_out(data: Path, keep: int) -> int:
+def thin_out(data: Path, keep: int, now: datetime) -> int:
     """Remove all but the newest so many of the copies that nights made; those with names of their own stay.
 
-    What a killed process left of a copy goes too; it isn't counted.
+    One dated later than now was dated by a clock that ran ahead, and goes before all others. What a killed process
+    left of a copy goes too; it isn't counted.
     """
     for left in (data / "backups").glob("*.unfinished*"):
         if time.time() - left.stat().st_mtime > _FORGOTTEN:
             left.unlink()
-    mine = sorted(file for file in (data / "backups").glob("*.duckdb") if _NIGHTLY.fullmatch(file.name))
+    mine = [file for file in (data / "backups").glob("*.duckdb") if _NIGHTLY.fullmatch(file.name)]
+    mine.sort(key=lambda file: (file.name <= _name(now), file.name))
     for file in mine[:-keep]:
         file.unlink()
     return len(mine[:-keep])
@@ -97,6 +99,10 @@ def restore(data: Path, file: Path, now: datetime) -> Restored:
                     name.rename(aside / name.name)
         arriving.rename(here)
     return Restored(version, aside if aside.exists() else None)
+
+
+def _name(now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%SZ}.duckdb"
 
 
 def _to_disk(file: Path) -> None:

@@ -50,9 +50,9 @@ def _tidy(context: Context) -> str:
 
 
 def _back_up(context: Context) -> str:
-    data = context.settings.work.data
-    file = backup.make(data, context.clock())
-    thinned = backup.thin_out(data, context.settings.operation.keep_backups)
+    data, now = context.settings.work.data, context.clock()
+    file = backup.make(data, now)
+    thinned = backup.thin_out(data, context.settings.operation.keep_backups, now)
     return f"{file.name} made" + (f", {thinned} older removed" if thinned else "")
 
 
