@@ -132,7 +132,7 @@ def test_processes_that_die_in_the_middle_of_writing_leave_nothing_half_done(
     # Each process dies in its third part, and so do those that take its place: together they may just get through.
     with started(drawn_archive, data, {"WORKBENCH_DIE_AT": "after-write:10"}) as run:
         _, said = run.communicate()
-    assert "its process died (killed by SIGKILL); another takes its place" in said
+    assert "its process ended (killed by SIGKILL); another takes its place" in said
     finished = Store(data).runs()["state"].to_list() == ["finished"]
     assert finished == (run.returncode == 0)
     assert uncut.differences(scored.stored(data) if finished else go_on(drawn_archive, data)) == []

@@ -4,7 +4,8 @@ Each process has its own model and does what a run's own process would do, block
 out, and so each is done once: every process begins with a stretch of the plan of its own, so that references are read
 on one device, and who has finished takes from the end of the longest stretch left. A process that dies gives back the
 blocks it had, its images' deaths are counted (`tries.py`), and another takes its place, a few times; a block that was
-stored and not told of is done again with the same rows, and kept once.
+stored and not told of is done again with the same rows, and kept once. One that says its device is lost is replaced
+likewise, and at once: such a device can keep its process from ever ending.
 
 The processes end when this one does, however it does: their pipe closes. Ctrl-C and SIGTERM are for this one alone.
 """
@@ -19,6 +20,7 @@ import pickle
 import queue
 import signal
 import threading
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -41,7 +43,7 @@ from workbench.settings import Machine, Settings
 
 logger = logging.getLogger(__name__)
 
-RESTARTS = 3  # of one device's process in one call; what kills it more often isn't one bad picture
+RESTARTS = 3  # of one device's process with no block stored in between; more of them isn't one bad picture
 TICK = 1.0  # seconds without news after which the run may look at its clock
 PATIENCE = 10.0  # seconds given to a process to end by itself
 
@@ -98,7 +100,7 @@ class _Member:
     memory: int = 0
     told_enough: bool = False
     over: bool = False  # it has ended, or was given up
-    restarts: int = 0
+    restarts: int = 0  # since a block was stored
 
 
 class Shares:
@@ -130,6 +132,8 @@ class Processes:
     def __init__(self, devices: Sequence[str], settings: Settings, descriptions: Sequence[Description]) -> None:
         self._settings, self._descriptions = settings, tuple(descriptions)
         self._enough = False
+        self._job: Job | None = None  # these three: of the work at hand
+        self._shares = Shares((), len(devices))
         self._tries: Tries | None = None
         self._gone: list[Timings] = []  # of processes that died
         self._members: list[_Member] = []
@@ -149,11 +153,11 @@ class Processes:
 
     def work(self, job: Job, blocks: Sequence[Block], tries: Tries) -> Generator[Stored | None]:
         """Each block as it is stored, and None when a second passed without news; see `crew.Crew`."""
-        shares, self._tries = Shares(blocks, len(self._members)), tries
+        self._job, self._shares, self._tries = job, Shares(blocks, len(self._members)), tries
         for member in self._members:
-            _send(member, _job(job, member))
+            self._employ(member)
+        self._hand_out()
         while listening := [member for member in self._members if not member.over]:
-            self._hand_out(listening, shares, tries)
             speaking = connection.wait([member.pipe for member in listening], TICK)
             if not speaking:
                 yield None
@@ -161,13 +165,14 @@ class Processes:
                 try:
                     message: _Message = member.pipe.recv()
                 except (EOFError, OSError):  # OSError: it died within a message
-                    self._replace(member, job, shares, tries)
+                    self._replace(member)
                     continue
                 if isinstance(message, _Failed):
                     self._let_go(member, pickle.loads(message.error))
                 elif (stored := self._heard(member, message)) is not None:
                     yield stored
-        if shares and not self._enough:
+            self._hand_out()
+        if self._shares and not self._enough:
             raise DeviceLost(
                 "the process of every device died again and again; what was stored is safe. Give the same command "
                 "again: it goes on where it stopped"
@@ -224,17 +229,28 @@ class Processes:
             self._heard(member, message)
         return member.ready
 
-    def _hand_out(self, members: Sequence[_Member], shares: Shares, tries: Tries) -> None:
+    def _employ(self, member: _Member) -> None:
+        assert self._job is not None
+        settings = replace(self._job.settings, machine=member.machine)
+        _send(member, (replace(self._job, settings=settings), member.place))
+
+    def _hand_out(self) -> None:
         """Give every process blocks enough to open some ahead; tell all when there is nothing more to do."""
+        assert self._tries is not None
+        members = [member for member in self._members if not member.over]
         for member in members:
             while not self._enough and member.ready and len(member.holds) <= AHEAD:
-                if (block := shares.take(member.place)) is None:
+                if (block := self._shares.take(member.place)) is None:
                     break
                 member.holds[block.number] = block
-                _send(member, crew.task(block, tries))
-        if self._enough or not (shares or any(member.holds for member in members)):
+                _send(member, crew.task(block, self._tries))
+        if self._enough or not (self._shares or any(member.holds for member in members)):
             for member in members:
-                if not member.told_enough:
+                if member.ready is None:  # it took another's place, and its model isn't waited for
+                    member.over = True
+                    member.process.kill()
+                    member.pipe.close()
+                elif not member.told_enough:
                     member.told_enough = True
                     _send(member, None)
 
@@ -247,7 +263,7 @@ class Processes:
                 member.ready, member.memory = message, message.memory
             case _Told():
                 member.holds.pop(message.stored.block, None)
-                member.spent, member.memory = message.spent, message.memory
+                member.spent, member.memory, member.restarts = message.spent, message.memory, 0
                 return message.stored
             case _Ended():
                 member.over = True
@@ -260,46 +276,50 @@ class Processes:
         elif not isinstance(error, DeviceLost):
             raise error
         logger.warning("device=%s %s", member.machine.device, error)
+        self._replace(member)
 
-    def _replace(self, member: _Member, job: Job, shares: Shares, tries: Tries) -> None:
+    def _replace(self, member: _Member) -> None:
         """Free what a dead process had, and start another for its device unless too many have died there."""
-        _end(member.process)
+        assert self._tries is not None
         member.pipe.close()
-        tries.died(member.place)
-        shares.give_back(member.place, list(member.holds.values()))
+        _end(member.process)
+        self._tries.died(member.place)
+        self._shares.give_back(member.place, list(member.holds.values()))
         if member.spent:
             self._gone.append(member.spent)
         member.holds, member.spent = {}, None
         device, how = member.machine.device, _how(member.process)
-        if member.told_enough or member.restarts == RESTARTS:
+        if self._enough or member.told_enough or member.restarts == RESTARTS:
             member.over = True
-            logger.warning("device=%s its process died (%s) and none takes its place", device, how)
+            logger.warning("device=%s its process ended (%s) and none takes its place", device, how)
             return
-        logger.warning("device=%s its process died (%s); another takes its place", device, how)
+        logger.warning("device=%s its process ended (%s); another takes its place", device, how)
         member.restarts, member.ready = member.restarts + 1, None
         member.process, member.pipe = self._started(member.machine)
-        _send(member, _job(job, member))
-
-
-def _job(job: Job, member: _Member) -> tuple[Job, int]:
-    return replace(job, settings=replace(job.settings, machine=member.machine)), member.place
+        self._employ(member)
 
 
 def _machines(machine: Machine, devices: Sequence[str]) -> list[Machine]:
     """Each process's own share of this computer: its device, and of the cores its part."""
-    cores = max(1, (os.cpu_count() or 1) // len(devices))
-    threads = machine.threads or (0 if machine.model == EMBEDDED else cores)
     return [
         replace(
             machine,
             device=device,
-            threads=threads if device == "cpu" else machine.threads,
-            input_processes=inputs.default_processes(device, len(devices))
-            if machine.input_processes is None
-            else machine.input_processes,
+            threads=_threads(machine, device, len(devices)),
+            input_processes=_input_processes(machine, device, len(devices)),
         )
         for device in devices
     ]
+
+
+def _threads(machine: Machine, device: str, devices: int) -> int:
+    if machine.threads or machine.model == EMBEDDED or device != "cpu":
+        return machine.threads
+    return max(1, (os.cpu_count() or 1) // devices)
+
+
+def _input_processes(machine: Machine, device: str, devices: int) -> int:
+    return inputs.default_processes(device, devices) if machine.input_processes is None else machine.input_processes
 
 
 def _send(member: _Member, what: object) -> None:
@@ -335,10 +355,15 @@ class _Logs(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Text only: arguments and tracebacks may not be picklable."""
-        text = {"msg": self.format(record), "args": None, "exc_info": None, "exc_text": None, "stack_info": None}
-        with suppress(OSError):  # nobody listens any more
-            self._say(logging.makeLogRecord({**record.__dict__, **text}))
+        """Text and numbers only: arguments, tracebacks and what a library adds may not be picklable."""
+        try:
+            plain = {name: value for name, value in record.__dict__.items() if type(value) in (str, int, float)}
+            text = {"msg": self.format(record), "exc_text": None, "stack_info": None}
+            self._say(logging.makeLogRecord({**plain, **text}))
+        except OSError:
+            pass  # nobody listens any more
+        except Exception:  # noqa: BLE001  what can't be formatted is no reason to die
+            self.handleError(record)
 
 
 def _serve(pipe: Connection, settings: Settings, descriptions: tuple[Description, ...], level: int) -> None:
@@ -386,10 +411,13 @@ def _listen(pipe: Connection, heard: queue.SimpleQueue[Any]) -> None:
 
 
 def _pickled(error: Exception) -> bytes:
-    """The error, or what it says where it can't travel."""
+    """The error, or what it says where it can't travel; with where it was raised, for whoever prints it whole."""
+    error.add_note("".join(traceback.format_exception(error)))
     try:
         made = pickle.dumps(error)
         pickle.loads(made)
     except Exception:  # noqa: BLE001  there are many ways not to be picklable
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+        said = RuntimeError(f"{type(error).__name__}: {error}")
+        said.__notes__ = error.__notes__
+        return pickle.dumps(said)
     return made
