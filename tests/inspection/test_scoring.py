@@ -19,7 +19,7 @@ import torch
 from tests import scored
 from tests.scored import Quiet
 from warehouse import spool
-from warehouse.errors import DiskFull
+from warehouse.errors import DiskFull, Locked
 from warehouse.store import Store
 from workbench.inspection import block as blocks
 from workbench.inspection import knowledge, models, retrieval, scoring
@@ -175,6 +175,20 @@ def test_notes_say_what_was_done_without(archive: Path, data: Path) -> None:
     assert "no knowledge is published: scored without any (workbench knowledge import FILE)" in outcome.notes
     assert any("images without a normal reference, asked zero-shot: " in note for note in outcome.notes)
     assert outcome.run.knowledge_version is None
+
+
+def test_trouble_with_the_warehouse_is_told_before_a_model_is_loaded(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*_: object) -> None:
+        raise Locked("the warehouse is taken")
+
+    monkeypatch.setattr(Store, "conflicts", taken)
+    watch = Quiet()
+    with pytest.raises(Locked):
+        scoring.score(archive, scored.quick(data, NO_KNOWLEDGE), watch)
+    assert len(watch.steps) == 2  # of the scan
+    assert not any(step.startswith("loading") for step in watch.steps)
 
 
 def test_an_encoder_that_cannot_be_had_is_told_with_what_to_do_instead(

@@ -78,7 +78,10 @@ def prepare(
     if not asked.items:
         raise NothingNew(f"{root} has no image that isn't scored yet", len(scan.waiting))
     planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
+    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store))
+    asked_from = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else PROTOCOL
 
+    # Last: a crew may be processes, and nobody would end them if something failed after this.
     settings = replace(settings, machine=models.placed(settings.machine))
     answering = crew.gather(settings, descriptions, step)
     used = version if settings.support.knowledge != "none" else None
@@ -86,7 +89,7 @@ def prepare(
         weights=answering.weights,
         dtype=settings.machine.dtype,
         prompt=prompt.VERSION,
-        questions=hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else PROTOCOL,
+        questions=asked_from,
         knowledge_version=used.version if used else None,
         encoder=answering.encoder,
     )
@@ -97,7 +100,7 @@ def prepare(
         crew=answering,
         facts=facts,
         digest=configuration.digest(settings, facts),
-        notes=tuple(_notes(scan, asked, planned, settings, version, descriptions, store)),
+        notes=notes,
         waiting=len(scan.waiting),
     )
 
