@@ -12,6 +12,7 @@ more than storing its rows, and the file is gone seconds later.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ import pyarrow as pa
 
 from warehouse import phases, records, schema
 from warehouse.errors import MalformedPart, full_disk_named
+
+logger = logging.getLogger(__name__)
 
 FILES: dict[str, type] = {
     "predictions": records.Prediction,
@@ -111,15 +114,21 @@ def rows(parts: Sequence[Path], name: str) -> pa.Table:
 
 
 def remove(part: Path) -> None:
-    """Remove an ingested part; killed half-way, it is no longer taken for a part."""
+    """Remove an ingested part; killed half-way, it is no longer taken for a part.
+
+    What can't be removed is warned of: its rows are stored, and the next ingest removes it.
+    """
     phases.at("before-remove")
     doomed = part.with_name(f"{part.name}.ingested")
-    shutil.rmtree(doomed, ignore_errors=True)
-    part.rename(doomed)
-    phases.at("within-remove")
-    for file in doomed.iterdir():  # a quarter of the time of `rmtree`, which looks for folders below
-        file.unlink()
-    doomed.rmdir()
+    try:
+        shutil.rmtree(doomed, ignore_errors=True)
+        part.rename(doomed)
+        phases.at("within-remove")
+        for file in doomed.iterdir():  # a quarter of the time of `rmtree`, which looks for folders below
+            file.unlink()
+        doomed.rmdir()
+    except OSError as error:
+        logger.warning("part=%s is stored but can't be removed: %s", part, error)
     phases.at("after-remove")
 
 
@@ -169,7 +178,10 @@ def _read(file: Path, expected: pa.Schema) -> pa.Table:
             if not field.nullable:
                 raise MalformedPart(f"{file.name} lacks the column {field.name}")
             found = found.append_column(field, pa.nulls(len(found), field.type))
-    return found.select(expected.names).cast(expected)
+    try:
+        return found.select(expected.names).cast(expected)
+    except (ValueError, pa.ArrowException) as error:  # ValueError: nulls in a column that has none
+        raise MalformedPart(f"{file.name} doesn't fit the table: {error}") from error
 
 
 def _sync(folder: Path) -> None:

@@ -136,6 +136,21 @@ def test_trouble_that_is_not_a_parts_fault_leaves_the_parts_in_the_spool(store: 
     assert ingest(store).parts == 1
 
 
+def test_a_stored_part_that_cannot_be_removed_is_stored_and_the_next_ingest_removes_it(
+    store: Store, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = [rows.write_part(data, block) for block in (0, 1)]
+    (parts[0] / "somebody's").mkdir()
+
+    done = ingest(store)
+
+    assert (done.parts, done.predictions, done.quarantined) == (2, 12, 0)
+    assert "block-000000 is stored but can't be removed" in caplog.text
+    assert spool.pending(data) == []
+    assert ingest(store).parts == 0
+    assert list((data / "spool" / RUN).iterdir()) == []
+
+
 def test_rows_of_another_block_are_not_let_in(store: Store, data: Path) -> None:
     spool.write_part(data, RUN, 0, [rows.prediction(4, 0)])
 

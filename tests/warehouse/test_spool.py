@@ -125,6 +125,12 @@ def read(part: Path) -> list[pa.Table]:
             ),
             "a column run_id int64 that the table doesn't have",
         ),
+        (
+            lambda part: changed(
+                part, "patches", lambda rows: rows.set_column(0, "run_id", pa.nulls(len(rows), pa.string()))
+            ),
+            "patches.arrow doesn't fit the table: .*null",
+        ),
     ],
     ids=[
         "a file missing",
@@ -135,6 +141,7 @@ def read(part: Path) -> list[pa.Table]:
         "a column missing",
         "a column too many",
         "a column of another type",
+        "nothing where something must be",
     ],
 )  # fmt: skip
 def test_a_malformed_part_is_recognised(data: Path, spoil: Callable[[Path], object], words: str) -> None:
