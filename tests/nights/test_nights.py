@@ -18,7 +18,7 @@ from tests.scored import Quiet
 from warehouse.nights import Nights
 from warehouse.store import Store
 from workbench.inspection import tries
-from workbench.nights import coordinator
+from workbench.nights import coordinator, morning
 from workbench.nights.night import Scoring
 from workbench.nights.steps import Context, Skip, Step
 
@@ -92,6 +92,26 @@ def test_a_window_that_shuts_ends_the_run_and_the_next_night_goes_on_with_the_sa
     runs = Store(late.data).runs().sort("started_at")
     assert runs.select("state", "planned").rows() == [("finished", 20), ("finished", 4)]
     assert answers(late.data).group_by("image_path").len()["len"].to_list() == [4] * 6
+
+
+class PutRight(Quiet):
+    """The clock is put right once the scoring begins."""
+
+    nightly: Nightly
+
+    def begin(self, images: int, images_done: int) -> None:
+        super().begin(images, images_done)
+        self.nightly.now = datetime.now(UTC)
+
+
+def test_a_clock_that_is_put_right_within_a_night_hides_nothing_that_it_scored(nightly: Nightly) -> None:
+    watch = PutRight()
+    watch.nightly = nightly
+    nightly.now = datetime.now(UTC) + timedelta(hours=3)
+    night = nightly.night(watch=watch, steps=[Step("report", lambda context: morning.report(context).finding)])
+    (step,) = nightly.ledger.steps(night.schedule, night.due_at)
+    assert night.images == 3
+    assert step.message.startswith("3 images were scored.")
 
 
 def test_other_settings_end_an_unfinished_run_and_what_it_left_belongs_to_the_next(nightly: Nightly) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from warehouse.errors import DiskFull, Locked
@@ -50,7 +51,8 @@ class Scoring:
     def __call__(self, due: Due, night: Night, stop: Stop) -> Worked:
         """Score what is due and do what follows."""
         settings = settings_of(due.schedule, self.data, self.config)
-        ledger, message = Nights(self.data), None
+        began = time.monotonic()
+        message: str | None = None
         state: NightState
         try:
             root = remote.local(due.schedule.archive, self.data, self.watch.step)
@@ -62,8 +64,9 @@ class Scoring:
             else:
                 state, message = self._score(root, settings, night, stop)
         except _PASSING as error:
-            return Worked("stopped", _images(ledger, night), str(error))
-        images = _images(ledger, night)
+            return Worked("stopped", self._images(self._dated(night, began)), str(error))
+        night = self._dated(night, began)
+        images = self._images(night)
         if state != "stopped":
             self._follow_up(due, replace(night, state=state, images=images, message=message), settings, stop)
         return Worked(state, images, message)
@@ -96,13 +99,20 @@ class Scoring:
         # The window may shut while steps are done: they are minutes of work about the night that was.
         steps.work_through(self.steps, context, lambda: "" if stop.reason in ("", WINDOW_SHUT) else stop.reason)
 
+    def _dated(self, night: Night, began: float) -> Night:
+        """The night, begun no later than this work was by the clock as it goes now: it may have been put right since.
 
-def _images(ledger: Nights, night: Night) -> int:
-    """Asked of the warehouse, because a process that died had scored some; as many as were known where it is taken."""
-    try:
-        return ledger.night_images(night)
-    except Locked:
-        return night.images
+        What was scored is found by when it came in, and by a beginning in the future nothing would be.
+        """
+        here = self.clock() - timedelta(seconds=time.monotonic() - began)
+        return replace(night, started_at=min(night.started_at, here))
+
+    def _images(self, night: Night) -> int:
+        """Asked of the warehouse, because a process that died had scored some; at least as many as were known."""
+        try:
+            return max(night.images, Nights(self.data).night_images(night))
+        except Locked:
+            return night.images
 
 
 def settings_of(schedule: Schedule, data: Path, config: Path | None = None) -> Settings:
