@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def test_a_copy_keeps_the_sidecars_rows_about_its_images_and_passes_over_broken_
             Image.new("RGB", (8, 8)).save(root / name)
     (plain / "images.csv").write_text("path,label\nä.png,good,too many\nb.png,good\n", encoding="utf-8")
     (lines / "images.jsonl").write_text(
-        '{"path": "ä.png", "label": "good"}\nbroken\n7\n{"path": "b.png"}\n', encoding="utf-8"
+        '{"path": "ä.png", "label": "good", "note": "\u2028"}\nbroken\n7\n{"path": ["b.png"]}\n{"path": "b.png"}\n',
+        encoding="utf-8",
     )
     for root in (plain, lines):
         store = Store(tmp_path / "data")
@@ -76,6 +78,18 @@ def test_a_copy_keeps_the_sidecars_rows_about_its_images_and_passes_over_broken_
         copies.make(found, root / "copy", found.entries[1:], lambda _, image: image)
         [entry] = copies.scan(root / "copy", store).entries
         assert (entry.path, entry.label) == ("ä.png", "good")
+
+
+def test_a_copy_leaves_a_reference_that_is_scored_too_as_it_is(tmp_path: Path) -> None:
+    root, store = tmp_path / "archive", Store(tmp_path / "data")
+    root.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8), "grey").save(root / name)
+    found = copies.scan(root, store)
+    found = replace(found, references=found.entries[:1])
+    copies.make(found, tmp_path / "copy", found.entries, lambda _, image: image.point(lambda _: 0))
+    assert Image.open(root / "a.png").getpixel((0, 0)) == (128, 128, 128)
+    assert Image.open(tmp_path / "copy" / "a.png").getpixel((0, 0)) == (0, 0, 0)
 
 
 def test_a_rotated_image_takes_its_mask_along(drawn_archive: Path, store: Store, tmp_path: Path) -> None:

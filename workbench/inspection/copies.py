@@ -81,6 +81,9 @@ def _link(source: Path, target: Path) -> None:
 def _write(image: Image.Image, target: Path) -> None:
     """Without loss, whatever the name says: readers go by the content, and JPEG would add a change of its own."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(
+        missing_ok=True
+    )  # a reference that is scored too is linked: written through, the archive would change
     image.save(target, format="PNG", compress_level=1)
 
 
@@ -102,17 +105,18 @@ def _sidecar(source: Path, target: Path, kept: set[str]) -> None:
             writer.writeheader()
             writer.writerows(row for row in reader if row["path"] in kept)
     else:
-        rows = source.read_text(encoding="utf-8-sig").splitlines()
+        rows = source.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold what `splitlines` takes for an end
         target.write_text("".join(f"{row}\n" for row in rows if _path(row) in kept), encoding="utf-8")
 
 
-def _path(row: str) -> object:
-    """What a row is about; None if it can't be read."""
+def _path(row: str) -> str | None:
+    """The image a row is about; None if it can't be read."""
     try:
         said = json.loads(row)
     except ValueError:
         return None
-    return said.get("path") if isinstance(said, dict) else None
+    path = said.get("path") if isinstance(said, dict) else None
+    return path if isinstance(path, str) else None
 
 
 def randomness(entry: Entry, what: str) -> np.random.Generator:
