@@ -21,7 +21,9 @@ def command(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="An arm or family; may be repeated.", show_default=False)
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds `grid` compares.")] = 5,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds `grid` compares (default: 5).", show_default=False)
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="With `layers`: write them to workbench.json in the model's folder.")
     ] = False,
@@ -43,6 +45,12 @@ def command(
     from workbench.analysis import ablation_text
     from workbench.inspection import ablation, layers
 
+    if keep and arms != "layers":
+        raise typer.BadParameter("only `--arms layers` finds something to keep", param_hint="--keep")
+    if seeds is not None and arms != "grid":
+        raise typer.BadParameter("only `--arms grid` compares seeds", param_hint="--seeds")
+    if only and arms == "layers":
+        raise typer.BadParameter("`--arms layers` has no arms to choose from", param_hint="--only")
     named = {"model": model, "device": device, "limit": limit, "data": data}
     base = settings.load({name: value for name, value in named.items() if value is not None}, config).settings
     screen.without_loading_bars(base.machine.model)
@@ -55,7 +63,7 @@ def command(
         typer.echo(f"kept in {written}" if written else f"to keep them, write in workbench.toml: {line}")
         return
     try:
-        chosen = ablation.chosen(ablation.MAIN if arms == "main" else ablation.grid(seeds), only or ())
+        chosen = ablation.chosen(ablation.MAIN if arms == "main" else ablation.grid(seeds or 5), only or ())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
     with screen.Progress() as watch:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -167,7 +168,11 @@ def plain(text: str) -> str:
 
 def harmless(text: str) -> str:
     """Text from outside with its control characters shown: with them a terminal can be told things."""
-    return "".join(each if each.isprintable() or each in "\n\t" else f"\\x{ord(each):02x}" for each in text)
+    return "".join(each if _is_harmless(each) else f"\\x{ord(each):02x}" for each in text)
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"  # Zs: spaces of all widths
 
 
 def show_blast(blast: Blast, limit: int, as_document: bool) -> None:

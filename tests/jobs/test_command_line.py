@@ -80,6 +80,25 @@ def test_the_defaults_that_the_help_names_are_the_settings_own() -> None:
     assert checked == 18
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--keep", "only `--arms layers` finds something to keep"),
+        ("--seeds 3", "only `--arms grid` compares seeds"),
+        ("--arms layers --only main", "`--arms layers` has no arms to choose from"),
+    ],
+)
+def test_ablate_refuses_a_flag_that_would_change_nothing(words: str, said: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["ablate", str(tmp_path), *words.split()], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_text_from_outside_keeps_its_spaces_and_gives_no_orders() -> None:
+    assert screen.harmless("3\u00a0mm,\u2009tief\n") == "3\u00a0mm,\u2009tief\n"
+    assert screen.harmless("\x1b[2J\u2028") == "\\x1b[2J\\x2028"
+
+
 def test_help_is_there_in_under_a_second(data_folder: Path) -> None:
     """Its processor time: a busy machine's clock says little."""
     before, wall = os.times(), time.perf_counter()
