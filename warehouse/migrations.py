@@ -115,7 +115,7 @@ def readable(con: DuckDBPyConnection) -> bool:
         ((found,),) = con.execute("SELECT max(version) FROM schema_versions").fetchall()
     except duckdb.CatalogException:
         return False
-    return bool(found == newest()) or (found > newest() and version(con) == newest())
+    return bool(found == newest()) or version(con) == newest()
 
 
 def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:

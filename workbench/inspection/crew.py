@@ -31,7 +31,7 @@ class Crew(Protocol):
     device: str  # for people
 
     def work(self, job: Job, blocks: Sequence[Block], tries: Tries) -> Generator[Stored | None]:
-        """Each block as it is stored, and None now and then while there is nothing to tell.
+        """Each block as it is stored, and None now and then while there is nothing to tell; asked for once.
 
         Raises:
             DeviceLost: nobody is left to answer.

@@ -64,7 +64,8 @@ def find(root: Path, settings: Settings, watch: Watch) -> Found:
     """The layers whose attention finds the defects of this archive.
 
     Args:
-        settings: whose model, prompt and knowledge are used; nothing is stored.
+        settings: whose model, prompt and knowledge are used. The warehouse gets to know the archive and its images, as
+            before any run; no answer is stored.
 
     Raises:
         ArchiveError: too few images have a mask.

@@ -1,10 +1,10 @@
 """What was being answered when a process died, so that an image that kills every process is found and passed over.
 
-Before a block's images go to the model their ids are written down, and struck out when the block is stored. A
-coordinator that finds some at its start, or after a process of its own died, knows where that one died. Images that
-were there once are answered one at a time, so that the next death has one name on it, and then together again, as
-those of a run that was never cut; images that were there `MOST` times are stored as failed and not tried again. A kill
-that had nothing to do with the image counts too: it can't be told apart from a crash.
+Before images go to the model their ids are written down, and struck out when they are answered: a death while answers
+are stored is no image's. A coordinator that finds some at its start, or after a process of its own died, knows where
+that one died. Images that were there once are answered one at a time, so that the next death has one name on it, and
+then together again, as those of a run that was never cut; images that were there `MOST` times are stored as failed and
+not tried again. A kill that had nothing to do with the image counts too: it can't be told apart from a crash.
 """
 
 from __future__ import annotations
