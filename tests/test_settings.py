@@ -104,6 +104,7 @@ CHANGED: dict[str, object] = {
     "engine": "naive",
     "device": "cpu",
     "dtype": "bfloat16",
+    "smtp_tls": "starttls",
     "attention_layers": "2,4",
     "model": "elsewhere",
     "encoder": "elsewhere",

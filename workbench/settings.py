@@ -36,6 +36,7 @@ Shots = Literal[0, 1]
 Templates = Literal["random", "similar"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["segments", "naive"]
+Encryption = Literal["none", "starttls", "tls"]
 _LAYERS = re.compile(r"\d+(,\d+)*")
 _DEVICES = re.compile(r"auto|all|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*")
 
@@ -114,7 +115,8 @@ class Operation:
     golden_tolerance: float = 0.02  # largest change of an option's probability on a golden sample
     report_url: str | None = None  # the morning report is posted there as JSON
     report_email: str | None = None  # and sent there
-    smtp: str | None = None  # host:port of the mail server; None: localhost:25
+    smtp: str | None = None  # host:port of the mail server; None: localhost
+    smtp_tls: Encryption = "none"  # port 25 unless named; `starttls` begins in the clear, 587; `tls` never does, 465
     keep_traces_days: float | None = None  # token entropies and proposed patches of older runs go; answers stay
     keep_traces_mib: float | None = None  # of the database's file: the oldest runs' traces go first
     keep_vectors_days: float | None = None  # vectors of images no newer run has scored

@@ -150,7 +150,7 @@ def test_an_error_comes_with_where_it_was_raised() -> None:
 def test_what_a_library_logs_is_sent_whatever_it_adds(capsys: pytest.CaptureFixture[str]) -> None:
     said: list[logging.LogRecord] = []
     logger = logging.Logger("library")
-    logger.addHandler(processes._Logs(lambda record: said.append(pickle.loads(pickle.dumps(record)))))  # type: ignore[arg-type]
+    logger.addHandler(processes._Logs(lambda record: said.append(pickle.loads(pickle.dumps(record)))))
     logger.warning("%d %% of %s", 5, threading.Lock(), extra={"lock": threading.Lock(), "block": 7})
     (record,) = said
     assert record.getMessage().startswith("5 % of <unlocked")

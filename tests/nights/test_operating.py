@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import os
+import shutil
 import signal
 import socketserver
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -78,19 +82,46 @@ class Post:
 
     refuses: int
     messages: list[str] = field(default_factory=list)
+    logins: list[tuple[str, bool]] = field(default_factory=list)  # as the mail protocol writes them; encrypted or not
 
 
 @contextmanager
-def mail_server(refuses: int) -> Iterator[tuple[str, Post]]:
-    """A mail server on loopback that says "later" so many times, then takes what comes."""
+def mail_server(refuses: int, tls: ssl.SSLContext | None = None, at_once: bool = False) -> Iterator[tuple[str, Post]]:
+    """A mail server on loopback that says "later" so many times, then takes what comes.
+
+    With `tls` it can be talked to encrypted: when it is asked to, or at once.
+    """
     post = Post(refuses)
 
     class Talk(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            try:
+                if at_once:
+                    self.encrypt()
+                self.talk()
+            except OSError:
+                pass  # the other side doesn't trust us
+            self.request.close()
+
+        def encrypt(self) -> None:
+            assert tls is not None
+            self.request = tls.wrap_socket(self.request, server_side=True)
+            self.setup()
+
+        def talk(self) -> None:
             self.say("220 here")
-            for line in self.rfile:
-                word = line.decode().strip().upper().partition(" ")[0]
-                if word == "MAIL" and post.refuses > 0:
+            while line := self.rfile.readline():
+                word, _, rest = line.decode().strip().partition(" ")
+                word = word.upper()
+                if word == "EHLO":
+                    self.say("250-here\r\n250-STARTTLS\r\n250 AUTH PLAIN")
+                elif word == "STARTTLS":
+                    self.say("220 go on")
+                    self.encrypt()
+                elif word == "AUTH":
+                    post.logins.append((rest, isinstance(self.request, ssl.SSLSocket)))
+                    self.say("235 welcome")
+                elif word == "MAIL" and post.refuses > 0:
                     post.refuses -= 1
                     self.say("451 later")
                 elif word == "DATA":
@@ -126,6 +157,49 @@ def test_the_report_goes_out_by_mail_once_the_server_takes_it() -> None:
     assert "To: line@example.org" in message
     assert "text/plain" in message
     assert "text/html" in message
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of 127.0.0.1, signed by itself, with its key."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    file = tmp_path / "server.pem"
+    told = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [openssl, "req", *told.split(), "-out", file, "-keyout", tmp_path / "key.pem"], check=True, capture_output=True
+    )
+    file.write_text(file.read_text() + (tmp_path / "key.pem").read_text())
+    return file
+
+
+@pytest.mark.parametrize("way", ["starttls", "tls"])
+def test_the_report_goes_out_encrypted_with_a_login_to_a_server_that_is_trusted(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, way: Literal["starttls", "tls"]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_SMTP_USER", "line@example.org")
+    monkeypatch.setenv("WORKBENCH_SMTP_PASSWORD", "secret")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with mail_server(0, tls, at_once=way == "tls") as (smtp, post):
+        where = Operation(report_email="boss@example.org", smtp=smtp, smtp_tls=way)
+        with pytest.raises(NightError, match="certificate") as caught:
+            deliver.send(morning(), where, lambda _seconds: None)
+        assert "secret" not in str(caught.value)
+        assert (post.logins, post.messages) == ([], [])
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert deliver.send(morning(), where, lambda _seconds: None) == ["boss@example.org"]
+    said = base64.b64encode(b"\0line@example.org\0secret").decode()
+    assert post.logins == [(f"PLAIN {said}", True)]
+    assert "From: line@example.org" in post.messages[0]
+    assert "To: boss@example.org" in post.messages[0]
+
+
+def test_a_password_is_not_told_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_SMTP_USER", "line@example.org")
+    where = Operation(report_email="line@example.org", smtp="mail.example.org")
+    with pytest.raises(NightError, match="a login needs smtp_tls"):
+        deliver.send(morning(), where, lambda _seconds: None)
 
 
 def test_one_way_that_fails_keeps_no_other_from_its_report() -> None:

@@ -5,9 +5,12 @@ Sending is tried a few times and then given up with an error that the night stor
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import smtplib
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 PAUSES = (1.0, 5.0, 20.0)  # seconds before another try
 TIMEOUT = 15.0  # seconds
+PREFIX = (
+    "WORKBENCH_SMTP_"  # of USER and PASSWORD in the environment; a password is no setting, those are shown and kept
+)
+_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#17202b;background:#fff;max-width:52rem;margin:2rem auto;padding:0 1rem}
@@ -97,7 +104,7 @@ def send(report: Morning, where: Operation, pause: Callable[[float], None] = tim
         ways.append(("web hook", lambda: _post(url, report)))
     if where.report_email:
         address = where.report_email
-        ways.append((address, lambda: _mail(address, where.smtp or "localhost:25", report)))
+        ways.append((address, lambda: _mail(address, where, report)))
     sent, trouble = [], []
     for name, way in ways:
         error = _tried(way, pause)
@@ -139,14 +146,30 @@ def _post(url: str, report: Morning) -> None:
         pass
 
 
-def _mail(address: str, server: str, report: Morning) -> None:
+def _mail(address: str, where: Operation, report: Morning) -> None:
+    """Send it; with the login that the environment names, which is never told to a server that anybody could be."""
+    user, password = (os.environ.get(f"{PREFIX}{name}", "") for name in ("USER", "PASSWORD"))
+    host, _, port = (where.smtp or "localhost").partition(":")
+    number = int(port or _PORTS[where.smtp_tls])
+    if user and where.smtp_tls == "none" and host not in ("localhost", "127.0.0.1"):
+        raise PermissionError(
+            errno.EPERM, "a login needs smtp_tls, else its password goes through the net in the clear"
+        )
     message = EmailMessage()
     message["Subject"] = f"{report.schedule}: {report.finding}"[:200].replace("\n", " ")
-    message["From"], message["To"] = address, address
+    message["From"], message["To"] = user if "@" in user else address, address
     message.set_content(text(report))
     message.add_alternative(html(report), subtype="html")
-    host, _, port = server.partition(":")
-    with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT) as connection:
+    known = ssl.create_default_context()
+    with (
+        smtplib.SMTP_SSL(host, number, timeout=TIMEOUT, context=known)
+        if where.smtp_tls == "tls"
+        else smtplib.SMTP(host, number, timeout=TIMEOUT)
+    ) as connection:
+        if where.smtp_tls == "starttls":
+            connection.starttls(context=known)
+        if user:
+            connection.login(user, password)
         connection.send_message(message)
 
 
