@@ -40,6 +40,17 @@ class _Opened(threading.local):
 _opened = _Opened()
 
 
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Ctrl-C stays what it is: DuckDB makes a RuntimeError of it while a query runs."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
+
+
 class Database:
     """The DuckDB file of one data folder. Cheap to make; safe to share between threads."""
 
@@ -62,7 +73,7 @@ class Database:
             yield opened
             return
         while self.path.exists():
-            with locks.shared(self._locks, "warehouse", self._timeout):
+            with _interrupts(), locks.shared(self._locks, "warehouse", self._timeout):
                 con = self._connect(read_only=True)
                 try:
                     if migrations.readable(con):
@@ -109,7 +120,8 @@ class Database:
 
         assert self.path not in _opened.connections, "a write among reads that are kept together would wait for them"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with full_disk_named(self.path.parent), locks.exclusive(self._locks, "warehouse", self._timeout):
+        taken = locks.exclusive(self._locks, "warehouse", self._timeout)
+        with _interrupts(), full_disk_named(self.path.parent), taken:
             con = self._connect(read_only=False)
             try:
                 if 0 < (found := migrations.version(con)) < migrations.newest():

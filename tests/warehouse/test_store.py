@@ -15,6 +15,7 @@ import pytest
 from tests.warehouse import rows
 from tests.warehouse.rows import NOW, RUN
 from warehouse import records, spool
+from warehouse.database import Database
 from warehouse.errors import BrokenWarehouse, Refused
 from warehouse.ingest import ingest
 from warehouse.store import Store
@@ -327,3 +328,18 @@ def test_another_program_that_has_the_database_open_is_waited_for(store: Store, 
     run = store.run(RUN)
     assert run is not None
     assert run.state == "finished"
+
+
+@pytest.mark.parametrize("writing", [False, True])
+def test_ctrl_c_in_the_middle_of_a_query_is_ctrl_c(store: Store, data: Path, writing: bool) -> None:
+    database = Database(data)
+
+    def within(text: str) -> None:
+        with database.writing() if writing else database.reading():
+            raise RuntimeError(text)
+
+    with pytest.raises(KeyboardInterrupt):
+        within("Query interrupted")  # DuckDB's words
+    with pytest.raises(RuntimeError, match="something else"):
+        within("something else")
+    assert store.runs().height == 0
