@@ -70,19 +70,30 @@ def act(what: str) -> None:
         asked["knowledge.said"] = f"Not done: {error}"
 
 
+def begin(key: str, about: object, text: str = "") -> None:
+    """Fill a box anew when it is about something else than before; its key alone would keep what was typed for that."""
+    if key not in st.session_state or st.session_state.get(f"{key}.about") != about:
+        st.session_state[key], st.session_state[f"{key}.about"] = text, about
+
+
 def show_actions(why_not: str | None) -> None:
     """What can be done with the chosen revision."""
+    about = (chosen.description_id, chosen.revision)
     with st.popover("Edit"):
-        st.text_area("Text", chosen.text, key="knowledge.text", height=180)
+        begin("knowledge.text", about, chosen.text)
+        st.text_area("Text", key="knowledge.text", height=180)
+        begin("knowledge.why", about)
         st.text_input("Why", key="knowledge.why", placeholder="what is better about it")
         st.button("Save as draft", key="knowledge.edit", on_click=act, args=["edit"])
     with st.popover("More"):
         st.caption("Take this revision out, or go back to a set that was published before. Nothing is deleted.")
+        begin("knowledge.retire", about)
         st.text_input("Reason to retire it", key="knowledge.retire")
         st.button("Retire", key="knowledge.away", on_click=act, args=["retire"])
         versions = knowledge_reads.versions(now)
         names: list[str] = list(versions)
         st.selectbox("Version to go back to", names, key="knowledge.version", format_func=lambda name: versions[name])
+        begin("knowledge.back", names[:1])
         st.text_input("Reason to go back", key="knowledge.back")
         st.button("Roll back", key="knowledge.rollback", on_click=act, args=["rollback"])
     if chosen.state in ("draft", "testing"):
@@ -91,6 +102,7 @@ def show_actions(why_not: str | None) -> None:
             return
         with st.popover("Publish"):
             st.caption(parts.plain(f"The gate: {why_not}. Publishing all the same needs a reason, which is kept.", 400))
+            begin("knowledge.reason", about)
             st.text_input("Reason", key="knowledge.reason")
             st.button("Publish against the gate", key="knowledge.publish", on_click=act, args=["publish"])
         if chosen.state == "draft":
@@ -111,7 +123,8 @@ def show_waiting(product: Product) -> None:
                 with st.popover("Edit and accept"):
                     if place == 0:
                         st.session_state["knowledge.proposed"] = found.description_id
-                        st.text_area("Text", found.text, key="knowledge.proposal", height=180)
+                        begin("knowledge.proposal", (found.description_id, found.text), found.text)
+                        st.text_area("Text", key="knowledge.proposal", height=180)
                         if found.findings:
                             html(knowledge_cards.findings(found.findings))
                         st.button("Accept as draft", key="knowledge.accept", on_click=act, args=["accept"])
