@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
+from tests.pages import seed
 from tests.review.conftest import Case, Studio, choice, result
 from warehouse import schema
 from warehouse.review_records import DefectBox, Dispute, Verdict
@@ -65,6 +68,19 @@ def test_the_audit_lane_keeps_its_share_of_a_push(case: Case) -> None:
     states = case.reviews.queue().filter(state="pushed")
     assert states.filter(states["reasons"].list.contains("audit")).height == 2
     assert states.height == 5
+
+
+def test_pictures_that_cannot_be_shown_take_no_room_of_a_push(case: Case, seeded: seed.Seeded) -> None:
+    queue, root = case.reviews.queue(), Path(seeded.archive.root)
+    heaviest = queue["image_path"][0]
+    (root / heaviest).write_bytes(b"no picture any more")
+    left = queue.filter(queue["image_path"] != heaviest)["dispute_id"].to_list()
+
+    done = push.push(case.store, case.desk, limit=3, audit_share=0.0)
+
+    assert (done.sent, done.waiting) == (3, queue.height - 3 - len(done.unreadable))
+    assert f"disputes wait; {len(done.unreadable)} can't be shown: {heaviest}: " in done.said
+    assert case.reviews.queue().filter(state="pushed")["dispute_id"].to_list() == left[:3]
 
 
 def test_a_verdict_comes_home_whole(case: Case, studio_server: Studio) -> None:

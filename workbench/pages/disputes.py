@@ -33,8 +33,7 @@ def act(what: str) -> None:
     store = Store(Path(now.data))
     try:
         if what == "push":
-            sent = push.push(store, desk.open_desk(store.data, patience=10.0), limit=BUDGET)
-            told = f"{sent.sent} tasks sent, {sent.found} were there already; {sent.waiting} disputes wait"
+            told = push.push(store, desk.open_desk(store.data, patience=10.0), limit=BUDGET).said
         else:
             told = pull.pull(store, desk.open_desk(store.data, patience=10.0)).said
     except (ReviewError, WarehouseError) as error:
