@@ -14,12 +14,14 @@ import pytest
 
 from tests.review import studio, trouble
 from tests.review.conftest import Case, Studio
+from warehouse.errors import Locked
 from workbench.review import listen
 from workbench.review.errors import DeskRefused, DeskUnreachable
 from workbench.review.listen import HEADER, Ear
 from workbench.review.push import push
 
 SECRET = "a secret of the test"
+DESK_IS_DOWN = DeskUnreachable("down")
 
 
 @pytest.fixture
@@ -38,13 +40,15 @@ def post(ear: Ear, headers: Mapping[str, str], body: bytes = b"{}", method: str 
         asked.close()
 
 
-def followed(ear: Ear, pulls: list[str], times: int, every: float = 60.0) -> threading.Thread:
-    """Following in a thread, which ends after so many pulls."""
+def followed(
+    ear: Ear, pulls: list[str], times: int, every: float = 60.0, error: Exception = DESK_IS_DOWN
+) -> threading.Thread:
+    """Following in a thread, which ends after so many pulls; the first fails."""
 
     def pull() -> str:
         if not pulls:
             pulls.append("failed")
-            raise DeskUnreachable("down")
+            raise error
         pulls.append("pulled")
         return "done"
 
@@ -64,9 +68,10 @@ def test_many_hints_are_one_pull_and_a_failed_pull_is_tried_again_at_the_next(ea
     assert pulls == ["failed", "pulled"]
 
 
-def test_without_hints_it_pulls_all_the_same_now_and_then(ear: Ear) -> None:
+@pytest.mark.parametrize("error", [DESK_IS_DOWN, Locked("held for too long"), OSError("read-only file system")])
+def test_without_hints_it_pulls_all_the_same_now_and_then_whatever_a_pull_met(ear: Ear, error: Exception) -> None:
     pulls: list[str] = []
-    followed(ear, pulls, times=2, every=0.1).join(10)
+    followed(ear, pulls, times=2, every=0.1, error=error).join(10)
     assert pulls == ["failed", "pulled"]
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from warehouse.errors import WarehouseError
 from warehouse.review_records import STATES
 from warehouse.store import Store
 from workbench.analysis import dispute_charts
 from workbench.pages import disputes_parts, parts, shared
 from workbench.pages.parts import card, chart, header, html
 from workbench.review import agreement, budget, desk, pull, push
-from workbench.review.errors import ReviewError
+from workbench.review.errors import REFUSALS
 from workbench.review.rules import BUDGET
 
 SHOWN = 30  # rows of the queue
@@ -36,7 +35,7 @@ def act(what: str) -> None:
             told = push.push(store, desk.open_desk(store.data, patience=10.0), limit=BUDGET).said
         else:
             told = pull.pull(store, desk.open_desk(store.data, patience=10.0)).said
-    except (ReviewError, WarehouseError) as error:
+    except REFUSALS as error:
         told = f"Not done: {error}"
     st.session_state["disputes.told"] = told
 

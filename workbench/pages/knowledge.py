@@ -10,7 +10,6 @@ from html import escape
 
 import streamlit as st
 
-from warehouse.errors import WarehouseError
 from warehouse.records import Description
 from workbench.analysis import charts_knowledge
 from workbench.inspection.errors import InspectionError
@@ -18,6 +17,7 @@ from workbench.pages import knowledge_cards, knowledge_reads, parts
 from workbench.pages.knowledge_reads import Product
 from workbench.pages.parts import card, chart, header, html
 from workbench.review import curation, gate, proposals
+from workbench.review.errors import REFUSALS
 
 SHOWN = 12  # images of a blast radius
 now = knowledge_reads.snapshot()
@@ -66,7 +66,7 @@ def act(what: str) -> None:
         elif what == "rollback":
             knowledge_reads.statements(now).rollback(asked["knowledge.version"], author(), asked["knowledge.back"])
             asked["knowledge.said"] = f"Version {asked['knowledge.version']} is published again."
-    except (InspectionError, WarehouseError) as error:
+    except REFUSALS as error:
         asked["knowledge.said"] = f"Not done: {error}"
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.review import server
-from workbench.review.errors import DeskRefused, ReviewError
+from workbench.review.errors import REFUSALS, DeskRefused
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def follow(
                 ear.hinted.clear()  # before the pull: what is hinted meanwhile is another
                 try:
                     say(pull())
-                except ReviewError as error:
+                except REFUSALS as error:
                     say(f"not done: {error}")
                 times = None if times is None else times - 1
         finally:
