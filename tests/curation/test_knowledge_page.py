@@ -16,6 +16,8 @@ from warehouse.records import KnowledgeMember
 from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
 from warehouse.store import Store
+from workbench.analysis.charts_knowledge import Bar
+from workbench.pages import knowledge_cards
 from workbench.review import curation
 
 PAGE = "workbench/pages/knowledge.py"
@@ -146,6 +148,12 @@ def test_each_proposal_and_each_revision_begins_with_its_own_text(data_folder: P
         assert page.text_input(key="knowledge.why").value == ""
     drafts = {each.description_id: each.text for each in Curation(data_folder).in_state("draft")}
     assert drafts == {TEXT: texts[scratched.image_id], "drawn/plate/good": texts[good.image_id]}
+
+
+def test_a_text_that_is_shown_to_harm_is_named_though_another_may_be_worse() -> None:
+    rare, common = Bar("rare", -0.1, -0.3, 0.1, 3, 1), Bar("common", -0.05, -0.08, -0.02, 400, 30)
+    assert "<b>common</b> should be looked at next" in knowledge_cards.lift_sentence([rare, common])
+    assert knowledge_cards.lift_sentence([rare]).endswith("No text is shown to harm.")
 
 
 def test_lift_is_a_bar_for_each_text_with_the_questions_it_touches(data_folder: Path) -> None:

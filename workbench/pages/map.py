@@ -55,7 +55,7 @@ def finding(shown: pl.DataFrame, chosen: Selection) -> str:
     inside = shown.filter("in_selection")
     wrong = inside.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
     if chosen.images is not None:
-        few = shown.filter(pl.col("image_id").is_in(list(chosen.images)))
+        few = inside.filter(pl.col("image_id").is_in(list(chosen.images)))
         bad = few.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
         share, rest = bad / max(few.height, 1), (wrong - bad) / max(inside.height - few.height, 1)
         return (
