@@ -150,6 +150,19 @@ def test_each_proposal_and_each_revision_begins_with_its_own_text(data_folder: P
     assert drafts == {TEXT: texts[scratched.image_id], "drawn/plate/good": texts[good.image_id]}
 
 
+def test_the_address_decides_which_text_is_shown_and_keeps_what_else_it_holds(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    page = opened(PAGE, product="drawn/plate", text=TEXT, run="kept")
+    assert "shared.drawn" in page.session_state  # its charts take the other colours when the theme is switched
+    listed = page.selectbox(key="knowledge.description")
+    other = next(option for option in listed.options if "scratch" not in option)
+    listed.set_value(other).run()
+    assert (page.query_params["run"], page.query_params["text"]) == ("kept", "drawn/plate/good")
+    page.query_params["text"] = TEXT  # a link, or Back
+    page.run()
+    assert page.text_area(key="knowledge.text").value == seed.TEXTS["scratch"]
+
+
 def test_a_text_that_is_shown_to_harm_is_named_though_another_may_be_worse() -> None:
     rare, common = Bar("rare", -0.1, -0.3, 0.1, 3, 1), Bar("common", -0.05, -0.08, -0.02, 400, 30)
     assert "<b>common</b> should be looked at next" in knowledge_cards.lift_sentence([rare, common])

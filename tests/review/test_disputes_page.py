@@ -59,6 +59,34 @@ def test_a_state_in_the_address_narrows_the_queue(disputed: Reviews) -> None:
     assert f"of {disputed.queue().height}" in words(opened(DISPUTES, state="open"))
 
 
+def test_a_budget_that_is_no_number_is_left_out_and_moving_it_keeps_the_rest_of_the_address(disputed: Reviews) -> None:
+    first = schema.records(Dispute, disputed.queue())[0]
+    points = (BudgetPoint(0, 1.0, 0, 0, 0, 9, 5, 13), BudgetPoint(28, 0.1, 9, 5, 13, 0, 0, 0))
+    disputed.store_curve(BudgetCurve(first.run_id, 28, "labels", points, first.opened_at))
+    page = opened(DISPUTES, reviews="²", product="plate")
+    assert "0 reviews catch 0 errors" in words(page)
+    page.slider(key="disputes.reviews").set_value(14).run()
+    page.segmented_control(key="disputes.state").set_value("open").run()
+    assert page.query_params == {"reviews": "14", "product": "plate", "state": "open"}
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"url": "ftp://nowhere"}'])
+def test_a_desk_that_cannot_be_read_is_said_in_words(disputed: Reviews, kept: str) -> None:
+    home = disputed.data / "labelstudio"
+    home.mkdir()
+    (home / "token").write_text("secret")
+    (home / "desk.json").write_text(kept)
+    page = opened(DISPUTES)
+    told = "must look like http://" if "ftp" in kept else "`workbench labelstudio up` writes it anew"
+    assert told in words(page)
+    assert page.button(key="disputes.push").disabled
+
+
+def test_a_server_without_a_token_is_said_in_words(disputed: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_LABELSTUDIO_URL", "http://127.0.0.1:9")
+    assert "copy a token" in words(opened(DISPUTES))
+
+
 def undisputed(reviews: Reviews) -> tuple[str, str, str]:
     """The run, image and question of a case that no rule disputed."""
     run_id = reviews.queue()["run_id"][0]

@@ -103,4 +103,4 @@ with st.container(key="card-cases", gap="small"):
         patches="patches" in st.query_params,
     )
     turn_pages(first, total)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

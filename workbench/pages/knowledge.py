@@ -13,7 +13,7 @@ import streamlit as st
 from warehouse.records import Description
 from workbench.analysis import charts_knowledge
 from workbench.inspection.errors import InspectionError
-from workbench.pages import knowledge_cards, knowledge_reads, parts
+from workbench.pages import address, knowledge_cards, knowledge_reads, parts, shared
 from workbench.pages.knowledge_reads import Product
 from workbench.pages.parts import card, chart, header, html
 from workbench.review import curation, gate, proposals
@@ -21,13 +21,11 @@ from workbench.review.errors import REFUSALS
 
 SHOWN = 12  # images of a blast radius
 now = knowledge_reads.snapshot()
-address = st.query_params
 
 
 def choose(description: Description) -> None:
     """Open a revision."""
-    address.update({"text": description.description_id, "revision": str(description.revision)})
-    address.pop("blast", None)
+    address.write(text=description.description_id, revision=str(description.revision), blast=None)
 
 
 def author() -> str:
@@ -213,9 +211,9 @@ def show_budget(product: Product) -> None:
 def show_blast() -> None:
     """Which images the chosen text would reach."""
     with card("blast", "Blast radius", "images that would be shown something else", fill=False):
-        if "blast" not in address:
+        if "blast" not in st.query_params:
             html('<div class="note">Told from the stored vectors of images and texts; no image is asked again.</div>')
-            st.button("Show these images", key="knowledge.blast", on_click=lambda: address.update({"blast": "on"}))
+            st.button("Show these images", key="knowledge.blast", on_click=lambda: address.write(blast="on"))
             return
         try:
             found = knowledge_reads.blast(now, chosen)
@@ -245,26 +243,33 @@ if not products:
         "workbench knowledge import domain_knowledge.json",
     )
 keys = list(products)
-asked_key = address.get("product", address.get("text", "").rpartition("/")[0])
+asked_text = st.query_params.get("text", "")
+asked_key = st.query_params.get("product", asked_text.rpartition("/")[0])
 product = knowledge_reads.product(now, asked_key if asked_key in products else keys[0])
-chosen = product.chosen(address.get("text"), address.get("revision"))
+chosen = product.chosen(asked_text, st.query_params.get("revision"))
 old = product.published_of(chosen.description_id)
 result = product.results.get((chosen.description_id, chosen.revision))
 why_not = product.why_not(chosen)
 
 with header("Knowledge", knowledge_cards.finding(chosen, old, result, why_not), product.under):
-    picked = st.selectbox(
-        "Product", keys, keys.index(product.key), format_func=lambda key: f"{key} · {products[key]}", width=230
+    address.choose(
+        "Product",
+        keys,
+        product.key,
+        "knowledge.product",
+        lambda key: address.write(product=key, text=None, revision=None, blast=None),
+        format_func=lambda key: f"{key} · {products[key]}",
+        width=230,
     )
-    if picked != product.key:
-        address.clear()
-        address["product"] = picked
-        st.rerun()
-    shown = product.newest_first
-    text = st.selectbox("Description", shown, shown.index(chosen), format_func=knowledge_cards.name, width=230)
-    if text != chosen:
-        choose(text)
-        st.rerun()
+    address.choose(
+        "Description",
+        product.newest_first,
+        chosen,
+        "knowledge.description",
+        choose,
+        format_func=knowledge_cards.name,
+        width=230,
+    )
     parts.export(
         "knowledge",
         {
@@ -289,3 +294,4 @@ show_own_lift(product)
 show_blast()
 with card("history", "History", "newest first", fill=False):
     html(knowledge_cards.history(knowledge_reads.changes(now, chosen.description_id)))
+shared.follow(now, refresh=False)

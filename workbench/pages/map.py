@@ -136,4 +136,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_map(shown)
     with grid.cell():
         show_cases(run, shown, chosen)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

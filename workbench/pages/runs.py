@@ -67,16 +67,15 @@ def _archive_name(run: Run) -> str:
 
 def _choose(name: str, offered: list[str], held: str | None) -> None:
     """One filter of the list of runs."""
-    key = f"runs.by.{name}"
-    st.session_state[key] = held if held in offered else None  # the address decides, the widget follows
-    st.selectbox(
+    address.choose(
         name,
         offered,
+        held if held in offered else None,
+        f"runs.by.{name}",
+        lambda picked: address.put(**{name: picked}),
         index=None,
-        key=key,
         placeholder=f"any {name}",
         label_visibility="collapsed",
-        on_change=lambda: address.put(**{name: st.session_state[key]}),
     )
 
 
@@ -202,4 +201,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
 
 show_cases(run, chosen)
 manifest(run)
-shared.follow(refresh=any(run.state == "running" for run in runs))
+shared.follow(now, refresh=any(run.state == "running" for run in runs))

@@ -182,4 +182,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_wrong_place(found)
 show_cases(run, chosen)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")
