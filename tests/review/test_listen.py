@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import http.client
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.review import studio, trouble
 from tests.review.conftest import Case, Studio
 from warehouse.errors import Locked
-from workbench.review import listen
+from workbench.review import listen, server
 from workbench.review.errors import DeskRefused, DeskUnreachable
 from workbench.review.listen import HEADER, Ear
 from workbench.review.push import push
@@ -102,6 +105,39 @@ def test_what_has_no_secret_or_no_bound_is_turned_away_and_hints_nothing(
 def test_a_taken_port_is_said(ear: Ear) -> None:
     with pytest.raises(DeskRefused, match=r"cannot listen on port .*choose one with --port"):
         Ear(ear.server_address[1], SECRET)
+
+
+def test_a_secret_whose_making_was_cut_off_is_made_anew_for_its_owner_alone(tmp_path: Path) -> None:
+    file = listen.secret_file(tmp_path)
+
+    def killed() -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server.kept(file, killed)
+    assert list(tmp_path.iterdir()) == []
+    file.touch()
+    made = listen.secret(tmp_path)
+    assert len(made) > 30
+    assert listen.secret(tmp_path) == file.read_text(encoding="utf-8") == made
+    assert file.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_whoever_makes_a_secret_at_once_gets_the_same_one(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def make() -> str:
+        together.wait(10)  # all have found that there is none
+        return secrets.token_hex(8)
+
+    with ThreadPoolExecutor(8) as people:
+        assert len(set(people.map(lambda _: server.kept(tmp_path / "secret", make), range(8)))) == 1
+
+
+def test_an_ear_without_a_secret_does_not_listen() -> None:
+    with pytest.raises(DeskRefused, match="an empty secret"):
+        Ear(0, "\n")
 
 
 @pytest.mark.labelstudio

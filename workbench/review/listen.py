@@ -52,8 +52,10 @@ class Ear(ThreadingHTTPServer):
         """Listen from now on.
 
         Raises:
-            DeskRefused: the port is taken.
+            DeskRefused: the port is taken, or the secret is empty.
         """
+        if not secret.strip():
+            raise DeskRefused("an empty secret would let every request in; delete its file and listen again")
         self.hinted = threading.Event()
         self.secret = secret.encode()
         self._room = threading.BoundedSemaphore(_AT_ONCE)
