@@ -12,6 +12,7 @@ from tests.review.conftest import Case, Studio, choice, result
 from warehouse import schema
 from warehouse.review_records import DefectBox, Dispute, Verdict
 from workbench.review import agreement, push
+from workbench.review.labelstudio import LabelStudio
 from workbench.review.labelstudio_task import CONFIG
 from workbench.review.pull import pull
 
@@ -192,6 +193,36 @@ def test_a_mended_annotation_leaves_quarantine_as_a_verdict(case: Case, studio_s
     assert pull(case.store, case.desk).quarantined == 1
     sdk.annotations.update(id=annotation.id, result=result("Correct"))
     assert pull(case.store, case.desk).verdicts == 1
+
+
+@pytest.mark.parametrize("fate", ["deleted", "skipped", "its task deleted", "mended, then deleted"])
+def test_what_was_put_aside_and_is_gone_from_the_server_is_counted_no_more(
+    case: Case, studio_server: Studio, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    (task_id, _), (other_id, _), *_ = sent(case)
+    sdk = studio_server.sdk()
+    bad = sdk.annotations.create(id=task_id, result=[choice("verdict", "Perhaps")])
+    sdk.annotations.create(id=other_id, result=[choice("verdict", "Perhaps")])
+    assert pull(case.store, case.desk).quarantined == 2
+    if fate.startswith("mended"):
+        sdk.annotations.update(id=bad.id, result=result("Correct"))
+        assert pull(case.store, case.desk).verdicts == 1
+    if fate == "skipped":
+        sdk.annotations.update(id=bad.id, was_cancelled=True)
+    elif fate == "its task deleted":
+        sdk.tasks.delete(str(task_id))
+    else:
+        sdk.annotations.delete(bad.id)
+
+    pull(case.store, case.desk)
+    assert verdicts(case) == []
+    assert case.reviews.quarantined()["task_id"].to_list() == [other_id]
+
+    def listed(*_: object) -> None:
+        raise AssertionError("every task is listed again")
+
+    monkeypatch.setattr(LabelStudio, "annotated", listed)
+    pull(case.store, case.desk)
 
 
 def test_a_skipped_task_is_no_verdict(case: Case, studio_server: Studio) -> None:
