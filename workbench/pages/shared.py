@@ -19,6 +19,7 @@ from warehouse import schema
 from warehouse.records import Archive, Description, Entry, Prediction, Run
 from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
+from workbench.analysis import look
 from workbench.analysis.metrics import Key, Neighbours
 from workbench.pages import address, held, parts
 
@@ -188,6 +189,40 @@ def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", 
         width=230,
         format_func=lambda run_id: run_label(by_id[run_id], known),
     )
+
+
+def choose_outcome(now: Snapshot, chosen: Selection, page: str) -> None:
+    """One button per outcome there is; pressing the chosen one again shows all."""
+    held = dict(chosen.facets).get("outcome")
+    counted = dict(counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
+    key = f"{page}.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
+    st.segmented_control(
+        "Outcome",
+        [name for name in look.OUTCOMES if name in counted or name == held],
+        default=held,
+        key=key,
+        on_change=lambda: address.put(outcome=st.session_state[key]),
+        label_visibility="collapsed",
+        format_func=lambda name: f"{look.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
+    )
+
+
+def turn_pages(page: str, first: int, shown: int, total: int) -> None:
+    """Earlier and later cases of a list that shows so many of them at once."""
+    if total <= shown:
+        return
+    with st.container(horizontal=True, gap="xsmall", horizontal_alignment="center"):
+        for key, label, to, off in (
+            ("k", "Earlier", first - shown, first == 0),
+            ("j", "Later", first + shown, first + shown >= total),
+        ):
+            st.button(
+                label,
+                shortcut=key,
+                key=f"{page}.{label}",
+                disabled=off,
+                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
+            )
 
 
 def follow(now: Snapshot, refresh: bool) -> None:
