@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,21 @@ def test_a_desk_that_cannot_be_read_is_said_in_words(disputed: Reviews, kept: st
 def test_a_server_without_a_token_is_said_in_words(disputed: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_LABELSTUDIO_URL", "http://127.0.0.1:9")
     assert "copy a token" in words(opened(DISPUTES))
+
+
+def test_a_disk_that_is_full_while_pictures_are_copied_is_said_in_words(
+    disputed: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("WORKBENCH_LABELSTUDIO_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WORKBENCH_LABELSTUDIO_TOKEN", "a token")
+    monkeypatch.setattr("workbench.review.pictures.shutil.copyfile", full)
+    page = opened(DISPUTES)
+    page.button(key="disputes.push").click().run()
+    assert not page.exception
+    assert "Not done: the disk that holds " in words(page)
 
 
 def undisputed(reviews: Reviews) -> tuple[str, str, str]:
