@@ -221,6 +221,14 @@ class Reviews:
         """Annotations that couldn't be used, newest first."""
         return self._database.frame("SELECT * FROM quarantined_results ORDER BY found_at DESC, result_id")
 
+    def forget_quarantined(self, project_key: str, annotations: Sequence[int]) -> None:
+        """Forget what was put aside of these annotations: they aren't on the server any more."""
+        with self._database.writing() as con:
+            con.execute(
+                "DELETE FROM quarantined_results WHERE project_key = ? AND list_contains(?::BIGINT[], annotation_id)",
+                [project_key, list(annotations)],
+            )
+
     # Settling.
 
     def settle(self, settlements: Sequence[Settlement]) -> None:

@@ -11,7 +11,6 @@ from statsmodels.stats.power import TTestPower
 
 from tests.analysis import invented
 from workbench.analysis import compare
-from workbench.analysis.intervals import Estimate
 
 
 def two(images: int = 150, gain: float = 0.0, most: int = 5) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -126,8 +125,3 @@ def test_what_is_detectable_is_what_statsmodels_solves_for_with_one_question_per
     row = compare.table(compare.pair(old, new).frame).row(0, named=True)
     effect = TTestPower().solve_power(nobs=row["images"], alpha=0.05, power=0.8)
     assert row["detectable"] == pytest.approx(effect * row["se"] * row["images"] ** 0.5, rel=0.01)
-
-
-def test_not_inferior_needs_the_whole_interval_above_the_margin() -> None:
-    assert compare.not_inferior(Estimate(0.0, -0.019, 0.02))
-    assert not compare.not_inferior(Estimate(0.0, -0.021, 0.02))

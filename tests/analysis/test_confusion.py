@@ -12,7 +12,7 @@ FACTS = invented.facts(images=200)
 
 
 def test_counts_add_up_to_the_judged_rows_and_shares_to_one() -> None:
-    for table in (confusion.by_option(FACTS), confusion.by_letter(FACTS, ("product",))):
+    for table in (confusion.by_option(FACTS), confusion.by_option(FACTS, ("product", "subtask"))):
         assert table["n"].sum() == FACTS.height
         keys = table.columns[: table.columns.index("truth") + 1]
         assert table.group_by(keys).agg(pl.col("share").sum())["share"].round(9).unique().to_list() == [1.0]
@@ -23,7 +23,7 @@ def test_an_answer_that_could_not_be_read_is_a_column_of_its_own() -> None:
     facts = FACTS.head(4).with_columns(
         status=pl.Series(["invalid", *["answered"] * 3]), right=pl.Series([False, True, True, True])
     )
-    assert confusion.UNREAD in confusion.by_letter(facts)["answer"].to_list()
+    assert confusion.UNREAD in confusion.by_option(facts)["answer"].to_list()
 
 
 def test_a_defect_type_is_mostly_taken_for_its_most_frequent_wrong_answer() -> None:

@@ -77,19 +77,6 @@ def test_a_wrong_detection_on_an_image_without_a_label_is_only_wrong() -> None:
     assert cases["outcome"].to_list() == ["wrong"]
 
 
-def test_cases_come_worst_first_and_then_by_entropy() -> None:
-    cases = metrics.outcomes(
-        frame(
-            {"question_id": "right"},
-            {"question_id": "sure", "answer": "A", "settled_entropy": 0.1},
-            {"question_id": "torn", "answer": "A", "settled_entropy": 0.6},
-            {"question_id": "failed", "status": "failed", "answer": None, "settled_entropy": None},
-            {"question_id": "escape", "correct_answer": "A", "label": "defective"},
-        )
-    )
-    assert metrics.wrong_first(cases)["question_id"].to_list() == ["escape", "torn", "sure", "failed", "right"]
-
-
 ends = st.tuples(
     st.sampled_from(metrics.SUBTASKS),
     st.sampled_from(["answered", "invalid", "failed"]),

@@ -16,6 +16,8 @@ from warehouse.records import KnowledgeMember
 from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
 from warehouse.store import Store
+from workbench.analysis.charts_knowledge import Bar
+from workbench.pages import knowledge_cards
 from workbench.review import curation
 
 PAGE = "workbench/pages/knowledge.py"
@@ -101,19 +103,18 @@ def test_an_edit_becomes_a_draft_and_the_page_stands_on_it(data_folder: Path) ->
     assert Curation(data_folder).changes(TEXT)[0].reason == "clearer"
 
 
+def says(seeded: seed.Seeded, number: int, image_id: str, text: str) -> Verdict:
+    return Verdict(
+        f"verdict-{number}", 1, f"dispute-{number}", 1, seeded.run.run_id, image_id, seed.question_id(1),
+        f"reviewer-{number}", "wrong", "A", (), "misleads", text, None, 9.0, NOW, NOW, False,
+    )  # fmt: skip
+
+
 def test_reviewers_texts_wait_first_and_keep_their_verdicts_when_accepted(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     image = next(each for each in seeded.entries if each.defect == "scratch")
-    verdicts = [
-        Verdict(
-            f"verdict-{number}", 1, f"dispute-{number}", 1, seeded.run.run_id, image.image_id, seed.question_id(1),
-            f"reviewer-{number}", "wrong", "A", (), "misleads", text, None, 9.0, NOW, NOW, False,
-        )
-        for number, text in enumerate(
-            ["A scratch is a thin bright line. It ends sharply.", "A scratch is a thin, bright line."]
-        )
-    ]  # fmt: skip
-    Reviews(data_folder).add_verdicts(verdicts)
+    texts = ["A scratch is a thin bright line. It ends sharply.", "A scratch is a thin, bright line."]
+    Reviews(data_folder).add_verdicts([says(seeded, at, image.image_id, text) for at, text in enumerate(texts)])
     page = opened(PAGE, product="drawn/plate")
     shown = words(page)
     assert "2 better texts, 2 verdicts that it misleads, 2 wrong answers" in shown
@@ -129,6 +130,43 @@ def test_reviewers_texts_wait_first_and_keep_their_verdicts_when_accepted(data_f
     ]
     again = opened(PAGE, product="drawn/plate")
     assert "knowledge.accept" not in [button.key for button in again.button]
+
+
+def test_each_proposal_and_each_revision_begins_with_its_own_text(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    scratched = next(each for each in seeded.entries if each.defect == "scratch")
+    good = next(each for each in seeded.entries if each.label == "good" and "test" in each.path)
+    texts = {scratched.image_id: "A scratch is a thin bright line.", good.image_id: "Nothing crosses the brushing."}
+    Reviews(data_folder).add_verdicts(
+        [says(seeded, at, image_id, text) for at, (image_id, text) in enumerate(texts.items())]
+    )
+    page = opened(PAGE, product="drawn/plate")
+    page.text_input(key="knowledge.why").set_value("typed for another text").run()
+    for _ in texts:
+        page.button(key="knowledge.accept").click().run()
+        assert page.text_area(key="knowledge.text").value in texts.values()
+        assert page.text_input(key="knowledge.why").value == ""
+    drafts = {each.description_id: each.text for each in Curation(data_folder).in_state("draft")}
+    assert drafts == {TEXT: texts[scratched.image_id], "drawn/plate/good": texts[good.image_id]}
+
+
+def test_the_address_decides_which_text_is_shown_and_keeps_what_else_it_holds(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    page = opened(PAGE, product="drawn/plate", text=TEXT, run="kept")
+    assert "shared.drawn" in page.session_state  # its charts take the other colours when the theme is switched
+    listed = page.selectbox(key="knowledge.description")
+    other = next(option for option in listed.options if "scratch" not in option)
+    listed.set_value(other).run()
+    assert (page.query_params["run"], page.query_params["text"]) == ("kept", "drawn/plate/good")
+    page.query_params["text"] = TEXT  # a link, or Back
+    page.run()
+    assert page.text_area(key="knowledge.text").value == seed.TEXTS["scratch"]
+
+
+def test_a_text_that_is_shown_to_harm_is_named_though_another_may_be_worse() -> None:
+    rare, common = Bar("rare", -0.1, -0.3, 0.1, 3, 1), Bar("common", -0.05, -0.08, -0.02, 400, 30)
+    assert "<b>common</b> should be looked at next" in knowledge_cards.lift_sentence([rare, common])
+    assert knowledge_cards.lift_sentence([rare]).endswith("No text is shown to harm.")
 
 
 def test_lift_is_a_bar_for_each_text_with_the_questions_it_touches(data_folder: Path) -> None:

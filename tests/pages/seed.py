@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 from PIL import Image, ImageDraw
 
 from warehouse import spool
@@ -33,6 +34,7 @@ from warehouse.records import (
     Timings,
 )
 from warehouse.store import Store
+from workbench.analysis import metrics
 
 SIDE = 168  # pixels
 GRID = 6  # patches per side
@@ -308,6 +310,12 @@ def seed(data: Path, images: int = 12, state: RunState = "finished") -> Seeded:
             patches += proposed
     store_run(store, run, predictions, patches)
     return Seeded(store, archive, entries, run)
+
+
+def worst_first(seeded: Seeded) -> pl.DataFrame:
+    """The run's cases as pages list them: by outcome, worst first, then by entropy, highest first."""
+    cases = metrics.outcomes(seeded.store.prediction_index(seeded.run.run_id))
+    return cases.sort("outcome", -pl.col("settled_entropy").fill_null(0.0), "image_path", "question_id")
 
 
 def unlabelled(prediction: Prediction) -> Prediction:

@@ -46,4 +46,29 @@ def test_an_address_with_an_unknown_experiment_shows_the_newest(data_folder: Pat
     Experiments(data_folder).keep(
         replace(old, experiment="f" * 16, arm="newest", finished_at=datetime(2026, 2, 1, tzinfo=UTC))
     )
-    assert "newest" in screen.words(screen.opened(parts.ABLATION, experiment="nobody"))
+    page = screen.opened(parts.ABLATION, experiment="nobody", run="kept")
+    assert "newest" in screen.words(page)
+    assert "shared.drawn" in page.session_state  # its charts take the other colours when the theme is switched
+
+    page.selectbox(key="ablation.which").set_value(old.experiment).run()
+    assert "newest" not in screen.words(page)
+    assert page.query_params == {"run": "kept", "experiment": old.experiment}
+    page.query_params["experiment"] = "f" * 16  # a link, or Back
+    page.run()
+    assert "newest" in screen.words(page)
+
+
+def test_a_family_of_arms_is_chosen_by_the_address(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder, images=2)
+    run = Store(data_folder).run(seeded.run.run_id)
+    assert run is not None
+    first = _arm("plain", 0, run.run_id, run.archive_id)
+    for arm in (first, replace(first, arm="another", place=1, family="layers")):
+        Experiments(data_folder).keep(arm)
+    page = screen.opened(parts.ABLATION, run="kept")
+    page.segmented_control[0].set_value("layers").run()
+    assert page.query_params == {"run": "kept", "family": "layers"}
+    assert "<td>another</td>" in screen.words(page)
+    page.query_params["family"] = "main"
+    page.run()
+    assert "<td>plain</td>" in screen.words(page)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from streamlit.testing.v1 import AppTest
 
 
@@ -32,6 +34,17 @@ def test_a_look_that_overlaps_with_a_click_takes_no_filter_from_the_address() ->
     assert not page.exception
     held = {name: value[-1] if isinstance(value, list) else value for name, value in page.query_params.items()}
     assert held == {"run": "one", "subtask": "Anomaly Detection", "product": "nut", "camera": "2"}
+
+
+def test_what_was_written_while_a_page_was_drawn_is_seen_at_its_next_look(data_folder: Path) -> None:
+    def script() -> None:
+        from workbench.pages import shared
+
+        shared.follow(shared.snapshot()._replace(stamp="before"), refresh=True)
+
+    page = AppTest.from_function(script, default_timeout=60).run()
+    assert not page.exception
+    assert page.session_state["shared.drawn"][0][1] == "before"
 
 
 def test_writing_twice_is_writing_once_and_none_takes_out() -> None:

@@ -14,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages import seed
 from tests.pages.screen import case_links, opened, words
-from workbench.analysis import metrics
 from workbench.pages import pictures
 
 CASE = "workbench/pages/case.py"
@@ -33,8 +32,7 @@ def shown_pictures(page: AppTest) -> list[str]:
 
 
 def in_order(seeded: seed.Seeded, **filters: str) -> pl.DataFrame:
-    cases = metrics.wrong_first(metrics.outcomes(seeded.store.prediction_index(seeded.run.run_id)))
-    return cases.filter(**filters)
+    return seed.worst_first(seeded).filter(**filters)
 
 
 def at(case: dict[str, str]) -> dict[str, str]:

@@ -73,6 +73,14 @@ def test_an_older_night_is_shown_by_its_address(data_folder: Path) -> None:
     assert "102 images were scored; none of 287 signals changed." in words(shown)
 
 
+def test_another_night_is_chosen_without_losing_what_else_the_address_holds(data_folder: Path) -> None:
+    keep(data_folder, morning(), morning(due_at=DUE - timedelta(days=2), images=102))
+    shown = opened(parts.TONIGHT, run="kept")
+    shown.selectbox(key="tonight.night").set_value("2026-01-17T21:00:00").run()
+    assert shown.query_params == {"run": "kept", "night": "2026-01-17T21:00:00"}
+    assert shown.title[0].value == "Night of Saturday 17 January"
+
+
 @pytest.mark.parametrize(
     ("truth", "told"),
     [((), "not measurable"), ((Truth("golden samples", 2, 40, 0.01, 0.16),), "2 of 40")],

@@ -15,7 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages import around, story
-from tests.pages.screen import opened, words
+from tests.pages.screen import case_links, opened, words
 from tests.pages.story import Story
 from workbench.pages import parts
 
@@ -202,6 +202,22 @@ def test_compare_the_macro_averages_beside_published_rows(files: Files) -> None:
         assert f"<b> {macro:.1f}</b>" in drawn["text"]
 
 
+def test_compare_a_region_bounds_what_is_exported_of_both_runs(files: Files) -> None:
+    opened("workbench/pages/compare.py", region="-2,-2,-2,2,0,2,0,-2")
+    of_a, of_b = (set(files[name]["image_id"]) for name in ("answers of A", "answers of B"))
+    assert of_a == of_b
+    opened("workbench/pages/compare.py")
+    assert of_b < set(files["answers of B"]["image_id"])
+
+
+def test_compare_a_flipped_case_leads_to_the_cases_flipped_with_it(told: Story, files: Files) -> None:
+    page = opened("workbench/pages/compare.py")
+    flips = [(link["base"], link["flip"]) for link in case_links(page)]
+    assert set(flips) == {(told.before.run_id, "lost")}
+    lost = files["pairs"].filter("old_right", ~pl.col("right")).height
+    assert f"case 1 of {lost:,}" in words(opened("workbench/pages/case.py", **case_links(page)[0]))
+
+
 def test_trust_the_errors_a_budget_catches(files: Files) -> None:
     text = words(opened("workbench/pages/trust.py", budget="100"))
     rows = files["answers"].filter(pl.col("right").is_not_null()).sort("entropy", descending=True)
@@ -241,6 +257,13 @@ def test_map_images_with_a_wrong_answer(files: Files) -> None:
     rows = files["images"]
     wrong = rows.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
     assert f"<b>{rows['image_id'].n_unique():,} images,</b> {wrong:,} with a wrong answer" in text
+
+
+def test_map_a_region_is_held_against_what_passes_the_filters_alone(files: Files) -> None:
+    text = words(opened("workbench/pages/map.py", outcome="escape", region="-2,-2,-2,2,2,2,2,-2"))
+    rows = files["images"].filter("in_selection")
+    percent = 100 * rows.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height / rows.height
+    assert f"<b>{rows.height:,} images in the region:</b> {percent:.0f} % have a wrong answer, 0 % of" in text
 
 
 def test_ablation_each_arm_and_its_difference(files: Files) -> None:

@@ -52,8 +52,7 @@ def test_a_run_s_manifest_can_be_read(data_folder: Path) -> None:
 
 def test_a_wrong_case_comes_first_and_its_link_names_run_image_and_question(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
-    cases = metrics.wrong_first(metrics.outcomes(seeded.store.prediction_index(seeded.run.run_id)))
-    first = cases.row(0, named=True)
+    first = seed.worst_first(seeded).row(0, named=True)
     assert first["outcome"] in ("escape", "overkill", "wrong")
     address = case_links(opened(RUNS))[0]
     assert address == {"run": seeded.run.run_id, "image": first["image_id"], "question": first["question_id"]}
@@ -130,7 +129,7 @@ def test_five_thousand_cases_are_shown_a_page_at_a_time(data_folder: Path) -> No
     page = opened(RUNS)
     assert "showing 30 of 5,000, wrong first" in words(page)
     assert len(case_links(page)) == 30
-    page.button(key="runs.later").click().run()
+    page.button(key="runs.Later").click().run()
     assert page.query_params["from"] == "30"
     assert "showing 31–60 of 5,000" in words(page)
 

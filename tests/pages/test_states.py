@@ -114,6 +114,15 @@ def test_an_address_that_makes_no_sense_is_left_out(kinds: Kinds, monkeypatch: p
         assert "<b></b>" not in words(shown)
 
 
+def test_no_markup_of_an_address_reaches_a_page(kinds: Kinds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(kinds.data))
+    for page in PAGES:
+        for name in ("shape", "subtask", "product", "question"):
+            address = {"run": kinds.runs["another model"].run_id, name: "<u>x</u>"}
+            shown = opened(f"workbench/pages/{page}.py", **address)
+            assert not [one for one in shown.main.get("html") if "<u>x" in one.proto.body], (page, name)
+
+
 def test_one_run_has_nothing_to_be_compared_with(data_folder: Path) -> None:
     seed.seed(data_folder, images=2)
     assert "a comparison needs two" in words(opened("workbench/pages/compare.py"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.warehouse.test_reviews import verdict
 from warehouse import schema
+from warehouse.errors import Locked
 from warehouse.review_records import BudgetCurve, BudgetPoint, Dispute
 from warehouse.reviews import Reviews
-from workbench.review import agreement, nightly
+from warehouse.store import Store
+from workbench.analysis.metrics import Key
+from workbench.review import agreement, disputes, nightly
 from workbench.review.rules import Rules
 
 DISPUTES, CASE = "workbench/pages/disputes.py", "workbench/pages/case.py"
@@ -56,11 +60,59 @@ def test_a_state_in_the_address_narrows_the_queue(disputed: Reviews) -> None:
     assert f"of {disputed.queue().height}" in words(opened(DISPUTES, state="open"))
 
 
+def test_a_budget_that_is_no_number_is_left_out_and_moving_it_keeps_the_rest_of_the_address(disputed: Reviews) -> None:
+    first = schema.records(Dispute, disputed.queue())[0]
+    points = (BudgetPoint(0, 1.0, 0, 0, 0, 9, 5, 13), BudgetPoint(28, 0.1, 9, 5, 13, 0, 0, 0))
+    disputed.store_curve(BudgetCurve(first.run_id, 28, "labels", points, first.opened_at))
+    page = opened(DISPUTES, reviews="²", product="plate")
+    assert "0 reviews catch 0 errors" in words(page)
+    page.slider(key="disputes.reviews").set_value(14).run()
+    page.segmented_control(key="disputes.state").set_value("open").run()
+    assert page.query_params == {"reviews": "14", "product": "plate", "state": "open"}
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"url": "ftp://nowhere"}'])
+def test_a_desk_that_cannot_be_read_is_said_in_words(disputed: Reviews, kept: str) -> None:
+    home = disputed.data / "labelstudio"
+    home.mkdir()
+    (home / "token").write_text("secret")
+    (home / "desk.json").write_text(kept)
+    page = opened(DISPUTES)
+    told = "must look like http://" if "ftp" in kept else "`workbench labelstudio up` writes it anew"
+    assert told in words(page)
+    assert page.button(key="disputes.push").disabled
+
+
+def test_a_server_without_a_token_is_said_in_words(disputed: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_LABELSTUDIO_URL", "http://127.0.0.1:9")
+    assert "copy a token" in words(opened(DISPUTES))
+
+
+def test_a_disk_that_is_full_while_pictures_are_copied_is_said_in_words(
+    disputed: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("WORKBENCH_LABELSTUDIO_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WORKBENCH_LABELSTUDIO_TOKEN", "a token")
+    monkeypatch.setattr("workbench.review.pictures.shutil.copyfile", full)
+    page = opened(DISPUTES)
+    page.button(key="disputes.push").click().run()
+    assert not page.exception
+    assert "Not done: the disk that holds " in words(page)
+
+
+def undisputed(reviews: Reviews) -> tuple[str, str, str]:
+    """The run, image and question of a case that no rule disputed."""
+    run_id = reviews.queue()["run_id"][0]
+    known = set(reviews.queue().select("image_id", "question_id").rows())
+    cases = reviews.cases(run_id).select("image_id", "question_id").rows()
+    return run_id, *next(key for key in cases if key not in known)
+
+
 def test_the_button_on_a_case_disputes_it_once(disputed: Reviews) -> None:
-    known = {tuple(key) for key in disputed.queue().select("image_id", "question_id").iter_rows()}
-    run_id = disputed.queue()["run_id"][0]
-    cases = disputed.cases(run_id).select("image_id", "question_id").rows()
-    image_id, question_id = next(key for key in cases if key not in known)
+    run_id, image_id, question_id = undisputed(disputed)
 
     page = opened(CASE, run=run_id, image=image_id, question=question_id)
     page.button(key="case.dispute").click().run()
@@ -69,6 +121,38 @@ def test_the_button_on_a_case_disputes_it_once(disputed: Reviews) -> None:
     assert (row["reasons"], row["state"]) == (["person"], "open")
     assert page.button(key="case.dispute").disabled
     assert "disputed: person" in words(page)
+
+
+def test_a_case_that_is_disputed_again_says_how_far_the_newest_dispute_is(disputed: Reviews) -> None:
+    run_id, image_id, question_id = undisputed(disputed)
+    store, here = Store(disputed.data), Key(image_id, question_id)
+    assert disputes.open_by(store, run_id, here, "ann") == 1
+    first = disputed.queue(image_id=image_id).filter(question_id=question_id)["dispute_id"][0]
+    agreement.settle_by(disputed, first, "correct", None, "ann", "plain to see")
+    assert disputes.open_by(store, run_id, here, "ben") == 1
+    with disputed._database.writing() as con:  # the settled one is the lighter, so the queue has it last
+        con.execute("UPDATE dispute_reasons SET weight = 0.01 WHERE dispute_id = ?", [first])
+
+    page = opened(CASE, run=run_id, image=image_id, question=question_id)
+
+    assert page.button(key="case.dispute").label == "Disputed, open"
+    assert page.button(key="case.dispute").disabled
+
+
+def test_a_busy_warehouse_is_said_where_a_case_was_to_be_disputed(
+    disputed: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> int:
+        raise Locked("another process held the warehouse for too long")
+
+    run_id, image_id, question_id = undisputed(disputed)
+    monkeypatch.setattr(disputes, "open_by", busy)
+
+    page = opened(CASE, run=run_id, image=image_id, question=question_id)
+    page.button(key="case.dispute").click().run()
+
+    assert not page.exception
+    assert [each.value for each in page.toast] == ["Not disputed: another process held the warehouse for too long"]
 
 
 def test_a_case_shows_its_verdicts_and_its_settlement_as_text(disputed: Reviews) -> None:

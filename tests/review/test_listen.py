@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import http.client
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.review import studio, trouble
 from tests.review.conftest import Case, Studio
-from workbench.review import listen
+from warehouse.errors import Locked
+from workbench.review import listen, server
 from workbench.review.errors import DeskRefused, DeskUnreachable
 from workbench.review.listen import HEADER, Ear
 from workbench.review.push import push
 
 SECRET = "a secret of the test"
+DESK_IS_DOWN = DeskUnreachable("down")
 
 
 @pytest.fixture
@@ -38,13 +43,15 @@ def post(ear: Ear, headers: Mapping[str, str], body: bytes = b"{}", method: str 
         asked.close()
 
 
-def followed(ear: Ear, pulls: list[str], times: int, every: float = 60.0) -> threading.Thread:
-    """Following in a thread, which ends after so many pulls."""
+def followed(
+    ear: Ear, pulls: list[str], times: int, every: float = 60.0, error: Exception = DESK_IS_DOWN
+) -> threading.Thread:
+    """Following in a thread, which ends after so many pulls; the first fails."""
 
     def pull() -> str:
         if not pulls:
             pulls.append("failed")
-            raise DeskUnreachable("down")
+            raise error
         pulls.append("pulled")
         return "done"
 
@@ -64,9 +71,10 @@ def test_many_hints_are_one_pull_and_a_failed_pull_is_tried_again_at_the_next(ea
     assert pulls == ["failed", "pulled"]
 
 
-def test_without_hints_it_pulls_all_the_same_now_and_then(ear: Ear) -> None:
+@pytest.mark.parametrize("error", [DESK_IS_DOWN, Locked("held for too long"), OSError("read-only file system")])
+def test_without_hints_it_pulls_all_the_same_now_and_then_whatever_a_pull_met(ear: Ear, error: Exception) -> None:
     pulls: list[str] = []
-    followed(ear, pulls, times=2, every=0.1).join(10)
+    followed(ear, pulls, times=2, every=0.1, error=error).join(10)
     assert pulls == ["failed", "pulled"]
 
 
@@ -97,6 +105,39 @@ def test_what_has_no_secret_or_no_bound_is_turned_away_and_hints_nothing(
 def test_a_taken_port_is_said(ear: Ear) -> None:
     with pytest.raises(DeskRefused, match=r"cannot listen on port .*choose one with --port"):
         Ear(ear.server_address[1], SECRET)
+
+
+def test_a_secret_whose_making_was_cut_off_is_made_anew_for_its_owner_alone(tmp_path: Path) -> None:
+    file = listen.secret_file(tmp_path)
+
+    def killed() -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server.kept(file, killed)
+    assert list(tmp_path.iterdir()) == []
+    file.touch()
+    made = listen.secret(tmp_path)
+    assert len(made) > 30
+    assert listen.secret(tmp_path) == file.read_text(encoding="utf-8") == made
+    assert file.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_whoever_makes_a_secret_at_once_gets_the_same_one(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def make() -> str:
+        together.wait(10)  # all have found that there is none
+        return secrets.token_hex(8)
+
+    with ThreadPoolExecutor(8) as people:
+        assert len(set(people.map(lambda _: server.kept(tmp_path / "secret", make), range(8)))) == 1
+
+
+def test_an_ear_without_a_secret_does_not_listen() -> None:
+    with pytest.raises(DeskRefused, match="an empty secret"):
+        Ear(0, "\n")
 
 
 @pytest.mark.labelstudio

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
+from tests.pages import seed
 from tests.review.conftest import Case, Studio, choice, result
 from warehouse import schema
 from warehouse.review_records import DefectBox, Dispute, Verdict
 from workbench.review import agreement, push
+from workbench.review.labelstudio import LabelStudio
 from workbench.review.labelstudio_task import CONFIG
 from workbench.review.pull import pull
 
@@ -65,6 +69,19 @@ def test_the_audit_lane_keeps_its_share_of_a_push(case: Case) -> None:
     states = case.reviews.queue().filter(state="pushed")
     assert states.filter(states["reasons"].list.contains("audit")).height == 2
     assert states.height == 5
+
+
+def test_pictures_that_cannot_be_shown_take_no_room_of_a_push(case: Case, seeded: seed.Seeded) -> None:
+    queue, root = case.reviews.queue(), Path(seeded.archive.root)
+    heaviest = queue["image_path"][0]
+    (root / heaviest).write_bytes(b"no picture any more")
+    left = queue.filter(queue["image_path"] != heaviest)["dispute_id"].to_list()
+
+    done = push.push(case.store, case.desk, limit=3, audit_share=0.0)
+
+    assert (done.sent, done.waiting) == (3, queue.height - 3 - len(done.unreadable))
+    assert f"disputes wait; {len(done.unreadable)} can't be shown: {heaviest}: " in done.said
+    assert case.reviews.queue().filter(state="pushed")["dispute_id"].to_list() == left[:3]
 
 
 def test_a_verdict_comes_home_whole(case: Case, studio_server: Studio) -> None:
@@ -176,6 +193,36 @@ def test_a_mended_annotation_leaves_quarantine_as_a_verdict(case: Case, studio_s
     assert pull(case.store, case.desk).quarantined == 1
     sdk.annotations.update(id=annotation.id, result=result("Correct"))
     assert pull(case.store, case.desk).verdicts == 1
+
+
+@pytest.mark.parametrize("fate", ["deleted", "skipped", "its task deleted", "mended, then deleted"])
+def test_what_was_put_aside_and_is_gone_from_the_server_is_counted_no_more(
+    case: Case, studio_server: Studio, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    (task_id, _), (other_id, _), *_ = sent(case)
+    sdk = studio_server.sdk()
+    bad = sdk.annotations.create(id=task_id, result=[choice("verdict", "Perhaps")])
+    sdk.annotations.create(id=other_id, result=[choice("verdict", "Perhaps")])
+    assert pull(case.store, case.desk).quarantined == 2
+    if fate.startswith("mended"):
+        sdk.annotations.update(id=bad.id, result=result("Correct"))
+        assert pull(case.store, case.desk).verdicts == 1
+    if fate == "skipped":
+        sdk.annotations.update(id=bad.id, was_cancelled=True)
+    elif fate == "its task deleted":
+        sdk.tasks.delete(str(task_id))
+    else:
+        sdk.annotations.delete(bad.id)
+
+    pull(case.store, case.desk)
+    assert verdicts(case) == []
+    assert case.reviews.quarantined()["task_id"].to_list() == [other_id]
+
+    def listed(*_: object) -> None:
+        raise AssertionError("every task is listed again")
+
+    monkeypatch.setattr(LabelStudio, "annotated", listed)
+    pull(case.store, case.desk)
 
 
 def test_a_skipped_task_is_no_verdict(case: Case, studio_server: Studio) -> None:

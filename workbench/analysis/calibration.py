@@ -129,32 +129,6 @@ def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
     return Warned(_auroc(found, ~rows["right"].to_numpy().astype(bool), images), area, rows.height, wrong, count)
 
 
-def warning_bootstrap(facts: pl.DataFrame, signal: Signal = "entropy", seed: int = 0, resamples: int = 500) -> Estimate:
-    """The same from `roc_auc_score` and a bootstrap that resamples images: for export. Seconds for 40,000 rows.
-
-    Raises:
-        ValueError: there are not both right and wrong answers.
-    """
-    from scipy import stats
-    from sklearn.metrics import roc_auc_score
-
-    rows = _scored(facts, signal).sort("image_id")
-    unsure = rows[signal].to_numpy() * (1.0 if signal == "entropy" else -1.0)
-    wrong = ~rows["right"].to_numpy().astype(bool)
-    ends = np.cumsum(rows.group_by("image_id", maintain_order=True).len()["len"].to_numpy(), dtype=np.int64)
-    starts = np.concatenate([[0], ends[:-1]])
-
-    def auroc(images: Values) -> float:
-        chosen = np.concatenate([np.arange(starts[i], ends[i]) for i in images.astype(int)])
-        return float(roc_auc_score(wrong[chosen], unsure[chosen]))
-
-    found = stats.bootstrap(
-        (np.arange(len(ends)),), auroc, vectorized=False, n_resamples=resamples, method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return Estimate(float(roc_auc_score(wrong, unsure)), float(found.low), float(found.high))
-
-
 def _scored(facts: pl.DataFrame, signal: Signal) -> pl.DataFrame:
     return facts.filter(pl.col("right").is_not_null(), pl.col(signal).is_not_null())
 

@@ -212,11 +212,6 @@ def bootstrap(pairs: pl.DataFrame, seed: int = 0, resamples: int = 2000) -> Esti
     return intervals.bootstrap(sums, seed, resamples)
 
 
-def not_inferior(difference: Estimate, margin: float = 0.02) -> bool:
-    """Whether a loss of `margin` rate points is ruled out at one-sided 2.5 %."""
-    return difference.low > -margin
-
-
 def _sign_test(ups: NDArray[np.int64], downs: NDArray[np.int64]) -> NDArray[np.float64]:
     """Two-sided exact p of so many ups and downs under a fair coin; 1 where there are none."""
     fewer, total = np.minimum(ups, downs), ups + downs

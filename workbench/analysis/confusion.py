@@ -1,4 +1,4 @@
-"""What is taken for what: options against options, answers by defect type, letters, and statements that contradict.
+"""What is taken for what: options against options, answers by defect type, and statements that contradict.
 
 Counts always add up to the rows they are of.
 """
@@ -21,12 +21,24 @@ def by_option(facts: pl.DataFrame, by: Sequence[str] = ("subtask",)) -> pl.DataF
     Returns:
         `by`, truth, answer, n, images, share (of the truth's rows), hit (the answer is the truth); most frequent first.
     """
-    return _counts(facts, "correct_text", "answer_text", by)
-
-
-def by_letter(facts: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """Right letter against chosen letter, in the same columns."""
-    return _counts(facts, "correct_answer", "answer", by)
+    answered = pl.when(pl.col("status") == "answered").then("answer_text")
+    rows = facts.filter(pl.col("right").is_not_null()).select(
+        "image_id", "right", *by, truth="correct_text", answer=answered
+    )
+    found = clusters.by_image(rows, (*by, "truth", "answer"))
+    sums = found.table(n=found.per_pair(), right=found.per_pair(rows["right"].cast(pl.Float64).to_numpy()))
+    return (
+        sums.with_columns(
+            pl.col("n").cast(pl.Int64),
+            pl.col("truth").cast(pl.String),
+            pl.col("answer").cast(pl.String).fill_null(UNREAD),
+            images=pl.Series(found.per_group(), dtype=pl.Int64),
+            hit=pl.col("right") > 0,
+        )
+        .with_columns(share=pl.col("n") / pl.col("n").sum().over(*by, "truth"))
+        .select(*by, "truth", "answer", "n", "images", "share", "hit")
+        .sort("n", *by, "truth", "answer", descending=[True] + [False] * (len(by) + 2))
+    )
 
 
 def by_defect(facts: pl.DataFrame, by: Sequence[str] = ("product", "defect", "subtask")) -> pl.DataFrame:
@@ -48,26 +60,6 @@ def by_defect(facts: pl.DataFrame, by: Sequence[str] = ("product", "defect", "su
         .join(wrong, on=by, how="left", nulls_equal=True)
         .select(*by, pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "taken_for", "times")
         .sort("rate", *by, nulls_last=True)
-    )
-
-
-def _counts(facts: pl.DataFrame, truth: str, answer: str, by: Sequence[str]) -> pl.DataFrame:
-    rows = facts.filter(pl.col("right").is_not_null()).select(
-        "image_id", "right", *by, truth=truth, answer=pl.when(pl.col("status") == "answered").then(answer)
-    )
-    found = clusters.by_image(rows, (*by, "truth", "answer"))
-    sums = found.table(n=found.per_pair(), right=found.per_pair(rows["right"].cast(pl.Float64).to_numpy()))
-    return (
-        sums.with_columns(
-            pl.col("n").cast(pl.Int64),
-            pl.col("truth").cast(pl.String),
-            pl.col("answer").cast(pl.String).fill_null(UNREAD),
-            images=pl.Series(found.per_group(), dtype=pl.Int64),
-            hit=pl.col("right") > 0,
-        )
-        .with_columns(share=pl.col("n") / pl.col("n").sum().over(*by, "truth"))
-        .select(*by, "truth", "answer", "n", "images", "share", "hit")
-        .sort("n", *by, "truth", "answer", descending=[True] + [False] * (len(by) + 2))
     )
 
 

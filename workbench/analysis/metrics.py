@@ -92,16 +92,6 @@ def outcomes(predictions: pl.DataFrame) -> pl.DataFrame:
     return predictions.with_columns(outcome=outcome.cast(pl.Enum(OUTCOMES)))
 
 
-def wrong_first(cases: pl.DataFrame) -> pl.DataFrame:
-    """The cases in the order to look at them: by outcome, worst first, then by entropy, highest first."""
-    return cases.sort(
-        "outcome",
-        -pl.col("settled_entropy").fill_null(0.0),
-        "image_path",
-        "question_id",
-    )
-
-
 def accuracy_by_subtask(cases: pl.DataFrame) -> pl.DataFrame:
     """One row per subtask with labelled answers, in the benchmark's order.
 

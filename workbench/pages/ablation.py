@@ -17,7 +17,7 @@ from warehouse.experiments import Experiments
 from workbench.analysis import ablation, charts_ablation, charts_compare
 from workbench.analysis.ablation import Study
 from workbench.inspection import ablation as stored
-from workbench.pages import parts, shared
+from workbench.pages import address, parts, shared
 from workbench.pages.parts import card, chart, header, html
 
 _MINUS = re.compile(r"-(?=\d)")
@@ -133,12 +133,14 @@ def _name(key: str) -> str:
 
 under = f"{parts.model_chip(run) if run else ''}&ensp;{len(study.arms)} arms over {questions:,} questions"
 with header("Ablation", finding(of_family), under):
-    picked = st.selectbox(
-        "Experiment", list(experiments), list(experiments).index(experiment), format_func=_name, key="ablation.which"
+    address.choose(
+        "Experiment",
+        list(experiments),
+        experiment,
+        "ablation.which",
+        lambda picked: address.write(experiment=picked, family=None),
+        format_func=_name,
     )
-    if picked != experiment:
-        st.query_params["experiment"] = picked
-        st.rerun()
     parts.computed(
         {
             "pairs": "same image, question and options, judged in both arms",
@@ -158,10 +160,16 @@ with header("Ablation", finding(of_family), under):
         },
     )
 if len(families) > 1:
-    told = st.segmented_control("Arms", families, default=family, key="ablation.family", label_visibility="collapsed")
-    if told and told != family:
-        st.query_params["family"] = told
-        st.rerun()
+    key = f"ablation.family.{family}"  # a widget per value: one that is set from here would echo its old value back
+    st.segmented_control(
+        "Arms",
+        families,
+        default=family,
+        key=key,
+        required=True,
+        on_change=lambda: address.write(family=st.session_state[key]),
+        label_visibility="collapsed",
+    )
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with (
         grid.cell(column_span=2),
@@ -182,3 +190,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             note = f"questions about the defect on {len(hard):,} images, each arm against {escape(first.arm)}"
             with card(f"hard-{first.place}", "Tiny and faint defects only", note):
                 forest(compared(now, experiment, first.arm).filter(pl.col("family") == family), f"hard{first.place}")
+shared.follow(now, refresh=False)

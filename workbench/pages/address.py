@@ -12,8 +12,8 @@ holds at that moment; else the filters that were there would vanish with the cli
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 import streamlit as st
@@ -32,6 +32,7 @@ WORDS = {
     "letter": "right letter",
     "description": "description",
 }
+T = TypeVar("T")
 KEPT = ("run", "base", "flip", "region", *FACETS, *RANGES)  # what goes along from page to page
 
 
@@ -111,6 +112,21 @@ def write(**what: str | None) -> None:
     changed = {name: value for name, value in {**own, **what}.items() if value is not None}
     if changed != own or changed != st.query_params.to_dict():
         st.query_params.from_dict(changed)
+
+
+def choose(label: str, offered: Sequence[T], chosen: T, key: str, pick: Callable[[T], None], **how: Any) -> None:
+    """A list to choose from. The address decides what is chosen, the widget follows: a link or Back changes it too.
+
+    Args:
+        label: the list's name.
+        offered: what there is.
+        chosen: what the address says.
+        key: the widget's.
+        pick: puts a choice into the address.
+        how: else for `st.selectbox`.
+    """
+    st.session_state[key] = chosen
+    st.selectbox(label, offered, key=key, on_change=lambda: pick(st.session_state[key]), **how)
 
 
 def put(**what: str | None) -> None:

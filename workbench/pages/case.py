@@ -213,4 +213,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             knowledge_parts.show_counterfactual(now, run, prediction, asked_again)
 show_words(prediction)
 case_doors.show_nearest(now, run, here)
-shared.follow(refresh=False)
+shared.follow(now, refresh=False)

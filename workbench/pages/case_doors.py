@@ -16,14 +16,14 @@ from workbench.pages import disputes_parts, embedding, parts, shared, thumbnails
 from workbench.pages.parts import card
 from workbench.pages.shared import Snapshot
 from workbench.review import disputes
-from workbench.review.errors import ReviewError
+from workbench.review.errors import REFUSALS
 
 NEAREST = 8
 
 
 def disputed(now: Snapshot, image_id: str) -> dict[str, str]:
-    """The image's disputed questions and how far each dispute is."""
-    found = disputes_parts.queue(now).filter(image_id=image_id)
+    """The image's disputed questions and how far each dispute is; of one that was disputed again, the newest."""
+    found = disputes_parts.queue(now).filter(image_id=image_id).sort("number")
     return dict(found.select("question_id", "state").iter_rows())
 
 
@@ -34,7 +34,7 @@ def dispute_button(now: Snapshot, run: Run, here: Key) -> None:
     def dispute() -> None:
         try:
             opened = disputes.open_by(Store(Path(now.data)), run.run_id, here, "dashboard")
-        except (ReviewError, OSError) as error:
+        except REFUSALS as error:
             st.toast(f"Not disputed: {error}")
         else:
             st.toast("Disputed: it waits in the queue for a person." if opened else "It is disputed already.")

@@ -92,7 +92,9 @@ def show_flipped(run: Run, chosen: Selection, held: str) -> None:
         if found.is_empty():
             parts.empty("No flip of this kind", "Among the shared questions that pass the filters there is none.")
             return
-        thumbnails.grid(now, run, found, lambda case: run_cards.caption(case, None), width=88)
+        thumbnails.grid(
+            now, run, found, lambda case: run_cards.caption(case, None), width=88, base=base.run_id, flip=held
+        )
 
 
 def show_published(run: Run, base: Run, chosen: Selection) -> None:
@@ -151,7 +153,7 @@ with header("Compare", finding(verdict, rows), under):
         },
         rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, asked)",
     )
-    of_base = Selection(base.run_id, chosen.facets, chosen.ranges)
+    of_base = Selection(base.run_id, chosen.facets, chosen.ranges, images=chosen.images)
     parts.export(
         "compare",
         {
@@ -182,4 +184,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_published(run, base, chosen)
 show_flipped(run, chosen, held)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

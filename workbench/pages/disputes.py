@@ -11,20 +11,18 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from warehouse.errors import WarehouseError
 from warehouse.review_records import STATES
 from warehouse.store import Store
 from workbench.analysis import dispute_charts
-from workbench.pages import disputes_parts, parts, shared
+from workbench.pages import address, disputes_parts, parts, shared
 from workbench.pages.parts import card, chart, header, html
 from workbench.review import agreement, budget, desk, pull, push
-from workbench.review.errors import ReviewError
+from workbench.review.errors import REFUSALS, DeskRefused
 from workbench.review.rules import BUDGET
 
 SHOWN = 30  # rows of the queue
 
 now = shared.snapshot()
-address = st.query_params
 queue = disputes_parts.queue(now)
 
 
@@ -33,11 +31,10 @@ def act(what: str) -> None:
     store = Store(Path(now.data))
     try:
         if what == "push":
-            sent = push.push(store, desk.open_desk(store.data, patience=10.0), limit=BUDGET)
-            told = f"{sent.sent} tasks sent, {sent.found} were there already; {sent.waiting} disputes wait"
+            told = push.push(store, desk.open_desk(store.data, patience=10.0), limit=BUDGET).said
         else:
             told = pull.pull(store, desk.open_desk(store.data, patience=10.0)).said
-    except (ReviewError, WarehouseError) as error:
+    except REFUSALS as error:
         told = f"Not done: {error}"
     st.session_state["disputes.told"] = told
 
@@ -60,11 +57,11 @@ def show_budget(run_id: str) -> None:
             html('<div class="note">Nothing to calibrate on yet: it takes labels, or sixty judged cases.</div>')
             return
         most = found.points[-1].reviews
-        held = address.get("reviews", "")
-        st.session_state["disputes.reviews"] = min(int(held), most) if held.isdigit() else min(BUDGET, most)
+        held = address.number("reviews", at_most=most) if "reviews" in st.query_params else min(BUDGET, most)
+        st.session_state["disputes.reviews"] = held
 
         def slid() -> None:
-            address["reviews"] = str(st.session_state["disputes.reviews"])
+            address.write(reviews=str(st.session_state["disputes.reviews"]))
 
         reviews = st.slider("Reviews", 0, max(most, 1), key="disputes.reviews", on_change=slid)
         point = budget.spend(found.points, reviews)
@@ -142,16 +139,13 @@ def show_aside() -> None:
 def show_queue(counts: dict[str, int]) -> None:
     """The disputes of a state, heaviest first; a click opens the case."""
     with card("queue", "Queue", "heaviest first, settled last", fill=False):
-        chosen = address.get("state", "")
+        chosen = st.query_params.get("state", "")
         names = ["all", *(name for name in STATES if counts.get(name))]
         st.session_state["disputes.state"] = chosen if chosen in names else "all"
 
         def choose() -> None:
             picked = st.session_state["disputes.state"]
-            if picked in (None, "all"):
-                address.pop("state", None)
-            else:
-                address["state"] = picked
+            address.write(state=None if picked == "all" else picked)
 
         st.segmented_control("State", names, key="disputes.state", on_change=choose, label_visibility="collapsed")
         waiting_first = queue.sort(pl.col("state") == "settled", maintain_order=True)
@@ -183,8 +177,12 @@ if queue.is_empty():
         "workbench disputes open --budget 40",
     )
 counts = {row["state"]: row["len"] for row in queue.group_by("state").len().iter_rows(named=True)}
-run_id = address.get("run") or queue.sort("opened_at", descending=True)["run_id"][0]
-studio = desk.address_of(Path(now.data))
+run_id = st.query_params.get("run") or queue.sort("opened_at", descending=True)["run_id"][0]
+studio, refused = None, None
+try:
+    studio = desk.address_of(Path(now.data))
+except DeskRefused as error:
+    refused = str(error)
 with header("Disputes", finding(counts), f"reviewers' desk: {escape(studio.url) if studio else 'none'}"):
     parts.export(
         "disputes",
@@ -200,7 +198,9 @@ with header("Disputes", finding(counts), f"reviewers' desk: {escape(studio.url) 
     )
 if told := st.session_state.pop("disputes.told", None):
     html(f'<div class="{"escape" if told.startswith("Not done") else "accent"}">{escape(told)}</div>')
-if studio is None:
+if refused:
+    html(f'<div class="escape">{escape(refused)}</div>')
+elif studio is None:
     html('<div class="note">No Label Studio is known: <code>workbench labelstudio up</code> starts one here.</div>')
 
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
@@ -219,4 +219,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_people()
 show_queue(counts)
 show_aside()
-shared.follow(refresh=True)
+shared.follow(now, refresh=True)

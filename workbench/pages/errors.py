@@ -252,4 +252,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with narrow:
         show_ranked(chosen)
 show_cases(run, chosen)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

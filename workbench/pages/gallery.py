@@ -26,40 +26,6 @@ def flip(what: str) -> None:
     address.put(**{what: None if what in address.asked() else "on"})
 
 
-def choose_outcome(chosen: Selection) -> None:
-    """One button per outcome there is; pressing the chosen one again shows all."""
-    held = dict(chosen.facets).get("outcome")
-    counted = dict(shared.counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
-    key = f"gallery.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
-    st.segmented_control(
-        "Outcome",
-        [name for name in look.OUTCOMES if name in counted or name == held],
-        default=held,
-        key=key,
-        on_change=lambda: address.put(outcome=st.session_state[key]),
-        label_visibility="collapsed",
-        format_func=lambda name: f"{look.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
-    )
-
-
-def turn_pages(first: int, total: int) -> None:
-    """Earlier and later cases."""
-    if total <= SHOWN:
-        return
-    with st.container(horizontal=True, gap="xsmall", horizontal_alignment="center"):
-        for key, label, to, off in (
-            ("k", "Earlier", first - SHOWN, first == 0),
-            ("j", "Later", first + SHOWN, first + SHOWN >= total),
-        ):
-            st.button(
-                label,
-                shortcut=key,
-                key=f"gallery.{label}",
-                disabled=off,
-                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
-            )
-
-
 def finding(total: int, chosen: Selection) -> str:
     """The page's one sentence."""
     if not total:
@@ -91,7 +57,7 @@ with st.container(key="card-cases", gap="small"):
         upto = f"{first + 1:,}–{first + found.height:,}" if first else f"{found.height:,}"
         note = f"showing {upto} of {total:,}, wrong first, then highest entropy" if found.height else ""
         st.html(f'<div class="title">Cases<i>{note}</i></div>', width="stretch")
-        choose_outcome(chosen)
+        shared.choose_outcome(now, chosen, "gallery")
     if found.is_empty():
         parts.empty("No case to show", "The filters leave none; Esc clears them.")
     thumbnails.grid(
@@ -102,5 +68,5 @@ with st.container(key="card-cases", gap="small"):
         masks="mask" in st.query_params,
         patches="patches" in st.query_params,
     )
-    turn_pages(first, total)
-shared.follow(refresh=run.state == "running")
+    shared.turn_pages("gallery", first, SHOWN, total)
+shared.follow(now, refresh=run.state == "running")

@@ -46,4 +46,4 @@ with header(
         st.rerun()
 with card("findings", "Findings", "red first, each with what to do", fill=False):
     html(night_cards.findings(found))
-shared.follow(refresh=False)
+shared.follow(now, refresh=False)

@@ -10,24 +10,22 @@ from html import escape
 
 import streamlit as st
 
-from warehouse.errors import WarehouseError
 from warehouse.records import Description
 from workbench.analysis import charts_knowledge
 from workbench.inspection.errors import InspectionError
-from workbench.pages import knowledge_cards, knowledge_reads, parts
+from workbench.pages import address, knowledge_cards, knowledge_reads, parts, shared
 from workbench.pages.knowledge_reads import Product
 from workbench.pages.parts import card, chart, header, html
 from workbench.review import curation, gate, proposals
+from workbench.review.errors import REFUSALS
 
 SHOWN = 12  # images of a blast radius
 now = knowledge_reads.snapshot()
-address = st.query_params
 
 
 def choose(description: Description) -> None:
     """Open a revision."""
-    address.update({"text": description.description_id, "revision": str(description.revision)})
-    address.pop("blast", None)
+    address.write(text=description.description_id, revision=str(description.revision), blast=None)
 
 
 def author() -> str:
@@ -66,23 +64,34 @@ def act(what: str) -> None:
         elif what == "rollback":
             knowledge_reads.statements(now).rollback(asked["knowledge.version"], author(), asked["knowledge.back"])
             asked["knowledge.said"] = f"Version {asked['knowledge.version']} is published again."
-    except (InspectionError, WarehouseError) as error:
+    except REFUSALS as error:
         asked["knowledge.said"] = f"Not done: {error}"
+
+
+def begin(key: str, about: object, text: str = "") -> None:
+    """Fill a box anew when it is about something else than before; its key alone would keep what was typed for that."""
+    if key not in st.session_state or st.session_state.get(f"{key}.about") != about:
+        st.session_state[key], st.session_state[f"{key}.about"] = text, about
 
 
 def show_actions(why_not: str | None) -> None:
     """What can be done with the chosen revision."""
+    about = (chosen.description_id, chosen.revision)
     with st.popover("Edit"):
-        st.text_area("Text", chosen.text, key="knowledge.text", height=180)
+        begin("knowledge.text", about, chosen.text)
+        st.text_area("Text", key="knowledge.text", height=180)
+        begin("knowledge.why", about)
         st.text_input("Why", key="knowledge.why", placeholder="what is better about it")
         st.button("Save as draft", key="knowledge.edit", on_click=act, args=["edit"])
     with st.popover("More"):
         st.caption("Take this revision out, or go back to a set that was published before. Nothing is deleted.")
+        begin("knowledge.retire", about)
         st.text_input("Reason to retire it", key="knowledge.retire")
         st.button("Retire", key="knowledge.away", on_click=act, args=["retire"])
         versions = knowledge_reads.versions(now)
         names: list[str] = list(versions)
         st.selectbox("Version to go back to", names, key="knowledge.version", format_func=lambda name: versions[name])
+        begin("knowledge.back", names[:1])
         st.text_input("Reason to go back", key="knowledge.back")
         st.button("Roll back", key="knowledge.rollback", on_click=act, args=["rollback"])
     if chosen.state in ("draft", "testing"):
@@ -91,6 +100,7 @@ def show_actions(why_not: str | None) -> None:
             return
         with st.popover("Publish"):
             st.caption(parts.plain(f"The gate: {why_not}. Publishing all the same needs a reason, which is kept.", 400))
+            begin("knowledge.reason", about)
             st.text_input("Reason", key="knowledge.reason")
             st.button("Publish against the gate", key="knowledge.publish", on_click=act, args=["publish"])
         if chosen.state == "draft":
@@ -111,7 +121,8 @@ def show_waiting(product: Product) -> None:
                 with st.popover("Edit and accept"):
                     if place == 0:
                         st.session_state["knowledge.proposed"] = found.description_id
-                        st.text_area("Text", found.text, key="knowledge.proposal", height=180)
+                        begin("knowledge.proposal", (found.description_id, found.text), found.text)
+                        st.text_area("Text", key="knowledge.proposal", height=180)
                         if found.findings:
                             html(knowledge_cards.findings(found.findings))
                         st.button("Accept as draft", key="knowledge.accept", on_click=act, args=["accept"])
@@ -200,9 +211,9 @@ def show_budget(product: Product) -> None:
 def show_blast() -> None:
     """Which images the chosen text would reach."""
     with card("blast", "Blast radius", "images that would be shown something else", fill=False):
-        if "blast" not in address:
+        if "blast" not in st.query_params:
             html('<div class="note">Told from the stored vectors of images and texts; no image is asked again.</div>')
-            st.button("Show these images", key="knowledge.blast", on_click=lambda: address.update({"blast": "on"}))
+            st.button("Show these images", key="knowledge.blast", on_click=lambda: address.write(blast="on"))
             return
         try:
             found = knowledge_reads.blast(now, chosen)
@@ -232,26 +243,33 @@ if not products:
         "workbench knowledge import domain_knowledge.json",
     )
 keys = list(products)
-asked_key = address.get("product", address.get("text", "").rpartition("/")[0])
+asked_text = st.query_params.get("text", "")
+asked_key = st.query_params.get("product", asked_text.rpartition("/")[0])
 product = knowledge_reads.product(now, asked_key if asked_key in products else keys[0])
-chosen = product.chosen(address.get("text"), address.get("revision"))
+chosen = product.chosen(asked_text, st.query_params.get("revision"))
 old = product.published_of(chosen.description_id)
 result = product.results.get((chosen.description_id, chosen.revision))
 why_not = product.why_not(chosen)
 
 with header("Knowledge", knowledge_cards.finding(chosen, old, result, why_not), product.under):
-    picked = st.selectbox(
-        "Product", keys, keys.index(product.key), format_func=lambda key: f"{key} · {products[key]}", width=230
+    address.choose(
+        "Product",
+        keys,
+        product.key,
+        "knowledge.product",
+        lambda key: address.write(product=key, text=None, revision=None, blast=None),
+        format_func=lambda key: f"{key} · {products[key]}",
+        width=230,
     )
-    if picked != product.key:
-        address.clear()
-        address["product"] = picked
-        st.rerun()
-    shown = product.newest_first
-    text = st.selectbox("Description", shown, shown.index(chosen), format_func=knowledge_cards.name, width=230)
-    if text != chosen:
-        choose(text)
-        st.rerun()
+    address.choose(
+        "Description",
+        product.newest_first,
+        chosen,
+        "knowledge.description",
+        choose,
+        format_func=knowledge_cards.name,
+        width=230,
+    )
     parts.export(
         "knowledge",
         {
@@ -276,3 +294,4 @@ show_own_lift(product)
 show_blast()
 with card("history", "History", "newest first", fill=False):
     html(knowledge_cards.history(knowledge_reads.changes(now, chosen.description_id)))
+shared.follow(now, refresh=False)

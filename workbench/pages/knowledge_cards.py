@@ -152,9 +152,9 @@ def _bar(row: Mapping[str, Any], name: str) -> Bar:
 
 def lift_sentence(found: Sequence[Bar]) -> str:
     """Which text should be looked at next."""
-    worst = min(found, key=lambda bar: bar.lift)
+    worst = min((bar for bar in found if bar.kind == "worse"), key=lambda bar: bar.lift, default=None)
     harmed = "Harmed: questions right without the text and wrong with it."
-    if worst.kind == "worse":
+    if worst:
         return f'{harmed} <span class="escape">↓</span> <b>{escape(worst.name)}</b> should be looked at next.'
     return f"{harmed} No text is shown to harm."
 

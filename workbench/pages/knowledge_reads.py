@@ -63,7 +63,7 @@ class Product:
         """The alpha each test since the last better has spent, oldest first."""
         ordered = sorted(self.attempts.items(), key=lambda item: item[1].opened_at)
         better = [place for place, (key, _) in enumerate(ordered) if _is_better(self.results.get(key))]
-        since = ordered[better[-1] + 1 :] if better and better[-1] + 1 < len(ordered) else ordered if not better else []
+        since = ordered[better[-1] + 1 :] if better else ordered
         return [attempt.alpha for _, attempt in since]
 
     @property

@@ -55,7 +55,7 @@ def finding(shown: pl.DataFrame, chosen: Selection) -> str:
     inside = shown.filter("in_selection")
     wrong = inside.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
     if chosen.images is not None:
-        few = shown.filter(pl.col("image_id").is_in(list(chosen.images)))
+        few = inside.filter(pl.col("image_id").is_in(list(chosen.images)))
         bad = few.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
         share, rest = bad / max(few.height, 1), (wrong - bad) / max(inside.height - few.height, 1)
         return (
@@ -136,4 +136,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_map(shown)
     with grid.cell():
         show_cases(run, shown, chosen)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

@@ -25,7 +25,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from warehouse.records import Run
 from workbench.analysis import look
-from workbench.analysis.metrics import Key
 
 ASSETS = Path(__file__).parent / "assets"
 TONIGHT = "workbench/pages/tonight.py"
@@ -269,14 +268,3 @@ def plain(text: str, at_most: int = 60) -> str:
     """Text as a label shows it: cut, and with everything escaped that Markdown would read."""
     cut = text if len(text) <= at_most else text[: at_most - 1].rstrip() + "…"
     return _MARKDOWN.sub(r"\\\1", cut)
-
-
-def case_address(run: Run, key: Key, outcome: str | None = None, subtask: str | None = None) -> dict[str, str]:
-    """The Case page's address, with the filters that Next and Previous walk under."""
-    filters = {"outcome": outcome, "subtask": subtask}
-    return {
-        "run": run.run_id,
-        "image": key.image_id,
-        "question": key.question_id,
-        **{name: value for name, value in filters.items() if value},
-    }

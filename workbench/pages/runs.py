@@ -13,7 +13,7 @@ import streamlit as st
 from warehouse import rollups
 from warehouse.records import Run
 from warehouse.rollups import Selection
-from workbench.analysis import charts, look, overview
+from workbench.analysis import charts, overview
 from workbench.pages import address, embedding, parts, run_cards, shared, thumbnails
 from workbench.pages.parts import card, chart, header, html
 
@@ -67,16 +67,15 @@ def _archive_name(run: Run) -> str:
 
 def _choose(name: str, offered: list[str], held: str | None) -> None:
     """One filter of the list of runs."""
-    key = f"runs.by.{name}"
-    st.session_state[key] = held if held in offered else None  # the address decides, the widget follows
-    st.selectbox(
+    address.choose(
         name,
         offered,
+        held if held in offered else None,
+        f"runs.by.{name}",
+        lambda picked: address.put(**{name: picked}),
         index=None,
-        key=key,
         placeholder=f"any {name}",
         label_visibility="collapsed",
-        on_change=lambda: address.put(**{name: st.session_state[key]}),
     )
 
 
@@ -112,42 +111,13 @@ def show_cases(run: Run, chosen: Selection) -> None:
             upto = f"{first + 1:,}–{first + shown.height:,}" if first else f"{shown.height:,}"
             note = f"showing {upto} of {total:,}, wrong first, then highest entropy" if shown.height else ""
             st.html(f'<div class="title">{escape(subtask or "Cases")}<i>{note}</i></div>', width="stretch")
-            _choose_outcome(chosen)
+            shared.choose_outcome(now, chosen, "runs")
         if shown.is_empty():
             stored = run.answered + run.invalid + run.failed
             why = "The filters leave none." if stored else "No prediction of this run is stored yet."
             parts.empty("No case to show", why)
         thumbnails.grid(now, run, shown, lambda case: run_cards.caption(case, subtask))
-        _turn_pages(first, total)
-
-
-def _choose_outcome(chosen: Selection) -> None:
-    """One button per outcome there is; pressing the chosen one again shows all."""
-    outcome = dict(chosen.facets).get("outcome")
-    counts = dict(shared.counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
-    key = f"runs.outcome.{outcome}"  # a widget per value: one that is set from here would echo its old value back
-    st.segmented_control(
-        "Outcome",
-        [name for name in look.OUTCOMES if name in counts or name == outcome],
-        default=outcome,
-        key=key,
-        on_change=lambda: address.put(outcome=st.session_state[key]),
-        label_visibility="collapsed",
-        format_func=lambda name: f"{look.GLYPHS[name][0]} {name} {counts.get(name, 0):,}",
-    )
-
-
-def _turn_pages(first: int, total: int) -> None:
-    if total <= CASES_SHOWN:
-        return
-
-    def turn(to: int) -> None:
-        address.write(**{"from": str(to)})
-
-    with st.container(horizontal=True, gap="xsmall"):
-        st.button("Earlier", key="runs.earlier", disabled=first == 0, on_click=turn, args=[max(first - CASES_SHOWN, 0)])
-        later = first + CASES_SHOWN
-        st.button("Later", key="runs.later", disabled=later >= total, on_click=turn, args=[later])
+        shared.turn_pages("runs", first, CASES_SHOWN, total)
 
 
 def manifest(run: Run) -> None:
@@ -202,4 +172,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
 
 show_cases(run, chosen)
 manifest(run)
-shared.follow(refresh=any(run.state == "running" for run in runs))
+shared.follow(now, refresh=any(run.state == "running" for run in runs))

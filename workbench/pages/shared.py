@@ -19,6 +19,7 @@ from warehouse import schema
 from warehouse.records import Archive, Description, Entry, Prediction, Run
 from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
+from workbench.analysis import look
 from workbench.analysis.metrics import Key, Neighbours
 from workbench.pages import address, held, parts
 
@@ -179,24 +180,54 @@ def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", 
     if run.run_id not in offered:
         offered.append(run.run_id)
     by_id = {one.run_id: one for one in all_runs}
-    key = f"choose.{name}"
-    st.session_state[key] = run.run_id  # the address decides, the widget follows
-
-    def changed() -> None:
-        address.write(**{name: st.session_state[key]})
-
-    st.selectbox(
+    address.choose(
         label,
         offered,
-        key=key,
-        on_change=changed,
+        run.run_id,
+        f"choose.{name}",
+        lambda run_id: address.write(**{name: run_id}),
         width=230,
         format_func=lambda run_id: run_label(by_id[run_id], known),
     )
 
 
-def follow(refresh: bool) -> None:
-    """Run the page again when the browser's theme changes and, with `refresh`, when the warehouse does.
+def choose_outcome(now: Snapshot, chosen: Selection, page: str) -> None:
+    """One button per outcome there is; pressing the chosen one again shows all."""
+    held = dict(chosen.facets).get("outcome")
+    counted = dict(counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
+    key = f"{page}.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
+    st.segmented_control(
+        "Outcome",
+        [name for name in look.OUTCOMES if name in counted or name == held],
+        default=held,
+        key=key,
+        on_change=lambda: address.put(outcome=st.session_state[key]),
+        label_visibility="collapsed",
+        format_func=lambda name: f"{look.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
+    )
+
+
+def turn_pages(page: str, first: int, shown: int, total: int) -> None:
+    """Earlier and later cases of a list that shows so many of them at once."""
+    if total <= shown:
+        return
+    with st.container(horizontal=True, gap="xsmall", horizontal_alignment="center"):
+        for key, label, to, off in (
+            ("k", "Earlier", first - shown, first == 0),
+            ("j", "Later", first + shown, first + shown >= total),
+        ):
+            st.button(
+                label,
+                shortcut=key,
+                key=f"{page}.{label}",
+                disabled=off,
+                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
+            )
+
+
+def follow(now: Snapshot, refresh: bool) -> None:
+    """Run the page again when the browser's theme changes and, with `refresh`, when the warehouse isn't any more what
+    the page was drawn from.
 
     A theme switch doesn't rerun a script by itself: charts would keep the colours of the other mode. Each look carries
     the address as the browser had it. One that was sent while a click was changing that would draw the page as it was
@@ -207,14 +238,13 @@ def follow(refresh: bool) -> None:
     def watch() -> None:
         seen = (st.context.theme.type, snapshot().stamp if refresh else None)
         drawn, shown = st.session_state.get("shared.drawn", (seen, address.asked()))
-        if drawn != seen and shown == address.asked():
+        if drawn != seen and shown == address.asked() and not drawing:
             st.rerun()
 
-    st.session_state["shared.drawn"] = (
-        (st.context.theme.type, snapshot().stamp if refresh else None),
-        address.asked(),
-    )
+    st.session_state["shared.drawn"] = ((st.context.theme.type, now.stamp if refresh else None), address.asked())
+    drawing = True  # what was written meanwhile is left to the next look: else a busy warehouse gives a page no rest
     watch()
+    drawing = False
 
 
 def warehouse_state(now: Snapshot) -> str:

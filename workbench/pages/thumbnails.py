@@ -29,6 +29,7 @@ def grid(
     key: str = "thumb",
     width: int = 104,
     columns: int | None = None,
+    **onward: str,
 ) -> None:
     """Thumbnails of cases, each a link to its case under the address's filters.
 
@@ -42,6 +43,7 @@ def grid(
         key: of the containers; one per grid on a page.
         width: least width of a column in pixels.
         columns: how many there are where there is room; None for as many as there is room for.
+        onward: what an address of a case holds beside the page's filters.
     """
     archive = shared.archives(now).get(run.archive_id)
     root = archive.root if archive else ""
@@ -54,7 +56,8 @@ def grid(
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
                 reason = case["error"] or picture.problem or ""
                 parts.html(parts.thumbnail(picture.source, case["outcome"], reason, over))
-                target = address.going(run=run.run_id, image=case["image_id"], question=case["question_id"])
+                here = {"run": run.run_id, "image": case["image_id"], "question": case["question_id"]}
+                target = address.going(**onward, **here)
                 st.page_link(parts.CASE, label=caption(case), query_params=target)
 
 

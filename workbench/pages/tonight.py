@@ -5,7 +5,6 @@ In the address: `schedule`, and `night`, its due time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from warehouse.store import Store
 from workbench.analysis import charts_nights
 from workbench.nights import reports as telling
 from workbench.nights.reports import Morning
-from workbench.pages import night_cards, parts, shared
+from workbench.pages import address, night_cards, parts, shared
 from workbench.pages.parts import card, chart, header, html
 from workbench.pages.shared import Snapshot
 
@@ -27,7 +26,6 @@ NIGHTS = 30
 FIRST = "workbench schedule add line-3 ARCHIVE && workbench schedule run-due --now line-3"
 
 now = shared.snapshot()
-address = st.query_params
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -54,30 +52,29 @@ def at_work(now: Snapshot, schedule: str) -> tuple[Night, Run | None] | None:
     return night, runs[0] if runs else None
 
 
-def choose(what: str, offered: list[str], chosen: str, width: int, label: Callable[[str], str] = str) -> None:
-    """A list to choose from; the choice goes to the address."""
-    key = f"tonight.{what}"
-    st.session_state[key] = chosen  # the address decides, the widget follows
-
-    def changed() -> None:
-        if what == "schedule":
-            address.pop("night", None)
-        address[what] = st.session_state[key]
-
-    st.selectbox(what.capitalize(), offered, key=key, on_change=changed, width=width, format_func=label)
+def choose_schedule(width: int) -> None:
+    """Another schedule begins with its newest night."""
+    address.choose(
+        "Schedule",
+        known,
+        schedule,
+        "tonight.schedule",
+        lambda name: address.write(schedule=name, night=None),
+        width=width,
+    )
 
 
 known = names(now)
 if not known:
     why = "Point a schedule at an inspection archive; its first night appears here by itself."
     parts.instead("Tonight", "No archive is scored by itself yet.", "No schedule yet", why, FIRST)
-schedule = address.get("schedule") if address.get("schedule") in known else known[0]
-assert schedule is not None
+named = st.query_params.get("schedule", "")
+schedule = named if named in known else known[0]
 found = reports(now, schedule)
 working = at_work(now, schedule)
 if not found:
     with header("Tonight", f"<b>{escape(schedule)}</b> has had no night yet."):
-        choose("schedule", known, schedule, 170)
+        choose_schedule(170)
     if working:
         with card("live", "Now running", fill=False):
             html(night_cards.live(*working))
@@ -85,18 +82,26 @@ if not found:
         with card("none", "", fill=False):
             why = "The report appears here when its first night is over."
             parts.empty("No night yet", why, f"workbench schedule run-due --now {schedule}")
-    shared.follow(refresh=True)
+    shared.follow(now, refresh=True)
     st.stop()
 
 by_due = {f"{each.due_at:%Y-%m-%dT%H:%M:%S}": each for each in found}
-night = address.get("night") if address.get("night") in by_due else next(iter(by_due))
-assert night is not None
+due = st.query_params.get("night", "")
+night = due if due in by_due else next(iter(by_due))
 report = by_due[night]
 title = f"Night of {report.due_at:%A %-d %B}"
 with header(title, f"<b>{escape(report.finding)}</b>", night_cards.under(report)):
     if len(known) > 1:
-        choose("schedule", known, schedule, 150)
-    choose("night", list(by_due), night, 210, lambda due: f"{by_due[due].due_at:%a %d %b %Y, %H:%M} UTC")
+        choose_schedule(150)
+    address.choose(
+        "Night",
+        list(by_due),
+        night,
+        "tonight.night",
+        lambda due: address.write(night=due),
+        width=210,
+        format_func=lambda due: f"{by_due[due].due_at:%a %d %b %Y, %H:%M} UTC",
+    )
     if report.run_ids and report.run_ids[-1] in {run.run_id for run in shared.runs(now)}:
         for target, label in ((parts.RUNS, "Runs"), (parts.ERRORS, "Errors")):
             st.page_link(target, label=label, query_params={"run": report.run_ids[-1]})
@@ -140,4 +145,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     if working:
         with grid.cell(), card("live", "Now running"):
             html(night_cards.live(*working))
-shared.follow(refresh=bool(working))
+shared.follow(now, refresh=bool(working))

@@ -6,6 +6,7 @@ In the address: `run` and the filters (`address.py`); a click on a panel sets `s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import polars as pl
 import streamlit as st
@@ -111,7 +112,7 @@ def show_wrong_place(found: Measured) -> None:
             parts.empty("Nothing to measure", "No right answer here has accepted patches and a mask.")
             return
         rows = [
-            [row["subtask"], f"{100 * row['rate']:.0f} %", f"{100 * row['expected']:.0f} %", f"{row['n']:,}"]
+            [escape(row["subtask"]), f"{100 * row['rate']:.0f} %", f"{100 * row['expected']:.0f} %", f"{row['n']:,}"]
             for row in found.wrong_place.iter_rows(named=True)
         ]
         html(parts.table(rows, ["Subtask", "Missed", "By chance", "n"], numbers=3))
@@ -125,7 +126,7 @@ def show_cases(run: Run, chosen: Selection) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             total = int(shared.counts(now, chosen, ("run_id",))["n"].sum())
             note = f"showing {found.height} of {total:,}, wrong first, then highest entropy" if found.height else ""
-            st.html(f'<div class="title">{shape or "All shapes"}<i>{note}</i></div>', width="stretch")
+            st.html(f'<div class="title">{escape(shape or "All shapes")}<i>{note}</i></div>', width="stretch")
             st.page_link(parts.GALLERY, label="Open in Gallery", query_params=address.going())
         if found.is_empty():
             parts.empty("No case to show", "The filters leave none; Esc clears them.")
@@ -181,4 +182,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_wrong_place(found)
 show_cases(run, chosen)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

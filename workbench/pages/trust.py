@@ -163,4 +163,4 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             )
     with grid.cell():
         show_scores(warning, scores)
-shared.follow(refresh=run.state == "running")
+shared.follow(now, refresh=run.state == "running")

@@ -44,7 +44,7 @@ def address_of(data: Path) -> Address | None:
     """Address and token of the desk, from the environment or the data folder; None where there is no desk.
 
     Raises:
-        DeskRefused: the environment names a server without a token.
+        DeskRefused: the environment names a server without a token, an address is none, or a file can't be read.
     """
     url = os.environ.get(f"{PREFIX}URL")
     if url:
@@ -58,9 +58,15 @@ def address_of(data: Path) -> Address | None:
     state, token_file = data / FOLDER / "desk.json", data / FOLDER / "token"
     if not state.is_file() or not token_file.is_file():
         return None
-    return Address(
-        str(json.loads(state.read_text(encoding="utf-8"))["url"]), token_file.read_text(encoding="utf-8").strip()
-    )
+    try:
+        url = str(json.loads(state.read_text(encoding="utf-8"))["url"])
+        token = token_file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeskRefused(
+            f"cannot read where Label Studio is from {state.parent} ({error!r}): `workbench labelstudio up` writes it "
+            "anew; one that still runs from there has to be ended before"
+        ) from None
+    return Address(url, token)
 
 
 def open_desk(data: Path, patience: float = PATIENCE) -> Desk:

@@ -8,6 +8,9 @@ ReviewError
 
 from __future__ import annotations
 
+from warehouse.errors import WarehouseError
+from workbench.inspection.errors import InspectionError
+
 
 class ReviewError(Exception):
     """Root of this room's errors."""
@@ -25,3 +28,7 @@ class DeskRefused(ReviewError):
 
 class Malformed(ReviewError):
     """An annotation that can't be read as a verdict."""
+
+
+# What a change may end with where somebody can be told in words: a busy warehouse and a full disk among them.
+REFUSALS = (ReviewError, InspectionError, WarehouseError, OSError)

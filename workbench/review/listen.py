@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.review import server
-from workbench.review.errors import DeskRefused, ReviewError
+from workbench.review.errors import REFUSALS, DeskRefused
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,10 @@ class Ear(ThreadingHTTPServer):
         """Listen from now on.
 
         Raises:
-            DeskRefused: the port is taken.
+            DeskRefused: the port is taken, or the secret is empty.
         """
+        if not secret.strip():
+            raise DeskRefused("an empty secret would let every request in; delete its file and listen again")
         self.hinted = threading.Event()
         self.secret = secret.encode()
         self._room = threading.BoundedSemaphore(_AT_ONCE)
@@ -141,7 +143,7 @@ def follow(
                 ear.hinted.clear()  # before the pull: what is hinted meanwhile is another
                 try:
                     say(pull())
-                except ReviewError as error:
+                except REFUSALS as error:
                     say(f"not done: {error}")
                 times = None if times is None else times - 1
         finally:

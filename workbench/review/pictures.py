@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from PIL import Image, ImageDraw
 
+from warehouse.errors import full_disk_named
 from workbench.inspection.errors import UnreadableImage
 from workbench.inspection.images import FORMATS, open_image
 
@@ -52,6 +53,7 @@ class Folder:
 
         Raises:
             UnreadableImage: the picture can't be shown to anybody.
+            DiskFull: there is no room for the copy.
         """
         width, height, suffix = _look(source)
         with source.open("rb") as file:
@@ -59,13 +61,14 @@ class Folder:
         target = self.path / f"{content}{suffix or '.jpg'}"
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
-            if suffix:
-                shutil.copyfile(source, draft)
-            else:
-                picture = open_image(source)
-                picture.thumbnail((_SIDE, _SIDE))
-                picture.save(draft, "JPEG", quality=92)
-            draft.replace(target)
+            with full_disk_named(self.path):
+                if suffix:
+                    shutil.copyfile(source, draft)
+                else:
+                    picture = open_image(source)
+                    picture.thumbnail((_SIDE, _SIDE))
+                    picture.save(draft, "JPEG", quality=92)
+                draft.replace(target)
         return Published(f"{self.address}/{target.name}", width, height)
 
     def nothing(self) -> str:

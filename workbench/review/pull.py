@@ -7,8 +7,8 @@ soon as its author mends it.
 
 Only tasks that hold an annotation are read, so thousands of open ones cost nothing. What was deleted is found by count:
 the project's own number of annotations is compared with ours, and where it is smaller the tasks with fewer are asked.
-A webhook (`listen.py`) only says that
-now is a good time: nothing here depends on one.
+Verdicts are taken back then, and what was put aside is forgotten, so that the next count is right again. A webhook
+(`listen.py`) only says that now is a good time: nothing here depends on one.
 """
 
 from __future__ import annotations
@@ -104,14 +104,17 @@ def _pull_project(
     for page in desk.studio.updated(remote.project_id, since):
         known = known or _known(reviews, desk, project)
         total = _store_page(reviews, known, page, page[-1].updated_at, total)
-    ours = _standing(reviews, project)
-    if ours.total() + _put_aside(reviews, project) > remote.annotations:
+    ours = _standing(reviews, project) + Counter(_put_aside(reviews, project)["task_id"])
+    if ours.total() > remote.annotations:
         known = _known(reviews, desk, project)
         there = desk.studio.annotated(remote.project_id)
         fewer = sorted(task_id for task_id, count in ours.items() if there.get(task_id, 0) < count)
-        emptied = [RemoteTask(task_id, known.tasks[task_id].task_key, datetime.now(UTC), ()) for task_id in fewer]
-        now_there = [desk.studio.task(each.task_id) or each for each in emptied]
+        now_there = [desk.studio.task(task_id) or _emptied(known, task_id) for task_id in fewer]
         total = _store_page(reviews, known, now_there, None, total)
+        standing = {_number(told.get("id")) for task in now_there for told in task.annotations if not _skipped(told)}
+        aside = _put_aside(reviews, project).filter(pl.col("task_id").is_in(fewer))
+        if gone := set(aside["annotation_id"]) - standing:
+            reviews.forget_quarantined(project.project_key, sorted(gone))
     return replace(total, skipped=total.skipped + remote.skipped)
 
 
@@ -232,11 +235,24 @@ def _standing(reviews: Reviews, project: ReviewProject) -> Counter[int]:
     return Counter(numbers[place] for place in held if place in numbers)
 
 
-def _put_aside(reviews: Reviews, project: ReviewProject) -> int:
-    """How many of the project's annotations were put aside and not mended since; they are on the server too."""
-    aside = reviews.quarantined().filter(project_key=project.project_key)["annotation_id"].unique().to_list()
-    standing = set(reviews.verdicts()["verdict_id"])
-    return sum(_verdict_id(project, number) not in standing for number in aside)
+def _put_aside(reviews: Reviews, project: ReviewProject) -> pl.DataFrame:
+    """The project's annotations that were put aside and not mended since; they are on the server too.
+
+    task_id and annotation_id, each annotation once.
+    """
+    aside = reviews.quarantined().filter(project_key=project.project_key).unique("annotation_id")
+    named = pl.format(_verdict_id(project, "{}"), "annotation_id")
+    return aside.filter(~named.is_in(reviews.verdicts()["verdict_id"].implode())).select("task_id", "annotation_id")
+
+
+def _emptied(known: _Known, task_id: int) -> RemoteTask:
+    """A task that is gone from the server, and every annotation with it."""
+    ours = known.tasks.get(task_id)
+    return RemoteTask(task_id, ours.task_key if ours else None, datetime.now(UTC), ())
+
+
+def _skipped(told: Mapping[str, object]) -> bool:
+    return bool(told.get("was_cancelled"))
 
 
 def _verdict_id(project: ReviewProject, annotation: int | str) -> str:

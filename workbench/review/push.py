@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from workbench.review import boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable
 from workbench.review.labelstudio_task import CONFIG, VERSION, CaseForReview
+from workbench.review.pictures import Published
 from workbench.review.rules import AUDIT_SHARE, BUDGET
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,12 @@ class Pushed:
     unreadable: tuple[str, ...]  # pictures that can't be shown to anybody, with the reason
     waiting: int  # disputes that the limit left for another time
     projects: tuple[str, ...]  # addresses of the projects the tasks are in
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        told = f"{self.sent} tasks sent, {self.found} were there already; {self.waiting} disputes wait"
+        return told + (f"; {len(self.unreadable)} can't be shown: {self.unreadable[0]}" if self.unreadable else "")
 
 
 @contextmanager
@@ -100,10 +108,11 @@ def push(
         reviews = Reviews(store.data)
         known = _known_projects(reviews, desk, anew)
         queue = reviews.queue()
-        wanted = want(queue, {task.task_key for task in reviews.tasks()}, limit, audit_share)
+        pictures = _Pictures(store, desk)
+        wanted = want(queue, {task.task_key for task in reviews.tasks()}, limit, audit_share, pictures.show)
         material = _read(store, [one.dispute for one in wanted])
         sent = found = done = 0
-        unreadable: list[str] = []
+        unreadable = list(pictures.broken.values())
         projects: list[str] = []
         for slot in sorted({1, *(one.slot for one in wanted)}):
             mine = [one for one in wanted if one.slot == slot]
@@ -112,7 +121,7 @@ def push(
             there = desk.studio.keys(_id(project))
             for start in range(0, len(mine), BATCH):
                 batch = mine[start : start + BATCH]
-                ready, broken = _prepare(desk, batch, material)
+                ready, broken = _prepare(desk, batch, material, pictures)
                 unreadable += broken
                 fresh = [one for one in ready if one.task_key not in there]
                 there |= _send(desk, _id(project), fresh, there)
@@ -123,12 +132,24 @@ def push(
                 sent, found, done = sent + len(fresh), found + len(ready) - len(fresh), done + len(batch)
                 if progress:
                     progress(done, len(wanted))
-        waiting = queue.filter(state="open").height - len({one.dispute.dispute_id for one in wanted if one.slot == 1})
-        return Pushed(sent, found, tuple(unreadable), max(waiting, 0), tuple(projects))
+        waiting = set(queue.filter(state="open")["dispute_id"])
+        waiting -= {*pictures.broken, *(one.dispute.dispute_id for one in wanted if one.slot == 1)}
+        return Pushed(sent, found, tuple(unreadable), len(waiting), tuple(projects))
 
 
-def want(queue: pl.DataFrame, known: set[str], limit: int, audit_share: float) -> list[Wanted]:
-    """The tasks that should exist and don't, second looks first, then the queue with the audit lane in it."""
+def want(
+    queue: pl.DataFrame,
+    known: set[str],
+    limit: int,
+    audit_share: float,
+    shown: Callable[[Dispute], bool] = lambda _: True,
+) -> list[Wanted]:
+    """The tasks that should exist and don't, second looks first, then the queue with the audit lane in it.
+
+    Args:
+        shown: whether a dispute can be shown at all. Those that can't be take no room; only as many are looked at as
+            the limit has room for.
+    """
     looks: list[Wanted] = []
     lane: list[Wanted] = []
     heavy: list[Wanted] = []
@@ -143,10 +164,12 @@ def want(queue: pl.DataFrame, known: set[str], limit: int, audit_share: float) -
         ]
         kept = looks if row["tasks"] else lane if "audit" in (row["reasons"] or []) else heavy
         kept += missing
-    reserved = min(len(lane), math.ceil(audit_share * limit))
-    room = max(limit - len(looks), 0)
-    chosen = heavy[: max(room - reserved, 0)]
-    return [*looks, *chosen, *lane[: room - len(chosen)]][:limit]
+    drawn = (one for one in lane if shown(one.dispute))
+    chosen = list(islice((one for one in looks if shown(one.dispute)), limit))
+    reserved = list(islice(drawn, min(limit - len(chosen), math.ceil(audit_share * limit))))
+    room = limit - len(chosen) - len(reserved)
+    chosen += islice((one for one in heavy if shown(one.dispute)), room)
+    return [*chosen, *reserved, *islice(drawn, limit - len(chosen) - len(reserved))]
 
 
 def _slots(dispute: Dispute, verdicts: int, reviewers: int, state: str) -> int:
@@ -236,6 +259,42 @@ def _record(case: CaseForReview, slot: int, project: ReviewProject, there: dict[
     )
 
 
+class _Pictures:
+    """The disputes' pictures, each put where reviewers see it when it is first asked for."""
+
+    def __init__(self, store: Store, desk: Desk) -> None:
+        self._store, self._desk = store, desk
+        self._roots: dict[str, Path | None] = {}
+        self.shown: dict[str, Published] = {}  # by dispute, as is the next
+        self.broken: dict[str, str] = {}  # why nobody can be shown it
+
+    def show(self, dispute: Dispute) -> bool:
+        """Whether it can be shown."""
+        name = dispute.dispute_id
+        if name not in self.shown and name not in self.broken:
+            try:
+                source = inside(self.root(dispute.run_id), dispute.image_path)
+                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path)
+            except UnreadableImage as error:
+                self.broken[name] = f"{dispute.image_path}: {error}"
+        return name in self.shown
+
+    def root(self, run_id: str) -> Path:
+        """Where a run's archive is.
+
+        Raises:
+            UnreadableImage: nobody knows.
+        """
+        if run_id not in self._roots:
+            run = self._store.run(run_id)
+            archive = self._store.archive(run.archive_id) if run else None
+            self._roots[run_id] = Path(archive.root) if archive else None
+        root = self._roots[run_id]
+        if root is None:
+            raise UnreadableImage("its archive isn't in this warehouse")
+        return root
+
+
 @dataclass(frozen=True, slots=True)
 class _Material:
     """What the tasks of a push are made from, read at once."""
@@ -243,7 +302,6 @@ class _Material:
     predictions: Mapping[tuple[str, str, str], Prediction]  # by run, image, question
     patches: Mapping[tuple[str, str, str], list[DefectBox]]
     entries: Mapping[str, Entry]
-    roots: Mapping[str, Path]  # of the archive, by run
     texts: Mapping[tuple[str, str], str]  # by run and description
 
 
@@ -253,43 +311,40 @@ def _read(store: Store, disputes: Sequence[Dispute]) -> _Material:
     boxes_of: dict[tuple[str, str, str], list[DefectBox]] = {}
     for run_id, image_id, question_id, *box in patches.iter_rows():
         boxes_of.setdefault((run_id, image_id, question_id), []).append(DefectBox(*box))
-    roots: dict[str, Path] = {}
     texts: dict[tuple[str, str], str] = {}
     for run_id in {dispute.run_id for dispute in disputes}:
         run = store.run(run_id)
-        archive = store.archive(run.archive_id) if run else None
-        if archive:
-            roots[run_id] = Path(archive.root)
         if run and run.knowledge_version:
             texts |= {(run_id, text.description_id): text.text for text in store.knowledge(run.knowledge_version)}
     return _Material(
         {(one.run_id, one.image_id, one.question_id): one for one in predictions},
         boxes_of,
         {entry.image_id: entry for entry in entries},
-        roots,
         texts,
     )
 
 
-def _prepare(desk: Desk, batch: Sequence[Wanted], material: _Material) -> tuple[list[CaseForReview], list[str]]:
+def _prepare(
+    desk: Desk, batch: Sequence[Wanted], material: _Material, pictures: _Pictures
+) -> tuple[list[CaseForReview], list[str]]:
     """The cases as they will be shown, and the pictures that can't be."""
     ready: list[CaseForReview] = []
     broken: list[str] = []
     for one in batch:
         try:
-            ready.append(_case(desk, one, material))
+            ready.append(_case(desk, one, material, pictures))
         except UnreadableImage as error:
             broken.append(f"{one.dispute.image_path}: {error}")
     return ready, broken
 
 
-def _case(desk: Desk, one: Wanted, material: _Material) -> CaseForReview:
+def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> CaseForReview:
     dispute = one.dispute
     name = (dispute.run_id, dispute.image_id, dispute.question_id)
-    prediction, root = material.predictions.get(name), material.roots.get(dispute.run_id)
-    if prediction is None or root is None:
-        raise UnreadableImage("its prediction or its archive isn't in this warehouse")
-    shown = desk.pictures.publish(inside(root, dispute.image_path), dispute.image_path)
+    prediction = material.predictions.get(name)
+    if prediction is None:
+        raise UnreadableImage("its prediction isn't in this warehouse")
+    shown, root = pictures.shown[dispute.dispute_id], pictures.root(dispute.run_id)
     entry = material.entries.get(dispute.image_id)
     return CaseForReview(
         task_key=one.key,

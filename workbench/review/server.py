@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
@@ -171,12 +172,24 @@ def token(home: Path) -> str:
 
 
 def kept(file: Path, make: Callable[[], str]) -> str:
-    """A secret's text from a file that only its owner may read, made at the first asking."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as out:
+    """A secret's text from a file that only its owner may read, made at the first asking; one that is empty is none.
+
+    It gets its name when it is whole: of two processes that make it at once the first wins, and one that is killed
+    leaves no empty secret.
+    """
+    if known := file.read_text(encoding="utf-8").strip() if file.exists() else "":
+        return known
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # for its owner alone
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(make())
+        if file.exists() and not file.stat().st_size:
+            file.unlink()
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        Path(draft).unlink()
     return file.read_text(encoding="utf-8").strip()
 
 

@@ -34,7 +34,8 @@ from workbench.inspection.models import Answering
 from workbench.inspection.preparation import Prepared
 from workbench.inspection.replay import Replay
 from workbench.inspection.scoring import Watch
-from workbench.review import blast, gate, lint
+from workbench.review import blast, gate
+from workbench.review.curation import check
 from workbench.settings import Facts
 
 MOST = 400  # images of each group: what shows on fewer needs no more, and a test must fit into a night
@@ -126,8 +127,7 @@ def open_test(
         raise CannotTest(f"{named(draft)} is {draft.state}; only drafts are tested: workbench knowledge edit makes one")
     run = replayed.run if replayed else blast.newest_run(store)
     version, published = curation.published()
-    siblings = [d for d in published if d.product == draft.product and d.description_id != draft.description_id]
-    if blocking := [each for each in lint.lint(draft.text, draft.entry, siblings) if each.blocks]:
+    if blocking := [each for each in check(draft.text, draft.description_id, published) if each.blocks]:
         raise CannotTest(f"{named(draft)} can't be tested: {blocking[0].rule}: {blocking[0].said}")
     changed = blast.radius(store, draft, run, replayed.encoder if replayed else None).changed
     images = choose(store, draft, run, changed, most)
