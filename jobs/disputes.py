@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
+import signal
 from typing import Annotated, Literal
 
 import typer
@@ -135,10 +137,11 @@ def listen_for_hints(
         f"in each project there: Settings, Webhooks; that address, or the one of your proxy before it, with a header "
         f"{listen.HEADER} that holds what is in {listen.secret_file(home)}"
     )
-    try:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ear.stop)
+    with contextlib.suppress(KeyboardInterrupt):
         listen.follow(ear, lambda: pull.pull(Store(folder), asked).said, 60 * every, typer.echo)
-    except KeyboardInterrupt:
-        typer.echo("stopped")
+    typer.echo("stopped")
 
 
 @app.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import secrets
 import signal
@@ -76,6 +77,20 @@ def test_without_hints_it_pulls_all_the_same_now_and_then_whatever_a_pull_met(ea
     pulls: list[str] = []
     followed(ear, pulls, times=2, every=0.1, error=error).join(10)
     assert pulls == ["failed", "pulled"]
+
+
+def test_a_stop_that_a_library_kept_to_itself_ends_the_following_after_the_pull(ear: Ear) -> None:
+    told: list[str] = []
+
+    def pull() -> str:
+        with contextlib.suppress(KeyboardInterrupt):
+            ear.stop()
+        return "pulled"
+
+    thread = threading.Thread(target=listen.follow, args=(ear, pull, 0.1, told.append))
+    thread.start()
+    thread.join(10)
+    assert told == ["pulled"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +184,7 @@ def test_label_studios_own_webhook_brings_a_verdict_home(case: Case, studio_serv
             pulls = iter(process.stdout.readline, "")
             assert any(pulled.startswith("1 verdicts new or edited") for pulled in pulls)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             assert process.stdout.read().endswith("stopped\n")
         finally:
             process.kill()

@@ -330,6 +330,7 @@ def test_another_program_that_has_the_database_open_is_waited_for(store: Store, 
     assert run.state == "finished"
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("writing", [False, True])
 def test_ctrl_c_in_the_middle_of_a_query_is_ctrl_c(data: Path, writing: bool) -> None:
     database = Database(data)

@@ -57,12 +57,18 @@ class Ear(ThreadingHTTPServer):
         if not secret.strip():
             raise DeskRefused("an empty secret would let every request in; delete its file and listen again")
         self.hinted = threading.Event()
+        self.told_to_stop = False
         self.secret = secret.encode()
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         try:
             super().__init__(("127.0.0.1", port), _Request)
         except OSError as error:
             raise DeskRefused(f"cannot listen on port {port} ({error.strerror}); choose one with --port") from None
+
+    def stop(self, *_: object) -> None:
+        """For a signal: `follow` ends at once, or after its pull where a library kept the interrupt to itself."""
+        self.told_to_stop = True
+        raise KeyboardInterrupt
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, while there is room."""
@@ -137,7 +143,7 @@ def follow(
         thread = threading.Thread(target=ear.serve_forever, daemon=True)
         thread.start()
         try:
-            while times is None or times > 0:
+            while not ear.told_to_stop and (times is None or times > 0):
                 if ear.hinted.wait(every):
                     _settle(ear.hinted)
                 ear.hinted.clear()  # before the pull: what is hinted meanwhile is another
