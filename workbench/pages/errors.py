@@ -244,12 +244,11 @@ many = products > 24  # the heat map then needs the whole width
 if many:
     show_heat(chosen, worst)
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    wide, narrow = grid.cell(column_span=2), grid.cell()  # both stand before a chart asks how wide it may be
-    with wide, st.container(gap=12):
+    with grid.cell(column_span=2), st.container(gap=12):
         if not many:
             show_heat(chosen, worst)
         show_confusion(chosen)
-    with narrow:
+    with grid.cell():
         show_ranked(chosen)
 show_cases(run, chosen)
 shared.follow(now, refresh=run.state == "running")
