@@ -1,5 +1,7 @@
 """The dashboard's entry: `streamlit run streamlit_app.py`, or `workbench serve`."""
 
+import sys
+
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
@@ -40,4 +42,7 @@ address.settle()
 st.html(parts.style())
 with st.sidebar:
     st.html(shared.warehouse_state(shared.snapshot()))
-page.run()
+try:
+    page.run()
+finally:
+    shared.set_aside(len(sys.modules))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import polars as pl
 
-from workbench.pages import held
+from tests.pages import screen
+from workbench.pages import held, parts
 from workbench.pages.held import Room
 
 
@@ -55,3 +59,19 @@ def test_a_run_is_read_again_when_it_has_more_predictions_and_not_for_another_s(
     assert of._key("columns", "two") != later._key("columns", "two")
     assert of._key("pairs", "one", "two") != later._key("pairs", "one", "two")
     assert of._key("columns", "unlisted") != later._key("columns", "unlisted")
+
+
+def test_a_page_sets_aside_what_its_imports_hold_so_that_no_later_script_goes_over_it(data_folder: Path) -> None:
+    assert not data_folder.exists()
+    screen.opened(parts.GALLERY)
+    gc.unfreeze()
+    screen.opened(parts.GALLERY)
+    assert gc.get_freeze_count() == 0  # nothing was imported since
+    with_another = types.ModuleType("imported_since")
+    sys.modules[with_another.__name__] = with_another
+    try:
+        screen.opened(parts.GALLERY)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        del sys.modules[with_another.__name__]
+        gc.unfreeze()
