@@ -17,7 +17,7 @@ from workbench.analysis import projection
 from workbench.pages import address, shared
 from workbench.pages.shared import Snapshot
 
-SHOWN = 3000  # images: more can't be told apart, and each is a mark in the browser
+SHOWN = 2000  # images: more can't be told apart, and each is a mark in the browser
 
 
 class Embedded(NamedTuple):
