@@ -129,7 +129,7 @@ def invented_run(number: int, size: int) -> object:
 def report(data: Path, names: list[str]) -> None:
     """A schedule and the morning reports of the newest runs' nights, each with a rate that changed."""
     ledger = Nights(data)
-    ledger.keep_schedule(schedule())
+    ledger.keep_schedule(schedule(), replace=True)
     for number, run_id in enumerate(names[:NIGHTS]):
         due = FIRST + timedelta(days=len(names) - 1 - number)
         rates = tuple(
