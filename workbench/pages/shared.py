@@ -6,6 +6,7 @@ folder's name and stamp, so a new stamp is a new entry and old ones fall out.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from contextlib import AbstractContextManager
@@ -257,6 +258,7 @@ def set_aside(modules: int) -> None:  # noqa: ARG001
     """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else a library complains at the end that its objects are still there
 
 
 def warehouse_state(now: Snapshot) -> str:
