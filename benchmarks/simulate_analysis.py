@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from benchmarks import machine
+from warehouse.records import SUBTASKS
 from workbench.analysis import bias, compare, discovery, intervals, slices
-from workbench.analysis.metrics import SUBTASKS
 
 EASE = dict(zip(SUBTASKS, (1.2, 0.4, 0.6, 0.7, 1.4, 2.2, 1.7), strict=True))  # logits
 SPREAD = 1.0  # of images' difficulty, in logits

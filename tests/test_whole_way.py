@@ -11,8 +11,8 @@ import pytest
 
 from tests import scored
 from tests.scored import workbench
+from warehouse.records import SUBTASKS
 from warehouse.store import Store
-from workbench.inspection.questions import SUBTASKS
 
 pytestmark = pytest.mark.slow
 

@@ -16,6 +16,16 @@ HalfVector = Annotated[tuple[float, ...], "float16"]
 RunState = Literal["running", "finished", "stopped", "failed", "cancelled"]
 PredictionStatus = Literal["answered", "invalid", "failed"]
 DescriptionState = Literal["draft", "testing", "published", "retired"]
+SUBTASKS = (
+    "Anomaly Detection",
+    "Defect Classification",
+    "Defect Localization",
+    "Defect Description",
+    "Defect Analysis",
+    "Object Classification",
+    "Object Analysis",
+)
+"""MMAD's, in its order: what a prediction's `subtask` may be."""
 
 
 @dataclass(frozen=True, slots=True)

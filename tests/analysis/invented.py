@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from workbench.analysis.metrics import SUBTASKS
+from warehouse.records import SUBTASKS
 
 LETTERS = tuple("ABCD")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from warehouse.records import SUBTASKS
 from workbench.analysis import mmad, published
-from workbench.analysis.metrics import SUBTASKS
 
 AD, DC, DL, DD, DA, OC, OA = SUBTASKS
 PUBLISHED = Path(__file__).parents[2].parent / "shared/data/mmad/published"

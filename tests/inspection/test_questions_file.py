@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inspection.drawn import bottle, mask, picture, scanned
+from warehouse.records import SUBTASKS
 from workbench.inspection import question_file, questions, references
 from workbench.inspection.errors import QuestionsError
 from workbench.inspection.questions import QuestionSet
@@ -279,7 +280,7 @@ shaped_questions = st.fixed_dictionaries(
         "Question": json_texts | json_values,
         "Options": st.dictionaries(st.sampled_from("ABCDE"), json_texts) | json_values,
         "Answer": st.sampled_from("ABCDE") | json_values,
-        "type": st.sampled_from(questions.SUBTASKS) | json_values,
+        "type": st.sampled_from(SUBTASKS) | json_values,
     },
 )
 shaped_records = st.fixed_dictionaries(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import polars as pl
 from scipy import special
 
+from warehouse.records import SUBTASKS
 from workbench.analysis import intervals
-from workbench.analysis.metrics import SUBTASKS
 
 FLAGGED = 0.05  # of answers: a preference smaller than this is real, perhaps, and no matter
 ALPHA = 0.05

@@ -11,7 +11,8 @@ from html import escape
 import plotly.graph_objects as go
 import polars as pl
 
-from workbench.analysis import look, metrics
+from warehouse.records import SUBTASKS
+from workbench.analysis import look
 from workbench.analysis.look import Palette
 
 COLUMNS_AT_LEAST = 9  # a heat map of few products keeps its squares together
@@ -33,7 +34,7 @@ def heat(
         chosen: subtask and product of the address; None where open.
     """
     places, heads = _columns(cells)
-    subtasks = [name for name in metrics.SUBTASKS if name in set(cells["subtask"])]
+    subtasks = [name for name in SUBTASKS if name in set(cells["subtask"])]
     subtasks += sorted(set(cells["subtask"]) - set(subtasks))
     size = max(11, min(25, 620 // max(len(places), 1)))
     steep = len(places) > 8

@@ -17,17 +17,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from warehouse.records import SUBTASKS
 from workbench.analysis.look import OUTCOMES
 
-SUBTASKS = (
-    "Anomaly Detection",
-    "Defect Classification",
-    "Defect Localization",
-    "Defect Description",
-    "Defect Analysis",
-    "Object Classification",
-    "Object Analysis",
-)
 SHORT = dict(
     zip(
         SUBTASKS,

@@ -28,7 +28,7 @@ from typing import Literal
 
 import polars as pl
 
-from workbench.analysis.metrics import SUBTASKS
+from warehouse.records import SUBTASKS
 
 Scorer = Literal["official", "strict"]
 DETECTION = SUBTASKS[0]

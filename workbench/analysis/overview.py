@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from warehouse.records import SUBTASKS
 from workbench.analysis import intervals, metrics, slices
 from workbench.analysis.intervals import Estimate
 
@@ -41,7 +42,7 @@ def heat(cells: pl.DataFrame) -> pl.DataFrame:
 def accuracy_by_subtask(cells: pl.DataFrame) -> pl.DataFrame:
     """One row per subtask in the benchmark's order: subtask, n, right, images, rate, low, high, chance."""
     chance = cells.filter(pl.col("subtask").is_not_null(), pl.col("counted") > 0).group_by("subtask")
-    place = {name: at for at, name in enumerate(metrics.SUBTASKS)}
+    place = {name: at for at, name in enumerate(SUBTASKS)}
     return (
         rates(cells, ("subtask",))
         .join(chance.agg(chance=pl.col("chance").sum() / pl.col("counted").sum()), on="subtask")
@@ -67,7 +68,7 @@ def detection(cells: pl.DataFrame) -> Detection:
 
     An image is asked once, so Wilson's interval is of independent questions.
     """
-    rows = cells.filter(pl.col("subtask") == metrics.SUBTASKS[0])
+    rows = cells.filter(pl.col("subtask") == SUBTASKS[0])
     found: list[tuple[Estimate | None, int, int]] = []
     for label in ("defective", "good"):
         some = rows.filter(pl.col("label") == label)
@@ -102,7 +103,7 @@ def average(cells: pl.DataFrame) -> float | None:
     Per data set and subtask, detection as the mean over good and defective images; then over subtasks, then data sets.
     """
     rows = cells.filter(pl.col("subtask").is_not_null(), pl.col("counted") > 0)
-    detection = pl.col("subtask") == metrics.SUBTASKS[0]
+    detection = pl.col("subtask") == SUBTASKS[0]
     side = pl.when(detection).then(pl.col("label"))
     rate = pl.col("correct").sum() / pl.col("counted").sum()
     found = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from workbench.analysis.metrics import SUBTASKS
+from warehouse.records import SUBTASKS
 
 TABLE = "MMAD's official result table"
 SIGMA = "as quoted by SiGMA"

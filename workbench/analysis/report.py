@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import polars as pl
 
-from warehouse.records import Run
+from warehouse.records import SUBTASKS, Run
 from workbench.analysis import (
     bias,
     calibration,
@@ -154,7 +154,7 @@ def _benchmark(run: Reported) -> Section:
     rows = [charts_compare.Row(f"{row.method}, {row.setting}", row.average, own=0) for row in published.ROWS]
     ours = official.average.average
     figures: list[tuple[str, go.Figure]] = []
-    if ours is not None and set(strict.subtasks) == set(metrics.SUBTASKS):
+    if ours is not None and set(strict.subtasks) == set(SUBTASKS):
         chart = charts_compare.published(PALETTE, [*rows, charts_compare.Row(run.run.model, ours, own=2)])
         figures.append(("MMAD's average among published ones, %", chart))
     return Section(
@@ -235,7 +235,7 @@ def _heat(cells: pl.DataFrame) -> go.Figure:
 
 def _mistaken(run: Reported) -> Section:
     defects = confusion.by_defect(run.facts.filter(pl.col("defect").is_not_null()))
-    options = confusion.by_option(run.facts.filter(pl.col("subtask") == metrics.SUBTASKS[1]), ())
+    options = confusion.by_option(run.facts.filter(pl.col("subtask") == SUBTASKS[1]), ())
     figures = [("What a defect is taken for, % of its questions", charts_errors.confusion(PALETTE, options))]
     return Section(
         "What is taken for what",
@@ -291,5 +291,5 @@ def _traces(run: Reported) -> Section:
 
 
 def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    place = {name: at for at, name in enumerate(metrics.SUBTASKS)}
+    place = {name: at for at, name in enumerate(SUBTASKS)}
     return rows.sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from warehouse.records import SUBTASKS
 from workbench.analysis import calibration, compare, metrics
 from workbench.analysis.ablation import Study
 
@@ -54,7 +55,7 @@ def figures(facts: pl.DataFrame) -> dict[str, float | int | None]:
     judged = facts.filter(pl.col("right").is_not_null())
     right = int(judged["right"].sum())
     interval = metrics.wilson(right, judged.height)
-    asked = judged.filter(pl.col("subtask") == metrics.SUBTASKS[0])
+    asked = judged.filter(pl.col("subtask") == SUBTASKS[0])
     wrong = {
         label: asked.filter(pl.col("label") == label).select((~pl.col("right")).mean()).item()
         for label in ("good", "defective")

@@ -24,13 +24,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from warehouse import schema, spool
 from warehouse.ingest import ingest
-from warehouse.records import Entry, Prediction, Run, Timings
+from warehouse.records import SUBTASKS, Entry, Prediction, Run, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
 from workbench.analysis import mmad
 from workbench.inspection import layout, question_file
 from workbench.inspection.errors import AnswersError, Problem, because, printable
-from workbench.inspection.questions import SUBTASKS, question_of
+from workbench.inspection.questions import question_of
 
 LETTERS = tuple(ascii_uppercase)
 BLOCK = 2000  # answers stored together

@@ -16,10 +16,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from warehouse.records import Entry
+from warehouse.records import SUBTASKS, Entry
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem, QuestionsError, because, is_text
-from workbench.inspection.questions import SUBTASKS, Asked, QuestionSet, question_of
+from workbench.inspection.questions import Asked, QuestionSet, question_of
 from workbench.inspection.references import Reference, References
 
 Templates = Literal["random", "similar"]

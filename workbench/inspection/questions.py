@@ -20,16 +20,6 @@ from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem
 from workbench.inspection.references import Reference, References
 
-SUBTASKS = (
-    "Anomaly Detection",
-    "Defect Classification",
-    "Defect Localization",
-    "Defect Description",
-    "Defect Analysis",
-    "Object Classification",
-    "Object Analysis",
-)
-
 NO_DEFECT = "No defect."
 OTHER_DEFECT = "Another defect."
 

@@ -17,10 +17,9 @@ import numpy as np
 import polars as pl
 
 from warehouse import phases, schema
-from warehouse.records import Option
+from warehouse.records import SUBTASKS, Option
 from warehouse.review_records import Basis, Decision, Dispute, Settlement, Verdict
 from warehouse.reviews import Reviews
-from workbench.analysis.metrics import SUBTASKS
 from workbench.review import places
 from workbench.review.errors import ReviewError
 

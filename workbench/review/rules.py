@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from warehouse.records import SUBTASKS
 from warehouse.review_records import Reason
-from workbench.analysis.metrics import SUBTASKS, Key
+from workbench.analysis.metrics import Key
 from workbench.review import places
 from workbench.review.budget import Floats, Forecast
 from workbench.review.errors import ReviewError
