@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warehouse.records import SUBTASKS
 from workbench.analysis import look, metrics
 from workbench.analysis.metrics import Key
 
@@ -78,7 +79,7 @@ def test_a_wrong_detection_on_an_image_without_a_label_is_only_wrong() -> None:
 
 
 ends = st.tuples(
-    st.sampled_from(metrics.SUBTASKS),
+    st.sampled_from(SUBTASKS),
     st.sampled_from(["answered", "invalid", "failed"]),
     st.sampled_from(["A", "B"]),
     st.sampled_from(["A", "B", None]),
