@@ -95,6 +95,7 @@ scale: desk
 simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_analysis --output benchmarks/results/simulate_analysis.json
 	$(BIN)/python -m benchmarks.simulate_nights --output benchmarks/results/simulate_nights.json
+	$(BIN)/python -m benchmarks.simulate_slices --output benchmarks/results/simulate_slices.json
 	$(BIN)/python -m benchmarks.simulate_review
 	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
 

@@ -47,7 +47,7 @@ DERIVED = {
 }
 # Worst outcome first, then highest entropy; the rest makes the order the same every time.
 _WORST_FIRST = ("escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled")
-_BATCH = 100_000  # rows that are texts at a time
+BATCH = 100_000  # rows that are texts at a time
 _SUMS = (
     "images", "questions", "answered", "invalid", "failed", "judged", "counted", "correct", "escape", "overkill",
     "chance", "entropies", "entropy", "seconds", "nn", "ny", "yy",
@@ -139,8 +139,8 @@ def read(con: DuckDBPyConnection, run_id: str) -> Columns:
         f"SELECT image, question_id, {texts}, {DERIVED['right']} AS right, choices::UINTEGER AS choices, conditional, "
         "confidence, settled_entropy, seconds FROM facts JOIN numbered_images USING (image_id) WHERE run_id = ?",
         params=[run_id],
-    ).to_arrow_reader(_BATCH)
-    rows = _encoded(batches)
+    ).to_arrow_reader(BATCH)
+    rows = encoded(batches)
     con.execute("DROP TABLE numbered_images")
     # Questions are in the order of their ids, so the place of an id among them is its number.
     rows = rows.with_columns(question=rows["question_id"].to_physical().cast(pl.UInt32)).drop("question_id")
@@ -158,7 +158,7 @@ def read(con: DuckDBPyConnection, run_id: str) -> Columns:
 _PLACES = {name: place for place, name in enumerate(_WORST_FIRST)}
 
 
-def _encoded(batches: Any) -> pl.DataFrame:
+def encoded(batches: Any) -> pl.DataFrame:
     """Arrow batches as one frame, its texts as Enums in the order of their values."""
     parts = []
     for batch in batches:

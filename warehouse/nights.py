@@ -12,10 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse import records, schema
+from warehouse import columns, records, schema
+from warehouse.columns import JUDGED
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.night_records import Backup, MorningReport, Night, NightRun, NightStep, PlannedImage, Schedule
+from warehouse.rollups import NONE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 # Failures that say nothing about the image: it is scored again when it is back.
 NOT_THE_IMAGES_FAULT = "vanished"
 QUARANTINED = "quarantined"
+SLICED = ("subtask", "product", "defect", "line", "camera", "retrieval")
 
 
 class Nights:
@@ -251,6 +254,35 @@ class Nights:
             """,
             [list(tonight), since, [*tonight, *before]],
         )
+
+    def judged_answers(
+        self, tonight: Sequence[str], before: Sequence[str], since: datetime, at_most: int
+    ) -> pl.DataFrame:
+        """The right and wrong answers of tonight's runs and of the runs before, as in `images`: where slices are found.
+
+        Args:
+            tonight: runs.
+            before: runs.
+            since: when tonight began.
+            at_most: about so many of either side; whole images, chosen by a hash, so the same ones every time.
+
+        Returns:
+            tonight, image_id (a number), subtask, product, defect, line, camera, retrieval (Enums, `rollups.NONE` for
+            null), right.
+        """
+        texts = ", ".join(f"coalesce(f.{name}, '{NONE}') AS {name}" for name in SLICED)
+        statement = f"""
+            WITH asked AS (
+                SELECT f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight,
+                    hash(f.image_id) AS image_id, {texts}, f.outcome = 'right' AS "right"
+                FROM facts AS f JOIN ledger AS l USING (run_id, block)
+                WHERE f.run_id IN (SELECT unnest(?::VARCHAR[])) AND {JUDGED}
+            ), sizes AS (SELECT tonight, count(*) AS answers FROM asked GROUP BY tonight)
+            SELECT asked.* FROM asked JOIN sizes USING (tonight) WHERE image_id % 10000 <= 10000.0 * ? / answers
+        """
+        with self._database.reading() as con:
+            values = [list(tonight), since, [*tonight, *before], at_most]
+            return columns.encoded(con.sql(statement, params=values).to_arrow_reader(columns.BATCH))
 
     # What follows scoring.
 

@@ -38,7 +38,7 @@ ANALYSED = (
     "correct_text", "choices", "conditional", "confidence", "entropy", "shape", "description", "retrieval", "letter",
     "confidence_band", "entropy_band",
 )  # fmt: skip
-NONE = "none"  # a facet's value where the column is empty
+NONE = "none"  # a facet's value where the column is empty, or says none itself as `retrieval` does
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +298,7 @@ class Rollups:
 
 def sql(selection: Selection) -> str:
     """The statement that chooses a selection's rows: for people to read and repeat."""
-    where = "".join(
-        f" AND {DERIVED.get(name, name)} {'IS NULL' if value == NONE else '= ' + _quoted(value)}"
-        for name, value in selection.facets
-    )
+    where = "".join(f" AND {_condition(DERIVED.get(name, name), value)}" for name, value in selection.facets)
     where += "".join(f" AND {RANGES[name]} BETWEEN {low!r} AND {high!r}" for name, low, high in selection.ranges)
     if selection.images is not None:
         where += f" AND image_id IN ({', '.join(map(_quoted, selection.images))})"
@@ -312,6 +309,11 @@ def sql(selection: Selection) -> str:
             f"WHERE run_id = {_quoted(selection.base or '')} AND {JUDGED} AND outcome {before} 'right')"
         )
     return " ".join(f"SELECT * FROM facts WHERE run_id = {_quoted(selection.run_id)}{where}".split())
+
+
+def _condition(column: str, value: str) -> str:
+    is_value = f"{column} = {_quoted(value)}"
+    return f"({column} IS NULL OR {is_value})" if value == NONE else is_value
 
 
 def _quoted(text: str) -> str:
@@ -332,5 +334,5 @@ def _facets(selection: Selection) -> list[pl.Expr]:
         if name not in FACETS:
             raise ValueError(f"{name} is no facet; there are {', '.join(FACETS)}")
         column = pl.col("correct_answer" if name == "letter" else name)
-        filters.append(column.is_null() if value == NONE else column == value)
+        filters.append(column.is_null() | (column == NONE) if value == NONE else column == value)
     return filters

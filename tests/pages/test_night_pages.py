@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
 from tests.nights.calendars import schedule
+from tests.pages import seed
 from tests.pages.screen import opened, words
 from warehouse.night_records import MorningReport
 from warehouse.nights import Nights
-from workbench.analysis.drift import Rate, Signal
+from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.nights import reports
 from workbench.nights.reports import Done, Failure, Morning, Truth
 from workbench.pages import parts
 
 DUE = datetime(2026, 1, 19, 21, 0, tzinfo=UTC)
 WORSE = Signal("overkill", "product", "bottle <amber>", 0.196, 0.041, None, 148, 4000, 3e-12, alarm=True)
+BAD = Slice((("subtask", "Anomaly Detection"), ("camera", "<b>2</b>")), 812, 812, 0.51, 0.72, 0.7, 0.07, 2e-6)
 
 
 def morning(**values: object) -> Morning:
@@ -79,6 +82,32 @@ def test_another_night_is_chosen_without_losing_what_else_the_address_holds(data
     shown.selectbox(key="tonight.night").set_value("2026-01-17T21:00:00").run()
     assert shown.query_params == {"run": "kept", "night": "2026-01-17T21:00:00"}
     assert shown.title[0].value == "Night of Saturday 17 January"
+
+
+def test_a_new_bad_slice_is_shown_and_leads_to_its_errors(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    slices = (BAD, replace(BAD, conditions=(("subtask", "Anomaly Detection"), ("camera", "none"))))
+    keep(data_folder, morning(slices=slices, run_ids=(seeded.run.run_id,)))
+    shown = opened(parts.TONIGHT)
+    text = words(shown)
+    assert "Anomaly Detection, camera &lt;b&gt;2&lt;/b&gt;" in text
+    assert "<b>2</b>" not in text
+    assert "apart from the signals, 5 of 100 ordinary nights at most name any" in text
+    links = [dict(parse_qsl(link.proto.query_string)) for link in shown.main.get("page_link")]
+    strange, known = (link for link in links if "camera" in link)
+    assert strange == {"run": seeded.run.run_id, "subtask": "Anomaly Detection", "camera": "<b>2</b>"}
+    errors = opened(parts.ERRORS, **known)
+    chips = [button.label for button in errors.button if str(button.key).startswith("chip.")]
+    assert chips[:2] == [f"{parts.plain(text)} ✕" for text in ("subtask: Anomaly Detection", "camera: none")]
+    assert "answers are right" in words(errors)
+
+
+@pytest.mark.parametrize("slices", [None, ()])
+def test_a_night_with_no_new_bad_slice_says_so_only_where_they_were_looked_for(
+    data_folder: Path, slices: tuple[Slice, ...] | None
+) -> None:
+    keep(data_folder, morning(slices=slices))
+    assert ("no part of the answers became worse" in words(opened(parts.TONIGHT))) == (slices is not None)
 
 
 @pytest.mark.parametrize(

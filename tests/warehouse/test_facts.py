@@ -213,6 +213,18 @@ def test_the_statement_that_is_shown_chooses_the_rows_that_are_counted(filled: P
         assert sorted(stated) == sorted(found.facts(selection, ("image_id", "question_id")).iter_rows())
 
 
+def test_answers_without_a_retrieved_text_are_chosen_by_none_as_unknown_ones_are(data: Path) -> None:
+    store = Store(data)
+    store.open_run(rows.run())
+    bare, unknown = (rows.prediction(0, 0, descriptions=()), rows.prediction(0, 2, label=None, defect=None))
+    spool.write_part(data, RUN, 0, [bare, unknown, rows.prediction(0, 4)])
+    ingest(store)
+    chosen = Selection(RUN, (("retrieval", "none"),))
+    assert sorted(Rollups(data).facts(chosen)["image_id"]) == sorted([bare.image_id, unknown.image_id])
+    with Database(data).reading() as con:
+        assert len(con.sql(sql(chosen)).fetchall()) == 2
+
+
 def test_images_are_numbers_and_texts_categories_for_whoever_only_counts(filled: Path) -> None:
     columns = ("image_id", "product", "defect", "right", "entropy")
     named, numbered = (Rollups(filled).facts(Selection(RUN), columns, numbered=way) for way in (False, True))

@@ -45,10 +45,10 @@ COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Effect:
+class Effect:
     """A slice against the rest, on some rows."""
 
-    n: int
+    n: int  # sum of weights
     images: int
     difference: float
     error: float  # cluster-robust standard error; nan without a rest or with one image
@@ -75,29 +75,27 @@ def find(
     """
     rows = facts.filter(pl.col("right").is_not_null())
     used = [name for name in over if rows[name].n_unique() > 1]
-    rows = rows.select("image_id", *used, right=pl.col("right").cast(pl.Float64), kind="subtask").with_columns(
-        e=pl.col("right") - pl.col("right").mean().over("kind")
-    )
-    first = _half(rows["image_id"], seed)
+    rows = rows.select("image_id", *used, "right", kind="subtask").with_columns(e=residual("kind"), w=pl.lit(1.0))
+    first = half(rows["image_id"], seed)
     found, tested = rows.filter(first), rows.filter(~first)
     if not used or min(found["image_id"].n_unique(), tested["image_id"].n_unique()) < 2 * SMALLEST:
         return pl.DataFrame(schema=_SCHEMA)
     candidates = [
         (conditions, effect)
         for conditions in _grow(found, used, depth)
-        if (effect := _effect(found, conditions)).difference < 0 and effect.images >= SMALLEST
+        if (effect := against_the_rest(found, conditions)).difference < 0 and effect.images >= SMALLEST
     ]
     lines = []
     for conditions, before in candidates:
-        after = _effect(tested, conditions)
+        after = against_the_rest(tested, conditions)
         p = float(special.stdtr(max(after.images - 1, 1), after.score)) if after.error > 0 else None
-        half = float(special.stdtrit(max(after.images - 1, 1), 0.975)) * after.error
+        margin = float(special.stdtrit(max(after.images - 1, 1), 0.975)) * after.error
         lines.append(
             (
                 " and ".join(f"{name} = {value}" for name, value in conditions),
                 [{"dimension": name, "value": value} for name, value in conditions],
                 before.n + after.n, before.images + after.images, before.difference, after.difference,
-                after.difference - half, after.difference + half, p, after.detectable,
+                after.difference - margin, after.difference + margin, p, after.detectable,
             )
         )  # fmt: skip
     table = pl.DataFrame(
@@ -118,7 +116,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }  # fmt: skip
 
 
-def _half(images: pl.Series, seed: int) -> pl.Series:
+def half(images: pl.Series, seed: int) -> pl.Series:
     """True for half of the images, always the same ones for a seed whatever the order of rows."""
     names = images.unique().sort()
     first = np.random.default_rng(seed).permutation(len(names)) < len(names) // 2
@@ -154,19 +152,38 @@ def _grow(rows: pl.DataFrame, used: Sequence[str], depth: int) -> list[tuple[Con
     return [tuple(sorted(path, key=lambda condition: used.index(condition[0]))) for path in found]
 
 
-def _effect(rows: pl.DataFrame, conditions: Sequence[Condition]) -> _Effect:
-    """The slice against all other rows: the same estimate as `slices.table`, of one slice."""
-    inside = pl.all_horizontal(pl.col(name).cast(pl.String).fill_null("null") == value for name, value in conditions)
-    images = rows.group_by("image_id").agg(
-        n=inside.sum().cast(pl.Float64), e=pl.col("e").filter(inside).sum(),
-        x=(~inside).sum().cast(pl.Float64), y=pl.col("e").filter(~inside).sum(),
-        right=pl.col("right").filter(inside).sum(),
+def residual(kind: str) -> pl.Expr:
+    """`right` less the rate of its kind."""
+    right = pl.col("right").cast(pl.Float64)
+    return right - right.mean().over(kind)
+
+
+def holds(conditions: Sequence[Condition]) -> pl.Expr:
+    """Whether a row is in the slice; an empty value is "null"."""
+    return pl.all_horizontal(pl.col(name).cast(pl.String).fill_null("null") == value for name, value in conditions)
+
+
+def against_the_rest(rows: pl.DataFrame, conditions: Sequence[Condition]) -> Effect:
+    """The slice against all other rows: with weights of 1 the same estimate as `slices.table`, of one slice.
+
+    Args:
+        rows: image_id, what the conditions are about, w (a row's weight) and e (its residual times that weight).
+        conditions: all hold in the slice.
+    """
+    inside, outside = pl.col("inside"), 1 - pl.col("inside")
+    images = (
+        rows.select("image_id", pl.col("w", "e"), inside=holds(conditions).cast(pl.Float64))
+        .group_by("image_id")
+        .agg(
+            n=(pl.col("w") * inside).sum(), e=(pl.col("e") * inside).sum(),
+            x=(pl.col("w") * outside).sum(), y=(pl.col("e") * outside).sum(),
+        )
     )  # fmt: skip
     n, e, x, y = (images[name].to_numpy() for name in ("n", "e", "x", "y"))
     count = int((n > 0).sum())
     if count < 2 or x.sum() == 0:
         difference = float(e.sum() / n.sum() - y.sum() / x.sum()) if n.sum() and x.sum() else 0.0
-        return _Effect(int(n.sum()), count, difference, float("nan"), 0.0, 1.0)
+        return Effect(int(n.sum()), count, difference, float("nan"), 0.0, 1.0)
     here, rest = e.sum() / n.sum(), y.sum() / x.sum()
     mean = (e.sum() + y.sum()) / (n.sum() + x.sum())
     error, flat = (
@@ -175,4 +192,4 @@ def _effect(rows: pl.DataFrame, conditions: Sequence[Condition]) -> _Effect:
     )
     power = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
     difference = float(here - rest)
-    return _Effect(int(n.sum()), count, difference, error, difference / flat if flat else 0.0, float(power * error))
+    return Effect(int(n.sum()), count, difference, error, difference / flat if flat else 0.0, float(power * error))

@@ -64,6 +64,20 @@ class Rate:
     covered: float  # share of the baseline that lies in strata with images tonight
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of tonight's answers that became bad, see `worsened.py`."""
+
+    conditions: tuple[tuple[str, str], ...]  # dimension and value, "none" where there is none; all hold
+    n: int  # questions judged tonight
+    images: int  # they are about
+    rate: float  # of them right
+    expected: float  # the rate of tonight's other questions, brought to the slice's mix of subtasks
+    baseline: float  # the rate before, at tonight's mixture
+    detectable: float  # the loss that would be noticed at 5 % with a power of 80 %, in rate points
+    q: float  # false-discovery rate at which it is named
+
+
 def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     """Every signal of a night, the surest first; those with `alarm` are what changed.
 

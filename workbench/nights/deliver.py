@@ -46,6 +46,7 @@ table{border-collapse:collapse;width:100%}td,th{padding:.25rem .8rem .25rem 0;te
 def html(report: Morning) -> str:
     """The report as one page without anything from outside."""
     title = f"{report.schedule}, night of {report.due_at:%A %d %B %Y}"
+    slices = report.slices or ()
     blocks = [
         f"<h1>{escape(title)}</h1><p><b>{escape(report.finding)}</b></p>",
         f'<p class="quiet">{escape(_under(report))}</p>',
@@ -56,6 +57,12 @@ def html(report: Morning) -> str:
             ("", "images", "p"),
             [(reports.in_words(each), f"{each.images:,}", f"{each.p_value:.1e}") for each in report.changes],
         ),
+        _table(
+            "New bad slices",
+            ("", "questions", "images", "q"),
+            [(reports.slice_in_words(each), f"{each.n:,}", f"{each.images:,}", f"{each.q:.1e}") for each in slices],
+        ),
+        f'<p class="quiet">{escape(reports.odds(report))}</p>' if slices else "",
         _table(
             "Failed images",
             ("reason", "images", "such as"),
@@ -76,6 +83,7 @@ def text(report: Morning) -> str:
     if not report.labelled:
         lines += [_errors_in_words(report)]
     lines += ["", *(f"- {reports.in_words(each)} ({each.images:,} images)" for each in report.changes)]
+    lines += [f"- new bad slice: {reports.slice_in_words(each)} ({each.n:,} questions)" for each in report.slices or ()]
     lines += [f"- failed: {each.images:,} images: {each.reason}, such as {each.example}" for each in report.failures]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"

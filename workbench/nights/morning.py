@@ -3,7 +3,8 @@
 With labels, errors are overkill and escape rates. Without, alarm, invalid and entropy are told instead, at the
 baseline's mixture of product, line and camera, and errors only where somebody knows the truth: golden samples with
 labels, and audited cases that people judged; else they are not measurable, and said to be so. What is an alarm is
-decided in `workbench/analysis/drift.py`, for all signals of a night together.
+decided in `workbench/analysis/drift.py`, for all signals of a night together; which parts of the answers became bad,
+where labels can judge them, in `workbench/analysis/worsened.py`, and they are a family of their own.
 
 The report is stored with the night; the Tonight page, the HTML and what is sent are made from the same object.
 """
@@ -23,14 +24,16 @@ from warehouse.records import Run
 from warehouse.reviews import Reviews
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.analysis import drift, metrics
-from workbench.analysis.drift import Rate
+from workbench.analysis import drift, metrics, worsened
+from workbench.analysis.drift import Rate, Slice
 from workbench.nights.reports import Done, Failure, Morning, Truth, as_json
 from workbench.nights.steps import Context
 from workbench.review import disputes
 
 _VECTORS_AT_MOST = 6000  # of the baseline; chosen by the hash of their content, so the same ones every night
 _SHOWN = 20  # failures by reason, changes
+_ANSWERS_AT_MOST = 500_000  # of tonight and of the baseline, that slices are looked for in
+_SLICES = 5  # shown
 
 
 def report(context: Context) -> Morning:
@@ -79,6 +82,7 @@ def report(context: Context) -> Morning:
         disputes_waiting=_waiting(Reviews(settings.work.data)),
         review_budget=context.schedule.review_budget,
         steps=tuple(Done(each.step, each.state, each.message) for each in ledger.steps(night.schedule, night.due_at)),
+        slices=_slices(ledger, context, before, share),
     )
 
 
@@ -139,6 +143,16 @@ def _rates(images: pl.DataFrame, labelled: bool) -> list[Rate]:
     names = ("overkill", "escape") if labelled else ("alarm",)
     found = [drift.standardised(images, name) for name in (*names, "invalid", "entropy")]
     return [rate for rate in found if rate]
+
+
+def _slices(ledger: Nights, context: Context, before: Sequence[NightRun], share: float) -> tuple[Slice, ...] | None:
+    """What became bad of the answers that labels can judge; None without labels or nights before, or of few images."""
+    if not context.run_ids or not before:
+        return None
+    earlier = sorted({run.run_id for run in before})
+    answers = ledger.judged_answers(context.run_ids, earlier, context.night.started_at, _ANSWERS_AT_MOST)
+    found = worsened.find(answers, share)
+    return None if found is None else tuple(found[:_SLICES])
 
 
 def _truth(context: Context) -> list[Truth]:

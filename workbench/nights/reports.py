@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from warehouse.night_records import NightState, StepState
 from workbench.analysis import drift
-from workbench.analysis.drift import Rate, Signal
+from workbench.analysis.drift import Rate, Signal, Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Morning:
     disputes_waiting: int
     review_budget: int | None
     steps: tuple[Done, ...]
+    slices: tuple[Slice, ...] | None = None  # parts of the answers that became bad; None where none were looked for
 
     @property
     def finding(self) -> str:
@@ -91,6 +92,8 @@ class Morning:
             return "Nothing was new."
         if not self.baseline_images:
             return f"{self.images:,} images were scored. There is no earlier night to compare with."
+        if not self.changes and self.slices:
+            return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
             return f"{self.images:,} images were scored; none of {self.signals} signals changed."
         first = self.changes[0]
@@ -121,3 +124,27 @@ def in_words(signal: Signal) -> str:
     if signal.name == "appearance":
         return f"Images{where} look different"
     return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
+
+
+def odds(report: Morning) -> str:
+    """What stands behind the new bad slices, in words."""
+    return (
+        "found on half of the images, tested on the other half and against the nights before; apart from the signals, "
+        f"{report.false_alarm_percent:.0f} of 100 ordinary nights at most name any"
+    )
+
+
+def slice_in_words(one: Slice) -> str:
+    """A new bad slice as a sentence without its full stop."""
+    rate, expected, before = (f"{100 * value:.0f} %" for value in (one.rate, one.expected, one.baseline))
+    return f"{conditions_in_words(one)}: {rate} right where {expected} were expected, {before} before"
+
+
+def conditions_in_words(one: Slice) -> str:
+    """A slice's conditions: the value of each, after its dimension where the value doesn't say it."""
+    return ", ".join(
+        value if name in _TELLING or value.startswith(name) else f"{name} {value}" for name, value in one.conditions
+    )
+
+
+_TELLING = ("subtask", "product")

@@ -135,6 +135,27 @@ def changes(report: Morning) -> str:
     return parts.table(rows, ("where", "signal", "before", "tonight", "images", "p"), numbers=4)
 
 
+def slices(report: Morning) -> str:
+    """Parts of the answers that became bad, the surest first."""
+    if not report.slices:
+        none = "None beyond doubt: no part of the answers became worse than the rest."
+        return f'<div class="note">{glyph("right")} {none}</div>'
+    rows = [
+        [
+            f"<b>{escape(telling.conditions_in_words(each))}</b>",
+            f"{100 * each.baseline:.0f} %",
+            f"{100 * each.expected:.0f} %",
+            f"<b>{100 * each.rate:.0f} %</b>",
+            f"{100 * each.detectable:.0f}",
+            f"{each.n:,}",
+            f"{each.images:,}",
+            "&lt; 0.001" if each.q < 1e-3 else f"{each.q:.3f}",
+        ]
+        for each in report.slices
+    ]
+    return parts.table(rows, ("where", "before", "expected", "tonight", "shows", "n", "images", "q"), numbers=7)
+
+
 def _kind(signal: Signal) -> str:
     return f'<span class="muted">{escape(signal.group)}</span> ' if signal.value else ""
 
@@ -280,6 +301,18 @@ def changed_rows(report: Morning) -> pl.DataFrame:
              "baseline": each.baseline, "distance": each.distance, "images": each.images,
              "baseline_images": each.baseline_images, "p_value": each.p_value, "in_words": telling.in_words(each)}
             for each in report.changes
+        ]
+    )  # fmt: skip
+
+
+def slice_rows(report: Morning) -> pl.DataFrame:
+    """The night's new bad slices, for export."""
+    return pl.DataFrame(
+        [
+            {"conditions": "; ".join(f"{name} = {value}" for name, value in each.conditions), "n": each.n,
+             "images": each.images, "rate": each.rate, "expected": each.expected, "baseline": each.baseline,
+             "detectable": each.detectable, "q": each.q, "in_words": telling.slice_in_words(each)}
+            for each in report.slices or ()
         ]
     )  # fmt: skip
 

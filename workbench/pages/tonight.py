@@ -64,6 +64,17 @@ def choose_schedule(width: int) -> None:
     )
 
 
+def show_slices(report: Morning) -> None:
+    """What became bad, each with a link to its errors."""
+    html(night_cards.slices(report))
+    here = report.run_ids[-1] in {run.run_id for run in shared.runs(now)}
+    for one in report.slices or ():
+        if here:
+            label = f"Errors of {telling.conditions_in_words(one)}"
+            going = {"run": report.run_ids[-1], **dict(one.conditions)}
+            st.page_link(parts.ERRORS, label=parts.plain(label, 120), query_params=going)
+
+
 known = names(now)
 if not known:
     why = "Point a schedule at an inspection archive; its first night appears here by itself."
@@ -110,6 +121,7 @@ with header(title, f"<b>{escape(report.finding)}</b>", night_cards.under(report)
         {
             "rates": lambda: night_cards.as_rows(found),
             "changes": lambda: night_cards.changed_rows(report),
+            **({"new bad slices": lambda: night_cards.slice_rows(report)} if report.slices else {}),
             "nights": lambda: night_cards.night_rows(found),
         },
     )
@@ -140,6 +152,9 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     note = f"{len(report.changes)} of {report.signals} signals; {odds}" if report.signals else ""
     with grid.cell(column_span=2), card("changes", "What changed", note):
         html(night_cards.changes(report))
+    if report.slices is not None:
+        with grid.cell(column_span=2), card("slices", "New bad slices", telling.odds(report)):
+            show_slices(report)
     with grid.cell(), card("steps", "After scoring"):
         html(night_cards.steps(report))
     if working:
