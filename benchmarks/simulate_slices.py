@@ -29,9 +29,9 @@ from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
 from benchmarks import machine
+from warehouse.records import SUBTASKS
 from workbench.analysis import worsened
 from workbench.analysis.drift import Slice
-from workbench.analysis.metrics import SUBTASKS
 
 FALSE_ALARM = 0.05
 POINTS = 0.20
