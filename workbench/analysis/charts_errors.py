@@ -36,9 +36,9 @@ def heat(
     places, heads = _columns(cells)
     subtasks = [name for name in SUBTASKS if name in set(cells["subtask"])]
     subtasks += sorted(set(cells["subtask"]) - set(subtasks))
-    size = max(11, min(25, 620 // max(len(places), 1)))
+    size = max(9, min(25, 500 // max(len(places), 1)))  # beside each other on the narrowest screen too
     steep = len(places) > 8
-    top = (78 if steep else 40) + (20 if heads else 0)
+    top = (84 if steep else 40) + (20 if heads else 0)
     fig = look.Draft(p, 31 * len(subtasks) + top + 10, margin={"l": 8, "r": 8, "t": top, "b": 4})
     shown = cells.filter(pl.col("product").is_in(list(places)))
     for enough in (False, True):
@@ -103,7 +103,7 @@ def heat(
         fixedrange=True,
         tickvals=list(places.values()),
         ticktext=[_short(name, 16) if steep else _short(name, 22).replace(" ", "<br>", 1) for name in places],
-        tickangle=-38 if steep else 0,
+        tickangle=-90 if len(places) > 24 else -38 if steep else 0,
         range=[-0.7, max(last + 0.7, COLUMNS_AT_LEAST if len(places) < COLUMNS_AT_LEAST else 0)],
         tickfont={"size": 11 if len(places) <= 24 else 10},
     )
