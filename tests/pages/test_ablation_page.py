@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,9 @@ def test_an_arm_is_shown_beside_its_baseline_with_its_accuracy(data_folder: Path
     assert "Not enough evidence that any of these 1 arms differs from its baseline." in said
     assert "knowledge &lt;b&gt;" in said
     assert "2 arms over" in said
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in said.split("<tr>") if row.startswith("<td")]
+    flips = {cells[0]: cells[-2:] for cells in rows if len(cells) == 9}
+    assert flips == {"plain": ["–", "–"], "knowledge &lt;b&gt;": ["0", "0"]}  # a baseline has none of its own
 
 
 def test_an_address_with_an_unknown_experiment_shows_the_newest(data_folder: Path) -> None:

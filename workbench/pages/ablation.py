@@ -72,9 +72,10 @@ def forest(rows: pl.DataFrame, key: str) -> None:
     chart(charts_compare.forest(parts.ink(), named), f"ablation.{key}", said)
 
 
-def show_arms(study: Study, family: str) -> None:
-    """Every arm's own figures."""
+def show_arms(study: Study, family: str, against: pl.DataFrame) -> None:
+    """Every arm's own figures, and which answers flipped against its baseline."""
     table = ablation.arms(study).filter(pl.col("family") == family)
+    flips = {row["arm"]: (f"{row['gained']:,}", f"{row['lost']:,}") for row in against.iter_rows(named=True)}
     rows = [
         [
             escape(row["arm"]),
@@ -84,11 +85,15 @@ def show_arms(study: Study, family: str) -> None:
             "–" if row["entropy"] is None else f"{row['entropy']:.3f}",
             "–" if row["collapse"] is None else _MINUS.sub("−", f"{100 * row['collapse']:+.1f}"),
             f"{row['evaluations']:.0f}",
+            *flips.get(row["arm"], ("–", "–")),
         ]
         for row in table.iter_rows(named=True)
     ]
-    head = ("arm", "questions", "accuracy, %", "95 %", "entropy, nats", "lean to a letter", "forwards")
-    html(parts.table(rows, head, numbers=6))
+    head = (
+        "arm", "questions", "accuracy, %", "95 %", "entropy, nats", "lean to a letter", "forwards", "wrong to right",
+        "right to wrong",
+    )  # fmt: skip
+    html(parts.table(rows, head, numbers=8))
 
 
 def courses_of(study: Study, family: str) -> dict[str, pl.DataFrame]:
@@ -147,6 +152,7 @@ with header("Ablation", finding(of_family), under):
             "interval": "95 %, of the mean difference, clustered by image",
             "test": "sign test of images where fewer than 25 differ, else cluster-robust t",
             "forwards": "evaluations of the latent loop per question: start, candidates, tests of patches",
+            "wrong to right, right to wrong": "pairs that flipped against the arm's baseline",
             "lean to a letter": "share of the most frequent answer less how often it is right, in points",
         },
         "SELECT * FROM arms WHERE experiment = ...",
@@ -184,7 +190,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             parts.empty("No loop", "These arms have no iterations to follow.")
     hard = ablation.hard(study)
     with grid.cell(column_span=3), card("arms", "Arms", "accuracy with its 95 % Wilson interval", fill=False):
-        show_arms(study, family)
+        show_arms(study, family, of_family)
     for first in study.arms[:2] if hard else ():
         with grid.cell(column_span=3):
             note = f"questions about the defect on {len(hard):,} images, each arm against {escape(first.arm)}"
