@@ -93,13 +93,14 @@ class Work:
     sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
     limit: int | None = None  # the first so many questions of the plan
     data: Path = Path("data")  # warehouse, spool and caches
-    block_images: int = 8  # answered together, stored together, done again together after a kill
+    # Answered together, stored together, done again together after a kill; None: 8 on a CPU, 32 on a GPU.
+    block_images: int | None = None
     ingest_seconds: float = 3.0  # how often finished parts go into the warehouse
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit is {self.limit}; it must be at least 1")
-        if self.block_images < 1:
+        if self.block_images is not None and self.block_images < 1:
             raise ValueError(f"block_images is {self.block_images}; it must be at least 1")
         if self.ingest_seconds < 0:
             raise ValueError(f"ingest_seconds is {self.ingest_seconds}; it must be at least 0")

@@ -161,7 +161,7 @@ class ScriptedEngine:
         scores = torch.zeros(B, places, count)
         for rank, token in enumerate(self.looked_at(n)):
             scores[..., token] = 1 / (2 + rank)
-        return Evaluation(read(logits), scores if attention else None)
+        return Evaluation(read(logits), (lambda rows: scores[list(rows)]) if attention else None)
 
 
 def read(engine: AnyEngine, cases: Sequence[Case]) -> Prefix:

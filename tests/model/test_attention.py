@@ -102,7 +102,8 @@ def test_attention_over_shared_segments_equals_attention_over_each_rows_own_copy
     for row, part in enumerate(tree.groups[1]):
         start, end = tree.bounds[1][part : part + 2]
         columns = torch.arange(end - start)[:: 2 if end - start > 1 else 1]
-        seen = scores(attachment, tree.segments[1], part, columns, slice(row, row + 1))
+        keys = tree.segments[1].keys[:1, start + columns]
+        seen = scores(*attachment.watched(torch.tensor([row])), keys, attachment.scale)
         paid = weights[:, last[row], before + start + columns].sum(0)
         torch.testing.assert_close(seen[0].double(), paid, atol=2e-5, rtol=1e-3)
     recorded = attachment.recorded()
@@ -210,7 +211,7 @@ def test_a_query_that_sees_nothing_has_no_share_in_the_merged_attention() -> Non
         assert torch.equal(out[:2], torch.zeros(2, 2, D))
         assert torch.isneginf(logsum[:2]).all()
         other = torch.randn(3, 2, D, generator=generator), torch.zeros(3, 2)
-        merged, _ = merge([out, other[0]], [logsum, other[1]])
+        merged, _ = merge([other[0], out], [other[1], logsum])
         assert torch.equal(merged[:2], other[0][:2])
 
 

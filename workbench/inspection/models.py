@@ -39,6 +39,11 @@ def devices(machine: Machine) -> tuple[str, ...]:
     return tuple(named.split(","))
 
 
+def block_images(machine: Machine) -> int:
+    """How many images are answered together unless told otherwise: what keeps a GPU busy would be long on a CPU."""
+    return 8 if "cpu" in devices(machine) else 32
+
+
 def placed(machine: Machine) -> Machine:
     """The same with `auto` and `all` settled; bfloat16 on CUDA, except for the embedded model."""
     named = devices(machine)

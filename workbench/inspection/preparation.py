@@ -77,12 +77,14 @@ def prepare(
     store.upsert_entries(scan.archive.archive_id, archive.changed(found, known) if part else found)
     if not asked.items:
         raise NothingNew(f"{root} has no image that isn't scored yet", len(scan.waiting))
-    planned = plan.make(asked.items, settings.work.limit, settings.work.block_images)
+    machine = models.placed(settings.machine)
+    together = settings.work.block_images or models.block_images(machine)
+    settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
+    planned = plan.make(asked.items, settings.work.limit, together)
     notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store))
     asked_from = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else PROTOCOL
 
     # Last: a crew may be processes, and nobody would end them if something failed after this.
-    settings = replace(settings, machine=models.placed(settings.machine))
     answering = crew.gather(settings, descriptions, step)
     used = version if settings.support.knowledge != "none" else None
     facts = Facts(

@@ -28,6 +28,8 @@ from torch import Tensor
 
 from workbench.model.kernels import Kernel, Spans, kernel_for
 
+SCORES = 2**26  # most single attention weights that exist at once
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -69,6 +71,11 @@ class Attachment:
     scale: float = 1.0  # of the scores, as the layers gave it
     queries: list[Tensor] = field(default_factory=list)  # per watched layer (places, H, D)
     denominators: list[Tensor] = field(default_factory=list)  # per watched layer (places, H), logs
+
+    def watched(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (watched layers, places, H, D) and log denominators (watched layers, places, H) of some of them."""
+        queries, denominators = ([each[places] for each in kept] for kept in (self.queries, self.denominators))
+        return torch.stack(queries), torch.stack(denominators)
 
     def recorded(self) -> Segment:
         """The tokens' own keys and values, row by row."""
@@ -139,12 +146,15 @@ def _attend(
 def merge(outputs: Sequence[Tensor], logsums: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """One attention over all key sets, from each set's attention (..., D) and log denominator (...); float32 at least.
 
-    A set that is empty for a query comes with the log denominator -inf; not all of a query's may be.
+    A set that is empty for a query comes with the log denominator -inf; the first may not be.
     """
-    total = torch.logsumexp(torch.stack(list(logsums)), 0)
-    mixed = torch.zeros(outputs[0].shape, dtype=total.dtype, device=total.device)
-    for out, logsum in zip(outputs, logsums, strict=True):
-        mixed += out * (logsum - total).exp()[..., None]
+    logs = torch.stack(list(logsums))  # (sets, ...)
+    shares = torch.log_softmax(logs, 0)
+    total = logs[0] - shares[0]
+    first, *others = shares.exp()[..., None]
+    mixed = outputs[0] * first
+    for out, share in zip(outputs[1:], others, strict=True):
+        mixed.addcmul_(out, share)
     return mixed, total
 
 
@@ -222,32 +232,29 @@ def _windows(bounds: Tensor) -> Spans:
 _seen: deque[tuple[weakref.ref[Tensor], Spans]] = deque(maxlen=2)  # windows, and whole pictures
 
 
-def scores(attachment: Attachment, segment: Segment, part: int, columns: Tensor, rows: slice) -> Tensor:
-    """Attention of watched tokens to some tokens of a segment's part, summed over heads and watched layers.
+def scores(queries: Tensor, denominators: Tensor, keys: Tensor, scale: float) -> Tensor:
+    """Attention of some tokens to some keys they see, summed over heads and layers.
 
     No softmax over the prefix is needed: a weight is exp(score - log denominator), and the merged denominator is known.
 
     Args:
-        attachment: as the attention function left it.
-        segment: which holds the part.
-        part: the part the watched tokens of `rows` hang from.
-        columns: (n,) tokens of the part.
-        rows: of the watched places.
+        queries: (layers, T, H, D), rotated.
+        denominators: (layers, T, H), logs, merged over all that the tokens see.
+        keys: (layers, n, N, D), rotated.
+        scale: of the scores.
 
     Returns:
-        (rows, n) float32 at least.
+        (T, n) float32 at least.
     """
-    total: Tensor | None = None
-    for layer, queries, denominators in zip(
-        attachment.watch_layers, attachment.queries, attachment.denominators, strict=True
-    ):
-        keys = segment.keys[layer][segment.bounds[part] + columns]  # (n, N, D)
-        n, N, D = keys.shape
-        count, H, _ = queries[rows].shape
-        looking = queries[rows].view(count, N, H // N, D).transpose(0, 1).reshape(N, -1, D)  # (N, rows * heads, D)
-        raw = torch.matmul(looking, keys.permute(1, 2, 0)).to(denominators.dtype) * attachment.scale
-        logs = denominators[rows].view(count, N, H // N).transpose(0, 1).reshape(N, -1, 1)
-        weights = (raw - logs).exp().view(N, count, H // N, n).sum((0, 2))
-        total = weights if total is None else total + weights
-    assert total is not None
+    T, H = queries.shape[1:3]
+    n, N, D = keys.shape[1:]
+    heads = H // N  # that share a key head
+    total = torch.zeros(T, n, dtype=denominators.dtype, device=keys.device)
+    together = max(1, SCORES // (T * H * n))
+    for some in (slice(first, first + together) for first in range(0, len(keys), together)):
+        looking = queries[some].view(-1, T, N, heads, D).transpose(1, 2).flatten(2, 3)  # (layers, N, T * heads, D)
+        logs = denominators[some].view(-1, T, N, heads).transpose(1, 2).flatten(2)  # (layers, N, T * heads)
+        raw = torch.matmul(looking, keys[some].permute(0, 2, 3, 1)).to(total.dtype) * scale
+        weights = (raw - logs[..., None]).exp()
+        total += weights.view(-1, N, T, heads, n).sum((0, 1, 3))
     return total

@@ -70,15 +70,20 @@ class Evaluation:
     """What was read at the rows' places."""
 
     values: Tensor  # (B, places, ...) as `read` returns them
-    attention: Tensor | None  # (B, places, n) to the query's visual tokens, mean over heads and chosen layers
+    # (rows, places, n) attention of these rows to the query's visual tokens, a mean over heads and chosen layers; zeros
+    # beyond a picture's own. None if it wasn't asked for. Worked out when called: of a few candidates one is looked at.
+    attention_of: Callable[[Sequence[int]], Tensor] | None = None
 
-    @staticmethod
-    def joined(parts: Sequence[Evaluation]) -> Evaluation:
-        """Evaluations of consecutive rows as one; attention is padded with zeros to the largest picture."""
-        seen = [part.attention for part in parts if part.attention is not None]
-        width = max((each.shape[-1] for each in seen), default=0)
-        padded = [torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in seen]
-        return Evaluation(torch.cat([part.values for part in parts]), torch.cat(padded) if padded else None)
+    @property
+    def attention(self) -> Tensor | None:
+        """(B, places, n): of all rows."""
+        return None if self.attention_of is None else self.attention_of(range(len(self.values)))
+
+
+def padded(pieces: Sequence[Tensor]) -> Tensor:
+    """(rows, places, n) pieces of attention as one, with zeros up to the largest picture."""
+    width = max(each.shape[-1] for each in pieces)
+    return torch.cat([torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in pieces])
 
 
 class Engine(Protocol):
@@ -107,7 +112,7 @@ class Engine(Protocol):
             rows: at least one.
             read: from logits (rows, places, V) float32 to (rows, places, ...). It is given some rows at a time, so that
                 a vocabulary's logits of all rows never exist together.
-            attention: also return each place's attention to the visual tokens of the query picture.
+            attention: be ready to tell each place's attention to the visual tokens of the query picture.
         """
 
     def halve(self) -> bool:

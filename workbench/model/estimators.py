@@ -56,7 +56,7 @@ def perturbations(method: Method, key: str, iteration: int, shape: tuple[int, in
     digest = hashlib.sha256(f"{method.seed}/{key}/{iteration}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     drawn = count // 2 if method.estimator == "antithetic" else count
-    noise = torch.randn(drawn, *shape, generator=generator) * deviation(method, iteration, scale)
+    noise = torch.empty(drawn, *shape).normal_(0.0, deviation(method, iteration, scale), generator=generator)
     return torch.cat([noise, -noise]) if method.estimator == "antithetic" else noise
 
 
@@ -72,25 +72,23 @@ def gradient(estimator: Estimator, noise: Tensor, rewards: Tensor, sigma: float)
 
     Args:
         estimator: decides the baseline b_k.
-        noise: (K, m, d), the perturbations.
-        rewards: (K,), of the perturbed tokens.
+        noise: (..., K, m, d), the perturbations, of any number of questions.
+        rewards: (..., K), of the perturbed tokens.
         sigma: their standard deviation, in the embeddings' unit.
 
     Returns:
-        (m, d): mean over k of (R_k - b_k) eps_k / sigma^2.
+        (..., m, d): mean over k of (R_k - b_k) eps_k / sigma^2.
     """
-    K = len(rewards)
-    baseline: Tensor
+    K = rewards.shape[-1]
+    baseline: Tensor | float = 0.0
     if estimator == "shuffled":
-        rewards = rewards.roll(1)
+        rewards = rewards.roll(1, -1)
     if estimator in ("mean", "shuffled"):
-        baseline = rewards.mean().expand(K)
+        baseline = rewards.mean(-1, keepdim=True)
     elif estimator == "loo":
-        baseline = (rewards.sum() - rewards) / (K - 1)
-    else:
-        baseline = torch.zeros_like(rewards)
-    weights = (rewards - baseline) / (sigma * sigma)  # (K,)
-    return torch.einsum("k,kmd->md", weights, noise) / K
+        baseline = (rewards.sum(-1, keepdim=True) - rewards) / (K - 1)
+    weights = (rewards - baseline) / (sigma * sigma)  # (..., K)
+    return (weights[..., None, None] * noise).sum(-3) / K
 
 
 def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) -> Tensor:
@@ -102,13 +100,13 @@ def step(method: Method, z: Tensor, start: Tensor, slope: Tensor, scale: float) 
 
     Args:
         method: gives estimator, step lengths and trust radius.
-        z: (m, d), the tokens.
-        start: (m, d), where they began.
-        slope: (m, d), the estimate.
+        z: (..., m, d), the tokens, of any number of questions.
+        start: (..., m, d), where they began.
+        slope: (..., m, d), the estimate.
         scale: s.
 
     Returns:
-        (m, d).
+        (..., m, d).
     """
     if method.estimator in ("still", "random"):
         return z

@@ -16,13 +16,11 @@ Attention (arXiv 2310.01889).
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate, groupby, pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,18 +82,16 @@ class Spans:
         bounds = zip(self.queries, self.queries[1:], self.keys, self.keys[1:], strict=False)
         return tuple((first, last) for first, last, key, end in bounds if key == end and first < last)
 
-    def cumulative(self, device: torch.device, times: int) -> tuple[Tensor, Tensor, int, int]:
-        """Bounds as CUDA kernels take them, queries multiplied, and the longest stretch of each; made once."""
-        made = self._cumulative
-        if (device, times) not in made:
+    def cumulative(self, device: torch.device) -> tuple[Tensor, Tensor, int, int]:
+        """Bounds as CUDA kernels take them, and the longest stretch of each; made once."""
+        if device not in self._cumulative:
             longest = (max(b - a for a, b in pairwise(each)) for each in (self.queries, self.keys))
-            queries, keys = (torch.tensor(each, dtype=torch.int32, device=device) for each in (self.queries, self.keys))
-            most_queries, most_keys = longest
-            made[device, times] = (queries * times, keys, most_queries * times, most_keys)
-        return made[device, times]
+            queries, keys = torch.tensor([self.queries, self.keys], dtype=torch.int32).to(device)
+            self._cumulative[device] = (queries, keys, *longest)
+        return self._cumulative[device]
 
     @cached_property
-    def _cumulative(self) -> dict[tuple[torch.device, int], tuple[Tensor, Tensor, int, int]]:
+    def _cumulative(self) -> dict[torch.device, tuple[Tensor, Tensor, int, int]]:
         return {}
 
 
@@ -224,45 +220,19 @@ def _cpu_flash(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: f
 # -- packed: one call of a CUDA kernel for all stretches ---------------------------------------------------------------
 
 
-def _varlen_causal() -> dict[str, Any]:
-    """How this PyTorch's `varlen_attn` is told causal: by a window, in older releases by a flag."""
-    from torch.nn.attention import varlen
-
-    known = inspect.signature(varlen.varlen_attn).parameters
-    return {"window_size": (-1, 0)} if "window_size" in known else {"is_causal": True}
-
-
 def _varlen(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> tuple[Tensor, Tensor]:
-    """Never run where this was written, for want of a GPU; `kernel_for` compares it with the formula before use."""
-    from torch.nn.attention import varlen
-
-    N = key.shape[1]
-    heads = query.shape[1] // N
-    query = query * (scale * query.shape[2] ** 0.5)  # the kernel's own scale is 1 / sqrt(D), in every release
-    causal: dict[str, Any] = {}
-    if spans.causal:
-        key, value = (each.repeat_interleave(heads, 1) for each in (key, value))
-        query, causal = query.contiguous(), _varlen_causal()
-    else:  # query heads as tokens: fuller tiles, and no need for grouped heads
-        query = _heads_as_tokens(query, N)
-    out, logsum = varlen.varlen_attn(
-        query,
-        key.contiguous(),
-        value.contiguous(),
-        *spans.cumulative(query.device, 1 if spans.causal else heads),
-        return_aux=varlen.AuxRequest(lse=True),
-        **causal,
-    )
-    logsum = logsum.transpose(0, 1).float()
-    if not spans.causal:
-        out, logsum = _tokens_as_heads(out, heads), _tokens_as_heads(logsum[..., None], heads)[..., 0]
+    """The operator behind PyTorch's `varlen_attn`, which costs several times as long to reach as the GPU computes."""
+    bounds = spans.cumulative(query.device)
+    given = (query, key, value, *bounds, 0.0, spans.causal, False)  # no dropout, no mask for debugging
+    out, logsum, *_ = torch.ops.aten._flash_attention_forward(*given, scale=scale)
+    logsum = logsum.transpose(0, 1)  # it comes as (H, T)
     for first, last in spans.blind:  # kernels differ in what they write there
         out[first:last] = 0
         logsum[first:last] = float("-inf")
     return out, logsum
 
 
-def _flash_backward(
+def _varlen_backward(
     grad: Tensor,
     query: Tensor,
     key: Tensor,
@@ -273,58 +243,29 @@ def _flash_backward(
     scale: float,
     keys_too: bool,
 ) -> Gradients:
-    """The CUDA kernel's own backward, given the merged statistics. Not run where this was written, as `_varlen`."""
-    N = key.shape[1]
-    heads = query.shape[1] // N
-    if spans.causal:
-        key, value = (each.repeat_interleave(heads, 1) for each in (key, value))
-        grad, query, out, logsum = grad.contiguous(), query.contiguous(), out.contiguous(), logsum.contiguous()
-    else:
-        grad, query, out = (_heads_as_tokens(each, N) for each in (grad, query, out))
-        logsum = _heads_as_tokens(logsum[..., None], N)[..., 0]
-    times = 1 if spans.causal else heads
-    queries, keys, most_queries, most_keys = spans.cumulative(query.device, times)
+    """The kernel's own backward, given the merged statistics."""
     d_query, d_key, d_value = torch.ops.aten._flash_attention_backward(
-        grad.to(query.dtype),
+        grad.to(query.dtype).contiguous(),
         query,
-        key.contiguous(),
-        value.contiguous(),
-        out.to(query.dtype),
+        key,
+        value,
+        out.to(query.dtype).contiguous(),
         logsum.float().transpose(0, 1).contiguous(),
-        queries,
-        keys,
-        most_queries,
-        most_keys,
+        *spans.cumulative(query.device),
         0.0,
         spans.causal,
         torch.zeros(2, dtype=torch.uint64, device=query.device),  # state of dropout, which there is none of
         torch.empty(0, device=query.device),
         scale=scale,
     )
-    if spans.causal:
-        d_key, d_value = (each.float().view(-1, N, heads, each.shape[2]).sum(2) for each in (d_key, d_value))
-    else:
-        d_query = _tokens_as_heads(d_query, heads)
     for first, last in spans.blind:
         d_query[first:last] = 0
     return d_query.float(), d_key.float() if keys_too else None, d_value.float() if keys_too else None
 
 
-def _heads_as_tokens(packed: Tensor, N: int) -> Tensor:
-    """(T, H, D) -> (T * heads, N, D): query heads that share a key head become neighbouring tokens."""
-    T, H, D = packed.shape
-    return packed.view(T, N, H // N, D).transpose(1, 2).reshape(T * (H // N), N, D)
-
-
-def _tokens_as_heads(packed: Tensor, heads: int) -> Tensor:
-    """(T * heads, N, D) -> (T, H, D)."""
-    N, D = packed.shape[1:]
-    return packed.view(-1, heads, N, D).transpose(1, 2).reshape(-1, N * heads, D)
-
-
 FORMULA = Kernel("formula", _formula, _formula_backward)
 CPU_FLASH = Kernel("flash for CPUs", _cpu_flash, _formula_backward)
-VARLEN = Kernel("variable-length flash", _varlen, _flash_backward)
+VARLEN = Kernel("variable-length flash", _varlen, _varlen_backward)
 VARLEN_FORWARD = Kernel("variable-length flash, formula backwards", _varlen, _formula_backward)
 
 

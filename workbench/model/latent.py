@@ -30,7 +30,7 @@ from workbench.model import estimators, injection, prompt, reward
 from workbench.model.backbone import ZOOM_TOKENS, Backbone
 from workbench.model.case import Case, Iteration, PatchChoice, PatchFeature, Picture, Reasoned
 from workbench.model.compose import Script, compose
-from workbench.model.engine import Engine, Names, Prefix, Rows
+from workbench.model.engine import Engine, Evaluation, Prefix, Rows
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
 
@@ -108,7 +108,8 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
         # 3. N times: perturb, reward, propose patches, keep the best, step
         for n in range(1, method.iterations + 1):
             if going_on := [q for q in questions if not loop.at_rest(q, n)]:
-                loop.iterate(going_on, n)
+                with torch.no_grad():
+                    loop.iterate(going_on, n)
     engine.work.timings.loop += time.perf_counter() - started
     # 4. answer from the best state
     started = time.perf_counter()
@@ -131,13 +132,14 @@ class _Loop:
     def __init__(self, engine: Engine, prefix: Prefix, method: Method):
         self.engine, self.prefix, self.method = engine, prefix, method
         self.scale = engine.backbone.embedding_scale  # s
+        self._noise = _Noise(method, self.scale, engine.backbone.device)
         self._vocabulary = 0  # |V|, seen with the first logits
-        self._zoomed: dict[tuple[str, int], Tensor] = {}  # by picture and visual token
-        self._injected: dict[int, tuple[tuple[int, ...], Tensor, Names]] = {}  # of each question the latest
+        self._injected: dict[tuple[str, int], Tensor] = {}  # by picture and visual token
 
     def start(self, questions: Sequence[_Question]) -> None:
         """The start state of each question, evaluated."""
-        entropies, _ = self._evaluate([(q, q.start, ()) for q in questions])
+        with torch.no_grad():
+            entropies = self._evaluate([(q, q.start, ()) for q in questions]).values.cpu()
         for q, h in zip(questions, entropies, strict=True):
             q.best = _state(q.start, (), h, iteration=0)
             q.trace.append(q.best)
@@ -154,29 +156,35 @@ class _Loop:
         method = self.method
         K = estimators.sample_count(method)
         # 3a. K candidates Z + eps per question, evaluated behind the held patches
-        shape = (method.think_tokens, questions[0].z.shape[1])
-        noise = [estimators.perturbations(method, q.key, n, shape, self.scale).to(q.z) for q in questions]
+        z = torch.stack([q.z for q in questions])  # (Q, m, d)
+        noise = self._noise.of(questions, n).to(z)  # (Q, K, m, d)
+        candidates = z[:, None] + noise
         exact = method.estimator == "autograd"
         if exact:
-            entropies, attention, slopes = self._evaluate_exactly(questions)
+            evaluation, slopes = self._evaluate_exactly(questions)
         else:
-            rows = [(q, q.z + eps, q.held) for q, drawn in zip(questions, noise, strict=True) for eps in drawn]
-            entropies, attention = self._evaluate(rows, attention=True)
+            rows = [(q, each, q.held) for q, some in zip(questions, candidates, strict=True) for each in some]
+            evaluation = self._evaluate(rows, attention=True)
+        self._noise.draw(questions, n + 1)
+        entropies = evaluation.values.cpu()
         # 3b. R = 1 - mean H; the best of the K candidates
         rewards = reward.reward(entropies).view(len(questions), K)
-        leaders = rewards.argmax(1).tolist()
+        leaders = [i * K + leader for i, leader in enumerate(rewards.argmax(1).tolist())]
+        best = candidates.flatten(0, 1)[leaders]  # (Q, m, d)
         winners = []
         for i, (q, leader) in enumerate(zip(questions, leaders, strict=True)):
-            state = _state(q.z + noise[i][leader], q.held, entropies[i * K + leader], iteration=n)
+            state = _state(best[i], q.held, entropies[leader], iteration=n)
             winners.append(state)
             if q.best is None or state.reward > q.best.reward:
                 q.best = state
         # 3c. the patches its think tokens look at, tested on the same candidate
         tests: list[tuple[int, list[Proposal]]] = []
-        for i, q in enumerate(questions):
-            looked = attention[i * K + leaders[i]][:, : len(self.prefix.visual_tokens(q.index))]
-            if proposed := self._propose(q, looked):
-                tests.append((i, proposed))
+        if method.injection != "none":
+            assert evaluation.attention_of is not None
+            looked = evaluation.attention_of(leaders).cpu()  # (Q, m, n)
+            for i, q in enumerate(questions):
+                if proposed := self._propose(q, looked[i, :, : len(self.prefix.visual_tokens(q.index))]):
+                    tests.append((i, proposed))
         for (i, proposed), state in zip(tests, self._test(questions, winners, tests, n), strict=True):
             q = questions[i]
             assert q.best is not None
@@ -195,15 +203,14 @@ class _Loop:
         nats = math.log(self._vocabulary)
         normal = 1 - (1 - rewards) / nats  # entropy as a share of log |V|, so that a step means the same across models
         sigma = estimators.deviation(method, n, self.scale)
-        for i, q in enumerate(questions):
-            slope = slopes[i] if exact else estimators.gradient(method.estimator, noise[i], normal[i].to(q.z), sigma)
-            q.z = estimators.step(method, q.z, q.start, slope, self.scale)
+        slope = slopes if exact else estimators.gradient(method.estimator, noise, normal.to(noise), sigma)  # (Q, m, d)
+        moved = estimators.step(method, z, torch.stack([q.start for q in questions]), slope, self.scale)
+        for q, after in zip(questions, moved, strict=True):
+            q.z = after
 
     def _propose(self, question: _Question, attention: Tensor) -> list[Proposal]:
         """Patches worth testing: looked at, not held, within the cap, and not tested together before."""
         method = self.method
-        if method.injection == "none":
-            return []
         room = method.patch_cap - len(question.held)
         proposed = injection.propose(attention, question.held, method.patches_per_latent, room)
         together = frozenset(question.held) | {each.token for each in proposed}
@@ -228,38 +235,30 @@ class _Loop:
             rows.append((questions[i], winners[i].z, held))
         if self.method.injection == "zoom":
             self._zoom([(questions[i].index, [each.token for each in proposed]) for i, proposed in tests])
-        entropies, _ = self._evaluate(rows)
+        entropies = self._evaluate(rows).values.cpu()
         return [_state(z, held, h, iteration=n) for (_, z, held), h in zip(rows, entropies, strict=True)]
 
-    def _evaluate(
-        self, rows: Sequence[tuple[_Question, Tensor, tuple[int, ...]]], *, attention: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Entropies (B, m) at the think tokens of each row and, if asked for, their attention (B, m, n)."""
-        with torch.no_grad():
-            return self._entropies(rows, attention)
-
-    def _evaluate_exactly(self, questions: Sequence[_Question]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Entropies (B, m) and attention (B, m, n) of Z itself, and dR/dZ (m, d) of each question.
+    def _evaluate_exactly(self, questions: Sequence[_Question]) -> tuple[Evaluation, Tensor]:
+        """Entropies (Q, m) of Z itself, and dR/dZ (Q, m, d).
 
         The reward is normalised by log |V| as in step 3e; rows don't touch each other, so one backward serves all.
         """
         with torch.enable_grad():
             leaves = [q.z.detach().requires_grad_(True) for q in questions]
             rows = [(q, z, q.held) for q, z in zip(questions, leaves, strict=True)]
-            entropies, attention = self._entropies(rows, attention=True)
-            normal = reward.reward(entropies / math.log(self._vocabulary))
+            evaluation = self._evaluate(rows, attention=True)
+            normal = reward.reward(evaluation.values / math.log(self._vocabulary))
             slopes = torch.autograd.grad(normal.sum(), leaves)
-        return entropies.detach(), attention, list(slopes)
+        return replace(evaluation, values=evaluation.values.detach()), torch.stack(slopes)
 
-    def _entropies(
-        self, rows: Sequence[tuple[_Question, Tensor, tuple[int, ...]]], attention: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _evaluate(
+        self, rows: Sequence[tuple[_Question, Tensor, tuple[int, ...]]], *, attention: bool = False
+    ) -> Evaluation:
+        """Entropies (B, m) at the think tokens of each row; a GPU is not waited for."""
         m = self.method.think_tokens
         rows_of = self.rows([(q.index, z, held) for q, z, held in rows])
-        at = torch.stack([len(row) - m + torch.arange(m) for row in rows_of.embeddings])  # Z stands last: [held][Z]
-        evaluation = self.engine.evaluate(self.prefix, replace(rows_of, at=at), self._read, attention=attention)
-        seen = evaluation.attention if evaluation.attention is not None else torch.empty(0)
-        return evaluation.values.cpu(), seen.cpu()
+        at = torch.tensor([len(row) for row in rows_of.embeddings])[:, None] - m + torch.arange(m)  # [held][Z]
+        return self.engine.evaluate(self.prefix, replace(rows_of, at=at), self._read, attention=attention)
 
     def _read(self, logits: Tensor) -> Tensor:
         """Entropies of (B, m, V) logits; notes |V| on the way."""
@@ -273,36 +272,31 @@ class _Loop:
             states: (question, think tokens (m, d), visual tokens held).
             behind: (L, d) each.
         """
-        found = [self._vectors(question, held) for question, _, held in states]
-        # At once: hundreds of rows are evaluated together, and each transfer by itself would be waited for.
-        moved = torch.stack([z for _, z, _ in states]).to(self.engine.backbone.device)  # (B, m, d)
-        embeddings = tuple(torch.cat([*held, z, *behind]) for (held, _), z in zip(found, moved, strict=True))
-        at = torch.tensor([[len(row) - 1] for row in embeddings])
-        return Rows(torch.tensor([question for question, _, _ in states]), embeddings, at, tuple(n for _, n in found))
-
-    def _vectors(self, question: int, held: tuple[int, ...]) -> tuple[list[Tensor], Names]:
-        """What is injected for these patches, (p, d) or nothing, and the vectors' names."""
-        if not held:
-            return [], ()
-        known = self._injected.get(question)
-        if known is None or known[0] != held:
-            each = [self.injected(question, token) for token in held]
-            names = tuple((token, i) for token, some in zip(held, each, strict=True) for i in range(len(some)))
-            self._injected[question] = known = held, torch.cat(each), names
-        return [known[1]], known[2]
+        pieces: list[Tensor] = []
+        lengths, constants = [], []
+        for question, z, held in states:
+            patches = [self.injected(question, token) for token in held]
+            names = tuple((token, i) for token, some in zip(held, patches, strict=True) for i in range(len(some)))
+            pieces += [*patches, z, *behind]
+            lengths.append(sum(len(each) for each in (*patches, z, *behind)))
+            constants.append(names)
+        embeddings = torch.split(torch.cat(pieces), lengths)  # at once: hundreds of rows are evaluated together
+        at = torch.tensor(lengths)[:, None] - 1
+        return Rows(torch.tensor([question for question, _, _ in states]), embeddings, at, tuple(constants))
 
     def injected(self, question: int, token: int) -> Tensor:
         """(1, d) the vision tower's row for this patch of the query picture; zoomed, its region encoded anew."""
-        if self.method.injection != "zoom":
-            return self.prefix.visual_tokens(question)[token : token + 1].float()
-        return self._zoomed[self.prefix.picture(question).key, token]
+        key = self.prefix.picture(question).key, token
+        if key not in self._injected and self.method.injection != "zoom":  # zoomed, it was put there when encoded
+            self._injected[key] = self.prefix.visual_tokens(question)[token : token + 1].float()
+        return self._injected[key]
 
     def _zoom(self, wanted: Sequence[tuple[int, Sequence[int]]]) -> None:
         """The regions of these patches (question, visual tokens) at full resolution, encoded once for all questions."""
         by_picture: dict[str, dict[int, int]] = {}  # key -> visual token -> a question about the picture
         for question, tokens in wanted:
             key = self.prefix.picture(question).key
-            missing = (token for token in tokens if (key, token) not in self._zoomed)
+            missing = (token for token in tokens if (key, token) not in self._injected)
             by_picture.setdefault(key, {}).update(dict.fromkeys(missing, question))
         for key, places in by_picture.items():
             if not places:
@@ -310,13 +304,42 @@ class _Loop:
             picture = self.prefix.picture(next(iter(places.values())))
             boxes = [self.prefix.place(question, token)[2] for token, question in places.items()]
             encoded = self.engine.backbone.zoom(picture.image, boxes)
-            self._zoomed |= {(key, token): each.float() for token, each in zip(places, encoded, strict=True)}
+            self._injected |= {(key, token): each.float() for token, each in zip(places, encoded, strict=True)}
             self.engine.work.vision_calls += 1
             self.engine.work.images += len(boxes)
 
     def _choice(self, question: _Question, n: int, proposal: Proposal, accepted: bool) -> PatchChoice:
         row, col, box = self.prefix.place(question.index, proposal.token)
         return PatchChoice(n, row, col, box, proposal.score, accepted)
+
+
+class _Noise:
+    """What candidates differ by from Z: drawn on the CPU, so that it is the same wherever the model runs."""
+
+    def __init__(self, method: Method, scale: float, device: torch.device):
+        self.method, self.scale, self.device = method, scale, device
+        self._drawn: tuple[int, dict[int, int], Tensor] | None = None  # iteration, question -> place, (Q, K, m, d)
+
+    def draw(self, questions: Sequence[_Question], n: int) -> None:
+        """That of iteration n, if there is one: while a GPU is busy this costs nothing."""
+        if n > self.method.iterations:
+            return
+        m, d = questions[0].z.shape
+        shape = (len(questions), estimators.sample_count(self.method), m, d)
+        drawn = torch.empty(shape, pin_memory=self.device.type == "cuda")
+        for place, q in enumerate(questions):
+            drawn[place] = estimators.perturbations(self.method, q.key, n, (m, d), self.scale)
+        places = {q.index: place for place, q in enumerate(questions)}
+        self._drawn = n, places, drawn.to(self.device, non_blocking=True)
+
+    def of(self, questions: Sequence[_Question], n: int) -> Tensor:
+        """(Q, K, m, d) of iteration n; of fewer questions than it was drawn for, if some have come to rest."""
+        if self._drawn is None or self._drawn[0] != n:
+            self.draw(questions, n)
+        assert self._drawn is not None
+        _, places, drawn = self._drawn
+        wanted = [places[q.index] for q in questions]
+        return drawn if len(wanted) == len(drawn) else drawn[wanted]
 
 
 def _state(z: Tensor, held: tuple[int, ...], entropies: Tensor, iteration: int) -> _State:

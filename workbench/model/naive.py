@@ -15,7 +15,7 @@ from torch import Tensor
 from workbench.model.backbone import Backbone
 from workbench.model.case import Work
 from workbench.model.compose import Script
-from workbench.model.engine import Evaluation, Prefix, Rows
+from workbench.model.engine import Evaluation, Prefix, Rows, padded
 
 
 class NaiveEngine:
@@ -48,16 +48,17 @@ class NaiveEngine:
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
     ) -> Evaluation:
         """What `read` makes of the logits at each row's places, and the attention to the picture; see `Engine`."""
-        return Evaluation.joined(
-            [
-                self._one(prefix, int(question), rows.embeddings[row], rows.at[row], read, attention)
-                for row, question in enumerate(rows.question)
-            ]
-        )
+        values, seen = [], []
+        for row, question in enumerate(rows.question.tolist()):
+            read_there, looked = self._one(prefix, question, rows.embeddings[row], rows.at[row], read, attention)
+            values.append(read_there)
+            seen.append(looked)
+        return Evaluation(torch.cat(values), (lambda some: padded([seen[row] for row in some])) if attention else None)
 
     def _one(
         self, prefix: Prefix, question: int, suffix: Tensor, at: Tensor, read: Callable[[Tensor], Tensor], watch: bool
-    ) -> Evaluation:
+    ) -> tuple[Tensor, Tensor]:
+        """What is read (1, places, ...), and the attention (1, places, n) if it is watched."""
         body, script = self.backbone, prefix.script
         image = int(script.image_of_question[question])
         parts = (script.products[int(script.product_of_image[image])], script.images[image], script.questions[question])
@@ -79,9 +80,9 @@ class NaiveEngine:
         self.work.decoder_tokens += L
         if not watch:
             hidden = body.hidden(embeddings, positions, mask, None, deep)
-            return Evaluation(read(body.head(hidden[:, where])), None)
+            return read(body.head(hidden[:, where])), torch.empty(0)
         hidden, weights = body.attentions(embeddings, positions, mask, deep)
         tokens = len(prefix.visual_tokens(question))
         chosen = weights[list(body.attention_layers), 0].mean((0, 1))  # (L, L)
         seen = chosen[where][:, visual[-tokens:]].detach()[None]  # the query's tokens are the last visual ones
-        return Evaluation(read(body.head(hidden[:, where])), seen.float())
+        return read(body.head(hidden[:, where])), seen.float()

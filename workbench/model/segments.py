@@ -34,7 +34,7 @@ from workbench.model.attention import Attachment, Segment, scores, segmented_att
 from workbench.model.backbone import Backbone, ImageFeatures, ImageInput, register_attention
 from workbench.model.case import Work
 from workbench.model.compose import Script, TokenPart
-from workbench.model.engine import Evaluation, Names, Prefix, Rows
+from workbench.model.engine import Evaluation, Names, Prefix, Rows, padded
 from workbench.model.kept import Kept
 from workbench.model.kernels import Spans
 
@@ -48,6 +48,9 @@ LOGIT_PLACES = 512  # most places whose logits exist at once: 0.3 GB with a voca
 HELD_SETS = 3  # per question that are remembered: the accepted one, one that was refused, and the one being tested
 
 
+Pieces = tuple[tuple[Tensor, Tensor], ...]  # keys and values (layers, tokens, N, D), one behind the other
+
+
 @dataclass(slots=True)
 class Tree:
     """Keys and values of one wave's parts."""
@@ -55,24 +58,24 @@ class Tree:
     products: Segment
     images: Segment
     questions: Segment  # in the order of the tree
-    rank: Tensor  # (questions,) place of each question in that order
-    held: dict[int, dict[Names, Segment]] = field(default_factory=dict)  # by question
+    rank: list[int]  # place of each question in that order
+    held: dict[int, dict[Names, Pieces]] = field(default_factory=dict)  # by question
 
     def known(self, question: int, names: Names) -> Names:
         """The longest beginning of these names whose keys and values are there."""
         sets = self.held.get(question, {})
         return next((names[:n] for n in range(len(names), 0, -1) if names[:n] in sets), ())
 
-    def use(self, question: int, names: Names) -> Segment:
+    def use(self, question: int, names: Names) -> Pieces:
         """Keys and values of a known set, which counts as used."""
         sets = self.held[question]
         sets[names] = found = sets.pop(names)
         return found
 
-    def keep(self, question: int, names: Names, segment: Segment) -> None:
+    def keep(self, question: int, names: Names, pieces: Pieces) -> None:
         """Remember a set; the one not used for longest makes room."""
         sets = self.held.setdefault(question, {})
-        sets[names] = segment
+        sets[names] = pieces
         while len(sets) > HELD_SETS:
             sets.pop(next(iter(sets)))
 
@@ -136,8 +139,9 @@ class SegmentedEngine:
         with self._booked("vision"):
             features = self._encoded({part.image.key: part.image for part in script.images if part.image})
         order = script.order
-        rank = torch.empty(len(order), dtype=torch.long)
-        rank[order] = torch.arange(len(order))
+        rank = [0] * len(order)
+        for place, question in enumerate(order):
+            rank[question] = place
         with self._booked("prefill"), torch.no_grad():
             products = Segment.joined(references)
             of_image = script.product_of_image.tolist()
@@ -217,21 +221,29 @@ class SegmentedEngine:
         asked = rows.question.tolist()
         known = [tree.known(question, held) for question, held in zip(asked, names, strict=True)]
         # Neighbours share: by question in the tree's order, then by what is held.
-        order = sorted(range(len(asked)), key=lambda row: (int(tree.rank[asked[row]]), known[row]))
+        order = sorted(range(len(asked)), key=lambda row: (tree.rank[asked[row]], known[row]))
         lengths = [len(rows.embeddings[row]) - len(known[row]) for row in order]
-        parts = []
+        values: list[Tensor] = []
+        looks: list[tuple[Attachment, int]] = []  # of each row, in order
         for chunk in _chunks(lengths, READ_TOKENS):
             some = [_Row(asked[r], rows.embeddings[r], names[r], known[r], rows.at[r]) for r in order[chunk]]
-            parts.append(self._evaluate(prefix, some, read, attention))
-        joined = Evaluation.joined(parts)
-        back = torch.empty(len(order), dtype=torch.long)
-        back[order] = torch.arange(len(order))
-        back = back.to(joined.values.device)
-        return Evaluation(joined.values[back], None if joined.attention is None else joined.attention[back])
+            read_there, attachment = self._evaluate(prefix, some, read, attention)
+            values.append(read_there)
+            looks += [(attachment, place) for place in range(len(some))]
+        place_of = torch.tensor(order).argsort()
+
+        def attention_of(some: Sequence[int]) -> Tensor:
+            wanted = [int(place_of[row]) for row in some]
+            ordered = sorted(range(len(wanted)), key=lambda i: wanted[i])
+            looked = self._looked(prefix, [(asked[some[i]], *looks[wanted[i]]) for i in ordered], rows.at.shape[1])
+            return looked[torch.tensor(ordered).argsort().to(looked.device)]
+
+        found = torch.cat(values)
+        return Evaluation(found[place_of.to(found.device)], attention_of if attention else None)
 
     def _evaluate(
         self, prefix: Prefix, rows: Sequence[_Row], read: Callable[[Tensor], Tensor], attention: bool
-    ) -> Evaluation:
+    ) -> tuple[Tensor, Attachment]:
         body, script, tree = self.backbone, prefix.script, prefix.state
         questions = [row.question for row in rows]
         images = script.image_of_question[questions]
@@ -240,44 +252,53 @@ class SegmentedEngine:
         hanging = [
             (tree.products, script.product_of_image[images].tolist()),
             (tree.images, images.tolist()),
-            (tree.questions, tree.rank[questions].tolist()),
+            (tree.questions, [tree.rank[question] for question in questions]),
         ]
         attached = [(segment, Spans.shared(lengths, part, segment.bounds)) for segment, part in hanging]
         if any(row.known for row in rows):
             attached.append(_held(tree, rows, lengths))
-        places = torch.stack([row.at - len(row.known) + start for row, start in zip(rows, starts, strict=False)])
+        shift = torch.tensor([start - len(row.known) for row, start in zip(rows, starts, strict=False)])
+        places = torch.stack([row.at for row in rows]) + shift[:, None]
         flat = places.flatten().to(body.device)  # (B * places,)
         fresh = any(row.fresh for row in rows)
         watched = tuple(sorted(body.attention_layers))
         attachment = Attachment(
             Spans.own(lengths), attached, body.layers, fresh, watch=flat if attention else None, watch_layers=watched
         )
-        first = torch.tensor([script.questions[row.question].after + len(row.known) for row in rows])
-        line = torch.cat([start + torch.arange(length) for start, length in zip(first, lengths, strict=True)])
+        first = [script.questions[row.question].after + len(row.known) for row in rows]
+        line = torch.tensor([at + i for at, length in zip(first, lengths, strict=True) for i in range(length)])
         embeddings = torch.cat([row.fed for row in rows])
         here = self._hidden(embeddings, line.expand(3, -1), attachment)[flat]
         here = here.view(*places.shape, -1)  # (B, places, d)
         if fresh:
             _keep(tree, rows, attachment.recorded())
         together = max(1, LOGIT_PLACES // places.shape[1])
-        values = torch.cat([read(body.head(some)) for some in torch.split(here, together)])
-        looked = self._looked(prefix, images.tolist(), attachment, places.shape[1]) if attention else None
-        return Evaluation(values, looked)
+        return torch.cat([read(body.head(some)) for some in torch.split(here, together)]), attachment
 
-    def _looked(self, prefix: Prefix, images: Sequence[int], attachment: Attachment, places: int) -> Tensor:
-        """(B, places, n) attention to the visual tokens of each row's picture, a mean over heads and watched layers."""
-        body, tree = self.backbone, prefix.state
-        found, row = [], 0
-        for image, group in groupby(images):
-            count = len(list(group))
-            columns = body.is_image(prefix.script.images[image].ids).nonzero()[:, 0].to(body.device)
-            here = slice(row * places, (row + count) * places)
-            weights = scores(attachment, tree.images, image, columns, here)  # (rows * places, n)
-            found.append(weights.view(count, places, -1))
-            row += count
-        width = max(each.shape[-1] for each in found)
-        seen = torch.cat([torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in found])
-        return seen / (body.heads * len(body.attention_layers))
+    def _looked(self, prefix: Prefix, rows: Sequence[tuple[int, Attachment, int]], places: int) -> Tensor:
+        """(rows, places, n) attention to the visual tokens of each row's picture, a mean over heads and watched layers.
+
+        Args:
+            rows: question, what its evaluation left behind and its place there; those of one picture are neighbours.
+            places: watched of each row.
+        """
+        body, script, tree = self.backbone, prefix.script, prefix.state
+        layers = sorted(body.attention_layers)
+        image_of = script.image_of_question.tolist()
+        found = []
+        for _, part in groupby(rows, key=lambda row: id(row[1])):
+            together = list(part)
+            attachment = together[0][1]
+            at = torch.tensor([row * places + i for _, _, row in together for i in range(places)]).to(body.device)
+            queries, denominators = attachment.watched(at)
+            first = 0
+            for image, group in groupby(together, key=lambda row: image_of[row[0]]):
+                mine = slice(first, first := first + places * len(list(group)))
+                columns = body.is_image(script.images[image].ids).nonzero()[:, 0].to(body.device)
+                keys = tree.images.keys[:, tree.images.bounds[image] + columns][layers]
+                weights = scores(queries[:, mine], denominators[:, mine], keys, attachment.scale)
+                found.append(weights.view(-1, places, len(columns)))
+        return padded(found) / (body.heads * len(layers))
 
     @contextmanager
     def _booked(self, phase: Literal["vision", "prefill"]) -> Iterator[None]:
@@ -323,27 +344,29 @@ class _Row:
 
 def _held(tree: Tree, rows: Sequence[_Row], lengths: Sequence[int]) -> tuple[Segment, Spans]:
     """The sets of patches these rows hold, and who holds which; rows of one set are neighbours."""
-    segments: list[Segment | None] = []
+    pieces: list[tuple[Tensor, Tensor]] = []
+    sizes: list[int] = []
     part: list[int] = []
     for (question, known), group in groupby(rows, key=lambda row: (row.question, row.known)):
-        part += [len(segments)] * len(list(group))
-        segments.append(tree.use(question, known) if known else None)
-    some = next(each for each in segments if each is not None)
-    nothing = Segment(some.keys[:, :0], some.values[:, :0], (0, 0))
-    joined = Segment.joined([each or nothing for each in segments])
+        part += [len(sizes)] * len(list(group))
+        sizes.append(len(known))
+        if known:
+            pieces += tree.use(question, known)
+    keys, values = (torch.cat(each, 1) for each in zip(*pieces, strict=True))
+    joined = Segment(keys, values, tuple(accumulate(sizes, initial=0)))
     return joined, Spans.shared(lengths, part, joined.bounds)
 
 
 def _keep(tree: Tree, rows: Sequence[_Row], read: Segment) -> None:
     """Remember the patches that were fed with these rows, behind those that were known."""
-    for row, start in zip(rows, read.bounds, strict=False):
-        if not row.fresh:
-            continue
-        keys, values = (each[:, start : start + row.fresh].clone() for each in (read.keys, read.values))
-        if row.known:
-            before = tree.use(row.question, row.known)
-            keys, values = torch.cat([before.keys, keys], 1), torch.cat([before.values, values], 1)
-        tree.keep(row.question, row.names, Segment(keys, values, (0, keys.shape[1])))
+    fed = [start + i for row, start in zip(rows, read.bounds, strict=False) for i in range(row.fresh)]
+    at = torch.tensor(fed).to(read.keys.device)
+    counts = [row.fresh for row in rows]
+    each_set = zip(*(torch.split(kept[:, at], counts, 1) for kept in (read.keys, read.values)), strict=True)
+    for row, piece in zip(rows, each_set, strict=True):
+        if row.fresh:
+            before = tree.use(row.question, row.known) if row.known else ()
+            tree.keep(row.question, row.names, (*before, piece))
 
 
 def _deep(

@@ -78,12 +78,14 @@ def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, 
     items = replay.asked(store, run, rows)
     if not items:
         return None
+    together = replayed.settings.work.block_images
+    assert together is not None  # a run remembers what it came to
     version = run.knowledge_version
     everything = replayed.retriever(store.data, store.knowledge(version) if version else [])
     retriever = Without(everything, text.description_id)
     without = [
         (each.image_id, each.question_id, each.answer)
-        for block in plan.make(items, images_per_block=replayed.settings.work.block_images).blocks
+        for block in plan.make(items, images_per_block=together).blocks
         for each in replay.answer(replayed, block.asked, block.number, retriever).predictions
         if each.status != "failed"
     ]

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from workbench.model.backbone.protocol import BackboneError, Box, ImageFeatures, ImageInput, Pictures
+from workbench.model.backbone.quicker import make_quicker
 from workbench.model.prompt import Part, Slot
 
 LATENT_TOKENS = ("<|latent|>", "<|fim_pad|>", "<|endoftext|>")  # the first the tokenizer has starts the think tokens
@@ -54,6 +55,8 @@ class HubBackbone(ABC):
         self.score_by([int(layer) for layer in chosen])
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
+        if self.device.type == "cuda":
+            make_quicker(model)
         weight = self._text.get_input_embeddings().weight
         norm = torch.linalg.vector_norm(weight, dtype=torch.float32)
         self.embedding_scale = float(norm) / math.sqrt(weight.numel())

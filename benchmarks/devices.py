@@ -1,0 +1,108 @@
+"""Do a GPU and bfloat16 give the answers of a CPU in float32? `python -m benchmarks.devices`, about a minute.
+
+The embedded model and the full method on drawn images, once on each device and in each number type, eight images to a
+block; compared with the first. Needs no more than `benchmarks.gpu` does, and OpenCV to draw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import transformers
+
+from workbench import embedded
+from workbench.embedded import full_method, world
+from workbench.embedded.questions import LETTERS
+from workbench.model import backbone, latent
+from workbench.model.case import Case, Reasoned
+from workbench.model.method import Method
+from workbench.model.segments import SegmentedEngine
+
+SEED, BLOCK = 20260101, 8
+
+
+def asked(images: Sequence[int]) -> list[Case]:
+    """All that can be asked about drawn images, each with its reference and its product's first texts."""
+    cases = []
+    for number in images:
+        drawing, reference, choices = full_method.drawn(SEED, number)
+        query, product = full_method.picture(drawing), drawing.facets.product
+        texts = tuple(world.knowledge_text(product, entry) for entry in world.PRODUCTS[product].defects[:3])
+        for at, choice in enumerate(choices):
+            options = tuple(zip(LETTERS, choice.options, strict=False))
+            cases.append(Case(f"{number}-{at}", query, reference, texts, choice.question, options))
+    return cases
+
+
+def answered(blocks: Sequence[Sequence[Case]], device: str, dtype: str) -> list[Reasoned]:
+    """Every question's answer by the full method on this device, in this type."""
+    engine = SegmentedEngine(backbone.load(embedded.CHECKPOINT, device=device, dtype=dtype))  # type: ignore[arg-type]
+    return [each for block in blocks for each in latent.reason(engine, block, Method())]
+
+
+def compared(first: Sequence[Reasoned], other: Sequence[Reasoned]) -> dict[str, object]:
+    """How alike two ways answered the same questions."""
+    pairs = list(zip(first, other, strict=True))
+    starts = [abs(a.iterations[0].reward - b.iterations[0].reward) for a, b in pairs]
+    plain = [
+        abs(chance - b.initial_option_probabilities[letter])
+        for a, b in pairs
+        for letter, chance in a.initial_option_probabilities.items()
+    ]
+    return {
+        "same_answer": sum(a.answer == b.answer for a, b in pairs),
+        "share": round(sum(a.answer == b.answer for a, b in pairs) / len(pairs), 4),
+        "same_patches": sum(_accepted(a) == _accepted(b) for a, b in pairs),
+        "start_reward_apart_at_most": float(f"{max(starts):.2g}"),
+        "plain_probability_apart_at_most": float(f"{max(plain):.2g}"),
+    }
+
+
+def _accepted(reasoned: Reasoned) -> list[tuple[int, int]]:
+    return [(patch.row, patch.col) for patch in reasoned.patches if patch.accepted]
+
+
+def main() -> None:
+    """Answer in every way there is here, print each comparison and one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=40)
+    parser.add_argument("--output", type=Path, help="also write the JSON there")
+    args = parser.parse_args()
+    ways = [("cpu", "float32"), ("cpu", "bfloat16")]
+    if torch.cuda.is_available():
+        ways += [("cuda", "float32"), ("cuda", "bfloat16")]
+    blocks = [asked(range(first, min(first + BLOCK, args.images))) for first in range(0, args.images, BLOCK)]
+    first: list[Reasoned] = []
+    rows = []
+    for device, dtype in ways:
+        started = time.perf_counter()
+        found = answered(blocks, device, dtype)
+        first = first or found
+        seconds = round(time.perf_counter() - started, 1)
+        rows.append({"device": device, "dtype": dtype, **compared(first, found), "seconds": seconds})
+        sys.stdout.write("  ".join(f"{name} {value}" for name, value in rows[-1].items()) + "\n")
+        sys.stdout.flush()
+    result = {
+        "command": " ".join(["python -m benchmarks.devices", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "images": args.images,
+        "questions": len(first),
+        "ways": rows,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+    if args.output:
+        args.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
