@@ -145,25 +145,25 @@ class Bench:
         times: most repetitions of a run.
     """
 
-    def __init__(self, body: Backbone, minutes: float, images: int, times: int):
+    def __init__(self, body: HubBackbone, minutes: float, images: int, times: int):
         self.body, self.images = body, images
         self.engine = SegmentedEngine(body)
         self._most = times
         self._until = time.perf_counter() + 60 * minutes
         self._pictures: dict[tuple[int, tuple[int, int]], Picture] = {}
 
-    def seconds(self, run: Callable[[], object], times: int = 3) -> float:
+    def seconds(self, run: Callable[[], object], times: int = 3, warm_up: Callable[[], object] | None = None) -> float:
         """Of a run, the median of a few, after one that warms up; by the clock, with the device's work waited for."""
+        (warm_up or run)()
         taken = []
-        for attempt in range(min(times, self._most) + 1):
+        for _ in range(min(times, self._most)):
             if time.perf_counter() > self._until:
                 raise OutOfTime
             self._wait()
             started = time.perf_counter()
             run()
             self._wait()
-            if attempt:
-                taken.append(time.perf_counter() - started)
+            taken.append(time.perf_counter() - started)
         return statistics.median(taken)
 
     def _wait(self) -> None:
@@ -242,6 +242,13 @@ def of_sizes(bench: Bench, shape: Shape) -> Iterator[Figures]:
             yield row
 
 
+def of_suffix(bench: Bench, shape: Shape, images: int) -> Figures:
+    """What fewer launches would save in one iteration of so many pictures, of the middle size."""
+    tokens, cells = list(shape.sizes.items())[len(shape.sizes) // 2]
+    cases = bench.block(cells)[: images * QUESTIONS]
+    return {"image_tokens": tokens, "pictures": images} | suffix.measured(bench.body, bench.engine, cases)
+
+
 def tried(measure: Callable[[], Figures]) -> Figures:
     """What was measured, or why it couldn't be: the next measurement may still succeed."""
     try:
@@ -266,7 +273,7 @@ def throughput(bench: Bench, shape: Shape, per_picture: bool) -> Figures:
         [case for cases in each[first : first + bench.images] for case in cases]
         for first in range(0, len(each), bench.images)
     ]
-    seconds = bench.seconds(lambda: bench.ours(blocks, Method()), 1)
+    seconds = bench.seconds(lambda: bench.ours(blocks, Method()), 1, lambda: bench.ours(blocks[:1], Method()))
     rate = len(cells) / seconds
     return {
         "references": "one per picture" if per_picture else "one per 16 pictures",
@@ -339,14 +346,13 @@ def main() -> None:
         for per_picture in (True, False):
             shots.append(tried(partial(throughput, bench, shape, per_picture)))
             said(json.dumps(shots[-1]))
+        if args.suffix:
+            blocks = sorted({2, min(8, bench.images), bench.images})
+            result["suffix"] = [tried(partial(of_suffix, bench, shape, images)) for images in blocks]
+            said(json.dumps(result["suffix"]))
         for row in of_sizes(bench, shape):
             rows.append(row)
             said("  ".join(f"{name} {value}" for name, value in row.items()))
-        if args.suffix:
-            result["suffix"] = {
-                tokens: tried(partial(suffix.measured, body, bench.engine, bench.block(cells)))
-                for tokens, cells in shape.sizes.items()
-            }
     except OutOfTime:
         result["cut_short"] = f"after {args.minutes} minutes; what is missing was not measured"
     result |= {"one_shot": shots, "by_size": rows, "resize_ms_per_picture": resizing(body, shape)}

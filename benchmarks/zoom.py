@@ -119,7 +119,8 @@ def compared(engine: Engine, prefix: Prefix, question: int, a: Asked, one: Case,
     cover = covered(prefix, question, root / (a.entry.mask_path or ""))
     oracle = [int(t) for t in np.argsort(-cover, kind="stable")[:PATCHES] if cover[t] > 0]
     start, looked = evaluated(engine, prefix, question, one, None)
-    proposed = [p.token for p in injection.propose(looked, (), 1, PATCHES)]
+    (look,) = injection.most_looked_at(looked[None], 1)
+    proposed = [p.token for p in injection.propose(look, (), 1, PATCHES)]
     others = [t for t in range(len(cover)) if cover[t] == 0]
     random = [int(t) for t in np.random.default_rng([question, len(others)]).permutation(others)[: len(oracle)]]
 

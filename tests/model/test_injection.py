@@ -87,15 +87,21 @@ def test_without_injection_no_patch_is_proposed(body: HubBackbone, engine: AnyEn
 
 
 def test_proposals_are_each_tokens_most_attended_free_patches_best_first() -> None:
-    attention = torch.tensor([[0.1, 0.5, 0.2, 0.0, 0.15], [0.3, 0.6, 0.05, 0.01, 0.02]])
-    proposed = injection.propose(attention, held=[1], per_latent=2, room=16)
+    attention = torch.tensor([[0.1, 0.5, 0.2, 0.0, 0.15, -1], [0.3, 0.6, 0.05, 0.01, 0.02, -1]])  # five tokens
+    (looked,) = injection.most_looked_at(attention[None], 6)
+    assert looked[1][0] == [1, 0, 2, 4, 3, 5]
+    assert looked[1][1] == pytest.approx([0.6, 0.3, 0.05, 0.02, 0.01, -1])
+    proposed = injection.propose(looked, held=[1], per_latent=2, room=16)
     # the first looks at 2 and 4 beside the held patch, the second at 0 and 2; a patch counts with its higher score
     assert [each.token for each in proposed] == [0, 2, 4]
     assert [each.score for each in proposed] == pytest.approx([0.3, 0.2, 0.15])
-    assert [each.token for each in injection.propose(attention, [1], 2, room=2)] == [0, 2]
-    assert injection.propose(attention, [1], 2, room=0) == []
-    assert injection.propose(attention, [0, 1, 2, 3, 4], 2, room=16) == []
-    assert injection.propose(torch.tensor([[0.75]]), [], 2, 16) == [Proposal(0, 0.75)]
+    assert [each.token for each in injection.propose(looked, [1], 2, room=2)] == [0, 2]
+    assert injection.propose(looked, [1], 2, room=0) == []
+    assert injection.propose(looked, [0, 1, 2, 3, 4], 2, room=16) == []
+    (alone,) = injection.most_looked_at(torch.tensor([[[0.75]]]), 18)
+    assert injection.propose(alone, [], 2, 16) == [Proposal(0, 0.75)]
+    (lost,) = injection.most_looked_at(torch.full((1, 2, 3), torch.nan), 18)
+    assert injection.propose(lost, [], 2, 16) == []
 
 
 @pytest.mark.parametrize(

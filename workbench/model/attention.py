@@ -139,6 +139,8 @@ def _attend(
 ) -> tuple[Tensor, Tensor]:
     """(T, H, D) in the query's type, and log denominators (T, H), float32 at least."""
     found = [kernel.forward(query, *piece, scale) for piece in ((key, value, own), *pieces)]
+    if not pieces:
+        return found[0]
     merged, total = merge([out for out, _ in found], [logsum for _, logsum in found])
     return merged.to(query.dtype), total
 

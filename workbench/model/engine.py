@@ -70,8 +70,8 @@ class Evaluation:
     """What was read at the rows' places."""
 
     values: Tensor  # (B, places, ...) as `read` returns them
-    # (rows, places, n) attention of these rows to the query's visual tokens, a mean over heads and chosen layers; zeros
-    # beyond a picture's own. None if it wasn't asked for. Worked out when called: of a few candidates one is looked at.
+    # (rows, places, n) attention of these rows to the query's visual tokens, a mean over heads and chosen layers; below
+    # 0 beyond a picture's own. None if it wasn't asked for. Worked out when called: of the best candidate, say, alone.
     attention_of: Callable[[Sequence[int]], Tensor] | None = None
 
     @property
@@ -81,9 +81,9 @@ class Evaluation:
 
 
 def padded(pieces: Sequence[Tensor]) -> Tensor:
-    """(rows, places, n) pieces of attention as one, with zeros up to the largest picture."""
+    """(rows, places, n) pieces of attention as one, with -1 up to the largest picture."""
     width = max(each.shape[-1] for each in pieces)
-    return torch.cat([torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in pieces])
+    return torch.cat([torch.nn.functional.pad(each, (0, width - each.shape[-1]), value=-1.0) for each in pieces])
 
 
 class Engine(Protocol):

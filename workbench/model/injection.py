@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
+
+Look = Sequence[tuple[Sequence[int], Sequence[float]]]  # by think token: visual tokens and attention to them, falling
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +20,26 @@ class Proposal:
     score: float  # the looking token's attention
 
 
-def propose(attention: Tensor, held: Collection[int], per_latent: int, room: int) -> list[Proposal]:
+def most_looked_at(attention: Tensor, most: int) -> list[Look]:
+    """What each think token attends to most.
+
+    Args:
+        attention: (Q, m, n), from think tokens to the query picture's visual tokens; below 0 where there is none.
+        most: of each; as many as it may name besides those that may be held.
+
+    Returns:
+        By question.
+    """
+    top = torch.topk(attention, min(most, attention.shape[-1]))
+    pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    return [list(zip(tokens, scores, strict=True)) for tokens, scores in pairs]
+
+
+def propose(look: Look, held: Collection[int], per_latent: int, room: int) -> list[Proposal]:
     """The patches each think token attends to most among those not held, best first.
 
     Args:
-        attention: (m, n), from think tokens to the query picture's visual tokens.
+        look: of a question, by `most_looked_at`.
         held: visual tokens injected already.
         per_latent: patches each think token may name, p.
         room: most proposals to return.
@@ -29,12 +47,10 @@ def propose(attention: Tensor, held: Collection[int], per_latent: int, room: int
     Returns:
         Distinct patches by falling score (the highest of the tokens that named it), at most `room`.
     """
-    free = attention.clone()
-    free[:, list(held)] = -1.0
-    top = torch.topk(free, min(per_latent, free.shape[1]), dim=-1)
     best: dict[int, float] = {}
-    for token, score in zip(top.indices.flatten().tolist(), top.values.flatten().tolist(), strict=True):
-        if score >= 0:
+    for tokens, scores in look:
+        free = ((token, score) for token, score in zip(tokens, scores, strict=True) if score >= 0 and token not in held)
+        for token, score in islice(free, per_latent):
             best[token] = max(score, best.get(token, 0.0))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))
     return [Proposal(token, score) for token, score in ranked[: max(room, 0)]]

@@ -21,6 +21,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -140,11 +141,12 @@ class _Loop:
         """The start state of each question, evaluated."""
         with torch.no_grad():
             entropies = self._evaluate([(q, q.start, ()) for q in questions]).values.cpu()
-        for q, h in zip(questions, entropies, strict=True):
-            q.best = _state(q.start, (), h, iteration=0)
-            q.trace.append(q.best)
-            q.mark = q.best.reward
-            q.error = _why_broken(h)
+        states = _states([q.start for q in questions], [()] * len(questions), entropies, iteration=0)
+        for q, state in zip(questions, states, strict=True):
+            q.best = state
+            q.trace.append(state)
+            q.mark = state.reward
+            q.error = None if math.isfinite(state.reward) else NOT_FINITE
 
     def at_rest(self, question: _Question, n: int) -> bool:
         """Nothing more is evaluated for it at iteration n: it is broken, or its reward has stopped rising."""
@@ -166,24 +168,23 @@ class _Loop:
             rows = [(q, each, q.held) for q, some in zip(questions, candidates, strict=True) for each in some]
             evaluation = self._evaluate(rows, attention=True)
         self._noise.draw(questions, n + 1)
-        entropies = evaluation.values.cpu()
+        entropies = evaluation.values.cpu()  # (Q * K, m)
         # 3b. R = 1 - mean H; the best of the K candidates
         rewards = reward.reward(entropies).view(len(questions), K)
         leaders = [i * K + leader for i, leader in enumerate(rewards.argmax(1).tolist())]
         best = candidates.flatten(0, 1)[leaders]  # (Q, m, d)
-        winners = []
-        for i, (q, leader) in enumerate(zip(questions, leaders, strict=True)):
-            state = _state(best[i], q.held, entropies[leader], iteration=n)
-            winners.append(state)
+        winners = _states(best, [q.held for q in questions], entropies[leaders], iteration=n)
+        for q, state in zip(questions, winners, strict=True):
             if q.best is None or state.reward > q.best.reward:
                 q.best = state
         # 3c. the patches its think tokens look at, tested on the same candidate
         tests: list[tuple[int, list[Proposal]]] = []
         if method.injection != "none":
             assert evaluation.attention_of is not None
-            looked = evaluation.attention_of(leaders).cpu()  # (Q, m, n)
-            for i, q in enumerate(questions):
-                if proposed := self._propose(q, looked[i, :, : len(self.prefix.visual_tokens(q.index))]):
+            most = method.patches_per_latent + method.patch_cap
+            looks = injection.most_looked_at(evaluation.attention_of(leaders), most)
+            for i, (q, look) in enumerate(zip(questions, looks, strict=True)):
+                if proposed := self._propose(q, look):
                     tests.append((i, proposed))
         for (i, proposed), state in zip(tests, self._test(questions, winners, tests, n), strict=True):
             q = questions[i]
@@ -192,10 +193,11 @@ class _Loop:
             if accepted:  # the held set grows, and 3d. the best state is the one that was measured
                 q.held, q.best, winners[i] = state.held, state, state
             q.choices += [self._choice(q, n, each, accepted) for each in proposed]
-            q.error = q.error or _why_broken(torch.tensor(state.entropies))
-        for i, (q, winner) in enumerate(zip(questions, winners, strict=True)):
+            q.error = q.error or (None if math.isfinite(state.reward) else NOT_FINITE)
+        finite = entropies.view(len(questions), -1).isfinite().all(1).tolist()
+        for q, winner, sound in zip(questions, winners, finite, strict=True):
             q.trace.append(winner)
-            q.error = q.error or _why_broken(entropies[i * K : (i + 1) * K])
+            q.error = q.error or (None if sound else NOT_FINITE)
             assert q.best is not None
             if q.best.reward > q.mark + method.plateau:
                 q.gained, q.mark = n, q.best.reward
@@ -208,11 +210,11 @@ class _Loop:
         for q, after in zip(questions, moved, strict=True):
             q.z = after
 
-    def _propose(self, question: _Question, attention: Tensor) -> list[Proposal]:
+    def _propose(self, question: _Question, look: injection.Look) -> list[Proposal]:
         """Patches worth testing: looked at, not held, within the cap, and not tested together before."""
         method = self.method
         room = method.patch_cap - len(question.held)
-        proposed = injection.propose(attention, question.held, method.patches_per_latent, room)
+        proposed = injection.propose(look, question.held, method.patches_per_latent, room)
         together = frozenset(question.held) | {each.token for each in proposed}
         if not proposed or together in question.tested:
             return []
@@ -236,7 +238,7 @@ class _Loop:
         if self.method.injection == "zoom":
             self._zoom([(questions[i].index, [each.token for each in proposed]) for i, proposed in tests])
         entropies = self._evaluate(rows).values.cpu()
-        return [_state(z, held, h, iteration=n) for (_, z, held), h in zip(rows, entropies, strict=True)]
+        return _states([z for _, z, _ in rows], [held for _, _, held in rows], entropies, iteration=n)
 
     def _evaluate_exactly(self, questions: Sequence[_Question]) -> tuple[Evaluation, Tensor]:
         """Entropies (Q, m) of Z itself, and dR/dZ (Q, m, d).
@@ -257,7 +259,7 @@ class _Loop:
         """Entropies (B, m) at the think tokens of each row; a GPU is not waited for."""
         m = self.method.think_tokens
         rows_of = self.rows([(q.index, z, held) for q, z, held in rows])
-        at = torch.tensor([len(row) for row in rows_of.embeddings])[:, None] - m + torch.arange(m)  # [held][Z]
+        at = rows_of.at + 1 - m + torch.arange(m)  # Z stands last: [held][Z]
         return self.engine.evaluate(self.prefix, replace(rows_of, at=at), self._read, attention=attention)
 
     def _read(self, logits: Tensor) -> Tensor:
@@ -272,14 +274,17 @@ class _Loop:
             states: (question, think tokens (m, d), visual tokens held).
             behind: (L, d) each.
         """
+        after = self.method.think_tokens + sum(len(each) for each in behind)
         pieces: list[Tensor] = []
         lengths, constants = [], []
-        for question, z, held in states:
+        # A question's candidates hold the same patches and stand beside each other.
+        for (question, held), group in groupby(states, key=lambda state: (state[0], state[2])):
             patches = [self.injected(question, token) for token in held]
             names = tuple((token, i) for token, some in zip(held, patches, strict=True) for i in range(len(some)))
-            pieces += [*patches, z, *behind]
-            lengths.append(sum(len(each) for each in (*patches, z, *behind)))
-            constants.append(names)
+            for _, z, _ in group:
+                pieces += [*patches, z, *behind]
+                lengths.append(len(names) + after)
+                constants.append(names)
         embeddings = torch.split(torch.cat(pieces), lengths)  # at once: hundreds of rows are evaluated together
         at = torch.tensor(lengths)[:, None] - 1
         return Rows(torch.tensor([question for question, _, _ in states]), embeddings, at, tuple(constants))
@@ -342,13 +347,15 @@ class _Noise:
         return drawn if len(wanted) == len(drawn) else drawn[wanted]
 
 
-def _state(z: Tensor, held: tuple[int, ...], entropies: Tensor, iteration: int) -> _State:
-    return _State(z, held, tuple(entropies.tolist()), float(reward.reward(entropies)), iteration)
-
-
-def _why_broken(values: Tensor) -> str | None:
-    """What is wrong with numbers read off the model, in words to be stored; None if nothing is."""
-    return None if bool(values.isfinite().all()) else NOT_FINITE
+def _states(
+    z: Tensor | Sequence[Tensor], held: Sequence[tuple[int, ...]], entropies: Tensor, iteration: int
+) -> list[_State]:
+    """What was evaluated, row by row: think tokens (m, d) each, patches, entropies (B, m)."""
+    numbers = zip(entropies.tolist(), reward.reward(entropies).tolist(), strict=True)
+    return [
+        _State(tokens, patches, tuple(h), r, iteration)
+        for tokens, patches, (h, r) in zip(z, held, numbers, strict=True)
+    ]
 
 
 def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) -> list[Reasoned]:
@@ -370,7 +377,8 @@ def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) 
         initial = dict(zip(asked, log_p[: len(asked)], strict=True))
         final = dict(zip(asked, log_p[len(asked) :], strict=True))
         for index in asked:
-            questions[index].error = _why_broken(torch.cat([initial[index], final[index]]))
+            sound = bool(torch.cat([initial[index], final[index]]).isfinite().all())
+            questions[index].error = None if sound else NOT_FINITE
     behind = loop.rows(after, stub) if after else None
     texts = _texts(engine, prefix, cases, behind, method)
     reasoned = []
@@ -457,10 +465,7 @@ def _as_text(engine: Engine, tokens: list[int] | None) -> str | None:
 
 def _features(prefix: Prefix, question: _Question) -> list[PatchFeature]:
     """The vectors of the patches held in the best state."""
-    held = question.best.held if question.best else ()
-    features = []
-    for token in held:
-        row, col, _ = prefix.place(question.index, token)
-        vector = prefix.visual_tokens(question.index)[token]
-        features.append(PatchFeature(row, col, tuple(vector.float().tolist())))
-    return features
+    held = list(question.best.held) if question.best else []
+    vectors = prefix.visual_tokens(question.index)[held].float().tolist() if held else []
+    places = (prefix.place(question.index, token) for token in held)
+    return [PatchFeature(row, col, tuple(vector)) for (row, col, _), vector in zip(places, vectors, strict=True)]

@@ -59,6 +59,7 @@ class Tree:
     images: Segment
     questions: Segment  # in the order of the tree
     rank: list[int]  # place of each question in that order
+    visual: list[Tensor]  # places of each image's visual tokens among `images`
     held: dict[int, dict[Names, Pieces]] = field(default_factory=dict)  # by question
 
     def known(self, question: int, names: Names) -> Names:
@@ -135,7 +136,7 @@ class SegmentedEngine:
 
     def read(self, script: Script) -> Prefix:
         """Read all constant parts of a script: pictures, knowledge, questions."""
-        references = [self._reference(part) for part in script.products]
+        references = self._reference_segments(script.products)
         with self._booked("vision"):
             features = self._encoded({part.image.key: part.image for part in script.images if part.image})
         order = script.order
@@ -151,18 +152,23 @@ class SegmentedEngine:
             behind = [(products, script.product_of_image[of_question].tolist()), (images, of_question.tolist())]
             questions = self._read(asked, features, behind)
         self._references.trim(self.memory - images.size - questions.size)
-        return Prefix(script, features, Tree(products, images, questions, rank))
+        visual = [
+            (self.backbone.is_image(part.ids).nonzero()[:, 0] + start).to(self.backbone.device)
+            for part, start in zip(script.images, images.bounds, strict=False)
+        ]
+        return Prefix(script, features, Tree(products, images, questions, rank, visual))
 
-    def _reference(self, part: TokenPart) -> Segment:
-        """A reference's keys and values, read now unless they are still there."""
-        if (found := self._references.get(part.key)) is not None:
-            return found
+    def _reference_segments(self, parts: Sequence[TokenPart]) -> list[Segment]:
+        """References' keys and values, those read now that aren't there any more; each alone."""
+        found = {part.key: segment for part in parts if (segment := self._references.get(part.key)) is not None}
+        missing = {part.key: part for part in parts if part.key not in found}
         with self._booked("vision"):
-            features = self._encode([part.image]) if part.image else {}
+            shown = {key: self._encode([part.image]) if part.image else {} for key, part in missing.items()}
         with self._booked("prefill"), torch.no_grad():
-            segment = self._read([part], features, [])
-        self._references.put(part.key, segment, segment.size)
-        return segment
+            for key, part in missing.items():
+                found[key] = segment = self._read([part], shown[key], [])
+                self._references.put(key, segment, segment.size)
+        return [found[part.key] for part in parts]
 
     def _encoded(self, inputs: dict[str, ImageInput]) -> dict[str, ImageFeatures]:
         """Features of these pictures by key, those not remembered in one call of the vision tower if they are few."""
@@ -294,10 +300,9 @@ class SegmentedEngine:
             first = 0
             for image, group in groupby(together, key=lambda row: image_of[row[0]]):
                 mine = slice(first, first := first + places * len(list(group)))
-                columns = body.is_image(script.images[image].ids).nonzero()[:, 0].to(body.device)
-                keys = tree.images.keys[:, tree.images.bounds[image] + columns][layers]
+                keys = tree.images.keys[:, tree.visual[image]][layers]
                 weights = scores(queries[:, mine], denominators[:, mine], keys, attachment.scale)
-                found.append(weights.view(-1, places, len(columns)))
+                found.append(weights.view(-1, places, weights.shape[1]))
         return padded(found) / (body.heads * len(layers))
 
     @contextmanager

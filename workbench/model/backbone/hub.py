@@ -118,6 +118,12 @@ class HubBackbone(ABC):
             embeddings = embeddings.masked_scatter(self.is_image(ids)[:, None], visual)
         return embeddings
 
+    def _sent(self, pixels: Tensor) -> Tensor:
+        """A picture's pixels on the device; a GPU takes them from pinned memory, several times as fast, by itself."""
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()
+        return pixels.to(self.device, non_blocking=True)
+
     def is_image(self, ids: Tensor) -> Tensor:
         """Boolean, like `ids`: which tokens are visual."""
         return ids == self._image_token

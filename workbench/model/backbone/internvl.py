@@ -90,7 +90,7 @@ class InternVL(HubBackbone):
 
     def encode(self, inputs: Sequence[ImageInput]) -> list[ImageFeatures]:
         """Features of each picture, in one call of the vision tower."""
-        tiles = self._see(torch.cat([each.pixels for each in inputs]))
+        tiles = self._see(torch.cat([self._sent(each.pixels) for each in inputs]))
         counts = [len(each.tiles) for each in inputs]
         return [ImageFeatures(each.flatten(0, 1)) for each in torch.split(tiles, counts)]
 

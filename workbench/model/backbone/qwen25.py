@@ -93,7 +93,7 @@ class Qwen25VL(HubBackbone):
         return [ImageFeatures(tokens) for tokens in self._see(inputs).pooler_output]
 
     def _see(self, inputs: Sequence[ImageInput]) -> Any:
-        pixels = torch.cat([each.pixels for each in inputs]).to(self.device, self.dtype)
+        pixels = torch.cat([self._sent(each.pixels) for each in inputs]).to(self.dtype)
         grids = torch.tensor([each.grid for each in inputs], device=self.device)
         with torch.no_grad():
             return self._core.get_image_features(pixels, grids)
