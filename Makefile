@@ -103,7 +103,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.engines
 
 bench-gpu: $(READY)
-	$(BIN)/python -m benchmarks.gpu --output benchmarks/results/gpu.json
+	$(BIN)/python -m benchmarks.gpu --suffix --output benchmarks/results/gpu.json
+	$(BIN)/python -m benchmarks.devices --output benchmarks/results/devices.json
 
 ablate: $(READY)
 	$(BIN)/python -m benchmarks.ablate

@@ -90,7 +90,7 @@ def main() -> None:
         sys.stdout.write("  ".join(f"{name} {value}" for name, value in rows[-1].items()) + "\n")
         sys.stdout.flush()
     result = {
-        "command": " ".join(["python -m benchmarks.devices", *sys.argv[1:]]),
+        "command": f"python -m benchmarks.devices --images {args.images}",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "torch": torch.__version__,

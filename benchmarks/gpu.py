@@ -328,7 +328,9 @@ def main() -> None:
     left = args.minutes - (time.perf_counter() - started) / 60
     bench = Bench(body, left, 2, 1) if args.toy else Bench(body, left, IMAGES, 3)
     result: Figures = {
-        "command": " ".join(["python -m benchmarks.gpu", *sys.argv[1:]]),
+        "command": " ".join(
+            ["python -m benchmarks.gpu", *(flag for flag in sys.argv[1:] if flag in ("--toy", "--suffix"))]
+        ),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({platform.machine()})",
         "torch": torch.__version__,

@@ -289,12 +289,12 @@ class SegmentedEngine:
             places: watched of each row.
         """
         body, script, tree = self.backbone, prefix.script, prefix.state
-        layers = sorted(body.attention_layers)
         image_of = script.image_of_question.tolist()
         found = []
         for _, part in groupby(rows, key=lambda row: id(row[1])):
             together = list(part)
             attachment = together[0][1]
+            layers = list(attachment.watch_layers)
             at = torch.tensor([row * places + i for _, _, row in together for i in range(places)]).to(body.device)
             queries, denominators = attachment.watched(at)
             first = 0
@@ -302,8 +302,8 @@ class SegmentedEngine:
                 mine = slice(first, first := first + places * len(list(group)))
                 keys = tree.images.keys[:, tree.visual[image]][layers]
                 weights = scores(queries[:, mine], denominators[:, mine], keys, attachment.scale)
-                found.append(weights.view(-1, places, weights.shape[1]))
-        return padded(found) / (body.heads * len(layers))
+                found.append(weights.view(-1, places, weights.shape[1]) / (body.heads * len(layers)))
+        return padded(found)
 
     @contextmanager
     def _booked(self, phase: Literal["vision", "prefill"]) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """A model's modules rewritten for a GPU: the same numbers to rounding, in a fraction of the time.
 
-Seen with Qwen2.5-VL-7B's shapes on an H100: a prompt's reading spends as long in norms and casts as in matrix products;
-and a feed-forward width of 3,420, no multiple of eight, makes the vision tower's matrix products fall back to kernels
-several times slower.
+Seen in a profile of Qwen2.5-VL-7B's shapes on an H100: reading a prompt spends about as long in norms, casts and the
+like as in matrix products; and the vision tower's feed-forward width of 3,420, no multiple of eight, makes its matrix
+products fall back to slower kernels.
 """
 
 from __future__ import annotations
