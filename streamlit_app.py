@@ -25,6 +25,7 @@ PAGES: dict[str, list[StreamlitPage]] = {
         st.Page(parts.TRACES, title="Traces", url_path="traces"),
         st.Page(parts.COMPARE, title="Compare", url_path="compare"),
         st.Page(parts.ABLATION, title="Ablation", url_path="ablation"),
+        st.Page(parts.STRESS, title="Stress", url_path="stress"),
         st.Page(parts.TRUST, title="Trust", url_path="trust"),
         st.Page(parts.MAP, title="Map", url_path="map"),
     ],

@@ -25,6 +25,7 @@ from workbench.analysis import ablation as analysis
 from workbench.analysis import ablation_text
 from workbench.embedded.archive import draw_archive
 from workbench.inspection import ablation, knowledge
+from workbench.inspection.arms import read_study
 from workbench.settings import Settings, Work
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +78,7 @@ def main() -> None:
             if args.only:
                 arms = tuple(arm for arm in arms if arm.name in args.only or arm.family in args.only)
             experiment = ablation.run(archive, settings, arms, Quiet(), _told)
-            studies[name] = ablation.read(base.work.data, "ablation", experiment)
+            studies[name] = read_study(base.work.data, "ablation", experiment)
         if args.only:
             return
     page = PAGE.read_text(encoding="utf-8")

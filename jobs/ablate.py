@@ -44,6 +44,7 @@ def command(
     from workbench import settings
     from workbench.analysis import ablation_text
     from workbench.inspection import ablation, layers
+    from workbench.inspection.arms import read_study
 
     if keep and arms != "layers":
         raise typer.BadParameter("only `--arms layers` finds something to keep", param_hint="--keep")
@@ -74,4 +75,4 @@ def command(
             watch,
             lambda arm, place, count: typer.echo(f"{place} of {count}: {arm.name}", err=True),
         )
-    typer.echo(ablation_text.markdown(ablation.read(base.work.data, "ablation", experiment)))
+    typer.echo(ablation_text.markdown(read_study(base.work.data, "ablation", experiment)))

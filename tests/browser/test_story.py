@@ -20,8 +20,8 @@ from tests.pages import story
 
 pytestmark = pytest.mark.browser
 PAGES = (
-    "Tonight", "Health", "Runs", "Errors", "Gallery", "Case", "Traces", "Compare", "Ablation", "Trust", "Map",
-    "Disputes", "Knowledge",
+    "Tonight", "Health", "Runs", "Errors", "Gallery", "Case", "Traces", "Compare", "Ablation", "Stress", "Trust",
+    "Map", "Disputes", "Knowledge",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from workbench.analysis import ablation as analysis
 from workbench.analysis import ablation_text
 from workbench.inspection import ablation, knowledge
 from workbench.inspection.ablation import NO_LOOP, Setup
+from workbench.inspection.arms import read_study
 from workbench.model.method import Method
 from workbench.settings import Settings, Support, Work
 
@@ -51,7 +52,7 @@ def test_every_arm_is_kept_with_its_run_and_a_second_call_runs_nothing(
 
 
 def test_pairs_flips_and_forwards_come_from_the_stored_runs(base: Settings, experiment: str) -> None:
-    study = ablation.read(base.work.data, "ablation", experiment)
+    study = read_study(base.work.data, "ablation", experiment)
     assert study.demo
     table = analysis.arms(study)
     assert table["n"].to_list() == [24] * 4
@@ -70,7 +71,7 @@ def test_pairs_flips_and_forwards_come_from_the_stored_runs(base: Settings, expe
 def test_the_reward_of_the_start_is_the_same_for_every_seed_and_what_follows_is_not(
     base: Settings, experiment: str
 ) -> None:
-    course = analysis.convergence(ablation.read(base.work.data, "ablation", experiment), "seed")
+    course = analysis.convergence(read_study(base.work.data, "ablation", experiment), "seed")
     start, after = (course.filter(iteration=n)["reward"].to_list() for n in (0, 1))
     assert start[0] == start[1]
     assert after[0] != after[1]
@@ -78,7 +79,7 @@ def test_the_reward_of_the_start_is_the_same_for_every_seed_and_what_follows_is_
 
 
 def test_the_text_names_the_demo_model_and_every_arm(base: Settings, experiment: str) -> None:
-    text = ablation_text.markdown(ablation.read(base.work.data, "ablation", experiment))
+    text = ablation_text.markdown(read_study(base.work.data, "ablation", experiment))
     assert text.startswith(f"*{ablation_text.DEMO}*")
     assert all(f"| {setup.name} |" in text for setup in ARMS)
 

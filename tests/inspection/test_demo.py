@@ -23,10 +23,11 @@ def test_the_demo_is_the_full_method_at_its_defaults_and_does_nothing_twice(
     assert (first.run.state, first.run.demo, first.images) == ("finished", True, 2)
     recorded = json.loads(first.run.settings)
     defaults = json.loads(Settings().as_json())
-    settled = {"data", "device", "dtype", "facts"}  # `auto` settled, and what names stood for
+    settled = {"data", "device", "dtype", "block_images", "facts"}  # `auto` settled, and what names stood for
     assert {name: recorded[name] for name in recorded.keys() - settled} == {
         name: defaults[name] for name in defaults.keys() - settled
     }
+    assert recorded["block_images"] == 8  # on a CPU
     assert len(Store(data_folder).predictions(first.run.run_id)["entropy"][0]) == 11
 
     watch = Quiet()

@@ -15,7 +15,8 @@ from warehouse.experiments import Experiments
 from warehouse.records import Entry
 from warehouse.store import Store
 from workbench.analysis import stress as analysis
-from workbench.inspection import ablation, copies, stress
+from workbench.inspection import copies, stress
+from workbench.inspection.arms import read_study
 from workbench.model.method import Method
 from workbench.settings import Settings, Work
 
@@ -110,7 +111,7 @@ def test_full_and_plain_are_run_undisturbed_and_disturbed_and_paired_by_path(dra
     assert [(arm.family, arm.level) for arm in arms[::2]] == [
         ("undisturbed", 0.0), ("blur", 0.25), ("blur", 0.5), ("blur", 1.0)
     ]  # fmt: skip
-    table = analysis.table(ablation.read(store.data, "stress", experiment))
+    table = analysis.table(read_study(store.data, "stress", experiment))
     assert table["method"].to_list() == ["full", "plain"] * 4
     assert table["fall"].is_null().to_list() == [True] * 2 + [False] * 6
     for row in table.iter_rows(named=True):

@@ -1,4 +1,4 @@
-"""What stands around the story: two nights' reports, disputes with verdicts, a tested draft with its lift, an ablation.
+"""What stands around the story: two nights' reports, disputes with verdicts, a tested draft with its lift, experiments.
 
 With it no page of the dashboard is empty.
 """
@@ -38,5 +38,11 @@ def surround(told: Story) -> Story:
     for place, (name, run) in enumerate((("plain", told.before), ("knowledge", told.last_night))):
         base = "plain" if place else None
         arm = Arm("e" * 16, "ablation", run.archive_id, place, name, "main", None, base, run.run_id, run.started_at)
+        Experiments(store.data).keep(arm)
+    undisturbed = "undisturbed 0, full"
+    stressed = ((undisturbed, 0.0, told.before), ("blur 1, full", 1.0, told.last_night))
+    for place, (name, level, run) in enumerate(stressed):
+        base, condition = undisturbed if place else None, name.partition(" ")[0]
+        arm = Arm("d" * 16, "stress", run.archive_id, place, name, condition, level, base, run.run_id, run.started_at)
         Experiments(store.data).keep(arm)
     return told

@@ -279,6 +279,18 @@ def test_ablation_each_arm_and_its_difference(files: Files) -> None:
     assert figure(page, "ablation.forest")["data"][0]["x"][0] == pytest.approx(change)
 
 
+def test_stress_each_arm_and_its_fall(files: Files) -> None:
+    page = opened("workbench/pages/stress.py", measure="escape")
+    text = words(page)
+    arms, change = files["arms"], files["differences"].row(0, named=True)
+    for row in arms.iter_rows(named=True):
+        assert f'<td class="right">{100 * row["accuracy"]:.1f}</td>' in text
+    assert figure(page, "stress.falls")["data"][0]["x"][-1] == pytest.approx(change["difference"])
+    ends = [line["y"] for line in figure(page, "stress.panels")["data"] if len(line["y"]) == 2]
+    assert ends == [pytest.approx(arms.sort("strength")["escape"].to_list())]
+    assert change["difference"] == pytest.approx(arms["accuracy"][1] - arms["accuracy"][0], abs=0.05)  # paired or not
+
+
 def test_disputes_states_budget_and_reviewers(files: Files) -> None:
     page = opened("workbench/pages/disputes.py", reviews="20")
     text, rows = words(page), files["disputes"]

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from warehouse.experiment_records import Arm
 from warehouse.records import SUBTASKS
 from workbench.analysis import calibration, compare, metrics
 from workbench.analysis.ablation import Study
 
 PAIRED_BY = ("image_path", "asked")
+UNDISTURBED = "undisturbed"  # the condition of the runs the others are compared with
 
 
 def table(study: Study, pointing: Mapping[str, Mapping[str, float]] | None = None) -> pl.DataFrame:
@@ -34,10 +36,33 @@ def table(study: Study, pointing: Mapping[str, Mapping[str, float]] | None = Non
         facts = study.facts[arm.run_id]
         baseline = by_name.get(arm.baseline or "")
         points = (pointing or {}).get(arm.run_id, {})
-        row = {"condition": arm.family, "strength": arm.level, "method": arm.arm.rpartition(", ")[2], **figures(facts)}
+        row = {"condition": arm.family, "strength": arm.level, "method": method_of(arm), **figures(facts)}
         row |= _against(study.facts[baseline.run_id], facts) if baseline else dict.fromkeys(_AGAINST)
         rows.append(row | {"hit": points.get("hit"), "chance": points.get("chance")})
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def falls(study: Study) -> pl.DataFrame:
+    """One row per disturbed arm: its run against the same method's undisturbed one.
+
+    Returns:
+        condition, strength, method, and `compare.COLUMNS`; empty when no question was asked in both.
+    """
+    by_name = {arm.arm: arm for arm in study.arms}
+    frames = []
+    for arm in study.arms:
+        baseline = by_name.get(arm.baseline or "")
+        pairs = None if baseline is None else _pairs(study.facts[baseline.run_id], study.facts[arm.run_id])
+        if pairs is not None and pairs.height:
+            told = {"condition": [arm.family], "strength": [arm.level], "method": [method_of(arm)]}
+            told_frame = pl.DataFrame(told, schema_overrides={"strength": pl.Float64})
+            frames.append(pl.concat([told_frame, compare.table(pairs)], how="horizontal"))
+    return pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame()
+
+
+def method_of(arm: Arm) -> str:
+    """Which of the two methods an arm is: its name ends with it."""
+    return arm.arm.rpartition(", ")[2]
 
 
 def by(facts: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -76,7 +101,7 @@ _AGAINST = ("fall", "fall_low", "fall_high", "moved")
 
 
 def _against(undisturbed: pl.DataFrame, disturbed: pl.DataFrame) -> dict[str, float | None]:
-    pairs = compare.pair(undisturbed, disturbed, PAIRED_BY).frame
+    pairs = _pairs(undisturbed, disturbed)
     if not pairs.height:
         return dict.fromkeys(_AGAINST)
     row = compare.table(pairs).row(0, named=True)
@@ -87,6 +112,10 @@ def _against(undisturbed: pl.DataFrame, disturbed: pl.DataFrame) -> dict[str, fl
         "fall_high": _minus(row["low"]),
         "moved": moved,
     }
+
+
+def _pairs(undisturbed: pl.DataFrame, disturbed: pl.DataFrame) -> pl.DataFrame:
+    return compare.pair(undisturbed, disturbed, PAIRED_BY).frame
 
 
 def _minus(value: float | None) -> float | None:

@@ -12,20 +12,16 @@ forwards alone bring is what the controls show.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.experiment_records import Arm, Kind
 from warehouse.experiments import Experiments
-from warehouse.rollups import Rollups, Selection
-from warehouse.store import Store
-from workbench.analysis.ablation import Study
-from workbench.inspection import archive, scoring, sidecar
+from workbench.inspection import archive, scoring
 from workbench.inspection.scoring import Watch
 from workbench.model.method import Method
 from workbench.settings import Settings, Support
@@ -169,43 +165,3 @@ def chosen(arms: Iterable[Setup], names: Sequence[str]) -> tuple[Setup, ...]:
     if unknown := set(names) - known:
         raise ValueError(f"no arm {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     return tuple(arm for arm in arms if not names or arm.name in names or arm.family in names)
-
-
-def read(data: Path, kind: Kind, experiment: str) -> Study:
-    """An experiment's arms and what their runs say."""
-    store, experiments = Store(data), Experiments(data)
-    arms = experiments.arms(kind, experiment)
-    runs = [arm.run_id for arm in arms]
-    tests = experiments.tests(runs)
-    facts, evaluations, demo = {}, {}, False
-    for run_id in runs:
-        facts[run_id] = Rollups(data).facts(Selection(run_id))
-        run = store.run(run_id)
-        assert run is not None
-        demo |= run.demo
-        method = {**asdict(Method()), **json.loads(run.settings)}
-        if method["think_tokens"]:
-            once = method["estimator"] in ("published", "autograd")
-            evaluations[run_id] = 1 + method["iterations"] * (1 if once else method["samples"]) + tests[run_id]
-    found = store.archive(arms[0].archive_id) if arms else None
-    paths = {
-        image: path for each in facts.values() for image, path in each.select("image_id", "image_path").iter_rows()
-    }
-    return Study(
-        arms=tuple(arms),
-        facts=facts,
-        evaluations=evaluations,
-        steps=tuple(experiments.convergence(runs)),
-        hard=_hard(Path(found.root), paths) if found else {},
-        demo=demo,
-    )
-
-
-def _hard(root: Path, paths: Mapping[str, str]) -> dict[str, str]:
-    """image_id -> severity, where the archive's sidecar has such a column."""
-    file = sidecar.find(root)
-    if file is None or file.suffix != ".csv":
-        return {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        said = {row["path"]: row.get("severity") or "" for row in csv.DictReader(lines)}
-    return {image: said[path] for image, path in paths.items() if said.get(path)}

@@ -26,6 +26,7 @@ from workbench.analysis.ablation import Study
 from workbench.analysis.patches import Box, Mask
 from workbench.inspection import ablation, archive, copies, regions, scoring
 from workbench.inspection.ablation import NO_LOOP, Setup
+from workbench.inspection.arms import read_study
 from workbench.inspection.errors import InspectionError, UnreadableImage
 from workbench.inspection.scoring import Watch
 from workbench.settings import Settings
@@ -260,7 +261,7 @@ def report(base: Settings, run_id: str, watch: Watch) -> str:
     ]
     if pointed["patches"]:
         model = replace(base, machine=replace(base.machine, model=run.model))
-        study = ablation.read(base.work.data, "stress", deletion(Path(found.root), model, run_id, watch))
+        study = read_study(base.work.data, "stress", deletion(Path(found.root), model, run_id, watch))
         lines += [f"- deletion: asked without the loop, the {PAINTED} most accepted patches of each image painted out:"]
         lines += ["", _deleted(study)]
     return "\n".join(lines) + "\n"

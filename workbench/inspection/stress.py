@@ -20,13 +20,14 @@ from warehouse.rollups import Rollups, Selection
 from warehouse.store import Store
 from workbench.analysis import ablation_text
 from workbench.analysis import stress as analysis
+from workbench.analysis.stress import UNDISTURBED
 from workbench.inspection import ablation, archive, copies, explanations, scoring
 from workbench.inspection.ablation import NO_LOOP, Setup
+from workbench.inspection.arms import read_study
 from workbench.inspection.scoring import Watch
 from workbench.settings import Settings
 
 STRENGTHS = (0.25, 0.5, 1.0)  # mild, clear, strong
-UNDISTURBED = "undisturbed"
 METHODS: Mapping[str, ablation.Changes] = {"full": {}, "plain": {**NO_LOOP, "knowledge": "none"}}
 _Disturb = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
@@ -151,7 +152,7 @@ def _image(pixels: npt.NDArray[np.floating]) -> Image.Image:
 
 def report(data: Path, experiment: str) -> str:
     """The stress test's table as Markdown, accepted patches against masks included."""
-    study = ablation.read(data, "stress", experiment)
+    study = read_study(data, "stress", experiment)
     pointed = {arm.run_id: explanations.summary(explanations.pointing(data, arm.run_id)) for arm in study.arms}
     return _said(study.demo) + analysis.markdown(analysis.table(study, pointed))
 

@@ -16,7 +16,7 @@ from warehouse.experiment_records import Arm
 from warehouse.experiments import Experiments
 from workbench.analysis import ablation, charts_ablation, charts_compare
 from workbench.analysis.ablation import Study
-from workbench.inspection import ablation as stored
+from workbench.inspection.arms import read_study
 from workbench.pages import address, parts, shared
 from workbench.pages.parts import card, chart, header, html
 
@@ -35,7 +35,7 @@ def finished(now: shared.Snapshot) -> list[Arm]:
 @st.cache_resource(show_spinner="comparing the arms", max_entries=4)
 def study_of(now: shared.Snapshot, experiment: str) -> Study:
     """The arms of one experiment with what their runs say."""
-    return stored.read(Path(now.data), "ablation", experiment)
+    return read_study(Path(now.data), "ablation", experiment)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -1,0 +1,61 @@
+"""An experiment's finished arms, read back: of `workbench ablate`, `stress` and `explain`.
+
+Apart from what runs them, so that a page needs no model to show them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from warehouse.experiment_records import Kind
+from warehouse.experiments import Experiments
+from warehouse.rollups import Rollups, Selection
+from warehouse.store import Store
+from workbench.analysis.ablation import Study
+from workbench.inspection import sidecar
+from workbench.model.method import Method
+
+
+def read_study(data: Path, kind: Kind, experiment: str) -> Study:
+    """An experiment's arms and what their runs say."""
+    store, experiments, rollups = Store(data), Experiments(data), Rollups(data)
+    with store.together():
+        arms = experiments.arms(kind, experiment)
+        runs = [arm.run_id for arm in arms]
+        steps, tests = experiments.convergence(runs), experiments.tests(runs)
+        facts = {run_id: rollups.facts(Selection(run_id)) for run_id in runs}
+        told = {run_id: store.run(run_id) for run_id in runs}
+        found = store.archive(arms[0].archive_id) if arms else None
+    evaluations, demo = {}, False
+    for run_id, run in told.items():
+        assert run is not None
+        demo |= run.demo
+        method = {**asdict(Method()), **json.loads(run.settings)}
+        if method["think_tokens"]:
+            once = method["estimator"] in ("published", "autograd")
+            evaluations[run_id] = 1 + method["iterations"] * (1 if once else method["samples"]) + tests[run_id]
+    paths = {
+        image: path for each in facts.values() for image, path in each.select("image_id", "image_path").iter_rows()
+    }
+    return Study(
+        arms=tuple(arms),
+        facts=facts,
+        evaluations=evaluations,
+        steps=tuple(steps),
+        hard=_hard(Path(found.root), paths) if found else {},
+        demo=demo,
+    )
+
+
+def _hard(root: Path, paths: Mapping[str, str]) -> dict[str, str]:
+    """image_id -> severity, where the archive's sidecar has such a column."""
+    file = sidecar.find(root)
+    if file is None or file.suffix != ".csv":
+        return {}
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        said = {row["path"]: row.get("severity") or "" for row in csv.DictReader(lines)}
+    return {image: said[path] for image, path in paths.items() if said.get(path)}

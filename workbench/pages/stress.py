@@ -1,0 +1,212 @@
+"""Stress: how far answers hold when pictures get worse, from the stored arms of `workbench stress` and `explain`.
+
+In the address: `experiment`, which one; `measure`, what the panels show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from warehouse.experiment_records import Arm
+from warehouse.experiments import Experiments
+from workbench.analysis import charts_compare, charts_stress
+from workbench.analysis import stress as analysis
+from workbench.analysis.ablation import Study
+from workbench.analysis.charts_stress import MEASURES
+from workbench.analysis.stress import UNDISTURBED
+from workbench.inspection.arms import read_study
+from workbench.pages import address, parts, shared
+from workbench.pages.parts import card, chart, header, html
+
+LEGEND = '<span style="color:var(--accent)">●</span> full method &ensp; <span style="color:var(--ink)">◇</span> plain'
+_MINUS = re.compile(r"-(?=\d)")
+
+now = shared.snapshot()
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def finished(now: shared.Snapshot) -> list[Arm]:
+    """All arms of all stress tests, the newest experiment first."""
+    return Experiments(Path(now.data)).arms("stress")
+
+
+@st.cache_resource(show_spinner="reading the arms", max_entries=4)
+def study_of(now: shared.Snapshot, experiment: str) -> Study:
+    """The arms of one experiment with what their runs say."""
+    return read_study(Path(now.data), "stress", experiment)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def compared(now: shared.Snapshot, experiment: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """One row per arm, and every disturbed arm against its undisturbed one."""
+    study = study_of(now, experiment)
+    return analysis.table(study).drop("hit", "chance"), analysis.falls(study)
+
+
+def finding(falls: pl.DataFrame) -> str:
+    """What the strongest disturbances cost the full method, in one sentence."""
+    if falls.is_empty():
+        return "None of these arms has a finished run to be compared with."
+    told = falls.sort("difference")
+    worse = [
+        f"<b>{escape(_named(row))}</b> costs {abs(100 * row['difference']):.1f} points"
+        for row in told.filter(pl.col("word") == "worse").iter_rows(named=True)
+    ]
+    better = [
+        f"<b>{escape(_named(row))}</b> gains {100 * row['difference']:.1f} points"
+        for row in told.filter(pl.col("word") == "better").iter_rows(named=True)
+    ]
+    unsure = [escape(_named(row)) for row in told.filter(pl.col("word") == "not enough evidence").iter_rows(named=True)]
+    said = f"At the strongest {', '.join([*worse, *better])}."
+    rest = f"Not enough evidence that {', '.join(unsure)} {'changes' if len(unsure) == 1 else 'change'} accuracy."
+    return " ".join([said] * bool(worse or better) + [rest] * bool(unsure))
+
+
+def _named(row: dict[str, object]) -> str:
+    return str(row["condition"]) if row["method"] == "full" else str(row["method"])
+
+
+def strongest(falls: pl.DataFrame) -> pl.DataFrame:
+    """Of each condition the strongest arm of the full method; where nothing has a strength, all arms."""
+    if falls.is_empty() or falls["strength"].null_count() == falls.height:
+        return falls
+    full = falls.filter(pl.col("method") == "full")
+    return full.filter(pl.col("strength") == pl.col("strength").max().over("condition"))
+
+
+def choose_measure() -> str:
+    """What the panels show; the address holds it."""
+    held = st.query_params.get("measure", "")
+    held = held if held in MEASURES else "accuracy"
+    key = f"stress.measure.{held}"  # a widget per value: one that is set from here would echo its old value back
+    st.segmented_control(
+        "Measure",
+        list(MEASURES),
+        default=held,
+        key=key,
+        required=True,
+        format_func=lambda name: MEASURES[name],
+        on_change=lambda: address.write(measure=st.session_state[key]),
+        label_visibility="collapsed",
+    )
+    return held
+
+
+def show_panels(rows: pl.DataFrame) -> None:
+    """The measure against strength."""
+    measure = choose_measure()
+    last = rows.filter(pl.col("strength") == pl.col("strength").max(), pl.col(measure).is_not_null())
+    said = ", ".join(f"{row['condition']}, {row['method']}: {row[measure]:.3f}" for row in last.iter_rows(named=True))
+    chart(charts_stress.panels(parts.ink(), rows, measure), "stress.panels", f"at the strongest: {said}")
+
+
+def show_falls(falls: pl.DataFrame) -> None:
+    """Paired differences against the undisturbed run."""
+    if falls.is_empty():
+        parts.empty("Nothing to compare", "No question of these arms was asked in both runs.")
+        return
+    named = falls.with_columns(subtask=pl.Series([_named(row) for row in falls.iter_rows(named=True)]))
+    said = "; ".join(
+        f"{row['subtask']} {100 * row['difference']:+.1f} {row['word']}" for row in named.iter_rows(named=True)
+    )
+    chart(charts_compare.forest(parts.ink(), named), "stress.falls", said)
+
+
+def show_arms(rows: pl.DataFrame) -> None:
+    """Every arm's own figures."""
+    cells = [
+        [
+            escape(_disturbance(row)),
+            "–" if row["strength"] is None else f"{row['strength']:g}",
+            "–" if row["strength"] is None else escape(row["method"]),
+            f"{row['n']:,}",
+            _percent(row["accuracy"]),
+            f"{100 * row['low']:.1f} – {100 * row['high']:.1f}" if row["n"] else "–",
+            "–" if row["fall"] is None else _MINUS.sub("−", f"{0.0 - round(100 * row['fall'], 1):+.1f}"),
+            _percent(row["overkill"]),
+            _percent(row["escape"]),
+            "–" if row["ece"] is None else f"{row['ece']:.3f}",
+            "–" if row["entropy"] is None else f"{row['entropy']:.3f}",
+            "–" if row["moved"] is None else f"{row['moved']:.3f}",
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    head = (
+        "disturbance", "strength", "method", "questions", "accuracy, %", "95 %", "change, points", "overkill, %",
+        "escape, %", "ECE", "entropy, nats", "moved, nats",
+    )  # fmt: skip
+    html(parts.table(cells, head, numbers=9))
+
+
+def _disturbance(row: Mapping[str, Any]) -> str:
+    if row["strength"] is None:
+        return str(row["method"])
+    return "none" if row["condition"] == UNDISTURBED else str(row["condition"])
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+arms = finished(now)
+if not arms:
+    parts.instead(
+        "Stress",
+        "No stress test has been run.",
+        "Nothing to show",
+        "A stress test asks the same questions about the same images, mildly to strongly disturbed.",
+        "workbench stress ARCHIVE",
+    )
+experiments = {arm.experiment: arm for arm in arms}
+wanted = st.query_params.get("experiment", "")
+experiment = wanted if wanted in experiments else arms[0].experiment
+study = study_of(now, experiment)
+rows, every = compared(now, experiment)
+falls = strongest(every)
+disturbed = rows.filter(pl.col("condition") != UNDISTURBED, pl.col("strength").is_not_null())
+run = next((run for run in shared.runs(now) if run.run_id == study.arms[0].run_id), None)
+images = max((frame["image_path"].n_unique() for frame in study.facts.values()), default=0)
+
+
+def _name(key: str) -> str:
+    arm = experiments[key]
+    return f"{arm.finished_at:%d %b %Y}, {'painted out' if arm.level is None else 'disturbed'}"
+
+
+under = f"{parts.model_chip(run) if run else ''}&ensp;{len(study.arms)} arms over {images:,} images"
+with header("Stress", finding(falls), under):
+    address.choose(
+        "Experiment",
+        list(experiments),
+        experiment,
+        "stress.which",
+        lambda picked: address.write(experiment=picked),
+        format_func=_name,
+    )
+    parts.computed(
+        {
+            "pairs": "same image, question and options, judged undisturbed and disturbed by the same method",
+            "interval": "95 %, of the mean difference, clustered by image; of a rate Wilson's",
+            "full, plain": "the method as set; no knowledge and no loop",
+            "moved": "mean absolute change of a question's entropy in its best state",
+        },
+        "SELECT * FROM arms WHERE experiment = ...",
+    )
+    parts.export("stress", {"arms": lambda: rows, "differences": lambda: every})
+with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+    if disturbed.height:
+        with grid.cell(column_span=3), card("panels", "Against strength", LEGEND):
+            show_panels(rows)
+    title = "The strongest, disturbed − undisturbed" if disturbed.height else "Painted out − intact"
+    with grid.cell(column_span=3), card("falls", title, "points, 95 % by image; A: as it was"):
+        show_falls(falls)
+    with grid.cell(column_span=3), card("arms", "Arms", "change: paired, against the undisturbed run", fill=False):
+        show_arms(rows)
+shared.follow(now, refresh=False)
