@@ -45,6 +45,7 @@ LEAST_MEMORY = 2**20  # halving ends here
 READ_TOKENS = 8192  # most tokens fed to the decoder at once; activations grow with it
 VISION_TOKENS = 16384  # most visual tokens encoded at once
 LOGIT_PLACES = 512  # most places whose logits exist at once: 0.3 GB with a vocabulary of 152,000
+PIECES = 8  # most that a set's keys and values lie in
 HELD_SETS = 3  # per question that are remembered: the accepted one, one that was refused, and the one being tested
 
 
@@ -371,6 +372,9 @@ def _keep(tree: Tree, rows: Sequence[_Row], read: Segment) -> None:
     for row, piece in zip(rows, each_set, strict=True):
         if row.fresh:
             before = tree.use(row.question, row.known) if row.known else ()
+            if len(before) == PIECES:  # a text grows by a token a time
+                keys, values = (torch.cat(each, 1) for each in zip(*before, strict=True))
+                before = ((keys, values),)
             tree.keep(row.question, row.names, (*before, piece))
 
 
