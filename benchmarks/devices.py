@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,14 +42,25 @@ def asked(images: Sequence[int]) -> list[Case]:
     return cases
 
 
-def answered(blocks: Sequence[Sequence[Case]], device: str, dtype: str) -> list[Reasoned]:
-    """Every question's answer by the full method on this device, in this type."""
+def answered(blocks: Sequence[Sequence[Case]], device: str, dtype: str, method: Method | None = None) -> list[Reasoned]:
+    """Every question's answer on this device, in this type; by the full method unless told otherwise."""
     engine = SegmentedEngine(backbone.load(embedded.CHECKPOINT, device=device, dtype=dtype))  # type: ignore[arg-type]
-    return [each for block in blocks for each in latent.reason(engine, block, Method())]
+    return [each for block in blocks for each in latent.reason(engine, block, method or Method())]
 
 
-def compared(first: Sequence[Reasoned], other: Sequence[Reasoned]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Alike:
     """How alike two ways answered the same questions."""
+
+    same_answer: int
+    share: float
+    same_patches: int  # questions whose accepted patches are the same
+    start_reward_apart_at_most: float  # nats
+    plain_probability_apart_at_most: float  # of an option, before the loop
+
+
+def compared(first: Sequence[Reasoned], other: Sequence[Reasoned]) -> Alike:
+    """Two ways to answer the same questions, as many in each."""
     pairs = list(zip(first, other, strict=True))
     starts = [abs(a.iterations[0].reward - b.iterations[0].reward) for a, b in pairs]
     plain = [
@@ -56,13 +68,14 @@ def compared(first: Sequence[Reasoned], other: Sequence[Reasoned]) -> dict[str, 
         for a, b in pairs
         for letter, chance in a.initial_option_probabilities.items()
     ]
-    return {
-        "same_answer": sum(a.answer == b.answer for a, b in pairs),
-        "share": round(sum(a.answer == b.answer for a, b in pairs) / len(pairs), 4),
-        "same_patches": sum(_accepted(a) == _accepted(b) for a, b in pairs),
-        "start_reward_apart_at_most": float(f"{max(starts):.2g}"),
-        "plain_probability_apart_at_most": float(f"{max(plain):.2g}"),
-    }
+    same = sum(a.answer == b.answer for a, b in pairs)
+    return Alike(
+        same_answer=same,
+        share=round(same / len(pairs), 4),
+        same_patches=sum(_accepted(a) == _accepted(b) for a, b in pairs),
+        start_reward_apart_at_most=float(f"{max(starts):.2g}"),
+        plain_probability_apart_at_most=float(f"{max(plain, default=0.0):.2g}"),
+    )
 
 
 def _accepted(reasoned: Reasoned) -> list[tuple[int, int]]:
@@ -86,7 +99,7 @@ def main() -> None:
         found = answered(blocks, device, dtype)
         first = first or found
         seconds = round(time.perf_counter() - started, 1)
-        rows.append({"device": device, "dtype": dtype, **compared(first, found), "seconds": seconds})
+        rows.append({"device": device, "dtype": dtype, **asdict(compared(first, found)), "seconds": seconds})
         sys.stdout.write("  ".join(f"{name} {value}" for name, value in rows[-1].items()) + "\n")
         sys.stdout.flush()
     result = {
