@@ -82,13 +82,15 @@ def propose(
     from workbench import settings
     from workbench.review import proposals
 
+    if rewrite:
+        from workbench.review import rewording  # with a model, and PyTorch
     store = Store(settings.data_folder(data))
     found = proposals.waiting(store)
     screen.without_loading_bars("embedded")
     if accept is not None:
         own = next((each for each in found if each.description_id == accept), None)
-        rewording = proposals.rewritten(store, own) if own and rewrite else None
-        saved = proposals.accept(store, accept, author or getpass.getuser(), rewording=rewording)
+        wording = rewording.suggested(store, own) if own and rewrite else None
+        saved = proposals.accept(store, accept, author or getpass.getuser(), rewording=wording)
         typer.echo(f"{accept} revision {saved.draft.revision} is a draft; next: workbench knowledge test {accept}")
         return
     if json_:
@@ -100,7 +102,7 @@ def propose(
             origin = f"{sentence.origin}{f' x{sentence.votes}' if sentence.votes else ''}"
             typer.echo(screen.harmless(f"  [{origin}] {sentence.text}"))
         if rewrite:
-            typer.echo(screen.harmless(f"  [model, a suggestion] {proposals.rewritten(store, each)}"))
+            typer.echo(screen.harmless(f"  [model, a suggestion] {rewording.suggested(store, each)}"))
     typer.echo(
         "accept one: workbench knowledge propose --accept DESCRIPTION" if found else "no verdict proposes a text"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import streamlit as st
@@ -13,13 +14,13 @@ from warehouse.curation import Curation
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, Sentence
 from warehouse.records import Description
 from warehouse.store import Store
-from workbench.model.embedder import Encoder
 from workbench.pages import pictures, shared
 from workbench.pages.shared import Snapshot
-from workbench.review import blast as radius
-from workbench.review import curation, proposals, search
+from workbench.review import curation, proposals
 from workbench.review.proposals import Proposal
-from workbench.review.trial import meant_for
+
+if TYPE_CHECKING:
+    from workbench.model.embedder import Encoder
 
 snapshot = shared.snapshot
 Key = tuple[str, int]  # description_id, revision
@@ -178,6 +179,8 @@ def proposed(now: Snapshot, key: str) -> list[Proposal]:
 
 @st.cache_resource(show_spinner="loading the encoder", max_entries=1)
 def _encoder(data: str, run_id: str) -> Encoder:  # noqa: ARG001 - a cache key
+    from workbench.review import search
+
     return search.encoder_of(Store(Path(data)))
 
 
@@ -188,6 +191,9 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     Raises:
         InspectionError: no run used knowledge, or its encoder can't be had.
     """
+    from workbench.review import blast as radius  # loads PyTorch, which takes longer than the page
+    from workbench.review.trial import meant_for
+
     run = radius.newest_run(store(now))
     found = radius.radius(store(now), draft, run, _encoder(now.data, run.run_id))
     meant = meant_for(found.changed, draft)["image_id"]

@@ -3,8 +3,8 @@
     verdicts (wrong answers, misleading texts, better descriptions) -> by product and defect -> sentences with the
     verdicts behind each -> a person edits and accepts -> a draft that keeps where every sentence came from
 
-Nothing is written by a machine: sentences are the reviewers' own or the published ones. `rewritten` asks a model for a
-wording, which is a suggestion and stays marked as one.
+Nothing is written by a machine: sentences are the reviewers' own or the published ones. `rewording.py` asks a model for
+a wording, which is a suggestion and stays marked as one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from warehouse import schema
 from warehouse.curation import Curation
@@ -21,11 +20,7 @@ from warehouse.records import Description, Entry
 from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
 from warehouse.store import Store
-from workbench.inspection import archive, replay
-from workbench.model import latent
-from workbench.model.case import Case, Picture
-from workbench.model.method import Method
-from workbench.review import blast, curation, lint
+from workbench.review import curation, lint
 from workbench.review.curation import CannotPublish, Saved
 
 ALIKE = 0.85  # share of equal words from which two reviewers' sentences are one
@@ -153,19 +148,6 @@ def accept(
         for image in found.images  # it was made from what was said of these
     ]
     return curation.edit(store, description_id, text or rewording or found.text, author, reason or found.why, known)
-
-
-def rewritten(store: Store, proposal: Proposal) -> str:
-    """What the newest run's model would write instead: a suggestion, marked as the model's wherever it is shown."""
-    replayed = replay.load(store, blast.newest_run(store).run_id)
-    entry = store.entry(proposal.images[0])
-    if entry is None:
-        return ""
-    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path))
-    asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
-    case = Case("rewrite", picture, None, (proposal.text,), asked, ())
-    [got] = latent.reason(replayed.answering.engine, [case], Method(iterations=0, think_tokens=0, answer="generate"))
-    return got.raw_text or got.answer or ""
 
 
 def _about(store: Store, verdict: Verdict, published: Iterable[str]) -> str | None:

@@ -1,0 +1,30 @@
+"""A wording by a model for what reviewers proposed: a suggestion, marked as the model's wherever it is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from warehouse.store import Store
+from workbench.inspection import archive, replay
+from workbench.model import latent
+from workbench.model.case import Case, Picture
+from workbench.model.method import Method
+from workbench.review import blast
+from workbench.review.proposals import Proposal
+
+
+def suggested(store: Store, proposal: Proposal) -> str:
+    """What the newest run's model would write instead, shown the first of the proposal's images.
+
+    Raises:
+        InspectionError: no run used knowledge, or its model can't be had.
+    """
+    replayed = replay.load(store, blast.newest_run(store).run_id)
+    entry = store.entry(proposal.images[0])
+    if entry is None:
+        return ""
+    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path))
+    asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
+    case = Case("rewrite", picture, None, (proposal.text,), asked, ())
+    [got] = latent.reason(replayed.answering.engine, [case], Method(iterations=0, think_tokens=0, answer="generate"))
+    return got.raw_text or got.answer or ""
