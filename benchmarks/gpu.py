@@ -154,6 +154,8 @@ class Bench:
 
     def seconds(self, run: Callable[[], object], times: int = 3, warm_up: Callable[[], object] | None = None) -> float:
         """Of a run, the median of a few, after one that warms up; by the clock, with the device's work waited for."""
+        if time.perf_counter() > self._until:
+            raise OutOfTime
         (warm_up or run)()
         taken = []
         for _ in range(min(times, self._most)):
@@ -337,7 +339,7 @@ def main() -> None:
         "transformers": transformers.__version__,
         "shapes": "toy" if args.toy else "Qwen2.5-VL-7B, random weights",
         "dtype": str(dtype).removeprefix("torch."),
-        "attention": kernel_for(device, dtype).name,
+        "attention": kernel_for(device, dtype, shape.text["hidden_size"] // shape.text["num_attention_heads"]).name,
         "block": f"{bench.images} pictures, {QUESTIONS} questions each, one reference",
         "kept_at_most_gib": round(bench.engine.memory / 2**30, 2),
     }

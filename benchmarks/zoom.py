@@ -165,7 +165,7 @@ def evaluated(engine: Engine, prefix: Prefix, question: int, one: Case, patches:
     made = engine.evaluate(prefix, Rows(torch.tensor([question]), (row,), at), read, attention=patches is None)
     values = made.values[0]
     seen = Seen(values[-1, 1:], float(reward.reward(values[:THINK, 0])))
-    return seen, torch.empty(0) if made.attention is None else made.attention[0, :THINK]
+    return seen, made.attention_of([0])[0, :THINK] if made.attention_of else torch.empty(0)
 
 
 def covered(prefix: Prefix, question: int, mask: Path) -> np.ndarray:  # type: ignore[type-arg]

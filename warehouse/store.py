@@ -167,6 +167,10 @@ class Store:
         """The run, or None."""
         return _first(self._database.records(records.Run, "SELECT * FROM runs WHERE run_id = ?", [run_id]))
 
+    def has_run(self, digest: str) -> bool:
+        """Whether there is a run of this digest, over whatever plan."""
+        return self._database.frame("SELECT 1 FROM runs WHERE digest = ? LIMIT 1", [digest]).height > 0
+
     def newest_unfinished_run(self, digest: str, plan: str) -> records.Run | None:
         """The newest run of this digest and plan that can go on: neither finished nor cancelled."""
         return _first(

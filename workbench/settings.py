@@ -181,7 +181,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "references": "a path; each question_id holds its reference's content",
     "model": "a name; its weights are among the facts",
     "engine": "both engines give the same answers, floats within 1e-4",
-    "device": "the same answers, floats within 1e-4, and how many processes give them",
+    "device": "the same answers, floats within 1e-3; how many processes give them, and how large blocks are",
     "dtype": "may be `auto`; what it came to is among the facts",
     "threads": "the same answers, floats within 1e-4",
     "memory_gib": "the same answers, floats within 1e-4",

@@ -113,6 +113,7 @@ def test_an_experiment_is_named_by_what_its_arms_share_but_not_by_the_machine(tm
     base = Settings()
     name = ablation.name_of("ablation", tmp_path, base)
     assert ablation.name_of("ablation", tmp_path, replace(base, work=Work(data=tmp_path))) == name
+    assert ablation.name_of("ablation", tmp_path, replace(base, work=Work(block_images=32))) == name
     assert ablation.name_of("stress", tmp_path, base) != name
     assert ablation.name_of("ablation", tmp_path, replace(base, method=Method(iterations=3))) != name
     assert ablation.name_of("ablation", tmp_path, replace(base, support=Support(top_k=1))) != name

@@ -98,6 +98,25 @@ def test_other_settings_never_go_on_with_a_run(archive: Path, data: Path) -> Non
     assert not other.resumed
 
 
+def test_a_run_begun_in_blocks_for_a_gpu_is_gone_on_with_on_a_cpu(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu, gpu = 1, 2
+    monkeypatch.setattr(scoring, "IMAGES_PER_BLOCK", cpu)
+    monkeypatch.setattr(scoring, "GPU_IMAGES_PER_BLOCK", gpu)
+    settings = scored.quick(data, NO_KNOWLEDGE, block_images=None)
+    monkeypatch.setattr(models, "block_images", lambda _: gpu)
+    stopped = scoring.score(archive, settings, Stopping(signal.SIGTERM))
+    assert (stopped.run.state, stopped.images) == ("stopped", gpu)
+    monkeypatch.setattr(models, "block_images", lambda _: cpu)
+    resumed = scored.score(archive, settings)
+    assert (resumed.run.run_id, resumed.run.state, resumed.resumed) == (stopped.run.run_id, "finished", True)
+    assert json.loads(resumed.run.settings)["block_images"] == gpu
+    assert scored.score(archive, settings, again=False).run.run_id == stopped.run.run_id
+    said = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=cpu), again=False)
+    assert said.run.run_id != stopped.run.run_id  # whoever names a size gets it
+
+
 def test_a_second_coordinator_of_the_same_run_is_turned_away(archive: Path, data: Path) -> None:
     settings = scored.quick(data, NO_KNOWLEDGE, limit=2)
 

@@ -116,7 +116,8 @@ class NotingEngine:
         self, prefix: Prefix, rows: Rows, read: Callable[[Tensor], Tensor], *, attention: bool = False
     ) -> Evaluation:
         made = self.inner.evaluate(prefix, rows, read, attention=attention)
-        seen = None if made.attention is None else made.attention.detach()
+        looked = made.attention
+        seen = None if looked is None else looked.detach()
         self.asked.append(Asked(rows, made.values.detach(), seen))
         return made
 

@@ -101,6 +101,24 @@ def test_an_address_with_an_unknown_experiment_shows_the_newest(data_folder: Pat
     assert "5 arms over" in screen.words(page)
 
 
+def test_experiments_of_one_day_are_told_apart_in_the_list(data_folder: Path) -> None:
+    arms = _disturbed(data_folder)
+    for first in "ef":
+        Experiments(data_folder).keep(replace(arms[0], experiment=first * 16))
+    page = screen.opened(parts.STRESS)
+    names = page.selectbox(key="stress.which").options
+    assert len(names) == len(set(names)) == 3
+    assert "05 Jan 2026, disturbed (eeee)" in names
+
+
+def test_arms_of_unlabelled_images_have_nothing_to_compare(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder, images=2)
+    Experiments(data_folder).keep(_arm(seeded, FULL, 0, 0.0, None))
+    assert "Nothing to compare: no judged question was asked both undisturbed and disturbed." in screen.words(
+        screen.opened(parts.STRESS)
+    )
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_panels_hold_every_arm_and_leave_room_for_every_value(measure: str) -> None:
     rows = pl.DataFrame(

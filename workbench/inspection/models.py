@@ -10,6 +10,7 @@ import torch
 
 from workbench import embedded
 from workbench.inspection.errors import EncoderError
+from workbench.inspection.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK
 from workbench.model import backbone, embedder, naive, segments
 from workbench.model.embedder import Encoder
 from workbench.model.engine import Engine
@@ -40,8 +41,8 @@ def devices(machine: Machine) -> tuple[str, ...]:
 
 
 def block_images(machine: Machine) -> int:
-    """How many images are answered together unless told otherwise: what keeps a GPU busy would be long on a CPU."""
-    return 8 if "cpu" in devices(machine) else 32
+    """How many images are answered together unless told otherwise."""
+    return IMAGES_PER_BLOCK if "cpu" in devices(machine) else GPU_IMAGES_PER_BLOCK
 
 
 def placed(machine: Machine) -> Machine:

@@ -15,6 +15,7 @@ from itertools import chain, groupby, islice, zip_longest
 from workbench.inspection.questions import Asked
 
 IMAGES_PER_BLOCK = 8  # small enough to be done again after a kill, large enough to batch over
+GPU_IMAGES_PER_BLOCK = 32  # what keeps a GPU busy would be long on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ def make(asked: Iterable[Asked], limit: int | None = None, images_per_block: int
         for item in block.asked:
             identity.update(f"{block.number} {item.entry.image_id} {item.question.question_id}\n".encode())
     return Plan(identity.hexdigest()[:32], blocks)
+
+
+def recut(planned: Plan, images_per_block: int) -> Plan:
+    """The same questions in blocks of another size."""
+    return make(chain.from_iterable(block.asked for block in planned.blocks), images_per_block=images_per_block)
 
 
 def _some(images: Sequence[tuple[Asked, ...]], limit: int) -> list[tuple[Asked, ...]]:

@@ -33,13 +33,19 @@ class Prepared:
     """A run that could begin."""
 
     archive: Archive
-    settings: Settings  # with device and dtype settled
+    settings: Settings  # with device, dtype and size of blocks settled
     plan: Plan
     crew: Crew
     facts: Facts
     digest: str
     notes: tuple[str, ...]  # what a person should know
     waiting: int = 0  # files that may still be being written: another pass takes them
+    any_size: bool = False  # nobody said how large blocks are
+
+    def in_blocks_of(self, images: int) -> Prepared:
+        """The same run cut otherwise."""
+        settings = replace(self.settings, work=replace(self.settings.work, block_images=images))
+        return replace(self, plan=plan.recut(self.plan, images), settings=settings)
 
 
 def prepare(
@@ -77,6 +83,7 @@ def prepare(
     store.upsert_entries(scan.archive.archive_id, archive.changed(found, known) if part else found)
     if not asked.items:
         raise NothingNew(f"{root} has no image that isn't scored yet", len(scan.waiting))
+    any_size = settings.work.block_images is None
     machine = models.placed(settings.machine)
     together = settings.work.block_images or models.block_images(machine)
     settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
@@ -104,6 +111,7 @@ def prepare(
         digest=configuration.digest(settings, facts),
         notes=notes,
         waiting=len(scan.waiting),
+        any_size=any_size,
     )
 
 

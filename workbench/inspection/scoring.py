@@ -38,7 +38,7 @@ from workbench import settings as configuration
 from workbench.inspection import preparation, worker
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.inspection.part import Part
-from workbench.inspection.plan import Block
+from workbench.inspection.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK, Block
 from workbench.inspection.preparation import Prepared
 from workbench.inspection.tries import Tries
 from workbench.inspection.worker import Job
@@ -110,6 +110,7 @@ def carry_out(
     started = time.perf_counter() if started is None else started
     store = Store(prepared.settings.work.data)
     loading = time.perf_counter() - started
+    prepared = _as_begun(prepared, store, again)
     with _alone(store.data, prepared):
         run = store.newest_unfinished_run(prepared.digest, prepared.plan.identity)
         resumed = run is not None
@@ -127,6 +128,17 @@ def carry_out(
             return _outcome(store, run.run_id, prepared, 0, started, resumed=False)
         images = _Night(store, run, prepared, watch, loading, part.stop if part else _go_on).work_through()
     return _outcome(store, run.run_id, prepared, images, started, resumed)
+
+
+def _as_begun(prepared: Prepared, store: Store, again: bool) -> Prepared:
+    """In the blocks of a run that can go on, or with `again` False is done: begun on a CPU, it is no other on a GPU."""
+    if not prepared.any_size or not store.has_run(prepared.digest):
+        return prepared
+    sizes = {IMAGES_PER_BLOCK, GPU_IMAGES_PER_BLOCK} - {prepared.settings.work.block_images}
+    cuts = [prepared, *(prepared.in_blocks_of(size) for size in sizes)]
+    looked_for = (store.newest_unfinished_run, *(() if again else (store.finished_run,)))
+    found = (cut for look in looked_for for cut in cuts if look(cut.digest, cut.plan.identity))
+    return next(found, prepared)
 
 
 def _go_on() -> str:

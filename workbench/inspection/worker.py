@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 # Where `warehouse.phases` can kill it, in the order a block passes them; the spool has its own in between.
 PHASES = ("before-block", "after-answer", "after-part")
-AHEAD = 2  # blocks whose pictures are opened before they are needed
+AHEAD = 16  # images that are opened before they are needed; at least a block of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Worker:
     def _opened(self, source: Source) -> Iterator[tuple[blocks.OpenedBlock, Mapping[str, int]]]:
         """The blocks with their pictures, a few opened ahead while the model works."""
         machine = self._job.settings.machine
-        ahead: deque[tuple[Future[blocks.OpenedBlock], Mapping[str, int]]] = deque()
+        ahead: deque[tuple[Future[blocks.OpenedBlock], Mapping[str, int], int]] = deque()  # with how many images
         processes = machine.input_processes
         if processes is None:
             processes = inputs.default_processes(machine.device)
@@ -136,10 +136,12 @@ class Worker:
             references = blocks.ReferencePictures(self._job.root, opener)
             try:
                 while not self._enough:
-                    if len(ahead) <= AHEAD and (task := source(not ahead)):
-                        ahead.append((reader.submit(blocks.open_block, task.block, references), task.deaths))
+                    waiting = sum(images for _, _, images in ahead)
+                    if (len(ahead) <= 1 or waiting <= AHEAD) and (task := source(not ahead)):
+                        opening = reader.submit(blocks.open_block, task.block, references)
+                        ahead.append((opening, task.deaths, len({a.entry.image_id for a in task.block.asked})))
                     elif ahead and not self._enough:
-                        opening, deaths = ahead.popleft()
+                        opening, deaths, _ = ahead.popleft()
                         yield self._waited(opening), deaths
                     else:
                         return

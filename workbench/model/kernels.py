@@ -25,6 +25,8 @@ from itertools import accumulate, groupby, pairwise
 import torch
 from torch import Tensor
 
+from workbench.model.transfer import sent
+
 logger = logging.getLogger(__name__)
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -86,7 +88,7 @@ class Spans:
         """Bounds as CUDA kernels take them, and the longest stretch of each; made once."""
         if device not in self._cumulative:
             longest = (max(b - a for a, b in pairwise(each)) for each in (self.queries, self.keys))
-            queries, keys = torch.tensor([self.queries, self.keys], dtype=torch.int32).to(device)
+            queries, keys = sent(torch.tensor([self.queries, self.keys], dtype=torch.int32), device)
             self._cumulative[device] = (queries, keys, *longest)
         return self._cumulative[device]
 

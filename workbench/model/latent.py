@@ -34,6 +34,7 @@ from workbench.model.compose import Script, compose
 from workbench.model.engine import Engine, Evaluation, Prefix, Rows
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
+from workbench.model.transfer import sent
 
 __all__ = ["Case", "Picture", "Reasoned", "reason"]
 
@@ -133,6 +134,7 @@ class _Loop:
     def __init__(self, engine: Engine, prefix: Prefix, method: Method):
         self.engine, self.prefix, self.method = engine, prefix, method
         self.scale = engine.backbone.embedding_scale  # s
+        self._injects = method.injection != "none"
         self._noise = _Noise(method, self.scale, engine.backbone.device)
         self._vocabulary = 0  # |V|, seen with the first logits
         self._injected: dict[tuple[str, int], Tensor] = {}  # by picture and visual token
@@ -166,7 +168,7 @@ class _Loop:
             evaluation, slopes = self._evaluate_exactly(questions)
         else:
             rows = [(q, each, q.held) for q, some in zip(questions, candidates, strict=True) for each in some]
-            evaluation = self._evaluate(rows, attention=True)
+            evaluation = self._evaluate(rows, attention=self._injects)
         self._noise.draw(questions, n + 1)
         entropies = evaluation.values.cpu()  # (Q * K, m)
         # 3b. R = 1 - mean H; the best of the K candidates
@@ -179,13 +181,13 @@ class _Loop:
                 q.best = state
         # 3c. the patches its think tokens look at, tested on the same candidate
         tests: list[tuple[int, list[Proposal]]] = []
-        if method.injection != "none":
-            assert evaluation.attention_of is not None
+        if evaluation.attention_of:
             most = method.patches_per_latent + method.patch_cap
             looks = injection.most_looked_at(evaluation.attention_of(leaders), most)
             for i, (q, look) in enumerate(zip(questions, looks, strict=True)):
                 if proposed := self._propose(q, look):
                     tests.append((i, proposed))
+        del evaluation  # and what its attention was worked out from
         for (i, proposed), state in zip(tests, self._test(questions, winners, tests, n), strict=True):
             q = questions[i]
             assert q.best is not None
@@ -248,7 +250,7 @@ class _Loop:
         with torch.enable_grad():
             leaves = [q.z.detach().requires_grad_(True) for q in questions]
             rows = [(q, z, q.held) for q, z in zip(questions, leaves, strict=True)]
-            evaluation = self._evaluate(rows, attention=True)
+            evaluation = self._evaluate(rows, attention=self._injects)
             normal = reward.reward(evaluation.values / math.log(self._vocabulary))
             slopes = torch.autograd.grad(normal.sum(), leaves)
         return replace(evaluation, values=evaluation.values.detach()), torch.stack(slopes)
@@ -331,11 +333,11 @@ class _Noise:
             return
         m, d = questions[0].z.shape
         shape = (len(questions), estimators.sample_count(self.method), m, d)
-        drawn = torch.empty(shape, pin_memory=self.device.type == "cuda")
+        drawn = torch.empty(shape)
         for place, q in enumerate(questions):
             drawn[place] = estimators.perturbations(self.method, q.key, n, (m, d), self.scale)
         places = {q.index: place for place, q in enumerate(questions)}
-        self._drawn = n, places, drawn.to(self.device, non_blocking=True)
+        self._drawn = n, places, sent(drawn, self.device)
 
     def of(self, questions: Sequence[_Question], n: int) -> Tensor:
         """(Q, K, m, d) of iteration n; of fewer questions than it was drawn for, if some have come to rest."""

@@ -37,6 +37,7 @@ from workbench.model.compose import Script, TokenPart
 from workbench.model.engine import Evaluation, Names, Prefix, Rows, padded
 from workbench.model.kept import Kept
 from workbench.model.kernels import Spans
+from workbench.model.transfer import sent
 
 GIB = 2**30
 CPU_MEMORY = GIB  # bytes kept on a CPU unless told otherwise
@@ -154,7 +155,7 @@ class SegmentedEngine:
             questions = self._read(asked, features, behind)
         self._references.trim(self.memory - images.size - questions.size)
         visual = [
-            (self.backbone.is_image(part.ids).nonzero()[:, 0] + start).to(self.backbone.device)
+            sent(self.backbone.is_image(part.ids).nonzero()[:, 0] + start, self.backbone.device)
             for part, start in zip(script.images, images.bounds, strict=False)
         ]
         return Prefix(script, features, Tree(products, images, questions, rank, visual))
@@ -229,6 +230,8 @@ class SegmentedEngine:
         known = [tree.known(question, held) for question, held in zip(asked, names, strict=True)]
         # Neighbours share: by question in the tree's order, then by what is held.
         order = sorted(range(len(asked)), key=lambda row: (tree.rank[asked[row]], known[row]))
+        place_of = torch.tensor(order).argsort()
+        back = sent(place_of, self.backbone.device)  # before the device is busy
         lengths = [len(rows.embeddings[row]) - len(known[row]) for row in order]
         values: list[Tensor] = []
         looks: list[tuple[Attachment, int]] = []  # of each row, in order
@@ -236,17 +239,16 @@ class SegmentedEngine:
             some = [_Row(asked[r], rows.embeddings[r], names[r], known[r], rows.at[r]) for r in order[chunk]]
             read_there, attachment = self._evaluate(prefix, some, read, attention)
             values.append(read_there)
-            looks += [(attachment, place) for place in range(len(some))]
-        place_of = torch.tensor(order).argsort()
+            if attention:
+                looks += [(attachment, place) for place in range(len(some))]
 
         def attention_of(some: Sequence[int]) -> Tensor:
             wanted = [int(place_of[row]) for row in some]
             ordered = sorted(range(len(wanted)), key=lambda i: wanted[i])
             looked = self._looked(prefix, [(asked[some[i]], *looks[wanted[i]]) for i in ordered], rows.at.shape[1])
-            return looked[torch.tensor(ordered).argsort().to(looked.device)]
+            return looked[sent(torch.tensor(ordered).argsort(), looked.device)]
 
-        found = torch.cat(values)
-        return Evaluation(found[place_of.to(found.device)], attention_of if attention else None)
+        return Evaluation(torch.cat(values)[back], attention_of if attention else None)
 
     def _evaluate(
         self, prefix: Prefix, rows: Sequence[_Row], read: Callable[[Tensor], Tensor], attention: bool
@@ -266,7 +268,7 @@ class SegmentedEngine:
             attached.append(_held(tree, rows, lengths))
         shift = torch.tensor([start - len(row.known) for row, start in zip(rows, starts, strict=False)])
         places = torch.stack([row.at for row in rows]) + shift[:, None]
-        flat = places.flatten().to(body.device)  # (B * places,)
+        flat = sent(places.flatten(), body.device)  # (B * places,)
         fresh = any(row.fresh for row in rows)
         watched = tuple(sorted(body.attention_layers))
         attachment = Attachment(
@@ -279,6 +281,7 @@ class SegmentedEngine:
         here = here.view(*places.shape, -1)  # (B, places, d)
         if fresh:
             _keep(tree, rows, attachment.recorded())
+            attachment.keys = attachment.values = None
         together = max(1, LOGIT_PLACES // places.shape[1])
         return torch.cat([read(body.head(some)) for some in torch.split(here, together)]), attachment
 
@@ -296,7 +299,7 @@ class SegmentedEngine:
             together = list(part)
             attachment = together[0][1]
             layers = list(attachment.watch_layers)
-            at = torch.tensor([row * places + i for _, _, row in together for i in range(places)]).to(body.device)
+            at = sent(torch.tensor([row * places + i for _, _, row in together for i in range(places)]), body.device)
             queries, denominators = attachment.watched(at)
             first = 0
             for image, group in groupby(together, key=lambda row: image_of[row[0]]):
@@ -366,7 +369,7 @@ def _held(tree: Tree, rows: Sequence[_Row], lengths: Sequence[int]) -> tuple[Seg
 def _keep(tree: Tree, rows: Sequence[_Row], read: Segment) -> None:
     """Remember the patches that were fed with these rows, behind those that were known."""
     fed = [start + i for row, start in zip(rows, read.bounds, strict=False) for i in range(row.fresh)]
-    at = torch.tensor(fed).to(read.keys.device)
+    at = sent(torch.tensor(fed), read.keys.device)
     counts = [row.fresh for row in rows]
     each_set = zip(*(torch.split(kept[:, at], counts, 1) for kept in (read.keys, read.values)), strict=True)
     for row, piece in zip(rows, each_set, strict=True):

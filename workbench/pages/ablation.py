@@ -129,11 +129,13 @@ questions = max((frame.height for frame in study.facts.values()), default=0)
 run = next((run for run in shared.runs(now) if run.run_id == study.arms[0].run_id), None)
 
 
-def _name(key: str) -> str:
-    arm = experiments[key]
+def _name(arm: Arm) -> str:
     archive = archives.get(arm.archive_id)
-    count = sum(each.experiment == key for each in arms)
+    count = sum(each.experiment == arm.experiment for each in arms)
     return f"{archive.name if archive else 'an archive'}, {count} arms"
+
+
+names = parts.told_apart({key: _name(arm) for key, arm in experiments.items()})
 
 
 under = f"{parts.model_chip(run) if run else ''}&ensp;{len(study.arms)} arms over {questions:,} questions"
@@ -144,7 +146,7 @@ with header("Ablation", finding(of_family), under):
         experiment,
         "ablation.which",
         lambda picked: address.write(experiment=picked, family=None),
-        format_func=_name,
+        format_func=names.__getitem__,
     )
     parts.computed(
         {

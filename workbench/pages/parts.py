@@ -11,6 +11,7 @@ import dataclasses
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -263,6 +264,12 @@ def need_run(page: str, runs: Sequence[Run], run: Run | None) -> Run:
     lead = f"There is no run <b>{escape(st.query_params['run'])}</b> in this warehouse."
     why = "It may belong to another data folder."
     instead(page, lead, "The address names a run that isn't stored", why, "workbench runs")
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Names by key, those that are equal with the beginning of their key: a list tells its choices apart by name."""
+    often = Counter(names.values())
+    return {key: name if often[name] == 1 else f"{name} ({key[:4]})" for key, name in names.items()}
 
 
 def plain(text: str, at_most: int = 60) -> str:

@@ -53,7 +53,7 @@ def compared(now: shared.Snapshot, experiment: str) -> tuple[pl.DataFrame, pl.Da
 def finding(falls: pl.DataFrame) -> str:
     """What the strongest disturbances cost the full method, in one sentence."""
     if falls.is_empty():
-        return "None of these arms has a finished run to be compared with."
+        return "Nothing to compare: no judged question was asked both undisturbed and disturbed."
     told = falls.sort("difference")
     worse = [
         f"<b>{escape(_named(row))}</b> costs {abs(100 * row['difference']):.1f} points"
@@ -64,7 +64,8 @@ def finding(falls: pl.DataFrame) -> str:
         for row in told.filter(pl.col("word") == "better").iter_rows(named=True)
     ]
     unsure = [escape(_named(row)) for row in told.filter(pl.col("word") == "not enough evidence").iter_rows(named=True)]
-    said = f"At the strongest {', '.join([*worse, *better])}."
+    at = "" if falls["strength"].null_count() else "At the strongest "
+    said = f"{at}{', '.join([*worse, *better])}."
     rest = f"Not enough evidence that {', '.join(unsure)} {'changes' if len(unsure) == 1 else 'change'} accuracy."
     return " ".join([said] * bool(worse or better) + [rest] * bool(unsure))
 
@@ -175,12 +176,16 @@ run = next((run for run in shared.runs(now) if run.run_id == study.arms[0].run_i
 images = max((frame["image_path"].n_unique() for frame in study.facts.values()), default=0)
 
 
-def _name(key: str) -> str:
-    arm = experiments[key]
-    return f"{arm.finished_at:%d %b %Y}, {'painted out' if arm.level is None else 'disturbed'}"
+names = parts.told_apart(
+    {
+        key: f"{arm.finished_at:%d %b %Y}, {'painted out' if arm.level is None else 'disturbed'}"
+        for key, arm in experiments.items()
+    }
+)
 
 
-under = f"{parts.model_chip(run) if run else ''}&ensp;{len(study.arms)} arms over {images:,} images"
+count = f"{len(study.arms)} arm{'s' if len(study.arms) != 1 else ''}"
+under = f"{parts.model_chip(run) if run else ''}&ensp;{count} over {images:,} images"
 with header("Stress", finding(falls), under):
     address.choose(
         "Experiment",
@@ -188,7 +193,7 @@ with header("Stress", finding(falls), under):
         experiment,
         "stress.which",
         lambda picked: address.write(experiment=picked),
-        format_func=_name,
+        format_func=names.__getitem__,
     )
     parts.computed(
         {

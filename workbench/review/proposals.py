@@ -129,7 +129,7 @@ def accept(
 
     Args:
         text: instead of the proposal's own.
-        rewording: a model's (`rewritten`), where the text is taken from it: its sentences stay marked as the model's.
+        rewording: a model's (`rewording.suggested`), where the text is taken from it: its sentences stay marked so.
 
     Raises:
         CannotPublish: there is no proposal for this description, or the text says what is published.

@@ -17,7 +17,8 @@ def suggested(store: Store, proposal: Proposal) -> str:
     """What the newest run's model would write instead, shown the first of the proposal's images.
 
     Raises:
-        InspectionError: no run used knowledge, or its model can't be had.
+        InspectionError: no run used knowledge.
+        BackboneError: its model can't be loaded.
     """
     replayed = replay.load(store, blast.newest_run(store).run_id)
     entry = store.entry(proposal.images[0])

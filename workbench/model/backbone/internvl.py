@@ -25,6 +25,7 @@ from workbench.model.backbone.protocol import (
     Tile,
     whole_pixels,
 )
+from workbench.model.transfer import sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class InternVL(HubBackbone):
 
     def encode(self, inputs: Sequence[ImageInput]) -> list[ImageFeatures]:
         """Features of each picture, in one call of the vision tower."""
-        tiles = self._see(torch.cat([self._sent(each.pixels) for each in inputs]))
+        tiles = self._see(torch.cat([sent(each.pixels, self.device) for each in inputs]))
         counts = [len(each.tiles) for each in inputs]
         return [ImageFeatures(each.flatten(0, 1)) for each in torch.split(tiles, counts)]
 

@@ -27,6 +27,7 @@ from workbench.model.backbone.protocol import (
     whole_pixels,
 )
 from workbench.model.kernels import FORMULA, kernel_for
+from workbench.model.transfer import sent
 
 WINDOWED = "windowed_flash"  # the library gives all windows at once to a function named so
 
@@ -93,7 +94,7 @@ class Qwen25VL(HubBackbone):
         return [ImageFeatures(tokens) for tokens in self._see(inputs).pooler_output]
 
     def _see(self, inputs: Sequence[ImageInput]) -> Any:
-        pixels = torch.cat([self._sent(each.pixels) for each in inputs]).to(self.dtype)
+        pixels = torch.cat([sent(each.pixels, self.device) for each in inputs]).to(self.dtype)
         grids = torch.tensor([each.grid for each in inputs], device=self.device)
         with torch.no_grad():
             return self._core.get_image_features(pixels, grids)
