@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 # Where `warehouse.phases` can kill it, in the order a block passes them; the spool has its own in between.
 PHASES = ("before-block", "after-answer", "after-part")
-AHEAD = 16  # images that are opened before they are needed; at least a block of them
+AHEAD, IMAGES_AHEAD = 2, 16  # blocks whose pictures are opened before they are needed; one, if it has more images
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,8 @@ class Worker:
             try:
                 while not self._enough:
                     waiting = sum(images for _, _, images in ahead)
-                    if (len(ahead) <= 1 or waiting <= AHEAD) and (task := source(not ahead)):
+                    room = len(ahead) <= (AHEAD if waiting <= IMAGES_AHEAD else 1)
+                    if room and (task := source(not ahead)):
                         opening = reader.submit(blocks.open_block, task.block, references)
                         ahead.append((opening, task.deaths, len({a.entry.image_id for a in task.block.asked})))
                     elif ahead and not self._enough:
