@@ -34,7 +34,7 @@ from workbench.model.compose import Script, compose
 from workbench.model.engine import Engine, Evaluation, Prefix, Rows
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
-from workbench.model.transfer import sent
+from workbench.model.noise import Noise
 
 __all__ = ["Case", "Picture", "Reasoned", "reason"]
 
@@ -103,7 +103,7 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
     questions = [
         _Question(index, f"{case.query.key}/{case.question_id}", start=z_0, z=z_0) for index, case in enumerate(cases)
     ]
-    loop = _Loop(engine, prefix, method)
+    loop = _Loop(engine, prefix, method, z_0.shape[1])
     if method.think_tokens:
         # 2. iteration 0: the start state, without patches, is the first best
         loop.start(questions)
@@ -131,11 +131,11 @@ def _most_behind(body: Backbone, cases: Sequence[Case], method: Method) -> int:
 class _Loop:
     """One iteration after another, for all questions together."""
 
-    def __init__(self, engine: Engine, prefix: Prefix, method: Method):
+    def __init__(self, engine: Engine, prefix: Prefix, method: Method, size: int):
         self.engine, self.prefix, self.method = engine, prefix, method
         self.scale = engine.backbone.embedding_scale  # s
+        self._noise = Noise(method, size, self.scale, engine.backbone.device)
         self._injects = method.injection != "none"
-        self._noise = _Noise(method, self.scale, engine.backbone.device)
         self._vocabulary = 0  # |V|, seen with the first logits
         self._injected: dict[tuple[str, int], Tensor] = {}  # by picture and visual token
 
@@ -161,7 +161,8 @@ class _Loop:
         K = estimators.sample_count(method)
         # 3a. K candidates Z + eps per question, evaluated behind the held patches
         z = torch.stack([q.z for q in questions])  # (Q, m, d)
-        noise = self._noise.of(questions, n).to(z)  # (Q, K, m, d)
+        keys = [q.key for q in questions]
+        noise = self._noise.of(keys, n).to(z)  # (Q, K, m, d)
         candidates = z[:, None] + noise
         exact = method.estimator == "autograd"
         if exact:
@@ -169,7 +170,7 @@ class _Loop:
         else:
             rows = [(q, each, q.held) for q, some in zip(questions, candidates, strict=True) for each in some]
             evaluation = self._evaluate(rows, attention=self._injects)
-        self._noise.draw(questions, n + 1)
+        self._noise.draw(keys, n + 1)
         entropies = evaluation.values.cpu()  # (Q * K, m)
         # 3b. R = 1 - mean H; the best of the K candidates
         rewards = reward.reward(entropies).view(len(questions), K)
@@ -318,35 +319,6 @@ class _Loop:
     def _choice(self, question: _Question, n: int, proposal: Proposal, accepted: bool) -> PatchChoice:
         row, col, box = self.prefix.place(question.index, proposal.token)
         return PatchChoice(n, row, col, box, proposal.score, accepted)
-
-
-class _Noise:
-    """What candidates differ by from Z: drawn on the CPU, so that it is the same wherever the model runs."""
-
-    def __init__(self, method: Method, scale: float, device: torch.device):
-        self.method, self.scale, self.device = method, scale, device
-        self._drawn: tuple[int, dict[int, int], Tensor] | None = None  # iteration, question -> place, (Q, K, m, d)
-
-    def draw(self, questions: Sequence[_Question], n: int) -> None:
-        """That of iteration n, if there is one: while a GPU is busy this costs nothing."""
-        if n > self.method.iterations:
-            return
-        m, d = questions[0].z.shape
-        shape = (len(questions), estimators.sample_count(self.method), m, d)
-        drawn = torch.empty(shape)
-        for place, q in enumerate(questions):
-            drawn[place] = estimators.perturbations(self.method, q.key, n, (m, d), self.scale)
-        places = {q.index: place for place, q in enumerate(questions)}
-        self._drawn = n, places, sent(drawn, self.device)
-
-    def of(self, questions: Sequence[_Question], n: int) -> Tensor:
-        """(Q, K, m, d) of iteration n; of fewer questions than it was drawn for, if some have come to rest."""
-        if self._drawn is None or self._drawn[0] != n:
-            self.draw(questions, n)
-        assert self._drawn is not None
-        _, places, drawn = self._drawn
-        wanted = [places[q.index] for q in questions]
-        return drawn if len(wanted) == len(drawn) else drawn[wanted]
 
 
 def _states(
