@@ -10,6 +10,7 @@
     ├── AlreadyRunning    another process coordinates this very run
     ├── DeviceLost        the GPU stopped answering: the run ends, what is stored is safe
     └── UnreadableImage   one image can't be opened: a stored failure, the rest goes on
+        └── ReplacedImage the file holds other bytes than those that were scanned
 
 A `Problem` is not an exception: something outside was left out, with the reason, and the rest was used.
 """
@@ -68,6 +69,16 @@ class DeviceLost(InspectionError):
 
 class UnreadableImage(InspectionError):
     """One image can't be opened. Its text is the reason, without the path, so equal reasons can be counted."""
+
+
+class ReplacedImage(UnreadableImage):
+    """The file holds other bytes than those that were scanned: another picture, scored by another night."""
+
+    def __init__(self) -> None:
+        super().__init__("replaced: the file holds another picture than when the archive was scanned")
+
+    def __reduce__(self) -> tuple[type[ReplacedImage], tuple[()]]:
+        return type(self), ()  # it crosses processes, and its text isn't an argument
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ Choices that bite:
 
 from __future__ import annotations
 
-import os
+import hashlib
+import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.errors import ReplacedImage, UnreadableImage
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
@@ -34,21 +35,28 @@ PIXEL_LIMIT = 178_956_970  # half a gigabyte as RGB; the size at which Pillow it
 _DEPTHS = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 
 
-def open_image(path: Path) -> Image.Image:
-    """The picture as RGB, turned upright by its EXIF orientation.
+def open_image(path: Path, content: str | None = None) -> Image.Image:
+    """The picture as RGB, turned upright by its EXIF orientation; the bytes that are hashed are the bytes decoded.
+
+    Args:
+        path: the file.
+        content: the SHA-256 that its bytes must have, in hex; None takes whatever lies there.
 
     Raises:
+        ReplacedImage: the file holds other bytes than `content` names.
         UnreadableImage: vanished, permission denied, empty, not an image, too large, truncated or damaged.
     """
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise UnreadableImage("empty: the file has no bytes")
-            with _quiet():
-                image = Image.open(file, formats=FORMATS)
-            if image.width * image.height > PIXEL_LIMIT:
-                raise UnreadableImage(_TOO_LARGE)
-            image.load()
+        data = path.read_bytes()
+        if not data:
+            raise UnreadableImage("empty: the file has no bytes")
+        if content is not None and hashlib.sha256(data).hexdigest() != content:
+            raise ReplacedImage
+        with _quiet():
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > PIXEL_LIMIT:
+            raise UnreadableImage(_TOO_LARGE)
+        image.load()
         return _upright(_as_rgb(image))
     except (UnreadableImage, MemoryError):
         raise
