@@ -155,6 +155,7 @@ class Prediction:
     rationale: str | None
     seconds: float  # this question's share of its block
     created_at: datetime
+    oddity: str | None = None  # what is odd about the picture, such as "one colour"; None also in older rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,18 +206,18 @@ class Rollups:
             ).pl()
             return found
 
-    def masked(self, selection: Selection, at_most: int) -> dict[str, str]:
-        """Images of a selection with a mask, at most so many and always the same ones, to where the mask is."""
+    def masked(self, selection: Selection, at_most: int) -> dict[str, tuple[str, str]]:
+        """Images of a selection with a mask, at most so many and always the same ones, to where mask and image are."""
         images = self.facts(selection, ("image_id",), numbered=True)["image_id"].unique()
         chosen = self._kept.columns(selection.run_id).images["image_id"].gather(images)
         with self._database.reading() as con:
             con.register("chosen", chosen.to_frame())
             found = con.sql(
-                "SELECT image_id, mask_path FROM entries SEMI JOIN chosen USING (image_id) "
+                "SELECT image_id, mask_path, path FROM entries SEMI JOIN chosen USING (image_id) "
                 "WHERE mask_path IS NOT NULL ORDER BY hash(image_id), image_id LIMIT ?",
                 params=[at_most],
             ).fetchall()
-        return dict(found)
+        return {image_id: (mask, path) for image_id, mask, path in found}
 
     def patches(self, run_id: str, image_ids: Sequence[str]) -> pl.DataFrame:
         """All proposed patches of these images: image_id, question_id, iteration, accepted, x0, y0, x1, y1."""
@@ -254,7 +254,7 @@ class Rollups:
     def mask_paths(self, image_ids: Sequence[str]) -> dict[str, str]:
         """Where the masks of these images are, relative to their archive; those that have one."""
         found = self._database.frame(
-            "SELECT image_id, mask_path FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) "
+            "SELECT image_id, mask_path, path FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) "
             "AND mask_path IS NOT NULL",
             [list(image_ids)],
         )

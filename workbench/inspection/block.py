@@ -20,12 +20,13 @@ from warehouse.errors import WarehouseError
 from warehouse.records import Entry, ImageVector, Option, Patch, PatchVector, Prediction
 from workbench.inspection import questions
 from workbench.inspection.errors import DeviceLost, UnreadableImage
-from workbench.inspection.inputs import Opened, Opener, open_here
+from workbench.inspection.inputs import File, Opened, Opener, open_here
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
 from workbench.inspection.questions import Asked
 from workbench.inspection.references import Reference
 from workbench.inspection.retrieval import Evidence, Retriever
+from workbench.inspection.tone import Tone, Tones
 from workbench.model import latent
 from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
@@ -42,8 +43,9 @@ class OpenedBlock:
 
     block: Block
     queries: dict[str, Opened]  # by image_id
-    references: dict[Reference, Opened]
+    references: dict[tuple[Reference, Tone], Opened]  # as the query's camera shows it
     seconds: float
+    tones: Tones = field(default_factory=Tones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,13 @@ class ReferencePictures:
     root: Path  # the archive's
     opener: Opener = open_here
     keep: int = 4
-    _held: dict[Reference, Opened] = field(default_factory=dict)
+    tones: Tones = field(default_factory=Tones)  # the run's, which its queries are opened with too
+    _held: dict[tuple[Reference, Tone], Opened] = field(default_factory=dict)
 
-    def get(self, references: Sequence[Reference]) -> dict[Reference, Opened]:
+    def get(self, references: Sequence[tuple[Reference, Tone]]) -> dict[tuple[Reference, Tone], Opened]:
         """Their pictures, or why one can't be had; those of the last few blocks aren't opened again."""
         missing = [reference for reference in references if reference not in self._held]
-        opened = self.opener([(self.root / reference.path, reference.content) for reference in missing])
+        opened = self.opener([File(self.root / each.path, each.content, tone) for each, tone in missing])
         self._held |= zip(missing, opened, strict=True)
         found = {reference: self._held[reference] for reference in references}
         while len(self._held) > self.keep:
@@ -81,11 +84,17 @@ def open_block(block: Block, references: ReferencePictures) -> OpenedBlock:
     """The block with its pictures read, decoded and made ready, and the right answers that only a mask tells."""
     started = time.perf_counter()
     entries = {asked.entry.image_id: asked.entry for asked in block.asked}
-    opened = references.opener([(references.root / entry.path, entry.content) for entry in entries.values()])
+    root, tones = references.root, references.tones
+    opened = references.opener([File(root / e.path, e.content, _tone(tones, e)) for e in entries.values()])
     queries = dict(zip(entries, opened, strict=True))
-    normal = references.get(list(dict.fromkeys(asked.reference for asked in block.asked if asked.reference)))
-    block = Block(block.number, tuple(questions.located(block.asked, references.root)))
-    return OpenedBlock(block, queries, normal, time.perf_counter() - started)
+    shown = dict.fromkeys((each.reference, _tone(tones, each.entry)) for each in block.asked if each.reference)
+    normal = references.get(list(shown))
+    block = Block(block.number, tuple(questions.located(block.asked, root)))
+    return OpenedBlock(block, queries, normal, time.perf_counter() - started, tones)
+
+
+def _tone(tones: Tones, entry: Entry) -> Tone:
+    return tones.of(entry.dataset, entry.product, entry.camera)
 
 
 def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriever: Retriever, method: Method) -> Rows:
@@ -114,7 +123,9 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
     for asked, outcome in zip(opened.block.asked, outcomes, strict=True):
         found = evidence.get(asked.entry.image_id)
         shown = found if isinstance(found, Evidence) else Evidence()
-        prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, seconds, now)
+        query = opened.queries[asked.entry.image_id]
+        oddity = query.oddity if isinstance(query, Picture) else None
+        prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, oddity, seconds, now)
         rows.predictions.append(prediction)
         if isinstance(outcome, Reasoned):
             rows.patches.extend(_patches(prediction, outcome))
@@ -153,7 +164,8 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | st
     query = opened.queries[asked.entry.image_id]
     if not isinstance(query, Picture):
         return str(query)
-    reference = opened.references[asked.reference] if asked.reference else None
+    tone = _tone(opened.tones, asked.entry)
+    reference = opened.references[asked.reference, tone] if asked.reference else None
     if isinstance(reference, UnreadableImage):
         return f"its reference is {reference}"
     found = evidence[asked.entry.image_id]
@@ -223,6 +235,7 @@ def _prediction(
     asked: Asked,
     evidence: Evidence,
     outcome: Reasoned | str,
+    oddity: str | None,
     seconds: float,
     now: datetime,
 ) -> Prediction:
@@ -265,6 +278,7 @@ def _prediction(
         rationale=got.rationale if got else None,
         seconds=seconds,
         created_at=now,
+        oddity=oddity,
     )
 
 

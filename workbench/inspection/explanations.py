@@ -24,10 +24,11 @@ from workbench.analysis import ablation_text, compare, intervals
 from workbench.analysis import patches as geometry
 from workbench.analysis.ablation import Study
 from workbench.analysis.patches import Box, Mask
-from workbench.inspection import ablation, archive, copies, regions, scoring
+from workbench.inspection import ablation, copies, masks, regions, scoring, tone
 from workbench.inspection.ablation import NO_LOOP, Setup
 from workbench.inspection.arms import read_study
 from workbench.inspection.errors import InspectionError, UnreadableImage
+from workbench.inspection.images import frame_of
 from workbench.inspection.scoring import Watch
 from workbench.settings import Settings
 
@@ -59,7 +60,7 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
         if entry is None or mask is None:
             continue
         try:
-            width, height = archive.open_image(Path(found.root) / entry.path).size  # upright, as the patches' boxes are
+            width, height = frame_of(Path(found.root) / entry.path).upright  # as the patches' boxes are
         except UnreadableImage:
             continue
         boxes: list[Box] = list(patches.select("x0", "y0", "x1", "y1").iter_rows())
@@ -72,14 +73,8 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
 
 
 def mask_of(root: Path, entry: Entry) -> Mask | None:
-    """The entry's mask, True on the defect; None where there is none, nothing is marked, or it can't be read."""
-    if not entry.mask_path:
-        return None
-    try:
-        values = np.asarray(archive.open_image(root / entry.mask_path).convert("L"), np.int32)
-    except UnreadableImage:
-        return None
-    return 2 * values >= values.max() if values.any() else None
+    """The entry's mask, True on the defect, as `masks.read` reads it."""
+    return masks.read(root / entry.mask_path, root / entry.path) if entry.mask_path else None
 
 
 # -- deletion ----------------------------------------------------------------------------------------------------------
@@ -96,6 +91,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     experiment = ablation.name_of("stress", root, base, run_id)
     home = base.work.data / "stress" / experiment
     boxes = {path: most_accepted(each) for path, each in _accepted(base.work.data, run_id).items()}
+    run = Store(base.work.data).run(run_id)
     found = copies.scan(root, Store(base.work.data))
     entries = [entry for entry in found.entries if entry.path in boxes]
 
@@ -111,7 +107,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
 
     arms = (("intact", intact), ("accepted painted out", accepted), ("random painted out", random))
     for place, (name, change) in enumerate(arms):
-        copies.make(found, home / name.partition(" ")[0], entries, change)
+        copies.make(found, home / name.partition(" ")[0], entries, change, tones=tone.of_run(run))
         setup = Setup(name, NO_LOOP, "deletion", "intact" if place else None)
         outcome = scoring.score(
             home / name.partition(" ")[0], ablation.changed(base, setup.changes), watch, again=False
@@ -216,7 +212,7 @@ def says_where(text: str) -> str | None:
 
 
 def _region(root: Path, entry: Entry) -> str | None:
-    letter = regions.letter_of(root / entry.mask_path) if entry.mask_path else None
+    letter = regions.letter_of(root / entry.mask_path, root / entry.path) if entry.mask_path else None
     return None if letter is None else _PLACES["ABCDEFGHI".index(letter)]
 
 

@@ -198,11 +198,12 @@ def _reasons() -> Iterator[None]:
     except UnreadableImage:
         raise
     except MemoryError as error:
-        raise UnreadableImage("out of memory: this computer has too little left to open it") from error
+        raise UnreadableImage(OUT_OF_MEMORY) from error
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
         raise UnreadableImage(_reason(error)) from error
 
 
+OUT_OF_MEMORY = "out of memory: this computer has too little left to open it"
 _TOO_LARGE = f"too large: more than {PIXEL_LIMIT:,} pixels"
 
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from workbench.inspection.errors import ArchiveError, UnreadableImage
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
 from workbench.inspection.retrieval import Retriever
+from workbench.inspection.tone import Tones
 from workbench.inspection.tries import AtWork
 from workbench.settings import Settings
 
@@ -42,6 +43,7 @@ class Job:
     run_id: str
     root: Path  # the archive's
     settings: Settings
+    tones: Tones = field(default_factory=Tones)  # of deep pictures
 
 
 class Task(NamedTuple):
@@ -133,7 +135,7 @@ class Worker:
             inputs.opener(pictures, processes) as opener,
             ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
         ):
-            references = blocks.ReferencePictures(self._job.root, opener)
+            references = blocks.ReferencePictures(self._job.root, opener, tones=self._job.tones)
             try:
                 while not self._enough:
                     waiting = sum(images for _, _, images in ahead)

@@ -58,7 +58,8 @@ def view(
     archive = archives.get(run.archive_id)
     root = archive.root if archive else ""
     roots = [known.root for known in archives.values()]
-    shown = pictures.large(_locate(prediction.image_path, root, roots), prediction.content)
+    place = _locate(prediction.image_path, root, roots)
+    shown = pictures.large(place, prediction.content)
     query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
     reference = None
     if prediction.reference_path:
@@ -66,7 +67,7 @@ def view(
         allowed = [*roots, *([given] if given else [])]
         normal = pictures.large(_locate(prediction.reference_path, root, allowed), "")
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
-    mask = pictures.mask(_locate(entry.mask_path, root, roots)) if entry and entry.mask_path else None
+    mask = pictures.mask(_locate(entry.mask_path, root, roots), place) if entry and entry.mask_path else None
     accepted = proposed.filter("accepted")
     boxes = [(row["x0"], row["y0"], row["x1"], row["y1"]) for row in accepted.iter_rows(named=True)]
     measured = shown.source is not None and mask is not None and boxes

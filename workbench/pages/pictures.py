@@ -23,6 +23,7 @@ from PIL import Image, ImageFilter
 
 from workbench.analysis import look
 from workbench.analysis.patches import Mask
+from workbench.inspection import masks
 from workbench.inspection.archive import UnreadableImage, open_image
 
 UNREGISTERED = "not in a registered archive"
@@ -83,15 +84,15 @@ def small(data: str, path: Path | None, mask_path: Path | None = None) -> Shown:
         return Shown(None, 1, 1, str(error))
 
 
-def mask(path: Path | None) -> Mask | None:
-    """The mask, True on the defect, reduced; None where there is none or it can't be read.
+def mask(path: Path | None, image: Path | None) -> Mask | None:
+    """The mask, True on the defect, reduced; None where there is none, it can't be read, or `masks.read` is in doubt.
 
     A reduced pixel is True when any of its originals is, so a hairline doesn't vanish.
     """
     if path is None:
         return None
     try:
-        return _mask(str(path), path.stat().st_mtime_ns)
+        return _mask(str(path), path.stat().st_mtime_ns, str(image) if image else None)
     except (OSError, UnreadableImage):
         return None
 
@@ -141,7 +142,7 @@ def _drawn_small(path: Path, mask_path: Path | None) -> bytes:
     width, height = image.size
     image = image.convert("RGB")
     image.thumbnail((_SMALL, _SMALL), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    found = mask(mask_path)
+    found = mask(mask_path, path)
     if found is not None:
         whole = Image.fromarray(found).convert("L").resize(image.size, Image.Resampling.BOX)
         whole = whole.point(lambda value: 255 if value else 0)
@@ -155,9 +156,10 @@ def _drawn_small(path: Path, mask_path: Path | None) -> bytes:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _mask(path: str, mtime_ns: int) -> Mask:  # noqa: ARG001 - a cache key
-    grey = open_image(Path(path)).convert("L")
-    on: Mask = np.greater(np.asarray(grey), 0)
+def _mask(path: str, mtime_ns: int, image: str | None) -> Mask | None:  # noqa: ARG001 - a cache key
+    on = masks.read(Path(path), Path(image) if image else None)
+    if on is None:
+        return None
     step = -(-max(on.shape) // _MASK)
     rows, columns = (-(-length // step) for length in on.shape)
     padded = np.pad(on, ((0, rows * step - on.shape[0]), (0, columns * step - on.shape[1])))

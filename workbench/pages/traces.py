@@ -10,13 +10,13 @@ from html import escape
 
 import polars as pl
 import streamlit as st
-from PIL import Image
 
 from warehouse import rollups
 from warehouse.records import Run
 from warehouse.rollups import Selection
 from workbench.analysis import charts_trust, traces
 from workbench.analysis.traces import Masked
+from workbench.inspection.images import frame_of
 from workbench.pages import address, embedding, parts, pictures, run_cards, shared, thumbnails
 from workbench.pages.parts import card, chart, header, html
 
@@ -58,12 +58,12 @@ def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
         paths = found.masked(chosen, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
     masks = []
-    for image_id, path in paths.items():
-        place = pictures.locate(path, archive.root, [archive.root]) if archive else None
-        mask = pictures.mask(place)
-        if mask is not None and place is not None:
-            with Image.open(place) as file:
-                masks.append(Masked(image_id, mask, *file.size))
+    for image_id, (path, image_path) in paths.items():
+        roots = [archive.root] if archive else []
+        place, image = (pictures.locate(each, roots[0], roots) if roots else None for each in (path, image_path))
+        mask = pictures.mask(place, image)
+        if mask is not None and image is not None:
+            masks.append(Masked(image_id, mask, *frame_of(image).upright))
     hits = traces.hits(proposed, masks)
     rows = found.facts(
         Selection(run.run_id, chosen.facets, images=tuple(mask.image_id for mask in masks)),

@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from warehouse import locks, phases
@@ -31,8 +30,8 @@ from warehouse.review_records import DefectBox, Dispute, ReviewProject, ReviewTa
 from warehouse.reviews import Reviews, task_key
 from warehouse.schema import records
 from warehouse.store import Store
+from workbench.inspection import masks
 from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import open_image
 from workbench.review import boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable
@@ -363,7 +362,7 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
         width=shown.width,
         height=shown.height,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, entry.mask_path) if entry and entry.mask_path else (),
+        outlines=_outlines(root, entry) if entry and entry.mask_path else (),
     )
 
 
@@ -389,9 +388,9 @@ def inside(root: Path, path: str) -> Path:
     return found
 
 
-def _outlines(root: Path, path: str) -> tuple[tuple[tuple[float, float], ...], ...]:
+def _outlines(root: Path, entry: Entry) -> tuple[tuple[tuple[float, float], ...], ...]:
     try:
-        marked = np.asarray(open_image(inside(root, path)).convert("L")) > 0
+        marked = masks.read(inside(root, entry.mask_path or ""), inside(root, entry.path))
     except UnreadableImage:
         return ()
-    return tuple(tuple(outline) for outline in boxes.outlines(marked))
+    return () if marked is None else tuple(tuple(outline) for outline in boxes.outlines(marked))
