@@ -31,7 +31,7 @@ def palette(*colours: tuple[int, int, int]) -> Image.Image:
 
 
 def with_alpha(mode: str, colour: int) -> Image.Image:
-    found = Image.new(mode, (WIDE, HIGH), (colour,) * len(mode))  # type: ignore[arg-type]
+    found = Image.new(mode, (WIDE, HIGH), (colour,) * len(mode))
     found.putalpha(image(MARKED.astype(np.uint8) * 255))
     return found
 
@@ -56,7 +56,7 @@ FORMS = {
     "bits.tiff": image(MARKED),
     "sixteen.png": image(MARKED.astype(np.uint16) * 65535),
     "sixteen-numbers.png": image(CLASSES.astype(np.uint16)),
-    "sixteen-instances.tiff": image((CLASSES * 300).astype(np.uint16)),
+    "sixteen-instances.tiff": image(CLASSES.astype(np.uint16) * 300),
     "floats.tiff": image(MARKED.astype(np.float32)),
     "palette.png": palette(BLACK, RED, BLACK, BLUE),
     "palette-without-colours.png": palette(BLACK, BLACK, BLACK, BLACK),

@@ -54,12 +54,9 @@ def _read(data: bytes, frame: Frame | None) -> Mask | None:
     marked = _marked_deep(found) if isinstance(found, Deep) else _marked(found, data.startswith(_LOSSY))
     if marked is None:
         return None
-    upright = _turned(marked, orientation)
-    if frame is not None:
-        upright = _as_its_picture(upright, frame)
-        if upright is None:
-            return None
-    return None if _doubtful(upright) else upright
+    mask = _turned(marked, orientation)
+    lies = mask if frame is None else _as_its_picture(mask, frame)
+    return None if lies is None or _doubtful(lies) else lies
 
 
 def _as_its_picture(mask: Mask, frame: Frame) -> Mask | None:
@@ -91,7 +88,8 @@ def _turned(mask: Mask, orientation: int) -> Mask:
 
 def _marked(image: Image.Image, lossy: bool) -> Mask | None:
     if image.mode in ("P", "PA"):
-        return np.not_equal(np.asarray(image if image.mode == "P" else image.getchannel("P")), 0)
+        indices: Mask = np.not_equal(np.asarray(image if image.mode == "P" else image.getchannel("P")), 0)
+        return indices
     alpha = None
     if image.mode in ("LA", "La", "RGBA", "RGBa"):
         alpha = np.asarray(image.getchannel(image.getbands()[-1]))
@@ -108,7 +106,8 @@ def _marked(image: Image.Image, lossy: bool) -> Mask | None:
 def _brightest(image: Image.Image) -> NDArray[np.uint8]:
     """Of each pixel the greatest of its colours; black alone is nought."""
     red, green, blue = (np.asarray(image.getchannel(band)) for band in "RGB")
-    return np.maximum(np.maximum(red, green), blue)
+    brightest: NDArray[np.uint8] = np.maximum(np.maximum(red, green), blue)
+    return brightest
 
 
 def _marked_deep(found: Deep) -> Mask | None:

@@ -16,6 +16,7 @@ from warehouse import schema
 from warehouse.records import Archive, Entry, Prediction, Run
 from workbench.analysis.evidence import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
+from workbench.inspection import tone
 from workbench.pages import pictures
 
 
@@ -59,13 +60,14 @@ def view(
     root = archive.root if archive else ""
     roots = [known.root for known in archives.values()]
     place = _locate(prediction.image_path, root, roots)
-    shown = pictures.large(place, prediction.content)
+    camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
+    shown = pictures.large(place, prediction.content, camera)
     query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
     reference = None
     if prediction.reference_path:
         given = json.loads(run.settings).get("references")
         allowed = [*roots, *([given] if given else [])]
-        normal = pictures.large(_locate(prediction.reference_path, root, allowed), "")
+        normal = pictures.large(_locate(prediction.reference_path, root, allowed), "", camera)
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
     mask = pictures.mask(_locate(entry.mask_path, root, roots), place) if entry and entry.mask_path else None
     accepted = proposed.filter("accepted")

@@ -25,6 +25,7 @@ from workbench.analysis import look
 from workbench.analysis.patches import Mask
 from workbench.inspection import masks
 from workbench.inspection.archive import UnreadableImage, open_image
+from workbench.inspection.tone import ALONE, Tone
 
 UNREGISTERED = "not in a registered archive"
 _LARGE, _SMALL, _MASK = 1024, 112, 384  # longest side in pixels: for a case, a thumbnail, a mask
@@ -56,35 +57,38 @@ def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
     return found if any(found.is_relative_to(folder) for folder in folders) else None
 
 
-def large(path: Path | None, content: str) -> Shown:
-    """The picture for a case; `content` is its identity, so a changed file is not taken from the cache."""
-    return _shown(path, content, _LARGE, 88)
+def large(path: Path | None, content: str, tone: Tone = ALONE) -> Shown:
+    """The picture for a case, as its run saw it; `content` is its identity: a changed file isn't the cached one."""
+    return _shown(path, content, tone, _LARGE, 88)
 
 
-def small(data: str, path: Path | None, mask_path: Path | None = None) -> Shown:
+def small(data: str, path: Path | None, mask_path: Path | None = None, tone: Tone = ALONE) -> Shown:
     """The picture for a list, from its file below the data folder, which is made when there is none.
 
     Args:
         data: the data folder.
         path: the image; a changed file gets a thumbnail of its own.
         mask_path: its mask, whose contour is then drawn on it.
+        tone: the range of its camera, as the run saw it.
     """
     if path is None:
         return Shown(None, 1, 1, UNREGISTERED)
     try:
         stamp = f"{path}|{path.stat().st_mtime_ns}|{path.stat().st_size}|{_SMALL}"
+        if tone != ALONE:
+            stamp += f"|{tone}"
         if mask_path is not None and mask_path.is_file():
             stamp += f"|{mask_path}|{mask_path.stat().st_mtime_ns}"
         else:
             mask_path = None
-        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, stamp)
+        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, tone, stamp)
     except FileNotFoundError:
         return Shown(None, 1, 1, "vanished: the file is no longer there")
     except (OSError, UnreadableImage) as error:
         return Shown(None, 1, 1, str(error))
 
 
-def mask(path: Path | None, image: Path | None) -> Mask | None:
+def mask(path: Path | None, image: Path | None = None) -> Mask | None:
     """The mask, True on the defect, reduced; None where there is none, it can't be read, or `masks.read` is in doubt.
 
     A reduced pixel is True when any of its originals is, so a hairline doesn't vanish.
@@ -97,11 +101,11 @@ def mask(path: Path | None, image: Path | None) -> Mask | None:
         return None
 
 
-def _shown(path: Path | None, content: str, side: int, quality: int) -> Shown:
+def _shown(path: Path | None, content: str, tone: Tone, side: int, quality: int) -> Shown:
     if path is None:
         return Shown(None, 1, 1, UNREGISTERED)
     try:
-        return _encoded(str(path), content, path.stat().st_mtime_ns, side, quality)
+        return _encoded(str(path), content, path.stat().st_mtime_ns, tone, side, quality)
     except FileNotFoundError:
         return Shown(None, 1, 1, "vanished: the file is no longer there")
     except (OSError, UnreadableImage) as error:
@@ -109,8 +113,10 @@ def _shown(path: Path | None, content: str, side: int, quality: int) -> Shown:
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _encoded(path: str, content: str, mtime_ns: int, side: int, quality: int) -> Shown:  # noqa: ARG001 - cache keys
-    image = open_image(Path(path))
+def _encoded(
+    path: str, content: str, mtime_ns: int, tone: Tone, side: int, quality: int  # noqa: ARG001 - cache keys
+) -> Shown:  # fmt: skip
+    image = open_image(Path(path), tone=tone)
     width, height = image.size
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     file = io.BytesIO()
@@ -119,13 +125,13 @@ def _encoded(path: str, content: str, mtime_ns: int, side: int, quality: int) ->
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str) -> Shown:
+def _thumbnail(data: str, path: str, mask_path: str | None, tone: Tone, stamp: str) -> Shown:
     name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
     kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
     try:
         encoded = kept.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None)
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, tone)
         with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")
@@ -136,11 +142,10 @@ def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str) -> Shown
     return Shown(f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", width, height)
 
 
-def _drawn_small(path: Path, mask_path: Path | None) -> bytes:
+def _drawn_small(path: Path, mask_path: Path | None, tone: Tone) -> bytes:
     """The thumbnail as JPEG; the original's size is in its comment, because patches are placed by it."""
-    image = open_image(path)
+    image = open_image(path, tone=tone)
     width, height = image.size
-    image = image.convert("RGB")
     image.thumbnail((_SMALL, _SMALL), Image.Resampling.BICUBIC, reducing_gap=2.0)
     found = mask(mask_path, path)
     if found is not None:

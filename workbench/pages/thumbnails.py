@@ -13,6 +13,8 @@ import polars as pl
 import streamlit as st
 
 from warehouse.records import Run
+from workbench.inspection import tone
+from workbench.inspection.tone import Tone
 from workbench.pages import address, parts, pictures, shared
 from workbench.pages.shared import Snapshot
 
@@ -36,7 +38,8 @@ def grid(
     Args:
         now: the warehouse.
         run: whose cases they are.
-        cases: image_id, question_id, image_path, outcome, error.
+        cases: image_id, question_id, image_path, outcome, error; where they have dataset, product and camera, each
+            picture is shown as its run saw it.
         caption: what stands under a case, Markdown escaped.
         masks: draw the mask's contour.
         patches: draw the accepted patches.
@@ -49,10 +52,12 @@ def grid(
     root = archive.root if archive else ""
     of_mask = shared.mask_paths(now, tuple(sorted(set(cases["image_id"])))) if masks else {}
     boxes = _boxes(now, run, cases) if patches else {}
+    tones = tone.of_run(run)
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
-                picture = _picture(now, case["image_path"], root, of_mask.get(case["image_id"]))
+                camera = tones.of(case.get("dataset", ""), case.get("product", ""), case.get("camera"))
+                picture = _picture(now, case["image_path"], root, of_mask.get(case["image_id"]), camera)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
                 reason = case["error"] or picture.problem or ""
                 parts.html(parts.thumbnail(picture.source, case["outcome"], reason, over))
@@ -61,11 +66,11 @@ def grid(
                 st.page_link(parts.CASE, label=caption(case), query_params=target)
 
 
-def _picture(now: Snapshot, path: str, root: str, mask_path: str | None) -> pictures.Shown:
+def _picture(now: Snapshot, path: str, root: str, mask_path: str | None, camera: Tone) -> pictures.Shown:
     # Where the archive isn't registered, no folder is: nothing is shown.
     found = pictures.locate(path, root, [root]) if root else None
     masked = pictures.locate(mask_path, root, [root]) if root and mask_path else None
-    return pictures.small(now.data, found, masked)
+    return pictures.small(now.data, found, masked, camera)
 
 
 def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:

@@ -13,7 +13,6 @@ import hashlib
 import io
 import os
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -21,15 +20,15 @@ from urllib.parse import quote
 from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
+from workbench.inspection.deep import is_deep
 from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import FORMATS, open_image
+from workbench.inspection.images import FORMATS, frame_of, open_image
+from workbench.inspection.tone import ALONE, Tone
 
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _MODES = {"L", "RGB", "P"}
 _LARGEST = 16_000_000  # pixels of a picture a browser is bothered with; above, a reduced copy is made
 _SIDE = 4000  # of the reduced copy
-_TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,8 @@ class Folder:
     path: Path  # below the server's document root
     address: str  # of the folder as the server sees it: /data/local-files/?d=disputes
 
-    def publish(self, source: Path, path: str) -> Published:  # noqa: ARG002 - the same call as `Web`'s
-        """Put a copy there, unless it is there already.
+    def publish(self, source: Path, path: str, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Web`'s
+        """Put a copy there, unless it is there already; a deep picture in the range that its run saw it with.
 
         Raises:
             UnreadableImage: the picture can't be shown to anybody.
@@ -58,14 +57,15 @@ class Folder:
         width, height, suffix = _look(source)
         with source.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()[:40]
-        target = self.path / f"{content}{suffix or '.jpg'}"
+        seen = "" if suffix or tone == ALONE else f"-{hashlib.sha256(repr(tone).encode()).hexdigest()[:8]}"
+        target = self.path / f"{content}{seen}{suffix or '.jpg'}"
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             with full_disk_named(self.path):
                 if suffix:
                     shutil.copyfile(source, draft)
                 else:
-                    picture = open_image(source)
+                    picture = open_image(source, tone=tone)
                     picture.thumbnail((_SIDE, _SIDE))
                     picture.save(draft, "JPEG", quality=92)
                 draft.replace(target)
@@ -87,7 +87,7 @@ class Web:
 
     base: str  # https://images.example/line-a or s3://bucket/line-a; what follows is the path within the archive
 
-    def publish(self, source: Path, path: str) -> Published:
+    def publish(self, source: Path, path: str, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Folder`'s
         """Its address there; the local file still says how large it is.
 
         Raises:
@@ -119,14 +119,14 @@ def size_of(source: Path) -> tuple[int, int] | None:
 
 def _look(source: Path) -> tuple[int, int, str]:
     """Width and height of the upright picture, and the suffix under which browsers show the file as it is, or ""."""
+    frame = frame_of(source)
+    (width, height), suffix = frame.upright, ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(source, formats=FORMATS) as image:
-                turned = image.getexif().get(_ORIENTATION, 1)
-                width, height = image.size
-                plain = image.mode in _MODES and width * height <= _LARGEST and turned == 1
-                suffix = _AS_IT_IS.get(image.format or "", "") if plain else ""
+        with source.open("rb") as file:
+            if frame.orientation == 1 and width * height <= _LARGEST and not is_deep(file):
+                file.seek(0)
+                with Image.open(file, formats=FORMATS) as image:
+                    suffix = _AS_IT_IS.get(image.format or "", "") if image.mode in _MODES else ""
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
         raise UnreadableImage(f"{source.name}: {error}") from error
-    return (height, width, suffix) if turned in _TURNED else (width, height, suffix)
+    return width, height, suffix

@@ -32,6 +32,7 @@ from warehouse.schema import records
 from warehouse.store import Store
 from workbench.inspection import masks
 from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.tone import ALONE, Tone, Tones, of_run
 from workbench.review import boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable
@@ -264,6 +265,7 @@ class _Pictures:
     def __init__(self, store: Store, desk: Desk) -> None:
         self._store, self._desk = store, desk
         self._roots: dict[str, Path | None] = {}
+        self._tones: dict[str, Tones] = {}
         self.shown: dict[str, Published] = {}  # by dispute, as is the next
         self.broken: dict[str, str] = {}  # why nobody can be shown it
 
@@ -273,10 +275,18 @@ class _Pictures:
         if name not in self.shown and name not in self.broken:
             try:
                 source = inside(self.root(dispute.run_id), dispute.image_path)
-                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path)
+                camera = self.tone(dispute.run_id, dispute.image_id)
+                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path, tone=camera)
             except UnreadableImage as error:
                 self.broken[name] = f"{dispute.image_path}: {error}"
         return name in self.shown
+
+    def tone(self, run_id: str, image_id: str) -> Tone:
+        """The range that the run saw this picture with, if it is deep."""
+        if run_id not in self._tones:
+            self._tones[run_id] = of_run(self._store.run(run_id))
+        entry = self._store.entry(image_id) if self._tones[run_id] != Tones() else None
+        return self._tones[run_id].of(entry.dataset, entry.product, entry.camera) if entry else ALONE
 
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
@@ -358,7 +368,7 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
             for kept in prediction.descriptions
         ),
         query=shown.url,
-        reference=_reference(desk, root, prediction),
+        reference=_reference(desk, root, prediction, pictures.tone(dispute.run_id, dispute.image_id)),
         width=shown.width,
         height=shown.height,
         patches=tuple(material.patches.get(name, ())),
@@ -366,11 +376,12 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
     )
 
 
-def _reference(desk: Desk, root: Path, prediction: Prediction) -> str:
+def _reference(desk: Desk, root: Path, prediction: Prediction, tone: Tone) -> str:
     """The reference's address; where there is none, or it can't be shown, a picture that says so."""
     if prediction.reference_path:
         try:
-            return desk.pictures.publish(inside(root, prediction.reference_path), prediction.reference_path).url
+            source = inside(root, prediction.reference_path)
+            return desk.pictures.publish(source, prediction.reference_path, tone=tone).url
         except UnreadableImage as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return desk.pictures.nothing()
