@@ -64,8 +64,9 @@ browser: $(READY)
 desk: $(READY)
 	@$(BIN)/python -m tests.review.studio
 
+# Two workers: one Label Studio, one dashboard and each file's fixtures belong to one of them.
 test: check browser desk
-	$(BIN)/pytest -m "not gpu"
+	$(BIN)/pytest -m "not gpu" -n 2 --dist loadgroup
 
 real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
