@@ -33,7 +33,8 @@ def some(entries: Sequence[Entry], count: int | None) -> list[Entry]:
 
 def scan(root: Path, store: Store) -> archive.Scan:
     """What lies in the archive now."""
-    return archive.scan(root, store.entries(archive.identify(root).archive_id))
+    archive_id = archive.identify(root).archive_id
+    return archive.scan(root, store.entries(archive_id), again=store.failed_paths(archive_id))
 
 
 def make(
