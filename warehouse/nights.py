@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse import columns, records, schema
+from warehouse import columns, failures, records, schema
 from warehouse.columns import JUDGED
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
+from warehouse.failures import NOT_THE_IMAGES_FAULT, QUARANTINED
 from warehouse.night_records import Backup, MorningReport, Night, NightRun, NightStep, PlannedImage, Schedule
 from warehouse.rollups import NONE
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import polars as pl
     from duckdb import DuckDBPyConnection
 
-# Failures that say nothing about the image: it is scored again when it is back.
-NOT_THE_IMAGES_FAULT = "vanished"
-QUARANTINED = "quarantined"
 SLICED = ("subtask", "product", "defect", "line", "camera", "retrieval")
 
 
@@ -175,13 +173,13 @@ class Nights:
         )
 
     def scored_images(self, schedule: str) -> frozenset[str]:
-        """Images that the schedule's runs have scored; those only that had vanished just then are left out."""
+        """Images that the schedule's runs have scored; not those that weren't there just then, gone or replaced."""
         return frozenset(
             self._database.frame(
                 "SELECT DISTINCT image_id FROM facts "
                 "WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden') "
-                "AND (error IS NULL OR NOT starts_with(error, ?))",
-                [schedule, NOT_THE_IMAGES_FAULT],
+                f"AND (error IS NULL OR {failures.kind_sql('error')} NOT IN (SELECT unnest(?::VARCHAR[])))",
+                [schedule, sorted(NOT_THE_IMAGES_FAULT)],
             )["image_id"]
         )
 
@@ -205,7 +203,7 @@ class Nights:
         """Images whose newest answers used a text that is no longer the published one, and quarantined images."""
         return frozenset(
             self._database.frame(
-                """
+                f"""
                 WITH newest AS (
                     SELECT image_id, descriptions, error FROM predictions
                     WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden')
@@ -218,7 +216,7 @@ class Nights:
                 SELECT DISTINCT image_id FROM used
                 WHERE (text.description_id, text.revision) NOT IN
                     (SELECT (member.description_id, member.revision) FROM published)
-                UNION SELECT image_id FROM newest WHERE starts_with(error, ?)
+                UNION SELECT image_id FROM newest WHERE {failures.kind_sql("error")} = ?
                 """,
                 [schedule, QUARANTINED],
             )["image_id"]

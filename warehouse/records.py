@@ -46,7 +46,7 @@ class Entry:
     archive_id: str
     path: str  # relative to the archive's root, with forward slashes
     content: str  # SHA-256 of the file's bytes, hex; the image's identity
-    size: int  # bytes; with mtime_ns tells an unchanged file, which is not hashed again
+    size: int  # bytes; with mtime_ns, ctime_ns and inode tells an unchanged file, which is not hashed again
     mtime_ns: int
     dataset: str
     product: str
@@ -58,6 +58,8 @@ class Entry:
     camera: str | None
     captured_at: datetime | None
     seen_at: datetime
+    ctime_ns: int | None = None  # when the file's bytes, times, name or rights last changed; None: not known
+    inode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

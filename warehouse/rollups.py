@@ -260,6 +260,13 @@ class Rollups:
         )
         return dict(found.iter_rows())
 
+    def contents(self, image_ids: Sequence[str]) -> dict[str, str]:
+        """The contents of these images; those that a registered archive has."""
+        found = self._database.frame(
+            "SELECT image_id, content FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[]))", [list(image_ids)]
+        )
+        return dict(found.iter_rows())
+
     def accepted(self, run_id: str, cases: Sequence[tuple[str, str]]) -> pl.DataFrame:
         """The accepted patches of these (image, question) pairs: image_id, question_id, x0, y0, x1, y1 in pixels."""
         images, questions = [image for image, _ in cases], [question for _, question in cases]

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from warehouse import export, ledger, phases, records, schema
+from warehouse import export, failures, ledger, phases, records, schema
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
 
@@ -115,6 +115,23 @@ class Store:
             ORDER BY content, path
             """,
             [archive_id],
+        )
+
+    def failed_paths(self, archive_id: str) -> frozenset[str]:
+        """Paths of images that failed in the newest run over them, for a reason that may lie in the file."""
+        return frozenset(
+            self._database.frame(
+                f"""
+                WITH mine AS (
+                    SELECT image_id, run_id, image_path, status = 'failed'
+                        AND {failures.kind_sql("error")} NOT IN (SELECT unnest(?::VARCHAR[])) AS failed
+                    FROM facts WHERE run_id IN (SELECT run_id FROM runs WHERE archive_id = ?)
+                )
+                SELECT DISTINCT image_path FROM mine SEMI JOIN (SELECT image_id FROM mine WHERE failed) USING (image_id)
+                QUALIFY run_id = max(run_id) OVER (PARTITION BY image_id) AND failed
+                """,
+                [sorted(failures.NOT_THE_FILES_FAULT), archive_id],
+            )["image_path"]
         )
 
     # Runs.

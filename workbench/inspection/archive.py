@@ -1,8 +1,15 @@
 """From a folder of images to entries: what is there, what it is, and what it is called.
 
 A folder and what is known of it from last time go in; entries, references and problems come out. The identity of an
-image is the SHA-256 of its bytes; a file whose path, size and modification time are known is not read again. Nothing
-is decoded here: a file that is no picture is an entry too, and fails with its reason when it is opened.
+image is the SHA-256 of its bytes; a file is not read again whose path, size, modification time, change time and inode
+are those that are known. Nothing is decoded here: a file that is no picture is an entry too, and fails with its reason
+when it is opened.
+
+The change time finds what a copy hides that keeps its source's time. It and the inode can only cause a file to be read
+in vain, never a wrong answer, as whoever opens a picture checks its content. Two choices keep that cheap. Entries from
+before either was stored are taken as known, and both are filled in. Inodes count only while most stay what they were:
+some network shares number all files anew when they are mounted, and reading a million files each time would cost a
+night. Given up: a file that another one replaced at that very scan with size and both times the same.
 
 Links to folders are not followed: what they point to inside the archive is found at its own place, so a loop can't
 arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside.
@@ -40,6 +47,7 @@ _NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't na
 # What may change about an entry; a mask that only a question file names is found again when the image is asked about.
 _SAID = (
     "size", "mtime_ns", "dataset", "product", "label", "defect", "reference_path", "line", "camera", "captured_at",
+    "ctime_ns", "inode",
 )  # fmt: skip
 
 
@@ -67,16 +75,19 @@ def scan(
     progress: Callable[[int], None] | None = None,
     read_content: Callable[[Path], str] | None = None,
     settle_seconds: float = 0.0,
+    again: Container[str] = frozenset(),
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
     Args:
-        known: the archive's stored entries (path, size, mtime_ns, content, seen_at); empty at the first scan.
+        known: the archive's stored entries (path, size, mtime_ns, ctime_ns, inode, content, seen_at); empty at the
+            first scan.
         sidecar_file: instead of the archive's own images.csv or images.jsonl.
         progress: is told how many images are done, now and then.
         read_content: what reads a file to its SHA-256; the tests count with it.
         settle_seconds: a new or changed file must have been left alone for so long, else it waits for another scan;
             0 takes all as they are.
+        again: paths to read whatever is known, as those of pictures that failed: a file system may hide a change.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -93,7 +104,7 @@ def scan(
     serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
     wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
 
-    remembered = _remembered(known)
+    remembered = _Remembered(known, again, wanted)
     waiting = _unsettled(wanted, remembered, settle_seconds)
     wanted = [file for file in wanted if file.path not in waiting]
     entries: list[Entry] = []
@@ -110,8 +121,9 @@ def scan(
             for file in batch:
                 if file.path in waiting:
                     continue
-                content, seen_at = remembered.get(file) or (fresh[file.path], archive.registered_at)
+                content = remembered.content_of(file) or fresh[file.path]
                 if content is not None:
+                    seen_at = remembered.seen_at(file.path, content) or archive.registered_at
                     place = places[file.path]
                     serves = place.role == "reference" or file.path in serving
                     entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW))
@@ -166,6 +178,8 @@ class _File(NamedTuple):  # a million of them: made and hashed three times as fa
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
 def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
@@ -208,9 +222,14 @@ def _file(root: Path, path: str, item: os.DirEntry[str]) -> _File | str | None:
         if not is_image:
             return None
         stat = item.stat()
-        return _File(path, stat.st_size, stat.st_mtime_ns) if item.is_file() else "not a file"
+        return _found(path, stat) if item.is_file() else "not a file"
     except (OSError, RuntimeError) as error:  # RuntimeError is pathlib's word for links that go in a circle
         return _why(error) if is_image else None
+
+
+def _found(path: str, stat: os.stat_result) -> _File:
+    # As DuckDB's BIGINT takes it: some file systems number files up to 2^64.
+    return _File(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & 2**63 - 1)
 
 
 def _unsettled(files: Sequence[_File], remembered: Container[_File], settle_seconds: float) -> set[str]:
@@ -226,7 +245,7 @@ def _changed_meanwhile(root: Path, file: _File) -> bool:
         stat = (root / file.path).stat()
     except OSError:
         return False  # vanished: noted as a problem already
-    return (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns)
+    return _found(file.path, stat) != file
 
 
 def _contents(
@@ -281,12 +300,42 @@ def _rows(root: Path, given: Path | None, files: dict[str, _File], problems: lis
     return rows
 
 
-def _remembered(known: pl.DataFrame) -> dict[_File, tuple[str, datetime]]:
-    """Content and first sighting of every file known to be what it was."""
-    if known.is_empty():
-        return {}
-    rows = known.select("path", "size", "mtime_ns", "content", "seen_at").iter_rows()
-    return {_File(path, size, mtime_ns): (content, seen_at) for path, size, mtime_ns, content, seen_at in rows}
+class _Remembered:
+    """What is known of the archive's files, and which of them are what they were."""
+
+    def __init__(self, known: pl.DataFrame, again: Container[str], files: Sequence[_File]) -> None:
+        self._rows: dict[str, tuple[tuple[int | None, ...], str, datetime]] = {}
+        if not known.is_empty():
+            rows = known.select("path", "size", "mtime_ns", "ctime_ns", "inode", "content", "seen_at").iter_rows()
+            self._rows = {path: (tuple(stat), content, seen_at) for path, *stat, content, seen_at in rows}
+        self._again, self._inodes = again, False
+        alike = [file for file in files if self._agrees(file)]
+        self._inodes = True
+        self._inodes = 2 * sum(map(self._agrees, alike)) >= len(alike)
+
+    def __contains__(self, file: object) -> bool:
+        """Whether it needs not be read."""
+        return isinstance(file, _File) and file.path not in self._again and self._agrees(file)
+
+    def content_of(self, file: _File) -> str | None:
+        """What a file that needs not be read holds; None for one that must be."""
+        return self._rows[file.path][1] if file in self else None
+
+    def seen_at(self, path: str, content: str) -> datetime | None:
+        """When the path was first seen with this content; None if it holds another now."""
+        row = self._rows.get(path)
+        return row[2] if row and row[1] == content else None
+
+    def _agrees(self, file: _File) -> bool:
+        row = self._rows.get(file.path)
+        if row is None:
+            return False
+        (size, mtime_ns, ctime_ns, inode), _, _ = row
+        return (
+            (size, mtime_ns) == (file.size, file.mtime_ns)
+            and ctime_ns in (None, file.ctime_ns)
+            and (inode in (None, file.inode) or not self._inodes)
+        )
 
 
 def _entry(
@@ -310,6 +359,8 @@ def _entry(
         camera=row.camera,
         captured_at=row.captured_at,
         seen_at=seen_at,
+        ctime_ns=file.ctime_ns,
+        inode=file.inode,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Literal
 import torch
 
 from warehouse.errors import WarehouseError
+from warehouse.failures import MODEL, OF_THE_REFERENCE, RETRIEVAL
 from warehouse.records import Entry, ImageVector, Option, Patch, PatchVector, Prediction
 from workbench.inspection import questions
-from workbench.inspection.errors import DeviceLost, UnreadableImage
+from workbench.inspection.errors import DeviceLost, ReplacedImage, UnreadableImage
 from workbench.inspection.inputs import Opened, Opener, open_here
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
@@ -31,6 +32,9 @@ from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
 
 logger = logging.getLogger(__name__)
+
+# What fills in the right answers that only a mask below the archive's root tells.
+Locate = Callable[[Sequence[Asked], Path], list[Asked]]
 
 # How a GPU says that it has no memory, where it isn't PyTorch that asked for it.
 NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -77,15 +81,20 @@ class ReferencePictures:
         return found
 
 
-def open_block(block: Block, references: ReferencePictures) -> OpenedBlock:
-    """The block with its pictures read, decoded and made ready, and the right answers that only a mask tells."""
+def open_block(block: Block, references: ReferencePictures, locate: Locate = questions.located) -> OpenedBlock:
+    """The block with its pictures read, decoded and made ready, and the right answers that only a mask tells.
+
+    A mask says nothing of a picture that was replaced: it may belong to the new one.
+    """
     started = time.perf_counter()
     entries = {asked.entry.image_id: asked.entry for asked in block.asked}
     opened = references.opener([(references.root / entry.path, entry.content) for entry in entries.values()])
     queries = dict(zip(entries, opened, strict=True))
     normal = references.get(list(dict.fromkeys(asked.reference for asked in block.asked if asked.reference)))
-    block = Block(block.number, tuple(questions.located(block.asked, references.root)))
-    return OpenedBlock(block, queries, normal, time.perf_counter() - started)
+    replaced = {image_id for image_id, picture in queries.items() if isinstance(picture, ReplacedImage)}
+    found = iter(locate([item for item in block.asked if item.entry.image_id not in replaced], references.root))
+    located = tuple(item if item.entry.image_id in replaced else next(found) for item in block.asked)
+    return OpenedBlock(Block(block.number, located), queries, normal, time.perf_counter() - started)
 
 
 def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriever: Retriever, method: Method) -> Rows:
@@ -143,7 +152,7 @@ def _evidence(images: Sequence[tuple[Entry, Picture]], retriever: Retriever) -> 
     except Exception as error:  # noqa: BLE001  as with the model
         _raise_if_lost(error)
         if len(images) == 1:
-            return [f"retrieval failed: {_in_words(error)}"]
+            return [f"{RETRIEVAL}: {_in_words(error)}"]
         logger.warning("retrieval failed on a block (%s); doing its %d pictures one by one", error, len(images))
         return [_evidence([image], retriever)[0] for image in images]
 
@@ -155,7 +164,7 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | st
         return str(query)
     reference = opened.references[asked.reference] if asked.reference else None
     if isinstance(reference, UnreadableImage):
-        return f"its reference is {reference}"
+        return f"{OF_THE_REFERENCE}{reference}"
     found = evidence[asked.entry.image_id]
     if isinstance(found, str):
         return found
@@ -193,7 +202,7 @@ def _reason(answering: Answering, cases: Sequence[Case], method: Method) -> list
 def _one_by_one(answering: Answering, cases: Sequence[Case], method: Method, why: str) -> list[Reasoned | str]:
     pictures = list(dict.fromkeys(case.query.key for case in cases))
     if len(pictures) == 1:
-        return [f"the model failed: {why}"] * len(cases)
+        return [f"{MODEL}: {why}"] * len(cases)
     logger.warning("the model failed on a block (%s); doing its %d pictures one by one", why, len(pictures))
     outcomes: list[Reasoned | str] = [""] * len(cases)
     for picture in pictures:

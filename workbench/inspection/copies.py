@@ -18,7 +18,7 @@ from PIL import Image
 
 from warehouse.records import Entry
 from warehouse.store import Store
-from workbench.inspection import archive, sidecar
+from workbench.inspection import archive, images, sidecar
 
 Change = Callable[[Entry, Image.Image], Image.Image]
 _WHOLE = "copied"  # written last: its presence says that the copy is whole
@@ -33,7 +33,8 @@ def some(entries: Sequence[Entry], count: int | None) -> list[Entry]:
 
 def scan(root: Path, store: Store) -> archive.Scan:
     """What lies in the archive now."""
-    return archive.scan(root, store.entries(archive.identify(root).archive_id))
+    archive_id = archive.identify(root).archive_id
+    return archive.scan(root, store.entries(archive_id), again=store.failed_paths(archive_id))
 
 
 def make(
@@ -48,20 +49,21 @@ def make(
         mask: of each mask, where pixels move.
 
     Raises:
-        UnreadableImage: an image or a mask can't be opened.
+        UnreadableImage: an image or a mask can't be opened, or isn't the one that was found any more.
     """
     if (target / _WHOLE).exists():
         return
     root, kept = Path(found.archive.root), {entry.path for entry in entries}
     for reference in found.references:
+        images.read(root / reference.path, reference.content)
         _link(root / reference.path, target / reference.path)
     for entry in entries:
-        _write(change(entry, archive.open_image(root / entry.path)), target / entry.path)
+        _write(change(entry, images.open_image(root / entry.path, entry.content)), target / entry.path)
         if entry.mask_path:
             if mask is None:
                 _link(root / entry.mask_path, target / entry.mask_path)
             else:
-                _write(mask(entry, archive.open_image(root / entry.mask_path)), target / entry.mask_path)
+                _write(mask(entry, images.open_image(root / entry.mask_path)), target / entry.mask_path)
     _questions(root / "mmad.json", target / "mmad.json", kept)
     if (said := sidecar.find(root)) is not None:
         _sidecar(said, target / said.name, kept | {reference.path for reference in found.references})

@@ -17,7 +17,7 @@ from workbench.inspection import models, retrieval
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
 from workbench.inspection.retrieval import Retriever
-from workbench.inspection.tries import Tries, named
+from workbench.inspection.tries import Tries, files_of, named
 from workbench.inspection.worker import Job, Stored, Task, Worker
 from workbench.settings import Settings
 
@@ -124,7 +124,8 @@ def _retriever(settings: Settings, descriptions: Sequence[Description]) -> tuple
 
 def task(block: Block, tries: Tries) -> Task:
     """The block with what is known of it and its images."""
-    return Task(block, tries.of({asked.entry.image_id for asked in block.asked} | {named(block)}))
+    images = {asked.entry.image_id for asked in block.asked}
+    return Task(block, tries.of(images | {named(block)} | files_of(block)))
 
 
 def shortage(memories: Sequence[tuple[int, int]]) -> str | None:

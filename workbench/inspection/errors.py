@@ -10,7 +10,8 @@
     ├── AlreadyRunning    another process coordinates this very run
     ├── DeviceLost        the GPU stopped answering: the run ends, what is stored is safe
     └── UnreadableImage   one image can't be opened: a stored failure, the rest goes on
-        └── ReplacedImage the file holds other bytes than those that were scanned
+        ├── ReplacedImage the file holds other bytes than those that were scanned
+        └── PoisonImage   processes died over it
 
 A `Problem` is not an exception: something outside was left out, with the reason, and the rest was used.
 """
@@ -20,6 +21,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pydantic import ValidationError
+
+from warehouse.failures import QUARANTINED, REPLACED
+
+MOST_DEATHS = 2  # of processes over one image: it isn't tried again
 
 
 class InspectionError(Exception):
@@ -75,10 +80,20 @@ class ReplacedImage(UnreadableImage):
     """The file holds other bytes than those that were scanned: another picture, scored by another night."""
 
     def __init__(self) -> None:
-        super().__init__("replaced: the file holds another picture than when the archive was scanned")
+        super().__init__(f"{REPLACED}: the file holds another picture now")
 
     def __reduce__(self) -> tuple[type[ReplacedImage], tuple[()]]:
         return type(self), ()  # it crosses processes, and its text isn't an argument
+
+
+class PoisonImage(UnreadableImage):
+    """Processes died over it, opening or answering it, and it is passed over."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{QUARANTINED}: {MOST_DEATHS} processes died over it")
+
+    def __reduce__(self) -> tuple[type[PoisonImage], tuple[()]]:
+        return type(self), ()
 
 
 @dataclass(frozen=True, slots=True)

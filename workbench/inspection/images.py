@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from warehouse.failures import DENIED, NOT_READ, VANISHED
 from workbench.inspection.errors import ReplacedImage, UnreadableImage
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
@@ -46,12 +47,34 @@ def open_image(path: Path, content: str | None = None) -> Image.Image:
         ReplacedImage: the file holds other bytes than `content` names.
         UnreadableImage: vanished, permission denied, empty, not an image, too large, truncated or damaged.
     """
+    return decode(read(path, content))
+
+
+def read(path: Path, content: str | None = None) -> bytes:
+    """The file's bytes, all of one moment.
+
+    Raises:
+        ReplacedImage: they aren't those that `content`, a SHA-256 in hex, names.
+        UnreadableImage: vanished, permission denied, a disk in trouble, empty.
+    """
     try:
         data = path.read_bytes()
-        if not data:
-            raise UnreadableImage("empty: the file has no bytes")
-        if content is not None and hashlib.sha256(data).hexdigest() != content:
-            raise ReplacedImage
+    except (OSError, ValueError) as error:  # ValueError: a name that is none, with a null byte in it
+        raise UnreadableImage(_reason(error)) from error
+    if content is not None and hashlib.sha256(data).hexdigest() != content:
+        raise ReplacedImage
+    if not data:
+        raise UnreadableImage("empty: the file has no bytes")
+    return data
+
+
+def decode(data: bytes) -> Image.Image:
+    """The picture that a file's bytes hold, as `open_image` gives it.
+
+    Raises:
+        UnreadableImage: not an image, too large, truncated or damaged.
+    """
+    try:
         with _quiet():
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > PIXEL_LIMIT:
@@ -70,9 +93,11 @@ _TOO_LARGE = f"too large: more than {PIXEL_LIMIT:,} pixels"
 def _reason(error: Exception) -> str:
     match error:
         case FileNotFoundError():
-            return "vanished: the file was there when the archive was scanned"
+            return f"{VANISHED}: the file was there when the archive was scanned"
         case PermissionError():
-            return "permission denied: the file can't be read"
+            return f"{DENIED}: the file can't be read"
+        case OSError(errno=int()):  # what decoders raise has no number
+            return f"{NOT_READ}: {error.strerror or error}"
         case Image.DecompressionBombError():
             return _TOO_LARGE
         case UnidentifiedImageError():

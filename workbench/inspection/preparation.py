@@ -62,13 +62,15 @@ def prepare(
         BackboneError: the model can't be loaded.
     """
     step(f"scanning {root}")
-    known = store.entries(archive.identify(root).archive_id)
+    archive_id = archive.identify(root).archive_id
+    known = store.entries(archive_id)
     scan = archive.scan(
         root,
         known,
         settings.work.sidecar,
         lambda images: step(f"scanning {root}: {images:,} images"),
         settle_seconds=part.settle_seconds if part else 0.0,
+        again=store.failed_paths(archive_id),
     )
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but {known.height:,} images were there: is its disk mounted?")

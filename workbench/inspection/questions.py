@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 
-from warehouse.records import Description, Entry, Option
+from warehouse.records import Description, Entry, Option, Prediction
 from workbench.inspection import regions
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem
@@ -72,6 +72,13 @@ def question_of(
     identity = json.dumps([subtask, question, list(texts), reference.content if reference else None])
     options = tuple(Option(letter, text) for letter, text in zip(ascii_uppercase, texts, strict=False))
     return Question(hashlib.sha256(identity.encode()).hexdigest()[:32], subtask, question, options, conditional)
+
+
+def was_asked_with(prediction: Prediction, reference: str) -> bool:
+    """Whether a stored question was asked with the reference of this content: its id is made from it."""
+    shown = Reference(prediction.reference_path or "", reference)
+    texts = [option.text for option in prediction.options]
+    return question_of(prediction.subtask, prediction.question, texts, shown).question_id == prediction.question_id
 
 
 def inspection(scan: Scan, knowledge: Iterable[Description], references: References | None) -> QuestionSet:

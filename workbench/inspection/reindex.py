@@ -19,7 +19,7 @@ from warehouse.records import Entry, ImageVector, PatchVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.inspection import archive, models, retrieval
-from workbench.inspection.errors import InspectionError
+from workbench.inspection.errors import InspectionError, ReplacedImage
 from workbench.model.backbone import Backbone, BackboneError
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
@@ -183,10 +183,10 @@ def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tu
 def _picture(entry: Entry, path: Path, done: Reindexed) -> Picture | None:
     """The picture, if the file still holds what was scored."""
     try:
-        if archive.content_of(path) == entry.content:
-            return Picture(entry.content, archive.open_image(path))
+        return Picture(entry.content, archive.open_image(path, entry.content))
+    except ReplacedImage:
         reason = "the file has changed since it was scored"
-    except (OSError, archive.UnreadableImage) as error:
+    except archive.UnreadableImage as error:
         reason = str(error)
     done.left_out.append(f"{path}: {reason}")
     return None

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from warehouse import schema
+from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Archive, Description, Entry, Option, Prediction, RetrievedDescription, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import archive, block, models, retrieval
+from workbench.inspection import archive, block, models, questions, retrieval
 from workbench.inspection.block import Rows
 from workbench.inspection.errors import InspectionError
 from workbench.inspection.models import Answering
@@ -134,7 +135,10 @@ def load_encoder(run: Run, data: Path) -> Encoder:
 
 
 def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
-    """What stored predictions were asked, in their order; those whose entry or reference has gone are left out."""
+    """What stored predictions were asked, in their order.
+
+    Left out are those whose entry or reference has gone or is another picture now, and those that killed processes.
+    """
     found = store.archive(run.archive_id)
     root = Path(found.root) if found else Path()
     entries = {entry.image_id: entry for entry in schema.records(Entry, store.entries(run.archive_id))}
@@ -142,10 +146,10 @@ def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
     references: dict[str, Reference | None] = {}
     items = []
     for each in schema.records(Prediction, predictions):
-        if each.image_id not in entries:
+        if each.image_id not in entries or kind(each.error) == QUARANTINED:
             continue
         if each.reference_path and each.reference_path not in references:
-            references[each.reference_path] = _reference(each.reference_path, root, contents)
+            references[each.reference_path] = _reference(each, root, contents)
         reference = references[each.reference_path] if each.reference_path else None
         if each.reference_path and reference is None:
             continue
@@ -178,10 +182,12 @@ def _shown(prediction: Prediction) -> list[RetrievedDescription]:
     return [dataclasses.replace(each, revision=0) for each in prediction.descriptions]
 
 
-def _reference(path: str, root: Path, contents: dict[str, str]) -> Reference | None:
-    if path in contents:
-        return Reference(path, contents[path])
+def _reference(prediction: Prediction, root: Path, contents: dict[str, str]) -> Reference | None:
+    """The picture it was asked with, if that is known or still there."""
+    path = prediction.reference_path
+    assert path is not None
     try:
-        return Reference(path, archive.content_of(root / path))
+        content = contents.get(path) or archive.content_of(root / path)
     except OSError:
         return None
+    return Reference(path, content) if questions.was_asked_with(prediction, content) else None

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from warehouse.failures import QUARANTINED, kind
 from warehouse.night_records import MorningReport, Night, NightRun
-from warehouse.nights import QUARANTINED, Nights
+from warehouse.nights import Nights
 from warehouse.records import Run
 from warehouse.reviews import Reviews
 from warehouse.store import Store
@@ -66,7 +67,7 @@ def report(context: Context) -> Morning:
         invalid=int(tonight["questions_invalid"].sum()),
         failed=int(tonight["questions_failed"].sum()),
         failed_images=int(tonight["failed"].sum()),
-        quarantined=sum(each.images for each in failures if each.reason.startswith(QUARANTINED)),
+        quarantined=sum(each.images for each in failures if kind(each.reason) == QUARANTINED),
         left=_left(ledger, runs) if night.state == "cut" else None,
         seconds=seconds,
         images_per_second=tonight.height / seconds if tonight.height and seconds > 0 else None,

@@ -203,7 +203,7 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     thumbs = []
     for row in first.head(_SHOWN).iter_rows(named=True):
         path = pictures.locate(row["path"], root.root, roots) if root else None
-        shown = pictures.small(now.data, path)
+        shown = pictures.small(now.data, path, content=row["content"])
         ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"
         label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
         thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))

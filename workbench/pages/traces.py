@@ -57,13 +57,18 @@ def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
     with shared.together(now):
         paths = found.masked(chosen, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
+        entries = [entry for image_id in paths if (entry := shared.entry(now, image_id))]
     masks = []
-    for image_id, path in paths.items():
-        place = pictures.locate(path, archive.root, [archive.root]) if archive else None
+    for entry in entries:
+        assert archive is not None  # else there are no paths
+        picture = pictures.locate(entry.path, archive.root, [archive.root])
+        if picture is None or pictures.content_of(picture) != entry.content:
+            continue  # its mask says nothing of the picture that was scored
+        place = pictures.locate(paths[entry.image_id], archive.root, [archive.root])
         mask = pictures.mask(place)
         if mask is not None and place is not None:
             with Image.open(place) as file:
-                masks.append(Masked(image_id, mask, *file.size))
+                masks.append(Masked(entry.image_id, mask, *file.size))
     hits = traces.hits(proposed, masks)
     rows = found.facts(
         Selection(run.run_id, chosen.facets, images=tuple(mask.image_id for mask in masks)),

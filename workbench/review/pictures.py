@@ -4,6 +4,7 @@ A browser can't show every file an archive may hold (deep grey, TIFF), and Label
 shows. So each picture is copied, named by its content, into one folder that Label Studio serves: nothing else of the
 archive is within its reach, and no file name from outside becomes part of an address. A file that any browser shows as
 it lies there is copied as it is; any other is opened as the model saw it, upright and with 8 bits, and written anew.
+A file that holds another picture by now than the one that was scored is shown to nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import base64
 import hashlib
 import io
 import os
-import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
 from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import FORMATS, open_image
+from workbench.inspection.images import FORMATS, decode, read
 
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _MODES = {"L", "RGB", "P"}
@@ -48,24 +48,29 @@ class Folder:
     path: Path  # below the server's document root
     address: str  # of the folder as the server sees it: /data/local-files/?d=disputes
 
-    def publish(self, source: Path, path: str) -> Published:  # noqa: ARG002 - the same call as `Web`'s
+    def publish(self, source: Path, path: str, content: str | None = None) -> Published:  # noqa: ARG002 - as `Web`'s
         """Put a copy there, unless it is there already.
 
+        Args:
+            source: the file.
+            path: within the archive.
+            content: the SHA-256 of the picture that was scored; None takes whatever lies there.
+
         Raises:
+            ReplacedImage: the file holds another picture.
             UnreadableImage: the picture can't be shown to anybody.
             DiskFull: there is no room for the copy.
         """
-        width, height, suffix = _look(source)
-        with source.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()[:40]
-        target = self.path / f"{content}{suffix or '.jpg'}"
+        data = read(source, content)
+        width, height, suffix = _look(io.BytesIO(data), source.name)
+        target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{suffix or '.jpg'}"
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             with full_disk_named(self.path):
                 if suffix:
-                    shutil.copyfile(source, draft)
+                    draft.write_bytes(data)
                 else:
-                    picture = open_image(source)
+                    picture = decode(data)
                     picture.thumbnail((_SIDE, _SIDE))
                     picture.save(draft, "JPEG", quality=92)
                 draft.replace(target)
@@ -87,13 +92,14 @@ class Web:
 
     base: str  # https://images.example/line-a or s3://bucket/line-a; what follows is the path within the archive
 
-    def publish(self, source: Path, path: str) -> Published:
-        """Its address there; the local file still says how large it is.
+    def publish(self, source: Path, path: str, content: str | None = None) -> Published:
+        """Its address there; the local file still says how large it is, and stands for what the server has.
 
         Raises:
+            ReplacedImage: the file holds another picture than `content` names.
             UnreadableImage: the picture can't be shown to anybody.
         """
-        width, height, _ = _look(source)
+        width, height, _ = _look(io.BytesIO(read(source, content)), source.name)
         return Published(f"{self.base.rstrip('/')}/{quote(path)}", width, height)
 
     def nothing(self) -> str:
@@ -111,13 +117,13 @@ def _blank() -> bytes:
 def size_of(source: Path) -> tuple[int, int] | None:
     """Width and height of the upright picture in pixels, from the file's head; None if it can't be read."""
     try:
-        width, height, _ = _look(source)
+        width, height, _ = _look(source, source.name)
     except UnreadableImage:
         return None
     return width, height
 
 
-def _look(source: Path) -> tuple[int, int, str]:
+def _look(source: Path | io.BytesIO, name: str) -> tuple[int, int, str]:
     """Width and height of the upright picture, and the suffix under which browsers show the file as it is, or ""."""
     try:
         with warnings.catch_warnings():
@@ -128,5 +134,5 @@ def _look(source: Path) -> tuple[int, int, str]:
                 plain = image.mode in _MODES and width * height <= _LARGEST and turned == 1
                 suffix = _AS_IT_IS.get(image.format or "", "") if plain else ""
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
-        raise UnreadableImage(f"{source.name}: {error}") from error
+        raise UnreadableImage(f"{name}: {error}") from error
     return (height, width, suffix) if turned in _TURNED else (width, height, suffix)

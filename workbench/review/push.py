@@ -31,7 +31,9 @@ from warehouse.review_records import DefectBox, Dispute, ReviewProject, ReviewTa
 from warehouse.reviews import Reviews, task_key
 from warehouse.schema import records
 from warehouse.store import Store
-from workbench.inspection.errors import UnreadableImage
+from workbench.inspection import questions
+from workbench.inspection.archive import content_of
+from workbench.inspection.errors import ReplacedImage, UnreadableImage
 from workbench.inspection.images import open_image
 from workbench.review import boxes, labelstudio_task
 from workbench.review.desk import Desk
@@ -274,7 +276,12 @@ class _Pictures:
         if name not in self.shown and name not in self.broken:
             try:
                 source = inside(self.root(dispute.run_id), dispute.image_path)
-                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path)
+                entry = self._store.entry(dispute.image_id)
+                if entry is None:
+                    raise UnreadableImage("its archive doesn't know it")
+                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path, entry.content)
+            except ReplacedImage:
+                self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
                 self.broken[name] = f"{dispute.image_path}: {error}"
         return name in self.shown
@@ -371,7 +378,13 @@ def _reference(desk: Desk, root: Path, prediction: Prediction) -> str:
     """The reference's address; where there is none, or it can't be shown, a picture that says so."""
     if prediction.reference_path:
         try:
-            return desk.pictures.publish(inside(root, prediction.reference_path), prediction.reference_path).url
+            source = inside(root, prediction.reference_path)
+            content = content_of(source)
+            if not questions.was_asked_with(prediction, content):
+                raise ReplacedImage
+            return desk.pictures.publish(source, prediction.reference_path, content).url
+        except OSError as error:
+            logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
         except UnreadableImage as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return desk.pictures.nothing()

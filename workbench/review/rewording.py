@@ -17,14 +17,14 @@ def suggested(store: Store, proposal: Proposal) -> str:
     """What the newest run's model would write instead, shown the first of the proposal's images.
 
     Raises:
-        InspectionError: no run used knowledge.
+        InspectionError: no run used knowledge; the picture is gone or no longer the one that was scored.
         BackboneError: its model can't be loaded.
     """
     replayed = replay.load(store, blast.newest_run(store).run_id)
     entry = store.entry(proposal.images[0])
     if entry is None:
         return ""
-    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path))
+    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path, entry.content))
     asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
     case = Case("rewrite", picture, None, (proposal.text,), asked, ())
     [got] = latent.reason(replayed.answering.engine, [case], Method(iterations=0, think_tokens=0, answer="generate"))

@@ -6,6 +6,7 @@ shown to, is asked of the very vectors that retrieval uses.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from warehouse.records import Description
 from warehouse.search import TextSearch, Words
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import archive, replay, retrieval
+from workbench.inspection import images, replay, retrieval
 from workbench.inspection.retrieval import UNSAVED
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
@@ -68,7 +69,8 @@ def search(store: Store, words: str, encoder: Encoder, product: str | None = Non
 
 def texts_for(store: Store, image: Path, encoder: Encoder, limit: int = 10) -> list[Found]:
     """The published texts an image would be shown, nearest first; the image needs not be in any archive."""
-    picture = Picture(archive.content_of(image), archive.open_image(image))
+    data = images.read(image)
+    picture = Picture(hashlib.sha256(data).hexdigest(), images.decode(data))
     published = store.published_knowledge()[1]
     scores = retrieval.text_index(published, encoder, Vectors(store.data)) @ retrieval.encode_image(picture, encoder)
     best = np.argsort(-scores, kind="stable")[:limit].tolist() if published else []
