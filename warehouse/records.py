@@ -84,6 +84,7 @@ class Run:
     device: str
     versions: str  # JSON: python, torch, transformers, duckdb, workbench
     timings: Timings
+    embedding_scale: float | None = None  # rms of the model's embeddings, the unit of noise and steps; None: not stored
 
 
 @dataclass(frozen=True, slots=True)
