@@ -243,9 +243,11 @@ class PatchVector:
 
 @dataclass(frozen=True, slots=True)
 class TextVector:
-    """An encoded knowledge text, one per description revision and encoder."""
+    """An encoded stretch of a knowledge text: as many per description revision and encoder as it reads the text in."""
 
     description_id: str
     revision: int
     encoder: str
     vector: Vector  # unit norm
+    window: int = 0  # which stretch, from 0
+    windows: int = 1  # of the whole text
