@@ -86,6 +86,7 @@ class Run:
     device: str
     versions: str  # JSON: python, torch, transformers, duckdb, workbench
     timings: Timings
+    embedding_scale: float | None = None  # rms of the model's embeddings, the unit of noise and steps; None: not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +245,11 @@ class PatchVector:
 
 @dataclass(frozen=True, slots=True)
 class TextVector:
-    """An encoded knowledge text, one per description revision and encoder."""
+    """An encoded stretch of a knowledge text: as many per description revision and encoder as it reads the text in."""
 
     description_id: str
     revision: int
     encoder: str
     vector: Vector  # unit norm
+    window: int = 0  # which stretch, from 0
+    windows: int = 1  # of the whole text

@@ -145,10 +145,15 @@ class Store:
         with self._database.writing() as con:
             insert(con, "runs", schema.table(records.Run, [run]))
 
-    def resume_run(self, run_id: str) -> None:
-        """Mark a run that stopped or failed as running again."""
+    def resume_run(self, run_id: str, embedding_scale: float | None = None) -> None:
+        """Mark a run that stopped or failed as running again.
+
+        Args:
+            embedding_scale: kept where the run doesn't say its own yet.
+        """
+        change = "state = 'running', message = NULL, finished_at = NULL"
         with self._database.writing() as con:
-            _update_run(con, "state = 'running', message = NULL, finished_at = NULL", [], run_id)
+            _update_run(con, f"{change}, embedding_scale = coalesce(embedding_scale, ?)", [embedding_scale], run_id)
 
     def close_run(
         self,

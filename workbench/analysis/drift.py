@@ -189,7 +189,7 @@ def looks(
     for product in np.unique(known):
         own = known == product
         if (own & fitting).sum() >= LEAST_TONIGHT:
-            centred[own] = vectors[own] - vectors[own & fitting].mean(axis=0)
+            centred[own] = vectors[own] - vectors[own & fitting].mean(axis=0, dtype=np.float64)
     usable = ~np.isnan(centred[:, 0])
     found = np.full((len(vectors), 3), np.nan)
     if (usable & fitting).sum() < LEAST_BASELINE:

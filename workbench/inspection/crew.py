@@ -29,6 +29,7 @@ class Crew(Protocol):
     encoder: str | None  # name and weights of retrieval's encoder, if it uses one
     demo: bool
     device: str  # for people
+    embedding_scale: float  # s, for a run that begins
 
     def work(self, job: Job, blocks: Sequence[Block], tries: Tries) -> Generator[Stored | None]:
         """Each block as it is stored, and None now and then while there is nothing to tell; asked for once.
@@ -57,6 +58,7 @@ class Here:
     def __init__(self, answering: Answering, retriever: Retriever, encoder: str | None, device: str) -> None:
         self.weights, self.demo, self.encoder, self.device = answering.weights, answering.demo, encoder, device
         self.answering, self.retriever = answering, retriever
+        self.embedding_scale = answering.engine.backbone.embedding_scale
         self._memory = answering.engine.memory
         self._worker: Worker | None = None
 

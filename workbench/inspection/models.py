@@ -28,6 +28,11 @@ class Answering:
     weights: str  # hash of the weights
     patch_encoder: str  # see `patch_encoder`
     demo: bool
+    embedding_scale: float  # s as these weights have it on this device
+
+    def use_scale(self, stored: float | None) -> None:
+        """Reason with the s that a run began with, whatever device it goes on with; None: with its own."""
+        self.engine.backbone.embedding_scale = self.embedding_scale if stored is None else stored
 
 
 def devices(machine: Machine) -> tuple[str, ...]:
@@ -83,7 +88,7 @@ def load_answering(machine: Machine) -> Answering:
         body.score_by([int(layer) for layer in machine.attention_layers.split(",")])
     memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None
     engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body, memory)
-    return Answering(engine, body.revision, patch_encoder(machine.model, body.revision), demo)
+    return Answering(engine, body.revision, patch_encoder(machine.model, body.revision), demo, body.embedding_scale)
 
 
 def patch_encoder(model: str, weights: str) -> str:

@@ -92,9 +92,9 @@ def _encoder(used: _Used, done: Reindexed) -> Encoder | None:
 def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
     versions = {each.run.knowledge_version for each in runs if each.run.knowledge_version}
     descriptions = {(d.description_id, d.revision): d for version in versions for d in store.knowledge(version)}
-    before = len(vectors.text_vectors(encoder.name))
+    before = len(vectors.text_windows(encoder.name))
     retrieval.text_index([descriptions[key] for key in sorted(descriptions)], encoder, vectors)
-    done.texts += len(vectors.text_vectors(encoder.name)) - before
+    done.texts += len(vectors.text_windows(encoder.name)) - before
 
 
 def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:

@@ -115,7 +115,9 @@ def carry_out(
         run = store.newest_unfinished_run(prepared.digest, prepared.plan.identity)
         resumed = run is not None
         if run is not None:
-            store.resume_run(run.run_id)
+            store.resume_run(run.run_id, prepared.crew.embedding_scale)
+            run = store.run(run.run_id)
+            assert run is not None
         elif again or (run := store.finished_run(prepared.digest, prepared.plan.identity)) is None:
             phases.at("before-open")
             run = _new_run(prepared)
@@ -190,7 +192,7 @@ class _Night:
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, left)))
         scored, why = 0, ""
-        job = Job(run_id, Path(prepared.archive.root), prepared.settings)
+        job = Job(run_id, Path(prepared.archive.root), prepared.settings, self._run.embedding_scale)
         with closing(crew.work(job, left, self._tries)) as told:
             for stored in told:
                 self._ingest()
@@ -304,6 +306,7 @@ def _new_run(prepared: Prepared) -> Run:
         device=prepared.crew.device,
         versions=json.dumps(_versions()),
         timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        embedding_scale=prepared.crew.embedding_scale,
     )
 
 

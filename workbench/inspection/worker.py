@@ -42,6 +42,7 @@ class Job:
     run_id: str
     root: Path  # the archive's
     settings: Settings
+    embedding_scale: float | None = None  # s as the run's first device had it; None: the device's own
 
 
 class Task(NamedTuple):
@@ -77,6 +78,7 @@ class Worker:
 
     def __init__(self, job: Job, answering: Answering, retriever: Retriever, place: int = 0) -> None:
         self._job, self._answering, self._retriever = job, answering, retriever
+        answering.use_scale(job.embedding_scale)
         self._data = job.settings.work.data
         self._at_work = AtWork(self._data, job.run_id, place)
         self._opening = AtWork(self._data, job.run_id, place, tries.OPENING)

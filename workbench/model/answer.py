@@ -37,8 +37,8 @@ def read_letters(tokens: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
     """A reader of logits: (..., V) to (..., letters) log-probabilities over the whole vocabulary."""
 
     def read(logits: Tensor) -> Tensor:
-        log_p = torch.log_softmax(logits, -1)
-        return torch.stack([torch.logsumexp(log_p[..., list(ids)], -1) for ids in tokens], -1)
+        letters = torch.stack([torch.logsumexp(logits[..., list(ids)], -1) for ids in tokens], -1)
+        return letters - torch.logsumexp(logits, -1, keepdim=True)
 
     return read
 
