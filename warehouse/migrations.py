@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import curation, experiments, lifts, nights, reviews, rollups
+from warehouse.steps import blinding, curation, experiments, lifts, nights, reviews, rollups
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -76,7 +76,7 @@ def second(con: DuckDBPyConnection) -> None:
 
 def fourth(con: DuckDBPyConnection) -> None:
     """Version 4: what keeps answers from being wrong in silence."""
-    topics: tuple[Step, ...] = ()
+    topics: tuple[Step, ...] = (blinding.add,)
     for add in topics:
         add(con)
 
