@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import curation, experiments, file_stat, lifts, nights, reviews, rollups, scales
+from warehouse.steps import blinding, curation, experiments, file_stat, lifts, nights, reviews, rollups, scales
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -79,6 +79,7 @@ def fourth(con: DuckDBPyConnection) -> None:
     topics: tuple[Step, ...] = (
         file_stat.add,
         scales.add,
+        blinding.add,
     )
     for add in topics:
         add(con)

@@ -125,6 +125,7 @@ class ReviewTask:
     width: int  # of the upright query image, in pixels
     height: int
     sent_at: datetime
+    unblinded: bool = False  # the archive's mask was drawn on it although the question asks for what the mask tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ class Verdict:
     judged_at: datetime  # the server's time of the last edit
     stored_at: datetime
     deleted: bool  # withdrawn by its author
+    unblinded: bool = False  # given on a task that showed the answer: it settles, but no estimate counts it
 
 
 @dataclass(frozen=True, slots=True)

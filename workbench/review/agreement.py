@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -186,14 +186,21 @@ class Agreement:
     same: int  # of those with the same verdict and the same right option
     cohen: float | None  # kappa between the first and the second slot; None where it isn't defined
     krippendorff: float | None  # alpha over all reviewers; None where it isn't defined
+    unblinded: int = 0  # verdicts left out: the mask, drawn on the task, told their reviewer the answer
 
 
 def agreement(verdicts: pl.DataFrame) -> Agreement:
     """Agreement over the disputes that at least two people judged.
 
     Args:
-        verdicts: those that stand: dispute_id, slot, reviewer, decision, right_answer.
+        verdicts: those that stand: dispute_id, slot, reviewer, decision, right_answer, unblinded.
     """
+    blind = verdicts.filter(~pl.col("unblinded"))
+    found = _agreement(blind)
+    return replace(found, unblinded=verdicts.height - blind.height)
+
+
+def _agreement(verdicts: pl.DataFrame) -> Agreement:
     said = (
         verdicts.with_columns(
             opinion=pl.when(pl.col("decision") == "unsure")

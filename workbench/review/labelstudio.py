@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from workbench.review.errors import DeskRefused, DeskUnreachable
-from workbench.review.labelstudio_task import TokenKind, token_kind
+from workbench.review.labelstudio_task import BLIND, TokenKind, token_kind
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -191,6 +191,11 @@ class LabelStudio:
             if key is not None:
                 found[key] = min(int(task.id), found.get(key, int(task.id)))
         return found
+
+    def blind_keys(self, project_id: int) -> set[str]:
+        """Our keys of the tasks that say of themselves that they show no mask."""
+        tasks = self._pages(project_id, fields="task_only", include=["id", "data"])
+        return {key for task in tasks if (key := _key(task)) is not None and task.data.get(BLIND) is True}
 
     def send(self, project_id: int, tasks: Sequence[Mapping[str, object]]) -> None:
         """Import tasks, tried once: who repeats it must first ask for `keys`.

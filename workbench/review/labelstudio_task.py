@@ -1,8 +1,9 @@
 """What a reviewer sees and what comes back: a dispute becomes a task, an annotation becomes a verdict. Pure functions.
 
 The labelling config is versioned by its own text: tasks of another version live in another project, so a change never
-breaks a case that is out already. Neither the label nor the reason of the dispute is shown: both would answer for the
-reviewer. All text from outside travels in the task's data, where Label Studio shows it as text, never in the config.
+breaks a case that is out already. Neither the label nor the reason of the dispute is shown, nor the archive's mask
+where it says what is asked (`blinding.py`): all would answer for the reviewer. All text from outside travels in the
+task's data, where Label Studio shows it as text, never in the config.
 
 Label Studio accepts any result over its API, so nothing that comes back is believed: it must name this config's
 controls, this dispute's options and a box within the image, or it goes to quarantine with the reason.
@@ -71,6 +72,7 @@ CONFIG = """<View>
 
 VERSION = "v1-" + hashlib.sha256(CONFIG.encode()).hexdigest()[:8]
 MODEL = "workbench"  # whom Label Studio names as the author of the pre-annotations
+BLIND = "blind"  # in a task's data: it shows no mask, as the question asks for what a mask tells
 NONE_IS_RIGHT = "None of these is right"
 LONGEST = 20_000  # characters of a reviewer's text
 
@@ -102,7 +104,9 @@ class CaseForReview:
     width: int  # of the upright query image, in pixels
     height: int
     patches: tuple[DefectBox, ...]  # accepted, in pixels
-    outlines: tuple[tuple[tuple[float, float], ...], ...]  # of the mask, in percent
+    outlines: tuple[tuple[tuple[float, float], ...], ...]  # of the mask, in percent; none on a blind task
+    blind: bool = False  # the mask would answer the question
+    marked: bool = False  # the archive has a mask of it; is told to nobody
 
 
 def task(case: CaseForReview) -> dict[str, object]:
@@ -113,7 +117,7 @@ def task(case: CaseForReview) -> dict[str, object]:
     lines = [case.question, *(f"   {option.letter}  {option.text}" for option in case.options)]
     lines.append(said + (f" ({', '.join(sure)})" if sure else ""))
     knowledge = [f"{rank}  {name}: {text}" for rank, (name, text) in enumerate(case.descriptions, 1)]
-    data = {
+    data: dict[str, object] = {
         "key": case.task_key,
         "config": VERSION,
         "title": case.title,
@@ -123,6 +127,8 @@ def task(case: CaseForReview) -> dict[str, object]:
         "choices": [{"value": choice} for choice in _choices(case.options)],
         "knowledge": "\n".join(knowledge) or "No description was retrieved.",
     }
+    if case.blind:
+        data[BLIND] = True
     prediction: dict[str, object] = {"model_version": MODEL, "result": _regions(case)}
     if case.probability is not None:
         prediction["score"] = case.probability
@@ -152,7 +158,7 @@ def _regions(case: CaseForReview) -> list[dict[str, object]]:
         found.append(
             {"id": f"patch{number}", "from_name": "boxes", "type": "rectanglelabels", "value": value, **common}
         )
-    for number, outline in enumerate(case.outlines, 1):
+    for number, outline in enumerate(() if case.blind else case.outlines, 1):
         points = {"points": [list(point) for point in outline], "closed": True, "polygonlabels": ["Mask"]}
         found.append(
             {"id": f"mask{number}", "from_name": "outline", "type": "polygonlabels", "value": points, **common}

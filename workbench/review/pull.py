@@ -210,6 +210,7 @@ def _verdict(known: _Known, task: RemoteTask, annotation: Annotation, now: datet
         judged_at=annotation.updated_at,
         stored_at=now,
         deleted=False,
+        unblinded=ours.unblinded,
     )
 
 

@@ -35,7 +35,7 @@ from workbench.inspection import questions
 from workbench.inspection.archive import content_of
 from workbench.inspection.errors import ReplacedImage, UnreadableImage
 from workbench.inspection.images import open_image
-from workbench.review import boxes, labelstudio_task
+from workbench.review import blinding, boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable
 from workbench.review.labelstudio_task import CONFIG, VERSION, CaseForReview
@@ -112,7 +112,7 @@ def push(
         queue = reviews.queue()
         pictures = _Pictures(store, desk)
         wanted = want(queue, {task.task_key for task in reviews.tasks()}, limit, audit_share, pictures.show)
-        material = _read(store, [one.dispute for one in wanted])
+        material = _read(store, [one.dispute for one in wanted], blinding.veiled(records(Dispute, queue)))
         sent = found = done = 0
         unreadable = list(pictures.broken.values())
         projects: list[str] = []
@@ -126,10 +126,11 @@ def push(
                 ready, broken = _prepare(desk, batch, material, pictures)
                 unreadable += broken
                 fresh = [one for one in ready if one.task_key not in there]
+                seen = _unblinded(desk, _id(project), ready, fresh)
                 there |= _send(desk, _id(project), fresh, there)
                 now = datetime.now(UTC)
                 reviews.record_tasks(
-                    [_record(one, slot, project, there, now) for one in ready if one.task_key in there]
+                    [_record(one, slot, project, there, now, seen) for one in ready if one.task_key in there]
                 )
                 sent, found, done = sent + len(fresh), found + len(ready) - len(fresh), done + len(batch)
                 if progress:
@@ -254,10 +255,29 @@ def _send(desk: Desk, project_id: int, ready: Sequence[CaseForReview], there: di
     return found or there
 
 
-def _record(case: CaseForReview, slot: int, project: ReviewProject, there: dict[str, int], now: datetime) -> ReviewTask:
-    dispute = case.task_key.rpartition(".")[0]
+def _unblinded(
+    desk: Desk, project_id: int, ready: Sequence[CaseForReview], fresh: Sequence[CaseForReview]
+) -> frozenset[str]:
+    """The keys of tasks that are on the server already and may show the mask that their question asks for.
+
+    The warehouse doesn't know them, as after a restored backup: only what they say of themselves counts.
+    """
+    sent = {one.task_key for one in fresh}
+    doubtful = {one.task_key for one in ready if one.blind and one.marked and one.task_key not in sent}
+    return frozenset(doubtful - desk.studio.blind_keys(project_id)) if doubtful else frozenset()
+
+
+def _record(
+    case: CaseForReview,
+    slot: int,
+    project: ReviewProject,
+    there: dict[str, int],
+    now: datetime,
+    unblinded: frozenset[str],
+) -> ReviewTask:
+    key, dispute = case.task_key, case.task_key.rpartition(".")[0]
     return ReviewTask(
-        case.task_key, dispute, slot, project.project_key, there[case.task_key], case.width, case.height, now
+        key, dispute, slot, project.project_key, there[key], case.width, case.height, now, key in unblinded
     )
 
 
@@ -310,9 +330,10 @@ class _Material:
     patches: Mapping[tuple[str, str, str], list[DefectBox]]
     entries: Mapping[str, Entry]
     texts: Mapping[tuple[str, str], str]  # by run and description
+    veiled: frozenset[str]  # images whose mask is shown on no task
 
 
-def _read(store: Store, disputes: Sequence[Dispute]) -> _Material:
+def _read(store: Store, disputes: Sequence[Dispute], veiled: frozenset[str]) -> _Material:
     reviews = Reviews(store.data)
     predictions, patches, entries = reviews.material(disputes)
     boxes_of: dict[tuple[str, str, str], list[DefectBox]] = {}
@@ -328,6 +349,7 @@ def _read(store: Store, disputes: Sequence[Dispute]) -> _Material:
         boxes_of,
         {entry.image_id: entry for entry in entries},
         texts,
+        veiled,
     )
 
 
@@ -353,6 +375,7 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
         raise UnreadableImage("its prediction isn't in this warehouse")
     shown, root = pictures.shown[dispute.dispute_id], pictures.root(dispute.run_id)
     entry = material.entries.get(dispute.image_id)
+    mask = entry.mask_path if entry else None
     return CaseForReview(
         task_key=one.key,
         title=f"{dispute.product} · {dispute.subtask}",
@@ -370,7 +393,9 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
         width=shown.width,
         height=shown.height,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, entry.mask_path) if entry and entry.mask_path else (),
+        outlines=_outlines(root, mask) if mask and dispute.image_id not in material.veiled else (),
+        blind=blinding.mask_answers(dispute),
+        marked=mask is not None,
     )
 
 

@@ -1,0 +1,34 @@
+"""Version 4: which tasks had the archive's mask drawn although their question asks for it, and the verdicts on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Until now a mask was drawn wherever the archive had one; a verdict that came over Label Studio saw it.
+_SEEN = """
+    SELECT d.dispute_id FROM disputes AS d JOIN entries AS e USING (image_id)
+    WHERE d.subtask IN ('Anomaly Detection', 'Defect Localization') AND e.mask_path IS NOT NULL
+"""
+_STATEMENTS = (
+    *(
+        f"ALTER TABLE {table} {change}"
+        for table in ("review_tasks", "verdicts")
+        for change in (
+            "ADD COLUMN unblinded BOOLEAN DEFAULT false",
+            "ALTER COLUMN unblinded DROP DEFAULT",
+            "ALTER COLUMN unblinded SET NOT NULL",
+        )
+    ),
+    # Last: DuckDB alters no keyed table that was updated within the transaction.
+    f"UPDATE review_tasks SET unblinded = true WHERE dispute_id IN ({_SEEN})",
+    f"UPDATE verdicts SET unblinded = true WHERE starts_with(verdict_id, 'ls-') AND dispute_id IN ({_SEEN})",
+)
+
+
+def add(con: DuckDBPyConnection) -> None:
+    """Bring the tables up inside the caller's transaction."""
+    for statement in _STATEMENTS:
+        con.execute(statement)
