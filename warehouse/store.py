@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from warehouse import export, failures, ledger, phases, records, schema
+from warehouse import export, failures, ledger, phases, records, schema, spool
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
 
@@ -221,8 +221,8 @@ class Store:
         """The blocks of a run whose rows are stored."""
         return frozenset(self._database.frame("SELECT block FROM ledger WHERE run_id = ?", [run_id])["block"])
 
-    def ingest_parts(self, parts: Sequence[Path]) -> ledger.Counts:
-        """Rows added from those parts that weren't stored yet: all of them or none.
+    def ingest_blocks(self, blocks: Sequence[spool.Block]) -> ledger.Counts:
+        """Rows added from those blocks that weren't stored yet: all of them or none.
 
         The ledger rows and the runs' counts are in the same transaction, so a part is stored once however often the
         process is killed and whatever it was told about its commit.
@@ -231,7 +231,7 @@ class Store:
             Refused: a row breaks a constraint or lies in the wrong part, or a run is not known.
         """
         with self._database.writing() as con:
-            added = ledger.enter(con, parts)
+            added = ledger.enter(con, blocks)
             phases.at("before-commit")
         phases.at("after-commit")
         return added

@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,7 +29,6 @@ from warehouse import locks, records, schema
 from warehouse.errors import BrokenIndex, Refused, full_disk_named, is_full_disk
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
@@ -70,7 +70,7 @@ class Vectors:
         Raises:
             DiskFull: the disk is full; the index stays as it was.
             BrokenIndex: LanceDB can't use its files.
-            Refused: vectors of one encoder have different lengths.
+            Refused: vectors of one encoder have different lengths, or hold a number that isn't finite.
         """
         for encoder in rows["encoder"].unique().to_pylist():
             some = rows if len(rows["encoder"].unique()) == 1 else rows.filter(pc.equal(rows["encoder"], encoder))
@@ -139,8 +139,6 @@ class Vectors:
 
     def every_image_vector(self, encoder: str) -> tuple[list[str], NDArray[np.float32]]:
         """The contents of all encoded images, and their vectors (N, d) float32 in the same order."""
-        import numpy as np
-
         with self._usable():
             table = self._table("images", encoder)
             rows = table.to_arrow() if table is not None else None
@@ -217,6 +215,9 @@ class Vectors:
         if name not in self._names():
             self._database().create_table(name, schema=rows.schema, exist_ok=True)
         table = self._database().open_table(name)
+        there, new = (schema.field("vector").type.list_size for schema in (table.schema, rows.schema))
+        if there != new:
+            raise Refused(f"vectors of {encoder} have {new} numbers and those in the index {there}")
         found = _among(table, key[0], rows[key[0]].unique().to_pylist(), key[:1])
         known = pc.is_in(rows[key[0]], found[key[0]].combine_chunks())
         if len(found):
@@ -279,6 +280,10 @@ def _with_fixed_length(rows: pa.Table) -> pa.Table:
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     if len(lengths) != 1:
         raise Refused(f"vectors of {rows['encoder'][0]} have different lengths: {sorted(lengths)}")
+    if not lengths[0]:
+        raise Refused(f"vectors of {rows['encoder'][0]} have no numbers")
+    if not np.isfinite(lists.flatten().to_numpy()).all():
+        raise Refused(f"vectors of {rows['encoder'][0]} hold a number that isn't finite")
     vectors = pa.FixedSizeListArray.from_arrays(lists.flatten(), lengths[0])
     return rows.set_column(rows.column_names.index("vector"), "vector", vectors)
 

@@ -28,6 +28,7 @@ DISK_RED = 1  # GiB free: a night's parts and vectors may not fit
 DISK_YELLOW = 10
 LOCK_SECONDS = 5.0  # how long the warehouse may be busy: its transactions take well under one
 WAITING_SECONDS = 600  # a part older than this belongs to no running job: those ingest every few seconds
+_SHOWN = 3  # parts that are named
 # What to do when a check itself breaks.
 REMEDIES = {
     "warehouse": "make a copy of the data folder before anything else",
@@ -121,11 +122,14 @@ def _spool(data: Path) -> Iterator[Finding]:
         yield Finding("yellow", "spool", detail, "workbench ingest")
     else:
         yield Finding("green", "spool", f"{len(ages)} blocks wait to be ingested")
-    reasons = sorted((data / "spool" / "quarantine").glob("*/*.reason.txt"))
-    if reasons:
-        detail = f"{len(reasons)} malformed parts lie aside, the first because: {reasons[0].read_text().strip()}"
+    if aside := spool.put_aside(data):
+        told = "; ".join(f"{path.parent.name}/{path.name}: {reason}" for path, reason in aside[:_SHOWN])
+        more = f"; and {len(aside) - _SHOWN} more" if len(aside) > _SHOWN else ""
         yield Finding(
-            "yellow", "quarantine", detail, "read the reason, then score the same archive again and delete them"
+            "yellow",
+            "quarantine",
+            f"{len(aside)} malformed parts lie aside in spool/quarantine: {told}{more}",
+            "read the reason, then score the same archive again and delete them",
         )
 
 
