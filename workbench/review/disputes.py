@@ -110,15 +110,14 @@ def open_by(
 def audit_estimate(reviews: Reviews, run_id: str) -> AuditEstimate | None:
     """How many errors are among a run's cases that no rule disputed, by its audit lane; None without one.
 
-    A case that people couldn't tell counts as not judged.
+    The run's own answer is held against what people settled, though they may have judged another run's. A case that
+    people couldn't tell counts as not judged.
     """
     draw = reviews.audit_draw(run_id)
     if draw is None:
         return None
-    drawn = {(case.image_id, case.question_id) for case in draw.cases}
-    settled = reviews.overrides().filter(pl.col("decision") != "unsure")
-    told = [row for row in settled.select("image_id", "question_id", "decision").iter_rows() if row[:2] in drawn]
-    return budget.audit(draw.population, len(told), sum(row[2] == "wrong" for row in told))
+    audited = reviews.audited(run_id)
+    return budget.audit(draw.population, audited.height, int(audited["wrong"].sum()))
 
 
 def _earlier(store: Store, run_id: str) -> str | None:
@@ -215,6 +214,7 @@ def _dispute(
         error_probability=chance,
         slots=2 if int(name[:8], 16) / 16**8 < blind_share else 1,  # by its name, so that asking again changes nothing
         opened_at=now,
+        claims=tuple(row["claims"]) if isinstance(row["claims"], list) else None,
     )
 
 
