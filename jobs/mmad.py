@@ -81,17 +81,21 @@ def import_(
     from workbench import settings
     from workbench.inspection import answer_file
 
-    file = answer_file.read(answers, questions)
-    imported = answer_file.store(Store(settings.data_folder(data)), file, name)
+    file, store = answer_file.read(answers, questions), Store(settings.data_folder(data))
+    imported = answer_file.store(store, file, name)
+    unclaimed = int(store.run_summary(imported.run.run_id)["unclaimed"].sum())
     _tell(imported.problems)
     if json_:
         said = {"run_id": imported.run.run_id, "answers": imported.answers, "problems": len(imported.problems)}
+        said["unclaimed"] = unclaimed
         typer.echo(json.dumps({**said, "known_images": imported.known_images, "already": imported.already}))
         return
     typer.echo(f"{imported.run.run_id}{' was imported before' if imported.already else ''}")
     typer.echo(
         f"{imported.answers:,} answers of {name}; {imported.known_images:,} of their images lie in a registered archive"
     )
+    if unclaimed:
+        typer.echo(f"{unclaimed:,} detection answers of which nothing tells whether they claim a defect")
     typer.echo(f"next: workbench mmad --run {imported.run.run_id}")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,10 +138,11 @@ class Database:
             finally:
                 con.close()  # an open transaction is rolled back
 
-    def frame(self, query: str, values: Sequence[object] = ()) -> pl.DataFrame:
+    def frame(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> pl.DataFrame:
         """What one query finds."""
         with self.reading() as con:
-            found: pl.DataFrame = con.sql(query, params=list(values)).pl()
+            bound = dict(values) if isinstance(values, Mapping) else list(values)
+            found: pl.DataFrame = con.sql(query, params=bound).pl()
             return found
 
     def records(self, record: type[R], query: str, values: Sequence[object] = ()) -> list[R]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from warehouse import facts, spool
+from warehouse import claims, facts, spool
 from warehouse.errors import Refused
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def enter(con: DuckDBPyConnection, blocks: Sequence[spool.Block]) -> Counts:
     con.execute("SET threads = 1")  # a second one appends the same rows twice: on its own, then in order
     con.register("new_parts", pa.table({"run_id": runs, "block": numbers}))
     rows = {table: spool.rows(new, table) for table in ("predictions", "patches")}
+    rows["predictions"] = claims.declare(rows["predictions"])
     with ThreadPoolExecutor(1) as beside:
         made = beside.submit(facts.of, rows["predictions"])
         for table, added in rows.items():

@@ -2,7 +2,8 @@
 
 A new database is created from the record classes at the newest version. An older one goes up by numbered steps, each
 applied once and recorded in the same transaction; a test holds that both ways end in the same tables. A published step
-is never edited, so it writes its SQL out instead of looking at the classes, which go on changing.
+is never edited, so it writes its SQL out instead of looking at the classes, which go on changing. Facts and cells
+follow from the predictions, so they are made anew after the last step, by today's rule.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import blinding, curation, experiments, file_stat, lifts, nights, reviews, rollups, scales
+from warehouse.steps import blinding, claims, curation, experiments, file_stat, lifts, nights, reviews, rollups, scales
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -80,6 +81,7 @@ def fourth(con: DuckDBPyConnection) -> None:
         file_stat.add,
         scales.add,
         blinding.add,
+        claims.add,
     )
     for add in topics:
         add(con)
@@ -142,9 +144,12 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
             con.execute(schema.ddl(table.name, table.record, table.key))
         _record(con, newest(steps))
         return
-    for number in range(found + 1, newest(steps) + 1):
+    todo = range(found + 1, newest(steps) + 1)
+    for number in todo:
         steps[number](con)
         _record(con, number)
+    if todo:
+        facts.rebuild(con)
 
 
 def _record(con: DuckDBPyConnection, number: int) -> None:

@@ -226,8 +226,9 @@ class Nights:
         """One row per image of tonight's runs and one per image of the runs before: what the morning report compares.
 
         A run may have begun on an earlier night: of tonight's are the blocks that came in since. Labels are today's.
-        `alarm` is a yes to whether there is a defect, `score` the probability of that yes, `entropy` the mean over the
-        image's questions; each null where there is none.
+        `alarm` is an answer that claims a defect, `cleared` one that claims there is none, `unreadable` a detection
+        answer that could not be read, `score` the probability of the options that claim the defect, `entropy` the mean
+        over the image's questions; each null where there is none or nothing tells what it claims.
         """
         return self._database.frame(
             """
@@ -244,9 +245,11 @@ class Nights:
                 count(*) FILTER (a.status = 'invalid') AS questions_invalid,
                 count(*) FILTER (a.status = 'failed') AS questions_failed,
                 avg(a.settled_entropy) AS entropy,
-                any_value(starts_with(lower(a.answer_text), 'yes')) FILTER (a.subtask = 'Anomaly Detection') AS alarm,
-                any_value(if(starts_with(lower(a.answer_text), 'yes'), a.confidence, 1 - a.confidence))
-                    FILTER (a.subtask = 'Anomaly Detection' AND a.choices = 2) AS score
+                bool_or(a.claim = 'defective') FILTER (a.claim <> 'unreadable') AS alarm,
+                bool_and(a.claim = 'good') FILTER (a.claim <> 'unreadable') AS cleared,
+                bool_or(a.claim = 'unreadable') FILTER (a.subtask = 'Anomaly Detection' AND a.status <> 'failed')
+                    AS unreadable,
+                max(a.defect_probability) FILTER (a.status = 'answered') AS score
             FROM asked AS a LEFT JOIN entries AS e USING (image_id)
             GROUP BY a.image_id, a.tonight ORDER BY a.image_id, a.tonight
             """,

@@ -15,6 +15,7 @@ Vector = Annotated[tuple[float, ...], "float32"]
 HalfVector = Annotated[tuple[float, ...], "float16"]
 RunState = Literal["running", "finished", "stopped", "failed", "cancelled"]
 PredictionStatus = Literal["answered", "invalid", "failed"]
+OptionClaim = Literal["defective", "good", "cannot say", "unknown"]
 DescriptionState = Literal["draft", "testing", "published", "retired"]
 SUBTASKS = (
     "Anomaly Detection",
@@ -158,6 +159,7 @@ class Prediction:
     rationale: str | None
     seconds: float  # this question's share of its block
     created_at: datetime
+    claims: tuple[OptionClaim, ...] | None = None  # of a detection question's options, in order, see `claims.py`
 
 
 @dataclass(frozen=True, slots=True)

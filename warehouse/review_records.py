@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from warehouse.records import Option
+from warehouse.records import Option, OptionClaim
 
 Reason = Literal["uncertain", "label", "contradiction", "flip", "elsewhere", "person", "audit"]
 Decision = Literal["correct", "wrong", "unsure"]
@@ -40,6 +40,7 @@ class Dispute:
     error_probability: float | None  # calibrated; None where nothing was there to calibrate on
     slots: int  # reviewers asked, 1 or 2, blind to each other; a third look is one more
     opened_at: datetime
+    claims: tuple[OptionClaim, ...] | None = None  # what the options claim, as with the prediction
 
 
 @dataclass(frozen=True, slots=True)

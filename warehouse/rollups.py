@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
 FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
-    "letter", "confidence_band", "entropy_band",
+    "letter", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
 RANGES = {"entropy": "settled_entropy", "confidence": "confidence"}
 _PAIRED = ("subtask", "product", "dataset", "label", "defect")
@@ -36,7 +36,7 @@ ANALYSED = (
     "run_id", "image_id", "question_id", "asked", "image_path", "dataset", "product", "label", "defect", "line",
     "camera", "night", "subtask", "question", "status", "outcome", "right", "answer", "correct_answer", "answer_text",
     "correct_text", "choices", "conditional", "confidence", "entropy", "shape", "description", "retrieval", "letter",
-    "confidence_band", "entropy_band",
+    "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
 NONE = "none"  # a facet's value where the column is empty, or says none itself as `retrieval` does
 

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 R = TypeVar("R")
+_SUMS = """
+    sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
+    sum(failed)::BIGINT AS failed, sum(counted)::BIGINT AS labelled, sum(correct)::BIGINT AS correct,
+    sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(unreadable)::BIGINT AS unreadable,
+    sum(unclaimed)::BIGINT AS unclaimed, coalesce(sum(counted) FILTER (label = 'defective'), 0)::BIGINT AS defective,
+    coalesce(sum(counted) FILTER (label = 'good'), 0)::BIGINT AS good
+"""
 
 
 class Store:
@@ -267,7 +274,7 @@ class Store:
         """
         return self._chosen(
             "block, image_id, image_path, content, product, label, defect, question_id, subtask, status, error, "
-            "answer, correct_answer, len(options) AS choices, "
+            "answer, correct_answer, len(options) AS choices, claims, "
             "list_extract(entropy, best_iteration + 1) AS settled_entropy, seconds",
             "predictions", run_id, limit, offset, status=status, subtask=subtask, product=product,
         )  # fmt: skip
@@ -281,20 +288,22 @@ class Store:
         return self._chosen("*", "patches", run_id, None, 0, image_id=image_id, question_id=question_id)
 
     def run_summary(self, run_id: str) -> pl.DataFrame:
-        """By subtask: questions, answered, invalid, failed, labelled (with a correct answer) and correct of those."""
+        """By subtask, what the run's cells count: the same numbers as on the pages.
+
+        Returns:
+            subtask, questions, answered, invalid, failed, labelled (what a rate is over: labelled, with options, not
+            failed; `Cell.counted`), correct (of those), escape, overkill, unreadable and unclaimed (see `Cell`), and of
+            the labelled those about defective and about good images.
+        """
         return self._database.frame(
-            """
-            SELECT subtask,
-                count(*) AS questions,
-                count(*) FILTER (status = 'answered') AS answered,
-                count(*) FILTER (status = 'invalid') AS invalid,
-                count(*) FILTER (status = 'failed') AS failed,
-                count(correct_answer) AS labelled,
-                count(*) FILTER (answer = correct_answer) AS correct
-            FROM predictions WHERE run_id = ? GROUP BY subtask ORDER BY subtask
-            """,
+            f"SELECT subtask, {_SUMS} FROM cells WHERE run_id = ? AND subtask IS NOT NULL "
+            "GROUP BY subtask ORDER BY subtask",
             [run_id],
         )
+
+    def run_totals(self) -> pl.DataFrame:
+        """Of every run with predictions the sums of `run_summary` over its subtasks: run_id and the same columns."""
+        return self._database.frame(f"SELECT run_id, {_SUMS} FROM cells WHERE subtask IS NOT NULL GROUP BY run_id")
 
     def failures(self, run_id: str) -> pl.DataFrame:
         """Error texts of a run's failed questions with their count and one image of each, most frequent first."""

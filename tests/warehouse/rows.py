@@ -107,6 +107,7 @@ def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> rec
         rationale=None,
         seconds=0.25,
         created_at=NOW,
+        claims=("defective", "good") if number % 2 == 0 else None,
     )
     return dataclasses.replace(plain, **values)
 

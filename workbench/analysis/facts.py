@@ -47,6 +47,7 @@ COLUMNS: Mapping[str, str] = {
     "letter": "the right option's letter: the position bias shows here",
     "confidence_band": "see CONFIDENCE_BANDS",
     "entropy_band": "see ENTROPY_BANDS",
+    "claim": "what a detection answer says: defective, good, cannot say, unreadable; null where nothing tells",
 }
 DIMENSIONS = (
     "subtask", "dataset", "product", "defect", "label", "line", "camera", "night", "confidence_band", "entropy_band",
@@ -63,7 +64,7 @@ ENTROPY_BANDS = (0.25, 0.5, 1.0, 2.0, 4.0)  # nats
 NEEDED = (
     "run_id", "image_id", "question_id", "image_path", "dataset", "product", "label", "defect", "line", "camera",
     "captured_at", "subtask", "question", "options", "conditional", "answer", "correct_answer", "status",
-    "option_probabilities", "entropy", "best_iteration", "descriptions", "created_at",
+    "option_probabilities", "entropy", "best_iteration", "descriptions", "created_at", "claims",
 )  # fmt: skip
 """The columns of `predictions` that `of` reads."""
 
@@ -79,7 +80,9 @@ def of(predictions: pl.DataFrame) -> pl.DataFrame:
     """
     rows = predictions.join(_asked(predictions), on="question_id", how="left", maintain_order="left")
     texts = pl.col("options").list.eval(pl.element().struct.field("text"))
-    place = {name: pl.col(name).replace_strict(_PLACES, default=None, return_dtype=pl.UInt32) for name in _LETTERED}
+    place = {
+        name: pl.col(name).replace_strict(metrics.LETTERS, default=None, return_dtype=pl.UInt32) for name in _LETTERED
+    }
     noon = pl.coalesce("captured_at", "created_at").dt.convert_time_zone("UTC") - pl.duration(hours=12)
     rows = metrics.outcomes(rows).with_columns(
         night=noon.dt.strftime("%Y-%m-%d"),
@@ -137,7 +140,6 @@ def retrieval() -> pl.Expr:
 
 
 _LETTERED = ("answer", "correct_answer")
-_PLACES = {letter: place for place, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 
 
 def _asked(predictions: pl.DataFrame) -> pl.DataFrame:

@@ -26,7 +26,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from warehouse import schema, spool
+from warehouse import claims, schema, spool
 from warehouse.ingest import ingest
 from warehouse.records import SUBTASKS, Entry, Prediction, Run, Timings
 from warehouse.store import Store
@@ -221,6 +221,7 @@ def store(warehouse: Store, file: AnswerFile, name: str) -> Imported:
     ingest(warehouse)  # what a killed import left
     given = file.counted
     archive_id, entries = _entries(warehouse, {one.image for one in given})
+    detections = _detections(given, entries)
     digest = hashlib.sha256(json.dumps(["answers", READING, name, file.content]).encode()).hexdigest()[:16]
     plan = file.content[:16]
     done = warehouse.finished_run(digest, plan)
@@ -233,7 +234,7 @@ def store(warehouse: Store, file: AnswerFile, name: str) -> Imported:
         for block, first in enumerate(range(0, len(given), BLOCK)):
             if block not in stored:
                 some = given[first : first + BLOCK]
-                rows = [_prediction(run, block, one, entries.get(one.image)) for one in some]
+                rows = [_prediction(run, block, one, entries.get(one.image), detections) for one in some]
                 spool.write_part(warehouse.data, run.run_id, block, rows)
         ingest(warehouse)
         warehouse.close_run(run.run_id, "finished")
@@ -341,7 +342,18 @@ def _run(name: str, digest: str, plan: str, archive_id: str, answers: int) -> Ru
     )
 
 
-def _prediction(run: Run, block: int, one: Given, entry: Entry | None) -> Prediction:
+def _detections(given: Sequence[Given], entries: Mapping[str, Entry]) -> claims.Questions:
+    """What the answers' keys say of the options of detection questions, with the images' labels."""
+    known = claims.Questions()
+    for one in given:
+        if one.subtask == claims.DETECTION and one.key in one.letters:
+            entry = entries.get(one.image)
+            label = entry.label if entry else _place(one.image).label
+            known.add(one.question, one.options, one.options[one.letters.index(one.key)], label)
+    return known
+
+
+def _prediction(run: Run, block: int, one: Given, entry: Entry | None, detections: claims.Questions) -> Prediction:
     question = question_of(one.subtask, one.question, one.options, None)
     place, letter = _place(one.image), one.letter
     name = hashlib.sha256(one.image.encode()).hexdigest()  # stands for an image nobody has
@@ -381,4 +393,5 @@ def _prediction(run: Run, block: int, one: Given, entry: Entry | None) -> Predic
         rationale=None,
         seconds=0.0,
         created_at=run.started_at,
+        claims=detections.claims(one.question, one.options) if one.subtask == claims.DETECTION else None,
     )

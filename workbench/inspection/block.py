@@ -274,6 +274,7 @@ def _prediction(
         rationale=got.rationale if got else None,
         seconds=seconds,
         created_at=now,
+        claims=asked.claims,
     )
 
 

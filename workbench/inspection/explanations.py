@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw
 
+from warehouse import claims
 from warehouse.records import Entry
 from warehouse.store import Store
 from workbench.analysis import ablation_text, compare, intervals
@@ -172,7 +173,7 @@ _PLACES = tuple(name.rstrip(".").lower() for name in regions.NAMES)
 class Rationales:
     """What the words of a run say, beside its answers and masks."""
 
-    written: int  # rationales on detection questions that say whether there is a defect
+    written: int  # rationales on detection questions that say whether there is a defect, as does the answer
     agreeing: int  # ... as the answer says
     placed: int  # rationales that name a region, on images with a mask
     in_place: int  # ... the mask's
@@ -191,9 +192,10 @@ def rationales(data: Path, run_id: str) -> Rationales:
         for prediction in store.case(run_id, image):
             said = prediction.rationale or ""
             if prediction.subtask == "Anomaly Detection" and (defect := says_defect(said)) is not None:
-                chosen = {option.letter: option.text for option in prediction.options}.get(prediction.answer or "", "")
-                written += 1
-                agreeing += defect == chosen.lower().startswith("yes")
+                claim = claims.of(prediction)
+                if claim in ("defective", "good"):
+                    written += 1
+                    agreeing += defect == (claim == "defective")
             if (place := says_where(said)) is not None:
                 if image not in where:
                     entry = store.entry(image)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from warehouse import claims
 from warehouse.records import Archive, Description, Entry, KnowledgeVersion
 from warehouse.store import Store
 from workbench import settings as configuration
@@ -187,6 +188,14 @@ def _notes(
             shown = "; ".join(f"{each.path}: {each.reason}" for each in problems[:SHOWN])
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             yield f"left out {place}: {shown}{more}"
+    unclear = [each.question for each in items if claims.unclear(each.claims)]
+    if unclear:
+        options = " / ".join(option.text for option in unclear[0].options)
+        yield (
+            f"detection questions of which nothing tells which option claims a defect: {len(unclear)}, such as "
+            f"“{unclear[0].question}” ({options}); their answers count as neither alarm, escape nor overkill (labels that "
+            "agree with the answer key tell, or plain words for options)"
+        )
     conflicts = store.conflicts(scan.archive.archive_id)
     if len(conflicts):
         contents = conflicts["content"].n_unique()

@@ -20,7 +20,7 @@ from warehouse.records import SUBTASKS, Entry
 from workbench.inspection import image_paths, json_text
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem, QuestionsError, because, is_text
-from workbench.inspection.questions import Asked, QuestionSet, question_of
+from workbench.inspection.questions import Asked, QuestionSet, question_of, with_claims
 from workbench.inspection.references import Reference, References
 from workbench.model import letters
 
@@ -57,7 +57,7 @@ def read(file: Path, scan: Scan, references: References | None, templates: Templ
                 items.append(asked)
             else:
                 problems.append(Problem(key, asked))
-    return QuestionSet(items, problems, elsewhere)
+    return QuestionSet(with_claims(items), problems, elsewhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 
-from warehouse.records import Description, Entry, Option, Prediction
+from warehouse import claims
+from warehouse.records import Description, Entry, Option, OptionClaim, Prediction
 from workbench.inspection import regions
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem
@@ -43,6 +44,7 @@ class Asked:
     question: Question
     correct_answer: str | None  # letter; None where nobody knows
     reference: Reference | None  # None is zero-shot
+    claims: tuple[OptionClaim, ...] | None = None  # of a detection question's options, see `warehouse/claims.py`
 
     @property
     def reference_path(self) -> str | None:
@@ -102,7 +104,25 @@ def inspection(scan: Scan, knowledge: Iterable[Description], references: Referen
             known = defects.get((entry.dataset, entry.product)) or defects.get(("", entry.product)) or []
             asked_of[key] = _protocol(known, reference)
         items += [Asked(entry, question, _correct(entry, question), reference) for question in asked_of[key]]
-    return QuestionSet(items, [])
+    return QuestionSet(with_claims(items), [])
+
+
+def with_claims(items: Sequence[Asked]) -> list[Asked]:
+    """The questions with what the options of detection questions claim, by the keys and labels of all of them."""
+    known = claims.Questions()
+    for item in items:
+        if item.question.subtask != claims.DETECTION:
+            continue
+        key = next((one.text for one in item.question.options if one.letter == item.correct_answer), None)
+        known.add(item.question.question, [one.text for one in item.question.options], key, item.entry.label)
+
+    def claimed(item: Asked) -> Asked:
+        if item.question.subtask != claims.DETECTION:
+            return item
+        texts = [option.text for option in item.question.options]
+        return replace(item, claims=known.claims(item.question.question, texts))
+
+    return [claimed(item) for item in items]
 
 
 def _protocol(defects: Sequence[str], reference: Reference | None) -> tuple[Question, ...]:

@@ -156,7 +156,7 @@ def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
             continue
         options = tuple(Option(option.letter, option.text) for option in each.options)
         question = Question(each.question_id, each.subtask, each.question, options, each.conditional)
-        items.append(Asked(entries[each.image_id], question, each.correct_answer, reference))
+        items.append(Asked(entries[each.image_id], question, each.correct_answer, reference, each.claims))
     return items
 
 

@@ -197,7 +197,7 @@ def _under(report: Morning) -> str:
 
 
 def _rate_cells(rate: drift.Rate) -> tuple[str, ...]:
-    if rate.name in drift.RATES:
+    if rate.name in drift.SHARES:
         numbers = (f"{rate.tonight:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{rate.baseline:.1%}")
     else:
         numbers = (f"{rate.tonight:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", f"{rate.baseline:.2f}")

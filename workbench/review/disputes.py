@@ -110,23 +110,19 @@ def open_by(
 def audit_estimate(reviews: Reviews, run_id: str) -> AuditEstimate | None:
     """How many errors are among a run's cases that no rule disputed, by its audit lane; None without one.
 
-    A case that people couldn't tell counts as not judged, as does one whose reviewer was shown the archive's mask.
+    The run's own answer is held against what people settled, though they may have judged another run's. A case that
+    people couldn't tell counts as not judged, as does one whose reviewer was shown the archive's mask.
     """
     draw = reviews.audit_draw(run_id)
     if draw is None:
         return None
-    drawn = {(case.image_id, case.question_id) for case in draw.cases}
-    settled = reviews.overrides().filter(pl.col("decision") != "unsure", ~_seen(reviews))
-    told = [row for row in settled.select("image_id", "question_id", "decision").iter_rows() if row[:2] in drawn]
-    return budget.audit(draw.population, len(told), sum(row[2] == "wrong" for row in told))
+    audited = reviews.audited(run_id).filter(~_seen(reviews))
+    return budget.audit(draw.population, audited.height, int(audited["wrong"].sum()))
 
 
 def audit_left_out(reviews: Reviews, run_id: str) -> int:
     """How many judged cases of a run's audit lane don't count, as their reviewer was shown the archive's mask."""
-    draw = reviews.audit_draw(run_id)
-    drawn = {(case.image_id, case.question_id) for case in draw.cases} if draw else set()
-    settled = reviews.overrides().filter(pl.col("decision") != "unsure", _seen(reviews))
-    return sum(key in drawn for key in settled.select("image_id", "question_id").iter_rows())
+    return reviews.audited(run_id).filter(_seen(reviews)).height
 
 
 def _seen(reviews: Reviews) -> pl.Expr:
@@ -229,6 +225,7 @@ def _dispute(
         error_probability=chance,
         slots=2 if int(name[:8], 16) / 16**8 < blind_share else 1,  # by its name, so that asking again changes nothing
         opened_at=now,
+        claims=tuple(row["claims"]) if isinstance(row["claims"], list) else None,
     )
 
 
