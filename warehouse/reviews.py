@@ -273,7 +273,8 @@ class Reviews:
                 SELECT * FROM settlements QUALIFY row_number() OVER
                 (PARTITION BY image_id, question_id ORDER BY revision DESC) = 1
             )
-            SELECT image_id, question_id, s.dispute_id, s.basis, f.answer, s.right_answer, f.answer IS DISTINCT FROM s.right_answer AS wrong
+            SELECT image_id, question_id, s.dispute_id, s.basis, f.answer, s.right_answer,
+                f.answer IS DISTINCT FROM s.right_answer AS wrong
             FROM drawn JOIN settled AS s USING (image_id, question_id)
             JOIN (SELECT image_id, question_id, answer FROM facts WHERE run_id = $run AND status = 'answered') AS f
             USING (image_id, question_id)

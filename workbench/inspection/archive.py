@@ -12,7 +12,8 @@ some network shares number all files anew when they are mounted, and reading a m
 night. Given up: a file that another one replaced at that very scan with size and both times the same.
 
 Links to folders are not followed: what they point to inside the archive is found at its own place, so a loop can't
-arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside.
+arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside. What is passed
+over is told by kind with its count (`passed_over.py`), and an item that can't be asked what it is ends no scan.
 
 Knows nothing of storage, questions or the model.
 """
@@ -22,9 +23,9 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
-import posixpath
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,9 +35,11 @@ from typing import NamedTuple
 import polars as pl
 
 from warehouse.records import Archive, Entry
-from workbench.inspection import layout, sidecar
+from workbench.inspection import labels, layout, sidecar
 from workbench.inspection.errors import ArchiveError, Problem, UnreadableImage, is_text, printable
-from workbench.inspection.images import SUFFIXES, open_image
+from workbench.inspection.images import open_image
+from workbench.inspection.labels import Label
+from workbench.inspection.passed_over import PassedOver
 
 __all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
 
@@ -61,6 +64,7 @@ class Scan:
     problems: list[Problem]  # what was left out
     images_read: int  # how many had to be read to know their content
     waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
+    notes: tuple[str, ...] = ()  # what a person should see: how words were read as labels
 
     @property
     def registered(self) -> list[Entry]:
@@ -97,7 +101,8 @@ def scan(
     problems: list[Problem] = []
     files = {file.path: file for file in _walk(root, problems)}
 
-    rows = _rows(root, sidecar_file, files, problems)
+    table, rows = _rows(root, sidecar_file, files, problems)
+    words = labels.read_column(row.label for row in rows.values() if row.label)
     places, left_out = layout.places(root, files)
     problems += left_out
     masks = {row.mask for row in rows.values() if row.mask}
@@ -126,11 +131,12 @@ def scan(
                     seen_at = remembered.seen_at(file.path, content) or archive.registered_at
                     place = places[file.path]
                     serves = place.role == "reference" or file.path in serving
-                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW))
+                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW), words)
                     (references if serves else entries).append(entry)
             if progress:
                 progress(start + len(batch))
-    return Scan(archive, entries, references, problems, images_read, sorted(waiting))
+    notes = tuple(_label_notes(entries, places, table, rows, words))
+    return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes)
 
 
 def identify(root: Path) -> Archive:
@@ -183,48 +189,63 @@ class _File(NamedTuple):  # a million of them: made and hashed three times as fa
 
 
 def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
-    """Every image file below the root; hidden files and folders are passed over, what can't be used is a problem."""
+    """Every image file below the root; what can't be used is a problem, and so is each kind that is passed over."""
     folders = [""]
+    passed_over = PassedOver()
     while folders:
         folder = folders.pop()
-        try:
-            with os.scandir(root / folder) as listing:
-                found = sorted(listing, key=lambda item: item.name)
-        except OSError as error:
-            problems.append(Problem(folder or ".", f"the folder can't be listed: {error.strerror}"))
-            continue
-        for item in found:
-            if item.name.startswith("."):
-                continue
+        for item in _listing(root, folder, problems):
             path = f"{folder}/{item.name}" if folder else item.name
             if not is_text(path):
                 problems.append(Problem(path, "the name isn't UTF-8; rename it"))
-            elif item.is_dir(follow_symlinks=False):
-                folders.append(path)
-            else:
-                file = _file(root, path, item)
-                if isinstance(file, _File):
-                    yield file
-                elif file:
-                    problems.append(Problem(path, file))
+                continue
+            try:
+                is_folder = item.is_dir(follow_symlinks=False)
+            except OSError as error:
+                problems.append(Problem(path, _why(error)))
+                continue
+            if is_folder:
+                if not passed_over.folder(path):
+                    folders.append(path)
+                continue
+            file = _file(root, path, item, passed_over)
+            if isinstance(file, _File):
+                yield file
+            elif file:
+                problems.append(file)
+    problems += passed_over.problems()
 
 
-def _file(root: Path, path: str, item: os.DirEntry[str]) -> _File | str | None:
-    """The image file; or why it can't be used; or None for what isn't meant to be an image."""
-    is_image = posixpath.splitext(path)[1].lower() in SUFFIXES
+def _listing(root: Path, folder: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
+    """A folder's items by name; as many as came, if the listing breaks off."""
+    found: list[os.DirEntry[str]] = []
     try:
-        if item.is_symlink():
+        with os.scandir(root / folder) as listing:
+            for item in listing:
+                found.append(item)
+    except OSError as error:
+        what = "the folder's listing broke off" if found else "the folder can't be listed"
+        problems.append(Problem(folder or ".", f"{what}: {error.strerror or error}"))
+    return sorted(found, key=lambda item: item.name)
+
+
+def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver) -> _File | Problem | None:
+    """The image file; or why it can't be used; or None for what isn't meant to be an image."""
+    try:
+        is_link = item.is_symlink()
+        if is_link and not item.name.startswith("."):
             target = Path(item.path).resolve(strict=True)
             if target.is_dir():
-                return f"a link to a folder isn't followed: {target}"
-            if is_image and not target.is_relative_to(root):
-                return "a link that leaves the archive isn't followed"
-        if not is_image:
+                reason = "a link to a folder isn't followed"
+                return Problem(path, f"{reason}: {target}", kind=reason)
+        if passed_over.file(path):
             return None
+        if is_link and not target.is_relative_to(root):
+            return Problem(path, "a link that leaves the archive isn't followed; copy its file here")
         stat = item.stat()
-        return _found(path, stat) if item.is_file() else "not a file"
+        return _found(path, stat) if item.is_file() else Problem(path, "not a file")
     except (OSError, RuntimeError) as error:  # RuntimeError is pathlib's word for links that go in a circle
-        return _why(error) if is_image else None
+        return Problem(path, _why(error))
 
 
 def _found(path: str, stat: os.stat_result) -> _File:
@@ -280,24 +301,53 @@ def _why(error: Exception) -> str:
     return f"can't be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _rows(root: Path, given: Path | None, files: dict[str, _File], problems: list[Problem]) -> dict[str, sidecar.Row]:
-    """The sidecar's rows about images of the archive; a mask or reference that isn't there is taken out of its row."""
+def _rows(
+    root: Path, given: Path | None, files: dict[str, _File], problems: list[Problem]
+) -> tuple[str, dict[str, sidecar.Row]]:
+    """The sidecar's name, and its rows by image; a mask or reference that isn't there is taken out of its row."""
     file = given or sidecar.find(root)
     if file is None:
-        return {}
-    rows, invalid = sidecar.read(file)
+        return "", {}
+    if given is None:
+        beside = [name for name in sidecar.NAMES if name != file.name and (root / name).is_file()]
+        problems += (Problem(name, f"not read: {file.name} counts") for name in beside)
+    said, invalid = sidecar.read(file)
     problems += invalid
-    for path, row in list(rows.items()):
-        if path not in files:
-            problems.append(Problem(path, f"{file.name} names it, but the archive has no such image"))
-            del rows[path]
+    there = sidecar.Paths(files)
+    rows: dict[str, sidecar.Row] = {}
+    for name, row in said.items():
+        path = there.find(name)
+        if path is None:
+            problems.append(Problem(name, f"{file.name} names it, but the archive has no such image"))
             continue
-        absent = [name for name in ("mask", "reference") if (getattr(row, name) or path) not in files]
-        for name in absent:
-            problems.append(Problem(path, f"{file.name} gives it the {name} {getattr(row, name)}, which isn't there"))
-        if absent:
-            rows[path] = row.model_copy(update=dict.fromkeys(absent))
-    return rows
+        if path in rows:
+            twice = f"another row of {file.name} names the same image; the first one counts"
+            problems.append(Problem(name, twice))
+            continue
+        found = {"mask": row.mask and there.find(row.mask), "reference": row.reference and there.find(row.reference)}
+        for kind, file_path in found.items():
+            if getattr(row, kind) and file_path is None:
+                reason = f"{file.name} gives it the {kind} {getattr(row, kind)}, which isn't there"
+                problems.append(Problem(path, reason, kind=f"{file.name} gives it a {kind} that isn't there"))
+        rows[path] = row.model_copy(update=found)
+    return file.name, rows
+
+
+def _label_notes(
+    entries: Sequence[Entry],
+    places: Mapping[str, layout.Place],
+    table: str,
+    rows: Mapping[str, sidecar.Row],
+    words: Mapping[str, Label],
+) -> Iterator[str]:
+    """How the table's and the folders' words were read, so that a person sees a misreading."""
+    column = Counter(row.label for row in rows.values() if row.label)
+    if column:
+        yield f"labels in {table}: {labels.counts(column, words)}"
+    said_by_row = {path for path, row in rows.items() if row.label and words[row.label].label}
+    kinds = [places[entry.path] for entry in entries if places[entry.path].kind and entry.path not in said_by_row]
+    if kinds:
+        yield f"labels of folders: {layout.counts(kinds)}"
 
 
 class _Remembered:
@@ -339,9 +389,16 @@ class _Remembered:
 
 
 def _entry(
-    archive: Archive, file: _File, content: str, seen_at: datetime, place: layout.Place, row: sidecar.Row
+    archive: Archive,
+    file: _File,
+    content: str,
+    seen_at: datetime,
+    place: layout.Place,
+    row: sidecar.Row,
+    words: Mapping[str, Label],
 ) -> Entry:
-    label, defect = layout.label_of(row.label) if row.label else (place.label, place.defect)
+    said = words[row.label] if row.label else Label("unlabelled")
+    label, defect = (said.label, said.defect) if said.label else (place.label, place.defect)
     return Entry(
         image_id=_hash(f"{archive.archive_id}\0{file.path}\0{content}")[:32],
         archive_id=archive.archive_id,

@@ -18,7 +18,7 @@ from PIL import Image
 
 from warehouse.records import Entry
 from warehouse.store import Store
-from workbench.inspection import archive, images, sidecar
+from workbench.inspection import archive, images, json_text, sidecar
 
 Change = Callable[[Entry, Image.Image], Image.Image]
 _WHOLE = "copied"  # written last: its presence says that the copy is whole
@@ -91,34 +91,26 @@ def _write(image: Image.Image, target: Path) -> None:
 
 def _questions(source: Path, target: Path, kept: set[str]) -> None:
     if source.is_file():
-        asked = json.loads(source.read_text(encoding="utf-8"))
-        target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), encoding="utf-8")
+        asked = json_text.load(source.read_bytes()).value
+        if isinstance(asked, dict):
+            target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), "utf-8")
 
 
 def _sidecar(source: Path, target: Path, kept: set[str]) -> None:
-    """The rows of the images that are there."""
-    if source.suffix == ".csv":
-        with (
-            source.open(encoding="utf-8-sig", newline="") as lines,
-            target.open("w", encoding="utf-8", newline="") as file,
-        ):
-            reader = csv.DictReader(lines)
-            writer = csv.DictWriter(file, reader.fieldnames or (), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(row for row in reader if row["path"] in kept)
-    else:
-        rows = source.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold what `splitlines` takes for an end
-        target.write_text("".join(f"{row}\n" for row in rows if _path(row) in kept), encoding="utf-8")
-
-
-def _path(row: str) -> str | None:
-    """The image a row is about; None if it can't be read."""
-    try:
-        said = json.loads(row)
-    except ValueError:
-        return None
-    path = said.get("path") if isinstance(said, dict) else None
-    return path if isinstance(path, str) else None
+    """The rows of the images that are there, under the images' own paths."""
+    there = sidecar.Paths(kept)
+    rows = [
+        {**row, "path": path}
+        for _, row in sidecar.raw_rows(source, [])
+        if isinstance(row.get("path"), str) and (path := there.find(str(row["path"])))
+    ]
+    if source.suffix.lower() == ".jsonl":
+        target.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        return
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["path"])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def randomness(entry: Entry, what: str) -> np.random.Generator:

@@ -18,6 +18,7 @@ A `Problem` is not an exception: something outside was left out, with the reason
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -102,10 +103,29 @@ class Problem:
 
     path: str  # relative to the archive's root, or the file and the place in it
     reason: str
+    kind: str = ""  # equal for problems that are told together; the reason itself, if that is the same for all of them
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", printable(self.path))
         object.__setattr__(self, "reason", printable(self.reason))
+
+
+def in_groups(problems: Iterable[Problem], shown: int = 12) -> str:
+    """The problems in one line: of each kind the first one and how many more there are, however many there are.
+
+    Args:
+        problems: in the order they were met.
+        shown: so many kinds are told in words, the rest in numbers.
+    """
+    kinds: dict[str, list[Problem]] = {}
+    for each in problems:
+        kinds.setdefault(each.kind or each.reason, []).append(each)
+    said = [
+        f"{first.path}: {first.reason}{f', and {len(more):,} more like it' if more else ''}"
+        for first, *more in list(kinds.values())[:shown]
+    ]
+    rest = sum(map(len, list(kinds.values())[shown:]))
+    return "; ".join([*said, f"and {rest:,} of {len(kinds) - shown:,} other kinds"] if rest else said)
 
 
 def is_text(outside: str) -> bool:

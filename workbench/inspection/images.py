@@ -26,7 +26,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from warehouse.failures import DENIED, NOT_READ, VANISHED
 from workbench.inspection.errors import ReplacedImage, UnreadableImage
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
 
 # Only these decoders are ever tried, whatever a file claims to be: some of Pillow's others start outside programs.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")

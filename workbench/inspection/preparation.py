@@ -17,7 +17,7 @@ from warehouse.store import Store
 from workbench import settings as configuration
 from workbench.inspection import archive, crew, models, plan, question_file, questions, references, retrieval
 from workbench.inspection.crew import Crew
-from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError
+from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError, in_groups
 from workbench.inspection.part import Part
 from workbench.inspection.plan import Plan
 from workbench.inspection.questions import QuestionSet
@@ -26,7 +26,7 @@ from workbench.settings import Facts, Settings
 
 INSPECTION = "inspection"
 PROTOCOL = "inspection:1"  # raise with the wording or the options of the inspection protocol
-SHOWN = 3  # of many problems of one kind
+SHOWN = 3  # products
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,13 @@ def _questions(
 
 
 def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionSet) -> Exception:
+    left_out = f"; left out: {in_groups(scan.problems)}" if scan.problems else ""
+    if not scan.registered and scan.problems:
+        return ArchiveError(f"nothing below {root} can be used as an image{left_out}")
     if not scan.registered:
         return ArchiveError(f"{root} holds no images; give the folder that has them, at any depth")
     if file is None:
-        return ArchiveError(f"{root} holds normal reference images only; there is nothing to inspect")
+        return ArchiveError(f"{root} holds normal reference images only; there is nothing to inspect{left_out}")
     why = f": {asked.problems[0].path}: {asked.problems[0].reason}" if asked.problems else ""
     return QuestionsError(f"{file} has no usable question about the {len(scan.registered)} images below {root}{why}")
 
@@ -185,9 +188,8 @@ def _notes(
             yield f"images with a normal reference: {images}; distinct references: {distinct}"
     for problems, place in ((scan.problems, "in the archive"), (asked.problems, "in the question file")):
         if problems:
-            shown = "; ".join(f"{each.path}: {each.reason}" for each in problems[:SHOWN])
-            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            yield f"left out {place}: {shown}{more}"
+            yield f"left out {place}: {in_groups(problems)}"
+    yield from scan.notes
     unclear = [each.question for each in items if claims.unclear(each.claims)]
     if unclear:
         options = " / ".join(option.text for option in unclear[0].options)
