@@ -27,6 +27,8 @@ SHORT = dict(
         strict=True,
     )
 )  # for captions
+GUESSED = pl.when(pl.col("choices") > 0).then(1 / pl.col("choices")).mean()
+"""The rate of guessing among the options offered; null where nobody knows them."""
 _DETECTION = SUBTASKS[0]
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -94,9 +96,7 @@ def accuracy_by_subtask(cases: pl.DataFrame) -> pl.DataFrame:
         subtask, n, right, rate, low and high (95 % Wilson), chance (the rate of guessing among the options offered).
     """
     counted = cases.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed")
-    counts = counted.group_by("subtask").agg(
-        n=pl.len(), right=(pl.col("outcome") == "right").sum(), chance=(1 / pl.col("choices")).mean()
-    )
+    counts = counted.group_by("subtask").agg(n=pl.len(), right=(pl.col("outcome") == "right").sum(), chance=GUESSED)
     place = {name: place for place, name in enumerate(SUBTASKS)}
     rows = sorted(counts.iter_rows(named=True), key=lambda row: (place.get(row["subtask"], len(place)), row["subtask"]))
     intervals = [wilson(row["right"], row["n"]) for row in rows]

@@ -193,7 +193,7 @@ def _counted(scores: Scores) -> str:
 def _accuracy(run: Reported) -> Section:
     rows = _in_order(intervals.rates(run.facts, ("subtask",)))
     chance = run.facts.filter(pl.col("right").is_not_null()).group_by("subtask")
-    rows = rows.join(chance.agg(chance=(1 / pl.col("choices")).mean()), on="subtask", maintain_order="left")
+    rows = rows.join(chance.agg(chance=metrics.GUESSED), on="subtask", maintain_order="left")
     return Section(
         "Accuracy by subtask",
         (),
