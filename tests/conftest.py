@@ -32,6 +32,11 @@ def _inspection_pack() -> Path | None:
     return next((folder for folder in candidates if (folder / "mmad.json").is_file()), None)
 
 
+def _robustmad() -> Path | None:
+    """The folder of published answers of real models: `*/data/robustmad` beside the checkout; shipped by nobody."""
+    return next(iter(sorted(ROOT.parent.glob("*/data/robustmad"))), None)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this machine cannot run; keep together what shares a server or a file's fixtures."""
@@ -59,6 +64,15 @@ def inspection_pack() -> Path:
     """The folder of real photographs, with mmad.json; mark the test `real_images`, so that it is skipped without."""
     folder = _inspection_pack()
     assert folder is not None
+    return folder
+
+
+@pytest.fixture
+def robustmad() -> Path:
+    """The folder of published answers, one file per model; the test is skipped without."""
+    folder = _robustmad()
+    if folder is None:
+        pytest.skip("no answers of real models: */data/robustmad beside the checkout")
     return folder
 
 

@@ -34,7 +34,7 @@ TEXTS = (
     "night", "status", "error", "answer", "correct_answer", "answer_text", "correct_text", "outcome", "shape",
     "description", "retrieval", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
-JUDGED = "correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0"
+JUDGED = "correct_answer IS NOT NULL AND status <> 'failed'"
 # What is not stored because it follows from what is: as `workbench/analysis/facts.py` has it.
 DERIVED = {
     "right": f"CASE WHEN {JUDGED} THEN outcome = 'right' END",
@@ -222,15 +222,15 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     sums["answered"] = sums["questions"] - sums["invalid"] - sums["failed"]
     sums["counted"], sums["correct"] = table[..., :2].sum((2, 3)), table[..., 1].sum(2)
     entropy = found["settled_entropy"]
+    choices = found["choices"].to_numpy()
     weights = {
-        "chance": np.where(judged, 1.0 / np.maximum(found["choices"].to_numpy(), 1), 0.0),
+        "chance": np.where(judged & (choices > 0), 1.0 / np.maximum(choices, 1), 0.0),
         "entropies": entropy.is_not_null().cast(pl.Float64).to_numpy(),
         "entropy": entropy.fill_null(0.0).to_numpy(),
         "seconds": found["seconds"].to_numpy(),
         "unreadable": judged & _is(found["claim"], "unreadable"),
         "unclaimed": _is(found["subtask"], DETECTION)
         & _is(found["status"], "answered")
-        & (found["choices"].to_numpy() > 0)
         & found["claim"].is_null().to_numpy(),
     }
     sums |= {name: np.bincount(cell, one, size * width).reshape(size, width) for name, one in weights.items()}

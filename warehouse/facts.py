@@ -54,9 +54,9 @@ class Fact:
     error: str | None
     answer: str | None
     correct_answer: str | None
-    answer_text: str | None  # the option's words; an open question's answer is too long for a chart and left out
+    answer_text: str | None  # the option's words, its letter where they aren't known; an open answer is left out
     correct_text: str | None
-    choices: int  # options offered
+    choices: int  # options offered; 0 of an open question, and where an answer file doesn't tell them
     outcome: Outcome  # see `analysis.metrics.outcomes`
     confidence: float | None  # of the likeliest option, 0..1
     first_entropy: float | None  # nats, before the loop
@@ -91,11 +91,11 @@ class Cell:
     invalid: int
     failed: int
     judged: int  # images with a counted question
-    counted: int  # questions that are labelled, with options, not failed: what a rate is over
+    counted: int  # questions that are labelled, not failed: what a rate is over
     correct: int
     escape: int
     overkill: int
-    chance: float  # summed over the counted: 1 / options offered
+    chance: float  # summed over the counted: 1 / options offered, nothing where nobody knows the options
     entropies: int  # questions with a settled entropy
     entropy: float  # their sum, nats
     seconds: float  # sum
@@ -148,9 +148,11 @@ FACTS = """
         md5(concat_ws(chr(10), subtask, question, array_to_string(list_transform(options, lambda o: o.text), chr(10))))
             AS asked,
         subtask, question, conditional, status, error,
-        CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
-        list_filter(options, lambda o: o.letter = answer)[1].text AS answer_text,
-        list_filter(options, lambda o: o.letter = correct_answer)[1].text AS correct_text, len(options) AS choices,
+        CASE WHEN len(options) > 0 OR len(answer) = 1 THEN answer END AS answer, correct_answer,
+        CASE WHEN len(options) > 0 THEN list_filter(options, lambda o: o.letter = answer)[1].text
+            WHEN len(answer) = 1 THEN answer END AS answer_text,
+        CASE WHEN len(options) > 0 THEN list_filter(options, lambda o: o.letter = correct_answer)[1].text
+            ELSE correct_answer END AS correct_text, len(options) AS choices,
         CASE
             WHEN status <> 'answered' THEN status
             WHEN correct_answer IS NULL THEN 'unlabelled'
@@ -207,8 +209,8 @@ CELLS = """
             count(*) FILTER (status = 'answered') AS answered,
             count(*) FILTER (status = 'invalid') AS invalid,
             count(*) FILTER (status = 'failed') AS failed,
-            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0) AS counted,
-            count(*) FILTER (outcome = 'right' AND choices > 0) AS correct,
+            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed') AS counted,
+            count(*) FILTER (outcome = 'right') AS correct,
             count(*) FILTER (outcome = 'escape') AS escape,
             count(*) FILTER (outcome = 'overkill') AS overkill,
             coalesce(sum(1.0 / choices) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0), 0)
@@ -216,9 +218,8 @@ CELLS = """
             count(settled_entropy) AS entropies,
             coalesce(sum(settled_entropy), 0) AS entropy,
             sum(seconds) AS seconds,
-            count(*) FILTER (claim = 'unreadable' AND correct_answer IS NOT NULL AND choices > 0) AS unreadable,
-            count(*) FILTER (subtask = 'Anomaly Detection' AND status = 'answered' AND choices > 0 AND claim IS NULL)
-                AS unclaimed
+            count(*) FILTER (claim = 'unreadable' AND correct_answer IS NOT NULL) AS unreadable,
+            count(*) FILTER (subtask = 'Anomaly Detection' AND status = 'answered' AND claim IS NULL) AS unclaimed
         FROM {source} GROUP BY GROUPING SETS ((run_id, image_id, subtask), (run_id, image_id))
     )
     SELECT run_id, dataset, product, subtask, label, defect, line, camera, count(*) AS images,

@@ -75,6 +75,7 @@ def test_without_known_options_every_letter_counts() -> None:
     assert [letters.read(text, letters.ANY) for text in ("E: Dark glass bottle", "b.", "Z", "No.")] == [
         "E", "B", "Z", None,
     ]  # fmt: skip
+    assert letters.read("C: None of the listed choices", letters.ANY) == "C"
 
 
 def test_a_question_with_more_options_than_mmads_five_is_read_whole() -> None:

@@ -29,6 +29,8 @@ SHORT = dict(
     )
 )  # for captions
 LETTERS = {letter: place for place, letter in enumerate(ascii_uppercase)}
+GUESSED = pl.when(pl.col("choices") > 0).then(1 / pl.col("choices")).mean()
+"""The rate of guessing among the options offered; null where nobody knows them."""
 _DETECTION = SUBTASKS[0]
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -106,10 +108,8 @@ def accuracy_by_subtask(cases: pl.DataFrame) -> pl.DataFrame:
     Returns:
         subtask, n, right, rate, low and high (95 % Wilson), chance (the rate of guessing among the options offered).
     """
-    counted = cases.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed", pl.col("choices") > 0)
-    counts = counted.group_by("subtask").agg(
-        n=pl.len(), right=(pl.col("outcome") == "right").sum(), chance=(1 / pl.col("choices")).mean()
-    )
+    counted = cases.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed")
+    counts = counted.group_by("subtask").agg(n=pl.len(), right=(pl.col("outcome") == "right").sum(), chance=GUESSED)
     place = {name: place for place, name in enumerate(SUBTASKS)}
     rows = sorted(counts.iter_rows(named=True), key=lambda row: (place.get(row["subtask"], len(place)), row["subtask"]))
     intervals = [wilson(row["right"], row["n"]) for row in rows]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import polars as pl
 
@@ -45,10 +46,16 @@ def accuracy_by_subtask(cells: pl.DataFrame) -> pl.DataFrame:
     place = {name: at for at, name in enumerate(SUBTASKS)}
     return (
         rates(cells, ("subtask",))
-        .join(chance.agg(chance=pl.col("chance").sum() / pl.col("counted").sum()), on="subtask")
+        .join(chance.agg(chance=_guessed()), on="subtask")
         .sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")
         .select("subtask", pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "chance")
     )
+
+
+def _guessed() -> pl.Expr:
+    """The rate of guessing; null where it is too small for any number of options, for then nobody knows them."""
+    share = pl.col("chance").sum() / pl.col("counted").sum()
+    return pl.when(share >= 1 / len(ascii_uppercase)).then(share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,6 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     unclaimed = run.facts.filter(
         pl.col("subtask") == mmad.DETECTION,
         pl.col("status") == "answered",
-        pl.col("choices") > 0,
         pl.col("claim").is_null(),
     )
     if unclaimed.height:
@@ -211,7 +210,7 @@ def _counted(scores: Scores) -> str:
 def _accuracy(run: Reported) -> Section:
     rows = _in_order(intervals.rates(run.facts, ("subtask",)))
     chance = run.facts.filter(pl.col("right").is_not_null()).group_by("subtask")
-    rows = rows.join(chance.agg(chance=(1 / pl.col("choices")).mean()), on="subtask", maintain_order="left")
+    rows = rows.join(chance.agg(chance=metrics.GUESSED), on="subtask", maintain_order="left")
     return Section(
         "Accuracy by subtask",
         (),

@@ -40,7 +40,8 @@ _NOUN = r"(?:answers?|options?|choices?|letter|antwort|lösung|réponse|respuest
 _VERB = r"(?:choose|pick|select|say|go\s+with|选)"
 _IS = r"(?:\s+(?:is|was|are|be|would\s+be|must\s+be|should\s+be|ist|est|es|è)\b|是|为)?"
 _CUE = re.compile(
-    rf"(?<!\w)(?:{_NOUN}{_IS}|{_VERB}){_OPENED}(?:(?:option|choice|letter)\b{_OPENED})?([A-Za-z]){_FREE}", re.IGNORECASE
+    rf"(?<!\w)(?:{_NOUN}{_IS}|{_VERB})(?![A-Za-z]){_OPENED}(?:(?:option|choice|letter)\b{_OPENED})?([A-Za-z]){_FREE}",
+    re.IGNORECASE,
 )
 _SAID = re.compile(
     rf"(?:(?:so|thus|hence|therefore|the|my|final|correct|right|best)\W+)*{_NOUN}{_IS}\s*[:=]?\s*", re.IGNORECASE
