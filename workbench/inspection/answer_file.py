@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from string import ascii_uppercase
 from typing import Annotated
 
 import polars as pl
@@ -346,10 +347,11 @@ def _detections(given: Sequence[Given], entries: Mapping[str, Entry]) -> claims.
     """What the answers' keys say of the options of detection questions, with the images' labels."""
     known = claims.Questions()
     for one in given:
-        if one.subtask == claims.DETECTION and one.key in one.letters:
+        right = dict(zip(ascii_uppercase, one.options, strict=False)).get(one.key or "")
+        if one.subtask == claims.DETECTION and right is not None:
             entry = entries.get(one.image)
             label = entry.label if entry else _place(one.image).label
-            known.add(one.question, one.options, one.options[one.letters.index(one.key)], label)
+            known.add(one.question, one.options, right, label)
     return known
 
 
