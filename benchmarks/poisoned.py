@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
-from typing import Any
-
-from PIL import Image
 
 from jobs.__main__ import main
 from workbench.inspection import block as blocks
 from workbench.inspection import inputs
 from workbench.inspection.models import Answering
 from workbench.inspection.retrieval import Retriever
+from workbench.model.backbone import Pictures
 from workbench.model.method import Method
 
-_answer, _open = blocks.answer_block, inputs.open_image
+_answer, _open = blocks.answer_block, inputs._open
 
 
 def answer_or_die(
@@ -34,15 +31,15 @@ def answer_or_die(
     return _answer(opened, run_id, answering, retriever, method)
 
 
-def open_or_die(path: Path, *known: Any, **more: Any) -> Image.Image:
+def open_or_die(file: inputs.File, pictures: Pictures | None) -> inputs.Opened:
     """The picture, unless it is a deadly one."""
-    if path.name == "deadly.png":
+    if file[0].name == "deadly.png":
         os.kill(os.getpid(), signal.SIGKILL)
-    return _open(path, *known, **more)
+    return _open(file, pictures)
 
 
 if __name__ in ("__main__", "__mp_main__"):
     blocks.answer_block = answer_or_die
-    inputs.open_image = open_or_die  # type: ignore[attr-defined]
+    inputs._open = open_or_die
 if __name__ == "__main__":
     main()
