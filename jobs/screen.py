@@ -118,7 +118,7 @@ def show(outcome: Outcome, data: Path) -> None:
         if row["defective"] or row["good"]:
             console.print(
                 f"detection {row['escape']:,} escapes of {row['defective']:,} defective images, {row['overkill']:,} "
-                f"overkill of {row['good']:,} good ones; {row['unreadable']:,} of {row['labelled']:,} answers unreadable"
+                f"overkill of {row['good']:,} good ones; {row['unreadable']:,} of {row['labelled']:,} unreadable"
             )
     for row in outcome.failures.iter_rows(named=True):
         console.print(f"failed: {row['questions']} questions about {plain(row['image_path'])}: {plain(row['error'])}")

@@ -301,9 +301,9 @@ class Reviews:
 
         image_id, image_path, product, label, question_id, subtask, question, status, letters and texts (of the
         options), answer, correct_answer, claims (of the options, see `claims.py`), first_entropy and entropy (nats,
-        before the loop and at its best), ranked (option probabilities, highest first), probability and first_probability (of the answer, after and before),
-        first_highest, earlier_answer (in the run named), patch_x and patch_y (middle of the accepted patches, in
-        pixels), patches (how many were accepted).
+        before the loop and at its best), ranked (option probabilities, highest first), probability and
+        first_probability (of the answer, after and before), first_highest, earlier_answer (in the run named), patch_x
+        and patch_y (middle of the accepted patches, in pixels), patches (how many were accepted).
         """
         return self._database.frame(_CASES, [earlier_run_id or "", run_id, run_id])
 

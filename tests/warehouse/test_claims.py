@@ -49,8 +49,8 @@ def test_whole_words_say_which_option_claims_the_defect(good: str, defective: st
 
 @pytest.mark.parametrize(
     "option",
-    ["Nozzle bent", "Notch.", "Now", "Normally.", "Yesterday", "Okra", "Goods", "Option A", "Type 2", "", "…", "Scratch.",
-     "A good part with a scratch", "OK, but scratched", "Not good, not bad", "Cannot be detected", "不良"],
+    ["Nozzle bent", "Notch.", "Now", "Normally.", "Yesterday", "Okra", "Goods", "Option A", "Type 2", "", "…",
+     "Scratch.", "A good part with a scratch", "OK, but scratched", "Not good, not bad", "Cannot be detected", "不良"],
 )  # fmt: skip
 def test_other_words_and_beginnings_of_words_claim_nothing(option: str) -> None:
     assert read(option, DEFECT).claim == "unknown"
@@ -158,8 +158,8 @@ def test_a_warehouse_of_an_older_version_gets_claims_and_its_settled_labels_righ
     old = schema.table(Prediction, [told, lost, dataclasses.replace(unknown, correct_answer=None)])
     insert(con, "predictions", old.drop_columns(["claims"]))
     dispute = Dispute(
-        "d", told.image_id, told.question_id, 1, "run", "p", "bottle", told.subtask, told.question, options, "A", "B", 0.5,
-        0.1, None, 1, rows.NOW,
+        "d", told.image_id, told.question_id, 1, "run", "p", "bottle", told.subtask, told.question, options, "A", "B",
+        0.5, 0.1, None, 1, rows.NOW,
     )  # fmt: skip
     insert(con, "disputes", schema.table(Dispute, [dispute]).drop_columns(["claims"]))
     settled = Settlement(

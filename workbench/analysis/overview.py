@@ -81,7 +81,7 @@ def detection(cells: pl.DataFrame) -> Detection:
     rows = cells.filter(pl.col("subtask") == SUBTASKS[0])
     defective, good = (rows.filter(pl.col("label") == label) for label in ("defective", "good"))
     escapes, overkills = int(defective["escape"].sum()), int(good["overkill"].sum())
-    unread = int(defective["unreadable"].sum() + good["unreadable"].sum())
+    unread = int(defective["unreadable"].sum()) + int(good["unreadable"].sum())
     missed, called = int(defective["counted"].sum()), int(good["counted"].sum())
     return Detection(
         escape=_rate(escapes, missed),

@@ -195,8 +195,8 @@ def _notes(
         options = " / ".join(option.text for option in unclear[0].options)
         yield (
             f"detection questions of which nothing tells which option claims a defect: {len(unclear)}, such as "
-            f"“{unclear[0].question}” ({options}); their answers count as neither alarm, escape nor overkill (labels that "
-            "agree with the answer key tell, or plain words for options)"
+            f"“{unclear[0].question}” ({options}); their answers count as neither alarm, escape nor overkill (labels "
+            "that agree with the answer key tell, or plain words for options)"
         )
     conflicts = store.conflicts(scan.archive.archive_id)
     if len(conflicts):
