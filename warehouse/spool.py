@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from warehouse import manifest, phases, records, schema
+from warehouse import manifest, phases, private, records, schema
 from warehouse.errors import HOST_ERRORS, MalformedPart, full_disk_named
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ def write_part(
     unfinished = part.with_name(f"{part.name}.tmp-{socket.gethostname()}-{os.getpid()}")
     with full_disk_named(part.parent):
         try:
+            private.folder(data)
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
             phases.at("before-write")

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from warehouse import private
 from warehouse.night_records import Night, NightState, Schedule
 from workbench.nights import schedules
 from workbench.nights.errors import NightsBusy
@@ -189,8 +190,9 @@ def _last(ledger: Ledger, now: datetime) -> dict[str, Night]:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
+    private.folder(data)
     folder = data / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     lock = FileLock(folder / "nights.lock")
     try:
         lock.acquire(timeout=0)
