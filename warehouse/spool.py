@@ -242,7 +242,7 @@ def _content(file: Path, most: int | None = None) -> bytes:
                 raise MalformedPart(f"{file.name} is no file")
             if most is not None and found.st_size > most:
                 raise MalformedPart(f"{file.name} has {found.st_size} bytes and {most} at most are expected")
-            with open(handle, "rb", closefd=False) as opened:  # noqa: PTH123  it is open already
+            with open(handle, "rb", closefd=False) as opened:
                 return opened.read()
         finally:
             os.close(handle)

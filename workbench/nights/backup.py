@@ -2,13 +2,14 @@
 
 A copy is one file: the DuckDB database at one moment. What it doesn't hold is derived (vectors, thumbnails) or comes
 again (a run's blocks in the spool: a run that was at work goes on). Going back puts the present database and its
-vectors aside; nothing is deleted. The copy takes the database's place in one step, so that there is a whole one at every
-moment, the present or the older, whenever the process is killed; the vectors, which are derived, go before it.
+vectors aside; nothing is deleted. The copy takes the database's place in one step, so that there is a whole one at
+every moment, the present or the older, whenever the process is killed; the vectors, which are derived, go before it.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ from warehouse.night_records import Backup
 from warehouse.nights import Nights
 from warehouse.upkeep import Upkeep, sound
 from workbench.nights.errors import BackupError
+
+logger = logging.getLogger(__name__)
 
 _NIGHTLY = re.compile(r"\d{8}T\d{6}Z\.duckdb")
 _WAIT = 60.0  # seconds
@@ -67,13 +70,24 @@ def thin_out(data: Path, keep: int, now: datetime) -> int:
     left of a copy goes too; it isn't counted.
     """
     for left in (data / "backups").glob("*.unfinished*"):
-        if time.time() - left.stat().st_mtime > _FORGOTTEN:
-            left.unlink()
+        with _left_if_it_must_be(left):
+            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+                left.unlink()
     mine = [file for file in (data / "backups").glob("*.duckdb") if _NIGHTLY.fullmatch(file.name)]
     mine.sort(key=lambda file: (file.name <= _name(now), file.name))
     for file in mine[:-keep]:
-        file.unlink()
-    return len(mine[:-keep])
+        with _left_if_it_must_be(file):
+            file.unlink()
+    return sum(not file.exists() for file in mine[:-keep])
+
+
+@contextmanager
+def _left_if_it_must_be(file: Path) -> Iterator[None]:
+    """One that can't be removed keeps no other from being removed."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("backup=%s can't be removed: %s", file, error)
 
 
 def restore(data: Path, file: Path, now: datetime) -> Restored:

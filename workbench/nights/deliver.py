@@ -145,7 +145,7 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
         pause(seconds)
         try:
             way()
-        except (OSError, smtplib.SMTPException, ValueError) as problem:
+        except Exception as problem:  # noqa: BLE001  whatever one way raises, the other is tried too
             told = (getattr(problem, name, None) for name in ("code", "reason", "strerror"))
             reason = " ".join(str(each) for each in told if each)
             error = f"{type(problem).__name__}{f': {reason}' if reason else ''}"

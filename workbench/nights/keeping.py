@@ -73,7 +73,10 @@ def add(data: Path, wanted: Wanted, *, replace: bool = False, config: Path | Non
 
 def in_words(schedule: Schedule) -> str:
     """When the schedule is due next, in its own time zone."""
-    moment = schedules.next_due(schedule, datetime.now(UTC))
+    try:
+        moment = schedules.next_due(schedule, datetime.now(UTC))
+    except ScheduleError as error:
+        return f"never: {error}"
     if moment is None:
         return "never again"
     return f"{moment.astimezone(ZoneInfo(schedule.timezone)):%a %d %b %Y %H:%M %Z}"
