@@ -6,7 +6,6 @@ give it a line in LOOPS.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -141,7 +140,9 @@ def thumbnails(data: Path, patch: pytest.MonkeyPatch) -> object:
         unlink(path, missing_ok)
 
     patch.setattr(Path, "unlink", picky)
-    return retention._thumbnails(folder, Operation(keep_thumbnails_mib=0), NOW), sorted(os.listdir(folder))
+    return retention._thumbnails(folder, Operation(keep_thumbnails_mib=0), NOW), sorted(
+        file.name for file in folder.iterdir()
+    )
 
 
 def ways_of_a_report(data: Path, patch: pytest.MonkeyPatch) -> object:

@@ -126,7 +126,7 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
         "a column iteration string",
     ),
     "a column twice": (
-        lambda part: restated(part, "patches", lambda table: table.append_column("score", table["score"])), "doesn't fit"
+        lambda part: restated(part, "patches", lambda it: it.append_column("score", it["score"])), "doesn't fit"
     ),
     "nothing where something must be": (
         lambda part: restated(
@@ -147,7 +147,7 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
         "column descriptions",
     ),
     "a box without bounds": (with_rows("patches", x1=math.inf), "patches.arrow holds a number that isn't finite"),
-    "a vector that is no number": (with_rows("image_vectors", vector=[1.0, math.nan, 0.5]), "image_vectors.arrow holds"),
+    "a vector that is no number": (with_rows("image_vectors", vector=[1.0, math.nan, 0.5]), "image_vectors.arrow"),
     "half a vector without bounds": (with_rows("patch_vectors", vector=np.array([1, np.inf], np.float16)), "patch_vec"),
     "vectors of several lengths": (with_rows("image_vectors", vector=[1.0]), "different lengths"),
     "vectors of another length than the index": (
@@ -288,9 +288,10 @@ def test_what_is_the_machines_fault_leaves_every_part_in_the_spool(
 ) -> None:
     for block in range(3):
         rows.write_part(data, block)
-    with monkeypatch.context() as patch, pytest.raises(type(error)):
+    with monkeypatch.context() as patch:
         raising_for(1, error, patch, reading=isinstance(error, OSError))
-        ingest(store)
+        with pytest.raises(type(error)):
+            ingest(store)
     assert spool.put_aside(data) == []
     assert spool.spooled_blocks(data, RUN) >= {1}
 
@@ -303,9 +304,10 @@ def test_a_part_that_finds_no_memory_waits_and_the_others_go_in(
 ) -> None:
     for block in range(3):
         rows.write_part(data, block)
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+    with monkeypatch.context() as patch:
         raising_for(1, MemoryError("none"), patch)
-        ingest(store)
+        with pytest.raises(MemoryError):
+            ingest(store)
     assert store.ingested_blocks(RUN) == {0, 2}
     assert spool.spooled_blocks(data, RUN) == {1}
     assert ingest(store).parts == 1
