@@ -26,6 +26,7 @@ from workbench.nights import backup, coordinator, deliver, health, metrics, repo
 from workbench.nights.coordinator import Worked
 from workbench.nights.errors import NightError
 from workbench.nights.steps import Context, Step
+from workbench.review import nightly
 from workbench.settings import Operation, Settings, Work
 
 NOW = datetime(2026, 1, 20, 6, 0, tzinfo=UTC)
@@ -173,7 +174,7 @@ def runs_looked_through_for_disputes(data: Path, patch: pytest.MonkeyPatch) -> o
         looked.append(run_id)
         return type("Added", (), {"added": 1})
 
-    patch.setattr(usual.nightly, "open_run", open_run)
+    patch.setattr(nightly, "open_run", open_run)
     with pytest.raises(NightError, match="no disputes of b: Odd"):
         usual._open_disputes(context(data, ("a", "b", "c")))
     return looked

@@ -258,7 +258,7 @@ def _read(file: Path, record: type, stated: Mapping[str, manifest.Statement] | N
     if stated is not None and file.name not in stated:
         raise MalformedPart(f"{manifest.FILE} doesn't state {file.name}")
     statement = None if stated is None else stated[file.name]
-    content = _content(file, None if statement is None else statement.bytes)
+    content = _content(file, None if statement is None else statement.size)
     if statement is not None:
         statement.check_content(file.name, content)
     try:

@@ -315,7 +315,7 @@ def _reading(hint: object) -> object:
             return numbers.get(value, value)
         return value
 
-    return Annotated[hint, BeforeValidator(read)]  # type: ignore[valid-type]
+    return Annotated[hint, BeforeValidator(read)]
 
 
 def _read_toml(file: Path) -> dict[str, object]:

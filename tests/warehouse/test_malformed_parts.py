@@ -16,8 +16,7 @@ from pyarrow import feather
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
-from warehouse import ingest as ingest_module
-from warehouse import ledger, records, schema, spool
+from warehouse import ledger, manifest, records, schema, spool
 from warehouse.errors import DiskFull, Locked, MalformedPart, NewerWarehouse
 from warehouse.ingest import ingest
 from warehouse.store import Store
@@ -33,9 +32,9 @@ def restated(part: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> N
     content = spool._encoded(table)
     file.write_bytes(content)
     stated = json.loads((part / "manifest.json").read_text())
-    found = spool.manifest.state(table, content)
+    found = manifest.state(table, content)
     stated["files"][file.name] = {
-        "columns": found.columns, "rows": found.rows, "bytes": found.bytes, "sha256": found.sha256
+        "columns": found.columns, "rows": found.rows, "size": found.size, "sha256": found.sha256
     }  # fmt: skip
     (part / "manifest.json").write_text(json.dumps(stated))
 
@@ -76,6 +75,11 @@ def replaced(name: str, put: Callable[[Path], object]) -> Spoil:
     return spoil
 
 
+def emptied(part: Path) -> None:
+    for file in part.iterdir():
+        file.unlink()
+
+
 def a_link(part: Path) -> None:
     real = part.parents[2] / "elsewhere"
     part.rename(real)
@@ -94,7 +98,7 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
     "grown out of all bounds": (lambda part: os.truncate(part / P, 2**35), "has 34359738368 bytes"),
     "a file missing": (lambda part: (part / "patches.arrow").unlink(), "patches.arrow is missing"),
     "the manifest missing": (lambda part: (part / "manifest.json").unlink(), "manifest.json is missing"),
-    "nothing in it": (lambda part: [file.unlink() for file in part.iterdir()], "predictions.arrow is missing"),
+    "nothing in it": (lambda part: emptied(part), "predictions.arrow is missing"),
     "an empty file": (replaced(P, Path.touch), "predictions.arrow has 0 bytes"),
     "a folder for a file": (replaced(P, Path.mkdir), "predictions.arrow is no file"),
     "a pipe for a file": (replaced(P, os.mkfifo), "predictions.arrow is no file"),
@@ -346,6 +350,6 @@ def raising_for(block: int, error: BaseException, patch: pytest.MonkeyPatch, *, 
         return read(part)
 
     if reading:
-        patch.setattr(ingest_module.spool, "read", reading_it)
+        patch.setattr(spool, "read", reading_it)
     else:
         patch.setattr(ledger, "enter", entering)

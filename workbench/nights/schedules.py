@@ -7,7 +7,7 @@ a zone; stored ones are UTC.
 Choices that bite:
 - Cron's weekdays are cron's (0 and 7 are Sunday, 1 is Monday); APScheduler, which finds the times, counts otherwise.
 - Where day of month and weekday are both given, either is enough, as cron's manual says: "0 22 1,15 * 5" is due on the
-  1st, the 15th and every Friday. A field with a `*` in it is not given. APScheduler asks for both, so there are two triggers.
+  1st, the 15th and every Friday. A field with a `*` in it is not given. APScheduler asks for both, hence two triggers.
 - A wall time that comes twice when clocks go back is due once, at its first coming; one that doesn't come when clocks
   go forward is due as much later as the clocks went.
 - However many due times were missed, they are one night: its archive is scored as it is now, and scoring it twice would
