@@ -45,6 +45,7 @@ def table(
         return
     if (run is None) == (answers is None):
         raise typer.BadParameter("say either --run RUN or --answers ANSWERS.json")
+    from warehouse import private
     from workbench.analysis import mmad
     from workbench.inspection import answer_file
 
@@ -56,7 +57,8 @@ def table(
         assert run is not None
         scores, title = _of_run(run, scorer, data)
     if csv is not None:
-        csv.write_text(mmad.as_csv(scores), encoding="utf-8")
+        with private.users_umask():
+            csv.write_text(mmad.as_csv(scores), encoding="utf-8")
     if json_:
         typer.echo(json.dumps({"of": title, **dataclasses.asdict(scores)}, indent=1))
     else:

@@ -6,9 +6,9 @@ entries in one transaction; then the parts are removed. A part whose ledger entr
 commit can be durable although its process died before it knew.
 
 A part that can't go in is put aside with its reason, whatever it raised, and the others go in. What is the machine's
-fault - a full disk, a locked or newer warehouse, a damaged index - is raised and leaves every part where it is. Where an
-error doesn't say whose fault it is, the part is rehearsed: what an empty warehouse doesn't take either is at fault.
-A part that finds no memory waits for a quieter moment; the others don't wait for it.
+fault - a full disk, a locked or newer warehouse, a damaged index - is raised and leaves every part where it is. Where
+an error doesn't say whose fault it is, the part is rehearsed: it is at fault if an empty warehouse doesn't take it
+either. A part that finds no memory waits for a quieter moment; the others don't wait for it.
 
 Any process may call this, also while others write parts; one works, the others wait for it.
 """

@@ -1,7 +1,7 @@
 """What a part's files hold, written beside them and last: the columns, the rows and the SHA-256 of each.
 
     {"version": 1, "run_id": "...", "block": 12,
-     "files": {"predictions.arrow": {"columns": [["run_id", "string"], ...], "rows": 40, "bytes": 81234, "sha256": "..."}}}
+     "files": {"predictions.arrow": {"columns": [["run_id", "string"], ...], "rows": 40, "size": 812, "sha256": "..."}}}
 
 Arrow's format has no checksum: a byte that a disk turned over is another number, and nothing says so. A file is
 therefore read once, compared with what is stated here, and decoded from the bytes that were compared.
@@ -30,12 +30,12 @@ class Statement:
 
     columns: tuple[tuple[str, str], ...]  # name and type
     rows: int
-    bytes: int
+    size: int  # bytes
     sha256: str
 
     def __post_init__(self) -> None:
-        if type(self.rows) is not int or type(self.bytes) is not int or self.bytes < 0:
-            raise TypeError("rows and bytes are whole numbers")
+        if type(self.rows) is not int or type(self.size) is not int or self.size < 0:
+            raise TypeError("rows and size are whole numbers")
 
     def check_content(self, name: str, content: bytes) -> None:
         """Compare a file's bytes with what is stated.
@@ -43,8 +43,8 @@ class Statement:
         Raises:
             MalformedPart: they are other bytes.
         """
-        if len(content) != self.bytes:
-            raise MalformedPart(f"{name} has {len(content)} bytes and its manifest states {self.bytes}")
+        if len(content) != self.size:
+            raise MalformedPart(f"{name} has {len(content)} bytes and its manifest states {self.size}")
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise MalformedPart(f"{name} was changed after it was written: its SHA-256 isn't the manifest's")
 
@@ -68,7 +68,7 @@ def state(table: pa.Table, content: Any) -> Statement:
 def render(run_id: str, block: int, files: Mapping[str, Statement]) -> str:
     """The manifest's text."""
     stated = {
-        name: {"columns": each.columns, "rows": each.rows, "bytes": each.bytes, "sha256": each.sha256}
+        name: {"columns": each.columns, "rows": each.rows, "size": each.size, "sha256": each.sha256}
         for name, each in files.items()
     }
     return json.dumps({"version": VERSION, "run_id": run_id, "block": block, "files": stated})
@@ -85,7 +85,7 @@ def parse(content: bytes, run_id: str, block: int) -> dict[str, Statement]:
         version, owner = found["version"], (found["run_id"], found["block"])
         if version == VERSION:
             files = {
-                name: Statement(tuple(map(_pair, each["columns"])), each["rows"], each["bytes"], each["sha256"])
+                name: Statement(tuple(map(_pair, each["columns"])), each["rows"], each["size"], each["sha256"])
                 for name, each in found["files"].items()
             }
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from warehouse import manifest, phases, records, schema
+from warehouse import manifest, phases, private, records, schema
 from warehouse.errors import HOST_ERRORS, MalformedPart, full_disk_named
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ def write_part(
     unfinished = part.with_name(f"{part.name}.tmp-{socket.gethostname()}-{os.getpid()}")
     with full_disk_named(part.parent):
         try:
+            private.folder(data)
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
             phases.at("before-write")
@@ -241,7 +242,7 @@ def _content(file: Path, most: int | None = None) -> bytes:
                 raise MalformedPart(f"{file.name} is no file")
             if most is not None and found.st_size > most:
                 raise MalformedPart(f"{file.name} has {found.st_size} bytes and {most} at most are expected")
-            with open(handle, "rb", closefd=False) as opened:  # noqa: PTH123  it is open already
+            with open(handle, "rb", closefd=False) as opened:
                 return opened.read()
         finally:
             os.close(handle)
@@ -257,7 +258,7 @@ def _read(file: Path, record: type, stated: Mapping[str, manifest.Statement] | N
     if stated is not None and file.name not in stated:
         raise MalformedPart(f"{manifest.FILE} doesn't state {file.name}")
     statement = None if stated is None else stated[file.name]
-    content = _content(file, None if statement is None else statement.bytes)
+    content = _content(file, None if statement is None else statement.size)
     if statement is not None:
         statement.check_content(file.name, content)
     try:

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import locks, records, schema
+from warehouse import locks, private, records, schema
 from warehouse.errors import BrokenIndex, Refused, full_disk_named, is_full_disk
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Vectors:
             BrokenIndex: LanceDB can't use its files.
             Refused: vectors of one encoder have different lengths, or hold a number that isn't finite.
         """
+        private.folder(self._path.parent)
         for encoder in rows["encoder"].unique().to_pylist():
             some = rows if len(rows["encoder"].unique()) == 1 else rows.filter(pc.equal(rows["encoder"], encoder))
             with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():

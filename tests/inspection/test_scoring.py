@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -267,6 +268,26 @@ def test_a_picture_that_breaks_the_model_fails_alone(
     outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=8))
     assert (outcome.run.answered, outcome.run.failed) == (14, 7)
     assert outcome.failures["error"].to_list() == ["the model failed: RuntimeError: a picture that breaks the model"]
+
+
+def test_a_number_that_is_none_in_what_the_model_tells_fails_its_picture_alone(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = hashlib.sha256(min((archive / "Drawn").glob("*/test/*/*.png")).read_bytes()).hexdigest()
+    reason = latent.reason
+
+    def telling(engine: Any, cases: Any, method: Any) -> Any:
+        return [
+            replace(each, option_probabilities=dict.fromkeys(each.option_probabilities, math.nan))
+            if case.query.key == bad
+            else each
+            for case, each in zip(cases, reason(engine, cases, method), strict=True)
+        ]
+
+    monkeypatch.setattr(latent, "reason", telling)
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=8))
+    assert (outcome.run.answered, outcome.run.failed) == (14, 7)
+    assert outcome.failures["error"].to_list() == [latent.NOT_FINITE]
 
 
 def test_a_picture_that_the_encoder_does_not_take_fails_alone(

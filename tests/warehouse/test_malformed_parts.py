@@ -16,8 +16,7 @@ from pyarrow import feather
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
-from warehouse import ingest as ingest_module
-from warehouse import ledger, records, schema, spool
+from warehouse import ledger, manifest, records, schema, spool
 from warehouse.errors import DiskFull, Locked, MalformedPart, NewerWarehouse
 from warehouse.ingest import ingest
 from warehouse.store import Store
@@ -33,9 +32,9 @@ def restated(part: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> N
     content = spool._encoded(table)
     file.write_bytes(content)
     stated = json.loads((part / "manifest.json").read_text())
-    found = spool.manifest.state(table, content)
+    found = manifest.state(table, content)
     stated["files"][file.name] = {
-        "columns": found.columns, "rows": found.rows, "bytes": found.bytes, "sha256": found.sha256
+        "columns": found.columns, "rows": found.rows, "size": found.size, "sha256": found.sha256
     }  # fmt: skip
     (part / "manifest.json").write_text(json.dumps(stated))
 
@@ -76,6 +75,11 @@ def replaced(name: str, put: Callable[[Path], object]) -> Spoil:
     return spoil
 
 
+def emptied(part: Path) -> None:
+    for file in part.iterdir():
+        file.unlink()
+
+
 def a_link(part: Path) -> None:
     real = part.parents[2] / "elsewhere"
     part.rename(real)
@@ -94,7 +98,7 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
     "grown out of all bounds": (lambda part: os.truncate(part / P, 2**35), "has 34359738368 bytes"),
     "a file missing": (lambda part: (part / "patches.arrow").unlink(), "patches.arrow is missing"),
     "the manifest missing": (lambda part: (part / "manifest.json").unlink(), "manifest.json is missing"),
-    "nothing in it": (lambda part: [file.unlink() for file in part.iterdir()], "predictions.arrow is missing"),
+    "nothing in it": (lambda part: emptied(part), "predictions.arrow is missing"),
     "an empty file": (replaced(P, Path.touch), "predictions.arrow has 0 bytes"),
     "a folder for a file": (replaced(P, Path.mkdir), "predictions.arrow is no file"),
     "a pipe for a file": (replaced(P, os.mkfifo), "predictions.arrow is no file"),
@@ -126,7 +130,7 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
         "a column iteration string",
     ),
     "a column twice": (
-        lambda part: restated(part, "patches", lambda table: table.append_column("score", table["score"])), "doesn't fit"
+        lambda part: restated(part, "patches", lambda it: it.append_column("score", it["score"])), "doesn't fit"
     ),
     "nothing where something must be": (
         lambda part: restated(
@@ -147,7 +151,7 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
         "column descriptions",
     ),
     "a box without bounds": (with_rows("patches", x1=math.inf), "patches.arrow holds a number that isn't finite"),
-    "a vector that is no number": (with_rows("image_vectors", vector=[1.0, math.nan, 0.5]), "image_vectors.arrow holds"),
+    "a vector that is no number": (with_rows("image_vectors", vector=[1.0, math.nan, 0.5]), "image_vectors.arrow"),
     "half a vector without bounds": (with_rows("patch_vectors", vector=np.array([1, np.inf], np.float16)), "patch_vec"),
     "vectors of several lengths": (with_rows("image_vectors", vector=[1.0]), "different lengths"),
     "vectors of another length than the index": (
@@ -288,9 +292,10 @@ def test_what_is_the_machines_fault_leaves_every_part_in_the_spool(
 ) -> None:
     for block in range(3):
         rows.write_part(data, block)
-    with monkeypatch.context() as patch, pytest.raises(type(error)):
+    with monkeypatch.context() as patch:
         raising_for(1, error, patch, reading=isinstance(error, OSError))
-        ingest(store)
+        with pytest.raises(type(error)):
+            ingest(store)
     assert spool.put_aside(data) == []
     assert spool.spooled_blocks(data, RUN) >= {1}
 
@@ -303,9 +308,10 @@ def test_a_part_that_finds_no_memory_waits_and_the_others_go_in(
 ) -> None:
     for block in range(3):
         rows.write_part(data, block)
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+    with monkeypatch.context() as patch:
         raising_for(1, MemoryError("none"), patch)
-        ingest(store)
+        with pytest.raises(MemoryError):
+            ingest(store)
     assert store.ingested_blocks(RUN) == {0, 2}
     assert spool.spooled_blocks(data, RUN) == {1}
     assert ingest(store).parts == 1
@@ -344,6 +350,6 @@ def raising_for(block: int, error: BaseException, patch: pytest.MonkeyPatch, *, 
         return read(part)
 
     if reading:
-        patch.setattr(ingest_module.spool, "read", reading_it)
+        patch.setattr(spool, "read", reading_it)
     else:
         patch.setattr(ledger, "enter", entering)

@@ -57,6 +57,17 @@ def test_one_encoder_with_two_lengths_is_refused(data: Path) -> None:
         Vectors(data).upsert_texts([text("crack", (1.0,)), text("dent", (1.0, 2.0))])
 
 
+def test_a_vector_that_the_index_could_not_hold_is_refused(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_texts([text("crack", (1.0, 2.0))])
+    with pytest.raises(Refused, match="have 3 numbers and those in the index 2"):
+        vectors.upsert_texts([text("dent", (1.0, 2.0, 3.0))])
+    with pytest.raises(Refused, match="hold a number that isn't finite"):
+        vectors.upsert_texts([text("dent", (1.0, float("nan")))])
+    with pytest.raises(Refused, match="have no numbers"):
+        vectors.upsert_texts([text("dent", ())])
+
+
 def test_texts_of_one_encoder_come_back_with_their_revisions(data: Path) -> None:
     vectors = Vectors(data)
     quoted = text('worker\'s "hole"; --', (1.0, 0.0))

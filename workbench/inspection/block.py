@@ -7,6 +7,7 @@ reason for each of the image's questions. What breaks everything does raise: a l
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from warehouse.errors import WarehouseError
@@ -35,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 # What fills in the right answers that only a mask below the archive's root tells.
 Locate = Callable[[Sequence[Asked], Path], list[Asked]]
-
+_LARGEST_HALF = float(np.finfo(np.float16).max)  # what is stored of a patch's vector; larger is no number there
 # How a GPU says that it has no memory, where it isn't PyTorch that asked for it.
 NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
@@ -117,7 +119,7 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
             cases.append(case)
             places.append(place)
     for place, outcome in zip(places, _reason(answering, cases, method), strict=True):
-        outcomes[place] = outcome
+        outcomes[place] = outcome if isinstance(outcome, str) or _is_finite(outcome) else latent.NOT_FINITE
     seconds = (opened.seconds + time.perf_counter() - started) / len(opened.block.asked)
     now = datetime.now(UTC)
     for asked, outcome in zip(opened.block.asked, outcomes, strict=True):
@@ -130,6 +132,7 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
             rows.patch_vectors.extend(
                 PatchVector(asked.entry.content, answering.patch_encoder, each.row, each.col, each.vector)
                 for each in outcome.accepted_features
+                if (np.abs(np.asarray(each.vector, np.float32)) <= _LARGEST_HALF).all()
             )
     rows.image_vectors.extend(each.vector for each in evidence.values() if isinstance(each, Evidence) and each.vector)
     return rows
@@ -275,6 +278,19 @@ def _prediction(
         seconds=seconds,
         created_at=now,
         claims=asked.claims,
+    )
+
+
+def _is_finite(reasoned: Reasoned) -> bool:
+    """Whether every number that is to be stored is one; a part with any other is refused as a whole."""
+    return all(
+        math.isfinite(number)
+        for number in (
+            *reasoned.initial_option_probabilities.values(),
+            *reasoned.option_probabilities.values(),
+            *(number for each in reasoned.iterations for number in (each.entropy, each.reward, *each.token_entropy)),
+            *(number for each in reasoned.patches for number in (*each.box, each.score)),
+        )
     )
 
 

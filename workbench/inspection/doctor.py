@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from warehouse import database, migrations, spool
+from warehouse import database, migrations, private, spool
 from warehouse.errors import Locked
 from warehouse.vectors import Vectors
 
@@ -96,6 +96,14 @@ def _folder(data: Path) -> Iterator[Finding]:
             f"cannot write to {place}: {error.strerror}",
             "give yourself write permission, or choose another with --data",
         )
+        return
+    if place == data and private.open_to_others(data):
+        yield Finding(
+            "yellow",
+            "data folder",
+            f"other users of this machine can look into {data}: it holds keys and verdicts",
+            f"chmod -R go= {data}, by its owner; or choose a folder of your own with --data",
+        )
     else:
         yield Finding("green", "data folder", f"{data} is writable" if place == data else f"{data} can be made")
 
@@ -164,7 +172,9 @@ def _packages() -> Iterator[Finding]:
     named = ("duckdb", "lancedb", "polars", "pyarrow", "transformers", "safetensors")
     yield Finding("green", "packages", ", ".join(f"{name} {metadata.version(name)}" for name in named))
     if find_spec("streamlit") is None or find_spec("plotly") is None:
-        yield Finding("yellow", "dashboard", "its packages are not installed", "pip install streamlit plotly")
+        yield Finding(
+            "yellow", "dashboard", "its packages are not installed", "in the checkout: pip install '.[dashboard]'"
+        )
     yield Finding("green", "python", f"{platform.python_version()} on {platform.platform()}")
 
 

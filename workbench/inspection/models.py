@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from warehouse import private
 from workbench import embedded
 from workbench.inspection.errors import EncoderError
 from workbench.inspection.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK
@@ -78,12 +79,13 @@ def load_answering(machine: Machine) -> Answering:
         torch.set_num_threads(machine.threads or 1)
     if ":" in machine.device and torch.cuda.is_available():
         torch.cuda.set_device(machine.device)  # what names no device means this one
-    body = backbone.load(
-        embedded.CHECKPOINT if demo else machine.model,
-        device=machine.device,
-        dtype=machine.dtype,
-        max_image_tokens=machine.max_image_tokens or None,
-    )
+    with private.users_umask():  # what is fetched lies in a cache that users may share
+        body = backbone.load(
+            embedded.CHECKPOINT if demo else machine.model,
+            device=machine.device,
+            dtype=machine.dtype,
+            max_image_tokens=machine.max_image_tokens or None,
+        )
     if machine.attention_layers:
         body.score_by([int(layer) for layer in machine.attention_layers.split(",")])
     memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None

@@ -139,7 +139,10 @@ class Nearest:
 
 def encode_image(picture: Picture, encoder: Encoder) -> Matrix:
     """The picture in the retrieval space, (d,) float32 of unit norm."""
-    return np.asarray(encoder.encode_images([picture.image])[0].cpu().numpy(), dtype=np.float32)
+    vector: Matrix = np.asarray(encoder.encode_images([picture.image])[0].cpu().numpy(), dtype=np.float32)
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{encoder.name} gave a vector that isn't finite")
+    return vector
 
 
 def text_index(descriptions: Sequence[Description], encoder: Encoder, vectors: Vectors) -> TextIndex:

@@ -47,6 +47,7 @@ from workbench.settings import Settings
 logger = logging.getLogger(__name__)
 
 # Where `warehouse.phases` can kill a run, in the order it passes them; spool and ingest have their own in between.
+DISTRIBUTION = "inspection-workbench"  # as pyproject.toml names it; `workbench` on PyPI is somebody else's
 PHASES = ("before-open", "after-open", *worker.PHASES, "before-close", "after-close")
 
 
@@ -311,10 +312,20 @@ def _new_run(prepared: Prepared) -> Run:
 
 
 def _versions() -> dict[str, str]:
-    packages = {"workbench": "reason-workbench"} | {
-        name: name for name in ("torch", "transformers", "duckdb", "lancedb", "pillow")
+    packages = ("torch", "transformers", "duckdb", "lancedb", "pillow")
+    return {
+        "python": platform.python_version(),
+        "workbench": _own_version(),
+        **{name: metadata.version(name) for name in packages},
     }
-    return {"python": platform.python_version(), **{name: metadata.version(of) for name, of in packages.items()}}
+
+
+def _own_version() -> str:
+    """The installed version; a checkout that is only on the path, or was installed under another name, has none."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started: float, resumed: bool) -> Outcome:
