@@ -90,20 +90,23 @@ def test_a_blind_task_never_carries_an_outline_even_if_its_case_has_one(subtask:
     assert blinding.mask_answers(dispute(1, subtask=subtask, options=(Option("A", "No defect."),)))
 
 
+def audited(data: Path) -> tuple[Reviews, str, list[Dispute]]:
+    """A run whose six answers to the first question were all drawn for its audit."""
+    seeded = seed.seed(data, images=12)
+    reviews, run, question = Reviews(data), seeded.run.run_id, seed.question_id(0)
+    answered = reviews.cases(run).filter(status="answered", question_id=question)["image_id"].to_list()[:6]
+    cases = [dispute(number, run_id=run, slots=2, image_id=name, question_id=question)
+             for number, name in enumerate(answered)]  # fmt: skip
+    drawn = tuple(AuditCase(one.image_id, one.question_id) for one in cases)
+    reviews.draw_audit(AuditDraw(run, 100, 1, drawn, seed.STARTED), cases, [reason(one, "audit") for one in cases])
+    return reviews, run, cases
+
+
 def test_verdicts_given_with_the_mask_in_sight_are_in_no_agreement_and_no_audit_estimate(data_folder: Path) -> None:
-    seeded = seed.seed(data_folder, images=6)
-    reviews, run = Reviews(data_folder), seeded.run.run_id
-    cases = [
-        dispute(number, run_id=run, slots=2, image_id=entry.image_id) for number, entry in enumerate(seeded.entries)
-    ]
-    reviews.draw_audit(
-        AuditDraw(run, 100, 1, tuple(AuditCase(one.image_id, "question") for one in cases), one_moment := seed.STARTED),
-        cases,
-        [reason(one, "audit") for one in cases],
-    )
+    reviews, run, cases = audited(data_folder)
     reviews.add_verdicts(
         [
-            verdict(one, slot, run_id=run, unblinded=number < 2, right_answer="B", judged_at=one_moment)
+            verdict(one, slot, run_id=run, unblinded=number < 2, right_answer="B", judged_at=seed.STARTED)
             for number, one in enumerate(cases)
             for slot in (1, 2)
         ]
@@ -121,6 +124,15 @@ def test_verdicts_given_with_the_mask_in_sight_are_in_no_agreement_and_no_audit_
 
     reviews.settle([replace(settlement(cases[0]), basis="person", author="anna")])
     assert disputes.audit_left_out(reviews, run) == 1  # what a person settled doesn't rest on those verdicts
+
+
+def test_a_case_that_nobody_could_tell_is_not_judged_in_the_audit_lane(data_folder: Path) -> None:
+    reviews, run, cases = audited(data_folder)
+    reviews.settle([settlement(one, decision="unsure", right_answer=None) for one in cases[:2]])
+    reviews.settle([settlement(one) for one in cases[2:]])
+    estimate = disputes.audit_estimate(reviews, run)
+    assert estimate is not None
+    assert (len(cases), estimate.judged) == (6, 4)
 
 
 def test_older_tasks_and_verdicts_with_a_mask_in_sight_are_marked(data_folder: Path) -> None:
