@@ -13,7 +13,6 @@ from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.warehouse.test_reviews import dispute, reason, settlement, verdict
 from warehouse import migrations, schema
-from warehouse.database import insert
 from warehouse.records import SUBTASKS, Option
 from warehouse.review_records import AuditCase, AuditDraw, Dispute, ReviewTask
 from warehouse.reviews import Reviews
@@ -144,16 +143,13 @@ def test_older_tasks_and_verdicts_with_a_mask_in_sight_are_marked(data_folder: P
     ]
     con = duckdb.connect()
     con.execute((SCHEMAS / "003.sql").read_text(encoding="utf-8"))
-    insert(con, "entries", schema.table(type(entries[0]), entries))
-    insert(con, "disputes", schema.table(Dispute, cases))
-    older = ", ".join(name for name in ReviewTask.__dataclass_fields__ if name != "unblinded")
     tasks = [ReviewTask(f"{one.dispute_id}.1", one.dispute_id, 1, "p", 7, 64, 48, seed.STARTED) for one in cases]
-    con.register("tasks", schema.table(ReviewTask, tasks))
-    con.execute(f"INSERT INTO review_tasks BY NAME SELECT {older} FROM tasks")
     given = [verdict(one, verdict_id=f"ls-p-{place}") for place, one in enumerate(cases)]
     given += [verdict(cases[3], verdict_id="given in the dashboard")]
-    con.register("given", schema.table(type(given[0]), given))
-    con.execute("INSERT INTO verdicts BY NAME SELECT * EXCLUDE unblinded FROM given")
+    for table, rows in (("entries", entries), ("disputes", cases), ("review_tasks", tasks), ("verdicts", given)):
+        con.register("given", schema.table(type(rows[0]), rows))
+        columns = con.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table]).fetchall()
+        con.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(name for (name,) in columns)} FROM given")
 
     con.execute("BEGIN")
     migrations.migrate(con)
