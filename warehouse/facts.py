@@ -179,8 +179,9 @@ FACTS = """
         CASE
             WHEN label = 'good' IS NOT TRUE AND defect IS NULL THEN NULL
             WHEN len(descriptions) = 0 THEN 'none'
-            WHEN string_split(descriptions[1].description_id, '/')[-2] <> product THEN 'other product'
-            WHEN lower(string_split(descriptions[1].description_id, '/')[-1])
+            WHEN replace(string_split(descriptions[1].description_id, '/')[-2], '%2F', '/') <> product
+                THEN 'other product'
+            WHEN lower(replace(string_split(descriptions[1].description_id, '/')[-1], '%2F', '/'))
                 = CASE WHEN label = 'good' THEN 'good' ELSE lower(defect) END THEN 'right'
             ELSE 'other entry'
         END AS retrieval,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import blinding, claims, curation, experiments, file_stat, lifts, nights, reviews, rollups, scales
+from warehouse.steps import claims, curation, experiments, file_stat, lifts, nights, reviews, rollups, scales, verdicts
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -80,7 +80,7 @@ def fourth(con: DuckDBPyConnection) -> None:
     topics: tuple[Step, ...] = (
         file_stat.add,
         scales.add,
-        blinding.add,
+        verdicts.add,
         claims.add,
     )
     for add in topics:

@@ -193,6 +193,7 @@ class QuarantinedResult:
     reason: str
     payload: str  # JSON, as received
     found_at: datetime
+    untold: bool = False  # the server itself can't tell it: it is asked for again at every pull
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,15 @@ class Reviews:
                 [project_key, list(annotations)],
             )
 
+    def forget_untold(self, project_key: str, annotations: Sequence[int]) -> None:
+        """Forget that the server couldn't tell these annotations: it can by now, or they are gone."""
+        with self._database.writing() as con:
+            con.execute(
+                "DELETE FROM quarantined_results WHERE project_key = ? AND untold "
+                "AND list_contains(?::BIGINT[], annotation_id)",
+                [project_key, list(annotations)],
+            )
+
     # Settling.
 
     def settle(self, settlements: Sequence[Settlement]) -> None:

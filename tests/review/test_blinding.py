@@ -13,7 +13,6 @@ from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.warehouse.test_reviews import dispute, reason, settlement, verdict
 from warehouse import migrations, schema
-from warehouse.database import insert
 from warehouse.records import SUBTASKS, Option
 from warehouse.review_records import AuditCase, AuditDraw, Dispute, ReviewTask
 from warehouse.reviews import Reviews
@@ -90,20 +89,23 @@ def test_a_blind_task_never_carries_an_outline_even_if_its_case_has_one(subtask:
     assert blinding.mask_answers(dispute(1, subtask=subtask, options=(Option("A", "No defect."),)))
 
 
+def audited(data: Path) -> tuple[Reviews, str, list[Dispute]]:
+    """A run whose six answers to the first question were all drawn for its audit."""
+    seeded = seed.seed(data, images=12)
+    reviews, run, question = Reviews(data), seeded.run.run_id, seed.question_id(0)
+    answered = reviews.cases(run).filter(status="answered", question_id=question)["image_id"].to_list()[:6]
+    cases = [dispute(number, run_id=run, slots=2, image_id=name, question_id=question)
+             for number, name in enumerate(answered)]  # fmt: skip
+    drawn = tuple(AuditCase(one.image_id, one.question_id) for one in cases)
+    reviews.draw_audit(AuditDraw(run, 100, 1, drawn, seed.STARTED), cases, [reason(one, "audit") for one in cases])
+    return reviews, run, cases
+
+
 def test_verdicts_given_with_the_mask_in_sight_are_in_no_agreement_and_no_audit_estimate(data_folder: Path) -> None:
-    seeded = seed.seed(data_folder, images=6)
-    reviews, run = Reviews(data_folder), seeded.run.run_id
-    cases = [
-        dispute(number, run_id=run, slots=2, image_id=entry.image_id) for number, entry in enumerate(seeded.entries)
-    ]
-    reviews.draw_audit(
-        AuditDraw(run, 100, 1, tuple(AuditCase(one.image_id, "question") for one in cases), one_moment := seed.STARTED),
-        cases,
-        [reason(one, "audit") for one in cases],
-    )
+    reviews, run, cases = audited(data_folder)
     reviews.add_verdicts(
         [
-            verdict(one, slot, run_id=run, unblinded=number < 2, right_answer="B", judged_at=one_moment)
+            verdict(one, slot, run_id=run, unblinded=number < 2, right_answer="B", judged_at=seed.STARTED)
             for number, one in enumerate(cases)
             for slot in (1, 2)
         ]
@@ -123,6 +125,15 @@ def test_verdicts_given_with_the_mask_in_sight_are_in_no_agreement_and_no_audit_
     assert disputes.audit_left_out(reviews, run) == 1  # what a person settled doesn't rest on those verdicts
 
 
+def test_a_case_that_nobody_could_tell_is_not_judged_in_the_audit_lane(data_folder: Path) -> None:
+    reviews, run, cases = audited(data_folder)
+    reviews.settle([settlement(one, decision="unsure", right_answer=None) for one in cases[:2]])
+    reviews.settle([settlement(one) for one in cases[2:]])
+    estimate = disputes.audit_estimate(reviews, run)
+    assert estimate is not None
+    assert (len(cases), estimate.judged) == (6, 4)
+
+
 def test_older_tasks_and_verdicts_with_a_mask_in_sight_are_marked(data_folder: Path) -> None:
     entries = seed.draw_archive(data_folder, 4)  # every second has a mask
     subtasks = ("Anomaly Detection", "Defect Localization", "Defect Classification")
@@ -132,16 +143,13 @@ def test_older_tasks_and_verdicts_with_a_mask_in_sight_are_marked(data_folder: P
     ]
     con = duckdb.connect()
     con.execute((SCHEMAS / "003.sql").read_text(encoding="utf-8"))
-    insert(con, "entries", schema.table(type(entries[0]), entries))
-    insert(con, "disputes", schema.table(Dispute, cases))
-    older = ", ".join(name for name in ReviewTask.__dataclass_fields__ if name != "unblinded")
     tasks = [ReviewTask(f"{one.dispute_id}.1", one.dispute_id, 1, "p", 7, 64, 48, seed.STARTED) for one in cases]
-    con.register("tasks", schema.table(ReviewTask, tasks))
-    con.execute(f"INSERT INTO review_tasks BY NAME SELECT {older} FROM tasks")
     given = [verdict(one, verdict_id=f"ls-p-{place}") for place, one in enumerate(cases)]
     given += [verdict(cases[3], verdict_id="given in the dashboard")]
-    con.register("given", schema.table(type(given[0]), given))
-    con.execute("INSERT INTO verdicts BY NAME SELECT * EXCLUDE unblinded FROM given")
+    for table, rows in (("entries", entries), ("disputes", cases), ("review_tasks", tasks), ("verdicts", given)):
+        con.register("given", schema.table(type(rows[0]), rows))
+        columns = con.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table]).fetchall()
+        con.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(name for (name,) in columns)} FROM given")
 
     con.execute("BEGIN")
     migrations.migrate(con)

@@ -127,7 +127,7 @@ def band(column: str, edges: tuple[float, ...]) -> pl.Expr:
 
 def retrieval() -> pl.Expr:
     """Whether the first retrieved description is the image's own: of its product, and of its defect or of `good`."""
-    parts = pl.col("description").str.split("/")
+    parts = pl.col("description").str.split("/").list.eval(pl.element().str.replace_all("%2F", "/", literal=True))
     entry = parts.list.last().str.to_lowercase()
     truth = pl.when(pl.col("label") == "good").then(pl.lit("good")).otherwise(pl.col("defect").str.to_lowercase())
     return (

@@ -21,6 +21,7 @@ from typing import Annotated
 
 from pydantic import RootModel, StringConstraints, ValidationError
 
+from warehouse import names
 from warehouse.curation import Curation, Taken
 from warehouse.records import Description
 from warehouse.store import Store
@@ -69,8 +70,8 @@ def read(file: Path) -> Texts:
         raise KnowledgeError(f"{file} is not CSV: {error}") from None
     _distinct(file, texts)
     for place in texts:
-        if any("/" in part or part in ("", ".", "..") for part in place):
-            raise KnowledgeError(f"{file}: {' / '.join(place)} can't be a description's name: no part may hold a slash")
+        if why := names.problem(place):
+            raise KnowledgeError(f"{file}: {' / '.join(place)}: {why}")
     if not texts:
         raise KnowledgeError(f"{file} holds no texts")
     return dict(sorted((_named(place), text) for place, text in texts.items()))
@@ -176,7 +177,7 @@ def _from_csv(file: Path) -> Texts:
             if not all(values):
                 raise KnowledgeError(f"{file}, line {rows.line_num}: every row needs {', '.join(COLUMNS)}")
             if place in texts:
-                raise KnowledgeError(f"{file}, line {rows.line_num}: {'/'.join(place)} is there twice")
+                raise KnowledgeError(f"{file}, line {rows.line_num}: {' / '.join(place)} is there twice")
             texts[place] = values[3]
     return texts
 
@@ -184,7 +185,7 @@ def _from_csv(file: Path) -> Texts:
 def _from_folder(folder: Path) -> Texts:
     texts: Texts = {}
     for file in sorted(_files(folder)):
-        place = file.relative_to(folder).with_suffix("").parts
+        place = names.split(file.relative_to(folder).with_suffix("").as_posix())
         if file.suffix.lower() != ".md":
             if len(place) == 3 and file.suffix.lower() in (".txt", ".markdown", ".mdown", ".rst"):
                 raise KnowledgeError(f"{file} isn't read: a text's file ends in .md; rename it, or take it out")
@@ -222,8 +223,8 @@ def _nested(texts: Mapping[tuple[str, str, str], str]) -> dict[str, dict[str, di
 def _to_folder(texts: Mapping[tuple[str, str, str], str], folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise KnowledgeError(f"{folder} is not empty; give a new folder: an entry left there would come back on import")
-    for (dataset, product, entry), text in texts.items():
-        file = folder / dataset / product / f"{entry}.md"
+    for place, text in texts.items():
+        file = folder / f"{names.join(place)}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n", encoding="utf-8")
 

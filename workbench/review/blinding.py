@@ -12,16 +12,16 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from warehouse import claims
 from warehouse.records import SUBTASKS
 from warehouse.review_records import Dispute
-from workbench.review import places
 
 ANSWERED = frozenset({SUBTASKS[0], SUBTASKS[2]})  # detection, localization
 
 
 def mask_answers(dispute: Dispute) -> bool:
     """Whether the mask says what is asked, or part of it."""
-    return dispute.subtask in ANSWERED or any(places.denies(option.text) for option in dispute.options)
+    return dispute.subtask in ANSWERED or any(claims.denies(option.text) for option in dispute.options)
 
 
 def veiled(disputes: Iterable[Dispute]) -> frozenset[str]:

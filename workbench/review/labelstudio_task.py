@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -75,6 +77,9 @@ MODEL = "workbench"  # whom Label Studio names as the author of the pre-annotati
 BLIND = "blind"  # in a task's data: it shows no mask, as the question asks for what a mask tells
 NONE_IS_RIGHT = "None of these is right"
 LONGEST = 20_000  # characters of a reviewer's text
+
+# Control characters, of which no page or file makes anything, and lone surrogates, which no file can hold.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 _KINDS = {
     "verdict": "choices",
@@ -204,6 +209,12 @@ class Annotation(BaseModel):
     lead_time: float | None = None
 
     @property
+    def seconds(self) -> float | None:
+        """The reviewer's time on the task; None where what was told is no time."""
+        told = self.lead_time
+        return told if told is not None and math.isfinite(told) and told >= 0 else None
+
+    @property
     def author(self) -> int | None:
         """The server's number of who gave it."""
         told = self.completed_by.get("id") if isinstance(self.completed_by, dict) else self.completed_by
@@ -290,7 +301,7 @@ def _single(region: _Region) -> str | None:
     texts = [value] if isinstance(value, str) else value or []
     if region.type == "choices" and len(texts) != 1:
         raise Malformed(f"{region.from_name} has {len(texts)} choices; it takes one")
-    text = "\n".join(texts).strip()
+    text = _UNPRINTABLE.sub("", "\n".join(texts)).strip()
     if len(text) > LONGEST:
         raise Malformed(f"{region.from_name} has {len(text):,} characters; {LONGEST:,} are taken")
     return text or None
@@ -319,7 +330,8 @@ def _right(decision: Decision, chosen: str | None, options: Sequence[Option], an
 
 def payload(result: Sequence[Mapping[str, object]]) -> str:
     """An annotation's result as the quarantine keeps it."""
-    return json.dumps(list(result), ensure_ascii=False, default=str)[: 10 * LONGEST]
+    text = json.dumps(list(result), ensure_ascii=False, default=str)[: 10 * LONGEST]
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 TokenKind = Literal["legacy", "personal"]

@@ -73,6 +73,7 @@ class Folder:
                     picture = decode(data)
                     picture.thumbnail((_SIDE, _SIDE))
                     picture.save(draft, "JPEG", quality=92)
+                draft.chmod(_mode(self.path))
                 draft.replace(target)
         return Published(f"{self.address}/{target.name}", width, height)
 
@@ -82,6 +83,7 @@ class Folder:
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             draft.write_bytes(_blank())
+            draft.chmod(_mode(self.path))
             draft.replace(target)
         return f"{self.address}/{target.name}"
 
@@ -105,6 +107,11 @@ class Web:
     def nothing(self) -> str:
         """A picture that says there is no reference, within its address."""
         return f"data:image/png;base64,{base64.b64encode(_blank()).decode()}"
+
+
+def _mode(folder: Path) -> int:
+    """A picture may be read by whom its folder lets in: nobody else's where the server is one's own."""
+    return 0o600 | (folder.stat().st_mode & 0o044)
 
 
 def _blank() -> bytes:

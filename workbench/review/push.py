@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from warehouse import locks, phases
+from warehouse.errors import WarehouseError
 from warehouse.records import Entry, Prediction
 from warehouse.review_records import DefectBox, Dispute, ReviewProject, ReviewTask
 from warehouse.reviews import Reviews, task_key
@@ -37,7 +38,7 @@ from workbench.inspection.errors import ReplacedImage, UnreadableImage
 from workbench.inspection.images import open_image
 from workbench.review import blinding, boxes, labelstudio_task
 from workbench.review.desk import Desk
-from workbench.review.errors import DeskRefused, DeskUnreachable
+from workbench.review.errors import DeskRefused, DeskUnreachable, ReviewError
 from workbench.review.labelstudio_task import CONFIG, VERSION, CaseForReview
 from workbench.review.pictures import Published
 from workbench.review.rules import AUDIT_SHARE, BUDGET
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 PHASES = ("before-send", "after-send", "before-record", "after-record")
 BATCH = 100  # tasks sent at once
+_STOPPING = (ReviewError, WarehouseError, OSError)  # not one case's fault: the next would end the same
 _LOCK_SECONDS = 600.0  # another push or pull of this data folder is waited for
 
 
@@ -304,6 +306,10 @@ class _Pictures:
                 self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
                 self.broken[name] = f"{dispute.image_path}: {error}"
+            except _STOPPING:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one picture raises, the others are sent
+                self.broken[name] = f"{dispute.image_path}: {error!r}"
         return name in self.shown
 
     def root(self, run_id: str) -> Path:
@@ -364,6 +370,10 @@ def _prepare(
             ready.append(_case(desk, one, material, pictures))
         except UnreadableImage as error:
             broken.append(f"{one.dispute.image_path}: {error}")
+        except _STOPPING:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one case raises, the others are sent
+            broken.append(f"{one.dispute.image_path}: {error!r}")
     return ready, broken
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from warehouse import names
 from warehouse.curation import Curation
 from warehouse.records import Description
 from warehouse.search import TextSearch, Words
@@ -96,6 +97,6 @@ def _catch_up(store: Store, index: TextSearch, encoder: Encoder) -> None:
 
 def _words(descriptions: Iterable[Description], encoded: retrieval.TextIndex) -> list[Words]:
     return [
-        Words(d.description_id, d.revision, f"{d.dataset}/{d.product}", d.text, encoded.text(place).tolist())
+        Words(d.description_id, d.revision, names.join((d.dataset, d.product)), d.text, encoded.text(place).tolist())
         for place, d in enumerate(descriptions)
     ]

@@ -1,4 +1,7 @@
-"""Version 4: which tasks had the archive's mask drawn although their question asks for it, and the verdicts on them."""
+"""Version 4: verdicts given with the archive's mask in sight are told apart, as are annotations nobody can read.
+
+A task is unblinded if the mask was drawn on it although its question asks for what the mask tells.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,15 @@ _SEEN = """
     SELECT d.dispute_id FROM disputes AS d JOIN entries AS e USING (image_id)
     WHERE d.subtask IN ('Anomaly Detection', 'Defect Localization') AND e.mask_path IS NOT NULL
 """
+_COLUMNS = (("review_tasks", "unblinded"), ("verdicts", "unblinded"), ("quarantined_results", "untold"))
 _STATEMENTS = (
     *(
         f"ALTER TABLE {table} {change}"
-        for table in ("review_tasks", "verdicts")
+        for table, column in _COLUMNS
         for change in (
-            "ADD COLUMN unblinded BOOLEAN DEFAULT false",
-            "ALTER COLUMN unblinded DROP DEFAULT",
-            "ALTER COLUMN unblinded SET NOT NULL",
+            f"ADD COLUMN {column} BOOLEAN DEFAULT false",
+            f"ALTER COLUMN {column} DROP DEFAULT",
+            f"ALTER COLUMN {column} SET NOT NULL",
         )
     ),
     # Last: DuckDB alters no keyed table that was updated within the transaction.
