@@ -12,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check browser desk real evaluate ablate simulate chaos soak scale bench bench-gpu train clean
+.PHONY: help demo serve test check browser desk real evaluate ablate simulate mutants chaos soak scale bench bench-gpu train clean
 
 help:
 	@echo "make demo      score a drawn archive with the embedded demo model, then open the dashboard"
@@ -24,6 +24,7 @@ help:
 	@echo "make evaluate  measure the embedded demo model and write its card"
 	@echo "make ablate    what each part of the method brings, on drawn images"
 	@echo "make simulate  false alarms, coverage and power of everything that claims something"
+	@echo "make mutants   plant faults into a copy of the code; a named test must fail for each"
 	@echo "make chaos     kill at random and compare with what was never cut"
 	@echo "make soak      score, ingest, read and clean up at once, for 45 minutes"
 	@echo "make scale     a million known images, ten million predictions, 5,000 disputes"
@@ -64,8 +65,9 @@ browser: $(READY)
 desk: $(READY)
 	@$(BIN)/python -m tests.review.studio
 
+# Two workers: one Label Studio, one dashboard and each file's fixtures belong to one of them.
 test: check browser desk
-	$(BIN)/pytest -m "not gpu"
+	$(BIN)/pytest -m "not gpu" -n 2 --dist loadgroup
 
 real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
@@ -98,6 +100,10 @@ simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_slices --output benchmarks/results/simulate_slices.json
 	$(BIN)/python -m benchmarks.simulate_review
 	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
+
+# Would the tests notice? A fault that no page would show, one at a time.
+mutants: $(READY)
+	$(BIN)/python -m benchmarks.mutants --output benchmarks/results/mutants.json
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.engines

@@ -57,6 +57,10 @@ class Invented:
         """(N, d) unit rows."""
         return torch.from_numpy(np.stack([_vector(text) for text in texts]))
 
+    def windows(self, text: str) -> tuple[str, ...]:
+        """The text itself."""
+        return (text,)
+
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
         """Never asked: every image has its vector."""
         raise NotImplementedError

@@ -48,7 +48,8 @@ from tests import scored
 from tests.nights.archives import OWN, pictures
 from tests.nights.calendars import schedule
 from warehouse import phases, spool
-from warehouse.nights import QUARANTINED, Nights
+from warehouse.failures import NOT_THE_IMAGES_FAULT, QUARANTINED
+from warehouse.nights import Nights
 from warehouse.store import Store
 from workbench.inspection import scoring
 
@@ -110,7 +111,7 @@ class Week:
         runs = sorted({run.run_id for run in self.ledger.night_runs(NAME)})
         rows = pl.concat([Store(self.data).predictions(run_id) for run_id in runs])
         key = ["image_path", "question_id"]
-        passing = pl.col("error").fill_null("").str.contains(f"^(vanished|{QUARANTINED})")
+        passing = pl.col("error").fill_null("").str.contains(f"^({'|'.join((*NOT_THE_IMAGES_FAULT, QUARANTINED))})")
         answered = rows.filter(~passing)
         never = rows.filter(passing).unique(key, keep="last").join(answered, on=key, how="anti")
         return pl.concat([answered, never]).select(*key, "status", "answer", "error").sort(key)

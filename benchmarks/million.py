@@ -99,7 +99,7 @@ def make(root: Path, data: Path, images: int) -> None:
             )
             con.execute(
                 "INSERT INTO entries SELECT e.* REPLACE (o.image_id AS image_id, o.path AS path, o.content AS content, "
-                "0 AS size, o.mtime_ns AS mtime_ns) "
+                "0 AS size, o.mtime_ns AS mtime_ns, NULL AS ctime_ns, NULL AS inode) "
                 "FROM entries AS e CROSS JOIN others AS o WHERE e.path = 'plate/0000.png'"
             )
 

@@ -38,6 +38,7 @@ from jobs import (
     stress,
     train_embedded,
 )
+from warehouse import private
 from warehouse.errors import DiskFull, Locked
 
 FAILED, WRONG_USE = 1, 2
@@ -88,6 +89,7 @@ def start(
 
 def main() -> None:
     """Run the command line; an error of ours or about a file is one sentence on stderr, anything else a traceback."""
+    private.guard()
     try:
         app()
     except OSError as error:

@@ -18,12 +18,15 @@ def make(
 
     Example: workbench backup
     """
+    from contextlib import nullcontext
     from datetime import UTC, datetime
 
+    from warehouse import private
     from workbench import settings
     from workbench.nights import backup
 
-    file = backup.make(settings.data_folder(data), datetime.now(UTC), to)
+    with private.users_umask() if to else nullcontext():
+        file = backup.make(settings.data_folder(data), datetime.now(UTC), to)
     typer.echo(f"{file}, {file.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -28,6 +28,7 @@ def command(
     from rich.console import Console
     from rich.progress import Progress
 
+    from warehouse import private
     from workbench.embedded import archive
     from workbench.embedded.draw import Shift
 
@@ -42,7 +43,7 @@ def command(
         moved = Shift(**amounts)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error), param_hint="--shift") from error
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with private.users_umask(), Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("drawing", total=images)
         archive.draw_archive(folder, images, seed, line, moved, held_out_wordings, lambda: bar.advance(task))
     typer.echo(f"{images} images in {folder}; questions in {folder / 'mmad.json'}")

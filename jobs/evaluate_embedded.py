@@ -36,6 +36,7 @@ def command(
     import torch
     from rich.console import Console
 
+    from warehouse import private
     from workbench import embedded
     from workbench.embedded import card as model_card
     from workbench.embedded import evaluate, full_method
@@ -61,6 +62,7 @@ def command(
     asked = f"workbench evaluate-embedded --images {images} --seed {seed}"
     text = model_card.render(method, findings, rows, folder, asked + (" --photographs DIR" if photographs else ""))
     if card is not None:
-        card.write_text(text)
-        model_card.write_slice(method, seed, card.parent)
+        with private.users_umask():
+            card.write_text(text)
+            model_card.write_slice(method, seed, card.parent)
     typer.echo(text)

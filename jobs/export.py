@@ -22,8 +22,10 @@ def command(
 
     Example: workbench export patches --run 20250103T220005123Z-a1b2c3d4 -o p.csv
     """
+    from warehouse import private
     from warehouse.store import Store
     from workbench import settings
 
-    Store(settings.data_folder(data)).export(table, run, output)
+    with private.users_umask():
+        Store(settings.data_folder(data)).export(table, run, output)
     typer.echo(str(output))

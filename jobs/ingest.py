@@ -10,13 +10,20 @@ from jobs.options import Data
 def command(data: Data = None) -> None:
     """Bring everything in the spool into the warehouse, each part exactly once.
 
-    A running `score` does this by itself every few seconds.
+    A running `score` does this by itself every few seconds. Exit code 1: a part can't be stored and was put aside.
 
     Example: workbench ingest
     """
+    from warehouse import spool
     from warehouse.ingest import ingest
     from warehouse.store import Store
     from workbench import settings
 
-    done = ingest(Store(settings.data_folder(data)))
+    folder = settings.data_folder(data)
+    done = ingest(Store(folder))
     typer.echo(f"{done.parts} parts, {done.predictions} predictions, {done.patches} patches in {done.seconds:.1f} s")
+    if done.quarantined:
+        typer.echo(f"{done.quarantined} parts can't be stored and were put aside; the newest are", err=True)
+        for path, reason in spool.put_aside(folder)[: min(done.quarantined, 10)]:
+            typer.echo(f"  {path}: {reason}", err=True)
+        raise typer.Exit(1)

@@ -57,6 +57,7 @@ def export_texts(
 
     Example: workbench knowledge export -o domain_knowledge.json
     """
+    from warehouse import private
     from warehouse.store import Store
     from workbench import settings
     from workbench.inspection import knowledge
@@ -70,7 +71,9 @@ def export_texts(
         if found is None:
             raise KnowledgeError(f"there is no run {run}; `workbench runs` lists them")
         texts = store.knowledge(found.knowledge_version) if found.knowledge_version else []
-    typer.echo(f"{knowledge.write(texts, output)} texts written to {output}")
+    with private.users_umask():
+        written = knowledge.write(texts, output)
+    typer.echo(f"{written} texts written to {output}")
 
 
 @app.command("list")

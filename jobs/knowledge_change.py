@@ -85,7 +85,10 @@ def propose(
     if rewrite:
         from workbench.review import rewording  # with a model, and PyTorch
     store = Store(settings.data_folder(data))
-    found = proposals.waiting(store)
+    waiting = proposals.waiting(store)
+    found = waiting.proposals
+    for problem in waiting.problems:
+        typer.echo(screen.harmless(f"no proposal could be made of {problem}"), err=True)
     screen.without_loading_bars("embedded")
     if accept is not None:
         own = next((each for each in found if each.description_id == accept), None)

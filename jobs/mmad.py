@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +14,9 @@ from jobs.options import Data, Json
 
 if TYPE_CHECKING:
     from workbench.analysis.mmad import Scores
+    from workbench.inspection.errors import Problem
 
+SHOWN = 5  # problems of a file, those that count several answers first
 app = typer.Typer(help="MMAD's table of a run or an answer file; import answer files.", invoke_without_command=True)
 
 
@@ -42,19 +45,20 @@ def table(
         return
     if (run is None) == (answers is None):
         raise typer.BadParameter("say either --run RUN or --answers ANSWERS.json")
+    from warehouse import private
     from workbench.analysis import mmad
     from workbench.inspection import answer_file
 
     if answers is not None:
         file = answer_file.read(answers, questions)
         scores, title = mmad.score(answer_file.as_answers(file), scorer), answers.name
-        for problem in file.problems[:3]:
-            typer.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+        _tell(file.problems)
     else:
         assert run is not None
         scores, title = _of_run(run, scorer, data)
     if csv is not None:
-        csv.write_text(mmad.as_csv(scores), encoding="utf-8")
+        with private.users_umask():
+            csv.write_text(mmad.as_csv(scores), encoding="utf-8")
     if json_:
         typer.echo(json.dumps({"of": title, **dataclasses.asdict(scores)}, indent=1))
     else:
@@ -79,21 +83,29 @@ def import_(
     from workbench import settings
     from workbench.inspection import answer_file
 
-    file = answer_file.read(answers, questions)
-    imported = answer_file.store(Store(settings.data_folder(data)), file, name)
-    for problem in imported.problems[:3]:
-        typer.echo(f"{problem.path}: {problem.reason}", err=True)
-    if len(imported.problems) > 3:
-        typer.echo(f"and {len(imported.problems) - 3:,} more like it", err=True)
+    file, store = answer_file.read(answers, questions), Store(settings.data_folder(data))
+    imported = answer_file.store(store, file, name)
+    unclaimed = int(store.run_summary(imported.run.run_id)["unclaimed"].sum())
+    _tell(imported.problems)
     if json_:
         said = {"run_id": imported.run.run_id, "answers": imported.answers, "problems": len(imported.problems)}
+        said["unclaimed"] = unclaimed
         typer.echo(json.dumps({**said, "known_images": imported.known_images, "already": imported.already}))
         return
     typer.echo(f"{imported.run.run_id}{' was imported before' if imported.already else ''}")
     typer.echo(
         f"{imported.answers:,} answers of {name}; {imported.known_images:,} of their images lie in a registered archive"
     )
+    if unclaimed:
+        typer.echo(f"{unclaimed:,} detection answers of which nothing tells whether they claim a defect")
     typer.echo(f"next: workbench mmad --run {imported.run.run_id}")
+
+
+def _tell(problems: Sequence[Problem]) -> None:
+    for problem in problems[:SHOWN]:
+        typer.echo(f"{problem.path}: {problem.reason}", err=True)
+    if len(problems) > SHOWN:
+        typer.echo(f"and {len(problems) - SHOWN:,} more problems", err=True)
 
 
 def _of_run(run_id: str, scorer: Literal["official", "strict"], data: Path | None) -> tuple[Scores, str]:

@@ -24,13 +24,16 @@ def command(
 
     Example: workbench report 20250103T220005123Z-a1b2c3d4 -o report.html
     """
+    from warehouse import private
     from warehouse.store import Store
     from workbench import settings
     from workbench.analysis import report
 
     store = Store(settings.data_folder(data))
     baseline = _reported(store, against) if against else None
-    output.write_text(report.build(_reported(store, run), baseline), encoding="utf-8")
+    page = report.build(_reported(store, run), baseline)
+    with private.users_umask():
+        output.write_text(page, encoding="utf-8")
     typer.echo(str(output))
 
 

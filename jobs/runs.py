@@ -20,8 +20,11 @@ def command(data: Data = None, json_: Json = False) -> None:
     from warehouse.store import Store
     from workbench import settings
 
-    frame = Store(settings.data_folder(data)).runs()
-    rows = list(frame.iter_rows(named=True))
+    store = Store(settings.data_folder(data))
+    with store.together():
+        found, totals = store.runs(), store.run_totals()
+    counted = totals.select("run_id", "labelled", "correct", "escape", "overkill", "unreadable", "unclaimed")
+    rows = list(found.join(counted, on="run_id", how="left", maintain_order="left").iter_rows(named=True))
     if json_:
         for row in rows:
             row["settings"], row["versions"] = json.loads(row["settings"]), json.loads(row["versions"])
@@ -30,9 +33,12 @@ def command(data: Data = None, json_: Json = False) -> None:
     if not rows:
         typer.echo("no runs yet: workbench score FOLDER, or workbench demo")
         return
-    table = Table(Column("run", no_wrap=True), "state", "model", "planned", "answered", "invalid", "failed", "message")
+    table = Table(
+        Column("run", no_wrap=True), "state", "model", "planned", "answered", "invalid", "failed", "accuracy", "message"
+    )
     for row in rows:
         model = screen.DEMO if row["demo"] else row["model"]
         counts = (str(row[name]) for name in ("planned", "answered", "invalid", "failed"))
-        table.add_row(row["run_id"], row["state"], model, *counts, row["message"] or "")
+        accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
+        table.add_row(row["run_id"], row["state"], model, *counts, accuracy, row["message"] or "")
     screen.stdout().print(table)

@@ -236,6 +236,7 @@ def emit(
 
     Example: workbench schedule emit --to ~/.config/systemd/user
     """
+    from warehouse import private
     from workbench import settings
     from workbench.nights import emit as units
 
@@ -245,8 +246,9 @@ def emit(
     place = (command, Path.cwd(), settings.data_folder(data).resolve())
     for name, text in units.units(*place).items():
         if to:
-            to.mkdir(parents=True, exist_ok=True)
-            (to / name).write_text(text, encoding="utf-8")
+            with private.users_umask():
+                to.mkdir(parents=True, exist_ok=True)
+                (to / name).write_text(text, encoding="utf-8")
             typer.echo(to / name)
         else:
             typer.echo(f"# {name}\n{text}")
@@ -264,6 +266,7 @@ def _work(
     folder: Path, now: str | None, rescore: Literal["affected", "all"] | None, config: Path | None
 ) -> list[Night]:
     from jobs import screen
+    from warehouse import private
     from warehouse.nights import Nights
     from workbench import settings
     from workbench.nights import coordinator, logs, metrics, night, usual
@@ -282,5 +285,6 @@ def _work(
         nights = coordinator.run_due(ledger, work, folder, clock, now)
     metrics_file = settings.load({"data": folder}, config).settings.operation.metrics_file
     if metrics_file:
-        metrics.write(folder, metrics_file, clock())
+        with private.users_umask():  # the collector that reads it is another user
+            metrics.write(folder, metrics_file, clock())
     return nights

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.review.blast import Blast
 
 DEMO = "embedded demo model"
+DETECTION = "Anomaly Detection"
 EVERY = 30.0  # seconds between two lines where no terminal shows the bar
 
 
@@ -113,6 +114,12 @@ def show(outcome: Outcome, data: Path) -> None:
         accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
         table.add_row(row["subtask"], *counts, accuracy)
     console.print(table)
+    for row in outcome.summary.filter(subtask=DETECTION).iter_rows(named=True):
+        if row["defective"] or row["good"]:
+            console.print(
+                f"detection {row['escape']:,} escapes of {row['defective']:,} defective images, {row['overkill']:,} "
+                f"overkill of {row['good']:,} good ones; {row['unreadable']:,} of {row['labelled']:,} unreadable"
+            )
     for row in outcome.failures.iter_rows(named=True):
         console.print(f"failed: {row['questions']} questions about {plain(row['image_path'])}: {plain(row['error'])}")
     for note in outcome.notes:

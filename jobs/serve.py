@@ -37,7 +37,9 @@ def serve(data: Path, port: int = 8501) -> NoReturn:
     """Become the dashboard's server; comes back only by SystemExit(2), when its packages are missing."""
     app, look = find_spec("streamlit_app"), resources.files("workbench") / "pages" / "assets" / "config.toml"
     if app is None or app.origin is None or find_spec("streamlit") is None or find_spec("plotly") is None:
-        typer.echo("the dashboard's packages are not installed here: pip install streamlit plotly", err=True)
+        typer.echo(
+            "the dashboard's packages are not installed here; in the checkout: pip install '.[dashboard]'", err=True
+        )
         raise SystemExit(2)
     flags = {
         "server.address": ADDRESS,

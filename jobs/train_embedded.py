@@ -25,6 +25,7 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from warehouse import private
     from workbench.embedded import loop, training
 
     torch.set_num_threads(threads)
@@ -43,5 +44,6 @@ def command(
             note = "  ".join(f"{name.lstrip('@')} {value:.2f}" for name, value in goals.items())
             bars.update(tasks[stage], completed=done, note=note)
 
-        training.train(checkpoint, work, seed, plan, loop.Report(step, 10 if miniature else 50), drawn, threads)
+        with private.users_umask():
+            training.train(checkpoint, work, seed, plan, loop.Report(step, 10 if miniature else 50), drawn, threads)
     typer.echo(f"checkpoint in {checkpoint}; curves in {work / 'curves.jsonl'}")

@@ -32,8 +32,17 @@ def _inspection_pack() -> Path | None:
     return next((folder for folder in candidates if (folder / "mmad.json").is_file()), None)
 
 
+def _robustmad() -> Path | None:
+    """The folder of published answers of real models: `*/data/robustmad` beside the checkout; shipped by nobody."""
+    return next(iter(sorted(ROOT.parent.glob("*/data/robustmad"))), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine cannot run."""
+    """Skip, with the reason, what this machine cannot run; keep together what shares a server or a file's fixtures."""
+    for item in items:
+        shared = next((name for name in ("labelstudio", "browser") if item.get_closest_marker(name)), None)
+        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
     if _inspection_pack() is None:
         reason = "no folder of real photographs: set WORKBENCH_REAL_IMAGES to one with mmad.json at its root"
         _skip(items, "real_images", reason)
@@ -55,6 +64,15 @@ def inspection_pack() -> Path:
     """The folder of real photographs, with mmad.json; mark the test `real_images`, so that it is skipped without."""
     folder = _inspection_pack()
     assert folder is not None
+    return folder
+
+
+@pytest.fixture
+def robustmad() -> Path:
+    """The folder of published answers, one file per model; the test is skipped without."""
+    folder = _robustmad()
+    if folder is None:
+        pytest.skip("no answers of real models: */data/robustmad beside the checkout")
     return folder
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -92,6 +94,38 @@ class Stored:
 def _equal(one: Stored, other: Stored, name: str) -> bool:
     mine, theirs = getattr(one, name), getattr(other, name)
     return bool(mine.rows() == theirs.rows() if isinstance(mine, pl.DataFrame) else mine == theirs)
+
+
+def poisoned(drawn: Path, archive: Path, names: dict[str, int]) -> dict[str, str]:
+    """A copy of a drawn archive in which images have other names; the old paths by the new ones.
+
+    Args:
+        names: of the files, to the images' places in the order of paths.
+    """
+    shutil.copytree(drawn, archive)
+    asked = json.loads((archive / "mmad.json").read_text())
+    paths = sorted(asked)
+    old = {str(Path(paths[place]).with_name(name)): paths[place] for name, place in names.items()}
+    for new, path in old.items():
+        (archive / path).rename(archive / new)
+        asked[new] = asked.pop(path)
+    (archive / "mmad.json").write_text(json.dumps(asked))
+    return old
+
+
+def all_but_the_poisoned(data: Path, bad: dict[str, str]) -> pl.DataFrame:
+    """The folder's one run is finished and its bad images are passed over; the predictions about all others."""
+    store = Store(data)
+    outcome = store.runs().row(0, named=True)
+    assert outcome["state"] == "finished"
+    rows = store.predictions(outcome["run_id"])
+    passed_over = rows.filter(pl.col("image_path").is_in(list(bad)))
+    assert set(passed_over["image_path"]) == set(bad)
+    assert set(passed_over["error"]) == {"quarantined: 2 processes died over it"}
+    others = rows.filter(~pl.col("image_path").is_in(list(bad)))
+    assert set(others["status"]) == {"answered"}
+    assert not list((data / "tries").iterdir())
+    return others
 
 
 def stored(data: Path) -> Stored:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.inspection import scoring
+
 ROOT = Path(__file__).resolve().parent.parent
 TOP_LEVEL = {
     *("workbench", "jobs", "warehouse", "tests", "streamlit_app.py", "pyproject.toml", "README.md"),
@@ -81,6 +83,16 @@ def test_every_imported_package_is_declared() -> None:
         for name in _modules(node)
     }
     assert {entry for entry in imported if entry[0] not in known} == set()
+
+
+def test_the_project_is_named_alike_everywhere_and_never_as_somebody_elses_package_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines if "workbench" in line]
+    assert {line.partition("[")[0] for line in extras} == {project["name"]} == {scoring.DISTRIBUTION}
+    taken = "reason-" + "workbench"
+    assert [str(path) for path, text in _texts() if taken in text or taken.replace("-", "_") in text] == []
+    installs = [line for _, text in _texts() for line in re.findall(r"pip install ['\"]?workbench\b.*", text)]
+    assert installs == []
 
 
 def _modules(node: ast.AST) -> list[str]:

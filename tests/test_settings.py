@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 from workbench import settings
-from workbench.settings import Facts, Settings
+from workbench.model.method import Method
+from workbench.settings import Facts, Machine, Operation, Settings, Support, Work
 
 FACTS = Facts(weights="w", dtype="float32", prompt="1", questions="mmad:q", knowledge_version="k", encoder="siglip@1")
 
@@ -114,6 +116,7 @@ CHANGED: dict[str, object] = {
     "data": Path("elsewhere"),
     "limit": 3,
     "sigma_decay": 0.5,
+    "golden_tolerance": 0.5,
 }
 
 
@@ -124,6 +127,54 @@ def test_the_digest_changes_with_what_is_in_and_only_with_that(name: str) -> Non
     changed = settings.load({name: value}).settings
     same = settings.digest(changed, FACTS) == settings.digest(Settings(), FACTS)
     assert same == (name in settings.OUT_OF_DIGEST)
+
+
+def test_a_setting_is_the_same_from_text_as_from_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    values: dict[str, object] = {
+        name: CHANGED.get(name, before * 2 + 2 if isinstance(before, int | float) else 3)
+        for name, before in Settings().values().items()
+        if CHANGED.get(name) is not None or isinstance(before, int | float) or before is None
+    } | {"metrics_file": Path("elsewhere"), "top_k": 5, "rationale": True, "golden_tolerance": 0.5, "sigma_decay": 0.5}
+    texts = {"report_url", "report_email", "smtp"}
+    values = {name: str(value) if name in texts else value for name, value in values.items()}
+    for name, value in [*values.items(), ("shots", 1), ("top_k", "all"), ("rationale", False)]:
+        written = str(value).lower() if isinstance(value, bool) else str(value)
+        expected = settings.load({name: value}).settings.values()[name]
+        assert settings.load({name: written}).settings.values()[name] == expected, name
+        with monkeypatch.context() as environment:
+            environment.setenv(f"WORKBENCH_{name.upper()}", f" {written}" if isinstance(value, int) else written)
+            assert settings.load({}).settings.values()[name] == expected, name
+
+
+NUMBERS = sorted(
+    name
+    for part in (Method, Support, Machine, Work, Operation)
+    for name, hint in get_type_hints(part).items()
+    if any(kind in (int, float) for kind in (hint, *get_args(hint)))
+)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_is_no_number_or_out_of_all_bounds_is_refused_by_every_setting(name: str, tmp_path: Path) -> None:
+    assert len(NUMBERS) > 20
+    for value in ("nan", "inf", "-inf", "1e999", "-1", "1e30", "9" * 40, "true", "none", "0x10"):
+        with pytest.raises(settings.SettingsError, match=name):
+            settings.load({name: value})
+    for number in (float("nan"), float("inf"), -1, 10**40, True):
+        with pytest.raises(settings.SettingsError, match=name):
+            settings.load({name: number})
+    (tmp_path / "workbench.toml").write_text(f"{name} = nan\n")
+    with pytest.raises(settings.SettingsError, match=name):
+        settings.load({})
+
+
+@pytest.mark.parametrize("part", [Method, Machine, Work, Operation])
+def test_a_number_that_is_none_is_refused_however_the_settings_are_made(part: type) -> None:
+    floats = [name for name, hint in get_type_hints(part).items() if float in (hint, *get_args(hint))]
+    assert floats
+    for name in floats:
+        with pytest.raises(ValueError, match=name):
+            part(**{name: float("nan")})
 
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Facts)])

@@ -21,6 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from polars import selectors
 
+from warehouse.claims import DETECTION
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,9 +32,9 @@ IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera")  # an
 OF_A_QUESTION = ("question_id", "asked", "question")
 TEXTS = (
     "night", "status", "error", "answer", "correct_answer", "answer_text", "correct_text", "outcome", "shape",
-    "description", "retrieval", "confidence_band", "entropy_band",
+    "description", "retrieval", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
-JUDGED = "correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0"
+JUDGED = "correct_answer IS NOT NULL AND status <> 'failed'"
 # What is not stored because it follows from what is: as `workbench/analysis/facts.py` has it.
 DERIVED = {
     "right": f"CASE WHEN {JUDGED} THEN outcome = 'right' END",
@@ -50,7 +52,7 @@ _WORST_FIRST = ("escape", "overkill", "wrong", "invalid", "failed", "right", "un
 BATCH = 100_000  # rows that are texts at a time
 _SUMS = (
     "images", "questions", "answered", "invalid", "failed", "judged", "counted", "correct", "escape", "overkill",
-    "chance", "entropies", "entropy", "seconds", "nn", "ny", "yy",
+    "chance", "entropies", "entropy", "seconds", "nn", "ny", "yy", "unreadable", "unclaimed",
 )  # fmt: skip
 
 
@@ -196,7 +198,9 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     """Counts of these rows, all for None, per kind of image and subtask, and over all subtasks: `facts.Cell` but for
     `run_id`."""
     found = columns.table(
-        places, ("image", "subtask", "outcome", "right", "choices", "settled_entropy", "seconds"), True
+        places,
+        ("image", "subtask", "outcome", "right", "choices", "settled_entropy", "seconds", "status", "claim"),
+        True,
     )
     subtasks, outcomes = (cast(pl.Enum, columns.rows.schema[name]).categories for name in ("subtask", "outcome"))
     kind_of, kinds = columns.kinds
@@ -218,11 +222,16 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     sums["answered"] = sums["questions"] - sums["invalid"] - sums["failed"]
     sums["counted"], sums["correct"] = table[..., :2].sum((2, 3)), table[..., 1].sum(2)
     entropy = found["settled_entropy"]
+    choices = found["choices"].to_numpy()
     weights = {
-        "chance": np.where(judged, 1.0 / np.maximum(found["choices"].to_numpy(), 1), 0.0),
+        "chance": np.where(judged & (choices > 0), 1.0 / np.maximum(choices, 1), 0.0),
         "entropies": entropy.is_not_null().cast(pl.Float64).to_numpy(),
         "entropy": entropy.fill_null(0.0).to_numpy(),
         "seconds": found["seconds"].to_numpy(),
+        "unreadable": judged & _is(found["claim"], "unreadable"),
+        "unclaimed": _is(found["subtask"], DETECTION)
+        & _is(found["status"], "answered")
+        & found["claim"].is_null().to_numpy(),
     }
     sums |= {name: np.bincount(cell, one, size * width).reshape(size, width) for name, one in weights.items()}
 
@@ -248,6 +257,13 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
 
 
 _REAL = ("chance", "entropy", "seconds")
+
+
+def _is(column: pl.Series, value: str) -> NDArray[np.bool_]:
+    """Where an Enum has this value, which may be none of its own."""
+    known = cast(pl.Enum, column.dtype).categories.to_list()
+    place = known.index(value) if value in known else len(known)
+    return (column.to_physical() == place).fill_null(False).to_numpy()
 
 
 def pairs(new: Columns, old: Columns) -> pl.DataFrame:

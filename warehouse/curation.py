@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse import phases, publishing, schema
+from warehouse import names, phases, publishing, schema
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, KnowledgeTrial, Lift, Sentence
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
@@ -241,8 +241,8 @@ class Curation:
     ) -> Description:
         """The text as the next revision of its description; `sentences` get its id and number."""
         with self._changing() as con:
-            revision = publishing.next_revision(con, "/".join(place))
-            made = Description("/".join(place), revision, *place, text, "draft", author, reason, datetime.now(UTC))
+            revision = publishing.next_revision(con, names.join(place))
+            made = Description(names.join(place), revision, *place, text, "draft", author, reason, datetime.now(UTC))
             insert(con, "descriptions", schema.table(Description, [made]))
             known = [replace(each, description_id=made.description_id, revision=revision) for each in sentences]
             insert(con, "knowledge_sentences", schema.table(Sentence, known))
@@ -268,7 +268,7 @@ class Curation:
             after: dict[str, int] = {}
             made: list[Description] = []
             for place, text in sorted(texts.items()):
-                key = "/".join(place)
+                key = names.join(place)
                 revision, newest_text, state = latest.get(key, (0, None, None))
                 if texts_now.get(key) == text:
                     after[key] = before[key]
@@ -280,7 +280,7 @@ class Curation:
                     after[key] = revision + 1
             insert(con, "descriptions", schema.table(Description, made))
             datasets = {dataset for dataset, _, _ in texts}
-            gone = {key for key in before if whole and publish and key.split("/")[0] in datasets} - after.keys()
+            gone = {key for key in before if whole and publish and names.split(key)[0] in datasets} - after.keys()
             if publish:
                 kept = {key: revision for key, revision in before.items() if key not in gone}
                 newest = publishing.publish(con, kept | after, author, reason)

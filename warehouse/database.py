@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from warehouse import locks, migrations, schema
+from warehouse import locks, migrations, private, schema
 from warehouse.errors import BrokenWarehouse, Locked, Refused, full_disk_named
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Database:
             yield opened
             return
         while self.path.exists():
+            private.tighten(self.path.parent)
             with _interrupts(), locks.shared(self._locks, "warehouse", self._timeout):
                 con = self._connect(read_only=True)
                 try:
@@ -119,7 +120,7 @@ class Database:
         import duckdb
 
         assert self.path not in _opened.connections, "a write among reads that are kept together would wait for them"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(self.path.parent)
         taken = locks.exclusive(self._locks, "warehouse", self._timeout)
         with _interrupts(), full_disk_named(self.path.parent), taken:
             con = self._connect(read_only=False)
@@ -138,10 +139,23 @@ class Database:
             finally:
                 con.close()  # an open transaction is rolled back
 
-    def frame(self, query: str, values: Sequence[object] = ()) -> pl.DataFrame:
+    def settle(self) -> None:
+        """Bring what the log beside the file holds into the file; the caller holds the lock.
+
+        Raises:
+            BrokenWarehouse: the file can't be opened.
+        """
+        con = self._connect(read_only=False)
+        try:
+            con.execute("CHECKPOINT")
+        finally:
+            con.close()
+
+    def frame(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> pl.DataFrame:
         """What one query finds."""
         with self.reading() as con:
-            found: pl.DataFrame = con.sql(query, params=list(values)).pl()
+            bound = dict(values) if isinstance(values, Mapping) else list(values)
+            found: pl.DataFrame = con.sql(query, params=bound).pl()
             return found
 
     def records(self, record: type[R], query: str, values: Sequence[object] = ()) -> list[R]:

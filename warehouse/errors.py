@@ -17,6 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+HOST_ERRORS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS, errno.ESTALE, errno.EINTR)
+)
+"""What the system says when it is the machine that can't, whichever file was asked for."""
+
 
 class WarehouseError(Exception):
     """Root of this room's errors."""

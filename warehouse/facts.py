@@ -5,7 +5,11 @@ prediction's bytes, and no list to unpack. `cells` holds counts per kind of imag
 interval clustered by image needs, so an overview reads a few thousand rows of a run however many predictions it has.
 
 Both are filled in the transaction that enters a part (`ledger.enter`), so they agree with `predictions` at any moment;
-`steps/rollups.py` fills them for warehouses that are older than they are. `rollups.py` reads them.
+`rebuild` makes them anew in a warehouse that was brought up from an older version. `rollups.py` reads them.
+
+A detection answer that names a wrong option is an escape where it claims that a defective image has no defect, and
+overkill where it claims the defect of a good one. One that could not be read is neither: it is unreadable, and its
+share stands beside theirs, over the same questions.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from warehouse import schema
 from warehouse.records import PredictionStatus
 
 if TYPE_CHECKING:
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 Outcome = Literal["escape", "overkill", "wrong", "invalid", "failed", "right", "unlabelled"]
 Shape = Literal["flat-low", "falling", "oscillating", "late rise", "stuck-high"]
 Retrieval = Literal["right", "other entry", "other product", "none"]
+Claim = Literal["defective", "good", "cannot say", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,9 @@ class Fact:
     error: str | None
     answer: str | None
     correct_answer: str | None
-    answer_text: str | None  # the option's words; an open question's answer is too long for a chart and left out
+    answer_text: str | None  # the option's words, its letter where they aren't known; an open answer is left out
     correct_text: str | None
-    choices: int  # options offered
+    choices: int  # options offered; 0 of an open question, and where an answer file doesn't tell them
     outcome: Outcome  # see `analysis.metrics.outcomes`
     confidence: float | None  # of the likeliest option, 0..1
     first_entropy: float | None  # nats, before the loop
@@ -59,6 +65,8 @@ class Fact:
     description: str | None  # the id of the text retrieved first
     retrieval: Retrieval | None  # whether that text is the image's own; None where the label is unknown
     seconds: float
+    claim: Claim | None  # what a detection answer says, see `claims.py`; None: no such answer, or nothing tells
+    defect_probability: float | None  # of the options that claim the defect together; None where one's claim is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +91,27 @@ class Cell:
     invalid: int
     failed: int
     judged: int  # images with a counted question
-    counted: int  # questions that are labelled, with options, not failed: what a rate is over
+    counted: int  # questions that are labelled, not failed: what a rate is over
     correct: int
     escape: int
     overkill: int
-    chance: float  # summed over the counted: 1 / options offered
+    chance: float  # summed over the counted: 1 / options offered, nothing where nobody knows the options
     entropies: int  # questions with a settled entropy
     entropy: float  # their sum, nats
     seconds: float  # sum
     nn: int  # sum over images of n², n an image's counted questions
     ny: int  # sum of n y, y an image's right answers
     yy: int  # sum of y²
+    unreadable: int  # detection answers, of those counted, that could not be read
+    unclaimed: int  # detection answers of which nothing tells what they claim
+
+
+def rebuild(con: DuckDBPyConnection) -> None:
+    """Make facts and cells anew from the predictions, in the caller's transaction."""
+    con.execute("DROP TABLE IF EXISTS facts; DROP TABLE IF EXISTS cells")
+    for table, record, rows in (("facts", Fact, FACTS.format(source="predictions")), ("cells", Cell, _OF_FACTS)):
+        con.execute(schema.ddl(table, record))
+        con.execute(f"INSERT INTO {table} BY NAME {rows}")
 
 
 def of(predictions: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -130,15 +148,17 @@ FACTS = """
         md5(concat_ws(chr(10), subtask, question, array_to_string(list_transform(options, lambda o: o.text), chr(10))))
             AS asked,
         subtask, question, conditional, status, error,
-        CASE WHEN len(options) > 0 THEN answer END AS answer, correct_answer,
-        list_filter(options, lambda o: o.letter = answer)[1].text AS answer_text,
-        list_filter(options, lambda o: o.letter = correct_answer)[1].text AS correct_text, len(options) AS choices,
+        CASE WHEN len(options) > 0 OR len(answer) = 1 THEN answer END AS answer, correct_answer,
+        CASE WHEN len(options) > 0 THEN list_filter(options, lambda o: o.letter = answer)[1].text
+            WHEN len(answer) = 1 THEN answer END AS answer_text,
+        CASE WHEN len(options) > 0 THEN list_filter(options, lambda o: o.letter = correct_answer)[1].text
+            ELSE correct_answer END AS correct_text, len(options) AS choices,
         CASE
             WHEN status <> 'answered' THEN status
             WHEN correct_answer IS NULL THEN 'unlabelled'
             WHEN answer = correct_answer THEN 'right'
-            WHEN subtask = 'Anomaly Detection' AND label = 'defective' THEN 'escape'
-            WHEN subtask = 'Anomaly Detection' AND label = 'good' THEN 'overkill'
+            WHEN claim = 'good' AND label = 'defective' THEN 'escape'
+            WHEN claim = 'defective' AND label = 'good' THEN 'overkill'
             ELSE 'wrong'
         END AS outcome,
         list_max(map_values(option_probabilities)) AS confidence,
@@ -159,15 +179,25 @@ FACTS = """
         CASE
             WHEN label = 'good' IS NOT TRUE AND defect IS NULL THEN NULL
             WHEN len(descriptions) = 0 THEN 'none'
-            WHEN string_split(descriptions[1].description_id, '/')[-2] <> product THEN 'other product'
-            WHEN lower(string_split(descriptions[1].description_id, '/')[-1])
+            WHEN replace(string_split(descriptions[1].description_id, '/')[-2], '%2F', '/') <> product
+                THEN 'other product'
+            WHEN lower(replace(string_split(descriptions[1].description_id, '/')[-1], '%2F', '/'))
                 = CASE WHEN label = 'good' THEN 'good' ELSE lower(defect) END THEN 'right'
             ELSE 'other entry'
         END AS retrieval,
-        seconds
+        seconds, claim,
+        CASE WHEN len(claims) > 0 AND NOT list_contains(claims, 'unknown') THEN list_sum(list_transform(
+            list_filter(range(1, len(options) + 1), lambda i: claims[i] = 'defective'),
+            lambda i: option_probabilities[options[i].letter])) END AS defect_probability
     FROM (
         SELECT *, list_filter(list_transform(range(2, len(entropy) + 1), lambda i: entropy[i] - entropy[i - 1]),
-            lambda move: abs(move) > 0.05) AS moves
+            lambda move: abs(move) > 0.05) AS moves,
+            CASE
+                WHEN subtask <> 'Anomaly Detection' THEN NULL
+                WHEN status = 'invalid' THEN 'unreadable'
+                WHEN status = 'answered'
+                    THEN nullif(claims[list_position(list_transform(options, lambda o: o.letter), answer)], 'unknown')
+            END AS claim
         FROM {source}
     )
 """
@@ -180,15 +210,17 @@ CELLS = """
             count(*) FILTER (status = 'answered') AS answered,
             count(*) FILTER (status = 'invalid') AS invalid,
             count(*) FILTER (status = 'failed') AS failed,
-            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0) AS counted,
-            count(*) FILTER (outcome = 'right' AND choices > 0) AS correct,
+            count(*) FILTER (correct_answer IS NOT NULL AND status <> 'failed') AS counted,
+            count(*) FILTER (outcome = 'right') AS correct,
             count(*) FILTER (outcome = 'escape') AS escape,
             count(*) FILTER (outcome = 'overkill') AS overkill,
             coalesce(sum(1.0 / choices) FILTER (correct_answer IS NOT NULL AND status <> 'failed' AND choices > 0), 0)
                 AS chance,
             count(settled_entropy) AS entropies,
             coalesce(sum(settled_entropy), 0) AS entropy,
-            sum(seconds) AS seconds
+            sum(seconds) AS seconds,
+            count(*) FILTER (claim = 'unreadable' AND correct_answer IS NOT NULL) AS unreadable,
+            count(*) FILTER (subtask = 'Anomaly Detection' AND status = 'answered' AND claim IS NULL) AS unclaimed
         FROM {source} GROUP BY GROUPING SETS ((run_id, image_id, subtask), (run_id, image_id))
     )
     SELECT run_id, dataset, product, subtask, label, defect, line, camera, count(*) AS images,
@@ -198,6 +230,8 @@ CELLS = """
         sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(chance) AS chance,
         sum(entropies)::BIGINT AS entropies, sum(entropy) AS entropy, sum(seconds) AS seconds,
         sum(counted * counted)::BIGINT AS nn, sum(counted * correct)::BIGINT AS ny,
-        sum(correct * correct)::BIGINT AS yy
+        sum(correct * correct)::BIGINT AS yy, sum(unreadable)::BIGINT AS unreadable,
+        sum(unclaimed)::BIGINT AS unclaimed
     FROM per_image GROUP BY run_id, dataset, product, subtask, label, defect, line, camera
 """
+_OF_FACTS = CELLS.format(source="facts")

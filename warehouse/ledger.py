@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from warehouse import facts, spool
+from warehouse import claims, facts, spool
 from warehouse.errors import Refused
 
 if TYPE_CHECKING:
@@ -27,24 +26,25 @@ class Counts:
     patches: int
 
 
-def enter(con: DuckDBPyConnection, parts: Sequence[Path]) -> Counts:
-    """Rows added from those parts that aren't in the ledger yet. The caller's transaction makes it all or nothing.
+def enter(con: DuckDBPyConnection, blocks: Sequence[spool.Block]) -> Counts:
+    """Rows added from those blocks that aren't in the ledger yet. The caller's transaction makes it all or nothing.
 
     Raises:
         Refused: a part holds rows of another part, or its run is not in the warehouse.
     """
     stored = set(con.execute("SELECT run_id, block FROM ledger").fetchall())
-    new = [part for part in parts if spool.identity(part) not in stored]
+    new = [block for block in blocks if (block.run_id, block.number) not in stored]
     if not new:
         return Counts(0, 0, 0)
-    runs, blocks = zip(*map(spool.identity, new), strict=True)
+    runs, numbers = [block.run_id for block in new], [block.number for block in new]
     known = {run_id for (run_id,) in con.execute("SELECT run_id FROM runs").fetchall()}
     if unknown := set(runs) - known:
         raise Refused(f"the warehouse has no run {', '.join(sorted(unknown))}")
 
     con.execute("SET threads = 1")  # a second one appends the same rows twice: on its own, then in order
-    con.register("new_parts", pa.table({"run_id": runs, "block": blocks}))
+    con.register("new_parts", pa.table({"run_id": runs, "block": numbers}))
     rows = {table: spool.rows(new, table) for table in ("predictions", "patches")}
+    rows["predictions"] = claims.declare(rows["predictions"])
     with ThreadPoolExecutor(1) as beside:
         made = beside.submit(facts.of, rows["predictions"])
         for table, added in rows.items():

@@ -2,7 +2,8 @@
 
 A new database is created from the record classes at the newest version. An older one goes up by numbered steps, each
 applied once and recorded in the same transaction; a test holds that both ways end in the same tables. A published step
-is never edited, so it writes its SQL out instead of looking at the classes, which go on changing.
+is never edited, so it writes its SQL out instead of looking at the classes, which go on changing. Facts and cells
+follow from the predictions, so they are made anew after the last step, by today's rule.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import curation, experiments, lifts, nights, oddities, reviews, rollups
+from warehouse.steps import (
+    claims,
+    curation,
+    experiments,
+    file_stat,
+    lifts,
+    nights,
+    oddities,
+    reviews,
+    rollups,
+    scales,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -76,7 +89,13 @@ def second(con: DuckDBPyConnection) -> None:
 
 def fourth(con: DuckDBPyConnection) -> None:
     """Version 4: what keeps answers from being wrong in silence."""
-    topics: tuple[Step, ...] = (oddities.add,)
+    topics: tuple[Step, ...] = (
+        file_stat.add,
+        scales.add,
+        verdicts.add,
+        claims.add,
+        oddities.add,
+    )
     for add in topics:
         add(con)
 
@@ -138,9 +157,12 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
             con.execute(schema.ddl(table.name, table.record, table.key))
         _record(con, newest(steps))
         return
-    for number in range(found + 1, newest(steps) + 1):
+    todo = range(found + 1, newest(steps) + 1)
+    for number in todo:
         steps[number](con)
         _record(con, number)
+    if todo:
+        facts.rebuild(con)
 
 
 def _record(con: DuckDBPyConnection, number: int) -> None:

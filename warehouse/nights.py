@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse import columns, records, schema
+from warehouse import columns, failures, records, schema
 from warehouse.columns import JUDGED
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
+from warehouse.failures import NOT_THE_IMAGES_FAULT, QUARANTINED
 from warehouse.night_records import Backup, MorningReport, Night, NightRun, NightStep, PlannedImage, Schedule
 from warehouse.rollups import NONE
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import polars as pl
     from duckdb import DuckDBPyConnection
 
-# Failures that say nothing about the image: it is scored again when it is back.
-NOT_THE_IMAGES_FAULT = "vanished"
-QUARANTINED = "quarantined"
 SLICED = ("subtask", "product", "defect", "line", "camera", "retrieval")
 
 
@@ -175,13 +173,13 @@ class Nights:
         )
 
     def scored_images(self, schedule: str) -> frozenset[str]:
-        """Images that the schedule's runs have scored; those only that had vanished just then are left out."""
+        """Images that the schedule's runs have scored; not those that weren't there just then, gone or replaced."""
         return frozenset(
             self._database.frame(
                 "SELECT DISTINCT image_id FROM facts "
                 "WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden') "
-                "AND (error IS NULL OR NOT starts_with(error, ?))",
-                [schedule, NOT_THE_IMAGES_FAULT],
+                f"AND (error IS NULL OR {failures.kind_sql('error')} NOT IN (SELECT unnest(?::VARCHAR[])))",
+                [schedule, sorted(NOT_THE_IMAGES_FAULT)],
             )["image_id"]
         )
 
@@ -205,7 +203,7 @@ class Nights:
         """Images whose newest answers used a text that is no longer the published one, and quarantined images."""
         return frozenset(
             self._database.frame(
-                """
+                f"""
                 WITH newest AS (
                     SELECT image_id, descriptions, error FROM predictions
                     WHERE run_id IN (SELECT run_id FROM night_runs WHERE schedule = ? AND purpose <> 'golden')
@@ -218,7 +216,7 @@ class Nights:
                 SELECT DISTINCT image_id FROM used
                 WHERE (text.description_id, text.revision) NOT IN
                     (SELECT (member.description_id, member.revision) FROM published)
-                UNION SELECT image_id FROM newest WHERE starts_with(error, ?)
+                UNION SELECT image_id FROM newest WHERE {failures.kind_sql("error")} = ?
                 """,
                 [schedule, QUARANTINED],
             )["image_id"]
@@ -228,8 +226,9 @@ class Nights:
         """One row per image of tonight's runs and one per image of the runs before: what the morning report compares.
 
         A run may have begun on an earlier night: of tonight's are the blocks that came in since. Labels are today's.
-        `alarm` is a yes to whether there is a defect, `score` the probability of that yes, `entropy` the mean over the
-        image's questions; each null where there is none.
+        `alarm` is an answer that claims a defect, `cleared` one that claims there is none, `unreadable` a detection
+        answer that could not be read, `score` the probability of the options that claim the defect, `entropy` the mean
+        over the image's questions; each null where there is none or nothing tells what it claims.
         """
         return self._database.frame(
             """
@@ -246,9 +245,11 @@ class Nights:
                 count(*) FILTER (a.status = 'invalid') AS questions_invalid,
                 count(*) FILTER (a.status = 'failed') AS questions_failed,
                 avg(a.settled_entropy) AS entropy,
-                any_value(starts_with(lower(a.answer_text), 'yes')) FILTER (a.subtask = 'Anomaly Detection') AS alarm,
-                any_value(if(starts_with(lower(a.answer_text), 'yes'), a.confidence, 1 - a.confidence))
-                    FILTER (a.subtask = 'Anomaly Detection' AND a.choices = 2) AS score
+                bool_or(a.claim = 'defective') FILTER (a.claim <> 'unreadable') AS alarm,
+                bool_and(a.claim = 'good') FILTER (a.claim <> 'unreadable') AS cleared,
+                bool_or(a.claim = 'unreadable') FILTER (a.subtask = 'Anomaly Detection' AND a.status <> 'failed')
+                    AS unreadable,
+                max(a.defect_probability) FILTER (a.status = 'answered') AS score
             FROM asked AS a LEFT JOIN entries AS e USING (image_id)
             GROUP BY a.image_id, a.tonight ORDER BY a.image_id, a.tonight
             """,

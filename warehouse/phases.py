@@ -23,6 +23,7 @@ INGEST = (
     "within-remove",
     "after-remove",
 )
+RESTORE = ("before-arrival", "after-arrival", "after-checkpoint", "after-copy-aside", "after-vectors", "after-replace")
 
 
 def at(phase: str) -> None:

@@ -15,6 +15,7 @@ Vector = Annotated[tuple[float, ...], "float32"]
 HalfVector = Annotated[tuple[float, ...], "float16"]
 RunState = Literal["running", "finished", "stopped", "failed", "cancelled"]
 PredictionStatus = Literal["answered", "invalid", "failed"]
+OptionClaim = Literal["defective", "good", "cannot say", "unknown"]
 DescriptionState = Literal["draft", "testing", "published", "retired"]
 SUBTASKS = (
     "Anomaly Detection",
@@ -46,7 +47,7 @@ class Entry:
     archive_id: str
     path: str  # relative to the archive's root, with forward slashes
     content: str  # SHA-256 of the file's bytes, hex; the image's identity
-    size: int  # bytes; with mtime_ns tells an unchanged file, which is not hashed again
+    size: int  # bytes; with mtime_ns, ctime_ns and inode tells an unchanged file, which is not hashed again
     mtime_ns: int
     dataset: str
     product: str
@@ -58,6 +59,8 @@ class Entry:
     camera: str | None
     captured_at: datetime | None
     seen_at: datetime
+    ctime_ns: int | None = None  # when the file's bytes, times, name or rights last changed; None: not known
+    inode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Run:
     device: str
     versions: str  # JSON: python, torch, transformers, duckdb, workbench
     timings: Timings
+    embedding_scale: float | None = None  # rms of the model's embeddings, the unit of noise and steps; None: not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,7 @@ class Prediction:
     rationale: str | None
     seconds: float  # this question's share of its block
     created_at: datetime
+    claims: tuple[OptionClaim, ...] | None = None  # of a detection question's options, in order, see `claims.py`
     oddity: str | None = None  # what is odd about the picture, such as "one colour"; None also in older rows
 
 
@@ -243,9 +248,11 @@ class PatchVector:
 
 @dataclass(frozen=True, slots=True)
 class TextVector:
-    """An encoded knowledge text, one per description revision and encoder."""
+    """An encoded stretch of a knowledge text: as many per description revision and encoder as it reads the text in."""
 
     description_id: str
     revision: int
     encoder: str
     vector: Vector  # unit norm
+    window: int = 0  # which stretch, from 0
+    windows: int = 1  # of the whole text

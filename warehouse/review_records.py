@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from warehouse.records import Option
+from warehouse.records import Option, OptionClaim
 
 Reason = Literal["uncertain", "label", "contradiction", "flip", "elsewhere", "person", "audit"]
 Decision = Literal["correct", "wrong", "unsure"]
@@ -40,6 +40,7 @@ class Dispute:
     error_probability: float | None  # calibrated; None where nothing was there to calibrate on
     slots: int  # reviewers asked, 1 or 2, blind to each other; a third look is one more
     opened_at: datetime
+    claims: tuple[OptionClaim, ...] | None = None  # what the options claim, as with the prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class ReviewTask:
     width: int  # of the upright query image, in pixels
     height: int
     sent_at: datetime
+    unblinded: bool = False  # the archive's mask was drawn on it although the question asks for what the mask tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class Verdict:
     judged_at: datetime  # the server's time of the last edit
     stored_at: datetime
     deleted: bool  # withdrawn by its author
+    unblinded: bool = False  # given on a task that showed the answer: it settles, but no estimate counts it
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,7 @@ class QuarantinedResult:
     reason: str
     payload: str  # JSON, as received
     found_at: datetime
+    untold: bool = False  # the server itself can't tell it: it is asked for again at every pull
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ _CASES = """
 SELECT p.image_id, p.image_path, p.product, p.label, p.question_id, p.subtask, p.question, p.status,
     list_transform(p.options, lambda option: option.letter) AS letters,
     list_transform(p.options, lambda option: option.text) AS texts,
-    p.answer, p.correct_answer,
+    p.answer, p.correct_answer, p.claims,
     list_extract(p.entropy, 1) AS first_entropy, list_extract(p.entropy, p.best_iteration + 1) AS entropy,
     list_reverse_sort(map_values(p.option_probabilities)) AS ranked,
     map_extract(p.option_probabilities, p.answer)[1] AS probability,
@@ -229,6 +229,15 @@ class Reviews:
                 [project_key, list(annotations)],
             )
 
+    def forget_untold(self, project_key: str, annotations: Sequence[int]) -> None:
+        """Forget that the server couldn't tell these annotations: it can by now, or they are gone."""
+        with self._database.writing() as con:
+            con.execute(
+                "DELETE FROM quarantined_results WHERE project_key = ? AND untold "
+                "AND list_contains(?::BIGINT[], annotation_id)",
+                [project_key, list(annotations)],
+            )
+
     # Settling.
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
@@ -260,6 +269,29 @@ class Reviews:
             "ORDER BY image_id, question_id"
         )
 
+    def audited(self, run_id: str) -> pl.DataFrame:
+        """The cases of a run's audit draw of which people settled what is right, whichever run's answer they judged.
+
+        image_id, question_id, dispute_id, basis (of the settlement), answer (the run's own), right_answer (none of the
+        options where null), wrong.
+        """
+        return self._database.frame(
+            """
+            WITH drawn AS (SELECT unnest(cases, recursive := true) FROM audit_draws WHERE run_id = $run),
+            settled AS (
+                SELECT * FROM settlements QUALIFY row_number() OVER
+                (PARTITION BY image_id, question_id ORDER BY revision DESC) = 1
+            )
+            SELECT image_id, question_id, s.dispute_id, s.basis, f.answer, s.right_answer,
+                f.answer IS DISTINCT FROM s.right_answer AS wrong
+            FROM drawn JOIN settled AS s USING (image_id, question_id)
+            JOIN (SELECT image_id, question_id, answer FROM facts WHERE run_id = $run AND status = 'answered') AS f
+            USING (image_id, question_id)
+            WHERE NOT s.withdrawn AND s.decision <> 'unsure' ORDER BY image_id, question_id
+            """,
+            {"run": run_id},
+        )
+
     def settled_cases(self) -> pl.DataFrame:
         """Settled disputes with their picture's content, newest first: to be put beside a case under review.
 
@@ -277,10 +309,10 @@ class Reviews:
         """What the rules look at, one row per prediction of a run, in the plan's order.
 
         image_id, image_path, product, label, question_id, subtask, question, status, letters and texts (of the
-        options), answer, correct_answer, first_entropy and entropy (nats, before the loop and at its best), ranked
-        (option probabilities, highest first), probability and first_probability (of the answer, after and before),
-        first_highest, earlier_answer (in the run named), patch_x and patch_y (middle of the accepted patches, in
-        pixels), patches (how many were accepted).
+        options), answer, correct_answer, claims (of the options, see `claims.py`), first_entropy and entropy (nats,
+        before the loop and at its best), ranked (option probabilities, highest first), probability and
+        first_probability (of the answer, after and before), first_highest, earlier_answer (in the run named), patch_x
+        and patch_y (middle of the accepted patches, in pixels), patches (how many were accepted).
         """
         return self._database.frame(_CASES, [earlier_run_id or "", run_id, run_id])
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
 FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
-    "letter", "confidence_band", "entropy_band",
+    "letter", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
 RANGES = {"entropy": "settled_entropy", "confidence": "confidence"}
 _PAIRED = ("subtask", "product", "dataset", "label", "defect")
@@ -36,7 +36,7 @@ ANALYSED = (
     "run_id", "image_id", "question_id", "asked", "image_path", "dataset", "product", "label", "defect", "line",
     "camera", "night", "subtask", "question", "status", "outcome", "right", "answer", "correct_answer", "answer_text",
     "correct_text", "choices", "conditional", "confidence", "entropy", "shape", "description", "retrieval", "letter",
-    "confidence_band", "entropy_band",
+    "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
 NONE = "none"  # a facet's value where the column is empty, or says none itself as `retrieval` does
 
@@ -206,18 +206,18 @@ class Rollups:
             ).pl()
             return found
 
-    def masked(self, selection: Selection, at_most: int) -> dict[str, tuple[str, str]]:
-        """Images of a selection with a mask, at most so many and always the same ones, to where mask and image are."""
+    def masked(self, selection: Selection, at_most: int) -> dict[str, str]:
+        """Images of a selection with a mask, at most so many and always the same ones, to where the mask is."""
         images = self.facts(selection, ("image_id",), numbered=True)["image_id"].unique()
         chosen = self._kept.columns(selection.run_id).images["image_id"].gather(images)
         with self._database.reading() as con:
             con.register("chosen", chosen.to_frame())
             found = con.sql(
-                "SELECT image_id, mask_path, path FROM entries SEMI JOIN chosen USING (image_id) "
+                "SELECT image_id, mask_path FROM entries SEMI JOIN chosen USING (image_id) "
                 "WHERE mask_path IS NOT NULL ORDER BY hash(image_id), image_id LIMIT ?",
                 params=[at_most],
             ).fetchall()
-        return {image_id: (mask, path) for image_id, mask, path in found}
+        return dict(found)
 
     def patches(self, run_id: str, image_ids: Sequence[str]) -> pl.DataFrame:
         """All proposed patches of these images: image_id, question_id, iteration, accepted, x0, y0, x1, y1."""
@@ -254,9 +254,16 @@ class Rollups:
     def mask_paths(self, image_ids: Sequence[str]) -> dict[str, str]:
         """Where the masks of these images are, relative to their archive; those that have one."""
         found = self._database.frame(
-            "SELECT image_id, mask_path, path FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) "
+            "SELECT image_id, mask_path FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) "
             "AND mask_path IS NOT NULL",
             [list(image_ids)],
+        )
+        return dict(found.iter_rows())
+
+    def contents(self, image_ids: Sequence[str]) -> dict[str, str]:
+        """The contents of these images; those that a registered archive has."""
+        found = self._database.frame(
+            "SELECT image_id, content FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[]))", [list(image_ids)]
         )
         return dict(found.iter_rows())
 

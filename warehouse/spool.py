@@ -1,10 +1,11 @@
 """Parts: finished blocks on their way into the warehouse, as folders of Arrow files that need no lock.
 
-    spool/RUN_ID/block-000012/   predictions.arrow patches.arrow image_vectors.arrow patch_vectors.arrow
+    spool/RUN_ID/block-000012/   predictions.arrow patches.arrow image_vectors.arrow patch_vectors.arrow manifest.json
 
-A part is written under another name, forced to disk file by file, then renamed: a part that is there is whole,
-whenever its writer was killed. Any number of processes write; `ingest.py` moves the rows into the warehouse and
-removes the part.
+A part is written under another name, forced to disk file by file, its manifest last, then renamed: a part that is there
+is whole, whenever its writer was killed. Any number of processes write; `ingest.py` moves the rows into the warehouse
+and removes the part. What is read is what was written: each file is compared with the manifest (`manifest.py`), and
+numbers are finite. A part of a release that wrote no manifest is read by its columns alone.
 
 Arrow's own file format, because a part holds a few dozen rows of sixty nested columns: opening that as Parquet costs
 more than storing its rows, and the file is gone seconds later.
@@ -17,14 +18,17 @@ import os
 import re
 import shutil
 import socket
+import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
-from warehouse import phases, records, schema
-from warehouse.errors import MalformedPart, full_disk_named
+from warehouse import manifest, phases, private, records, schema
+from warehouse.errors import HOST_ERRORS, MalformedPart, full_disk_named
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +38,21 @@ FILES: dict[str, type] = {
     "image_vectors": records.ImageVector,
     "patch_vectors": records.PatchVector,
 }
-_PART = re.compile(r"block-(\d{6,})")
-_UNFINISHED = re.compile(r"block-\d{6,}\.(?:tmp-(?P<host>.+)-(?P<pid>\d+)|ingested)")
+QUARANTINE = "quarantine"
+_PART = re.compile(r"block-([0-9]{6,18})")
+_UNFINISHED = re.compile(r"block-[0-9]{6,18}\.(?:tmp-(?P<host>.+)-(?P<pid>[0-9]+)|ingested)", re.DOTALL)
+_STATED = {b"manifest": b"1"}  # in the schema of every file that has a manifest: without it the part isn't whole
 _FORGOTTEN = 24 * 3600  # seconds after which an unfinished part of another host has no writer; writing takes seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part as it was read: compared with its manifest, with every column of its tables."""
+
+    part: Path
+    run_id: str
+    number: int
+    tables: Mapping[str, pa.Table]  # by the names in FILES
 
 
 def write_part(
@@ -52,7 +68,7 @@ def write_part(
 
     Raises:
         DiskFull: nothing of the part is left.
-        ValueError: a row doesn't fit its table.
+        ValueError: a row doesn't fit its table, or a number isn't finite.
     """
     tables = {
         "predictions": schema.table(records.Prediction, predictions),
@@ -60,15 +76,23 @@ def write_part(
         "image_vectors": schema.table(records.ImageVector, image_vectors),
         "patch_vectors": schema.table(records.PatchVector, patch_vectors),
     }
+    for name, table in tables.items():
+        if column := _not_finite(table):
+            raise ValueError(f"{FILES[name].__name__}.{column} holds a number that isn't finite")
     part = data / "spool" / run_id / f"block-{block:06d}"
     unfinished = part.with_name(f"{part.name}.tmp-{socket.gethostname()}-{os.getpid()}")
     with full_disk_named(part.parent):
         try:
+            private.folder(data)
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
             phases.at("before-write")
-            for name, rows in tables.items():
-                _write_durably(unfinished / f"{name}.arrow", rows)
+            stated = {}
+            for name, table in tables.items():
+                content = _encoded(table)
+                stated[f"{name}.arrow"] = manifest.state(table, content)
+                _write_durably(unfinished / f"{name}.arrow", content)
+            _write_durably(unfinished / manifest.FILE, manifest.render(run_id, block, stated).encode())
             _sync(unfinished)
             phases.at("after-fsync")
             if not part.exists():
@@ -83,7 +107,8 @@ def write_part(
 
 def pending(data: Path) -> list[Path]:
     """Whole parts not yet ingested, by run and block."""
-    return sorted(path for path in (data / "spool").glob("*/block-*") if _PART.fullmatch(path.name))
+    found = (path for path in (data / "spool").glob("*/block-*") if _PART.fullmatch(path.name))
+    return sorted(path for path in found if path.parent.name != QUARANTINE)
 
 
 def spooled_blocks(data: Path, run_id: str) -> frozenset[int]:
@@ -100,17 +125,35 @@ def identity(part: Path) -> tuple[str, int]:
     return part.parent.name, int(match[1])
 
 
-def rows(parts: Sequence[Path], name: str) -> pa.Table:
-    """The rows of one of the FILES of these parts, one part after the other, with every column of the table.
+def read(part: Path) -> Block:
+    """The part's rows, each file as its manifest states it.
 
     A column added to a table after a part was written may be absent if it may be empty.
 
     Raises:
-        MalformedPart: a file is missing or torn, or its columns are not the table's.
+        MalformedPart: a file is missing, torn or changed, its columns are not the table's, a number isn't finite.
+        OSError: the machine can't read it now: no more files can be opened, say.
     """
-    found = pa.concat_tables([_read(part / f"{name}.arrow", schema.arrow(FILES[name])) for part in parts])
+    run_id, number = identity(part)
+    if not stat.S_ISDIR(part.lstat().st_mode):
+        raise MalformedPart("it is no folder")
+    stated: Mapping[str, manifest.Statement] | None = None
+    if os.path.lexists(part / manifest.FILE):
+        stated = manifest.parse(_content(part / manifest.FILE, manifest.MOST_BYTES), run_id, number)
+    tables = {name: _read(part / f"{name}.arrow", FILES[name], stated) for name in FILES}
+    for name in ("predictions", "patches"):
+        strangers = {*tables[name]["run_id"].unique().to_pylist()} - {run_id}
+        strangers |= {*tables[name]["block"].unique().to_pylist()} - {number}
+        if strangers:
+            raise MalformedPart(f"{name}.arrow holds rows of another run or block: {sorted(map(str, strangers))[:5]}")
+    return Block(part, run_id, number, tables)
+
+
+def rows(blocks: Sequence[Block], name: str) -> pa.Table:
+    """The rows of one of the FILES of these blocks, one block after the other."""
+    found = pa.concat_tables([block.tables[name] for block in blocks])
     # Chunks of a few dozen rows take longer to scan than to be copied together once; larger ones don't.
-    return found.combine_chunks() if len(found) < 500 * len(parts) else found
+    return found.combine_chunks() if len(found) < 500 * len(blocks) else found
 
 
 def remove(part: Path) -> None:
@@ -134,13 +177,18 @@ def remove(part: Path) -> None:
 
 def quarantine(part: Path, reason: str) -> Path:
     """Put a part aside with the reason beside it, and return where it lies now."""
-    run_id, block = identity(part)
-    folder = part.parents[1] / "quarantine" / run_id
+    folder = part.parents[1] / QUARANTINE / part.parent.name
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"block-{block:06d}-{time.time_ns()}"
-    aside.with_suffix(".reason.txt").write_text(reason + "\n", encoding="utf-8")
-    part.rename(aside)
+    aside = folder / f"{part.name}-{time.time_ns()}"
+    part.rename(aside)  # first: on a full disk there is no room for a reason, and the others must go on
+    _reason(aside).write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
     return aside
+
+
+def put_aside(data: Path) -> list[tuple[Path, str]]:
+    """The parts that lie aside, each with the reason, oldest last."""
+    found = [path for path in (data / "spool" / QUARANTINE).glob("*/block-*") if not path.name.endswith(_REASON)]
+    return [(path, _told(_reason(path))) for path in sorted(found, key=lambda path: path.name, reverse=True)]
 
 
 def clean(data: Path) -> None:
@@ -151,37 +199,125 @@ def clean(data: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _write_durably(path: Path, rows: pa.Table) -> None:
+_REASON = ".reason.txt"
+
+
+def _reason(aside: Path) -> Path:
+    return aside.with_name(f"{aside.name}{_REASON}")
+
+
+def _told(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "its reason is not on record"
+
+
+def _encoded(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema.with_metadata(_STATED)) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _write_durably(path: Path, content: pa.Buffer | bytes) -> None:
     with path.open("wb") as file:
-        with pa.ipc.new_file(file, rows.schema) as writer:
-            writer.write_table(rows)
+        file.write(content)
         phases.at("after-write")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read(file: Path, expected: pa.Schema) -> pa.Table:
+def _content(file: Path, most: int | None = None) -> bytes:
+    """The bytes of a file that lies in the part itself: no link, which may lead anywhere, and no pipe, which may wait.
+
+    Args:
+        most: bytes that it can have, so that no memory is asked for one that grew out of all bounds.
+    """
     try:
-        found = pa.ipc.open_file(file.read_bytes()).read_all()
-        found.validate(full=True)  # a torn offset would be followed to wherever it points
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise MalformedPart(f"{file.name} is no file")
+            if most is not None and found.st_size > most:
+                raise MalformedPart(f"{file.name} has {found.st_size} bytes and {most} at most are expected")
+            with open(handle, "rb", closefd=False) as opened:
+                return opened.read()
+        finally:
+            os.close(handle)
     except FileNotFoundError as error:
         raise MalformedPart(f"{file.name} is missing") from error
+    except OSError as error:
+        if error.errno in HOST_ERRORS:
+            raise
+        raise MalformedPart(f"{file.name} can't be read: {error.strerror}") from error
+
+
+def _read(file: Path, record: type, stated: Mapping[str, manifest.Statement] | None) -> pa.Table:
+    if stated is not None and file.name not in stated:
+        raise MalformedPart(f"{manifest.FILE} doesn't state {file.name}")
+    statement = None if stated is None else stated[file.name]
+    content = _content(file, None if statement is None else statement.size)
+    if statement is not None:
+        statement.check_content(file.name, content)
+    try:
+        found = pa.ipc.open_file(content).read_all()
+        found.validate(full=True)  # a torn offset would be followed to wherever it points
     except (OSError, pa.ArrowException) as error:
+        if statement is not None and isinstance(error, MemoryError):  # its lengths are as they were written
+            raise
         raise MalformedPart(f"{file.name} can't be read: {error}") from error
+    if statement is not None:
+        statement.check_table(file.name, found)
+    elif (found.schema.metadata or {}).items() >= _STATED.items():
+        raise MalformedPart(f"{manifest.FILE} is missing")
+    found = _fitted(file.name, found.replace_schema_metadata(None), schema.arrow(record))
+    if column := _not_finite(found):
+        raise MalformedPart(f"{file.name} holds a number that isn't finite in its column {column}")
+    return found
+
+
+def _fitted(name: str, found: pa.Table, expected: pa.Schema) -> pa.Table:
+    """The rows with the table's columns in its order."""
     if found.schema.equals(expected):
         return found
     for field in found.schema:
         if field.name not in expected.names or expected.field(field.name).type != field.type:
-            raise MalformedPart(f"{file.name} has a column {field.name} {field.type} that the table doesn't have")
+            raise MalformedPart(f"{name} has a column {field.name} {field.type} that the table doesn't have")
     for field in expected:
         if field.name not in found.schema.names:
             if not field.nullable:
-                raise MalformedPart(f"{file.name} lacks the column {field.name}")
+                raise MalformedPart(f"{name} lacks the column {field.name}")
             found = found.append_column(field, pa.nulls(len(found), field.type))
     try:
         return found.select(expected.names).cast(expected)
-    except (ValueError, pa.ArrowException) as error:  # ValueError: nulls in a column that has none
-        raise MalformedPart(f"{file.name} doesn't fit the table: {error}") from error
+    except (ValueError, KeyError, pa.ArrowException) as error:  # nulls in a column that has none; a column twice
+        raise MalformedPart(f"{name} doesn't fit the table: {error}") from error
+
+
+def _not_finite(table: pa.Table) -> str | None:
+    """The first column with a NaN or an infinite number in it, however deep."""
+    for field in table.schema:
+        if _holds_floats(field.type) and not all(map(_is_finite, table[field.name].chunks)):
+            return str(field.name)
+    return None
+
+
+def _holds_floats(found: pa.DataType) -> bool:
+    if pa.types.is_nested(found):
+        return any(_holds_floats(found.field(at).type) for at in range(found.num_fields))
+    return bool(pa.types.is_floating(found))
+
+
+def _is_finite(array: pa.Array) -> bool:
+    if pa.types.is_floating(array.type):
+        return bool(np.isfinite(array.drop_null().to_numpy(zero_copy_only=False)).all())
+    if pa.types.is_map(array.type):
+        return _is_finite(array.keys) and _is_finite(array.items)
+    if pa.types.is_struct(array.type):
+        return all(map(_is_finite, array.flatten()))
+    return not _holds_floats(array.type) or _is_finite(array.flatten())
 
 
 def _sync(folder: Path) -> None:
@@ -196,10 +332,13 @@ def _has_a_writer(path: Path, host: str | None, pid: str | None) -> bool:
     if host is None or pid is None:  # an ingester's leftover, and the caller is the only ingester
         return False
     if host != socket.gethostname():
-        return time.time() - path.stat().st_mtime < _FORGOTTEN
+        try:
+            return time.time() - path.lstat().st_mtime < _FORGOTTEN
+        except FileNotFoundError:  # it was finished meanwhile
+            return True
     try:
         os.kill(int(pid), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has a number as long as that
         return False
     except PermissionError:
         pass

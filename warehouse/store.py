@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from warehouse import export, ledger, phases, records, schema
+from warehouse import export, failures, ledger, phases, records, schema, spool
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
 
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 R = TypeVar("R")
+_SUMS = """
+    sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
+    sum(failed)::BIGINT AS failed, sum(counted)::BIGINT AS labelled, sum(correct)::BIGINT AS correct,
+    sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(unreadable)::BIGINT AS unreadable,
+    sum(unclaimed)::BIGINT AS unclaimed, coalesce(sum(counted) FILTER (label = 'defective'), 0)::BIGINT AS defective,
+    coalesce(sum(counted) FILTER (label = 'good'), 0)::BIGINT AS good
+"""
 
 
 class Store:
@@ -117,6 +124,23 @@ class Store:
             [archive_id],
         )
 
+    def failed_paths(self, archive_id: str) -> frozenset[str]:
+        """Paths of images that failed in the newest run over them, for a reason that may lie in the file."""
+        return frozenset(
+            self._database.frame(
+                f"""
+                WITH mine AS (
+                    SELECT image_id, run_id, image_path, status = 'failed'
+                        AND {failures.kind_sql("error")} NOT IN (SELECT unnest(?::VARCHAR[])) AS failed
+                    FROM facts WHERE run_id IN (SELECT run_id FROM runs WHERE archive_id = ?)
+                )
+                SELECT DISTINCT image_path FROM mine SEMI JOIN (SELECT image_id FROM mine WHERE failed) USING (image_id)
+                QUALIFY run_id = max(run_id) OVER (PARTITION BY image_id) AND failed
+                """,
+                [sorted(failures.NOT_THE_FILES_FAULT), archive_id],
+            )["image_path"]
+        )
+
     # Runs.
 
     def open_run(self, run: records.Run) -> None:
@@ -128,10 +152,15 @@ class Store:
         with self._database.writing() as con:
             insert(con, "runs", schema.table(records.Run, [run]))
 
-    def resume_run(self, run_id: str) -> None:
-        """Mark a run that stopped or failed as running again."""
+    def resume_run(self, run_id: str, embedding_scale: float | None = None) -> None:
+        """Mark a run that stopped or failed as running again.
+
+        Args:
+            embedding_scale: kept where the run doesn't say its own yet.
+        """
+        change = "state = 'running', message = NULL, finished_at = NULL"
         with self._database.writing() as con:
-            _update_run(con, "state = 'running', message = NULL, finished_at = NULL", [], run_id)
+            _update_run(con, f"{change}, embedding_scale = coalesce(embedding_scale, ?)", [embedding_scale], run_id)
 
     def close_run(
         self,
@@ -199,8 +228,8 @@ class Store:
         """The blocks of a run whose rows are stored."""
         return frozenset(self._database.frame("SELECT block FROM ledger WHERE run_id = ?", [run_id])["block"])
 
-    def ingest_parts(self, parts: Sequence[Path]) -> ledger.Counts:
-        """Rows added from those parts that weren't stored yet: all of them or none.
+    def ingest_blocks(self, blocks: Sequence[spool.Block]) -> ledger.Counts:
+        """Rows added from those blocks that weren't stored yet: all of them or none.
 
         The ledger rows and the runs' counts are in the same transaction, so a part is stored once however often the
         process is killed and whatever it was told about its commit.
@@ -209,7 +238,7 @@ class Store:
             Refused: a row breaks a constraint or lies in the wrong part, or a run is not known.
         """
         with self._database.writing() as con:
-            added = ledger.enter(con, parts)
+            added = ledger.enter(con, blocks)
             phases.at("before-commit")
         phases.at("after-commit")
         return added
@@ -245,7 +274,7 @@ class Store:
         """
         return self._chosen(
             "block, image_id, image_path, content, product, label, defect, question_id, subtask, status, error, "
-            "answer, correct_answer, len(options) AS choices, "
+            "answer, correct_answer, len(options) AS choices, claims, "
             "list_extract(entropy, best_iteration + 1) AS settled_entropy, seconds",
             "predictions", run_id, limit, offset, status=status, subtask=subtask, product=product,
         )  # fmt: skip
@@ -259,20 +288,22 @@ class Store:
         return self._chosen("*", "patches", run_id, None, 0, image_id=image_id, question_id=question_id)
 
     def run_summary(self, run_id: str) -> pl.DataFrame:
-        """By subtask: questions, answered, invalid, failed, labelled (with a correct answer) and correct of those."""
+        """By subtask, what the run's cells count: the same numbers as on the pages.
+
+        Returns:
+            subtask, questions, answered, invalid, failed, labelled (what a rate is over: labelled, with options, not
+            failed; `Cell.counted`), correct (of those), escape, overkill, unreadable and unclaimed (see `Cell`), and of
+            the labelled those about defective and about good images.
+        """
         return self._database.frame(
-            """
-            SELECT subtask,
-                count(*) AS questions,
-                count(*) FILTER (status = 'answered') AS answered,
-                count(*) FILTER (status = 'invalid') AS invalid,
-                count(*) FILTER (status = 'failed') AS failed,
-                count(correct_answer) AS labelled,
-                count(*) FILTER (answer = correct_answer) AS correct
-            FROM predictions WHERE run_id = ? GROUP BY subtask ORDER BY subtask
-            """,
+            f"SELECT subtask, {_SUMS} FROM cells WHERE run_id = ? AND subtask IS NOT NULL "
+            "GROUP BY subtask ORDER BY subtask",
             [run_id],
         )
+
+    def run_totals(self) -> pl.DataFrame:
+        """Of every run with predictions the sums of `run_summary` over its subtasks: run_id and the same columns."""
+        return self._database.frame(f"SELECT run_id, {_SUMS} FROM cells WHERE subtask IS NOT NULL GROUP BY run_id")
 
     def failures(self, run_id: str) -> pl.DataFrame:
         """Error texts of a run's failed questions with their count and one image of each, most frequent first."""

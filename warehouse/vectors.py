@@ -6,6 +6,9 @@ An index derived from the warehouse and the images, never the truth: deleting th
 One table holds one vector space: the kind and the encoder are in its name. Encoders differ in their dimension, a
 LanceDB vector column has one, and neither a search nor an index can then mix two spaces. The encoder's name is free
 text, so the table is named by its hash; the column `encoder` says it in full.
+
+A knowledge text has a row per window its encoder reads it in. A table of a program that knew one row per text counts as
+none, and is made anew by whoever writes next.
 """
 
 from __future__ import annotations
@@ -14,17 +17,18 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import locks, records, schema
+from warehouse import locks, private, records, schema
 from warehouse.errors import BrokenIndex, Refused, full_disk_named, is_full_disk
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
@@ -32,7 +36,7 @@ Kind = Literal["images", "patches", "texts"]
 _KEYS: dict[Kind, list[str]] = {
     "images": ["content"],
     "patches": ["content", "row", "col"],
-    "texts": ["description_id", "revision"],
+    "texts": ["description_id", "revision", "window"],
 }
 _SMALL_APPENDS = 64  # small fragments in a table before they are merged into one
 _WAIT = 600.0  # seconds to wait for another writer
@@ -57,7 +61,7 @@ class Vectors:
         self.merge("patches", schema.table(records.PatchVector, vectors))
 
     def upsert_texts(self, vectors: Iterable[records.TextVector]) -> None:
-        """Add text vectors whose (description, revision, encoder) isn't there."""
+        """Add text vectors whose (description, revision, encoder, window) isn't there."""
         self.merge("texts", schema.table(records.TextVector, vectors))
 
     def merge(self, kind: Kind, rows: pa.Table) -> None:
@@ -66,15 +70,16 @@ class Vectors:
         Raises:
             DiskFull: the disk is full; the index stays as it was.
             BrokenIndex: LanceDB can't use its files.
-            Refused: vectors of one encoder have different lengths.
+            Refused: vectors of one encoder have different lengths, or hold a number that isn't finite.
         """
+        private.folder(self._path.parent)
         for encoder in rows["encoder"].unique().to_pylist():
             some = rows if len(rows["encoder"].unique()) == 1 else rows.filter(pc.equal(rows["encoder"], encoder))
             with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():
                 self._add(kind, encoder, _with_fixed_length(_without_repeats(some, _KEYS[kind])))
 
     def text_vectors(self, encoder: str) -> list[records.TextVector]:
-        """All text vectors of an encoder."""
+        """All text vectors of an encoder, one per window."""
         import polars as pl
 
         with self._usable():
@@ -83,16 +88,37 @@ class Vectors:
                 return []
             return schema.records(records.TextVector, pl.DataFrame(table.to_arrow()))
 
-    def text_matrix(self, encoder: str) -> tuple[list[tuple[str, int]], NDArray[np.float32]]:
-        """(description_id, revision) of all encoded texts, and their vectors (N, d) float32 in the same order."""
-        import numpy as np
-
+    def text_windows(self, encoder: str) -> dict[tuple[str, int], NDArray[np.float32]]:
+        """The vectors of every text that is encoded whole, by (description_id, revision): (windows, d) float32 each."""
         with self._usable():
             table = self._table("texts", encoder)
             rows = table.to_arrow() if table is not None else None
         if rows is None or not len(rows):
-            return [], np.empty((0, 0), np.float32)
-        return list(zip(rows["description_id"].to_pylist(), rows["revision"].to_pylist(), strict=True)), _matrix(rows)
+            return {}
+        rows = rows.sort_by([(name, "ascending") for name in _KEYS["texts"]])
+        matrix, windows = _matrix(rows), rows["windows"].to_pylist()
+        found: dict[tuple[str, int], NDArray[np.float32]] = {}
+        start = 0
+        for key, group in groupby(zip(rows["description_id"].to_pylist(), rows["revision"].to_pylist(), strict=True)):
+            end = start + sum(1 for _ in group)
+            if end - start == windows[start]:
+                found[key] = matrix[start:end]
+            start = end
+        return found
+
+    def window_counts(self, description_ids: Iterable[str]) -> dict[tuple[str, int], dict[str, int]]:
+        """In how many windows each encoder reads the revisions of these descriptions, as far as they are encoded."""
+        found: dict[tuple[str, int], dict[str, int]] = {}
+        wanted = list(description_ids)
+        with self._usable():
+            for name in self._names():
+                table = self._database().open_table(name) if name.startswith("texts-") else None
+                if table is None or not _is_todays("texts", table):
+                    continue
+                columns = ["description_id", "revision", "encoder", "windows"]
+                for row in _among(table, "description_id", wanted, columns).to_pylist():
+                    found.setdefault((row["description_id"], row["revision"]), {})[row["encoder"]] = row["windows"]
+        return found
 
     def image_vectors(self, contents: Iterable[str], encoder: str) -> dict[str, NDArray[np.float32]]:
         """The vectors there are of these contents, each (d,) float32."""
@@ -114,8 +140,6 @@ class Vectors:
 
     def every_image_vector(self, encoder: str) -> tuple[list[str], NDArray[np.float32]]:
         """The contents of all encoded images, and their vectors (N, d) float32 in the same order."""
-        import numpy as np
-
         with self._usable():
             table = self._table("images", encoder)
             rows = table.to_arrow() if table is not None else None
@@ -157,9 +181,9 @@ class Vectors:
             return self._database().open_table(name) if name in self._names() else None
 
     def create(self, name: str, rows: pa.Table) -> Any:
-        """A new table of these rows."""
+        """A new table of these rows, in the place of one that there may be."""
         with self._usable():
-            return self._database().create_table(name, rows)
+            return self._database().create_table(name, rows, mode="overwrite")
 
     def forget(self, contents: Iterable[str]) -> int:
         """Remove the vectors of images and patches of these contents; how many there were."""
@@ -187,9 +211,14 @@ class Vectors:
         The others are appended, which is safe while the lock is held.
         """
         key, name = _KEYS[kind], _name(kind, encoder)
+        if name in self._names() and not _is_todays(kind, self._database().open_table(name)):
+            self._database().drop_table(name)
         if name not in self._names():
             self._database().create_table(name, schema=rows.schema, exist_ok=True)
         table = self._database().open_table(name)
+        there, new = (schema.field("vector").type.list_size for schema in (table.schema, rows.schema))
+        if there != new:
+            raise Refused(f"vectors of {encoder} have {new} numbers and those in the index {there}")
         found = _among(table, key[0], rows[key[0]].unique().to_pylist(), key[:1])
         known = pc.is_in(rows[key[0]], found[key[0]].combine_chunks())
         if len(found):
@@ -201,7 +230,8 @@ class Vectors:
 
     def _table(self, kind: Kind, encoder: str) -> Any:
         name = _name(kind, encoder)
-        return self._database().open_table(name) if name in self._names() else None
+        table = self._database().open_table(name) if name in self._names() else None
+        return table if table is not None and _is_todays(kind, table) else None
 
     def _names(self) -> list[str]:
         """The tables there are; looking doesn't make the folder."""
@@ -230,6 +260,11 @@ class Vectors:
                 ) from error
 
 
+def _is_todays(kind: Kind, table: Any) -> bool:
+    """Whether a table has the columns that keys need; one of an older program is made anew, as it is derived."""
+    return set(_KEYS[kind]) <= set(table.schema.names)
+
+
 def _name(kind: str, encoder: str) -> str:
     return f"{kind}-{hashlib.sha256(encoder.encode()).hexdigest()[:16]}"
 
@@ -246,6 +281,10 @@ def _with_fixed_length(rows: pa.Table) -> pa.Table:
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     if len(lengths) != 1:
         raise Refused(f"vectors of {rows['encoder'][0]} have different lengths: {sorted(lengths)}")
+    if not lengths[0]:
+        raise Refused(f"vectors of {rows['encoder'][0]} have no numbers")
+    if not np.isfinite(lists.flatten().to_numpy()).all():
+        raise Refused(f"vectors of {rows['encoder'][0]} hold a number that isn't finite")
     vectors = pa.FixedSizeListArray.from_arrays(lists.flatten(), lengths[0])
     return rows.set_column(rows.column_names.index("vector"), "vector", vectors)
 

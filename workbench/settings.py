@@ -11,6 +11,7 @@ what it names is hashed instead, in `Facts`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -21,12 +22,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import ValidationError, create_model
+from pydantic import BeforeValidator, ValidationError, create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from workbench.model.method import Method
+from warehouse import database, private
+from workbench.model.method import MOST, Method, check_bounds
 
 CONFIG_FILE = Path("workbench.toml")  # read from the current folder when there
 PREFIX = "WORKBENCH_"
@@ -61,7 +63,7 @@ class Support:
     float_range: float | None = None
 
     def __post_init__(self) -> None:
-        if self.top_k != "all" and self.top_k < 1:
+        if self.top_k != "all" and not 1 <= self.top_k <= MOST:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or `all`")
         for name in ("integer_range", "float_range"):
             if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
@@ -83,9 +85,9 @@ class Machine:
     max_image_tokens: int = 1280  # larger pictures are scaled down to so many visual tokens; 0: the model's own limit
 
     def __post_init__(self) -> None:
-        for name in ("threads", "max_image_tokens"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        check_bounds(
+            self, threads=(0, 4096), max_image_tokens=(0, MOST), memory_gib=(0, MOST), input_processes=(0, 4096)
+        )
         if not _DEVICES.fullmatch(self.device):
             raise ValueError(f"device is {self.device}; give auto, all, cpu, cuda, or names such as cuda:0,cuda:1")
         if self.attention_layers is not None and not _LAYERS.fullmatch(self.attention_layers):
@@ -105,12 +107,7 @@ class Work:
     ingest_seconds: float = 3.0  # how often finished parts go into the warehouse
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit is {self.limit}; it must be at least 1")
-        if self.block_images is not None and self.block_images < 1:
-            raise ValueError(f"block_images is {self.block_images}; it must be at least 1")
-        if self.ingest_seconds < 0:
-            raise ValueError(f"ingest_seconds is {self.ingest_seconds}; it must be at least 0")
+        check_bounds(self, limit=(1, MOST), block_images=(1, MOST), ingest_seconds=(0, MOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +134,10 @@ class Operation:
     def __post_init__(self) -> None:
         if not 0 < self.false_alarm_percent < 100:
             raise ValueError(f"false_alarm_percent is {self.false_alarm_percent}; it must lie between 0 and 100")
-        for name in ("baseline_nights", "keep_backups"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        limits = [field.name for field in dataclasses.fields(self) if field.name.startswith("keep_")]
-        for name in ("settle_seconds", "golden_tolerance", *limits):
-            if (value := getattr(self, name)) is not None and value < 0:
-                raise ValueError(f"{name} is {value}; it must be at least 0")
+        check_bounds(self, baseline_nights=(1, MOST), keep_backups=(1, MOST), golden_tolerance=(0, 1))
+        days = [each.name for each in dataclasses.fields(self) if each.name.endswith("_days")]
+        sizes = [each.name for each in dataclasses.fields(self) if each.name.endswith("_mib")]
+        check_bounds(self, **dict.fromkeys(days, (0, 36_500)), **dict.fromkeys((*sizes, "settle_seconds"), (0, MOST)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +234,7 @@ class Loaded:
 class _Loader(BaseSettings):
     """Checks values and knows the environment's names; the settings are added as its fields when loading."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", allow_inf_nan=False)
 
 
 _PARTS: Mapping[str, type] = {
@@ -264,14 +258,9 @@ def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:
     Raises:
         SettingsError: an unknown name, or a value of the wrong kind or out of its range.
     """
-    hints = {name: hint for part in _PARTS.values() for name, hint in get_type_hints(part).items()}
     names = {part: [f.name for f in dataclasses.fields(cls)] for part, cls in _PARTS.items()}
     defaults = Settings().values()
-    loader: type[_Loader] = create_model(
-        "Loader",
-        __base__=_Loader,
-        **{name: (hints[name], value) for name, value in defaults.items()},  # type: ignore[call-overload]
-    )
+    loader = _loader()
     file = config or (CONFIG_FILE if CONFIG_FILE.is_file() else None)
     written = _read_toml(file) if file else {}
     exported = EnvSettingsSource(loader)()
@@ -311,6 +300,33 @@ def data_folder(flag: Path | None = None) -> Path:
 def _make_sure_of(data: Path) -> None:
     if data.exists() and not data.is_dir():
         raise SettingsError(f"the data folder {data} is a file; give a folder, it may be a new one")
+    if (data / database.FILE).exists():
+        private.tighten(data)  # an earlier release left it open
+
+
+@functools.cache
+def _loader() -> type[_Loader]:
+    """The class with every setting as a field."""
+    hints = {name: hint for part in _PARTS.values() for name, hint in get_type_hints(part).items()}
+    fields = {name: (_reading(hints[name]), value) for name, value in Settings().values().items()}
+    made: type[_Loader] = create_model("Loader", __base__=_Loader, **fields)  # type: ignore[call-overload]
+    return made
+
+
+def _reading(hint: object) -> object:
+    """The hint, read alike from text and from a TOML value: the environment and `--set` have nothing but text."""
+    wanted = {kind for each in (get_args(hint) or (hint,)) for kind in (get_args(each) or (each,))}
+
+    def read(value: object) -> object:
+        if isinstance(value, bool) and bool not in wanted and not any(isinstance(each, bool) for each in wanted):
+            raise ValueError("it isn't true or false")  # which pydantic takes for 1 or 0
+        if isinstance(value, str) and str not in wanted:
+            value = value.strip()
+            numbers = {str(each): each for each in wanted if isinstance(each, int)}  # of a Literal
+            return numbers.get(value, value)
+        return value
+
+    return Annotated[hint, BeforeValidator(read)]
 
 
 def _read_toml(file: Path) -> dict[str, object]:

@@ -35,6 +35,9 @@ def test_a_defect_type_is_mostly_taken_for_its_most_frequent_wrong_answer() -> N
         assert row["n"] - row["right"] == len(wrong)
 
 
+CLAIMS = {"No.": "good", "No": "good", "Yes.": "defective", "Yes, there is.": "defective"}
+
+
 def stated(**answers: str) -> pl.DataFrame:
     """Facts of one image's answers by subtask (underscores for spaces)."""
     return pl.DataFrame(
@@ -42,6 +45,7 @@ def stated(**answers: str) -> pl.DataFrame:
             {
                 "image_id": "one", "question_id": subtask, "subtask": subtask.replace("_", " "),
                 "status": "answered", "answer_text": text,
+                "claim": CLAIMS.get(text) if subtask == "Anomaly_Detection" else None,
             }
             for subtask, text in answers.items()
         ]
@@ -60,6 +64,7 @@ def offered(*texts: str) -> pl.DataFrame:
         ("No.", "Scratch.", ["denied, yet named"]),
         ("No", "No defect.", []),
         ("Yes.", "Scratch.", []),
+        ("Perhaps.", "Scratch.", []),
         ("Yes, there is.", "None of these; the object is normal.", ["claimed, yet denied"]),
     ],
 )

@@ -23,6 +23,7 @@ CASE = {
     "status": "answered",
     "answer": "B",
     "correct_answer": "B",
+    "claims": ["defective", "good"],
     "choices": 2,
     "settled_entropy": 0.2,
     "seconds": 0.5,
@@ -63,7 +64,7 @@ def test_every_way_a_prediction_ends_has_its_outcome() -> None:
         "right": {},
         "overkill": {"answer": "A"},
         "escape": {"answer": "B", "correct_answer": "A", "label": "defective"},
-        "wrong": {"answer": "A", "subtask": "Object Analysis"},
+        "wrong": {"answer": "A", "subtask": "Object Analysis", "claims": None},
         "invalid": {"status": "invalid", "answer": None},
         "failed": {"status": "failed", "answer": None},
         "unlabelled": {"correct_answer": None, "label": None},
@@ -73,9 +74,12 @@ def test_every_way_a_prediction_ends_has_its_outcome() -> None:
     assert set(ends) == set(get_args(look.Outcome)) == set(look.OUTCOMES)
 
 
-def test_a_wrong_detection_on_an_image_without_a_label_is_only_wrong() -> None:
-    cases = metrics.outcomes(frame({"answer": "A", "label": None}))
-    assert cases["outcome"].to_list() == ["wrong"]
+def test_a_wrong_detection_is_only_wrong_without_a_label_or_where_nothing_tells_what_it_claims() -> None:
+    unknown = {"answer": "A", "claims": ["unknown", "unknown"]}
+    no_claim = {"answer": "A", "claims": ["cannot say", "good"]}
+    cases = metrics.outcomes(frame({"answer": "A", "label": None}, unknown, no_claim, {"status": "invalid"}))
+    assert cases["outcome"].to_list() == ["wrong", "wrong", "wrong", "invalid"]
+    assert cases["claim"].to_list() == ["defective", None, "cannot say", "unreadable"]
 
 
 ends = st.tuples(

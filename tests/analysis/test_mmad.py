@@ -172,6 +172,16 @@ def test_an_imported_text_is_left_as_its_script_left_it() -> None:
     assert (row["official"], row["strict"]) == ("Answer: B", None)
 
 
+def test_a_key_that_cannot_be_read_and_a_repeated_answer_count_for_official_alone() -> None:
+    path = "VisA/pcb/test/good/1.png"
+    answers = said((path, OA, "A"), (path, OA, "B"), (path, OA, "A"), (path, OA, "B")).with_columns(
+        correct=pl.Series(["A", "A", "A", ""]), repeated=pl.Series([False, True, False, False])
+    )
+    official, strict = mmad.score(answers), mmad.score(answers, "strict")
+    assert (official.questions, official.invalid, round(official.average.average or 0, 2)) == (4, 1, 66.67)
+    assert (strict.questions, strict.invalid, strict.average.average) == (2, 0, 100)
+
+
 def test_questions_without_label_and_those_failed_are_no_answers() -> None:
     failed = predictions(None, None, "failed")
     unlabelled = predictions(None, "A").with_columns(correct_answer=pl.lit(None, pl.String))

@@ -198,7 +198,7 @@ def test_the_blast_radius_is_what_retrieval_really_changes(spoiled: Plates) -> N
         shown = []
         for texts in (published, after):
             ordered = sorted(texts, key=lambda d: d.description_id)
-            scores = retrieval.text_index(ordered, encoder, vectors) @ queries[content]
+            scores = retrieval.text_index(ordered, encoder, vectors).scores(queries[content])
             best = (-scores).argsort(kind="stable")[:3]
             shown.append([ordered[place].text for place in best])
         if shown[0] != shown[1]:

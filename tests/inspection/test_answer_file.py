@@ -53,7 +53,7 @@ def written(path: Path, answers: Sequence[object] = ANSWERS) -> Path:
 def test_an_answer_keeps_its_question_without_number_and_options(tmp_path: Path) -> None:
     first, second, *_ = answer_file.read(written(tmp_path / "a.json")).given
     assert first == Given(GOOD, "Anomaly Detection", "About Anomaly Detection?", ("Yes.", "No."), "B", "B")
-    assert (second.subtask, second.letters, second.letter) == ("Object Analysis", ("A", "B", "C"), "C")
+    assert (second.subtask, second.options, second.letter) == ("Object Analysis", tuple(KINDS.values()), "C")
 
 
 def test_options_are_read_from_the_text_where_they_are_nowhere_else(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_a_question_file_gives_what_the_answers_lack(tmp_path: Path) -> None:
         ("How many?", ("One", "Two")),
     ]
     without = answer_file.read(tmp_path / "a.json").given
-    assert [(one.question, one.options) for one in without] == [
-        ("Question 1", ("Option A", "Option B")),
-        ("Question 2", ("Option A", "Option B", "Option C")),
+    assert [(one.question, one.options, one.letter) for one in without] == [
+        ("Question 1", (), "B"),
+        ("Question 2", (), "C"),
     ]
 
 
@@ -177,12 +177,70 @@ def test_an_import_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert store.predictions(run.run_id)["image_path"].to_list() == [one.image for one in file.given]
 
 
-def test_an_answer_to_a_question_answered_before_is_left_out_and_told(tmp_path: Path) -> None:
-    file = answer_file.read(written(tmp_path / "a.json", [*ANSWERS, ANSWERS[0]]))
-    imported = answer_file.store(Store(tmp_path / "data"), file, "one")
-    assert imported.answers == 5
+def test_of_several_answers_to_a_question_the_first_counts_read_directly_and_stored(tmp_path: Path) -> None:
+    again = [{**ANSWERS[0], "gpt_answer": "A"}, ANSWERS[1]]
+    file = answer_file.read(written(tmp_path / "a.json", [*ANSWERS, *again]))
+    once = answer_file.read(written(tmp_path / "b.json"))
+    store = Store(tmp_path / "data")
+    imported = answer_file.store(store, file, "one")
     assert [problem.reason for problem in imported.problems] == [
-        "the same question is answered twice: About Anomaly Detection?"
+        "the same question is answered twice: About Anomaly Detection?; 2 answers of the file are to a question "
+        "answered before, 1 of them say something else; the first one counts"
+    ]
+    assert imported.answers == 5
+    stored = mmad.answers(store.predictions(imported.run.run_id), verbatim=True)
+    direct = answer_file.as_answers(file)
+    strict = mmad.score(answer_file.as_answers(once), "strict")
+    assert mmad.score(direct, "strict") == mmad.score(stored, "strict") == strict
+    assert mmad.score(direct, "official").questions == 7, "as MMAD's script counts them"
+
+
+@pytest.mark.parametrize("key", ["b", "B.", "No.", "(B)"])
+def test_a_dressed_key_is_read_and_one_that_cannot_be_read_is_told_and_not_judged(tmp_path: Path, key: str) -> None:
+    file = answer_file.read(written(tmp_path / "a.json", [answer(GOOD, "Anomaly Detection", "B", key)]))
+    assert file.problems == []
+    assert mmad.score(answer_file.as_answers(file), "strict").micro == 100
+    broken = [answer(GOOD, "Anomaly Detection", "B", "B"), answer(BAD, "Anomaly Detection", "B", "A or B")]
+    file = answer_file.read(written(tmp_path / "b.json", broken))
+    assert [each.reason for each in file.problems] == [
+        "its right answer 'A or B' is no option of: About Anomaly Detection?; it isn't judged"
+    ]
+    store = Store(tmp_path / "data")
+    stored = mmad.answers(store.predictions(answer_file.store(store, file, "one").run.run_id), verbatim=True)
+    for scorer in ("strict", "official"):
+        direct = mmad.score(answer_file.as_answers(file), scorer)
+        assert direct == mmad.score(stored, scorer)
+        assert direct.questions == {"strict": 1, "official": 2}[scorer]
+
+
+@pytest.mark.parametrize("before", ["./", "D:\\work\\", "/mnt/nas/x/", "\\\\server\\share\\", "../", "file:///C:/a/"])
+def test_an_image_s_path_is_read_alike_however_it_is_written(tmp_path: Path, before: str) -> None:
+    def rewritten(image: str) -> str:
+        return before + (image.replace("/", "\\") if "\\" in before else image)
+
+    other = [{**each, "image": rewritten(str(each["image"]))} for each in ANSWERS]
+    files = [answer_file.read(written(tmp_path / name, rows)) for name, rows in (("a", ANSWERS), ("b", other))]
+    assert files[0].given == files[1].given
+    assert files[1].problems == []
+
+
+@pytest.mark.parametrize("image", ["/a.png", "D:\\x\\y.png", "", "..", "/mnt/x/y/z.png"])
+def test_a_path_whose_data_set_nobody_can_tell_is_told_and_makes_no_data_set(tmp_path: Path, image: str) -> None:
+    file = answer_file.read(written(tmp_path / "a.json", [*ANSWERS, {**ANSWERS[0], "image": image}]))
+    assert len(file.given) == len(ANSWERS)
+    assert "write paths as DATASET/product/.../file" in file.problems[0].reason
+    assert set(answer_file.as_answers(file)["dataset"]) == {"DATA"}
+
+
+def test_a_name_that_stands_twice_in_an_answer_is_told(tmp_path: Path) -> None:
+    text = (
+        written(tmp_path / "a.json").read_text().replace('"gpt_answer": "B"', '"gpt_answer": "B", "gpt_answer": "A"', 1)
+    )
+    (tmp_path / "a.json").write_text(text)
+    file = answer_file.read(tmp_path / "a.json")
+    assert file.given[0].said == "B"
+    assert [(each.path, each.reason) for each in file.problems] == [
+        ("answer 1", "'gpt_answer' stands there twice; the first one counts")
     ]
 
 

@@ -66,6 +66,69 @@ def test_visa_knows_only_good_and_bad_and_a_mask_of_another_type(tmp_path: Path)
     assert (good.label, good.defect, good.mask_path) == ("good", None, None)
 
 
+def test_mvtec_ad_2_has_a_public_test_set_with_masks_and_private_ones_without_labels(tmp_path: Path) -> None:
+    for number, place in enumerate(("train/good", "validation/good", "test_public/good", "test_public/bad")):
+        picture(tmp_path / f"AD2/can/{place}/000_regular.png", number)
+    mask(tmp_path / "AD2/can/test_public/ground_truth/bad/000_regular_mask.png", (0, 0, 9, 9))
+    picture(tmp_path / "AD2/can/test_private/000_regular.png", 5)
+    picture(tmp_path / "AD2/can/test_private_mixed/000_mixed.png", 6)
+    for root, prefix in ((tmp_path, "AD2/can/"), (tmp_path / "AD2/can", "")):
+        scan = scanned(root)
+        assert [seen(entry) for entry in scan.entries] == [
+            (f"{prefix}test_private/000_regular.png", "AD2", "can", None, None),
+            (f"{prefix}test_private_mixed/000_mixed.png", "AD2", "can", None, None),
+            (f"{prefix}test_public/bad/000_regular.png", "AD2", "can", "defective", None),
+            (f"{prefix}test_public/good/000_regular.png", "AD2", "can", "good", None),
+        ]
+        assert [entry.mask_path for entry in scan.entries if entry.mask_path] == [
+            f"{prefix}test_public/ground_truth/bad/000_regular_mask.png"
+        ]
+        assert [entry.path for entry in scan.references] == [
+            f"{prefix}{split}/good/000_regular.png" for split in ("train", "validation")
+        ]
+        assert scan.problems == []
+
+
+@pytest.mark.parametrize("good", ["Good", "OK", "i.O.", "bon", "PASS"])
+@pytest.mark.parametrize("truth", ["Ground_Truth", "ground truth", "GroundTruth"])
+def test_folders_are_what_they_say_in_any_case_form_and_language(tmp_path: Path, good: str, truth: str) -> None:
+    picture(tmp_path / f"D/w/Train/{good}/0.png", 1)
+    picture(tmp_path / f"D/w/TEST/{good}/1.png", 2)
+    picture(tmp_path / "D/w/TEST/Scha\u0308den/2.png", 3)
+    mask(tmp_path / f"D/w/{truth}/sch\u00e4den/2_Mask.png", (0, 0, 9, 9))
+    scan = scanned(tmp_path)
+    assert {(entry.label, entry.defect, entry.mask_path) for entry in scan.entries} == {
+        ("good", None, None),
+        ("defective", "Sch\u00e4den", f"D/w/{truth}/sch\u00e4den/2_Mask.png"),
+    }
+    assert [entry.path for entry in scan.references] == [f"D/w/Train/{good}/0.png"]
+
+
+def test_a_product_is_one_name_in_either_unicode_form(tmp_path: Path) -> None:
+    picture(tmp_path / "Geha\u0308use/a.png")
+    (entry,) = scanned(tmp_path).entries
+    assert (entry.path, entry.product) == ("Geha\u0308use/a.png", "Geh\u00e4use")
+
+
+@pytest.mark.parametrize(
+    ("folders", "labels"),
+    [
+        (["test/good", "test/0", "test/1"], {"test/good": "good", "test/0": "0", "test/1": "1"}),
+        (["ground_truth/1", "test/0", "test/1"], {"test/0": "good", "test/1": None}),
+        (["test/good", "test/unknown", "test/yes"], {"test/good": "good", "test/unknown": None, "test/yes": None}),
+        (["test/0", "test/1"], {"test/0": None, "test/1": None}),
+    ],
+    ids=["numbers of types", "nought and one", "words that say nothing", "lots"],
+)
+def test_a_number_or_a_silent_word_as_a_folder(
+    tmp_path: Path, folders: list[str], labels: dict[str, str | None]
+) -> None:
+    for number, folder in enumerate(folders):
+        picture(tmp_path / f"D/nut/{folder}/a.png", number)
+    found = {entry.path[6:-6]: entry for entry in scanned(tmp_path).entries}
+    assert {path: "good" if entry.label == "good" else entry.defect for path, entry in found.items()} == labels
+
+
 def test_a_plain_folder_is_scored_whole_and_knows_no_labels(tmp_path: Path) -> None:
     root = tmp_path / "night"
     picture(root / "loose.png", 1)
@@ -97,14 +160,17 @@ def test_pictures_beside_a_product_folders_own_are_left_out_and_counted(tmp_path
     }
 
 
-def test_hidden_files_and_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_pictures_and_folders_are_passed_over_and_counted(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     picture(tmp_path / ".thumbnails/a.png")
     picture(tmp_path / "._a.png")
     (tmp_path / "notes.txt").write_text("not an image")
     scan = scanned(tmp_path)
     assert [entry.path for entry in scan.entries] == ["a.png"]
-    assert scan.problems == []
+    assert reasons(scan) == {
+        ".thumbnails": "1 hidden folder passed over: 1 .thumbnails",
+        "._a.png": "1 hidden file passed over",
+    }
 
 
 def test_an_entrys_identity_is_archive_path_and_content(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,83 @@ def test_an_image_that_vanishes_during_the_scan_is_reported(tmp_path: Path) -> N
     scan = archive.scan(tmp_path, NOTHING_KNOWN, read_content=read)
     assert [entry.path for entry in scan.entries] == ["a.png"]
     assert "vanished" in reasons(scan)["b.png"]
+
+
+class FailingListing:
+    """A network share's listing: the item called `stale` can't be asked what it is, after `last` the listing ends."""
+
+    def __init__(self, listing: Iterator[os.DirEntry[str]]) -> None:
+        self.listing = listing
+
+    def __enter__(self) -> FailingListing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.listing.close()  # type: ignore[attr-defined]
+
+    def __iter__(self) -> Iterator[object]:
+        for item in self.listing:
+            yield StaleItem(item) if item.name.startswith("stale") else item
+            if item.name == "last.png":
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class StaleItem:
+    """Known by its name alone."""
+
+    def __init__(self, item: os.DirEntry[str]) -> None:
+        self.name, self.path = item.name, item.path
+
+    def is_dir(self, **_: bool) -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+
+def test_an_item_that_cannot_be_asked_and_a_listing_that_breaks_off_cost_themselves_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/x.png", "stale/x.png", "stale.png", "z/x.png", "broken/last.png"):
+        picture(tmp_path / name)
+    listing = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: FailingListing(listing(folder)))
+    scan = scanned(tmp_path)
+    assert [entry.path for entry in scan.entries] == ["a/x.png", "broken/last.png", "z/x.png"]
+    assert reasons(scan) == {
+        "stale": "can't be read: Stale file handle",
+        "stale.png": "can't be read: Stale file handle",
+        "broken": "the folder's listing broke off: Input/output error",
+    }
+
+
+def test_housekeeping_folders_are_not_entered_and_counted_once(tmp_path: Path) -> None:
+    kept = picture(tmp_path / "line1/a.jpg")
+    for folder in (
+        "@eaDir/a.jpg",
+        "#recycle/line1",
+        "line1/@eaDir/a.jpg",
+        "$Recycle.Bin/S-1-5-21",
+        "#snapshot/GMT-2026",
+    ):
+        picture(tmp_path / folder / "b.png")
+    for folder in ("System Volume Information", "lost+found", "@Recycle", "__MACOSX/line1", "line1/Thumbs"):
+        picture(tmp_path / folder / "c.png")
+    scan = scanned(tmp_path)
+    assert [entry.path for entry in scan.entries] == [kept.relative_to(tmp_path).as_posix()]
+    [problem] = scan.problems
+    assert problem.reason.startswith("10 housekeeping folders passed over: 2 @eaDir, 1 ")
+
+
+def test_pictures_of_unread_kinds_are_counted_by_kind_and_a_jfif_is_a_jpeg(tmp_path: Path) -> None:
+    jpeg = picture(tmp_path / "a.jpg")
+    jpeg.rename(tmp_path / "a.jfif")
+    for name in ("b.jp2", "c.JP2", "d.gif", "e/f.heic", "g.dng", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scan = scanned(tmp_path)
+    assert [entry.path for entry in scan.entries] == ["a.jfif"]
+    assert reasons(scan) == {"b.jp2": "5 files of kinds that aren't read passed over: 2 .jp2, 1 .gif, 1 .dng, 1 .heic"}
 
 
 def test_what_an_ordinary_user_may_not_read_is_reported(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from warehouse import spool
 from warehouse.ingest import ingest
 from warehouse.store import Store
 from workbench.inspection import explanations
+from workbench.inspection.archive import content_of
 from workbench.inspection.errors import InspectionError
 
 GRID = [(x, y, x + 10.0, y + 10.0) for y in (0.0, 10.0, 20.0) for x in (0.0, 10.0, 20.0)]
@@ -84,9 +85,11 @@ def test_boxes_are_held_against_the_picture_as_it_is_shown_upright(tmp_path: Pat
     mask.save(root / "mask.png")
     asked = rows.prediction(0, 0, label="defective")
     store.register_archive(rows.archive(root=str(root)))
-    store.upsert_entries(
-        "archive", [rows.entry(0, image_id=asked.image_id, path="cup.png", mask_path="mask.png", label="defective")]
+    content = content_of(root / "cup.png")
+    entry = rows.entry(
+        0, image_id=asked.image_id, path="cup.png", content=content, mask_path="mask.png", label="defective"
     )
+    store.upsert_entries("archive", [entry])
     store.open_run(rows.run())
     patches = [rows.patch(0, 0, x0=x, y0=y, x1=x + 10, y1=y + 10) for x, y in ((10.0, 30.0), (0.0, 0.0))]
     spool.write_part(store.data, rows.RUN, 0, [asked], patches)
@@ -95,6 +98,8 @@ def test_boxes_are_held_against_the_picture_as_it_is_shown_upright(tmp_path: Pat
     found = explanations.pointing(store.data, rows.RUN)
 
     assert found.rows() == [(asked.image_id, "cup.png", 2, 1, 2 / 8)]
+    Image.new("RGB", (40, 20), "red").save(root / "cup.png")
+    assert explanations.pointing(store.data, rows.RUN).is_empty()  # the mask says nothing of another picture
 
 
 def test_a_run_without_an_archive_is_refused(data_folder: Path) -> None:

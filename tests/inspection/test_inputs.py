@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
 from tests.model import tiny
-from workbench.inspection import inputs
-from workbench.inspection.errors import UnreadableImage
+from workbench.inspection import archive, inputs
+from workbench.inspection.errors import PoisonImage, UnreadableImage
 from workbench.inspection.inputs import File
 from workbench.model import backbone
 from workbench.model.backbone import Pictures
@@ -34,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
     Image.new("RGB", (3000, 3)).save(folder / "4.png")
     (folder / "5.png").write_bytes(b"no picture")
     paths = [folder / f"{number}.png" for number in range(7)]
-    return [File(path, hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()) for path in paths]
+    return [File(path, archive.content_of(path) if path.exists() else "") for path in paths]
 
 
 def _check(opened: list[inputs.Opened], files: list[File], pictures: Pictures) -> None:
@@ -64,17 +64,32 @@ def test_a_thread_opens_and_makes_ready(files: list[File], pictures: Pictures) -
     assert bare[0].ready is None
 
 
+@dataclass(frozen=True)
+class Deadly:
+    """Kills the process that makes one of the pictures ready."""
+
+    pictures: Pictures
+    content: str
+
+    def prepare(self, content: str, image: Image.Image) -> Any:
+        if content == self.content:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.pictures.prepare(content, image)
+
+
 @pytest.mark.slow
-def test_processes_open_and_make_ready_and_one_that_dies_is_done_without(
-    files: list[File], pictures: Pictures, caplog: pytest.LogCaptureFixture
+def test_processes_open_and_make_ready_and_a_picture_over_which_two_died_is_passed_over(
+    files: list[File], pictures: Pictures
 ) -> None:
-    with inputs.opener(pictures, 1) as opened:
-        _check(opened(files), files, pictures)
-        for line in (Path("/proc/self/task") / str(os.getpid()) / "children").read_text().split():
-            if "spawn_main" in Path(f"/proc/{line}/cmdline").read_text():
-                os.kill(int(line), signal.SIGKILL)
-        _check(opened(files), files, pictures)
-    assert "going on without them" in caplog.text
+    poison = files[0][0].with_name("poison.png")
+    Image.new("RGB", (50, 50), "red").save(poison)
+    content = archive.content_of(poison)
+    deadly: Any = Deadly(pictures, content)
+    with inputs.opener(deadly, 1) as opened:
+        passed_over, *others = opened([(poison, content), *files])
+    assert isinstance(passed_over, PoisonImage)
+    assert str(passed_over) == "quarantined: 2 processes died over it"
+    _check(others, files, pictures)
 
 
 def test_beside_a_gpu_there_are_processes_and_on_a_cpu_none() -> None:

@@ -102,3 +102,65 @@ def test_an_absent_or_broken_file_is_named(store: Store, tmp_path: Path) -> None
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(KnowledgeError, match=r"broken\.json is not"):
         knowledge.import_file(store, tmp_path / "broken.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"D": {"a": {"x": "One."}, "a": {"y": "Two."}}}', "in D, 'a' stands twice"),
+        ('{"D": {"a": {"x": "One."}}, "D ": {"b": {"y": "Two."}}}', "in the outermost object, 'D ' stands twice"),
+        ('{"D": {"a": {"Rust": "One.", "rust": "Two."}}}', "in D / a, 'rust' stands twice"),
+        ('{"D": {"Geh\u00e4use": {"x": "1."}, "Geha\u0308use": {"x": "2."}}}', "use' stands twice"),
+        ('{"MVTec": {"a": {"x": "One."}}, "DS-MVTec": {"a": {"x": "Two."}}}', "MVTec and DS-MVTec are one name"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_and_nothing_is_withdrawn(
+    store: Store, tmp_path: Path, content: str, words: str
+) -> None:
+    first = knowledge.import_file(store, written(tmp_path, {"D": {"a": {"x": "Old."}, "b": {"y": "Old."}}}))
+    (tmp_path / "knowledge.json").write_text(content, encoding="utf-8")
+    with pytest.raises(KnowledgeError) as caught:
+        knowledge.import_file(store, tmp_path / "knowledge.json")
+    assert words in str(caught.value)
+    version, texts = store.published_knowledge()
+    assert version is not None
+    assert (version.version, [d.text for d in texts]) == (first.version, ["Old.", "Old."])
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("D,a,rust,Brown spots, thin.", "line 3: 5 cells where the header has 4; a text with a comma in it stands in"),
+        ("D,a,rust", "line 3: 3 cells where the header has 4"),
+        ("D,a, good ,Again.", "line 3: D/a/good is there twice"),
+        ("D,A,good,Again.", "D / a and D / A are one name"),
+        ('D,a,rust,"Brown" spots', "is not CSV"),
+    ],
+)
+def test_a_table_in_which_a_text_could_be_cut_or_lost_is_refused_with_its_line(
+    tmp_path: Path, rows: str, words: str
+) -> None:
+    file = tmp_path / "texts.csv"
+    file.write_text(f"Dataset, product,entry,text\nD,a,good,Even.\n{rows}\n")
+    with pytest.raises(KnowledgeError) as caught:
+        knowledge.read(file)
+    assert words in str(caught.value)
+    file.write_text('Dataset, product,entry,text\nD,a,good,"Even, thin."\n,,,\n')
+    assert knowledge.read(file) == {("D", "a", "good"): "Even, thin."}
+
+
+def test_a_folder_is_read_whole_or_refused(tmp_path: Path) -> None:
+    for name in ("D/a/good.md", "D/a/Rust.MD", "D/@eaDir/a/good.md", ".git/a/b.md"):
+        (tmp_path / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / name).write_text("Even.")
+    assert list(knowledge.read(tmp_path / "texts")) == [("D", "a", "Rust"), ("D", "a", "good")]
+    (tmp_path / "texts/D/a/dent.txt").write_text("Deep.")
+    with pytest.raises(KnowledgeError, match=r"dent\.txt isn't read: a text's file ends in \.md"):
+        knowledge.read(tmp_path / "texts")
+    (tmp_path / "texts/D/a/dent.txt").rename(tmp_path / "texts/D/a/rust.md")
+    with pytest.raises(KnowledgeError, match=r"D / a / Rust and D / a / rust are one name"):
+        knowledge.read(tmp_path / "texts")
+    (tmp_path / "texts/D/a/rust.md").unlink()
+    (tmp_path / "texts/D/b").symlink_to(tmp_path / "texts/D/a")
+    with pytest.raises(KnowledgeError, match=r"is a link to a folder and isn't followed"):
+        knowledge.read(tmp_path / "texts")

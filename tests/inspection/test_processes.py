@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
@@ -21,7 +20,6 @@ from hypothesis import strategies as st
 
 from tests import scored
 from tests.scored import Quiet, Stored
-from warehouse.nights import QUARANTINED
 from warehouse.store import Store
 from workbench.inspection import inputs, knowledge, models, scoring
 from workbench.inspection.errors import AlreadyRunning
@@ -139,29 +137,18 @@ def test_processes_that_die_in_the_middle_of_writing_leave_nothing_half_done(
 
 
 @pytest.mark.slow
-def test_an_image_that_kills_its_process_is_passed_over_and_the_run_finishes(
+def test_images_that_kill_their_process_are_passed_over_and_the_run_finishes(
     tmp_path: Path, drawn_archive: Path, uncut: Stored
 ) -> None:
     archive = tmp_path / "archive"
-    shutil.copytree(drawn_archive, archive)
-    asked = json.loads((archive / "mmad.json").read_text())
-    bad = sorted(asked)[3]
-    poison = str(Path(bad).with_name("poison.png"))
-    (archive / bad).rename(archive / poison)
-    (archive / "mmad.json").write_text(json.dumps({poison if path == bad else path: v for path, v in asked.items()}))
+    bad = scored.poisoned(drawn_archive, archive, {"poison.png": 3, "deadly.png": 5})  # when answered, when opened
     data = knowing(tmp_path / "data", drawn_archive)
     with started(archive, data, module="benchmarks.poisoned") as run:
         _, said = run.communicate()
         assert run.returncode == 1, said
-    store = Store(data)
-    outcome = store.runs().row(0, named=True)
-    assert outcome["state"] == "finished"
-    rows = store.predictions(outcome["run_id"])
-    poisoned = rows.filter(rows["image_path"] == poison)
-    assert set(poisoned["status"]) == {"failed"}
-    assert all(error.startswith(QUARANTINED) for error in poisoned["error"])
-    others = rows.filter(rows["image_path"] != poison).sort("image_path", "question_id")
-    before = uncut.predictions.filter(uncut.predictions["image_path"] != bad).sort("image_path", "question_id")
+    order = ["image_path", "question_id"]
+    others = scored.all_but_the_poisoned(data, bad).sort(order)
+    before = uncut.predictions.filter(~pl.col("image_path").is_in(list(bad.values()))).sort(order)
     assert others["answer"].to_list() == before["answer"].to_list()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.inspection.drawn import bottle, mask, picture, scanned
 from warehouse.records import SUBTASKS
-from workbench.inspection import question_file, questions, references
+from workbench.inspection import json_text, question_file, questions, references
 from workbench.inspection.errors import QuestionsError
 from workbench.inspection.questions import QuestionSet
 
@@ -77,8 +77,8 @@ def test_objects_structure_and_details_are_object_analysis(tmp_path: Path, kind:
         ({"Options": None}, "question 1: Options: Field required"),
         ({"Answer": None}, "question 1: Answer: Field required"),
         ({"type": None}, "question 1: type: Field required"),
-        ({"Answer": "C"}, "question 1: the answer 'C' is not among the options A, B"),
-        ({"Answer": "Yes."}, "question 1: the answer 'Yes.' is not among the options A, B"),
+        ({"Answer": "C"}, "question 1: the right answer 'C' is not among the options A, B"),
+        ({"Answer": "Maybe."}, "question 1: the right answer 'Maybe.' is not among the options A, B"),
         ({"Options": {"A": "Yes."}}, "question 1: Options: Dictionary should have at least 2 items"),
         ({"Options": {"A": "Yes.", "B": 2}}, "question 1: Options.B: Input should be a valid string"),
         ({"Options": ["Yes.", "No."]}, "question 1: Options: Input should be a valid dictionary"),
@@ -232,12 +232,54 @@ def test_a_questions_identity_is_what_is_asked_and_shown(tmp_path: Path) -> None
     assert len(others | {same}) == 5
 
 
+@pytest.mark.parametrize("answer", ["b", "B.", "(B)", "No.", "Answer: B"])
+def test_a_dressed_right_answer_is_read(tmp_path: Path, answer: str) -> None:
+    bottle(tmp_path)
+    (item,) = asked(tmp_path, {GOOD: record(conversation(Answer=answer))}).items
+    assert item.correct_answer == "B"
+
+
+@pytest.mark.parametrize("before", ["", "./", "C:/pictures/", "/mnt/nas/", "../"])
+@pytest.mark.parametrize("slash", ["/", "\\"])
+def test_images_and_templates_are_found_however_their_paths_are_written(
+    tmp_path: Path, before: str, slash: str
+) -> None:
+    bottle(tmp_path)
+    paths = ("DATA/bottle/train/good/000.png", GOOD)
+    template, image = ((before + path).replace("/", slash) for path in paths)
+    found = asked(tmp_path, {image: record(DETECT, random_templates=[template])})
+    (item,) = found.items
+    assert (item.entry.path, item.reference_path, found.problems, found.elsewhere) == (GOOD, paths[0], [], 0)
+
+
+def test_names_that_stand_twice_are_told_and_a_question_with_one_is_not_asked(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    one, other = json.dumps(record(DETECT)), json.dumps(record(conversation(Question="Another?")))
+    twice = one.replace('"B": "No."', '"A": "No."')
+    (tmp_path / "mmad.json").write_text(f'{{"{GOOD}": {one}, "{GOOD}": {other}, "{SCRATCHED}": {twice}}}')
+    scan = scanned(tmp_path)
+    found = question_file.read(tmp_path / "mmad.json", scan, None)
+    assert [(item.entry.path, item.question.question) for item in found.items] == [(GOOD, DETECT["Question"])]
+    assert [(each.path, each.reason) for each in found.problems] == [
+        (GOOD, f"'{GOOD}' stands there twice; the first one counts"),
+        (SCRATCHED, "question 1: 'A' stands there twice; the first one counts"),
+    ]
+
+
+def test_two_spellings_of_one_image_are_told_and_the_first_counts(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    other = GOOD.replace("/", "\\")
+    found = asked(tmp_path, {GOOD: record(DETECT), other: record(conversation(Question="Another?"))})
+    assert [item.question.question for item in found.items] == [DETECT["Question"]]
+    assert [each.reason for each in found.problems] == [f"{GOOD} has its questions already; the first ones count"]
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
 
 
 @given(
     st.lists(texts, min_size=2, max_size=26),
-    st.lists(texts, min_size=26, max_size=26, unique=True),
+    st.lists(texts, min_size=26, max_size=26, unique_by=json_text.same_name),
     st.integers(0, 25),
 )
 def test_letters_are_reissued_in_order_and_the_answer_stays_the_same_text(

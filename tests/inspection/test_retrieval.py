@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench import embedded
 from workbench.inspection import knowledge, retrieval
-from workbench.model import latent
+from workbench.model import latent, windows
 from workbench.model.case import Picture
 from workbench.settings import Support
 
@@ -47,6 +48,9 @@ class Colours:
         self.texts += texts
         counts = [[text.count(word) + 0.01 for word in ("red", "green", "blue")] for text in texts]
         return torch.nn.functional.normalize(torch.tensor(counts), dim=-1)
+
+    def windows(self, text: str) -> tuple[str, ...]:
+        return windows.split(text, lambda piece: len(piece.split()), 8)
 
 
 def description(entry: str, text: str, product: str = "plate", revision: int = 1) -> Description:
@@ -98,6 +102,47 @@ def test_a_changed_text_moves_its_vector_and_changes_what_is_retrieved(vectors: 
     [evidence] = second.retrieve([image((255, 0, 0))])
     assert evidence.texts == ("red red",)
     assert evidence.descriptions[0].revision == 2
+
+
+LONG = "Rust lies in red spots. " * 6 + "It may run down in green lines where water stood. " + "The rest is plain. " * 6
+
+
+def test_a_long_text_scores_as_its_best_window(vectors: Vectors) -> None:
+    encoder = Colours()
+    texts = [description("b", LONG), GREEN, description("a", LONG.replace("green", "blue blue")), RED]
+    index = retrieval.text_index(texts, encoder, vectors)
+    pictures = [image(colour) for colour in ((10, 250, 30), (9, 9, 99), (80, 90, 0))]
+    queries = np.stack([retrieval.encode_image(picture, encoder) for _, picture in pictures])
+    plain = np.array(
+        [
+            [max(_cosine(encoder, window, query) for window in encoder.windows(each.text)) for each in texts]
+            for query in queries
+        ]
+    )
+    np.testing.assert_allclose(index.scores(queries), plain, atol=1e-6)
+    for query, scores in zip(queries, plain, strict=True):
+        np.testing.assert_allclose(index.scores(query), scores, atol=1e-6)
+    assert len(index.text(0)) == len(encoder.windows(LONG)) > 3
+    again = retrieval.text_index(texts[::-1], encoder, vectors)  # from LanceDB
+    assert np.array_equal(again.scores(queries[0])[::-1], index.scores(queries[0]))
+    assert retrieval.text_index([], encoder, vectors).scores(queries[0]).shape == (0,)
+    shown = retrieval.Nearest(texts, encoder, vectors, "all").retrieve(pictures)
+    for evidence, scores in zip(shown, plain, strict=True):
+        assert [d.score for d in evidence.descriptions] == pytest.approx(sorted(scores, reverse=True), abs=1e-6)
+
+
+def _cosine(encoder: Colours, text: str, query: NDArray[np.float32]) -> float:
+    return float(encoder.encode_texts([text])[0].numpy() @ query)
+
+
+def test_an_edit_of_the_last_sentence_of_a_long_text_moves_its_score(vectors: Vectors) -> None:
+    encoder = Colours()
+    long = "Nothing to be seen here at all. " * 80  # more than 500 words
+    query = retrieval.encode_image(image((0, 0, 255))[1], encoder)
+    ends = ("It is red red red.", "It is blue blue blue.")
+    texts = [description("ink", long + end, revision=1 + place) for place, end in enumerate(ends)]
+    red, blue = retrieval.text_index(texts, encoder, vectors).scores(query)
+    assert blue > red + 0.2
 
 
 def test_the_embedded_encoder_moves_with_the_text_alone() -> None:

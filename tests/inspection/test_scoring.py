@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -22,9 +23,11 @@ from warehouse import spool
 from warehouse.errors import DiskFull, Locked
 from warehouse.store import Store
 from workbench.inspection import block as blocks
-from workbench.inspection import knowledge, models, retrieval, scoring
+from workbench.inspection import knowledge, models, replay, retrieval, scoring
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, EncoderError, QuestionsError
 from workbench.model import latent
+from workbench.model.backbone import hub
+from workbench.model.backbone.hub import root_mean_square
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
 from workbench.settings import Support
@@ -78,6 +81,28 @@ def test_a_signal_stops_the_run_after_its_block_and_the_same_call_goes_on(
     assert (resumed.run.run_id, resumed.run.state, resumed.resumed) == (stopped.run.run_id, "finished", True)
     assert resumed.images == sum(images for images, _ in watch.begun) - 1
     assert resumed.run.message is None
+
+
+def test_a_run_goes_on_with_the_unit_of_noise_it_began_with(
+    archive: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = scored.quick(data, NO_KNOWLEDGE, block_images=1)
+    whole = scored.score(archive, replace(settings, work=replace(settings.work, data=tmp_path / "whole")))
+    stopped = scoring.score(archive, settings, Stopping(signal.SIGTERM))
+    assert whole.run.embedding_scale is not None
+    assert stopped.run.embedding_scale == whole.run.embedding_scale
+    # A device whose sum comes out otherwise, as float32 did: the run's own figure counts, a new run's is the device's.
+    monkeypatch.setattr(hub, "root_mean_square", lambda weight: 0.8 * root_mean_square(weight))
+    resumed = scored.score(archive, settings)
+    assert (resumed.run.run_id, resumed.run.state) == (stopped.run.run_id, "finished")
+    assert resumed.run.embedding_scale == whole.run.embedding_scale
+    assert scored.stored(tmp_path / "whole").differences(scored.stored(data)) == []
+    replayed = replay.load(Store(data), resumed.run.run_id)
+    assert replayed.answering.engine.backbone.embedding_scale == whole.run.embedding_scale
+    anew = scored.score(archive, replace(settings, work=replace(settings.work, limit=1)))
+    assert anew.run.embedding_scale == pytest.approx(0.8 * whole.run.embedding_scale)
+    rewards = [Store(data).predictions(each.run.run_id)["reward"][0].to_list() for each in (resumed, anew)]
+    assert rewards[0] != rewards[1]
 
 
 def test_a_finished_run_is_followed_by_a_new_one_with_the_same_answers(archive: Path, data: Path) -> None:
@@ -243,6 +268,26 @@ def test_a_picture_that_breaks_the_model_fails_alone(
     outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=8))
     assert (outcome.run.answered, outcome.run.failed) == (14, 7)
     assert outcome.failures["error"].to_list() == ["the model failed: RuntimeError: a picture that breaks the model"]
+
+
+def test_a_number_that_is_none_in_what_the_model_tells_fails_its_picture_alone(
+    archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = hashlib.sha256(min((archive / "Drawn").glob("*/test/*/*.png")).read_bytes()).hexdigest()
+    reason = latent.reason
+
+    def telling(engine: Any, cases: Any, method: Any) -> Any:
+        return [
+            replace(each, option_probabilities=dict.fromkeys(each.option_probabilities, math.nan))
+            if case.query.key == bad
+            else each
+            for case, each in zip(cases, reason(engine, cases, method), strict=True)
+        ]
+
+    monkeypatch.setattr(latent, "reason", telling)
+    outcome = scored.score(archive, scored.quick(data, NO_KNOWLEDGE, block_images=8))
+    assert (outcome.run.answered, outcome.run.failed) == (14, 7)
+    assert outcome.failures["error"].to_list() == [latent.NOT_FINITE]
 
 
 def test_a_picture_that_the_encoder_does_not_take_fails_alone(

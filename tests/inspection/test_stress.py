@@ -68,7 +68,7 @@ def test_a_copy_keeps_the_sidecars_rows_about_its_images_and_passes_over_broken_
         root.mkdir()
         for name in ("ä.png", "b.png"):
             Image.new("RGB", (8, 8)).save(root / name)
-    (plain / "images.csv").write_text("path,label\nä.png,good,too many\nb.png,good\n", encoding="utf-8")
+    (plain / "images.csv").write_text("label, Path\ngood,.\\Ä.png\ngood,b.png,too many\n", encoding="utf-8")
     (lines / "images.jsonl").write_text(
         '{"path": "ä.png", "label": "good", "note": "\u2028"}\nbroken\n7\n{"path": ["b.png"]}\n{"path": "b.png"}\n',
         encoding="utf-8",

@@ -56,4 +56,4 @@ def test_without_its_packages_serve_says_what_to_install(monkeypatch: pytest.Mon
     ended = CliRunner().invoke(app, ["serve"])
 
     assert ended.exit_code == 2
-    assert "pip install streamlit plotly" in ended.output
+    assert "pip install '.[dashboard]'" in ended.output

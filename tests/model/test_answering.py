@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.model import plain, probes, tiny
 from tests.model.conftest import AnyEngine
-from workbench.model import answer, latent, prompt, reward
+from workbench.model import answer, latent, letters, prompt, reward
 from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case
 from workbench.model.engine import Rows
@@ -127,7 +127,7 @@ def test_generated_text_is_the_plain_models_greedy_text(body: HubBackbone, engin
     (reasoned,) = latent.reason(engine, [CASE], Method(think_tokens=0, answer="generate", max_new_tokens=5))
     written = _greedy(body, CASE, _stub(body), 5)
     assert reasoned.raw_text == body.text(written).strip()
-    assert reasoned.answer == answer.parse(reasoned.raw_text, CASE.options)
+    assert reasoned.answer == letters.read(reasoned.raw_text, CASE.options)
     assert reasoned.option_probabilities  # compared all the same
 
 

@@ -146,9 +146,17 @@ def test_siglip_reads_texts_lower_cased_and_padded_on_the_right_without_a_mask(
     assert read[0].get("attention_mask") is None
 
 
-def test_long_texts_are_cut_at_the_towers_length(encoder: HubEncoder) -> None:
-    long = "scratch " * 40
-    torch.testing.assert_close(encoder.encode_texts([long]), encoder.encode_texts([long + "and more"]))
+def test_a_long_text_is_read_whole_in_windows_and_its_last_sentence_counts(encoder: HubEncoder) -> None:
+    long = "A scratch is thin. " * 26  # 500 tokens, of which the tower reads 16 at once
+    assert torch.equal(encoder.encode_texts([long]), encoder.encode_texts([long + "Oil shines."]))
+    assert encoder.windows("a dent.  ") == ("a dent.  ",)
+    before, after = ([*encoder.windows(long + end)] for end in ("Oil is dark.", "Oil shines."))
+    assert " ".join(after) == (long + "Oil shines.")
+    assert after[-1] == "Oil shines."
+    for window in after:
+        assert len(encoder._tokenizer(window)["input_ids"]) <= LENGTH
+    changed = ~torch.isclose(encoder.encode_texts(before), encoder.encode_texts(after), atol=1e-6).all(1)
+    assert changed.tolist() == [False] * (len(after) - 1) + [True]
 
 
 def test_the_name_says_which_weights(encoder: HubEncoder) -> None:

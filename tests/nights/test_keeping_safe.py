@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,18 +21,19 @@ import pytest
 
 from tests.pages.test_night_pages import morning
 from tests.warehouse import rows
-from warehouse import migrations
+from warehouse import migrations, phases
 from warehouse.ingest import ingest
 from warehouse.nights import Nights
 from warehouse.records import PatchVector
 from warehouse.store import Store
 from warehouse.upkeep import Upkeep
 from warehouse.vectors import Vectors
-from workbench.nights import backup, deliver, metrics, retention
-from workbench.nights.errors import BackupError, NightError
+from workbench.nights import backup, deliver, keeping, metrics, retention
+from workbench.nights.errors import BackupError, NightError, ScheduleError
 from workbench.settings import Operation
 
 NOW = datetime(2026, 1, 20, 6, 0, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
 SCHEMAS = Path(__file__).parents[1] / "warehouse" / "schemas"
 
 
@@ -115,6 +119,74 @@ def test_a_backup_that_finds_no_room_leaves_nothing_behind(data_folder: Path) ->
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((data_folder / "backups").iterdir()) == []
     assert backup.make(data_folder, NOW).exists()
+
+
+RESTORE = """
+import sys
+from pathlib import Path
+from datetime import UTC, datetime
+from workbench.nights import backup
+backup.restore(Path(sys.argv[1]), Path(sys.argv[2]), datetime(2026, 1, 20, 6, 0, tzinfo=UTC))
+"""
+
+
+def test_going_back_killed_at_any_moment_leaves_a_whole_database_and_is_done_again(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    store = scored(data_folder, range(1))
+    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb")
+    scored(data_folder, range(1, 3))
+    seen = []
+    for phase in phases.RESTORE:
+        killed = subprocess.run(
+            [sys.executable, "-c", RESTORE, str(data_folder), str(file)],
+            cwd=ROOT,
+            env={**os.environ, "WORKBENCH_DIE_AT": phase},
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL
+        assert (data_folder / "warehouse.duckdb").exists()
+        seen.append(sorted(store.ingested_blocks(rows.RUN)))
+    assert seen == [[0, 1, 2]] * 5 + [[0]]  # the present one or the older, never none
+    assert [path.name for path in data_folder.glob("before-restore-*")] == ["before-restore-20260120T060000Z"]
+
+    scored(data_folder, range(5, 6))
+    done = backup.restore(data_folder, file, NOW)
+    assert done.aside == data_folder / "before-restore-20260120T060000Z-2"
+    assert store.ingested_blocks(rows.RUN) == {0}
+    assert backup.restore(data_folder, done.aside / "warehouse.duckdb", NOW).version == migrations.newest()
+    assert store.ingested_blocks(rows.RUN) == {0, 5}
+    assert not list(data_folder.glob("*.arriving"))
+
+
+def test_somebody_who_looks_all_the_while_never_finds_no_database(data_folder: Path, tmp_path: Path) -> None:
+    scored(data_folder, range(1))
+    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb")
+    absent, done = [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if not (data_folder / "warehouse.duckdb").exists():
+                absent.append(True)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for _ in range(3):
+        backup.restore(data_folder, file, NOW)
+    done.set()
+    looking.join()
+    assert absent == []
+
+
+def test_a_damaged_database_is_put_aside_with_its_log(data_folder: Path, tmp_path: Path) -> None:
+    scored(data_folder, range(1))
+    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb")
+    for name in ("warehouse.duckdb", "warehouse.duckdb.wal"):
+        (data_folder / name).write_bytes(b"torn")
+    aside = backup.restore(data_folder, file, NOW).aside
+    assert aside is not None
+    assert {path.name for path in aside.iterdir()} == {"warehouse.duckdb", "warehouse.duckdb.wal", "vectors"}
+    assert Store(data_folder).ingested_blocks(rows.RUN) == {0}
 
 
 def test_vectors_go_run_by_run_until_they_fit_and_no_further(data_folder: Path) -> None:
@@ -219,6 +291,24 @@ def test_a_report_that_nobody_takes_is_an_error_that_names_no_secret() -> None:
     assert received == []
     assert "web hook" in str(told.value)
     assert "secret-token" not in str(told.value)
+
+
+def test_reports_of_schedules_lie_in_folders_of_their_own_whatever_their_names(data_folder: Path) -> None:
+    names = ["line-3", "Line 3", "line/3", "日本", "Ελ", "Кот", "Кит", "..", ".", "-", "a" * 300, "a" * 300 + "b"]
+    files = {name: deliver.write(replace(morning(), schedule=name), data_folder) for name in names}
+    assert len(set(files.values())) == len(names)
+    assert {file.parents[1] for file in files.values()} == {data_folder / "reports"}
+    assert files["line-3"].parent.name == "line-3"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a ", "a\nb", "a\x00b", "a\u202eb", "a" * 101])
+def test_a_schedule_that_no_list_could_show_is_refused_by_its_name(
+    data_folder: Path, tmp_path: Path, name: str
+) -> None:
+    wanted = keeping.Wanted(name, str(tmp_path), "0 22 * * *", "UTC", None, 0, {}, None, None)
+    with pytest.raises(ScheduleError, match="name"):
+        keeping.add(data_folder, wanted)
+    keeping.add(data_folder, replace(wanted, name="日本 / line 3"))
 
 
 def test_the_page_of_a_report_escapes_what_comes_from_the_archive() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.nights.calendars import START, Clock, Memory, schedule
 from warehouse.night_records import MorningReport, Night, NightStep, Schedule
@@ -45,6 +49,67 @@ def test_weekdays_are_crons_where_zero_and_seven_are_sunday() -> None:
     assert following(schedule(cron="0 6 * * mon"), start, 1) == ["Mon 02 06:00"]
 
 
+def by_hand(cron: str, after: datetime, days: int) -> Iterator[datetime]:
+    """The due times of so many days after a moment as cron's manual says them: day by day, field by field."""
+
+    def numbers(field: str, low: int, high: int) -> set[int]:
+        found: set[int] = set()
+        for item in field.split(","):
+            span, _, step = item.partition("/")
+            first, _, last = (f"{low}-{high}" if span == "*" else span).partition("-")
+            found |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+        return found
+
+    minute, hour, day, month, weekday = cron.split()
+    days_of_month, weekdays = numbers(day, 1, 31), {number % 7 for number in numbers(weekday, 0, 7)}
+    either = "*" not in day and "*" not in weekday
+    for date_ in (after.date() + timedelta(days=number) for number in range(days)):
+        matches = (date_.day in days_of_month, date_.isoweekday() % 7 in weekdays)
+        if date_.month in numbers(month, 1, 12) and (any(matches) if either else all(matches)):
+            times = (time(h, m) for h in sorted(numbers(hour, 0, 23)) for m in sorted(numbers(minute, 0, 59)))
+            yield from (due for at in times if (due := datetime.combine(date_, at, UTC)) > after)
+
+
+def fields(low: int, high: int) -> st.SearchStrategy[str]:
+    """A field of a cron expression: a star, numbers, ranges, steps, and lists of them."""
+    number = st.integers(low, high)
+    span = st.tuples(number, number).map(lambda two: f"{min(two)}-{max(two)}")
+    stepped = st.tuples(st.one_of(st.just("*"), span), st.integers(1, high)).map(lambda two: f"{two[0]}/{two[1]}")
+    return st.one_of(
+        st.just("*"), stepped, st.lists(st.one_of(number.map(str), span), min_size=1, max_size=3).map(",".join)
+    )
+
+
+@given(
+    minute=fields(0, 59), hour=fields(0, 23), day=fields(1, 31), month=fields(1, 12), weekday=fields(0, 7),
+    days=st.integers(0, 900),
+)  # fmt: skip
+@hypothesis.settings(max_examples=100)
+def test_due_times_are_those_that_crons_manual_says(
+    minute: str, hour: str, day: str, month: str, weekday: str, days: int
+) -> None:
+    one, after = schedule(cron=f"{minute} {hour} {day} {month} {weekday}", timezone="UTC"), START + timedelta(days=days)
+    expected = list(itertools.islice(by_hand(one.cron, after, 400), 3))
+    try:
+        schedules.next_due(one, after)
+    except ScheduleError:  # a step that is wider than its range is refused, where cron takes it for one time
+        assert "/" in one.cron
+        return
+    found: list[datetime] = []
+    while len(found) < len(expected) and (moment := schedules.next_due(one, found[-1] if found else after)):
+        found.append(moment)
+    assert found == expected
+
+
+def test_either_a_day_of_the_month_or_a_weekday_is_enough() -> None:
+    start = at("2026-11-01T00:00")
+    assert following(schedule(cron="0 22 1,15 * 5"), start, 6) == [
+        "Sun 01 22:00", "Fri 06 22:00", "Fri 13 22:00", "Sun 15 22:00", "Fri 20 22:00", "Fri 27 22:00",
+    ]  # fmt: skip
+    assert following(schedule(cron="0 22 29 2 *"), start, 1) == ["Tue 29 22:00"]
+    schedules.check(schedule(cron="0 22 31 2 5"))  # on Fridays in February
+
+
 def test_an_hour_that_comes_twice_is_due_once_and_one_that_never_comes_is_due_later() -> None:
     assert following(schedule(cron="30 2 * * *"), at("2025-10-25T12:00"), 2) == ["Sun 26 02:30", "Mon 27 02:30"]
     assert following(schedule(cron="30 2 * * *"), at("2025-03-29T12:00"), 2) == ["Sun 30 03:30", "Mon 31 02:30"]
@@ -56,6 +121,9 @@ def test_an_hour_that_comes_twice_is_due_once_and_one_that_never_comes_is_due_la
         ({"cron": "0 22 * *"}, "has 4 fields; it takes five"),
         ({"cron": "61 22 * * *"}, "can't be read"),
         ({"cron": "0 22 * * 8"}, "0 and 7 are Sunday"),
+        ({"cron": "0 22 31 2 *"}, "is never due"),
+        ({"cron": "0 22 30,31 2 */2"}, "is never due"),
+        ({"cron": "0 22 31 4,6,9,11 *"}, "is never due"),
         ({"timezone": "Zurich"}, "give one like Europe/Zurich"),
         ({"time_window": "22-06"}, "it is written HH:MM-HH:MM"),
         ({"time_window": "22:00-22:00"}, "leave it out for the whole day"),

@@ -6,6 +6,7 @@ Answers and traces are made up but of the shape a run stores; every way a predic
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import random
@@ -35,6 +36,8 @@ from warehouse.records import (
 )
 from warehouse.store import Store
 from workbench.analysis import metrics
+from workbench.inspection.questions import question_of
+from workbench.inspection.references import Reference
 
 SIDE = 168  # pixels
 GRID = 6  # patches per side
@@ -67,7 +70,25 @@ def identity(text: str) -> str:
 
 
 def question_id(question: int) -> str:
-    return identity(str(QUESTIONS[question]))
+    """As a run makes it, with the archive's one reference."""
+    subtask, text, choices = QUESTIONS[question]
+    content = hashlib.sha256(as_png(plate(random.Random(7)))).hexdigest()
+    return question_of(subtask, text, choices, Reference("", content)).question_id
+
+
+def plate(chance: random.Random) -> Image.Image:
+    """A good one."""
+    drawn = Image.new("RGB", (SIDE, SIDE), (126, 130, 134))
+    pen = ImageDraw.Draw(drawn)
+    for y in range(0, SIDE, 3):
+        pen.line((0, y, SIDE, y), fill=(126 + chance.randrange(-6, 6),) * 3)
+    return drawn
+
+
+def as_png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def draw_archive(root: Path, images: int) -> list[Entry]:
@@ -79,10 +100,8 @@ def draw_archive(root: Path, images: int) -> list[Entry]:
         defective = number >= 0 and number % 2 == 1
         folder = "train/good" if number < 0 else "test/scratch" if defective else "test/good"
         path = f"plate/{folder}/{max(number, 0):03d}.png"
-        plate = Image.new("RGB", (SIDE, SIDE), (126, 130, 134))
-        pen = ImageDraw.Draw(plate)
-        for y in range(0, SIDE, 3):
-            pen.line((0, y, SIDE, y), fill=(126 + chance.randrange(-6, 6),) * 3)
+        drawn = plate(chance)
+        pen = ImageDraw.Draw(drawn)
         mask_path = None
         if defective:
             mask_path = f"plate/ground_truth/scratch/{number:03d}_mask.png"
@@ -93,7 +112,7 @@ def draw_archive(root: Path, images: int) -> list[Entry]:
             (root / mask_path).parent.mkdir(parents=True, exist_ok=True)
             mask.save(root / mask_path)
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        plate.save(root / path)
+        (root / path).write_bytes(as_png(drawn))
         content = hashlib.sha256((root / path).read_bytes()).hexdigest()
         entries.append(
             Entry(

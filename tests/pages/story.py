@@ -8,7 +8,6 @@ and questions are the drawn archive's, its images under several names each; answ
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
 import random
@@ -38,6 +37,9 @@ from warehouse.records import (
 )
 from warehouse.store import Store
 from workbench.embedded.archive import draw_archive
+from workbench.inspection.archive import content_of
+from workbench.inspection.questions import question_of
+from workbench.inspection.references import Reference
 
 BEFORE = datetime(2026, 1, 12, 22, 0, 5, tzinfo=UTC)
 LAST_NIGHT = BEFORE + timedelta(days=7)
@@ -84,6 +86,8 @@ def tell(data: Path, drawn: int = 36, copies: int = 8) -> Story:
     _store_knowledge(store, json.loads((root / "domain_knowledge.json").read_text()))
     planned = sum(len(questions[row["path"]]["conversation"]) for row in scored) * copies
     runs = []
+    paths = {asked["random_templates"][0] for asked in questions.values()}
+    references = {path: Reference(path, content_of(root / path)) for path in paths}
     boxes = {entry.mask_path: _mask_box(root / entry.mask_path) for entry in entries[::copies] if entry.mask_path}
     for at in (BEFORE, LAST_NIGHT):
         run = seed.a_run(archive.archive_id, planned, at=at, host="line-a-pc", knowledge_version="k-drawn")
@@ -91,8 +95,9 @@ def tell(data: Path, drawn: int = 36, copies: int = 8) -> Story:
         patches: list[Patch] = []
         for place, entry in enumerate(entries):
             asked = questions[scored[place // copies]["path"]]
+            shown = references[asked["random_templates"][0]]
             for number, item in enumerate(asked["conversation"]):
-                prediction = _answer(run, entry, item, number, asked["random_templates"][0])
+                prediction = _answer(run, entry, item, number, shown)
                 predictions.append(prediction)
                 if number < 3:
                     patches += _patches(prediction, boxes.get(entry.mask_path or ""))
@@ -107,9 +112,9 @@ def tell(data: Path, drawn: int = 36, copies: int = 8) -> Story:
 def _entry(archive_id: str, root: Path, row: Mapping[str, str], copy: int) -> Entry:
     file = root / row["path"]
     path = row["path"].replace(".png", f"-{copy}.png")
-    if not (root / path).exists():
-        (root / path).hardlink_to(file)
-    content = hashlib.sha256(f"{row['path']}{copy}".encode()).hexdigest()  # as if photographed again
+    # As if photographed again: what follows a PNG's end changes its bytes alone.
+    (root / path).write_bytes(file.read_bytes() + bytes([copy]))
+    content = content_of(root / path)
     defect = Path(row["path"]).parent.name
     return Entry(
         image_id=seed.identity(f"{archive_id}{path}"),
@@ -131,7 +136,7 @@ def _entry(archive_id: str, root: Path, row: Mapping[str, str], copy: int) -> En
     )
 
 
-def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, reference: str) -> Prediction:
+def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, reference: Reference) -> Prediction:
     chance = random.Random(f"{run.run_id}{entry.path}{number}")
     held = random.Random(f"{entry.path}{number}").random()  # what a question is like stays from run to run
     subtask, options = item["type"], item["Options"]
@@ -159,11 +164,11 @@ def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, refere
         defect=entry.defect,
         line=entry.line,
         camera=entry.camera,
-        question_id=seed.identity(f"{subtask}{item['Question']}{sorted(options.items())}"),
+        question_id=question_of(subtask, item["Question"], list(options.values()), reference).question_id,
         subtask=subtask,
         question=item["Question"],
         options=tuple(Option(letter, text) for letter, text in options.items()),
-        reference_path=reference,
+        reference_path=reference.path,
         answer=answer,
         correct_answer=item["Answer"],
         initial_option_probabilities=before,

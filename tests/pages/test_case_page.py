@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -178,6 +180,41 @@ def test_a_picture_that_vanished_is_said_in_its_place(data_folder: Path) -> None
     assert len(shown_pictures(page)) == 1  # the reference is still there
 
 
+def test_another_picture_is_not_shown_for_the_one_that_was_scored(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    case, other = in_order(seeded, outcome="escape").row(0, named=True), seeded.entries[0]
+    file, root = Path(seeded.archive.root) / case["image_path"], Path(seeded.archive.root)
+    assert len(case_links(opened("workbench/pages/gallery.py"))) == 48  # their thumbnails are kept now
+    whole, times = file.read_bytes(), file.stat()
+    file.write_bytes((root / other.path).read_bytes())
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    page = opened(CASE, **at(case))
+    assert pictures.NO_LONGER in json.dumps(figures(page)[0])
+    assert len(shown_pictures(page)) == 1  # the reference
+    assert "on the mask" not in words(page)  # it isn't this picture's
+    assert words(opened("workbench/pages/gallery.py")).count(pictures.NO_LONGER) == 4  # one for each of its questions
+
+    file.write_bytes(whole)
+    assert len(shown_pictures(opened(CASE, **at(case)))) == 3
+    assert pictures.NO_LONGER not in words(opened("workbench/pages/gallery.py"))
+
+    (root / "plate/train/good/000.png").write_bytes((root / other.path).read_bytes())
+    page = opened(CASE, **at(case))
+    assert "no longer the reference that was shown" in json.dumps(figures(page)[0])
+    assert len(shown_pictures(page)) == 2
+
+
+def test_a_picture_over_which_processes_died_is_not_opened(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    run = seed.a_run(seeded.archive.archive_id, 1, at=seed.STARTED + timedelta(hours=1))
+    error = "quarantined: 2 processes died over it"
+    seed.store_run(seeded.store, run, [seed.failed(seed.a_case(run.run_id, seeded.entries[0], 0)[0], error)], [])
+    page = opened(CASE)
+    assert error in json.dumps(figures(page)[0])
+    assert len(shown_pictures(page)) == 1  # the reference
+    assert error in words(opened("workbench/pages/gallery.py"))
+
+
 @pytest.mark.parametrize("way", ["above", "absolute", "link"])
 def test_an_image_outside_every_registered_archive_is_not_shown(data_folder: Path, way: str) -> None:
     seeded = seed.seed(data_folder)
@@ -207,7 +244,7 @@ def test_references_are_shown_from_the_folder_that_their_own_run_was_given(data_
     seeded = seed.seed(data_folder)
     folder = tmp_path / "normals"
     folder.mkdir()
-    Image.new("RGB", (20, 20), "green").save(folder / "plate.png")
+    shutil.copyfile(Path(seeded.archive.root) / "plate/train/good/000.png", folder / "plate.png")
     for hours, references, expected in ((1, str(folder), 3), (2, None, 2)):
         at_hour = seed.STARTED + timedelta(hours=hours)
         run = seed.a_run(seeded.archive.archive_id, 1, at=at_hour, settings=json.dumps({"references": references}))

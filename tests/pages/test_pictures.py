@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from workbench.inspection.archive import content_of
 from workbench.pages import pictures
 
 
@@ -38,7 +39,7 @@ def test_a_photograph_is_shown_upright_and_small_and_its_size_is_known(tmp_path:
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera on its side
     photo.save(tmp_path / "photo.jpg", exif=exif)
-    shown = pictures.large(tmp_path / "photo.jpg", "content")
+    shown = pictures.large(tmp_path / "photo.jpg", content_of(tmp_path / "photo.jpg"))
     assert (shown.width, shown.height) == (1200, 1600)
     assert decoded(shown).size == (768, 1024)
     assert max(decoded(pictures.small(str(tmp_path / "data"), tmp_path / "photo.jpg")).size) == 112
@@ -52,6 +53,20 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), "white").save(path)
     os.utime(path, ns=(1, 1))
     assert pictures.small(data, path).source != before.source
+
+
+def test_a_replaced_file_is_text_and_no_picture_even_where_a_thumbnail_is_kept(tmp_path: Path) -> None:
+    path, data = tmp_path / "plate.png", str(tmp_path / "data")
+    Image.new("RGB", (8, 8), "black").save(path)
+    content = content_of(path)
+    before = pictures.small(data, path, content=content)
+    assert before.source is not None
+    Image.new("RGB", (8, 8), "white").save(path)
+    assert pictures.small(data, path).source is not None  # one of the new bytes is kept
+    for shown in (pictures.small(data, path, content=content), pictures.large(path, content)):
+        assert shown == pictures.Shown(None, 1, 1, "no longer the picture that was scored")
+    Image.new("RGB", (8, 8), "black").save(path)
+    assert pictures.small(data, path, content=content) == before
 
 
 def test_what_can_t_be_shown_says_why(tmp_path: Path) -> None:

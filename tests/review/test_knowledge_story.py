@@ -32,7 +32,7 @@ def test_a_reviewers_text_brings_a_spoiled_product_back(tmp_path: Path, studio_s
     assert told.judge(studio_server, seen) == len(seen)
 
     # 3. the verdicts become a proposal, a person accepts it, the gate tests it on images nobody looked at
-    [proposal] = proposals.waiting(told.store)
+    [proposal] = proposals.waiting(told.store).proposals
     assert (proposal.description_id, proposal.text, len(proposal.verdicts)) == (TEXT, TRUE, len(seen))
     draft = told.draft()
     sources = Curation(told.store.data).sentences(TEXT, draft.revision)

@@ -21,7 +21,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "letters": pl.List(pl.String), "texts": pl.List(pl.String), "answer": pl.String, "correct_answer": pl.String,
     "first_entropy": pl.Float64, "entropy": pl.Float64, "ranked": pl.List(pl.Float64), "probability": pl.Float64,
     "first_probability": pl.Float64, "first_highest": pl.Float64, "earlier_answer": pl.String,
-    "patch_x": pl.Float64, "patch_y": pl.Float64, "patches": pl.Int64,
+    "patch_x": pl.Float64, "patch_y": pl.Float64, "patches": pl.Int64, "claims": pl.List(pl.String),
 }  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def case(image: str = "1", question: str = "q", **values: Any) -> dict[str, Any]
         "ranked": [0.75, 0.25],
         "probability": 0.75,
         "patches": 0,
+        "claims": ["defective", "good"],
     }
     return plain | values
 
@@ -73,9 +74,10 @@ def test_answers_of_one_image_that_contradict_each_other() -> None:
     no_but_named = [case("1"), case("1", "which", **which, answer="A", probability=0.6)]
     yes_but_none = [case("2", answer="A"), case("2", "which", **which, answer="B", probability=0.9)]
     fine = [case("3"), case("3", "which", **which, answer="B")]
+    nobody_knows = [case("5", claims=["unknown"] * 2), case("5", "which", **which, answer="A")]
     never_offered = [case("4"), case("4", "where", **where, answer="A")]
 
-    found = raised(*no_but_named, *yes_but_none, *fine, *never_offered)
+    found = raised(*no_but_named, *yes_but_none, *fine, *never_offered, *nobody_knows)
 
     assert by_reason(found, "contradiction") == [(Key("2", "q"), 0.75), (Key("1", "q"), 0.6)]
 
@@ -115,14 +117,6 @@ def test_what_was_not_answered_or_offers_no_options_is_left_to_people() -> None:
 )
 def test_an_option_names_a_place_or_none(text: str, expected: tuple[float, float] | None) -> None:
     assert places.place(text) == expected
-
-
-def test_words_that_deny_a_defect() -> None:
-    assert [places.denies(text) for text in ("No defect.", "None", "There is no anomaly", "Nowhere.", "Nothing")] == [
-        True
-    ] * 5
-    assert [places.denies(text) for text in ("Another defect.", "Notch.", "Nozzle bent.")] == [False] * 3
-    assert [places.finds_defect(text) for text in ("Yes.", "No.", "Perhaps", None)] == [True, False, None, None]
 
 
 def test_opening_twice_adds_nothing_and_the_audit_lane_is_drawn_once(data_folder: Path) -> None:

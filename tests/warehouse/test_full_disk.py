@@ -56,8 +56,8 @@ def spool_until_full(folder: Path) -> None:
     parts = spool.pending(folder)
     assert 0 < len(parts) < 1000
     assert [path.name for path in parts] == sorted(path.name for path in (folder / "spool" / rows.RUN).iterdir())
-    for name in spool.FILES:
-        spool.rows(parts, name)
+    for part in parts:
+        spool.read(part)
 
 
 def ingest_on_a_full_disk(folder: Path) -> None:

@@ -194,6 +194,7 @@ def test_predictions_come_in_the_order_of_the_plan_and_by_what_is_asked(store: S
             "answer": "B",
             "correct_answer": "B",
             "choices": 2,
+            "claims": ["defective", "good"],
             "settled_entropy": 1.0,
             "seconds": 0.25,
         }
@@ -226,6 +227,12 @@ def test_a_summary_counts_by_subtask_and_names_the_failures(store: Store, data: 
             "failed": 0,
             "labelled": 3,
             "correct": 1,
+            "escape": 0,
+            "overkill": 1,
+            "unreadable": 1,
+            "unclaimed": 0,
+            "defective": 0,
+            "good": 3,
         },
         {
             "subtask": "Object Analysis",
@@ -233,8 +240,14 @@ def test_a_summary_counts_by_subtask_and_names_the_failures(store: Store, data: 
             "answered": 0,
             "invalid": 0,
             "failed": 1,
-            "labelled": 1,
+            "labelled": 0,
             "correct": 0,
+            "escape": 0,
+            "overkill": 0,
+            "unreadable": 0,
+            "unclaimed": 0,
+            "defective": 0,
+            "good": 0,
         },
     ]
     assert store.failures(RUN).rows() == [("truncated image", 1, 1, "bottle/test/000.png")]

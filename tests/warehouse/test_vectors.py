@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pytest
 
@@ -56,6 +57,17 @@ def test_one_encoder_with_two_lengths_is_refused(data: Path) -> None:
         Vectors(data).upsert_texts([text("crack", (1.0,)), text("dent", (1.0, 2.0))])
 
 
+def test_a_vector_that_the_index_could_not_hold_is_refused(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_texts([text("crack", (1.0, 2.0))])
+    with pytest.raises(Refused, match="have 3 numbers and those in the index 2"):
+        vectors.upsert_texts([text("dent", (1.0, 2.0, 3.0))])
+    with pytest.raises(Refused, match="hold a number that isn't finite"):
+        vectors.upsert_texts([text("dent", (1.0, float("nan")))])
+    with pytest.raises(Refused, match="have no numbers"):
+        vectors.upsert_texts([text("dent", ())])
+
+
 def test_texts_of_one_encoder_come_back_with_their_revisions(data: Path) -> None:
     vectors = Vectors(data)
     quoted = text('worker\'s "hole"; --', (1.0, 0.0))
@@ -64,6 +76,36 @@ def test_texts_of_one_encoder_come_back_with_their_revisions(data: Path) -> None
     vectors.upsert_texts([quoted])
 
     assert sorted(vectors.text_vectors("e"), key=lambda row: (row.description_id, row.revision)) == written
+
+
+def test_a_text_is_there_when_all_its_windows_are(data: Path) -> None:
+    vectors = Vectors(data)
+    one, two, three = (
+        records.TextVector("drawn/bottle/crack", 1, "e", vector, window, 3)
+        for window, vector in enumerate([(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)])
+    )
+    vectors.upsert_texts([text("crack", (0.5, 0.5), revision=2), three, one])
+    assert set(vectors.text_windows("e")) == {("drawn/bottle/crack", 2)}
+    vectors.upsert_texts([one, two, three])
+    assert vectors.text_windows("e")["drawn/bottle/crack", 1].tolist() == [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
+    assert vectors.window_counts(["drawn/bottle/crack", "drawn/bottle/dent"]) == {
+        ("drawn/bottle/crack", 1): {"e": 3},
+        ("drawn/bottle/crack", 2): {"e": 1},
+    }
+
+
+def test_a_table_of_one_row_per_text_counts_as_none_and_is_made_anew(data: Path) -> None:
+    vectors = Vectors(data)
+    vectors.upsert_texts([text("crack", (1.0, 0.0))])
+    (table,) = (data / "vectors").glob("texts-*.lance")
+    database = lancedb.connect(data / "vectors")
+    old = database.open_table(table.stem).to_arrow().drop_columns(["window", "windows"])
+    database.create_table(table.stem, old, mode="overwrite")
+
+    assert (vectors.text_vectors("e"), vectors.text_windows("e")) == ([], {})
+    assert vectors.window_counts(["drawn/bottle/crack"]) == {}
+    vectors.upsert_texts([text("dent", (0.0, 1.0))])
+    assert list(vectors.text_windows("e")) == [("drawn/bottle/dent", 1)]
 
 
 def test_another_handle_sees_what_was_written_since(data: Path) -> None:

@@ -50,7 +50,9 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
     marks: list[dict[str, object]] = []
     words: list[dict[str, object]] = []
     for place, strand in enumerate(strands):
-        colour = {"escape": p.escape, "overkill": p.overkill, "invalid": p.other}.get(strand.name, p.ink)
+        colour = {"escape": p.escape, "overkill": p.overkill, "invalid": p.other, "unreadable": p.other}.get(
+            strand.name, p.ink
+        )
         axis = "y" if place == 0 else f"y{place + 1}"
         top = 1 - place * (share + gap)
         symbol = _SYMBOLS.get(strand.name, "circle")

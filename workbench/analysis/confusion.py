@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from warehouse import claims
 from workbench.analysis import clusters, intervals
 
 UNREAD = "(not read)"
@@ -67,8 +68,6 @@ def _chosen(column: str) -> pl.Expr:
     return pl.when(pl.col("status") == "answered").then(pl.col(column).cast(pl.String)).fill_null(UNREAD)
 
 
-# Words by which an option denies a defect; MMAD's and the inspection protocol's options are short phrases.
-_DENIES = r"(?i)\b(no|not|none|without|nowhere|normal|good|defect[- ]free|intact|undamaged)\b"
 _STATED = {
     "Defect Classification": "named",
     "Defect Localization": "located",
@@ -94,26 +93,25 @@ def contradictions(facts: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
     without a "nowhere".
 
     Args:
-        facts: of one run.
+        facts: of one run; a detection answer of which nothing tells what it claims contradicts nothing.
         options: question_id and options, as the warehouse's predictions hold them, to see whether one denies.
 
     Returns:
         CONTRADICTIONS.
     """
     answered = facts.filter(pl.col("status") == "answered", pl.col("answer_text").is_not_null())
-    denies = pl.col("answer_text").str.contains(_DENIES)
-    first = answered.filter(pl.col("subtask") == "Anomaly Detection").select(
-        "image_id", detection_id="question_id", detection="answer_text", denied=denies
+    first = answered.filter(pl.col("claim").is_in(["defective", "good"])).select(
+        "image_id", detection_id="question_id", detection="answer_text", denied=pl.col("claim") == "good"
     )
     way_out = (
         options.unique("question_id")
         .select("question_id", text=pl.col("options").list.eval(pl.element().struct.field("text")))
         .explode("text")
         .group_by("question_id")
-        .agg(forced=~pl.col("text").fill_null("").str.contains(_DENIES).any())
+        .agg(forced=~_denies("text").any())
     )
     second = answered.filter(pl.col("subtask").is_in(list(_STATED))).select(
-        "image_id", "question_id", "subtask", "answer_text", denies_too=denies
+        "image_id", "question_id", "subtask", "answer_text", denies_too=_denies("answer_text")
     )
     stated = pl.col("subtask").replace_strict(_STATED, default="", return_dtype=pl.String)
     return (
@@ -126,3 +124,7 @@ def contradictions(facts: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
         .select(*CONTRADICTIONS)
         .sort("forced", "kind", "image_id", "question_id")
     )
+
+
+def _denies(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.String).fill_null("").map_elements(claims.denies, return_dtype=pl.Boolean)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 Group = Literal["all", "product", "line", "camera"]
 GROUPS: tuple[Group, ...] = ("all", "product", "line", "camera")
 RATES = ("overkill", "escape", "alarm", "invalid")
+SHARES = (*RATES, "unreadable")  # rates that are told; what could not be read is tested as `invalid`
 MEASURES = ("score", "entropy")
 LOOKS = ("look_1", "look_2", "look_far")  # see `looks`; together they are the signal `appearance`
 STRATA = ["product", "line", "camera"]
@@ -125,13 +126,13 @@ def standardised(images: pl.DataFrame, name: str) -> Rate | None:
     mean = float(np.average(y, weights=w))
     if np.ptp(y) > 0 and len(y) > 2:
         low, high = sm.WLS(y, np.ones(len(y)), weights=w).fit(cov_type="HC1").conf_int()[0]
-    elif name in RATES:
+    elif name in SHARES:
         from statsmodels.stats.proportion import proportion_confint
 
         low, high = proportion_confint(int(y.sum()), len(y), method="wilson")
     else:
         low = high = mean
-    if name in RATES:
+    if name in SHARES:
         low, high = max(0.0, low), min(1.0, high)
     return Rate(
         name=name,
@@ -189,7 +190,7 @@ def looks(
     for product in np.unique(known):
         own = known == product
         if (own & fitting).sum() >= LEAST_TONIGHT:
-            centred[own] = vectors[own] - vectors[own & fitting].mean(axis=0)
+            centred[own] = vectors[own] - vectors[own & fitting].mean(axis=0, dtype=np.float64)
     usable = ~np.isnan(centred[:, 0])
     found = np.full((len(vectors), 3), np.nan)
     if (usable & fitting).sum() < LEAST_BASELINE:

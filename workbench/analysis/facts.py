@@ -1,8 +1,8 @@
 """Facts: one narrow row per prediction, with every dimension an error can be sliced by. All analysis starts from here.
 
 `of` makes them from the warehouse's predictions; whoever makes them elsewhere (SQL, a notebook) keeps to COLUMNS.
-A prediction is judged (`right` is not null) when it is labelled, was not failed by its image and is no open question;
-an answer that could not be read (`invalid`) is judged wrong, and is counted on its own as well.
+A prediction is judged (`right` is not null) when its right answer is known and it was not failed by its image; one that
+could not be read (`invalid`) is judged wrong, and is counted on its own as well.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ COLUMNS: Mapping[str, str] = {
     "right": "Boolean; null where not judged",
     "answer": "letter",
     "correct_answer": "letter or null",
-    "answer_text": "the chosen option's text",
-    "correct_text": "the right option's text",
-    "choices": "options offered",
+    "answer_text": "the chosen option's text; its letter where nobody knows the options",
+    "correct_text": "the right option's text; its letter where nobody knows the options",
+    "choices": "options offered; 0 of an open question, and where an answer file doesn't tell them",
     "conditional": "only meaningful if the image has a defect",
     "confidence": "probability of the likeliest option, 0..1; null without option probabilities",
     "entropy": "nats, of the best iteration; null where nothing ran",
@@ -47,6 +47,7 @@ COLUMNS: Mapping[str, str] = {
     "letter": "the right option's letter: the position bias shows here",
     "confidence_band": "see CONFIDENCE_BANDS",
     "entropy_band": "see ENTROPY_BANDS",
+    "claim": "what a detection answer says: defective, good, cannot say, unreadable; null where nothing tells",
 }
 DIMENSIONS = (
     "subtask", "dataset", "product", "defect", "label", "line", "camera", "night", "confidence_band", "entropy_band",
@@ -63,7 +64,7 @@ ENTROPY_BANDS = (0.25, 0.5, 1.0, 2.0, 4.0)  # nats
 NEEDED = (
     "run_id", "image_id", "question_id", "image_path", "dataset", "product", "label", "defect", "line", "camera",
     "captured_at", "subtask", "question", "options", "conditional", "answer", "correct_answer", "status",
-    "option_probabilities", "entropy", "best_iteration", "descriptions", "created_at",
+    "option_probabilities", "entropy", "best_iteration", "descriptions", "created_at", "claims",
 )  # fmt: skip
 """The columns of `predictions` that `of` reads."""
 
@@ -79,17 +80,23 @@ def of(predictions: pl.DataFrame) -> pl.DataFrame:
     """
     rows = predictions.join(_asked(predictions), on="question_id", how="left", maintain_order="left")
     texts = pl.col("options").list.eval(pl.element().struct.field("text"))
-    place = {name: pl.col(name).replace_strict(_PLACES, default=None, return_dtype=pl.UInt32) for name in _LETTERED}
+    place = {
+        name: pl.col(name).replace_strict(metrics.LETTERS, default=None, return_dtype=pl.UInt32) for name in _LETTERED
+    }
+    known = pl.col("options").list.len() > 0
     noon = pl.coalesce("captured_at", "created_at").dt.convert_time_zone("UTC") - pl.duration(hours=12)
     rows = metrics.outcomes(rows).with_columns(
         night=noon.dt.strftime("%Y-%m-%d"),
-        right=pl.when(
-            pl.col("correct_answer").is_not_null(),
-            pl.col("status") != "failed",
-            pl.col("options").list.len() > 0,
-        ).then(pl.col("outcome") == "right"),
-        answer_text=texts.list.get(place["answer"], null_on_oob=True),
-        correct_text=texts.list.get(place["correct_answer"], null_on_oob=True),
+        right=pl.when(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed").then(
+            pl.col("outcome") == "right"
+        ),
+        answer_text=pl.when(known)
+        .then(texts.list.get(place["answer"], null_on_oob=True))
+        .when(pl.col("answer").str.len_chars() == 1)
+        .then("answer"),
+        correct_text=pl.when(known)
+        .then(texts.list.get(place["correct_answer"], null_on_oob=True))
+        .otherwise("correct_answer"),
         choices=pl.col("options").list.len().cast(pl.Int64),
         confidence=pl.col("option_probabilities").map.values().list.max(),
         shape=shapes.shape(pl.col("entropy")),
@@ -120,7 +127,7 @@ def band(column: str, edges: tuple[float, ...]) -> pl.Expr:
 
 def retrieval() -> pl.Expr:
     """Whether the first retrieved description is the image's own: of its product, and of its defect or of `good`."""
-    parts = pl.col("description").str.split("/")
+    parts = pl.col("description").str.split("/").list.eval(pl.element().str.replace_all("%2F", "/", literal=True))
     entry = parts.list.last().str.to_lowercase()
     truth = pl.when(pl.col("label") == "good").then(pl.lit("good")).otherwise(pl.col("defect").str.to_lowercase())
     return (
@@ -137,7 +144,6 @@ def retrieval() -> pl.Expr:
 
 
 _LETTERED = ("answer", "correct_answer")
-_PLACES = {letter: place for place, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 
 
 def _asked(predictions: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Accuracy, its interval, outcomes and margins: from the warehouse's predictions to numbers a page can state.
 
-A prediction counts towards accuracy when it is labelled and was not failed by its image; an answer that could not be
-read (`invalid`) counts as not right, and is counted on its own as well.
+A prediction counts towards accuracy when it is labelled, has options and was not failed by its image; an answer that
+could not be read (`invalid`) counts as not right, and is counted on its own as well.
 
 The interval is Wilson's, written out: scipy and statsmodels have it too, but importing either takes longer than a page
 may take to appear, and nothing else here needs them.
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
+from string import ascii_uppercase
 from typing import NamedTuple
 
 import polars as pl
@@ -27,6 +28,9 @@ SHORT = dict(
         strict=True,
     )
 )  # for captions
+LETTERS = {letter: place for place, letter in enumerate(ascii_uppercase)}
+GUESSED = pl.when(pl.col("choices") > 0).then(1 / pl.col("choices")).mean()
+"""The rate of guessing among the options offered; null where nobody knows them."""
 _DETECTION = SUBTASKS[0]
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -62,12 +66,23 @@ def wilson(right: int, n: int) -> Interval:
 
 
 def outcomes(predictions: pl.DataFrame) -> pl.DataFrame:
-    """The predictions with one more column, `outcome` (see `look.Outcome`).
+    """The predictions with two more columns, `outcome` (see `look.Outcome`) and `claim` (see `warehouse.facts.Claim`).
 
-    A wrong detection answer about a defective image is an escape, about a good one overkill.
+    A wrong detection answer is an escape where it claims that a defective image has no defect, overkill where it claims
+    the defect of a good one.
     """
+    place = pl.col("answer").cast(pl.String).replace_strict(LETTERS, default=None, return_dtype=pl.UInt32)
+    claimed = pl.col("claims").cast(pl.List(pl.String)).list.get(place, null_on_oob=True).replace("unknown", None)
+    claim = (
+        pl.when(pl.col("subtask") != _DETECTION)
+        .then(None)
+        .when(pl.col("status") == "invalid")
+        .then(pl.lit("unreadable"))
+        .when(pl.col("status") == "answered")
+        .then(claimed)
+    )
+    predictions = predictions.with_columns(claim=claim)
     right = pl.col("answer") == pl.col("correct_answer")
-    detection = pl.col("subtask") == _DETECTION
     outcome = (
         pl.when(pl.col("status") != "answered")
         .then(pl.col("status").cast(pl.String))
@@ -75,9 +90,9 @@ def outcomes(predictions: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("unlabelled"))
         .when(right)
         .then(pl.lit("right"))
-        .when(detection & (pl.col("label") == "defective"))
+        .when(pl.col("claim") == "good", pl.col("label") == "defective")
         .then(pl.lit("escape"))
-        .when(detection & (pl.col("label") == "good"))
+        .when(pl.col("claim") == "defective", pl.col("label") == "good")
         .then(pl.lit("overkill"))
         .otherwise(pl.lit("wrong"))
     )
@@ -94,9 +109,7 @@ def accuracy_by_subtask(cases: pl.DataFrame) -> pl.DataFrame:
         subtask, n, right, rate, low and high (95 % Wilson), chance (the rate of guessing among the options offered).
     """
     counted = cases.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed")
-    counts = counted.group_by("subtask").agg(
-        n=pl.len(), right=(pl.col("outcome") == "right").sum(), chance=(1 / pl.col("choices")).mean()
-    )
+    counts = counted.group_by("subtask").agg(n=pl.len(), right=(pl.col("outcome") == "right").sum(), chance=GUESSED)
     place = {name: place for place, name in enumerate(SUBTASKS)}
     rows = sorted(counts.iter_rows(named=True), key=lambda row: (place.get(row["subtask"], len(place)), row["subtask"]))
     intervals = [wilson(row["right"], row["n"]) for row in rows]

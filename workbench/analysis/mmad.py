@@ -8,7 +8,8 @@
 - a text without a letter stands for the option it is most like, however little.
 
 `strict` has none of them: an answer that can't be read is wrong, what wasn't asked is absent, an image is normal if it
-is labelled so, and nothing is guessed: a text counts when it names a letter or is an option's text.
+is labelled so, and nothing is guessed: `model.letters` reads answers and keys. Of several answers to one question of an
+image the first counts (`official` counts all), and a question whose right answer can't be read isn't counted.
 
 Both: accuracy in percent per (data set, subtask); Anomaly Detection is the mean of the accuracies on normal and on
 anomalous images; `Average` is the unweighted mean over subtasks, and the last row the one over data sets. Accuracy over
@@ -20,7 +21,9 @@ Source: MMAD (Jiang et al., ICLR 2025), the tables its authors published.
 from __future__ import annotations
 
 import csv
+import difflib
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -29,6 +32,7 @@ from typing import Literal
 import polars as pl
 
 from warehouse.records import SUBTASKS
+from workbench.model import letters
 
 Scorer = Literal["official", "strict"]
 DETECTION = SUBTASKS[0]
@@ -41,9 +45,10 @@ ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
     "image": pl.String,  # its path; official reads "good" in it
     "subtask": pl.String,
     "normal": pl.Boolean,  # labelled good; null where nobody knows
-    "correct": pl.String,  # letter
+    "correct": pl.String,  # letter; "" where the key can't be read: strict leaves it out
     "official": pl.String,  # the answer as the benchmark's script reads it; anything outside A..E is invalid
     "strict": pl.String,  # letter; null is invalid
+    "repeated": pl.Boolean,  # the question was answered before in the same file: strict leaves it out; null is no
 }
 """Labelled answers in the order they were given; questions that failed with their image are not among them."""
 
@@ -91,30 +96,49 @@ def answers(predictions: pl.DataFrame, *, verbatim: bool = False) -> pl.DataFram
     Returns:
         ANSWERS.
     """
-    raw, letter = pl.col("raw_text"), pl.col("answer").fill_null("")
-    # The official script takes the last letter A..E whether or not it is offered, and guesses where there is none.
-    official = raw if verbatim else raw.str.extract_all(r"\b[A-E]\b").list.last().fill_null(letter)
-    last = raw.str.extract_all(r"\b[A-Z]\b").list.last()
-    offered = pl.col("options").list.eval(pl.element().struct.field("letter"))
-    texts = pl.col("options").list.eval(_plain(pl.element().struct.field("text")))
-    return predictions.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed").select(
-        dataset="dataset",
-        image="image_path",
-        subtask="subtask",
-        normal=pl.col("label") == "good",
-        correct="correct_answer",
-        official=pl.when(raw.is_null()).then(letter).otherwise(official),
-        strict=pl.when(pl.col("status") != "answered")
-        .then(None)
-        .when(raw.is_null() | texts.list.contains(_plain(raw)))
-        .then("answer")
-        .when(offered.list.contains(last))
-        .then(last),
+    status, key = predictions["status"], predictions["correct_answer"]
+    judged = predictions.filter((status != "failed") & (key.is_not_null() | verbatim))
+    letter = pl.col("answer").fill_null("")
+    raw = judged.select("raw_text", "options", "status").filter(pl.col("raw_text").is_not_null())
+    official, strict = [], []
+    for text, options, state in raw.iter_rows():
+        offered = tuple((option["letter"], option["text"]) for option in options)
+        official.append(text if verbatim else official_letter(text, offered) or "")
+        strict.append(letters.read(text, offered or letters.ANY) if state == "answered" else None)
+    read = pl.DataFrame(
+        {"row": judged["raw_text"].is_not_null().arg_true(), "official": official, "strict": strict},
+        schema={"row": pl.UInt32, "official": pl.String, "strict": pl.String},
+    )
+    wrote = pl.col("raw_text").is_not_null()
+    return (
+        judged.with_row_index("row")
+        .join(read, on="row", how="left", maintain_order="left")
+        .select(
+            dataset="dataset",
+            image="image_path",
+            subtask="subtask",
+            normal=pl.col("label") == "good",
+            correct=pl.col("correct_answer").fill_null(""),
+            official=pl.when(wrote).then("official").otherwise(letter),
+            strict=pl.when(wrote).then("strict").when(pl.col("status") == "answered").then("answer"),
+            repeated=pl.lit(False),
+        )
     )
 
 
-def _plain(text: pl.Expr) -> pl.Expr:
-    return text.str.strip_chars(" .\n").str.to_lowercase()
+def official_letter(text: str, options: Sequence[tuple[str, str]]) -> str | None:
+    """The option a text means by MMAD's own rule, which guesses; None of an empty text.
+
+    The last letter A..E standing alone, offered or not; without any, the option whose text is most alike.
+
+    Source: MMAD (Jiang et al., ICLR 2025), its evaluation scripts' answer parsing.
+    """
+    if found := re.findall(r"\b([A-E])\b", text):
+        return str(found[-1])
+    alike = difflib.get_close_matches(text.strip(), [option for _, option in options], n=1, cutoff=0.0)
+    if not text.strip() or not alike:
+        return None
+    return next(letter for letter, option in options if option == alike[0])
 
 
 def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
@@ -125,6 +149,8 @@ def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
         scorer: see the module; the result says which.
     """
     official = scorer == "official"
+    if not official:
+        answers = answers.filter(pl.col("correct") != "", ~pl.col("repeated").fill_null(False))
     said = answers.select(
         "dataset",
         "subtask",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import polars as pl
 
@@ -45,10 +46,16 @@ def accuracy_by_subtask(cells: pl.DataFrame) -> pl.DataFrame:
     place = {name: at for at, name in enumerate(SUBTASKS)}
     return (
         rates(cells, ("subtask",))
-        .join(chance.agg(chance=pl.col("chance").sum() / pl.col("counted").sum()), on="subtask")
+        .join(chance.agg(chance=_guessed()), on="subtask")
         .sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")
         .select("subtask", pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "chance")
     )
+
+
+def _guessed() -> pl.Expr:
+    """The rate of guessing; null where it is too small for any number of options, for then nobody knows them."""
+    share = pl.col("chance").sum() / pl.col("counted").sum()
+    return pl.when(share >= 1 / len(ascii_uppercase)).then(share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +64,41 @@ class Detection:
 
     escape: Estimate | None  # None without defective images
     overkill: Estimate | None
+    unreadable: Estimate | None  # of the images of either label
     escapes: int
     defective: int
     overkills: int
     good: int
+    unread: int
+    unclaimed: int  # answers of which nothing tells what they claim, whatever the label
 
 
 def detection(cells: pl.DataFrame) -> Detection:
-    """Escape and overkill rates; an answer that could not be read counts as neither right nor named, so it is in both.
+    """Escape and overkill rates, and beside them the share of answers that could not be read, which are neither.
 
     An image is asked once, so Wilson's interval is of independent questions.
     """
     rows = cells.filter(pl.col("subtask") == SUBTASKS[0])
-    found: list[tuple[Estimate | None, int, int]] = []
-    for label in ("defective", "good"):
-        some = rows.filter(pl.col("label") == label)
-        n, right = int(some["counted"].sum()), int(some["correct"].sum())
-        wrong = n - right
-        ends = metrics.wilson(wrong, n)
-        found.append((Estimate(wrong / n, ends.low, ends.high) if n else None, wrong, n))
-    (escape, escapes, defective), (overkill, overkills, good) = found
-    return Detection(escape, overkill, escapes, defective, overkills, good)
+    defective, good = (rows.filter(pl.col("label") == label) for label in ("defective", "good"))
+    escapes, overkills = int(defective["escape"].sum()), int(good["overkill"].sum())
+    unread = int(defective["unreadable"].sum()) + int(good["unreadable"].sum())
+    missed, called = int(defective["counted"].sum()), int(good["counted"].sum())
+    return Detection(
+        escape=_rate(escapes, missed),
+        overkill=_rate(overkills, called),
+        unreadable=_rate(unread, missed + called),
+        escapes=escapes,
+        defective=missed,
+        overkills=overkills,
+        good=called,
+        unread=unread,
+        unclaimed=int(rows["unclaimed"].sum()),
+    )
+
+
+def _rate(count: int, n: int) -> Estimate | None:
+    ends = metrics.wilson(count, n)
+    return Estimate(count / n, ends.low, ends.high) if n else None
 
 
 def total(cells: pl.DataFrame, column: str) -> int:

@@ -21,7 +21,7 @@ def plane(vectors: NDArray[np.float32]) -> Points:
     """
     if len(vectors) < 2:
         return np.zeros((len(vectors), 2))
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     # The covariance is (d, d) however many vectors there are; its last two eigenvectors are the widest directions.
     _, directions = np.linalg.eigh(centred.T @ centred)
     axes = directions[:, ::-1][:, :2]

@@ -77,11 +77,28 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
         if left:
             said.append(f"Judged questions that could not be paired: {', '.join(left)}.")
     detection = run.facts.filter(pl.col("subtask") == mmad.DETECTION, pl.col("right").is_not_null())
-    for label, what in (("defective", "Escapes: {} of defective images"), ("good", "Overkill: {} of good images")):
-        rows = detection.filter(pl.col("label") == label).with_columns(wrong=~pl.col("right"))
+    for label, outcome, what in (
+        ("defective", "escape", "Escapes: {} of defective images"),
+        ("good", "overkill", "Overkill: {} of good images"),
+    ):
+        rows = detection.filter(pl.col("label") == label).with_columns(wrong=pl.col("outcome") == outcome)
         if rows.height:
             row = intervals.rates(rows, value="wrong").row(0, named=True)
             said.append(f"{what.format(_interval(row))} ({row['n']:.0f} judged).")
+    labelled = detection.filter(pl.col("label").is_not_null()).with_columns(unread=pl.col("status") == "invalid")
+    if labelled.height:
+        row = intervals.rates(labelled, value="unread").row(0, named=True)
+        said.append(f"Unreadable: {_interval(row)} of these answers, which are neither escape nor overkill.")
+    unclaimed = run.facts.filter(
+        pl.col("subtask") == mmad.DETECTION,
+        pl.col("status") == "answered",
+        pl.col("claim").is_null(),
+    )
+    if unclaimed.height:
+        said.append(
+            f"Of {unclaimed.height:,} detection answers nothing tells whether they claim a defect, neither key and "
+            "label nor words: they are neither escape nor overkill."
+        )
     overall = intervals.rates(run.facts).row(0, named=True)
     if overall["n"]:
         said.append(f"Micro accuracy: {_interval(overall)} of {overall['n']:,.0f} questions.")
@@ -193,7 +210,7 @@ def _counted(scores: Scores) -> str:
 def _accuracy(run: Reported) -> Section:
     rows = _in_order(intervals.rates(run.facts, ("subtask",)))
     chance = run.facts.filter(pl.col("right").is_not_null()).group_by("subtask")
-    rows = rows.join(chance.agg(chance=(1 / pl.col("choices")).mean()), on="subtask", maintain_order="left")
+    rows = rows.join(chance.agg(chance=metrics.GUESSED), on="subtask", maintain_order="left")
     return Section(
         "Accuracy by subtask",
         (),

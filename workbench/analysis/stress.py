@@ -75,23 +75,22 @@ def by(facts: pl.DataFrame, column: str) -> pl.DataFrame:
 
 def figures(facts: pl.DataFrame) -> dict[str, float | int | None]:
     """Of some questions: n, accuracy, low, high (95 % Wilson), overkill (share of good images called defective),
-    escape (share of defective ones called good), ece, entropy (nats, mean of the best states).
+    escape (share of defective ones called good), unreadable (share of both that no claim could be read of), ece,
+    entropy (nats, mean of the best states).
     """  # fmt: skip
     judged = facts.filter(pl.col("right").is_not_null())
     right = int(judged["right"].sum())
     interval = metrics.wilson(right, judged.height)
     asked = judged.filter(pl.col("subtask") == SUBTASKS[0])
-    wrong = {
-        label: asked.filter(pl.col("label") == label).select((~pl.col("right")).mean()).item()
-        for label in ("good", "defective")
-    }
+    good, defective = (asked.filter(pl.col("label") == label) for label in ("good", "defective"))
     return {
         "n": judged.height,
         "accuracy": right / judged.height if judged.height else None,
         "low": interval.low,
         "high": interval.high,
-        "overkill": wrong["good"],
-        "escape": wrong["defective"],
+        "overkill": good.select((pl.col("outcome") == "overkill").mean()).item(),
+        "escape": defective.select((pl.col("outcome") == "escape").mean()).item(),
+        "unreadable": asked.select((pl.col("status") == "invalid").mean()).item(),
         "ece": calibration.scores(facts).ece,
         "entropy": facts["entropy"].mean(),
     }
@@ -125,16 +124,17 @@ def _minus(value: float | None) -> float | None:
 def markdown(found: pl.DataFrame) -> str:
     """The rows of `table` as Markdown."""
     lines = [
-        "| condition | strength | method | accuracy, 95 % | fall in points, 95 % by image | overkill | escape | ECE "
-        "| entropy | moved | patches on the defect (chance) |",
-        "| - | - | - | - | - | - | - | - | - | - | - |",
+        "| condition | strength | method | accuracy, 95 % | fall in points, 95 % by image | overkill | escape "
+        "| unreadable | ECE | entropy | moved | patches on the defect (chance) |",
+        "| - | - | - | - | - | - | - | - | - | - | - | - |",
     ]
     for row in found.iter_rows(named=True):
         fall = "-" if row["fall"] is None else _points(row["fall"], row["fall_low"], row["fall_high"])
         patches = "-" if row["hit"] is None or row["hit"] != row["hit"] else f"{row['hit']:.2f} ({row['chance']:.2f})"
         lines.append(
             f"| {row['condition']} | {row['strength']:g} | {row['method']} | {_rate(row)} | {fall} "
-            f"| {_number(row['overkill'])} | {_number(row['escape'])} | {_number(row['ece'])} "
+            f"| {_number(row['overkill'])} | {_number(row['escape'])} "
+            f"| {_number(row['unreadable'])} | {_number(row['ece'])} "
             f"| {_number(row['entropy'])} | {_number(row['moved'])} | {patches} |"
         )
     return "\n".join(lines) + "\n"
@@ -143,11 +143,11 @@ def markdown(found: pl.DataFrame) -> str:
 def markdown_by(found: pl.DataFrame, column: str) -> str:
     """The rows of `by` as Markdown."""
     lines = [
-        f"| {column} | questions | accuracy, 95 % | overkill | escape | ECE | entropy |",
-        f"| {'- | ' * 7}".rstrip(),
+        f"| {column} | questions | accuracy, 95 % | overkill | escape | unreadable | ECE | entropy |",
+        f"| {'- | ' * 8}".rstrip(),
     ]
     for row in found.iter_rows(named=True):
-        cells = (_number(row[name]) for name in ("overkill", "escape", "ece", "entropy"))
+        cells = (_number(row[name]) for name in ("overkill", "escape", "unreadable", "ece", "entropy"))
         lines.append(f"| {row[column]} | {row['n']} | {_rate(row)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

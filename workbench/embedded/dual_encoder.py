@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.model import windows
+
 if TYPE_CHECKING:
     from PIL import Image
     from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
@@ -86,6 +88,7 @@ class EmbeddedEncoder:
                 "workbench train-embedded"
             ) from error
         self.dim = self.head.image.out_features
+        self._longest = int(self.body.config.get_text_config().max_position_embeddings)
         digest = hashlib.sha256()
         for name in ("model.safetensors", "tokenizer.json", HEAD_FILE):
             digest.update((folder / name).read_bytes())
@@ -107,6 +110,10 @@ class EmbeddedEncoder:
         if not texts:
             return torch.zeros(0, self.dim)
         return self.head.texts(torch.stack([text_features(self.body, self.tokens, text) for text in texts]))
+
+    def windows(self, text: str) -> tuple[str, ...]:
+        """The text in pieces that fit the decoder's context."""
+        return windows.split(text, lambda piece: len(self.tokens(piece, verbose=False)["input_ids"]), self._longest)
 
 
 def _body(folder: Path) -> Qwen2_5_VLForConditionalGeneration:

@@ -3,6 +3,11 @@
 The file is a list of {image, question, question_type, correct_answer, gpt_answer, ...} in the order asked. `read` gives
 its answers, `as_answers` what the scorers take, `store` a run like any other: without traces, patches or knowledge, and
 of no archive unless one that is registered holds its images.
+
+Answers and keys are read by `model.letters`. Of several answers to one question of an image the first counts, scored
+directly or stored; only the official scorer, which reproduces MMAD's script, counts them all. Options that neither the
+file nor a question file has stay unknown: made up from the letters that happened to be said, the same question would be
+another one in every model's file.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import json
 import re
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -22,17 +27,18 @@ from typing import Annotated
 import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from warehouse import schema, spool
+from warehouse import claims, schema, spool
 from warehouse.ingest import ingest
 from warehouse.records import SUBTASKS, Entry, Prediction, Run, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
 from workbench.analysis import mmad
-from workbench.inspection import layout, question_file
+from workbench.inspection import image_paths, json_text, layout, question_file
 from workbench.inspection.errors import AnswersError, Problem, because, printable
 from workbench.inspection.questions import question_of
+from workbench.model import letters
 
-LETTERS = tuple(ascii_uppercase)
+READING = 2  # counts up when the same file is read otherwise than before: it is then another run
 BLOCK = 2000  # answers stored together
 UNREGISTERED = "imported"  # archive_id of a run whose images no registered archive holds
 _OPTION = re.compile(r"^([A-Z])\. ?(.*)$", re.MULTILINE)
@@ -46,23 +52,19 @@ class Given:
     image: str  # DATASET/object/.../file
     subtask: str
     question: str
-    options: tuple[str, ...]  # texts, in the order of their letters
+    options: tuple[str, ...]  # texts, in the order of their letters; empty where nobody knows them
     correct: str  # a letter, unless the file is broken there
-    said: str  # a letter, or the text that no letter could be read from
+    said: str  # a letter, or the text that a letter is to be read from
 
     @property
     def letter(self) -> str | None:
-        """The option meant: a letter that is offered, or an option's very text; never a guess."""
-        said = self.said.strip()
-        plain = [text.strip(" .\n").casefold() for text in self.options]
-        if said not in self.letters and said.strip(" .\n").casefold() in plain:
-            return LETTERS[plain.index(said.strip(" .\n").casefold())]
-        return said if said in self.letters else None
+        """The option meant; None where it can't be read."""
+        return letters.read(self.said, letters.lettered(self.options))
 
     @property
-    def letters(self) -> tuple[str, ...]:
-        """The options' letters."""
-        return LETTERS[: len(self.options)]
+    def key(self) -> str | None:
+        """The right option; None where it can't be read."""
+        return letters.read(self.correct, letters.lettered(self.options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,14 @@ class AnswerFile:
     """The answers in the file's order, and what had to be left out."""
 
     given: list[Given]
+    repeated: frozenset[int]  # places of answers to a question that was answered before
     problems: list[Problem]
-    content: str  # SHA-256 of the file
+    content: str  # SHA-256 of the file and of the question file
+
+    @property
+    def counted(self) -> list[Given]:
+        """The answers that count: the first to each question of an image."""
+        return [one for place, one in enumerate(self.given) if place not in self.repeated]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +106,89 @@ def read(file: Path, questions: Path | None = None) -> AnswerFile:
     """
     try:
         content = file.read_bytes()
-        records = json.loads(content)
+        document = json_text.load(content)
     except OSError as error:
         raise AnswersError(f"the answer file {file} can't be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise AnswersError(f"the answer file {file} isn't JSON: {error}") from error
-    if not isinstance(records, list):
+    if not isinstance(document.value, list):
         raise AnswersError(
             f"the answer file {file} must be a list of answers, each with image, question_type, correct_answer and "
             "gpt_answer, as MMAD's scripts write it"
         )
-    asked = question_file.texts(questions) if questions else {}
+    asked, problems = question_file.texts(questions) if questions else ({}, [])
+    for doubled in document.doubled:
+        problems.append(Problem(f"answer {int(doubled.place[0]) + 1}", doubled.reason))
     given: list[Given] = []
-    problems: list[Problem] = []
     places: Counter[str] = Counter()
-    for number, raw in enumerate(records, start=1):
-        try:
-            record = _Record.model_validate(raw)
-        except ValidationError as error:
-            problems.append(Problem(f"answer {number}", because(error)))
-            continue
-        subtask = mmad.RENAMED.get(record.question_type, record.question_type)
-        if subtask not in SUBTASKS:
-            problems.append(Problem(record.image, f"{subtask!r} is none of the subtasks {', '.join(SUBTASKS)}"))
-            continue
-        place = places[record.image]
-        places[record.image] += 1
-        given.append(_given(record, subtask, place, asked.get(record.image, [])))
+    for number, raw in enumerate(document.value, start=1):
+        one = _answer(raw, asked, places)
+        if isinstance(one, Given):
+            given.append(one)
+        else:
+            problems.append(Problem(f"answer {number}{f', {one.path}' if one.path else ''}", one.reason))
     if not given:
         why = f": {problems[0].path}: {problems[0].reason}" if problems else ""
         raise AnswersError(f"the answer file {file} has no usable answer{why}")
-    return AnswerFile(given, problems, hashlib.sha256(content).hexdigest())
+    repeated, told = _repeated(given)
+    told += _without_key([one for place, one in enumerate(given) if place not in repeated])
+    digest = hashlib.sha256(content + (questions.read_bytes() if questions else b""))
+    return AnswerFile(given, repeated, told + problems, digest.hexdigest())
+
+
+def _answer(raw: object, asked: Mapping[str, Sequence[question_file.Text]], places: Counter[str]) -> Given | Problem:
+    """One answer with its question, or why it can't be used.
+
+    Args:
+        raw: as the file has it.
+        asked: the question file's questions by image.
+        places: how many answers each image had before.
+    """
+    try:
+        record = _Record.model_validate(raw)
+    except ValidationError as error:
+        return Problem("", because(error))
+    subtask = mmad.RENAMED.get(record.question_type, record.question_type)
+    if subtask not in SUBTASKS:
+        return Problem(record.image, f"{subtask!r} is none of the subtasks {', '.join(SUBTASKS)}")
+    image = image_paths.below_data_root(record.image, asked)
+    if not image:
+        why = "nobody can tell where its data set's folder is" if image is None else "it names no image"
+        return Problem(record.image, f"{why}: write paths as DATASET/product/.../file")
+    place = places[image]
+    places[image] += 1
+    return _given(record, image, subtask, place, asked.get(image, []))
+
+
+def _repeated(given: Sequence[Given]) -> tuple[frozenset[int], list[Problem]]:
+    """Places of answers to a question of an image that was answered before, and one problem that counts them."""
+    first: dict[tuple[str, str, str, tuple[str, ...]], Given] = {}
+    again: dict[int, bool] = {}  # whether it says something else
+    for place, one in enumerate(given):
+        before = first.setdefault((one.image, one.subtask, one.question, one.options), one)
+        if before is not one:
+            again[place] = before.letter != one.letter
+    if not again:
+        return frozenset(), []
+    example = given[next(iter(again))]
+    reason = (
+        f"the same question is answered twice: {example.question}; {len(again):,} answers of the file are to a "
+        f"question answered before, {sum(again.values()):,} of them say something else; the first one counts"
+    )
+    return frozenset(again), [Problem(example.image, reason)]
+
+
+def _without_key(given: Sequence[Given]) -> list[Problem]:
+    """One problem for each right answer that can't be read, and one for all answers that have none."""
+    missing = [one for one in given if not one.correct.strip()]
+    told = []
+    if missing:
+        told.append(Problem(missing[0].image, f"{len(missing):,} answers have no right answer, and aren't judged"))
+    return told + [
+        Problem(one.image, f"its right answer {one.correct!r} is no option of: {one.question}; it isn't judged")
+        for one in given
+        if one.correct.strip() and one.key is None
+    ]
 
 
 def as_answers(file: AnswerFile) -> pl.DataFrame:
@@ -136,15 +196,16 @@ def as_answers(file: AnswerFile) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {
-                "dataset": one.image.split("/")[0],
+                "dataset": (place := _place(one.image)).dataset,
                 "image": one.image,
                 "subtask": one.subtask,
-                "normal": None if (place := _place(one.image)).label is None else place.label == "good",
-                "correct": one.correct if one.correct in LETTERS else "",
+                "normal": None if place.label is None else place.label == "good",
+                "correct": one.key or "",
                 "official": one.said,
                 "strict": one.letter,
+                "repeated": number in file.repeated,
             }
-            for one in file.given
+            for number, one in enumerate(file.given)
         ],
         schema=mmad.ANSWERS,
     )
@@ -159,9 +220,10 @@ def store(warehouse: Store, file: AnswerFile, name: str) -> Imported:
         WarehouseError: see `ingest`.
     """
     ingest(warehouse)  # what a killed import left
-    given, problems = _once(file.given)
+    given = file.counted
     archive_id, entries = _entries(warehouse, {one.image for one in given})
-    digest = hashlib.sha256(json.dumps(["answers", name, file.content]).encode()).hexdigest()[:16]
+    detections = _detections(given, entries)
+    digest = hashlib.sha256(json.dumps(["answers", READING, name, file.content]).encode()).hexdigest()[:16]
     plan = file.content[:16]
     done = warehouse.finished_run(digest, plan)
     run = done or warehouse.newest_unfinished_run(digest, plan)
@@ -173,13 +235,13 @@ def store(warehouse: Store, file: AnswerFile, name: str) -> Imported:
         for block, first in enumerate(range(0, len(given), BLOCK)):
             if block not in stored:
                 some = given[first : first + BLOCK]
-                rows = [_prediction(run, block, one, entries.get(one.image)) for one in some]
+                rows = [_prediction(run, block, one, entries.get(one.image), detections) for one in some]
                 spool.write_part(warehouse.data, run.run_id, block, rows)
         ingest(warehouse)
         warehouse.close_run(run.run_id, "finished")
     kept = warehouse.run(run.run_id)
     assert kept is not None
-    return Imported(kept, len(given), len(entries), [*file.problems, *problems], done is not None)
+    return Imported(kept, len(given), len(entries), file.problems, done is not None)
 
 
 def is_imported(run: Run) -> bool:
@@ -215,26 +277,26 @@ class _Record(BaseModel):
     gpt_answer: _Text = ""
 
 
-def _given(record: _Record, subtask: str, place: int, asked: Sequence[question_file.Text]) -> Given:
+def _given(record: _Record, image: str, subtask: str, place: int, asked: Sequence[question_file.Text]) -> Given:
     """The answer with its question: as the file has it, else as the question file does, else numbered."""
     text = _NUMBER.sub("", record.question.text)
     options = tuple(record.question.options.values()) or tuple(each for _, each in _OPTION.findall(text))
     text = _OPTION.sub("", text).strip()
-    if (not text or not options) and place < len(asked) and asked[place].subtask == subtask:
-        text, options = asked[place].question, asked[place].options
-    if not options:  # as many as the letters show there were
-        highest = max((record.correct_answer, record.gpt_answer, "B"), key=lambda each: (each in LETTERS, each))
-        options = tuple(f"Option {letter}" for letter in LETTERS[: LETTERS.index(highest) + 1])
-    return Given(
-        record.image, subtask, text or f"Question {place + 1}", options, record.correct_answer, record.gpt_answer
-    )
+    if not text or not options:
+        same = [each for each in asked if text and (each.subtask, each.question.strip()) == (subtask, text)]
+        in_order = [each for each in asked[place : place + 1] if each.subtask == subtask]
+        for known in (same or in_order)[:1]:
+            text, options = known.question, known.options
+    return Given(image, subtask, text or f"Question {place + 1}", options, record.correct_answer, record.gpt_answer)
 
 
 def _place(image: str) -> layout.Place:
     """What DATASET/product/test/kind/file says of the image."""
     names = image.split("/")
-    dataset, product = (*names[:2], layout.UNKNOWN)[:2] if len(names) > 2 else (names[0], layout.UNKNOWN)
-    label, defect = layout.label_of(names[-2]) if len(names) > 3 else (None, None)
+    dataset, product = (*names[:-1], layout.UNKNOWN, layout.UNKNOWN)[:2]
+    split = next((at for at in range(2, len(names) - 1) if names[at].casefold() in image_paths.SPLITS), None)
+    kind = names[split + 1 : -1][:1] if split else names[-2:-1] if len(names) > 3 else []
+    label, defect = layout.label_of(kind[0]) if kind else (None, None)
     return layout.Place("query", dataset, product, label, defect)
 
 
@@ -253,23 +315,6 @@ def _entries(warehouse: Store, images: set[str]) -> tuple[str, dict[str, Entry]]
             if len(found) > len(best[1]):
                 best = (archive.archive_id, found)
     return best
-
-
-def _once(given: Sequence[Given]) -> tuple[list[Given], list[Problem]]:
-    """The answers without those to a question of an image that was answered before; broken right answers are told."""
-    kept: list[Given] = []
-    problems: list[Problem] = []
-    seen: set[tuple[str, str, str, tuple[str, ...]]] = set()
-    for one in given:
-        key = (one.image, one.subtask, one.question, one.options)
-        if key in seen:
-            problems.append(Problem(one.image, f"the same question is answered twice: {one.question}"))
-            continue
-        seen.add(key)
-        kept.append(one)
-        if one.correct not in one.letters:
-            problems.append(Problem(one.image, f"its right answer {one.correct!r} is no option of: {one.question}"))
-    return kept, problems
 
 
 def _run(name: str, digest: str, plan: str, archive_id: str, answers: int) -> Run:
@@ -298,7 +343,19 @@ def _run(name: str, digest: str, plan: str, archive_id: str, answers: int) -> Ru
     )
 
 
-def _prediction(run: Run, block: int, one: Given, entry: Entry | None) -> Prediction:
+def _detections(given: Sequence[Given], entries: Mapping[str, Entry]) -> claims.Questions:
+    """What the answers' keys say of the options of detection questions, with the images' labels."""
+    known = claims.Questions()
+    for one in given:
+        right = dict(zip(ascii_uppercase, one.options, strict=False)).get(one.key or "")
+        if one.subtask == claims.DETECTION and right is not None:
+            entry = entries.get(one.image)
+            label = entry.label if entry else _place(one.image).label
+            known.add(one.question, one.options, right, label)
+    return known
+
+
+def _prediction(run: Run, block: int, one: Given, entry: Entry | None, detections: claims.Questions) -> Prediction:
     question = question_of(one.subtask, one.question, one.options, None)
     place, letter = _place(one.image), one.letter
     name = hashlib.sha256(one.image.encode()).hexdigest()  # stands for an image nobody has
@@ -322,7 +379,7 @@ def _prediction(run: Run, block: int, one: Given, entry: Entry | None) -> Predic
         conditional=False,
         reference_path=None,
         answer=letter,
-        correct_answer=one.correct if one.correct in one.letters else None,
+        correct_answer=one.key,
         status="answered" if letter else "invalid",
         error=None,
         initial_option_probabilities={},
@@ -338,4 +395,5 @@ def _prediction(run: Run, block: int, one: Given, entry: Entry | None) -> Predic
         rationale=None,
         seconds=0.0,
         created_at=run.started_at,
+        claims=detections.claims(one.question, one.options) if one.subtask == claims.DETECTION else None,
     )

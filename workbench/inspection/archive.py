@@ -1,11 +1,19 @@
 """From a folder of images to entries: what is there, what it is, and what it is called.
 
 A folder and what is known of it from last time go in; entries, references and problems come out. The identity of an
-image is the SHA-256 of its bytes; a file whose path, size and modification time are known is not read again. Nothing
-is decoded here: a file that is no picture is an entry too, and fails with its reason when it is opened.
+image is the SHA-256 of its bytes; a file is not read again whose path, size, modification time, change time and inode
+are those that are known. Nothing is decoded here: a file that is no picture is an entry too, and fails with its reason
+when it is opened.
+
+The change time finds what a copy hides that keeps its source's time. It and the inode can only cause a file to be read
+in vain, never a wrong answer, as whoever opens a picture checks its content. Two choices keep that cheap. Entries from
+before either was stored are taken as known, and both are filled in. Inodes count only while most stay what they were:
+some network shares number all files anew when they are mounted, and reading a million files each time would cost a
+night. Given up: a file that another one replaced at that very scan with size and both times the same.
 
 Links to folders are not followed: what they point to inside the archive is found at its own place, so a loop can't
-arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside.
+arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside. What is passed
+over is told by kind with its count (`passed_over.py`), and an item that can't be asked what it is ends no scan.
 
 Knows nothing of storage, questions or the model.
 """
@@ -15,9 +23,9 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
-import posixpath
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,9 +35,11 @@ from typing import NamedTuple
 import polars as pl
 
 from warehouse.records import Archive, Entry
-from workbench.inspection import layout, sidecar
+from workbench.inspection import labels, layout, sidecar
 from workbench.inspection.errors import ArchiveError, Problem, UnreadableImage, is_text, printable
-from workbench.inspection.images import SUFFIXES, open_image
+from workbench.inspection.images import open_image
+from workbench.inspection.labels import Label
+from workbench.inspection.passed_over import PassedOver
 
 __all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
 
@@ -40,6 +50,7 @@ _NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't na
 # What may change about an entry; a mask that only a question file names is found again when the image is asked about.
 _SAID = (
     "size", "mtime_ns", "dataset", "product", "label", "defect", "reference_path", "line", "camera", "captured_at",
+    "ctime_ns", "inode",
 )  # fmt: skip
 
 
@@ -53,6 +64,7 @@ class Scan:
     problems: list[Problem]  # what was left out
     images_read: int  # how many had to be read to know their content
     waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
+    notes: tuple[str, ...] = ()  # what a person should see: how words were read as labels
 
     @property
     def registered(self) -> list[Entry]:
@@ -67,16 +79,19 @@ def scan(
     progress: Callable[[int], None] | None = None,
     read_content: Callable[[Path], str] | None = None,
     settle_seconds: float = 0.0,
+    again: Container[str] = frozenset(),
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
     Args:
-        known: the archive's stored entries (path, size, mtime_ns, content, seen_at); empty at the first scan.
+        known: the archive's stored entries (path, size, mtime_ns, ctime_ns, inode, content, seen_at); empty at the
+            first scan.
         sidecar_file: instead of the archive's own images.csv or images.jsonl.
         progress: is told how many images are done, now and then.
         read_content: what reads a file to its SHA-256; the tests count with it.
         settle_seconds: a new or changed file must have been left alone for so long, else it waits for another scan;
             0 takes all as they are.
+        again: paths to read whatever is known, as those of pictures that failed: a file system may hide a change.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -86,14 +101,15 @@ def scan(
     problems: list[Problem] = []
     files = {file.path: file for file in _walk(root, problems)}
 
-    rows = _rows(root, sidecar_file, files, problems)
+    table, rows = _rows(root, sidecar_file, files, problems)
+    words = labels.read_column(row.label for row in rows.values() if row.label)
     places, left_out = layout.places(root, files)
     problems += left_out
     masks = {row.mask for row in rows.values() if row.mask}
     serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
     wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
 
-    remembered = _remembered(known)
+    remembered = _Remembered(known, again, wanted)
     waiting = _unsettled(wanted, remembered, settle_seconds)
     wanted = [file for file in wanted if file.path not in waiting]
     entries: list[Entry] = []
@@ -110,15 +126,17 @@ def scan(
             for file in batch:
                 if file.path in waiting:
                     continue
-                content, seen_at = remembered.get(file) or (fresh[file.path], archive.registered_at)
+                content = remembered.content_of(file) or fresh[file.path]
                 if content is not None:
+                    seen_at = remembered.seen_at(file.path, content) or archive.registered_at
                     place = places[file.path]
                     serves = place.role == "reference" or file.path in serving
-                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW))
+                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW), words)
                     (references if serves else entries).append(entry)
             if progress:
                 progress(start + len(batch))
-    return Scan(archive, entries, references, problems, images_read, sorted(waiting))
+    notes = tuple(_label_notes(entries, places, table, rows, words))
+    return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes)
 
 
 def identify(root: Path) -> Archive:
@@ -166,51 +184,73 @@ class _File(NamedTuple):  # a million of them: made and hashed three times as fa
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
 def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
-    """Every image file below the root; hidden files and folders are passed over, what can't be used is a problem."""
+    """Every image file below the root; what can't be used is a problem, and so is each kind that is passed over."""
     folders = [""]
+    passed_over = PassedOver()
     while folders:
         folder = folders.pop()
-        try:
-            with os.scandir(root / folder) as listing:
-                found = sorted(listing, key=lambda item: item.name)
-        except OSError as error:
-            problems.append(Problem(folder or ".", f"the folder can't be listed: {error.strerror}"))
-            continue
-        for item in found:
-            if item.name.startswith("."):
-                continue
+        for item in _listing(root, folder, problems):
             path = f"{folder}/{item.name}" if folder else item.name
             if not is_text(path):
                 problems.append(Problem(path, "the name isn't UTF-8; rename it"))
-            elif item.is_dir(follow_symlinks=False):
-                folders.append(path)
-            else:
-                file = _file(root, path, item)
-                if isinstance(file, _File):
-                    yield file
-                elif file:
-                    problems.append(Problem(path, file))
+                continue
+            try:
+                is_folder = item.is_dir(follow_symlinks=False)
+            except OSError as error:
+                problems.append(Problem(path, _why(error)))
+                continue
+            if is_folder:
+                if not passed_over.folder(path):
+                    folders.append(path)
+                continue
+            file = _file(root, path, item, passed_over)
+            if isinstance(file, _File):
+                yield file
+            elif file:
+                problems.append(file)
+    problems += passed_over.problems()
 
 
-def _file(root: Path, path: str, item: os.DirEntry[str]) -> _File | str | None:
-    """The image file; or why it can't be used; or None for what isn't meant to be an image."""
-    is_image = posixpath.splitext(path)[1].lower() in SUFFIXES
+def _listing(root: Path, folder: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
+    """A folder's items by name; as many as came, if the listing breaks off."""
+    found: list[os.DirEntry[str]] = []
     try:
-        if item.is_symlink():
+        with os.scandir(root / folder) as listing:
+            for item in listing:
+                found.append(item)
+    except OSError as error:
+        what = "the folder's listing broke off" if found else "the folder can't be listed"
+        problems.append(Problem(folder or ".", f"{what}: {error.strerror or error}"))
+    return sorted(found, key=lambda item: item.name)
+
+
+def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver) -> _File | Problem | None:
+    """The image file; or why it can't be used; or None for what isn't meant to be an image."""
+    try:
+        is_link = item.is_symlink()
+        if is_link and not item.name.startswith("."):
             target = Path(item.path).resolve(strict=True)
             if target.is_dir():
-                return f"a link to a folder isn't followed: {target}"
-            if is_image and not target.is_relative_to(root):
-                return "a link that leaves the archive isn't followed"
-        if not is_image:
+                reason = "a link to a folder isn't followed"
+                return Problem(path, f"{reason}: {target}", kind=reason)
+        if passed_over.file(path):
             return None
+        if is_link and not target.is_relative_to(root):
+            return Problem(path, "a link that leaves the archive isn't followed; copy its file here")
         stat = item.stat()
-        return _File(path, stat.st_size, stat.st_mtime_ns) if item.is_file() else "not a file"
+        return _found(path, stat) if item.is_file() else Problem(path, "not a file")
     except (OSError, RuntimeError) as error:  # RuntimeError is pathlib's word for links that go in a circle
-        return _why(error) if is_image else None
+        return Problem(path, _why(error))
+
+
+def _found(path: str, stat: os.stat_result) -> _File:
+    # As DuckDB's BIGINT takes it: some file systems number files up to 2^64.
+    return _File(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & 2**63 - 1)
 
 
 def _unsettled(files: Sequence[_File], remembered: Container[_File], settle_seconds: float) -> set[str]:
@@ -226,7 +266,7 @@ def _changed_meanwhile(root: Path, file: _File) -> bool:
         stat = (root / file.path).stat()
     except OSError:
         return False  # vanished: noted as a problem already
-    return (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns)
+    return _found(file.path, stat) != file
 
 
 def _contents(
@@ -261,38 +301,104 @@ def _why(error: Exception) -> str:
     return f"can't be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _rows(root: Path, given: Path | None, files: dict[str, _File], problems: list[Problem]) -> dict[str, sidecar.Row]:
-    """The sidecar's rows about images of the archive; a mask or reference that isn't there is taken out of its row."""
+def _rows(
+    root: Path, given: Path | None, files: dict[str, _File], problems: list[Problem]
+) -> tuple[str, dict[str, sidecar.Row]]:
+    """The sidecar's name, and its rows by image; a mask or reference that isn't there is taken out of its row."""
     file = given or sidecar.find(root)
     if file is None:
-        return {}
-    rows, invalid = sidecar.read(file)
+        return "", {}
+    if given is None:
+        beside = [name for name in sidecar.NAMES if name != file.name and (root / name).is_file()]
+        problems += (Problem(name, f"not read: {file.name} counts") for name in beside)
+    said, invalid = sidecar.read(file)
     problems += invalid
-    for path, row in list(rows.items()):
-        if path not in files:
-            problems.append(Problem(path, f"{file.name} names it, but the archive has no such image"))
-            del rows[path]
+    there = sidecar.Paths(files)
+    rows: dict[str, sidecar.Row] = {}
+    for name, row in said.items():
+        path = there.find(name)
+        if path is None:
+            problems.append(Problem(name, f"{file.name} names it, but the archive has no such image"))
             continue
-        absent = [name for name in ("mask", "reference") if (getattr(row, name) or path) not in files]
-        for name in absent:
-            problems.append(Problem(path, f"{file.name} gives it the {name} {getattr(row, name)}, which isn't there"))
-        if absent:
-            rows[path] = row.model_copy(update=dict.fromkeys(absent))
-    return rows
+        if path in rows:
+            twice = f"another row of {file.name} names the same image; the first one counts"
+            problems.append(Problem(name, twice))
+            continue
+        found = {"mask": row.mask and there.find(row.mask), "reference": row.reference and there.find(row.reference)}
+        for kind, file_path in found.items():
+            if getattr(row, kind) and file_path is None:
+                reason = f"{file.name} gives it the {kind} {getattr(row, kind)}, which isn't there"
+                problems.append(Problem(path, reason, kind=f"{file.name} gives it a {kind} that isn't there"))
+        rows[path] = row.model_copy(update=found)
+    return file.name, rows
 
 
-def _remembered(known: pl.DataFrame) -> dict[_File, tuple[str, datetime]]:
-    """Content and first sighting of every file known to be what it was."""
-    if known.is_empty():
-        return {}
-    rows = known.select("path", "size", "mtime_ns", "content", "seen_at").iter_rows()
-    return {_File(path, size, mtime_ns): (content, seen_at) for path, size, mtime_ns, content, seen_at in rows}
+def _label_notes(
+    entries: Sequence[Entry],
+    places: Mapping[str, layout.Place],
+    table: str,
+    rows: Mapping[str, sidecar.Row],
+    words: Mapping[str, Label],
+) -> Iterator[str]:
+    """How the table's and the folders' words were read, so that a person sees a misreading."""
+    column = Counter(row.label for row in rows.values() if row.label)
+    if column:
+        yield f"labels in {table}: {labels.counts(column, words)}"
+    said_by_row = {path for path, row in rows.items() if row.label and words[row.label].label}
+    kinds = [places[entry.path] for entry in entries if places[entry.path].kind and entry.path not in said_by_row]
+    if kinds:
+        yield f"labels of folders: {layout.counts(kinds)}"
+
+
+class _Remembered:
+    """What is known of the archive's files, and which of them are what they were."""
+
+    def __init__(self, known: pl.DataFrame, again: Container[str], files: Sequence[_File]) -> None:
+        self._rows: dict[str, tuple[tuple[int | None, ...], str, datetime]] = {}
+        if not known.is_empty():
+            rows = known.select("path", "size", "mtime_ns", "ctime_ns", "inode", "content", "seen_at").iter_rows()
+            self._rows = {path: (tuple(stat), content, seen_at) for path, *stat, content, seen_at in rows}
+        self._again, self._inodes = again, False
+        alike = [file for file in files if self._agrees(file)]
+        self._inodes = True
+        self._inodes = 2 * sum(map(self._agrees, alike)) >= len(alike)
+
+    def __contains__(self, file: object) -> bool:
+        """Whether it needs not be read."""
+        return isinstance(file, _File) and file.path not in self._again and self._agrees(file)
+
+    def content_of(self, file: _File) -> str | None:
+        """What a file that needs not be read holds; None for one that must be."""
+        return self._rows[file.path][1] if file in self else None
+
+    def seen_at(self, path: str, content: str) -> datetime | None:
+        """When the path was first seen with this content; None if it holds another now."""
+        row = self._rows.get(path)
+        return row[2] if row and row[1] == content else None
+
+    def _agrees(self, file: _File) -> bool:
+        row = self._rows.get(file.path)
+        if row is None:
+            return False
+        (size, mtime_ns, ctime_ns, inode), _, _ = row
+        return (
+            (size, mtime_ns) == (file.size, file.mtime_ns)
+            and ctime_ns in (None, file.ctime_ns)
+            and (inode in (None, file.inode) or not self._inodes)
+        )
 
 
 def _entry(
-    archive: Archive, file: _File, content: str, seen_at: datetime, place: layout.Place, row: sidecar.Row
+    archive: Archive,
+    file: _File,
+    content: str,
+    seen_at: datetime,
+    place: layout.Place,
+    row: sidecar.Row,
+    words: Mapping[str, Label],
 ) -> Entry:
-    label, defect = layout.label_of(row.label) if row.label else (place.label, place.defect)
+    said = words[row.label] if row.label else Label("unlabelled")
+    label, defect = (said.label, said.defect) if said.label else (place.label, place.defect)
     return Entry(
         image_id=_hash(f"{archive.archive_id}\0{file.path}\0{content}")[:32],
         archive_id=archive.archive_id,
@@ -310,6 +416,8 @@ def _entry(
         camera=row.camera,
         captured_at=row.captured_at,
         seen_at=seen_at,
+        ctime_ns=file.ctime_ns,
+        inode=file.inode,
     )
 
 

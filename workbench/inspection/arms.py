@@ -5,7 +5,6 @@ Apart from what runs them, so that a page needs no model to show them.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -54,8 +53,12 @@ def read_study(data: Path, kind: Kind, experiment: str) -> Study:
 def _hard(root: Path, paths: Mapping[str, str]) -> dict[str, str]:
     """image_id -> severity, where the archive's sidecar has such a column."""
     file = sidecar.find(root)
-    if file is None or file.suffix != ".csv":
+    if file is None:
         return {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        said = {row["path"]: row.get("severity") or "" for row in csv.DictReader(lines)}
-    return {image: said[path] for image, path in paths.items() if said.get(path)}
+    there = sidecar.Paths(paths.values())
+    said = {
+        there.find(str(row.get("path"))): str(row["severity"])
+        for _, row in sidecar.raw_rows(file, [])
+        if row.get("severity")
+    }
+    return {image: said[path] for image, path in paths.items() if path in said}

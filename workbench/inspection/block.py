@@ -7,19 +7,22 @@ reason for each of the image's questions. What breaks everything does raise: a l
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from warehouse.errors import WarehouseError
+from warehouse.failures import MODEL, OF_THE_REFERENCE, RETRIEVAL
 from warehouse.records import Entry, ImageVector, Option, Patch, PatchVector, Prediction
 from workbench.inspection import questions
-from workbench.inspection.errors import DeviceLost, UnreadableImage
+from workbench.inspection.errors import DeviceLost, ReplacedImage, UnreadableImage
 from workbench.inspection.inputs import File, Opened, Opener, open_here
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
@@ -33,6 +36,9 @@ from workbench.model.method import Method
 
 logger = logging.getLogger(__name__)
 
+# What fills in the right answers that only a mask below the archive's root tells.
+Locate = Callable[[Sequence[Asked], Path], list[Asked]]
+_LARGEST_HALF = float(np.finfo(np.float16).max)  # what is stored of a patch's vector; larger is no number there
 # How a GPU says that it has no memory, where it isn't PyTorch that asked for it.
 NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
@@ -80,8 +86,11 @@ class ReferencePictures:
         return found
 
 
-def open_block(block: Block, references: ReferencePictures) -> OpenedBlock:
-    """The block with its pictures read, decoded and made ready, and the right answers that only a mask tells."""
+def open_block(block: Block, references: ReferencePictures, locate: Locate = questions.located) -> OpenedBlock:
+    """The block with its pictures read, decoded and made ready, and the right answers that only a mask tells.
+
+    A mask says nothing of a picture that was replaced: it may belong to the new one.
+    """
     started = time.perf_counter()
     entries = {asked.entry.image_id: asked.entry for asked in block.asked}
     root, tones = references.root, references.tones
@@ -89,8 +98,10 @@ def open_block(block: Block, references: ReferencePictures) -> OpenedBlock:
     queries = dict(zip(entries, opened, strict=True))
     shown = dict.fromkeys((each.reference, _tone(tones, each.entry)) for each in block.asked if each.reference)
     normal = references.get(list(shown))
-    block = Block(block.number, tuple(questions.located(block.asked, root)))
-    return OpenedBlock(block, queries, normal, time.perf_counter() - started, tones)
+    replaced = {image_id for image_id, picture in queries.items() if isinstance(picture, ReplacedImage)}
+    found = iter(locate([item for item in block.asked if item.entry.image_id not in replaced], root))
+    located = tuple(item if item.entry.image_id in replaced else next(found) for item in block.asked)
+    return OpenedBlock(Block(block.number, located), queries, normal, time.perf_counter() - started, tones)
 
 
 def _tone(tones: Tones, entry: Entry) -> Tone:
@@ -117,7 +128,7 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
             cases.append(case)
             places.append(place)
     for place, outcome in zip(places, _reason(answering, cases, method), strict=True):
-        outcomes[place] = outcome
+        outcomes[place] = outcome if isinstance(outcome, str) or _is_finite(outcome) else latent.NOT_FINITE
     seconds = (opened.seconds + time.perf_counter() - started) / len(opened.block.asked)
     now = datetime.now(UTC)
     for asked, outcome in zip(opened.block.asked, outcomes, strict=True):
@@ -132,6 +143,7 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
             rows.patch_vectors.extend(
                 PatchVector(asked.entry.content, answering.patch_encoder, each.row, each.col, each.vector)
                 for each in outcome.accepted_features
+                if (np.abs(np.asarray(each.vector, np.float32)) <= _LARGEST_HALF).all()
             )
     rows.image_vectors.extend(each.vector for each in evidence.values() if isinstance(each, Evidence) and each.vector)
     return rows
@@ -154,7 +166,7 @@ def _evidence(images: Sequence[tuple[Entry, Picture]], retriever: Retriever) -> 
     except Exception as error:  # noqa: BLE001  as with the model
         _raise_if_lost(error)
         if len(images) == 1:
-            return [f"retrieval failed: {_in_words(error)}"]
+            return [f"{RETRIEVAL}: {_in_words(error)}"]
         logger.warning("retrieval failed on a block (%s); doing its %d pictures one by one", error, len(images))
         return [_evidence([image], retriever)[0] for image in images]
 
@@ -167,7 +179,7 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | st
     tone = _tone(opened.tones, asked.entry)
     reference = opened.references[asked.reference, tone] if asked.reference else None
     if isinstance(reference, UnreadableImage):
-        return f"its reference is {reference}"
+        return f"{OF_THE_REFERENCE}{reference}"
     found = evidence[asked.entry.image_id]
     if isinstance(found, str):
         return found
@@ -205,7 +217,7 @@ def _reason(answering: Answering, cases: Sequence[Case], method: Method) -> list
 def _one_by_one(answering: Answering, cases: Sequence[Case], method: Method, why: str) -> list[Reasoned | str]:
     pictures = list(dict.fromkeys(case.query.key for case in cases))
     if len(pictures) == 1:
-        return [f"the model failed: {why}"] * len(cases)
+        return [f"{MODEL}: {why}"] * len(cases)
     logger.warning("the model failed on a block (%s); doing its %d pictures one by one", why, len(pictures))
     outcomes: list[Reasoned | str] = [""] * len(cases)
     for picture in pictures:
@@ -278,7 +290,21 @@ def _prediction(
         rationale=got.rationale if got else None,
         seconds=seconds,
         created_at=now,
+        claims=asked.claims,
         oddity=oddity,
+    )
+
+
+def _is_finite(reasoned: Reasoned) -> bool:
+    """Whether every number that is to be stored is one; a part with any other is refused as a whole."""
+    return all(
+        math.isfinite(number)
+        for number in (
+            *reasoned.initial_option_probabilities.values(),
+            *reasoned.option_probabilities.values(),
+            *(number for each in reasoned.iterations for number in (each.entropy, each.reward, *each.token_entropy)),
+            *(number for each in reasoned.patches for number in (*each.box, each.score)),
+        )
     )
 
 

@@ -18,8 +18,7 @@ from PIL import Image
 
 from warehouse.records import Entry
 from warehouse.store import Store
-from workbench.inspection import archive, masks, sidecar
-from workbench.inspection.images import open_image
+from workbench.inspection import archive, images, json_text, masks, sidecar
 from workbench.inspection.tone import ALONE, Tones
 
 Change = Callable[[Entry, Image.Image], Image.Image]
@@ -36,7 +35,8 @@ def some(entries: Sequence[Entry], count: int | None) -> list[Entry]:
 
 def scan(root: Path, store: Store) -> archive.Scan:
     """What lies in the archive now."""
-    return archive.scan(root, store.entries(archive.identify(root).archive_id))
+    archive_id = archive.identify(root).archive_id
+    return archive.scan(root, store.entries(archive_id), again=store.failed_paths(archive_id))
 
 
 def make(
@@ -57,7 +57,7 @@ def make(
         tones: the ranges that deep pictures are seen with; the copy has 8 bits.
 
     Raises:
-        UnreadableImage: an image can't be opened.
+        UnreadableImage: an image can't be opened, or isn't the one that was found any more.
     """
     if (target / _WHOLE).exists():
         return
@@ -65,12 +65,13 @@ def make(
     for reference in found.references:
         camera = tones.of(reference.dataset, reference.product, reference.camera)
         if camera == ALONE:
+            images.read(root / reference.path, reference.content)
             _link(root / reference.path, target / reference.path)
         else:  # 8 bits as the images beside it have, or the copy would know no range for it
-            _write(open_image(root / reference.path, tone=camera), target / reference.path)
+            _write(images.open_image(root / reference.path, reference.content, camera), target / reference.path)
     for entry in entries:
         camera = tones.of(entry.dataset, entry.product, entry.camera)
-        _write(change(entry, open_image(root / entry.path, tone=camera)), target / entry.path)
+        _write(change(entry, images.open_image(root / entry.path, entry.content, camera)), target / entry.path)
         if entry.mask_path and (marked := masks.read(root / entry.mask_path, root / entry.path)) is not None:
             lies = Image.fromarray(marked).convert("L")  # as on the upright picture, which the copy holds
             _write(lies if mask is None else mask(entry, lies), target / entry.mask_path)
@@ -101,34 +102,26 @@ def _write(image: Image.Image, target: Path) -> None:
 
 def _questions(source: Path, target: Path, kept: set[str]) -> None:
     if source.is_file():
-        asked = json.loads(source.read_text(encoding="utf-8"))
-        target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), encoding="utf-8")
+        asked = json_text.load(source.read_bytes()).value
+        if isinstance(asked, dict):
+            target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), "utf-8")
 
 
 def _sidecar(source: Path, target: Path, kept: set[str]) -> None:
-    """The rows of the images that are there."""
-    if source.suffix == ".csv":
-        with (
-            source.open(encoding="utf-8-sig", newline="") as lines,
-            target.open("w", encoding="utf-8", newline="") as file,
-        ):
-            reader = csv.DictReader(lines)
-            writer = csv.DictWriter(file, reader.fieldnames or (), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(row for row in reader if row["path"] in kept)
-    else:
-        rows = source.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold what `splitlines` takes for an end
-        target.write_text("".join(f"{row}\n" for row in rows if _path(row) in kept), encoding="utf-8")
-
-
-def _path(row: str) -> str | None:
-    """The image a row is about; None if it can't be read."""
-    try:
-        said = json.loads(row)
-    except ValueError:
-        return None
-    path = said.get("path") if isinstance(said, dict) else None
-    return path if isinstance(path, str) else None
+    """The rows of the images that are there, under the images' own paths."""
+    there = sidecar.Paths(kept)
+    rows = [
+        {**row, "path": path}
+        for _, row in sidecar.raw_rows(source, [])
+        if isinstance(row.get("path"), str) and (path := there.find(str(row["path"])))
+    ]
+    if source.suffix.lower() == ".jsonl":
+        target.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        return
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["path"])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def randomness(entry: Entry, what: str) -> np.random.Generator:

@@ -17,7 +17,7 @@ from workbench.inspection import models, retrieval
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
 from workbench.inspection.retrieval import Retriever
-from workbench.inspection.tries import Tries, named
+from workbench.inspection.tries import Tries, files_of, named
 from workbench.inspection.worker import Job, Stored, Task, Worker
 from workbench.settings import Settings
 
@@ -29,6 +29,7 @@ class Crew(Protocol):
     encoder: str | None  # name and weights of retrieval's encoder, if it uses one
     demo: bool
     device: str  # for people
+    embedding_scale: float  # s, for a run that begins
 
     def work(self, job: Job, blocks: Sequence[Block], tries: Tries) -> Generator[Stored | None]:
         """Each block as it is stored, and None now and then while there is nothing to tell; asked for once.
@@ -57,6 +58,7 @@ class Here:
     def __init__(self, answering: Answering, retriever: Retriever, encoder: str | None, device: str) -> None:
         self.weights, self.demo, self.encoder, self.device = answering.weights, answering.demo, encoder, device
         self.answering, self.retriever = answering, retriever
+        self.embedding_scale = answering.engine.backbone.embedding_scale
         self._memory = answering.engine.memory
         self._worker: Worker | None = None
 
@@ -124,7 +126,8 @@ def _retriever(settings: Settings, descriptions: Sequence[Description]) -> tuple
 
 def task(block: Block, tries: Tries) -> Task:
     """The block with what is known of it and its images."""
-    return Task(block, tries.of({asked.entry.image_id for asked in block.asked} | {named(block)}))
+    images = {asked.entry.image_id for asked in block.asked}
+    return Task(block, tries.of(images | {named(block)} | files_of(block)))
 
 
 def shortage(memories: Sequence[tuple[int, int]]) -> str | None:

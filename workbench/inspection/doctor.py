@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from warehouse import database, migrations, spool
+from warehouse import database, migrations, private, spool
 from warehouse.errors import Locked
 from warehouse.vectors import Vectors
 
@@ -28,6 +28,7 @@ DISK_RED = 1  # GiB free: a night's parts and vectors may not fit
 DISK_YELLOW = 10
 LOCK_SECONDS = 5.0  # how long the warehouse may be busy: its transactions take well under one
 WAITING_SECONDS = 600  # a part older than this belongs to no running job: those ingest every few seconds
+_SHOWN = 3  # parts that are named
 # What to do when a check itself breaks.
 REMEDIES = {
     "warehouse": "make a copy of the data folder before anything else",
@@ -95,6 +96,14 @@ def _folder(data: Path) -> Iterator[Finding]:
             f"cannot write to {place}: {error.strerror}",
             "give yourself write permission, or choose another with --data",
         )
+        return
+    if place == data and private.open_to_others(data):
+        yield Finding(
+            "yellow",
+            "data folder",
+            f"other users of this machine can look into {data}: it holds keys and verdicts",
+            f"chmod -R go= {data}, by its owner; or choose a folder of your own with --data",
+        )
     else:
         yield Finding("green", "data folder", f"{data} is writable" if place == data else f"{data} can be made")
 
@@ -121,11 +130,14 @@ def _spool(data: Path) -> Iterator[Finding]:
         yield Finding("yellow", "spool", detail, "workbench ingest")
     else:
         yield Finding("green", "spool", f"{len(ages)} blocks wait to be ingested")
-    reasons = sorted((data / "spool" / "quarantine").glob("*/*.reason.txt"))
-    if reasons:
-        detail = f"{len(reasons)} malformed parts lie aside, the first because: {reasons[0].read_text().strip()}"
+    if aside := spool.put_aside(data):
+        told = "; ".join(f"{path.parent.name}/{path.name}: {reason}" for path, reason in aside[:_SHOWN])
+        more = f"; and {len(aside) - _SHOWN} more" if len(aside) > _SHOWN else ""
         yield Finding(
-            "yellow", "quarantine", detail, "read the reason, then score the same archive again and delete them"
+            "yellow",
+            "quarantine",
+            f"{len(aside)} malformed parts lie aside in spool/quarantine: {told}{more}",
+            "read the reason, then score the same archive again and delete them",
         )
 
 
@@ -160,7 +172,9 @@ def _packages() -> Iterator[Finding]:
     named = ("duckdb", "lancedb", "polars", "pyarrow", "transformers", "safetensors")
     yield Finding("green", "packages", ", ".join(f"{name} {metadata.version(name)}" for name in named))
     if find_spec("streamlit") is None or find_spec("plotly") is None:
-        yield Finding("yellow", "dashboard", "its packages are not installed", "pip install streamlit plotly")
+        yield Finding(
+            "yellow", "dashboard", "its packages are not installed", "in the checkout: pip install '.[dashboard]'"
+        )
     yield Finding("green", "python", f"{platform.python_version()} on {platform.platform()}")
 
 

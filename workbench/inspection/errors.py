@@ -10,16 +10,22 @@
     ├── AlreadyRunning    another process coordinates this very run
     ├── DeviceLost        the GPU stopped answering: the run ends, what is stored is safe
     └── UnreadableImage   one image can't be opened: a stored failure, the rest goes on
-        └── ReplacedImage the file holds other bytes than those that were scanned
+        ├── ReplacedImage the file holds other bytes than those that were scanned
+        └── PoisonImage   processes died over it
 
 A `Problem` is not an exception: something outside was left out, with the reason, and the rest was used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
+
+from warehouse.failures import QUARANTINED, REPLACED
+
+MOST_DEATHS = 2  # of processes over one image: it isn't tried again
 
 
 class InspectionError(Exception):
@@ -75,10 +81,20 @@ class ReplacedImage(UnreadableImage):
     """The file holds other bytes than those that were scanned: another picture, scored by another night."""
 
     def __init__(self) -> None:
-        super().__init__("replaced: the file holds another picture than when the archive was scanned")
+        super().__init__(f"{REPLACED}: the file holds another picture now")
 
     def __reduce__(self) -> tuple[type[ReplacedImage], tuple[()]]:
         return type(self), ()  # it crosses processes, and its text isn't an argument
+
+
+class PoisonImage(UnreadableImage):
+    """Processes died over it, opening or answering it, and it is passed over."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{QUARANTINED}: {MOST_DEATHS} processes died over it")
+
+    def __reduce__(self) -> tuple[type[PoisonImage], tuple[()]]:
+        return type(self), ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +103,29 @@ class Problem:
 
     path: str  # relative to the archive's root, or the file and the place in it
     reason: str
+    kind: str = ""  # equal for problems that are told together; the reason itself, if that is the same for all of them
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", printable(self.path))
         object.__setattr__(self, "reason", printable(self.reason))
+
+
+def in_groups(problems: Iterable[Problem], shown: int = 12) -> str:
+    """The problems in one line: of each kind the first one and how many more there are, however many there are.
+
+    Args:
+        problems: in the order they were met.
+        shown: so many kinds are told in words, the rest in numbers.
+    """
+    kinds: dict[str, list[Problem]] = {}
+    for each in problems:
+        kinds.setdefault(each.kind or each.reason, []).append(each)
+    said = [
+        f"{first.path}: {first.reason}{f', and {len(more):,} more like it' if more else ''}"
+        for first, *more in list(kinds.values())[:shown]
+    ]
+    rest = sum(map(len, list(kinds.values())[shown:]))
+    return "; ".join([*said, f"and {rest:,} of {len(kinds) - shown:,} other kinds"] if rest else said)
 
 
 def is_text(outside: str) -> bool:

@@ -18,17 +18,17 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw
 
+from warehouse import claims
 from warehouse.records import Entry
 from warehouse.store import Store
 from workbench.analysis import ablation_text, compare, intervals
 from workbench.analysis import patches as geometry
 from workbench.analysis.ablation import Study
 from workbench.analysis.patches import Box, Mask
-from workbench.inspection import ablation, copies, masks, regions, scoring, tone
+from workbench.inspection import ablation, archive, copies, images, masks, regions, scoring, tone
 from workbench.inspection.ablation import NO_LOOP, Setup
 from workbench.inspection.arms import read_study
 from workbench.inspection.errors import InspectionError, UnreadableImage
-from workbench.inspection.images import frame_of
 from workbench.inspection.scoring import Watch
 from workbench.settings import Settings
 
@@ -56,12 +56,14 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
     rows = []
     for (image_id,), patches in accepted.group_by(["image_id"], maintain_order=True):
         entry = store.entry(str(image_id))
-        mask = mask_of(Path(found.root), entry) if entry else None
-        if entry is None or mask is None:
+        if entry is None or not entry.mask_path:
             continue
-        try:
-            width, height = frame_of(Path(found.root) / entry.path).upright  # as the patches' boxes are
+        try:  # first: a mask says nothing of a picture that was replaced
+            picture = archive.open_image(Path(found.root) / entry.path, entry.content)
         except UnreadableImage:
+            continue
+        width, height = picture.size  # upright, as the patches' boxes are
+        if (mask := mask_of(Path(found.root), entry)) is None:
             continue
         boxes: list[Box] = list(patches.select("x0", "y0", "x1", "y1").iter_rows())
         hits = geometry.hits(mask, boxes, width, height)
@@ -90,20 +92,20 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     """
     experiment = ablation.name_of("stress", root, base, run_id)
     home = base.work.data / "stress" / experiment
-    boxes = {path: most_accepted(each) for path, each in _accepted(base.work.data, run_id).items()}
+    boxes = {image_id: most_accepted(each) for image_id, each in _accepted(base.work.data, run_id).items()}
     run = Store(base.work.data).run(run_id)
     found = copies.scan(root, Store(base.work.data))
-    entries = [entry for entry in found.entries if entry.path in boxes]
+    entries = [entry for entry in found.entries if entry.image_id in boxes]  # not another picture of the same name
 
     def intact(_entry: Entry, image: Image.Image) -> Image.Image:
         return image
 
     def accepted(entry: Entry, image: Image.Image) -> Image.Image:
-        return painted(image, boxes[entry.path])
+        return painted(image, boxes[entry.image_id])
 
     def random(entry: Entry, image: Image.Image) -> Image.Image:
         rng = copies.randomness(entry, f"random patches {seed}")
-        return painted(image, others(image.size, boxes[entry.path], rng))
+        return painted(image, others(image.size, boxes[entry.image_id], rng))
 
     arms = (("intact", intact), ("accepted painted out", accepted), ("random painted out", random))
     for place, (name, change) in enumerate(arms):
@@ -117,14 +119,14 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
 
 
 def _accepted(data: Path, run_id: str) -> dict[str, list[Box]]:
-    """Accepted patches of questions about a defect, by the image's path; a patch once per question that took it."""
+    """Accepted patches of questions about a defect, by image_id; a patch once per question that took it."""
     store = Store(data)
     index = store.prediction_index(run_id).filter(~pl.col("subtask").is_in(ABOUT_THE_OBJECT))
     taken = store.patches(run_id).filter("accepted").sort("score", descending=True)
-    taken = taken.join(index.select("image_id", "question_id", "image_path"), on=["image_id", "question_id"])
+    taken = taken.join(index.select("image_id", "question_id"), on=["image_id", "question_id"])
     found: dict[str, list[Box]] = {}
-    for path, *box in taken.select("image_path", "x0", "y0", "x1", "y1").iter_rows():
-        found.setdefault(path, []).append((box[0], box[1], box[2], box[3]))
+    for image_id, *box in taken.select("image_id", "x0", "y0", "x1", "y1").iter_rows():
+        found.setdefault(image_id, []).append((box[0], box[1], box[2], box[3]))
     return found
 
 
@@ -166,7 +168,7 @@ _PLACES = tuple(name.rstrip(".").lower() for name in regions.NAMES)
 class Rationales:
     """What the words of a run say, beside its answers and masks."""
 
-    written: int  # rationales on detection questions that say whether there is a defect
+    written: int  # rationales on detection questions that say whether there is a defect, as does the answer
     agreeing: int  # ... as the answer says
     placed: int  # rationales that name a region, on images with a mask
     in_place: int  # ... the mask's
@@ -185,9 +187,10 @@ def rationales(data: Path, run_id: str) -> Rationales:
         for prediction in store.case(run_id, image):
             said = prediction.rationale or ""
             if prediction.subtask == "Anomaly Detection" and (defect := says_defect(said)) is not None:
-                chosen = {option.letter: option.text for option in prediction.options}.get(prediction.answer or "", "")
-                written += 1
-                agreeing += defect == chosen.lower().startswith("yes")
+                claim = claims.of(prediction)
+                if claim in ("defective", "good"):
+                    written += 1
+                    agreeing += defect == (claim == "defective")
             if (place := says_where(said)) is not None:
                 if image not in where:
                     entry = store.entry(image)
@@ -212,7 +215,14 @@ def says_where(text: str) -> str | None:
 
 
 def _region(root: Path, entry: Entry) -> str | None:
-    letter = regions.letter_of(root / entry.mask_path, root / entry.path) if entry.mask_path else None
+    """The region of the entry's mask; None without one, or where the picture isn't the one that was scored any more."""
+    if not entry.mask_path:
+        return None
+    try:
+        images.read(root / entry.path, entry.content)
+    except UnreadableImage:
+        return None
+    letter = regions.letter_of(root / entry.mask_path, root / entry.path)
     return None if letter is None else _PLACES["ABCDEFGHI".index(letter)]
 
 

@@ -25,17 +25,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from warehouse.failures import DENIED, NOT_READ, VANISHED
 from workbench.inspection import deep, tone
 from workbench.inspection.deep import Deep
 from workbench.inspection.errors import ReplacedImage, UnreadableImage
 from workbench.inspection.tone import ALONE, Tone
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
 
 # Only these decoders are ever tried, whatever a file claims to be: some of Pillow's others start outside programs.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
@@ -72,12 +75,12 @@ def open_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> Im
         ReplacedImage: the file holds other bytes than `content` names.
         UnreadableImage: vanished, permission denied, empty, not an image, too large, truncated or damaged.
     """
-    return _opened(path, content, tone).image
+    return decode(read(path, content), tone)
 
 
 def inspect_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> OpenedImage:
     """As `open_image`, with what is odd about the picture."""
-    found = _opened(path, content, tone)
+    found = _opened(read(path, content), tone)
     return OpenedImage(found.image, found.white, _oddity(found.image) or found.oddity)
 
 
@@ -87,7 +90,7 @@ def brightness(path: Path) -> tuple[deep.Kind, float] | None:
         with path.open("rb") as file:
             if not deep.is_deep(file):
                 return None
-        found = decode(read_bytes(path))
+        found = load(read(path))
     except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
         return None
     return (found.kind, tone.brightness(found)) if isinstance(found, Deep) else None
@@ -113,12 +116,23 @@ def frame_of(path: Path) -> Frame:
     Raises:
         UnreadableImage: it is no picture, or can't be read.
     """
+    with _reasons(), path.open("rb") as file:
+        return frame_in(file)
+
+
+def frame_in(file: BinaryIO) -> Frame:
+    """The same of an open file.
+
+    Raises:
+        UnreadableImage: it is no picture.
+    """
     with _reasons():
         try:
             with _quiet():
-                image = Image.open(path, formats=FORMATS)
+                image = Image.open(file, formats=FORMATS)
         except UnidentifiedImageError:
-            found = deep.header(read_bytes(path))  # one that Pillow refuses
+            file.seek(0)
+            found = deep.header(file.read())  # one that Pillow refuses
             if found is None:
                 raise
             return Frame(found.width, found.height, found.orientation)
@@ -129,26 +143,34 @@ def frame_of(path: Path) -> Frame:
         return Frame(width, height, turned)
 
 
-def read_bytes(path: Path, content: str | None = None) -> bytes:
-    """The file's bytes, read once.
+def read(path: Path, content: str | None = None) -> bytes:
+    """The file's bytes, all of one moment.
 
     Raises:
-        OSError: it can't be read.
-        ReplacedImage: they are others than `content` names.
-        UnreadableImage: there are none, or too many.
+        ReplacedImage: they aren't those that `content`, a SHA-256 in hex, names.
+        UnreadableImage: vanished, permission denied, a disk in trouble, empty, too many.
     """
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size > memory_limit():
-            raise UnreadableImage(_too_much(os.fstat(file.fileno()).st_size))
+    with _reasons(), path.open("rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > memory_limit():
+            raise UnreadableImage(_too_much(size))
         data = file.read()
-    if not data:
-        raise UnreadableImage("empty: the file has no bytes")
     if content is not None and hashlib.sha256(data).hexdigest() != content:
         raise ReplacedImage
+    if not data:
+        raise UnreadableImage("empty: the file has no bytes")
     return data
 
 
-def decode(data: bytes) -> Image.Image | Deep:
+def decode(data: bytes, tone: Tone = ALONE) -> Image.Image:
+    """The picture that a file's bytes hold, as `open_image` gives it.
+
+    Raises:
+        UnreadableImage: not an image, too large, truncated or damaged.
+    """
+    return _opened(data, tone).image
+
+
+def load(data: bytes) -> Image.Image | Deep:
     """The picture as it lies in the file, its memory looked at before: deep samples, or Pillow's picture, loaded.
 
     Raises:
@@ -184,9 +206,9 @@ _UPRIGHT = {
 }
 
 
-def _opened(path: Path, content: str | None, tone: Tone) -> OpenedImage:
+def _opened(data: bytes, tone: Tone) -> OpenedImage:
     with _reasons():
-        found = decode(read_bytes(path, content))
+        found = load(data)
         return _deep_rgb(found, tone) if isinstance(found, Deep) else _rgb(found)
 
 
@@ -210,9 +232,11 @@ _TOO_LARGE = f"too large: more than {PIXEL_LIMIT:,} pixels"
 def _reason(error: Exception) -> str:
     match error:
         case FileNotFoundError():
-            return "vanished: the file was there when the archive was scanned"
+            return f"{VANISHED}: the file was there when the archive was scanned"
         case PermissionError():
-            return "permission denied: the file can't be read"
+            return f"{DENIED}: the file can't be read"
+        case OSError(errno=int()):  # what decoders raise has no number
+            return f"{NOT_READ}: {error.strerror or error}"
         case Image.DecompressionBombError():
             return _TOO_LARGE
         case UnidentifiedImageError():

@@ -3,7 +3,8 @@
 On a CPU the thread that opens blocks ahead does all of it, for the model has the cores. Beside a GPU other processes
 do: decoding and resizing hold Python's lock for much of their time, and a model that answers eight pictures a second
 would wait for them. The processes know the image processor and nothing of the weights. They end with the run; should
-it be killed, they notice that they are alone and end too.
+it be killed, they notice that they are alone and end too. When one of them dies, the pictures that were asked for are
+opened one at a time by processes that take their place: a picture over which that one dies too is passed over.
 
 How far ahead is read is up to who asks: a block's pictures are opened together, and blocks are bounded.
 """
@@ -25,7 +26,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.inspection.errors import UnreadableImage
+from workbench.inspection.errors import PoisonImage, UnreadableImage
 from workbench.inspection.images import OUT_OF_MEMORY, inspect_image
 from workbench.inspection.tone import ALONE, Tone
 from workbench.model.backbone import BackboneError, Pictures
@@ -59,25 +60,63 @@ def opener(pictures: Pictures, processes: int) -> Iterator[Opener]:
     if not processes:
         yield lambda files: open_here(files, pictures)
         return
-    # Spawned: a process that has touched CUDA can't be forked.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(pickle.dumps(pictures),)) as pool:
-        broken = False
+    there = _There(pictures, processes)
+    try:
+        yield there.open
+    finally:
+        there.close()
 
-        def open_there(files: Sequence[File]) -> list[Opened]:
-            nonlocal broken
-            if not broken:
-                try:
-                    return [pickle.loads(made) for made in pool.map(_open_in_process, files)]
-                except BrokenProcessPool:
-                    broken = True
-                    logger.warning("a process that opens pictures died; going on without them")
-            return open_here(files, pictures)
 
+class _There:
+    """Opens files in processes, and begins others when one has died."""
+
+    def __init__(self, pictures: Pictures, processes: int) -> None:
+        self._pictures, self._processes = pictures, processes
+        self._pool: ProcessPoolExecutor | None = self._begun()
+
+    def open(self, files: Sequence[File]) -> list[Opened]:
+        """Their pictures, or why one can't be had."""
+        if self._pool is not None:
+            try:
+                return [pickle.loads(made) for made in self._pool.map(_open_in_process, files)]
+            except BrokenProcessPool:
+                logger.warning("a process that opens pictures died; %d are opened one at a time", len(files))
+                self._replace()
+                return [self._open_alone(file) for file in files]
+        return open_here(files, self._pictures)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _open_alone(self, file: File) -> Opened:
+        if self._pool is None:
+            return _open(file, self._pictures)
         try:
-            yield open_there
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            opened: Opened = pickle.loads(self._pool.submit(_open_in_process, file).result())
+        except BrokenProcessPool:
+            logger.warning("file=%s quarantined", file[0])
+            self._replace()
+            return PoisonImage()
+        return opened
+
+    def _begun(self) -> ProcessPoolExecutor:
+        # Spawned: a process that has touched CUDA can't be forked.
+        context = multiprocessing.get_context("spawn")
+        known = pickle.dumps(self._pictures)
+        return ProcessPoolExecutor(self._processes, context, initializer=_begin, initargs=(known,))
+
+    def _replace(self) -> None:
+        """Other processes; none where even one that opens nothing dies, which is no picture's fault."""
+        self.close()
+        self._pool = self._begun()
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            logger.warning("processes that open pictures can't be started; going on without them")
+            self.close()
+            self._pool = None
 
 
 def default_processes(device: str, devices: int = 1) -> int:

@@ -15,16 +15,19 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import RootModel, StringConstraints, ValidationError
 
+from warehouse import names
 from warehouse.curation import Curation, Taken
 from warehouse.records import Description
 from warehouse.store import Store
+from workbench.inspection import json_text
 from workbench.inspection.errors import KnowledgeError
+from workbench.inspection.passed_over import is_housekeeping
 
 ALIASES = {"MVTec": "DS-MVTec"}  # MMAD's knowledge file and its question file name one data set differently
 COLUMNS = ("dataset", "product", "entry", "text")
@@ -65,12 +68,13 @@ def read(file: Path) -> Texts:
         raise KnowledgeError(f"{file} is not UTF-8 text: {error}") from None
     except csv.Error as error:
         raise KnowledgeError(f"{file} is not CSV: {error}") from None
+    _distinct(file, texts)
     for place in texts:
-        if any("/" in part or part in ("", ".", "..") for part in place):
-            raise KnowledgeError(f"{file}: {' / '.join(place)} can't be a description's name: no part may hold a slash")
+        if why := names.problem(place):
+            raise KnowledgeError(f"{file}: {' / '.join(place)}: {why}")
     if not texts:
         raise KnowledgeError(f"{file} holds no texts")
-    return dict(sorted((((ALIASES.get(d, d), p, e), text) for (d, p, e), text in texts.items())))
+    return dict(sorted((_named(place), text) for place, text in texts.items()))
 
 
 def write(descriptions: Iterable[Description], output: Path) -> int:
@@ -95,15 +99,51 @@ def write(descriptions: Iterable[Description], output: Path) -> int:
     return len(texts)
 
 
+def _named(place: tuple[str, str, str]) -> tuple[str, str, str]:
+    """The place under the names by which it is stored."""
+    dataset, product, entry = map(json_text.same_name, place)
+    return ALIASES.get(dataset, dataset), product, entry
+
+
+def _folded(name: str) -> str:
+    return json_text.same_name(name).casefold()
+
+
+def _distinct(file: Path, texts: Iterable[tuple[str, str, str]]) -> None:
+    """Refuse names that are one name to a person: one of two texts would get lost, or be shown for the other.
+
+    Raises:
+        KnowledgeError: two data sets, two products of one or two entries of one are.
+    """
+    written: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for place in texts:
+        for depth in (1, 2, 3):
+            known = written.setdefault(tuple(map(_folded, _named(place)[:depth])), place[:depth])
+            if known != place[:depth]:
+                raise KnowledgeError(
+                    f"{file}: {' / '.join(known)} and {' / '.join(place[:depth])} are one name; rename one"
+                )
+
+
 def _from_json(file: Path, content: bytes) -> Texts:
     try:
-        root = _File.model_validate_json(content).root
+        document = json_text.load(content, same=_folded)
+    except ValueError as error:
+        raise KnowledgeError(f"{file} is not JSON: {error}") from None
+    try:
+        root = _File.model_validate(document.value).root
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = " / ".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
         raise KnowledgeError(
             f"{file} is not {{dataset: {{product: {{entry: text}}}}}}: at {place}: {first['msg']}"
         ) from None
+    if document.doubled:
+        first_twice = document.doubled[0]
+        more = f" ({len(document.doubled) - 1:,} more names are)" if len(document.doubled) > 1 else ""
+        raise KnowledgeError(
+            f"{file}: in {first_twice.where}, {first_twice.name!r} stands twice{more}; one of the two would get lost"
+        )
     return {
         (dataset, product, entry): text
         for dataset, products in root.items()
@@ -114,35 +154,63 @@ def _from_json(file: Path, content: bytes) -> Texts:
 
 def _from_csv(file: Path) -> Texts:
     with file.open(newline="", encoding="utf-8-sig") as opened:
-        rows = csv.DictReader(opened)
-        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        rows = csv.reader(opened, strict=True)
+        header = [name.strip().casefold() for name in next(rows, [])]
+        missing = set(COLUMNS) - set(header)
         if missing:
             raise KnowledgeError(
                 f"{file} lacks the columns {', '.join(sorted(missing))}; it needs {', '.join(COLUMNS)}"
             )
+        if twice := [name for name in COLUMNS if header.count(name) > 1]:
+            raise KnowledgeError(f"{file}, line 1: the column {twice[0]} stands there twice")
         texts: Texts = {}
         for row in rows:
-            values = [(row[name] or "").strip() for name in COLUMNS]
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(header):
+                raise KnowledgeError(
+                    f"{file}, line {rows.line_num}: {len(row)} cells where the header has {len(header)}; "
+                    "a text with a comma in it stands in quotes"
+                )
+            values = [row[header.index(name)].strip() for name in COLUMNS]
             place = (values[0], values[1], values[2])
             if not all(values):
                 raise KnowledgeError(f"{file}, line {rows.line_num}: every row needs {', '.join(COLUMNS)}")
             if place in texts:
-                raise KnowledgeError(f"{file}, line {rows.line_num}: {'/'.join(place)} is there twice")
+                raise KnowledgeError(f"{file}, line {rows.line_num}: {' / '.join(place)} is there twice")
             texts[place] = values[3]
     return texts
 
 
 def _from_folder(folder: Path) -> Texts:
     texts: Texts = {}
-    for file in sorted(folder.rglob("*.md")):
-        place = file.relative_to(folder).with_suffix("").parts
+    for file in sorted(_files(folder)):
+        place = names.split(file.relative_to(folder).with_suffix("").as_posix())
+        if file.suffix.lower() != ".md":
+            if len(place) == 3 and file.suffix.lower() in (".txt", ".markdown", ".mdown", ".rst"):
+                raise KnowledgeError(f"{file} isn't read: a text's file ends in .md; rename it, or take it out")
+            continue
         if len(place) != 3:
             raise KnowledgeError(f"{file} is not at {folder}/DATASET/PRODUCT/ENTRY.md")
-        text = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8-sig").strip()
         if not text:
             raise KnowledgeError(f"{file} is empty; remove it, or write the text")
         texts[place[0], place[1], place[2]] = text
     return texts
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file below; what can't be listed is an error, for its texts would be withdrawn."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for above, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".") and not is_housekeeping(name)]
+        for name in folders:
+            if Path(above, name).is_symlink():
+                raise KnowledgeError(f"{Path(above, name)} is a link to a folder and isn't followed; copy the folder")
+        yield from (Path(above, name) for name in files if not name.startswith("."))
 
 
 def _nested(texts: Mapping[tuple[str, str, str], str]) -> dict[str, dict[str, dict[str, str]]]:
@@ -155,8 +223,8 @@ def _nested(texts: Mapping[tuple[str, str, str], str]) -> dict[str, dict[str, di
 def _to_folder(texts: Mapping[tuple[str, str, str], str], folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise KnowledgeError(f"{folder} is not empty; give a new folder: an entry left there would come back on import")
-    for (dataset, product, entry), text in texts.items():
-        file = folder / dataset / product / f"{entry}.md"
+    for place, text in texts.items():
+        file = folder / f"{names.join(place)}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n", encoding="utf-8")
 

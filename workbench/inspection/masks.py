@@ -41,7 +41,7 @@ def read(mask: Path, picture: Path | None = None, content: str | None = None) ->
     """
     try:
         frame = images.frame_of(picture) if picture is not None else None
-        return _read(images.read_bytes(mask, content), frame)
+        return _read(images.read(mask, content), frame)
     except UnreadableImage:
         return None
     except (MemoryError, Exception):  # noqa: BLE001 - decoders meet damaged bytes with every kind of exception
@@ -49,7 +49,7 @@ def read(mask: Path, picture: Path | None = None, content: str | None = None) ->
 
 
 def _read(data: bytes, frame: Frame | None) -> Mask | None:
-    found = images.decode(data)
+    found = images.load(data)
     orientation = found.orientation if isinstance(found, Deep) else deep.orientation(found)
     marked = _marked_deep(found) if isinstance(found, Deep) else _marked(found, data.startswith(_LOSSY))
     if marked is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from warehouse import private
 from workbench import embedded
 from workbench.inspection.errors import EncoderError
 from workbench.inspection.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK
@@ -28,6 +29,11 @@ class Answering:
     weights: str  # hash of the weights
     patch_encoder: str  # see `patch_encoder`
     demo: bool
+    embedding_scale: float  # s as these weights have it on this device
+
+    def use_scale(self, stored: float | None) -> None:
+        """Reason with the s that a run began with, whatever device it goes on with; None: with its own."""
+        self.engine.backbone.embedding_scale = self.embedding_scale if stored is None else stored
 
 
 def devices(machine: Machine) -> tuple[str, ...]:
@@ -73,17 +79,18 @@ def load_answering(machine: Machine) -> Answering:
         torch.set_num_threads(machine.threads or 1)
     if ":" in machine.device and torch.cuda.is_available():
         torch.cuda.set_device(machine.device)  # what names no device means this one
-    body = backbone.load(
-        embedded.CHECKPOINT if demo else machine.model,
-        device=machine.device,
-        dtype=machine.dtype,
-        max_image_tokens=machine.max_image_tokens or None,
-    )
+    with private.users_umask():  # what is fetched lies in a cache that users may share
+        body = backbone.load(
+            embedded.CHECKPOINT if demo else machine.model,
+            device=machine.device,
+            dtype=machine.dtype,
+            max_image_tokens=machine.max_image_tokens or None,
+        )
     if machine.attention_layers:
         body.score_by([int(layer) for layer in machine.attention_layers.split(",")])
     memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None
     engine = naive.NaiveEngine(body) if machine.engine == "naive" else segments.SegmentedEngine(body, memory)
-    return Answering(engine, body.revision, patch_encoder(machine.model, body.revision), demo)
+    return Answering(engine, body.revision, patch_encoder(machine.model, body.revision), demo, body.embedding_scale)
 
 
 def patch_encoder(model: str, weights: str) -> str:

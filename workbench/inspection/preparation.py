@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from warehouse import claims
 from warehouse.records import Archive, Description, Entry, KnowledgeVersion
 from warehouse.store import Store
 from workbench import settings as configuration
@@ -27,7 +28,7 @@ from workbench.inspection import (
     tone,
 )
 from workbench.inspection.crew import Crew
-from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError
+from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError, in_groups
 from workbench.inspection.part import Part
 from workbench.inspection.plan import Plan
 from workbench.inspection.questions import QuestionSet
@@ -37,7 +38,7 @@ from workbench.settings import Facts, Settings
 
 INSPECTION = "inspection"
 PROTOCOL = "inspection:1"  # raise with the wording or the options of the inspection protocol
-SHOWN = 3  # of many problems of one kind
+SHOWN = 3  # products
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,15 @@ def prepare(
         BackboneError: the model can't be loaded.
     """
     step(f"scanning {root}")
-    known = store.entries(archive.identify(root).archive_id)
+    archive_id = archive.identify(root).archive_id
+    known = store.entries(archive_id)
     scan = archive.scan(
         root,
         known,
         settings.work.sidecar,
         lambda images: step(f"scanning {root}: {images:,} images"),
         settle_seconds=part.settle_seconds if part else 0.0,
+        again=store.failed_paths(archive_id),
     )
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but {known.height:,} images were there: is its disk mounted?")
@@ -169,10 +172,13 @@ def _questions(
 
 
 def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionSet) -> Exception:
+    left_out = f"; left out: {in_groups(scan.problems)}" if scan.problems else ""
+    if not scan.registered and scan.problems:
+        return ArchiveError(f"nothing below {root} can be used as an image{left_out}")
     if not scan.registered:
         return ArchiveError(f"{root} holds no images; give the folder that has them, at any depth")
     if file is None:
-        return ArchiveError(f"{root} holds normal reference images only; there is nothing to inspect")
+        return ArchiveError(f"{root} holds normal reference images only; there is nothing to inspect{left_out}")
     why = f": {asked.problems[0].path}: {asked.problems[0].reason}" if asked.problems else ""
     return QuestionsError(f"{file} has no usable question about the {len(scan.registered)} images below {root}{why}")
 
@@ -207,9 +213,16 @@ def _notes(
         yield f"pictures deeper than 8 bit are seen in the range {tones.in_words()}"
     for problems, place in ((scan.problems, "in the archive"), (asked.problems, "in the question file")):
         if problems:
-            shown = "; ".join(f"{each.path}: {each.reason}" for each in problems[:SHOWN])
-            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            yield f"left out {place}: {shown}{more}"
+            yield f"left out {place}: {in_groups(problems)}"
+    yield from scan.notes
+    unclear = [each.question for each in items if claims.unclear(each.claims)]
+    if unclear:
+        options = " / ".join(option.text for option in unclear[0].options)
+        yield (
+            f"detection questions of which nothing tells which option claims a defect: {len(unclear)}, such as "
+            f"“{unclear[0].question}” ({options}); their answers count as neither alarm, escape nor overkill (labels "
+            "that agree with the answer key tell, or plain words for options)"
+        )
     conflicts = store.conflicts(scan.archive.archive_id)
     if len(conflicts):
         contents = conflicts["content"].n_unique()

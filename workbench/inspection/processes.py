@@ -59,6 +59,7 @@ class _Ready:
     demo: bool
     device: str
     memory: int  # bytes for what is kept
+    embedding_scale: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Processes:
             self.close()
             raise
         self.weights, self.encoder, self.demo = first.weights, first.encoder, first.demo
+        self.embedding_scale = first.embedding_scale
         names = Counter(ready.device for ready in (first, *others))
         self.device = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in names.items())
 
@@ -381,7 +383,8 @@ def _serve(pipe: Connection, settings: Settings, descriptions: tuple[Description
     try:
         member = crew.here(settings, descriptions)
         engine = member.answering.engine
-        say(_Ready(member.weights, member.encoder, member.demo, member.device, engine.memory))
+        about = member.weights, member.encoder, member.demo, member.device
+        say(_Ready(*about, engine.memory, member.embedding_scale))
         job, place = heard.get()
         worker = Worker(job, member.answering, member.retriever, place)
 

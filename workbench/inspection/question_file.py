@@ -1,14 +1,14 @@
 """A question file of MMAD's schema: others wrote it, so it is validated record by record.
 
 The file and a scanned archive go in; asked questions come out, and a problem with its reason for each record that
-can't be used. Keys nobody knows are passed over, and letters are issued anew in order.
+can't be used. Keys nobody knows are passed over, and letters are issued anew in order; a name that stands
+twice is told.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
@@ -17,10 +17,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from warehouse.records import SUBTASKS, Entry
+from workbench.inspection import image_paths, json_text
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem, QuestionsError, because, is_text
-from workbench.inspection.questions import Asked, QuestionSet, question_of
+from workbench.inspection.questions import Asked, QuestionSet, question_of, with_claims
 from workbench.inspection.references import Reference, References
+from workbench.model import letters
 
 Templates = Literal["random", "similar"]
 
@@ -40,23 +42,22 @@ def read(file: Path, scan: Scan, references: References | None, templates: Templ
     Raises:
         QuestionsError: the file can't be read as a JSON object.
     """
-    records = _load(file)
     entries = {entry.path: entry for entry in scan.registered}
+    records, spoiled, problems = _load(file, entries)
     prefix = _prefix(Path(scan.archive.root), records, entries)
     reader = _Reader(Path(scan.archive.root), prefix, entries, references, templates)
     items: list[Asked] = []
-    problems: list[Problem] = []
     elsewhere = 0
     for key, raw in records.items():
         if not key.startswith(prefix):
             elsewhere += 1
             continue
-        for asked in reader.questions(key.removeprefix(prefix), raw):
+        for asked in reader.questions(key.removeprefix(prefix), raw, spoiled.get(key, {})):
             if isinstance(asked, Asked):
                 items.append(asked)
             else:
                 problems.append(Problem(key, asked))
-    return QuestionSet(items, problems, elsewhere)
+    return QuestionSet(with_claims(items), problems, elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +69,58 @@ class Text:
     options: tuple[str, ...]  # texts, in the order of their letters
 
 
-def texts(file: Path) -> dict[str, list[Text]]:
-    """The file's questions by image, in its order; of what can't be read there is none.
+def texts(file: Path) -> tuple[dict[str, list[Text]], list[Problem]]:
+    """The file's questions by image, as `image_paths` writes it, in its order; of what can't be read there is none.
 
     Raises:
         QuestionsError: the file can't be read as a JSON object.
     """
+    records, spoiled, problems = _load(file)
     found: dict[str, list[Text]] = {}
-    for key, raw in _load(file).items():
+    for key, raw in records.items():
+        problems += [Problem(key, f"question {number + 1}: {why}") for number, why in spoiled.get(key, {}).items()]
         try:
             asked = [_Conversation.model_validate(each) for each in _Record.model_validate(raw).conversation]
-        except ValidationError:
+        except ValidationError as error:
+            problems.append(Problem(key, because(error)))
             continue
         found[key] = [Text(_RENAMED.get(q.type, q.type), q.question, tuple(q.options.values())) for q in asked]
-    return found
+    return found, problems
 
 
-def _load(file: Path) -> dict[str, JsonValue]:
+_Spoiled = dict[str, dict[int, str]]  # key -> number of the question, from 0 -> what stands twice in it
+
+
+def _load(file: Path, known: Container[str] = ()) -> tuple[dict[str, JsonValue], _Spoiled, list[Problem]]:
+    """The file's records by image, as `image_paths` writes it, and what stands twice in it."""
     try:
-        records = json.loads(file.read_bytes())
+        document = json_text.load(file.read_bytes())
     except OSError as error:
         raise QuestionsError(f"the question file {file} can't be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise QuestionsError(f"the question file {file} isn't JSON: {error}") from error
-    if not isinstance(records, dict):
+    if not isinstance(document.value, dict):
         raise QuestionsError(f"the question file {file} must be an object keyed by image path, as mmad.json is")
-    return records
+    problems: list[Problem] = []
+    spoiled: _Spoiled = {}
+    for doubled in document.doubled:
+        match doubled.place:
+            case (str(key), "conversation", int(number), *_):
+                spoiled.setdefault(_path(key, known), {})[number] = doubled.reason
+            case _:
+                problems.append(Problem(doubled.where if doubled.place else doubled.name, doubled.reason))
+    records: dict[str, JsonValue] = {}
+    for key, raw in document.value.items():
+        path = _path(key, known)
+        if path in records:
+            problems.append(Problem(key, f"{path} has its questions already; the first ones count"))
+        records.setdefault(path, raw)
+    return records, spoiled, problems
+
+
+def _path(written: str, known: Container[str]) -> str:
+    path = image_paths.plain(written)
+    return (image_paths.below_data_root(path, known) or path) if image_paths.is_rooted(path) else path
 
 
 def _prefix(root: Path, records: Iterable[str], entries: dict[str, Entry]) -> str:
@@ -143,7 +170,7 @@ class _Reader:
     references: References | None
     templates: Templates
 
-    def questions(self, path: str, raw: JsonValue) -> Iterator[Asked | str]:
+    def questions(self, path: str, raw: JsonValue, spoiled: Mapping[int, str]) -> Iterator[Asked | str]:
         entry = self.entries.get(path)
         if entry is None:
             yield "the question file asks about it, but the archive has no such image"
@@ -156,14 +183,15 @@ class _Reader:
         template = self._template(record)
         reference = None
         if self.references:
-            reference = self.references.in_archive.get(template.removeprefix(self.prefix))
+            in_archive = self.references.in_archive
+            reference = in_archive.get(_path(template, in_archive).removeprefix(self.prefix))
             if template and reference is None:
                 yield f"the archive has no template {template}; another reference is taken"
             reference = reference or self.references.choose(entry)
         entry = _with_mask(entry, record.mask_path, self.root)
         seen: set[str] = set()
         for number, conversation in enumerate(record.conversation, start=1):
-            asked = _asked(entry, conversation, reference)
+            asked = spoiled.get(number - 1) or _asked(entry, conversation, reference)
             if isinstance(asked, str):
                 yield f"question {number}: {asked}"
             elif asked.question.question_id in seen:
@@ -179,6 +207,7 @@ class _Reader:
 
 def _with_mask(entry: Entry, mask: str | None, root: Path) -> Entry:
     """The entry with the file's mask, where the layout showed none; readers disagree on what its path starts from."""
+    mask = mask and mask.replace("\\", "/")
     if entry.mask_path or not mask or ".." in PurePosixPath(mask).parts:
         return entry
     names = entry.path.split("/")
@@ -198,8 +227,13 @@ def _asked(entry: Entry, raw: JsonValue, reference: Reference | None) -> Asked |
     subtask = _RENAMED.get(conversation.type, conversation.type)
     if subtask not in SUBTASKS:
         return f"{subtask!r} is none of the subtasks {', '.join(SUBTASKS)}"
-    letters = list(conversation.options)
-    if conversation.answer not in letters:
-        return f"the answer {conversation.answer!r} is not among the options {', '.join(letters)}"
+    keys = list(conversation.options)
+    offered = [(key.strip().upper(), text) for key, text in conversation.options.items()]
+    if conversation.answer in keys:
+        right = keys.index(conversation.answer)
+    elif [key for key, _ in offered].count(letter := letters.read(conversation.answer, offered) or "") == 1:
+        right = [key for key, _ in offered].index(letter)
+    else:
+        return f"the right answer {conversation.answer!r} is not among the options {', '.join(keys)}"
     question = question_of(subtask, conversation.question, list(conversation.options.values()), reference)
-    return Asked(entry, question, ascii_uppercase[letters.index(conversation.answer)], reference)
+    return Asked(entry, question, ascii_uppercase[right], reference)

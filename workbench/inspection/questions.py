@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 
-from warehouse.records import Description, Entry, Option
+from warehouse import claims
+from warehouse.records import Description, Entry, Option, OptionClaim, Prediction
 from workbench.inspection import regions
 from workbench.inspection.archive import Scan
 from workbench.inspection.errors import Problem
@@ -43,6 +44,7 @@ class Asked:
     question: Question
     correct_answer: str | None  # letter; None where nobody knows
     reference: Reference | None  # None is zero-shot
+    claims: tuple[OptionClaim, ...] | None = None  # of a detection question's options, see `warehouse/claims.py`
 
     @property
     def reference_path(self) -> str | None:
@@ -74,6 +76,13 @@ def question_of(
     return Question(hashlib.sha256(identity.encode()).hexdigest()[:32], subtask, question, options, conditional)
 
 
+def was_asked_with(prediction: Prediction, reference: str) -> bool:
+    """Whether a stored question was asked with the reference of this content: its id is made from it."""
+    shown = Reference(prediction.reference_path or "", reference)
+    texts = [option.text for option in prediction.options]
+    return question_of(prediction.subtask, prediction.question, texts, shown).question_id == prediction.question_id
+
+
 def inspection(scan: Scan, knowledge: Iterable[Description], references: References | None) -> QuestionSet:
     """Four questions about each image to score: is there a defect; which; where; and what it looks like.
 
@@ -95,7 +104,25 @@ def inspection(scan: Scan, knowledge: Iterable[Description], references: Referen
             known = defects.get((entry.dataset, entry.product)) or defects.get(("", entry.product)) or []
             asked_of[key] = _protocol(known, reference)
         items += [Asked(entry, question, _correct(entry, question), reference) for question in asked_of[key]]
-    return QuestionSet(items, [])
+    return QuestionSet(with_claims(items), [])
+
+
+def with_claims(items: Sequence[Asked]) -> list[Asked]:
+    """The questions with what the options of detection questions claim, by the keys and labels of all of them."""
+    known = claims.Questions()
+    for item in items:
+        if item.question.subtask != claims.DETECTION:
+            continue
+        key = next((one.text for one in item.question.options if one.letter == item.correct_answer), None)
+        known.add(item.question.question, [one.text for one in item.question.options], key, item.entry.label)
+
+    def claimed(item: Asked) -> Asked:
+        if item.question.subtask != claims.DETECTION:
+            return item
+        texts = [option.text for option in item.question.options]
+        return replace(item, claims=known.claims(item.question.question, texts))
+
+    return [claimed(item) for item in items]
 
 
 def _protocol(defects: Sequence[str], reference: Reference | None) -> tuple[Question, ...]:

@@ -19,7 +19,7 @@ from warehouse.records import Entry, ImageVector, PatchVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.inspection import archive, models, retrieval
-from workbench.inspection.errors import InspectionError
+from workbench.inspection.errors import InspectionError, ReplacedImage
 from workbench.inspection.tone import Tone, of_run
 from workbench.model.backbone import Backbone, BackboneError
 from workbench.model.case import Picture
@@ -93,9 +93,9 @@ def _encoder(used: _Used, done: Reindexed) -> Encoder | None:
 def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
     versions = {each.run.knowledge_version for each in runs if each.run.knowledge_version}
     descriptions = {(d.description_id, d.revision): d for version in versions for d in store.knowledge(version)}
-    before = len(vectors.text_vectors(encoder.name))
+    before = len(vectors.text_windows(encoder.name))
     retrieval.text_index([descriptions[key] for key in sorted(descriptions)], encoder, vectors)
-    done.texts += len(vectors.text_vectors(encoder.name)) - before
+    done.texts += len(vectors.text_windows(encoder.name)) - before
 
 
 def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
@@ -185,10 +185,10 @@ def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tu
 def _picture(entry: Entry, path: Path, tone: Tone, done: Reindexed) -> Picture | None:
     """The picture, if the file still holds what was scored."""
     try:
-        if archive.content_of(path) == entry.content:
-            return Picture(entry.content, archive.open_image(path, tone=tone))
+        return Picture(entry.content, archive.open_image(path, entry.content, tone))
+    except ReplacedImage:
         reason = "the file has changed since it was scored"
-    except (OSError, archive.UnreadableImage) as error:
+    except archive.UnreadableImage as error:
         reason = str(error)
     done.left_out.append(f"{path}: {reason}")
     return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -18,12 +19,16 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from warehouse.errors import is_full_disk
 from workbench.inspection import sidecar
 from workbench.inspection.errors import ArchiveError
 from workbench.inspection.images import SUFFIXES
 
 _MANIFEST = ".fetched.json"  # hidden: the scan passes it over
 _NAMES = (*sidecar.NAMES, "mmad.json")
+_MOST_FAILURES = 20  # objects of one pass; with more it is the store that can't be read
+
+logger = logging.getLogger(__name__)
 
 
 def is_remote(archive: str) -> bool:
@@ -64,6 +69,7 @@ def _bring_up_to_date(archive: str, folder: Path, step: Callable[[str], None]) -
     found = {path: info for path, info in store.find(root, detail=True).items() if _is_wanted(path)}
     fetched = _manifest(folder)
     now: dict[str, str] = {}
+    failed: list[str] = []
     for number, (path, info) in enumerate(sorted(found.items())):
         name = os.path.relpath(path, root)
         version, target = _version(info), folder / name
@@ -71,8 +77,19 @@ def _bring_up_to_date(archive: str, folder: Path, step: Callable[[str], None]) -
             continue
         if fetched.get(name) != version or not target.exists():
             step(f"fetching {number + 1:,} of {len(found):,} objects")
-            _fetch(store, path, target, info)
+            try:
+                _fetch(store, path, target, info)
+            except Exception as error:
+                if is_full_disk(error) or len(failed) + 1 >= _MOST_FAILURES:
+                    raise
+                logger.warning("object=%s can't be fetched, the next pass tries again: %s", name, error)
+                failed.append(f"{name}: {type(error).__name__}: {error}")
+                version = ""  # what there is of it stays, and is fetched again
         now[name] = version
+    if failed and len(failed) == len(found):
+        raise ArchiveError(f"none of the {len(found):,} objects of {archive} can be fetched: {failed[0]}")
+    if failed:
+        step(f"{len(failed)} of {len(found):,} objects can't be fetched, such as {failed[0]}")
     for name in fetched.keys() - now.keys():
         (folder / name).unlink(missing_ok=True)
     unfinished = folder / f"{_MANIFEST}.tmp"

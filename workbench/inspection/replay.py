@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from warehouse import schema
+from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Archive, Description, Entry, Option, Prediction, RetrievedDescription, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import archive, block, models, retrieval, tone
+from workbench.inspection import archive, block, models, questions, retrieval, tone
 from workbench.inspection.block import Rows
 from workbench.inspection.errors import InspectionError
 from workbench.inspection.models import Answering
@@ -116,6 +117,7 @@ def load(store: Store, run_id: str, answering: Answering | None = None) -> Repla
         answering = models.load_answering(settings.machine)
     if answering.weights != facts["weights"]:
         raise CannotReplay(f"run {run_id} was answered by other weights of {run.model}; score anew and use that run")
+    answering.use_scale(run.embedding_scale)
     encoder = load_encoder(run, store.data) if facts["encoder"] else None
     return Replay(run, found, settings, answering, encoder)
 
@@ -134,7 +136,10 @@ def load_encoder(run: Run, data: Path) -> Encoder:
 
 
 def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
-    """What stored predictions were asked, in their order; those whose entry or reference has gone are left out."""
+    """What stored predictions were asked, in their order.
+
+    Left out are those whose entry or reference has gone or is another picture now, and those that killed processes.
+    """
     found = store.archive(run.archive_id)
     root = Path(found.root) if found else Path()
     entries = {entry.image_id: entry for entry in schema.records(Entry, store.entries(run.archive_id))}
@@ -142,16 +147,16 @@ def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
     references: dict[str, Reference | None] = {}
     items = []
     for each in schema.records(Prediction, predictions):
-        if each.image_id not in entries:
+        if each.image_id not in entries or kind(each.error) == QUARANTINED:
             continue
         if each.reference_path and each.reference_path not in references:
-            references[each.reference_path] = _reference(each.reference_path, root, contents)
+            references[each.reference_path] = _reference(each, root, contents)
         reference = references[each.reference_path] if each.reference_path else None
         if each.reference_path and reference is None:
             continue
         options = tuple(Option(option.letter, option.text) for option in each.options)
         question = Question(each.question_id, each.subtask, each.question, options, each.conditional)
-        items.append(Asked(entries[each.image_id], question, each.correct_answer, reference))
+        items.append(Asked(entries[each.image_id], question, each.correct_answer, reference, each.claims))
     return items
 
 
@@ -180,10 +185,12 @@ def _shown(prediction: Prediction) -> list[RetrievedDescription]:
     return [dataclasses.replace(each, revision=0) for each in prediction.descriptions]
 
 
-def _reference(path: str, root: Path, contents: dict[str, str]) -> Reference | None:
-    if path in contents:
-        return Reference(path, contents[path])
+def _reference(prediction: Prediction, root: Path, contents: dict[str, str]) -> Reference | None:
+    """The picture it was asked with, if that is known or still there."""
+    path = prediction.reference_path
+    assert path is not None
     try:
-        return Reference(path, archive.content_of(root / path))
+        content = contents.get(path) or archive.content_of(root / path)
     except OSError:
         return None
+    return Reference(path, content) if questions.was_asked_with(prediction, content) else None

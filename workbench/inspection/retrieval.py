@@ -9,6 +9,10 @@ Images and texts are encoded one at a time: in a batch the last bits of a vector
 whether a vector came from the cache would show in a score. Vectors are cached in LanceDB: texts by revision, images by
 content, both by encoder.
 
+An encoder reads a few sentences at once (SigLIP 64 tokens; MMAD's shortest text has more), so a longer text is encoded
+in windows (`workbench/model/windows.py`) and its score is its best window's: what any part of it says counts, and an
+edit anywhere moves it. Whoever asks for a text's score - retrieval, blast radius, search - goes by `TextIndex`.
+
 Descriptions are untrusted. What a tokenizer could take for one of a model's own marks (`<|im_end|>`, `</think>`) is
 written with another bracket before it is shown, so that a text stays a text.
 """
@@ -43,6 +47,39 @@ class Evidence:
     texts: tuple[str, ...] = ()
     descriptions: tuple[RetrievedDescription, ...] = ()
     vector: ImageVector | None = None  # the image's, where it had to be encoded now
+
+
+@dataclass(frozen=True, slots=True)
+class TextIndex:
+    """Encoded texts, each by the vectors of its windows."""
+
+    vectors: Matrix  # (windows of all texts, d), unit rows, text by text
+    starts: NDArray[np.intp]  # (texts,), each text's first row
+
+    @staticmethod
+    def of(texts: Sequence[Matrix], dim: int) -> TextIndex:
+        """Of each text's own (windows, d)."""
+        counts = np.array([len(each) for each in texts], np.intp)
+        vectors = np.concatenate([np.empty((0, dim), np.float32), *texts])
+        return TextIndex(vectors, np.cumsum(counts) - counts)
+
+    def text(self, place: int) -> Matrix:
+        """(windows, d) of one text."""
+        end = self.starts[place + 1] if place + 1 < len(self.starts) else len(self.vectors)
+        return self.vectors[self.starts[place] : end]
+
+    def first(self, count: int) -> TextIndex:
+        """The first so many texts alone."""
+        rows = self.starts[count] if count < len(self.starts) else len(self.vectors)
+        return TextIndex(self.vectors[:rows], self.starts[:count])
+
+    def scores(self, queries: Matrix) -> Matrix:
+        """Cosine of each text's best window: (texts,) of one query (d,), or (N, texts) of (N, d)."""
+        if not len(self.starts):
+            return np.empty((*queries.shape[:-1], 0), np.float32)
+        if queries.ndim == 1:
+            return np.asarray(np.maximum.reduceat(self.vectors @ queries, self.starts))
+        return np.asarray(np.maximum.reduceat(queries @ self.vectors.T, self.starts, axis=1))
 
 
 class Retriever(Protocol):
@@ -86,7 +123,7 @@ class Nearest:
         self._encoder = encoder
         self._vectors = vectors
         self._top_k = len(self._descriptions) if top_k == "all" else top_k
-        self._index = text_index(self._descriptions, encoder, vectors)  # (texts, d), unit rows
+        self._index = text_index(self._descriptions, encoder, vectors)
 
     def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
         """The top k texts per image; equal scores go by description id.
@@ -98,7 +135,7 @@ class Nearest:
 
     def _nearest(self, picture: Picture, known: Matrix | None) -> Evidence:
         query = encode_image(picture, self._encoder) if known is None else known  # (d,)
-        scores = self._index @ query  # (texts,)
+        scores = self._index.scores(query)  # (texts,)
         best = np.argsort(-scores, kind="stable")[: self._top_k]
         new = None if known is not None else ImageVector(picture.content, self._encoder.name, tuple(query.tolist()))
         return _evidence(((self._descriptions[i], float(scores[i])) for i in best), vector=new)
@@ -106,26 +143,38 @@ class Nearest:
 
 def encode_image(picture: Picture, encoder: Encoder) -> Matrix:
     """The picture in the retrieval space, (d,) float32 of unit norm."""
-    return np.asarray(encoder.encode_images([moderate(picture.image)])[0].cpu().numpy(), dtype=np.float32)
+    shown = moderate(picture.image)
+    vector: Matrix = np.asarray(encoder.encode_images([shown])[0].cpu().numpy(), dtype=np.float32)
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{encoder.name} gave a vector that isn't finite")
+    return vector
 
 
-def text_index(descriptions: Sequence[Description], encoder: Encoder, vectors: Vectors) -> Matrix:
-    """The descriptions' vectors, (texts, d) float32; those not yet in LanceDB are encoded and stored there."""
-    keys, stored = vectors.text_matrix(encoder.name)  # (N, d)
-    place = {key: row for row, key in enumerate(keys)}
-    index = np.empty((len(descriptions), encoder.dim), np.float32)
+def text_index(descriptions: Sequence[Description], encoder: Encoder, vectors: Vectors) -> TextIndex:
+    """The descriptions' vectors; those not yet in LanceDB are encoded, window by window, and stored there."""
+    stored = vectors.text_windows(encoder.name)
+    texts: list[Matrix] = []
     new: list[TextVector] = []
-    for row, d in enumerate(descriptions):
-        known = place.get((d.description_id, d.revision)) if d.revision != UNSAVED else None
+    for d in descriptions:
+        known = stored.get((d.description_id, d.revision)) if d.revision != UNSAVED else None
         if known is not None:
-            index[row] = stored[known]
+            texts.append(known)
             continue
-        index[row] = encoder.encode_texts([d.text])[0].numpy(force=True)
+        own = encode_text(d.text, encoder)
+        texts.append(own)
         if d.revision != UNSAVED:
-            new.append(TextVector(d.description_id, d.revision, encoder.name, tuple(index[row].tolist())))
+            new += [
+                TextVector(d.description_id, d.revision, encoder.name, tuple(vector.tolist()), window, len(own))
+                for window, vector in enumerate(own)
+            ]
     if new:
         vectors.upsert_texts(new)
-    return index
+    return TextIndex.of(texts, encoder.dim)
+
+
+def encode_text(text: str, encoder: Encoder) -> Matrix:
+    """The whole text in the retrieval space, window by window: (windows, d) float32 of unit norm."""
+    return np.stack([encoder.encode_texts([window])[0].numpy(force=True) for window in encoder.windows(text)])
 
 
 def harmless(text: str) -> str:

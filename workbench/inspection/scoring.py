@@ -47,6 +47,7 @@ from workbench.settings import Settings
 logger = logging.getLogger(__name__)
 
 # Where `warehouse.phases` can kill a run, in the order it passes them; spool and ingest have their own in between.
+DISTRIBUTION = "inspection-workbench"  # as pyproject.toml names it; `workbench` on PyPI is somebody else's
 PHASES = ("before-open", "after-open", *worker.PHASES, "before-close", "after-close")
 
 
@@ -115,7 +116,9 @@ def carry_out(
         run = store.newest_unfinished_run(prepared.digest, prepared.plan.identity)
         resumed = run is not None
         if run is not None:
-            store.resume_run(run.run_id)
+            store.resume_run(run.run_id, prepared.crew.embedding_scale)
+            run = store.run(run.run_id)
+            assert run is not None
         elif again or (run := store.finished_run(prepared.digest, prepared.plan.identity)) is None:
             phases.at("before-open")
             run = _new_run(prepared)
@@ -190,7 +193,8 @@ class _Night:
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, left)))
         scored, why = 0, ""
-        job = Job(run_id, Path(prepared.archive.root), prepared.settings, tone.from_record(prepared.facts.tones))
+        tones = tone.from_record(prepared.facts.tones)
+        job = Job(run_id, Path(prepared.archive.root), prepared.settings, self._run.embedding_scale, tones)
         with closing(crew.work(job, left, self._tries)) as told:
             for stored in told:
                 self._ingest()
@@ -304,14 +308,25 @@ def _new_run(prepared: Prepared) -> Run:
         device=prepared.crew.device,
         versions=json.dumps(_versions()),
         timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        embedding_scale=prepared.crew.embedding_scale,
     )
 
 
 def _versions() -> dict[str, str]:
-    packages = {"workbench": "reason-workbench"} | {
-        name: name for name in ("torch", "transformers", "duckdb", "lancedb", "pillow")
+    packages = ("torch", "transformers", "duckdb", "lancedb", "pillow")
+    return {
+        "python": platform.python_version(),
+        "workbench": _own_version(),
+        **{name: metadata.version(name) for name in packages},
     }
-    return {"python": platform.python_version(), **{name: metadata.version(of) for name, of in packages.items()}}
+
+
+def _own_version() -> str:
+    """The installed version; a checkout that is only on the path, or was installed under another name, has none."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _oddities(store: Store, run_id: str) -> Iterator[str]:

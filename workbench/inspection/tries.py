@@ -1,10 +1,14 @@
-"""What was being answered when a process died, so that an image that kills every process is found and passed over.
+"""What was being opened or answered when a process died, so that an image that kills every process is passed over.
 
 Before images go to the model their ids are written down, and struck out when they are answered: a death while answers
 are stored is no image's. A coordinator that finds some at its start, or after a process of its own died, knows where
 that one died. Images that were there once are answered one at a time, so that the next death has one name on it, and
 then together again, as those of a run that was never cut; images that were there `MOST` times are stored as failed and
 not tried again. A kill that had nothing to do with the image counts too: it can't be told apart from a crash.
+
+Files are opened ahead, while other images are answered, and their contents are written down likewise, under a word of
+their own. A death counts for both; what it counted for is then opened and answered while nothing else goes on
+(`opening.py`), so that neither is blamed for the other.
 """
 
 from __future__ import annotations
@@ -19,12 +23,13 @@ from typing import TypeVar
 
 from warehouse.errors import full_disk_named
 from workbench.inspection.block import OpenedBlock, Rows
-from workbench.inspection.errors import DeviceLost, UnreadableImage
+from workbench.inspection.errors import MOST_DEATHS, DeviceLost, PoisonImage
 from workbench.inspection.plan import Block
 
 T = TypeVar("T")
 
-MOST = 2
+MOST = MOST_DEATHS
+ANSWERING, OPENING = "at-work", "opening"  # in the names of the files that say what a process is at
 
 
 class Tries:
@@ -34,20 +39,23 @@ class Tries:
         self._folder, self._run_id = data / "tries", run_id
         self._deaths_file = self._folder / f"{run_id}.json"
         self._deaths: Counter[str] = Counter(_read(self._deaths_file, {}))
-        for left in sorted(self._folder.glob(f"{run_id}.at-work-*.json")):
-            self._bury(left)
+        for doing in (ANSWERING, OPENING):
+            for left in sorted(self._folder.glob(f"{run_id}.{doing}-*.json")):
+                self._bury(left)
 
     def of(self, names: Iterable[str]) -> dict[str, int]:
-        """How often a process died while one of these images or blocks was answered; those of none are left out."""
+        """How often a process died over each of these names of images, blocks and files; those of none are left out."""
         return {name: self._deaths[name] for name in names if self._deaths[name]}
 
     def died(self, place: int) -> None:
         """The process of this place is dead: what it was at counts."""
-        self._bury(_file(self._folder, self._run_id, place))
+        for doing in (ANSWERING, OPENING):
+            self._bury(_file(self._folder, self._run_id, place, doing))
 
     def spare(self, place: int) -> None:
         """The process of this place was ended on purpose: what it was at doesn't count."""
-        _file(self._folder, self._run_id, place).unlink(missing_ok=True)
+        for doing in (ANSWERING, OPENING):
+            _file(self._folder, self._run_id, place, doing).unlink(missing_ok=True)
 
     def forget(self) -> None:
         """The run is finished."""
@@ -62,18 +70,18 @@ class Tries:
 
 
 class AtWork:
-    """What one process of a run is answering, written where its coordinator finds it."""
+    """What one process of a run is answering or opening, written where its coordinator finds it."""
 
-    def __init__(self, data: Path, run_id: str, place: int) -> None:
-        self._file = _file(data / "tries", run_id, place)
+    def __init__(self, data: Path, run_id: str, place: int, doing: str = ANSWERING) -> None:
+        self._file = _file(data / "tries", run_id, place, doing)
 
     @contextmanager
-    def on(self, images: Iterable[str]) -> Iterator[None]:
-        """These images are being answered meanwhile.
+    def on(self, names: Iterable[str]) -> Iterator[None]:
+        """These are being answered or opened meanwhile.
 
         An exception is no death, the process lives to tell; but for a lost device, which the process can't survive.
         """
-        _write(self._file, sorted(images))
+        _write(self._file, sorted(names))
         try:
             yield
         except DeviceLost:
@@ -89,6 +97,18 @@ def named(block: Block) -> str:
     return f"block {block.number}"
 
 
+def opening(file: str) -> str:
+    """What stands for a file that is opened: a picture by its content, a mask by its path."""
+    return f"opening {file}"
+
+
+def files_of(block: Block) -> set[str]:
+    """What stands for the files that the block needs opened."""
+    files = {item.entry.content for item in block.asked}
+    files |= {item.reference.content for item in block.asked if item.reference}
+    return {opening(file) for file in files | {item.entry.mask_path for item in block.asked if item.entry.mask_path}}
+
+
 def only(opened: OpenedBlock, image_id: str) -> OpenedBlock:
     """The block's questions about one of its images."""
     asked = tuple(item for item in opened.block.asked if item.entry.image_id == image_id)
@@ -97,9 +117,9 @@ def only(opened: OpenedBlock, image_id: str) -> OpenedBlock:
     return replace(opened, block=replace(opened.block, asked=asked), queries={image_id: picture}, seconds=share)
 
 
-def not_opened(opened: OpenedBlock, reason: str) -> OpenedBlock:
-    """The block with none of its images opened, so that each of its questions becomes a failure with this reason."""
-    return replace(opened, queries=dict.fromkeys(opened.queries, UnreadableImage(reason)))
+def passed_over(opened: OpenedBlock) -> OpenedBlock:
+    """The block with none of its images opened, so that each of its questions becomes a failure with the reason."""
+    return replace(opened, queries=dict.fromkeys(opened.queries, PoisonImage()))
 
 
 def joined(parts: Iterable[Rows]) -> Rows:
@@ -114,8 +134,8 @@ def joined(parts: Iterable[Rows]) -> Rows:
     return whole
 
 
-def _file(folder: Path, run_id: str, place: int) -> Path:
-    return folder / f"{run_id}.at-work-{place}.json"
+def _file(folder: Path, run_id: str, place: int, doing: str) -> Path:
+    return folder / f"{run_id}.{doing}-{place}.json"
 
 
 def _read(file: Path, nothing: T) -> T:

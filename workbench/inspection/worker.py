@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse import phases, spool
-from warehouse.nights import NOT_THE_IMAGES_FAULT as VANISHED
-from warehouse.nights import QUARANTINED
+from warehouse.failures import NOT_THE_IMAGES_FAULT, kind
 from warehouse.records import Timings
 from workbench.inspection import archive, inputs, tries
 from workbench.inspection import block as blocks
 from workbench.inspection.errors import ArchiveError, UnreadableImage
 from workbench.inspection.models import Answering
+from workbench.inspection.opening import Opening
 from workbench.inspection.plan import Block
 from workbench.inspection.retrieval import Retriever
 from workbench.inspection.tone import Tones
@@ -43,6 +43,7 @@ class Job:
     run_id: str
     root: Path  # the archive's
     settings: Settings
+    embedding_scale: float | None = None  # s as the run's first device had it; None: the device's own
     tones: Tones = field(default_factory=Tones)  # of deep pictures
 
 
@@ -50,7 +51,7 @@ class Task(NamedTuple):
     """A block to answer."""
 
     block: Block
-    deaths: Mapping[str, int]  # how often a process died over one of its images, by image_id
+    deaths: Mapping[str, int]  # how often a process died over one of its images or files, by the names of `tries`
 
 
 # Where a worker's blocks come from: the next one; None when there is none now or, told to wait (True), none to come.
@@ -67,13 +68,22 @@ class Stored:
     failed: int  # of the questions
 
 
+class _Ahead(NamedTuple):
+    """A block that was taken and not answered yet."""
+
+    task: Task
+    opened: Future[blocks.OpenedBlock] | None  # None for a suspect one
+
+
 class Worker:
     """See the module's opening lines."""
 
     def __init__(self, job: Job, answering: Answering, retriever: Retriever, place: int = 0) -> None:
         self._job, self._answering, self._retriever = job, answering, retriever
+        answering.use_scale(job.embedding_scale)
         self._data = job.settings.work.data
         self._at_work = AtWork(self._data, job.run_id, place)
+        self._opening = AtWork(self._data, job.run_id, place, tries.OPENING)
         self._waiting = self._retrieving = self._writing = 0.0  # seconds
         before = answering.engine.work.timings
         self._before = before.vision, before.prefill, before.loop, before.answer  # of other runs by the same engine
@@ -99,7 +109,7 @@ class Worker:
             DeviceLost, DiskFull: as answering and writing do.
             ArchiveError: the archive as a whole went away.
         """
-        for opened, deaths in self._opened(source):
+        for opened, deaths in self._blocks(source):
             phases.at("before-block")
             self._make_sure_of_the_archive(opened)
             rows = self._answered(opened, deaths)
@@ -123,10 +133,14 @@ class Worker:
             logger.info("run=%s block=%d questions=%d failed=%d", self._job.run_id, number, questions, failed)
             yield Stored(number, len(opened.queries), questions, failed)
 
-    def _opened(self, source: Source) -> Iterator[tuple[blocks.OpenedBlock, Mapping[str, int]]]:
-        """The blocks with their pictures, a few opened ahead while the model works."""
+    def _blocks(self, source: Source) -> Iterator[tuple[blocks.OpenedBlock, Mapping[str, int]]]:
+        """The blocks with their pictures, a few opened ahead while the model works.
+
+        A suspect block is opened when it is its turn and nothing is answered, and none is opened while it is answered:
+        whatever dies then, dies over it.
+        """
         machine = self._job.settings.machine
-        ahead: deque[tuple[Future[blocks.OpenedBlock], Mapping[str, int], int]] = deque()  # with how many images
+        ahead: deque[_Ahead] = deque()
         processes = machine.input_processes
         if processes is None:
             processes = inputs.default_processes(machine.device)
@@ -136,34 +150,37 @@ class Worker:
             ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
         ):
             references = blocks.ReferencePictures(self._job.root, opener, tones=self._job.tones)
+            opening = Opening(self._opening, references)
             try:
                 while not self._enough:
-                    waiting = sum(images for _, _, images in ahead)
+                    waiting = sum(len({a.entry.image_id for a in task.block.asked}) for task, _ in ahead)
                     room = len(ahead) <= (AHEAD if waiting <= IMAGES_AHEAD else 1)
-                    if room and (task := source(not ahead)):
-                        opening = reader.submit(blocks.open_block, task.block, references)
-                        ahead.append((opening, task.deaths, len({a.entry.image_id for a in task.block.asked})))
+                    shut = bool(ahead) and ahead[-1].opened is None
+                    if room and not shut and (task := source(not ahead)):
+                        suspect = opening.is_suspect(task.deaths)
+                        opened = None if suspect else reader.submit(opening.together, task.block)
+                        ahead.append(_Ahead(task, opened))
                     elif ahead and not self._enough:
-                        opening, deaths, _ = ahead.popleft()
-                        yield self._waited(opening), deaths
+                        yield self._next(ahead.popleft(), opening)
                     else:
                         return
             finally:
                 reader.shutdown(wait=True, cancel_futures=True)
 
-    def _waited(self, opened: Future[blocks.OpenedBlock]) -> blocks.OpenedBlock:
+    def _next(self, ahead: _Ahead, opening: Opening) -> tuple[blocks.OpenedBlock, Mapping[str, int]]:
         started = time.perf_counter()
-        result = opened.result()
+        block, deaths = ahead.task
+        opened = opening.alone(block, deaths) if ahead.opened is None else ahead.opened.result()
         self._waiting += time.perf_counter() - started
-        return result
+        return opened, deaths
 
     def _make_sure_of_the_archive(self, opened: blocks.OpenedBlock) -> None:
         """Images that vanish one by one are stored failures; an archive that goes away as a whole ends the run."""
-        vanished = any(
-            isinstance(picture, UnreadableImage) and str(picture).startswith(VANISHED)
+        gone = any(
+            isinstance(picture, UnreadableImage) and kind(picture) in NOT_THE_IMAGES_FAULT
             for picture in (*opened.queries.values(), *opened.references.values())
         )
-        if vanished and not archive.is_there(self._job.root):
+        if gone and not archive.is_there(self._job.root):
             raise ArchiveError(
                 f"the archive {self._job.root} went away while it was scored; what was stored is safe. "
                 "When it is back, the same command goes on"
@@ -176,14 +193,13 @@ class Worker:
         is to blame the block is done together again: rows depend on their company in the last bits, and a run that was
         cut shall have the rows of one that wasn't.
         """
-        images = list(opened.queries)
-        if not deaths:
+        images, block = list(opened.queries), tries.named(opened.block)
+        if not deaths.keys() & {*images, block}:  # else a process died while they were opened
             with self._at_work.on(images):
                 return self._answer(opened)
         alone = tries.joined(
             self._answered_alone(tries.only(opened, image_id), deaths.get(image_id, 0)) for image_id in images
         )
-        block = tries.named(opened.block)
         if block in deaths or any(deaths.get(image_id, 0) >= tries.MOST for image_id in images):
             return alone
         with self._at_work.on([block]):
@@ -195,7 +211,7 @@ class Worker:
             with self._at_work.on([image_id]):
                 return self._answer(opened)
         logger.warning("run=%s image=%s quarantined", self._job.run_id, image_id)
-        return self._answer(tries.not_opened(opened, f"{QUARANTINED}: {tries.MOST} processes died over it"))
+        return self._answer(tries.passed_over(opened))
 
     def _answer(self, opened: blocks.OpenedBlock) -> blocks.Rows:
         job = self._job

@@ -1,10 +1,8 @@
-"""From a state to an answer: the options' letters compared, or text generated and read by MMAD's rule."""
+"""From a state to an answer: the options' letters compared, or text generated, which `letters.read` reads."""
 
 from __future__ import annotations
 
-import difflib
 import itertools
-import re
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,7 +13,6 @@ from workbench.model.engine import Engine, Prefix, Rows
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NOTHING = -1  # instead of a token, where the model's numbers aren't finite
-MMAD_LETTERS = 5  # MMAD reads A..E whatever the number of options
 
 
 def letter_tokens(backbone: Backbone, letters: Sequence[str]) -> list[list[int]]:
@@ -37,8 +34,8 @@ def read_letters(tokens: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
     """A reader of logits: (..., V) to (..., letters) log-probabilities over the whole vocabulary."""
 
     def read(logits: Tensor) -> Tensor:
-        log_p = torch.log_softmax(logits, -1)
-        return torch.stack([torch.logsumexp(log_p[..., list(ids)], -1) for ids in tokens], -1)
+        letters = torch.stack([torch.logsumexp(logits[..., list(ids)], -1) for ids in tokens], -1)
+        return letters - torch.logsumexp(logits, -1, keepdim=True)
 
     return read
 
@@ -52,24 +49,6 @@ def probabilities(letters: Sequence[str], log_p: Tensor) -> dict[str, float]:
     """
     shares = torch.softmax(log_p.double(), -1).tolist()
     return dict(zip(letters, shares, strict=True))
-
-
-def parse(text: str, options: Sequence[tuple[str, str]]) -> str | None:
-    """The option a generated text means, by MMAD's rule; None when it can't be read.
-
-    The last letter A..E standing alone counts if it is an option's; without any, the option whose text is most alike.
-    Questions with more options than MMAD's five are read with as many letters as they have.
-
-    Source: MMAD (Jiang et al., ICLR 2025), its evaluation scripts' answer parsing.
-    """
-    last = LETTERS[max(MMAD_LETTERS, len(options)) - 1]
-    found = re.findall(rf"\b([A-{last}])\b", text)
-    if found:
-        return found[-1] if found[-1] in [letter for letter, _ in options] else None
-    alike = difflib.get_close_matches(text.strip(), [option for _, option in options], n=1, cutoff=0.0)
-    if not text.strip() or not alike:
-        return None
-    return next(letter for letter, option in options if option == alike[0])
 
 
 def generate(engine: Engine, prefix: Prefix, states: Rows, limit: int) -> list[list[int] | None]:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from workbench.model import windows
 from workbench.model.backbone import DType
 from workbench.model.backbone.hub import Parts
 from workbench.model.backbone.loading import model_type, read_parts
@@ -35,7 +36,10 @@ class Encoder(Protocol):
         """(N, dim) float32 of unit norm, on the CPU."""
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """(N, dim) float32 of unit norm, on the CPU."""
+        """(N, dim) float32 of unit norm, on the CPU; what is longer than a window is cut."""
+
+    def windows(self, text: str) -> tuple[str, ...]:
+        """The text in pieces that are each read whole; itself alone where it fits."""
 
 
 class HubEncoder:
@@ -48,6 +52,8 @@ class HubEncoder:
         self._processor = parts.processor
         self._device = next(parts.model.parameters()).device
         self._siglip = parts.model.config.model_type.startswith("siglip")
+        longest = int(parts.model.config.text_config.max_position_embeddings)
+        self._longest = min(SIGLIP_TOKENS, longest) if self._siglip else longest
         self.dim = int(self.encode_texts(["a"]).shape[1])
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
@@ -58,14 +64,14 @@ class HubEncoder:
         return _unit(out.pooler_output)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """(N, dim) float32 of unit norm, on the CPU; longer texts are cut at the tower's length."""
+        """(N, dim) float32 of unit norm, on the CPU; longer texts are cut at the tower's length: see `windows`."""
         if self._siglip:  # trained lower-cased, right-padded to a fixed length and without a mask
             made = self._tokenizer(
                 [text.lower() for text in texts],
                 padding="max_length",
                 padding_side="right",
                 truncation=True,
-                max_length=min(SIGLIP_TOKENS, self._model.config.text_config.max_position_embeddings),
+                max_length=self._longest,
                 return_tensors="pt",
             )
             inputs = {"input_ids": made["input_ids"].to(self._device)}
@@ -74,13 +80,21 @@ class HubEncoder:
                 list(texts),
                 padding=True,
                 truncation=True,
-                max_length=self._model.config.text_config.max_position_embeddings,
+                max_length=self._longest,
                 return_tensors="pt",
             )
             inputs = {name: made[name].to(self._device) for name in ("input_ids", "attention_mask")}
         with torch.no_grad():
             out = self._model.get_text_features(**inputs)
         return _unit(out.pooler_output)
+
+    def windows(self, text: str) -> tuple[str, ...]:
+        """The text in pieces that the tower reads whole."""
+        return windows.split(text, self._tokens, self._longest)
+
+    def _tokens(self, text: str) -> int:
+        read = text.lower() if self._siglip else text
+        return len(self._tokenizer(read, verbose=False)["input_ids"])
 
 
 def load(name: str | Path, device: str = "cpu") -> Encoder:

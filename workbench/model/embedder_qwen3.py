@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from workbench.model import windows
 from workbench.model.backbone import ImageFeatures, ImageInput
 from workbench.model.backbone.hub import Parts
 from workbench.model.backbone.qwen3 import Qwen3VL
@@ -53,10 +54,17 @@ class Qwen3Encoder:
         for first in range(0, len(texts), AT_ONCE):
             rows = []
             for text in texts[first : first + AT_ONCE]:
-                row = self._body.tokenize((BEFORE + (text or "NULL") + BEHIND,), {})
+                row = self._row(text)
                 rows.append(row if len(row) <= MAX_TOKENS else torch.cat([row[: MAX_TOKENS - len(behind)], behind]))
             vectors.append(self._vectors(rows, []))
         return torch.cat(vectors)
+
+    def windows(self, text: str) -> tuple[str, ...]:
+        """The text itself, unless it is a book."""
+        return windows.split(text, lambda piece: len(self._row(piece)), MAX_TOKENS)
+
+    def _row(self, text: str) -> Tensor:
+        return self._body.tokenize((BEFORE + (text or "NULL") + BEHIND,), {})
 
     def _vectors(self, rows: Sequence[Tensor], inputs: Sequence[ImageInput]) -> Tensor:
         """(B, dim): the last hidden state at the last token of each row, which shows one of the pictures or none."""

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from workbench.model import answer as answers
-from workbench.model import estimators, injection, prompt, reward
+from workbench.model import estimators, injection, letters, prompt, reward
 from workbench.model.backbone import ZOOM_TOKENS, Backbone
 from workbench.model.case import Case, Iteration, PatchChoice, PatchFeature, Picture, Reasoned
 from workbench.model.compose import Script, compose
@@ -393,7 +393,7 @@ def _choose(case: Case, chances: dict[str, float], text: str | None, method: Met
     if not case.options:
         return text or None
     if method.answer == "generate":
-        return answers.parse(text or "", case.options)
+        return letters.read(text or "", case.options)
     return max(chances, key=lambda letter: chances[letter])
 
 

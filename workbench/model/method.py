@@ -14,6 +14,26 @@ Answer = Literal["letters", "generate"]
 Injection = Literal["features", "zoom", "none"]
 Prompt = Literal["segments", "mmad"]
 
+MOST = 1_000_000_000  # of anything that is counted or measured: more is a slip of the pen
+LARGEST_SEED = 2**63 - 1
+
+
+def check_bounds(settings: object, **bounds: tuple[float, float]) -> None:
+    """Refuse a number outside its bounds, and what is no number: NaN lies within no bounds.
+
+    Args:
+        bounds: the smallest and the largest value of a field; None, where the field may be None, is let pass.
+
+    Raises:
+        ValueError: it names the field, its value and the bound.
+    """
+    for name, (low, high) in bounds.items():
+        value = getattr(settings, name)
+        if value is None or low <= value <= high:
+            continue
+        bound = f"at most {high:,}" if value > high else f"at least {low:,}"
+        raise ValueError(f"{name} is {value}; it must be {bound}")
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
@@ -54,14 +74,13 @@ class Method:
             "max_new_tokens": 1,
             "seed": 0,
         }
-        for name, floor in floors.items():
-            if getattr(self, name) < floor:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {floor}")
-        if not self.plateau >= 0:
-            raise ValueError(f"plateau is {self.plateau}; it must be at least 0")
+        check_bounds(
+            self, **{name: (floor, LARGEST_SEED if name == "seed" else MOST) for name, floor in floors.items()}
+        )
+        check_bounds(self, plateau=(0, MOST))
         for name in ("sigma", "step", "trust_radius", "published_step"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+            if not 0 < getattr(self, name) <= MOST:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0 and at most {MOST:,}")
         if not 0 < self.sigma_decay <= 1:
             raise ValueError(f"sigma_decay is {self.sigma_decay}; it must lie in (0, 1]")
         if self.estimator == "antithetic" and self.samples % 2:

@@ -2,25 +2,32 @@
 
 A copy is one file: the DuckDB database at one moment. What it doesn't hold is derived (vectors, thumbnails) or comes
 again (a run's blocks in the spool: a run that was at work goes on). Going back puts the present database and its
-vectors aside; nothing is deleted.
+vectors aside; nothing is deleted. The copy takes the database's place in one step, so that there is a whole one at
+every moment, the present or the older, whenever the process is killed; the vectors, which are derived, go before it.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from warehouse import database, locks, migrations
-from warehouse.errors import Refused, full_disk_named
+from warehouse import database, locks, migrations, phases, private
+from warehouse.errors import BrokenWarehouse, NewerWarehouse, Refused, full_disk_named
 from warehouse.night_records import Backup
 from warehouse.nights import Nights
 from warehouse.upkeep import Upkeep, sound
 from workbench.nights.errors import BackupError
+
+logger = logging.getLogger(__name__)
 
 _NIGHTLY = re.compile(r"\d{8}T\d{6}Z\.duckdb")
 _WAIT = 60.0  # seconds
@@ -63,13 +70,24 @@ def thin_out(data: Path, keep: int, now: datetime) -> int:
     left of a copy goes too; it isn't counted.
     """
     for left in (data / "backups").glob("*.unfinished*"):
-        if time.time() - left.stat().st_mtime > _FORGOTTEN:
-            left.unlink()
+        with _left_if_it_must_be(left):
+            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+                left.unlink()
     mine = [file for file in (data / "backups").glob("*.duckdb") if _NIGHTLY.fullmatch(file.name)]
     mine.sort(key=lambda file: (file.name <= _name(now), file.name))
     for file in mine[:-keep]:
-        file.unlink()
-    return len(mine[:-keep])
+        with _left_if_it_must_be(file):
+            file.unlink()
+    return sum(not file.exists() for file in mine[:-keep])
+
+
+@contextmanager
+def _left_if_it_must_be(file: Path) -> Iterator[None]:
+    """One that can't be removed keeps no other from being removed."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("backup=%s can't be removed: %s", file, error)
 
 
 def restore(data: Path, file: Path, now: datetime) -> Restored:
@@ -85,28 +103,97 @@ def restore(data: Path, file: Path, now: datetime) -> Restored:
         raise BackupError(f"{file} can't be restored: {error}") from error
     if version > migrations.newest():
         raise BackupError(f"{file} has version {version}, this program knows versions up to {migrations.newest()}")
-    data.mkdir(parents=True, exist_ok=True)
+    private.folder(data)
     here, arriving = data / database.FILE, data / f"{database.FILE}.arriving"
-    aside = data / f"before-restore-{now:%Y%m%dT%H%M%SZ}"
-    with full_disk_named(data), locks.exclusive(data / "locks", "warehouse", _WAIT):
+    with full_disk_named(data), _nobody_else(data):
+        phases.at("before-arrival")
+        try:
+            _fetch(file, arriving)
+            phases.at("after-arrival")
+            aside = _set_aside(data, now) if here.exists() else None
+            arriving.replace(here)
+            _to_disk(data)
+            phases.at("after-replace")
+        finally:
+            arriving.unlink(missing_ok=True)
+    return Restored(version, aside)
+
+
+@contextmanager
+def _nobody_else(data: Path) -> Iterator[None]:
+    """No ingester, and nobody in the vectors or the warehouse; in the order in which an ingester takes them."""
+    with ExitStack() as stack:
+        for name in ("ingest", "vectors", "warehouse"):
+            stack.enter_context(locks.exclusive(data / "locks", name, _WAIT))
+        yield
+
+
+def _fetch(file: Path, arriving: Path) -> None:
+    """The copy beside the database, on disk; what its log still holds is in it."""
+    if _log(file).exists():
+        database.copy(file, arriving)
+    else:
         shutil.copyfile(file, arriving)
-        _to_disk(arriving)
-        if here.exists():
-            aside.mkdir()
-            wal = here.with_suffix(".duckdb.wal")
-            for name in (wal, here, data / "vectors"):  # the log first: alone it is harmless, without it a file is old
-                if name.exists():
-                    name.rename(aside / name.name)
-        arriving.rename(here)
-    return Restored(version, aside if aside.exists() else None)
+    _to_disk(arriving)
+
+
+def _set_aside(data: Path, now: datetime) -> Path:
+    """A second name for the database that is there, in a folder of its own with its vectors; it stays in its place."""
+    here = data / database.FILE
+    try:
+        database.Database(data).settle()
+    except (BrokenWarehouse, NewerWarehouse):
+        # What can't be opened is no database; its log goes with it, or the copy would be read with it.
+        settled = False
+    else:
+        settled = True
+    phases.at("after-checkpoint")
+    aside = _folder_aside(data, now)
+    if not (aside / here.name).exists():
+        try:
+            os.link(here, aside / here.name)
+        except OSError:  # a file system without links
+            shutil.copyfile(here, aside / here.name)
+            _to_disk(aside / here.name)
+    phases.at("after-copy-aside")
+    if not settled and _log(here).exists():
+        _log(here).rename(aside / _log(here).name)
+    if (data / "vectors").exists():
+        name = f"vectors-{time.time_ns()}" if (aside / "vectors").exists() else "vectors"
+        (data / "vectors").rename(aside / name)
+    _to_disk(aside)
+    _to_disk(data)
+    phases.at("after-vectors")
+    return aside
+
+
+def _folder_aside(data: Path, now: datetime) -> Path:
+    """A new folder; or the one in which a killed process gave the same database its second name."""
+    here = data / database.FILE
+    for folder in data.glob("before-restore-*"):
+        if (folder / here.name).exists() and (folder / here.name).samefile(here):
+            return folder
+    base = data / f"before-restore-{now:%Y%m%dT%H%M%SZ}"
+    for number in itertools.count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        break
+    return folder
+
+
+def _log(file: Path) -> Path:
+    return file.with_name(f"{file.name}.wal")
 
 
 def _name(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}.duckdb"
 
 
-def _to_disk(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

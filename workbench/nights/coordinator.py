@@ -22,6 +22,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from warehouse import private
 from warehouse.night_records import Night, NightState, Schedule
 from workbench.nights import schedules
 from workbench.nights.errors import NightsBusy
@@ -157,8 +158,13 @@ def _next(ledger: Ledger, now: datetime, aside: set[str]) -> Due | None:
 
 
 def _candidates(ready: list[Schedule], last: Mapping[str, Night], now: datetime) -> Iterator[Due]:
+    """What these have to do now; a schedule that can't be worked with is passed over, the doctor tells of it."""
     for schedule in ready:
-        due = schedules.due(schedule, last.get(schedule.name), now)
+        try:
+            due = schedules.due(schedule, last.get(schedule.name), now)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one, the others have their turn
+            logger.error("schedule=%s is passed over: %s: %s", schedule.name, type(error).__name__, error)
+            continue
         if due:
             yield due
 
@@ -189,8 +195,9 @@ def _last(ledger: Ledger, now: datetime) -> dict[str, Night]:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
+    private.folder(data)
     folder = data / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     lock = FileLock(folder / "nights.lock")
     try:
         lock.acquire(timeout=0)

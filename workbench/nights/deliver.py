@@ -6,6 +6,7 @@ Sending is tried a few times and then given up with an error that the night stor
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import re
@@ -91,13 +92,22 @@ def text(report: Morning) -> str:
 
 def write(report: Morning, data: Path) -> Path:
     """The page's file below reports/ in the data folder."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", report.schedule)
-    file = data / "reports" / name / f"{report.due_at:%Y-%m-%dT%H%MZ}.html"
+    second = f"{report.due_at:%S}".replace("00", "")  # of a night that somebody began at once
+    file = data / "reports" / _folder_name(report.schedule) / f"{report.due_at:%Y-%m-%dT%H%M}{second}Z.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".tmp")
     unfinished.write_text(html(report), encoding="utf-8")
     unfinished.rename(file)
     return file
+
+
+def _folder_name(schedule: str) -> str:
+    """The schedule's name where a file system takes it as it is; else what is left of it and its hash.
+
+    Names in other scripts leave nothing but hyphens, so the hash is what tells them apart.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", schedule)[:60].lstrip(".")
+    return plain if plain == schedule else f"{plain}-{hashlib.sha256(schedule.encode()).hexdigest()[:8]}".lstrip("-")
 
 
 def send(report: Morning, where: Operation, pause: Callable[[float], None] = time.sleep) -> list[str]:
@@ -135,7 +145,7 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
         pause(seconds)
         try:
             way()
-        except (OSError, smtplib.SMTPException, ValueError) as problem:
+        except Exception as problem:  # noqa: BLE001  whatever one way raises, the other is tried too
             told = (getattr(problem, name, None) for name in ("code", "reason", "strerror"))
             reason = " ".join(str(each) for each in told if each)
             error = f"{type(problem).__name__}{f': {reason}' if reason else ''}"
@@ -197,7 +207,7 @@ def _under(report: Morning) -> str:
 
 
 def _rate_cells(rate: drift.Rate) -> tuple[str, ...]:
-    if rate.name in drift.RATES:
+    if rate.name in drift.SHARES:
         numbers = (f"{rate.tonight:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{rate.baseline:.1%}")
     else:
         numbers = (f"{rate.tonight:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", f"{rate.baseline:.2f}")

@@ -52,7 +52,13 @@ def _schedules(data: Path) -> Iterator[Finding]:
     for schedule in known:
         subject = f"schedule {schedule.name}"
         night = last.get(schedule.name)
-        due = schedules.due(schedule, night, now)
+        try:
+            due, next_due = schedules.due(schedule, night, now), schedules.next_due(schedule, now)
+        except Exception as error:  # noqa: BLE001  the others are told of all the same
+            yield Finding(
+                "red", subject, f"passed over: {error}", "add it anew: workbench schedule add NAME ARCHIVE --replace"
+            )
+            continue
         if schedule.paused:
             yield Finding("yellow", subject, "paused", f"workbench schedule pause {schedule.name} --resume")
         elif night and night.state == "alarm":
@@ -76,7 +82,6 @@ def _schedules(data: Path) -> Iterator[Finding]:
             )
         else:
             told = f"last night {night.state}, {night.images:,} images" if night else "no night yet"
-            next_due = schedules.next_due(schedule, now)
             yield Finding("green", subject, f"{told}; due {next_due:%Y-%m-%d %H:%M} UTC" if next_due else told)
 
 
@@ -138,7 +143,12 @@ def _backup(data: Path) -> Iterator[Finding]:
 
 def _models(data: Path) -> Iterator[Finding]:
     """Whether the models that schedules name are on this machine, so that a night needs no network."""
-    named = {str(json.loads(each.settings).get("model", "embedded")) for each in Nights(data).schedules()}
+    named = set()
+    for each in Nights(data).schedules():
+        try:
+            named.add(str(json.loads(each.settings).get("model", "embedded")))
+        except (ValueError, AttributeError) as error:
+            yield Finding("red", f"schedule {each.name}", f"its settings can't be read: {error}", "add it anew")
     wanted = sorted(name for name in named if name != "embedded" and not Path(name).exists())
     if not wanted:
         yield Finding("green", "model cache", "not needed: no schedule names a model to fetch")

@@ -16,6 +16,9 @@ from workbench.inspection import remote
 from workbench.nights import night, schedules
 from workbench.nights.errors import ScheduleError
 
+_LONGEST_NAME = 100
+_LARGEST = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -39,8 +42,9 @@ def add(data: Path, wanted: Wanted, *, replace: bool = False, config: Path | Non
         ScheduleError: its archive, expression, zone, window or a setting can't be used.
         Refused: there is one of this name, and `replace` wasn't said.
     """
-    if not wanted.name.strip():
-        raise ScheduleError("a schedule needs a name")
+    _check_name(wanted.name)
+    if abs(wanted.priority) > _LARGEST or (wanted.review_budget or 0) > _LARGEST:
+        raise ScheduleError(f"priority and review budget can't be larger than {_LARGEST:,}")
     archive = wanted.archive
     if not remote.is_remote(archive):
         archive = str(_folder(Path(archive), "archive"))
@@ -69,10 +73,23 @@ def add(data: Path, wanted: Wanted, *, replace: bool = False, config: Path | Non
 
 def in_words(schedule: Schedule) -> str:
     """When the schedule is due next, in its own time zone."""
-    moment = schedules.next_due(schedule, datetime.now(UTC))
+    try:
+        moment = schedules.next_due(schedule, datetime.now(UTC))
+    except ScheduleError as error:
+        return f"never: {error}"
     if moment is None:
         return "never again"
     return f"{moment.astimezone(ZoneInfo(schedule.timezone)):%a %d %b %Y %H:%M %Z}"
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that no list, log or command line could show as it is."""
+    if not name.strip():
+        raise ScheduleError("a schedule needs a name")
+    if name != name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise ScheduleError(
+            f"a schedule can't be named {name!r}: at most {_LONGEST_NAME} printable characters, no blanks at its ends"
+        )
 
 
 def _with_its_past(data: Path, schedule: Schedule) -> Schedule:

@@ -13,6 +13,8 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from warehouse import private
+
 MOST_BYTES, KEPT = 10 * 2**20, 5  # of a file; files besides the present one
 _FIELD = re.compile(r"(\w+)=(\S+)")
 _OURS = ("warehouse", "workbench", "jobs")
@@ -36,7 +38,8 @@ class _AsJson(logging.Formatter):
 def to_file(data: Path) -> Path:
     """Log to the data folder from now on, from INFO up; what the terminal shows stays as it was."""
     file = data / "logs" / "nights.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(data)
+    file.parent.mkdir(exist_ok=True)
     root = logging.getLogger()
     if any(getattr(handler, "baseFilename", None) == str(file.resolve()) for handler in root.handlers):
         return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,9 @@ from warehouse import spool
 from warehouse.night_records import NightState
 from warehouse.nights import Nights
 from workbench.nights import reports, schedules
+from workbench.nights.errors import ScheduleError
+
+logger = logging.getLogger(__name__)
 
 
 def write(data: Path, file: Path, now: datetime) -> None:
@@ -37,13 +41,21 @@ def write(data: Path, file: Path, now: datetime) -> None:
         night = last.get(schedule.name)
         for name in get_args(NightState):
             state.labels(schedule.name, name).set(night is not None and night.state == name)
-        next_due = None if schedule.paused else schedules.next_due(schedule, now)
+        try:
+            next_due = None if schedule.paused else schedules.next_due(schedule, now)
+        except ScheduleError as error:
+            logger.warning("schedule=%s has no next due time: %s", schedule.name, error)
+            next_due = None
         if next_due:
             due.labels(schedule.name).set(next_due.timestamp())
         if night and night.ended_at:
             ended.labels(schedule.name).set(night.ended_at.timestamp())
         for stored in ledger.reports(schedule.name, limit=1):
-            told = reports.from_json(stored.report)
+            try:
+                told = reports.from_json(stored.report)
+            except ValueError as error:
+                logger.warning("schedule=%s: its newest report can't be read: %s", schedule.name, error)
+                continue
             images.labels(schedule.name).set(told.images)
             failed.labels(schedule.name).set(told.failed)
             seconds.labels(schedule.name).set(told.seconds)

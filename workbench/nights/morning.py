@@ -18,8 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from warehouse.failures import QUARANTINED, kind
 from warehouse.night_records import MorningReport, Night, NightRun
-from warehouse.nights import QUARANTINED, Nights
+from warehouse.nights import Nights
 from warehouse.records import Run
 from warehouse.reviews import Reviews
 from warehouse.store import Store
@@ -66,7 +67,7 @@ def report(context: Context) -> Morning:
         invalid=int(tonight["questions_invalid"].sum()),
         failed=int(tonight["questions_failed"].sum()),
         failed_images=int(tonight["failed"].sum()),
-        quarantined=sum(each.images for each in failures if each.reason.startswith(QUARANTINED)),
+        quarantined=sum(each.images for each in failures if kind(each.reason) == QUARANTINED),
         left=_left(ledger, runs) if night.state == "cut" else None,
         seconds=seconds,
         images_per_second=tonight.height / seconds if tonight.height and seconds > 0 else None,
@@ -133,15 +134,20 @@ def _encoder(run: Run | None) -> str | None:
 
 def _compared(images: pl.DataFrame) -> pl.DataFrame:
     """The columns that `drift` compares: failed images say nothing about the product."""
+    neither = pl.when("unreadable").then(False)  # an answer that could not be read is one of those a rate is over
     good, defective = pl.col("label") == "good", pl.col("label") == "defective"
     return images.filter(~pl.col("failed")).with_columns(
-        overkill=pl.when(good).then("alarm"), escape=pl.when(defective).then(~pl.col("alarm"))
+        overkill=pl.when(good).then(pl.coalesce("alarm", neither)),
+        escape=pl.when(defective).then(pl.coalesce("cleared", neither)),
     )
 
 
 def _rates(images: pl.DataFrame, labelled: bool) -> list[Rate]:
     names = ("overkill", "escape") if labelled else ("alarm",)
-    found = [drift.standardised(images, name) for name in (*names, "invalid", "entropy")]
+    if labelled:  # over the same images as the two that it stands beside
+        images = images.with_columns(unreadable=pl.when(pl.col("label").is_not_null()).then("unreadable"))
+    unread = ("unreadable",) if images["unreadable"].any() else ()
+    found = [drift.standardised(images, name) for name in (*names, *unread, "invalid", "entropy")]
     return [rate for rate in found if rate]
 
 
@@ -156,7 +162,7 @@ def _slices(ledger: Nights, context: Context, before: Sequence[NightRun], share:
 
 
 def _truth(context: Context) -> list[Truth]:
-    """Errors of golden samples that have labels, and of audited cases that people judged."""
+    """Wrong detection answers of golden samples that have labels, unreadable ones too, and of audited cases."""
     data = context.settings.work.data
     found: list[Truth] = []
     for run in Nights(data).night_runs(context.night.schedule):

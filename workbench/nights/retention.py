@@ -6,6 +6,10 @@ Every limit is off unless it is set. Vectors and thumbnails are derived and come
 
 from __future__ import annotations
 
+import logging
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +17,8 @@ from pathlib import Path
 from warehouse.upkeep import Upkeep
 from warehouse.vectors import Vectors
 from workbench.settings import Operation
+
+logger = logging.getLogger(__name__)
 
 MIB = 2**20
 
@@ -61,7 +67,7 @@ def tidy(data: Path, limits: Operation, now: datetime) -> Dropped:
 
 
 def _thumbnails(folder: Path, limits: Operation, now: datetime) -> int:
-    files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in _files(folder))
+    files = sorted((found.st_mtime, found.st_size, file) for file, found in _files(folder))
     before = float("-inf")
     if limits.keep_thumbnails_days is not None:
         before = (now - timedelta(days=limits.keep_thumbnails_days)).timestamp()
@@ -72,10 +78,20 @@ def _thumbnails(folder: Path, limits: Operation, now: datetime) -> int:
     for changed_at, size, file in files:
         if changed_at >= before and too_many <= 0:
             break
-        file.unlink(missing_ok=True)
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("thumbnail=%s can't be removed: %s", file, error)
+            continue
         removed, too_many = removed + 1, too_many - size
     return removed
 
 
-def _files(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file()]
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for file in folder.rglob("*"):
+        try:
+            found = file.stat()
+        except OSError:  # a page removed it meanwhile
+            continue
+        if stat.S_ISREG(found.st_mode):
+            yield file, found

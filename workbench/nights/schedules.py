@@ -6,6 +6,8 @@ a zone; stored ones are UTC.
 
 Choices that bite:
 - Cron's weekdays are cron's (0 and 7 are Sunday, 1 is Monday); APScheduler, which finds the times, counts otherwise.
+- Where day of month and weekday are both given, either is enough, as cron's manual says: "0 22 1,15 * 5" is due on the
+  1st, the 15th and every Friday. A field with a `*` in it is not given. APScheduler asks for both, hence two triggers.
 - A wall time that comes twice when clocks go back is due once, at its first coming; one that doesn't come when clocks
   go forward is due as much later as the clocks went.
 - However many due times were missed, they are one night: its archive is scored as it is now, and scoring it twice would
@@ -28,6 +30,9 @@ from workbench.nights.errors import ScheduleError
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)")
 _MOST = 100_000  # due times looked at in one go; more were missed only by a schedule that was never run
+_NEVER = timedelta(
+    days=60 * 366
+)  # what isn't due for so long never is: a 29 February that is a Monday comes in 40 years
 _WRONG_CLOCK = timedelta(hours=1)  # a night dated further ahead than this was dated by a clock that was wrong
 
 
@@ -46,10 +51,11 @@ def check(schedule: Schedule) -> None:
     """Refuse a schedule that could not be worked with.
 
     Raises:
-        ScheduleError: the expression, the zone or the window can't be read.
+        ScheduleError: the expression, the zone or the window can't be read, or it is never due.
     """
     _zone(schedule.timezone)
-    _trigger(schedule)
+    if next(_fire_times(schedule, schedule.created_at), None) is None:
+        raise ScheduleError(f"the cron expression {schedule.cron!r} is never due: its months don't have such a day")
     if schedule.time_window is not None:
         _window(schedule.time_window)
 
@@ -102,19 +108,18 @@ def _times(schedule: Schedule, after: datetime, until: datetime) -> Iterator[dat
 
 
 def _fire_times(schedule: Schedule, after: datetime) -> Iterator[datetime]:
-    """Every due time after a moment, in UTC, in order."""
-    trigger, zone = _trigger(schedule), _zone(schedule.timezone)
-    found: datetime | None = after.astimezone(zone)
+    """Every due time after a moment, in UTC, in order, for as long as 60 years."""
+    triggers, found = _triggers(schedule, after + _NEVER), after.astimezone(_zone(schedule.timezone))
     while True:
-        assert found is not None
-        found = trigger.get_next_fire_time(found, found)
-        if found is None:
+        nexts = [each for trigger in triggers if (each := trigger.get_next_fire_time(found, found)) is not None]
+        if not nexts:
             return
+        found = min(nexts, key=lambda each: each.astimezone(UTC))  # wall times aren't in order when clocks go back
         if found.astimezone(UTC) > after and not found.fold:
             yield found.astimezone(UTC)
 
 
-def _trigger(schedule: Schedule) -> CronTrigger:
+def _triggers(schedule: Schedule, end: datetime) -> list[CronTrigger]:
     fields = schedule.cron.split()
     if len(fields) != 5:
         raise ScheduleError(
@@ -122,11 +127,15 @@ def _trigger(schedule: Schedule) -> CronTrigger:
             'minute hour day month weekday, such as "0 22 * * *" for every night at ten'
         )
     minute, hour, day, month, weekday = fields
+    either = "*" not in day and "*" not in weekday
     try:
-        return CronTrigger(
-            minute=minute, hour=hour, day=day, month=month, day_of_week=_weekdays(weekday),
-            timezone=_zone(schedule.timezone),
-        )  # fmt: skip
+        return [
+            CronTrigger(
+                minute=minute, hour=hour, day=day_, month=month, day_of_week=_weekdays(weekday_),
+                timezone=_zone(schedule.timezone), end_date=end,
+            )
+            for day_, weekday_ in ([(day, "*"), ("*", weekday)] if either else [(day, weekday)])
+        ]  # fmt: skip
     except ValueError as error:
         raise ScheduleError(f"the cron expression {schedule.cron!r} can't be read: {error}") from error
 

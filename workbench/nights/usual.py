@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from warehouse.errors import DiskFull, Locked
 from warehouse.nights import Nights
 from warehouse.store import Store
 from workbench.nights import backup, deliver, morning, reports, retention
@@ -13,6 +15,8 @@ from workbench.review import desk, nightly, nightly_knowledge
 from workbench.review.pull import pull
 from workbench.review.push import push
 from workbench.review.rules import BUDGET, Rules
+
+logger = logging.getLogger(__name__)
 
 
 def _bring_verdicts_home(context: Context) -> str:
@@ -26,7 +30,17 @@ def _open_disputes(context: Context) -> str:
     if not context.run_ids:
         raise Skip("nothing was scored")
     store = Store(context.settings.work.data)
-    added = sum(nightly.open_run(store, run_id, Rules(budget=budget)).added for run_id in context.run_ids)
+    added, trouble = 0, []
+    for run_id in context.run_ids:
+        try:
+            added += nightly.open_run(store, run_id, Rules(budget=budget)).added
+        except (DiskFull, Locked):
+            raise
+        except Exception as error:  # the other runs of the night are looked through all the same
+            logger.exception("run=%s: no disputes were opened", run_id)
+            trouble.append(f"{run_id}: {type(error).__name__}: {error}")
+    if trouble:
+        raise NightError(f"no disputes of {'; '.join(trouble)}; {added} reasons of other runs were added")
     return f"{added} reasons to look at a case were added"
 
 

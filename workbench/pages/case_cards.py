@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from warehouse import names
 from warehouse.records import Description, Prediction, RetrievedDescription, Run
 from workbench.analysis import metrics
 from workbench.analysis.look import Outcome
@@ -129,7 +130,7 @@ def trace_note(prediction: Prediction, view: View) -> str:
 
 def description(retrieved: RetrievedDescription, text: Description | None) -> str:
     """A retrieved text as a card: rank, name, revision, score and words."""
-    name = (" / ".join(retrieved.description_id.split("/")[1:]) or retrieved.description_id).replace("_", " ")
+    name = names.readable(names.split(retrieved.description_id)[1:]) or retrieved.description_id
     score = "by product" if retrieved.score is None else f"{retrieved.score:.2f}".replace("-", "−")
     bar = "" if retrieved.score is None else parts.bar([(max(retrieved.score, 0.0), "var(--accent)")], 1.0)
     words = escape(text.text) if text else "The text of this revision isn't stored in this warehouse."

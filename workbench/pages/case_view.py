@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from warehouse import schema
+from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Archive, Entry, Prediction, Run
 from workbench.analysis.evidence import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
@@ -61,19 +62,22 @@ def view(
     roots = [known.root for known in archives.values()]
     place = _locate(prediction.image_path, root, roots)
     camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
-    shown = pictures.large(place, prediction.content, camera)
+    if kind(prediction.error) == QUARANTINED:  # opening it may kill this process too
+        shown = pictures.Shown(None, 1, 1, prediction.error)
+    else:
+        shown = pictures.large(place, prediction.content, camera)
     query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
     reference = None
     if prediction.reference_path:
         given = json.loads(run.settings).get("references")
         allowed = [*roots, *([given] if given else [])]
-        normal = pictures.large(_locate(prediction.reference_path, root, allowed), "", camera)
+        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, camera)
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
-    mask = pictures.mask(_locate(entry.mask_path, root, roots), place) if entry and entry.mask_path else None
+    masked = shown.source is not None and entry is not None and entry.mask_path
+    mask = pictures.mask(_locate(masked, root, roots), place) if masked else None  # it says nothing of another picture
     accepted = proposed.filter("accepted")
     boxes = [(row["x0"], row["y0"], row["x1"], row["y1"]) for row in accepted.iter_rows(named=True)]
-    measured = shown.source is not None and mask is not None and boxes
-    on = hits(mask, boxes, query.width, query.height) if measured and mask is not None else None
+    on = hits(mask, boxes, query.width, query.height) if mask is not None and boxes else None
     return View(query, reference, mask, _marks(proposed, on), on)
 
 

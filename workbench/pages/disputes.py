@@ -16,7 +16,7 @@ from warehouse.store import Store
 from workbench.analysis import dispute_charts
 from workbench.pages import address, disputes_parts, parts, shared
 from workbench.pages.parts import card, chart, header, html
-from workbench.review import agreement, budget, desk, pull, push
+from workbench.review import agreement, blinding, budget, desk, pull, push
 from workbench.review.errors import REFUSALS, DeskRefused
 from workbench.review.rules import BUDGET
 
@@ -85,7 +85,10 @@ def show_audit(run_id: str) -> None:
         found = disputes_parts.audited(now, run_id)
         if found is None:
             html('<div class="note">No cases were drawn at random for this run.</div>')
-        elif not found.judged:
+            return
+        if told := blinding.left_out(disputes_parts.audit_left_out(now, run_id), "judged case"):
+            html(f'<div class="note">{told} Those pictures are defective, so the rest says little of such ones.</div>')
+        if not found.judged:
             html(f'<div class="note">No drawn case was judged yet; they stand for {found.population:,} cases.</div>')
         else:
             html(
@@ -109,6 +112,8 @@ def show_people() -> None:
             html(f"<div>Two people agree on <b>{found.same} of {found.pairs}</b>{kappa}{alpha}</div>")
         else:
             html('<div class="note">No case was judged by two people yet.</div>')
+        if told := blinding.left_out(found.unblinded, "verdict"):
+            html(f'<div class="note">{told}</div>')
         rows = [
             [
                 escape(row["reviewer"]),

@@ -70,6 +70,12 @@ def audited(now: Snapshot, run_id: str) -> AuditEstimate | None:
     return disputes.audit_estimate(Reviews(Path(now.data)), run_id)
 
 
+@st.cache_data(show_spinner=False, max_entries=8)
+def audit_left_out(now: Snapshot, run_id: str) -> int:
+    """The judged cases of the audit lane that don't count."""
+    return disputes.audit_left_out(Reviews(Path(now.data)), run_id)
+
+
 @st.cache_data(show_spinner=False, max_entries=64)
 def history(now: Snapshot, image_id: str) -> pl.DataFrame:
     """Every revision of every settlement of an image."""
@@ -173,6 +179,7 @@ def _verdict(row: dict[str, object]) -> list[str]:
     )
     words = [f"<b>{escape(str(row['decision']))}</b>{right}"]
     words += [f"the texts: {escape(str(row['explanation']))}"] if row["explanation"] else []
+    words += ["with the mask in sight; in no estimate"] if row["unblinded"] else []
     drawn = row["boxes"]
     if isinstance(drawn, list) and drawn:
         words.append(f"{len(drawn)} box{'es' if len(drawn) > 1 else ''} drawn")

@@ -206,14 +206,14 @@ def finding(sure: pl.DataFrame, cells: pl.DataFrame) -> str:
         return "<b>No labelled answer here:</b> without labels nothing is right or wrong. Traces and Gallery need none."
     worse = sure.filter(pl.col("difference") < 0)
     rate = overview.rates(cells).row(0, named=True)
-    level = f"{run_cards.percent(rate['rate'])} of {rate['n']:,.0f} answers are right"
+    level = f"{run_cards.percent(rate['rate'])} of {rate['n']:,.0f} answers are right.{run_cards.detection(cells)}"
     if worse.is_empty():
-        return f"<b>No slice is worse than expected</b> after false-discovery control; {level}."
+        return f"<b>No slice is worse than expected</b> after false-discovery control; {level}"
     first = worse.row(0, named=True)
     many = "1 slice is" if worse.height == 1 else f"{worse.height} slices are"
     where = f"{escape(first['subtask'])} of <b>{escape(first['product'].replace('_', ' '))}</b>"
     gap = f"{100 * first['rate']:.0f} % right where {100 * first['expected']:.0f} % were expected"
-    return f"{parts.glyph('escape')} <b>{many} worse than expected.</b> The worst is {where}, {gap}; {level}."
+    return f"{parts.glyph('escape')} <b>{many} worse than expected.</b> The worst is {where}, {gap}; {level}"
 
 
 run = parts.need_run("Errors", runs, address.chosen_run(runs))

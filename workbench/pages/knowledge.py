@@ -10,6 +10,7 @@ from html import escape
 
 import streamlit as st
 
+from warehouse import names
 from warehouse.records import Description
 from workbench.analysis import charts_knowledge
 from workbench.inspection.errors import InspectionError
@@ -117,7 +118,7 @@ def show_waiting(product: Product) -> None:
     with card("waiting", "Waiting for a person", note, fill=False):
         for place, found in enumerate(proposed):
             with st.container(horizontal=True, vertical_alignment="center"):
-                html(f"<b>{escape(found.description_id.split('/')[-1])}</b>{knowledge_cards.proposal(found)}")
+                html(f"<b>{escape(names.split(found.description_id)[-1])}</b>{knowledge_cards.proposal(found)}")
                 with st.popover("Edit and accept"):
                     if place == 0:
                         st.session_state["knowledge.proposed"] = found.description_id
@@ -281,6 +282,8 @@ with header("Knowledge", knowledge_cards.finding(chosen, old, result, why_not), 
     show_actions(why_not)
 if said := st.session_state.pop("knowledge.said", None):
     html(f'<div class="note" role="status"><b>{escape(said)}</b></div>')
+if problems := knowledge_reads.waiting(now).problems:
+    html(knowledge_cards.problems(problems))
 show_waiting(product)
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2, row_span=2):

@@ -95,6 +95,12 @@ def proposal(found: Proposal) -> str:
     return f'<div class="note">{escape(found.why)}</div><div class="wrap">{parts.table(rows, numbers=1)}</div>'
 
 
+def problems(found: Sequence[str]) -> str:
+    """What verdicts say and nothing could be made of."""
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return f'<div class="note">No proposal could be made of {escape("; ".join(found[:3]))}{more}</div>'
+
+
 def waiting(drafts: Sequence[Description], results: Mapping[tuple[str, int], GateResult]) -> str:
     """Drafts and tests that wait for a person."""
     rows = []

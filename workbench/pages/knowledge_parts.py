@@ -12,6 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from warehouse import names
 from warehouse.records import Patch, Prediction, Run
 from warehouse.store import Store
 from workbench.analysis import charts
@@ -43,9 +44,9 @@ def show_counterfactual(now: Snapshot, run: Run, prediction: Prediction, known: 
     """What would have been with another text in place of one of those that were retrieved."""
     with card("counterfactual", "What if a text said something else?", "same images, same seed; nothing is stored"):
         shown = list(known)
-        names = {each: each.partition("/")[2].replace("_", " ").replace("/", " / ") for each in shown}
+        called = {each: names.readable(names.split(each)[1:]) for each in shown}
         here = f"{prediction.image_id}.{prediction.question_id}"
-        chosen = st.selectbox("Retrieved text", shown, format_func=lambda each: names[each], key=f"case.what.{here}")
+        chosen = st.selectbox("Retrieved text", shown, format_func=lambda each: called[each], key=f"case.what.{here}")
         key = f"case.text.{here}.{chosen}"
         text = st.text_area("Say instead", known[chosen], key=key, height=100)
         asked = st.button("Ask again", key="case.counterfactual")
@@ -88,7 +89,7 @@ def _side(title: str, prediction: Prediction, patches: tuple[Patch, ...], truth:
         figure = charts.trace(parts.ink(), prediction.entropy, tokens, best, injected)
         chart(figure, f"case.counterfactual.trace.{title}", f"{title}: entropy over iterations")
     rows = [
-        [f"{each.rank}", escape(each.description_id.partition("/")[2].replace("_", " ")), _score(each.score)]
+        [f"{each.rank}", escape(names.readable(names.split(each.description_id)[1:])), _score(each.score)]
         for each in prediction.descriptions
     ]
     html(f'<div class="wrap">{parts.table(rows, ["rank", "retrieved", "score"])}</div>')

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import streamlit as st
 
+from warehouse import names
 from warehouse.curation import Curation
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, Sentence
 from warehouse.records import Description
@@ -17,7 +18,7 @@ from warehouse.store import Store
 from workbench.pages import pictures, shared
 from workbench.pages.shared import Snapshot
 from workbench.review import curation, proposals
-from workbench.review.proposals import Proposal
+from workbench.review.proposals import Proposal, Waiting
 
 if TYPE_CHECKING:
     from workbench.model.embedder import Encoder
@@ -40,7 +41,7 @@ class Product:
     @property
     def name(self) -> str:
         """The product in words."""
-        return self.key.partition("/")[2].replace("_", " ")
+        return names.readable(names.split(self.key)[1:])
 
     @property
     def published(self) -> list[Description]:
@@ -126,7 +127,7 @@ def products(now: Snapshot) -> dict[str, str]:
     """dataset/product -> what is in it, those where something waits first."""
     found = statements(now).products()
     return {
-        f"{row['dataset']}/{row['product']}": f"{row['waiting']} waiting"
+        names.join((row["dataset"], row["product"])): f"{row['waiting']} waiting"
         if row["waiting"]
         else f"{row['published']} texts"
         for row in found.iter_rows(named=True)
@@ -136,7 +137,7 @@ def products(now: Snapshot) -> dict[str, str]:
 @st.cache_data(show_spinner=False, max_entries=32)
 def product(now: Snapshot, key: str) -> Product:
     """One product."""
-    base, (dataset, _, name) = statements(now), key.partition("/")
+    base, (dataset, name) = statements(now), names.split(key)
     return Product(
         key=key,
         texts=base.of_product(dataset, name),
@@ -168,13 +169,14 @@ def versions(now: Snapshot) -> dict[str, str]:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _proposed(now: Snapshot) -> list[Proposal]:
+def waiting(now: Snapshot) -> Waiting:
+    """What verdicts propose, for all products."""
     return proposals.waiting(store(now))
 
 
 def proposed(now: Snapshot, key: str) -> list[Proposal]:
     """What verdicts propose for a product."""
-    return [each for each in _proposed(now) if each.description_id.startswith(f"{key}/")]
+    return [each for each in waiting(now).proposals if each.description_id.startswith(f"{key}/")]
 
 
 @st.cache_resource(show_spinner="loading the encoder", max_entries=1)
@@ -203,7 +205,7 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     thumbs = []
     for row in first.head(_SHOWN).iter_rows(named=True):
         path = pictures.locate(row["path"], root.root, roots) if root else None
-        shown = pictures.small(now.data, path)
+        shown = pictures.small(now.data, path, content=row["content"])
         ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"
         label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
         thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))

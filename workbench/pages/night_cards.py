@@ -45,17 +45,19 @@ def under(report: Morning) -> str:
 
 def rate(one: Rate, changes: Sequence[Signal]) -> str:
     """Value, interval against what it was before, n, and whether that is an alarm."""
-    unit, scale, digits = ("%", 100, 1) if one.name in drift.RATES else ("nat", 1, 2)
+    unit, scale, digits = ("%", 100, 1) if one.name in drift.SHARES else ("nat", 1, 2)
     ends = [one.low, one.high, one.baseline, one.tonight]
     pad = (max(ends) - min(ends)) * 0.35 or max(abs(one.tonight) * 0.2, 0.01)
     least, most = min(ends) - pad, max(ends) + pad
-    if one.name in drift.RATES:
+    if one.name in drift.SHARES:
         least = max(0.0, least)
 
     def at(value: float) -> str:
         return f"{100 * (value - least) / (most - least):.2f}%"
 
-    colour = {"escape": "escape", "overkill": "overkill", "invalid": "other"}.get(one.name, "ink")
+    colour = {"escape": "escape", "overkill": "overkill", "invalid": "other", "unreadable": "other"}.get(
+        one.name, "ink"
+    )
     return (
         f'<div class="row"><span class="big">{scale * one.tonight:.{digits}f}<small>{unit}</small></span>'
         f"{_chip(one, changes)}</div>"
@@ -84,7 +86,7 @@ def _chip(one: Rate, changes: Sequence[Signal]) -> str:
 
 
 def _mark(name: str) -> str:
-    return {"escape": "▲", "overkill": "■", "invalid": "◇"}.get(name, "●")
+    return {"escape": "▲", "overkill": "■", "invalid": "◇", "unreadable": "◇"}.get(name, "●")
 
 
 def errors(report: Morning) -> str:
@@ -165,7 +167,7 @@ def _mark_of(name: str) -> str:
 
 
 def _number(signal: Signal, value: float) -> str:
-    if signal.name in drift.RATES:
+    if signal.name in drift.SHARES:
         return f"{100 * value:.1f} %"
     return f"{value:.2f} nat" if signal.name == "entropy" else f"{value:.2f}"
 
@@ -267,7 +269,7 @@ def strands(reports: Sequence[Morning]) -> list[Strand]:
             for one in report.rates
             if one.name == name
         ]
-        found.append(Strand(name, points, name in drift.RATES))
+        found.append(Strand(name, points, name in drift.SHARES))
     return found
 
 

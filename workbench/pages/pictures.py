@@ -1,7 +1,8 @@
 """Pictures for the browser: found only below registered archives, read upright, made small, kept by content.
 
 A path in the warehouse is a claim, not a permission. It is resolved, links and all, and must then lie below a
-registered archive's root or below the folder of references its own run was given; anything else is not opened.
+registered archive's root or below the folder of references its own run was given; anything else is not opened. Nor is
+a file shown as a picture that was scored when it holds another one by now: its bytes are checked before they are drawn.
 Pictures travel inside the page as data URIs: no file is served by address, so there is no address to guess. Thumbnails
 are made once and kept as files below the data folder's `thumbnails/`; deleting that folder loses nothing.
 """
@@ -21,13 +22,16 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageFilter
 
+from warehouse.records import Prediction
 from workbench.analysis import look
 from workbench.analysis.patches import Mask
-from workbench.inspection import masks
-from workbench.inspection.archive import UnreadableImage, open_image
+from workbench.inspection import archive, masks, questions
+from workbench.inspection.errors import ReplacedImage, UnreadableImage
+from workbench.inspection.images import open_image
 from workbench.inspection.tone import ALONE, Tone
 
 UNREGISTERED = "not in a registered archive"
+NO_LONGER = "no longer the picture that was scored"
 _LARGE, _SMALL, _MASK = 1024, 112, 384  # longest side in pixels: for a case, a thumbnail, a mask
 
 
@@ -58,30 +62,51 @@ def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
 
 
 def large(path: Path | None, content: str, tone: Tone = ALONE) -> Shown:
-    """The picture for a case, as its run saw it; `content` is its identity: a changed file isn't the cached one."""
+    """The picture for a case as its run saw it, if the file still holds it."""
     return _shown(path, content, tone, _LARGE, 88)
 
 
-def small(data: str, path: Path | None, mask_path: Path | None = None, tone: Tone = ALONE) -> Shown:
+def reference(path: Path | None, prediction: Prediction, tone: Tone = ALONE) -> Shown:
+    """The normal picture a question was asked with, if the file still holds it."""
+    content = None if path is None else content_of(path)
+    if content is not None and not questions.was_asked_with(prediction, content):
+        return Shown(None, 1, 1, "no longer the reference that was shown")
+    return large(path, content or "", tone)
+
+
+def content_of(path: Path) -> str | None:
+    """The SHA-256 of a file's bytes, read once as long as the file stays what it is; None where it can't be read."""
+    try:
+        return _content(str(path), _stamp(path))
+    except OSError:
+        return None
+
+
+def small(
+    data: str, path: Path | None, mask_path: Path | None = None, content: str | None = None, tone: Tone = ALONE
+) -> Shown:
     """The picture for a list, from its file below the data folder, which is made when there is none.
 
     Args:
         data: the data folder.
         path: the image; a changed file gets a thumbnail of its own.
         mask_path: its mask, whose contour is then drawn on it.
+        content: of the picture that was scored; None takes whatever lies there.
         tone: the range of its camera, as the run saw it.
     """
     if path is None:
         return Shown(None, 1, 1, UNREGISTERED)
     try:
-        stamp = f"{path}|{path.stat().st_mtime_ns}|{path.stat().st_size}|{_SMALL}"
+        stamp = f"{path}|{content}|{_stamp(path)}|{_SMALL}"
         if tone != ALONE:
             stamp += f"|{tone}"
         if mask_path is not None and mask_path.is_file():
-            stamp += f"|{mask_path}|{mask_path.stat().st_mtime_ns}"
+            stamp += f"|{mask_path}|{_stamp(mask_path)}"
         else:
             mask_path = None
-        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, tone, stamp)
+        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, tone, stamp, content)
+    except ReplacedImage:
+        return Shown(None, 1, 1, NO_LONGER)
     except FileNotFoundError:
         return Shown(None, 1, 1, "vanished: the file is no longer there")
     except (OSError, UnreadableImage) as error:
@@ -105,18 +130,29 @@ def _shown(path: Path | None, content: str, tone: Tone, side: int, quality: int)
     if path is None:
         return Shown(None, 1, 1, UNREGISTERED)
     try:
-        return _encoded(str(path), content, path.stat().st_mtime_ns, tone, side, quality)
+        return _encoded(str(path), content, _stamp(path), tone, side, quality)
+    except ReplacedImage:
+        return Shown(None, 1, 1, NO_LONGER)
     except FileNotFoundError:
         return Shown(None, 1, 1, "vanished: the file is no longer there")
     except (OSError, UnreadableImage) as error:
         return Shown(None, 1, 1, str(error))
 
 
+def _stamp(path: Path) -> str:
+    """What changes when a file does, so that nothing made from it is taken from a cache then."""
+    found = path.stat()
+    return f"{found.st_size}|{found.st_mtime_ns}|{found.st_ctime_ns}"
+
+
 @st.cache_data(show_spinner=False, max_entries=600)
-def _encoded(
-    path: str, content: str, mtime_ns: int, tone: Tone, side: int, quality: int  # noqa: ARG001 - cache keys
-) -> Shown:  # fmt: skip
-    image = open_image(Path(path), tone=tone)
+def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - a cache key
+    return archive.content_of(Path(path))
+
+
+@st.cache_data(show_spinner=False, max_entries=600)
+def _encoded(path: str, content: str, stamp: str, tone: Tone, side: int, quality: int) -> Shown:  # noqa: ARG001 - a key
+    image = open_image(Path(path), content, tone)
     width, height = image.size
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     file = io.BytesIO()
@@ -125,13 +161,13 @@ def _encoded(
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _thumbnail(data: str, path: str, mask_path: str | None, tone: Tone, stamp: str) -> Shown:
+def _thumbnail(data: str, path: str, mask_path: str | None, tone: Tone, stamp: str, content: str | None) -> Shown:
     name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
     kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
     try:
         encoded = kept.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, tone)
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, content, tone)
         with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")
@@ -142,9 +178,9 @@ def _thumbnail(data: str, path: str, mask_path: str | None, tone: Tone, stamp: s
     return Shown(f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", width, height)
 
 
-def _drawn_small(path: Path, mask_path: Path | None, tone: Tone) -> bytes:
+def _drawn_small(path: Path, mask_path: Path | None, content: str | None, tone: Tone) -> bytes:
     """The thumbnail as JPEG; the original's size is in its comment, because patches are placed by it."""
-    image = open_image(path, tone=tone)
+    image = open_image(path, content, tone)
     width, height = image.size
     image.thumbnail((_SMALL, _SMALL), Image.Resampling.BICUBIC, reducing_gap=2.0)
     found = mask(mask_path, path)

@@ -19,6 +19,7 @@ import polars as pl
 from warehouse.records import Archive, Run, Timings
 from workbench import settings as configuration
 from workbench.analysis import metrics, overview
+from workbench.analysis.overview import Detection
 from workbench.pages import parts
 from workbench.pages.parts import glyph
 
@@ -79,7 +80,28 @@ def finding(run: Run, cells: pl.DataFrame) -> str:
     mean = percent(fmean(accuracy["rate"]))
     missed = f"{glyph('escape')} {_plural(overview.total(cells, 'escape'), 'escape')} (defects missed)"
     alarms = f"{glyph('overkill')} {overview.total(cells, 'overkill'):,} overkill (good called defective)"
-    return f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}.{unread}"
+    found = overview.detection(cells)
+    neither = f", {glyph('invalid')} {found.unread:,} unreadable" if found.unread else ""
+    head = f"<b>Mean accuracy {mean}</b> over {_plural(accuracy.height, 'subtask')}; {missed}, {alarms}{neither}."
+    return f"{head}{unread}{unclaimed(found)}"
+
+
+def unclaimed(found: Detection) -> str:
+    """How many detection answers claim nothing that anybody knows of, if any."""
+    many = _plural(found.unclaimed, "detection answer")
+    return f" Of {many} nothing tells whether they claim a defect." if found.unclaimed else ""
+
+
+def detection(cells: pl.DataFrame) -> str:
+    """Escapes, overkill and what could not be read, each of how many; nothing without labelled detection answers."""
+    found = overview.detection(cells)
+    if not found.defective and not found.good:
+        return ""
+    return (
+        f" {glyph('escape')} {_plural(found.escapes, 'escape')} of {found.defective:,}, {glyph('overkill')} "
+        f"{found.overkills:,} overkill of {found.good:,}, {glyph('invalid')} {found.unread:,} unreadable."
+        f"{unclaimed(found)}"
+    )
 
 
 def under(run: Run, archive: Archive | None) -> str:

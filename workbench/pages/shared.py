@@ -161,6 +161,12 @@ def mask_paths(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
     return rollups(now).mask_paths(image_ids)
 
 
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def contents(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
+    """What these images' files held when they were scanned, as SHA-256; those that a registered archive has."""
+    return rollups(now).contents(image_ids)
+
+
 @st.cache_data(show_spinner=False, max_entries=_FEW)
 def texts(now: Snapshot, version: str) -> dict[str, Description]:
     """A knowledge version's descriptions by id."""

@@ -133,6 +133,7 @@ def show_arms(rows: pl.DataFrame) -> None:
             "–" if row["fall"] is None else _MINUS.sub("−", f"{0.0 - round(100 * row['fall'], 1):+.1f}"),
             _percent(row["overkill"]),
             _percent(row["escape"]),
+            _percent(row["unreadable"]),
             "–" if row["ece"] is None else f"{row['ece']:.3f}",
             "–" if row["entropy"] is None else f"{row['entropy']:.3f}",
             "–" if row["moved"] is None else f"{row['moved']:.3f}",
@@ -141,9 +142,9 @@ def show_arms(rows: pl.DataFrame) -> None:
     ]
     head = (
         "disturbance", "strength", "method", "questions", "accuracy, %", "95 %", "change, points", "overkill, %",
-        "escape, %", "ECE", "entropy, nats", "moved, nats",
+        "escape, %", "unreadable, %", "ECE", "entropy, nats", "moved, nats",
     )  # fmt: skip
-    html(parts.table(cells, head, numbers=9))
+    html(parts.table(cells, head, numbers=10))
 
 
 def _disturbance(row: Mapping[str, Any]) -> str:

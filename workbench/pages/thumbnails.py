@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Run
 from workbench.inspection import tone
 from workbench.inspection.tone import Tone
@@ -50,27 +51,32 @@ def grid(
     """
     archive = shared.archives(now).get(run.archive_id)
     root = archive.root if archive else ""
-    of_mask = shared.mask_paths(now, tuple(sorted(set(cases["image_id"])))) if masks else {}
+    images = tuple(sorted(set(cases["image_id"])))
+    of_mask = shared.mask_paths(now, images) if masks else {}
+    contents = shared.contents(now, images)
     boxes = _boxes(now, run, cases) if patches else {}
     tones = tone.of_run(run)
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
+                content = contents.get(case["image_id"], "")
                 camera = tones.of(case.get("dataset", ""), case.get("product", ""), case.get("camera"))
-                picture = _picture(now, case["image_path"], root, of_mask.get(case["image_id"]), camera)
+                picture = _picture(now, case, root, of_mask.get(case["image_id"]), content, camera)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
-                reason = case["error"] or picture.problem or ""
-                parts.html(parts.thumbnail(picture.source, case["outcome"], reason, over))
+                reason = picture.problem if picture.problem == pictures.NO_LONGER else case["error"] or picture.problem
+                parts.html(parts.thumbnail(picture.source, case["outcome"], reason or "", over))
                 here = {"run": run.run_id, "image": case["image_id"], "question": case["question_id"]}
                 target = address.going(**onward, **here)
                 st.page_link(parts.CASE, label=caption(case), query_params=target)
 
 
-def _picture(now: Snapshot, path: str, root: str, mask_path: str | None, camera: Tone) -> pictures.Shown:
+def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, content: str, camera: Tone) -> pictures.Shown:
+    if kind(case["error"]) == QUARANTINED:  # opening it may kill this process too
+        return pictures.Shown(None, 1, 1, case["error"])
     # Where the archive isn't registered, no folder is: nothing is shown.
-    found = pictures.locate(path, root, [root]) if root else None
+    found = pictures.locate(case["image_path"], root, [root]) if root else None
     masked = pictures.locate(mask_path, root, [root]) if root and mask_path else None
-    return pictures.small(now.data, found, masked, camera)
+    return pictures.small(now.data, found, masked, content, camera)
 
 
 def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:

@@ -5,6 +5,7 @@ In the address: `schedule`, and `night`, its due time.
 
 from __future__ import annotations
 
+import logging
 from html import escape
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from workbench.pages import address, night_cards, parts, shared
 from workbench.pages.parts import card, chart, header, html
 from workbench.pages.shared import Snapshot
 
+logger = logging.getLogger(__name__)
+
 NIGHTS = 30
 FIRST = "workbench schedule add line-3 ARCHIVE && workbench schedule run-due --now line-3"
 
@@ -37,7 +40,13 @@ def names(now: Snapshot) -> list[str]:
 @st.cache_data(show_spinner=False, max_entries=8)
 def reports(now: Snapshot, schedule: str) -> list[Morning]:
     """A schedule's newest reports, newest first."""
-    return [telling.from_json(each.report) for each in Nights(Path(now.data)).reports(schedule, NIGHTS)]
+    found = []
+    for stored in Nights(Path(now.data)).reports(schedule, NIGHTS):
+        try:
+            found.append(telling.from_json(stored.report))
+        except ValueError as error:  # of another release; the others are shown all the same
+            logger.warning("schedule=%s due=%s: its report can't be read: %s", schedule, stored.due_at, error)
+    return found
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

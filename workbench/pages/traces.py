@@ -57,13 +57,17 @@ def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
     with shared.together(now):
         paths = found.masked(chosen, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
+        entries = [entry for image_id in paths if (entry := shared.entry(now, image_id))]
     masks = []
-    for image_id, (path, image_path) in paths.items():
-        roots = [archive.root] if archive else []
-        place, image = (pictures.locate(each, roots[0], roots) if roots else None for each in (path, image_path))
-        mask = pictures.mask(place, image)
-        if mask is not None and image is not None:
-            masks.append(Masked(image_id, mask, *frame_of(image).upright))
+    for entry in entries:
+        assert archive is not None  # else there are no paths
+        picture = pictures.locate(entry.path, archive.root, [archive.root])
+        if picture is None or pictures.content_of(picture) != entry.content:
+            continue  # its mask says nothing of the picture that was scored
+        place = pictures.locate(paths[entry.image_id], archive.root, [archive.root])
+        mask = pictures.mask(place, picture)
+        if mask is not None:
+            masks.append(Masked(entry.image_id, mask, *frame_of(picture).upright))
     hits = traces.hits(proposed, masks)
     rows = found.facts(
         Selection(run.run_id, chosen.facets, images=tuple(mask.image_id for mask in masks)),

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 
-from warehouse import phases, schema
-from warehouse.records import SUBTASKS, Option
+from warehouse import claims, phases, schema
 from warehouse.review_records import Basis, Decision, Dispute, Settlement, Verdict
 from warehouse.reviews import Reviews
-from workbench.review import places
 from workbench.review.errors import ReviewError
 
 
@@ -147,7 +145,7 @@ def _settlement(dispute: Dispute, found: Concord, reason: str, now: datetime) ->
         dispute_id=dispute.dispute_id,
         decision=found.opinion.decision,
         right_answer=right,
-        label=_label(dispute.subtask, dispute.options, right),
+        label=_label(dispute, right),
         basis=found.basis,
         author=found.author,
         reason=reason,
@@ -156,12 +154,10 @@ def _settlement(dispute: Dispute, found: Concord, reason: str, now: datetime) ->
     )
 
 
-def _label(subtask: str, options: Sequence[Option], right: str | None) -> str | None:
+def _label(dispute: Dispute, right: str | None) -> str | None:
     """What the right answer says of the whole image, where the question was whether it has a defect."""
-    if subtask != SUBTASKS[0] or right is None:
-        return None
-    finds = places.finds_defect(next((option.text for option in options if option.letter == right), None))
-    return None if finds is None else "defective" if finds else "good"
+    claim = claims.of_letter(dispute.claims, [option.letter for option in dispute.options], right)
+    return claim if claim in ("defective", "good") else None
 
 
 def _again(held: Settlement, *, withdrawn: bool, reason: str, now: datetime) -> Settlement:
@@ -186,14 +182,21 @@ class Agreement:
     same: int  # of those with the same verdict and the same right option
     cohen: float | None  # kappa between the first and the second slot; None where it isn't defined
     krippendorff: float | None  # alpha over all reviewers; None where it isn't defined
+    unblinded: int = 0  # verdicts left out: the mask, drawn on the task, told their reviewer the answer
 
 
 def agreement(verdicts: pl.DataFrame) -> Agreement:
     """Agreement over the disputes that at least two people judged.
 
     Args:
-        verdicts: those that stand: dispute_id, slot, reviewer, decision, right_answer.
+        verdicts: those that stand: dispute_id, slot, reviewer, decision, right_answer, unblinded.
     """
+    blind = verdicts.filter(~pl.col("unblinded"))
+    found = _agreement(blind)
+    return replace(found, unblinded=verdicts.height - blind.height)
+
+
+def _agreement(verdicts: pl.DataFrame) -> Agreement:
     said = (
         verdicts.with_columns(
             opinion=pl.when(pl.col("decision") == "unsure")

@@ -1,8 +1,9 @@
 """Blast radius: which images of a run would be shown something else if a text changed, before anything is run.
 
 Every image's vector is in LanceDB since it was scored, so this is one product of a matrix of images with a matrix of
-texts: a text's rank for an image is one more than the texts that score higher. An image changes when the text is, or
-would be, among its top k. Scores within rounding of each other may fall otherwise than in the run; nothing else may.
+texts' windows: a text's rank for an image is one more than the texts that score higher. An image changes when the text
+is, or would be, among its top k. Scores within rounding of each other may fall otherwise than in the run; nothing else
+may.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.inspection import replay, retrieval
 from workbench.inspection.replay import CannotReplay
-from workbench.inspection.retrieval import Matrix
+from workbench.inspection.retrieval import Matrix, TextIndex
 from workbench.model.embedder import Encoder
 from workbench.settings import TopK
 
@@ -107,12 +108,12 @@ def _nearest(
     vectors = Vectors(store.data)
     queries, seen = _queries(images, *vectors.every_image_vector(encoder.name))
     index = retrieval.text_index([*others, text, *([old] if old else [])], encoder, vectors)
-    rest, k = index[: len(others)], len(others) + 1 if top_k == "all" else top_k
+    rest, k = index.first(len(others)), len(others) + 1 if top_k == "all" else top_k
     place = sum(other.description_id < text.description_id for other in others)
     before, after = _nowhere(images), _nowhere(images)
-    after[seen] = _ranks(queries, rest, index[len(others)], place, k)
+    after[seen] = _ranks(queries, rest, index.text(len(others)), place, k)
     if old:
-        before[seen] = _ranks(queries, rest, index[-1], place, k)
+        before[seen] = _ranks(queries, rest, index.text(len(others) + 1), place, k)
     return before, after, int((~seen).sum())
 
 
@@ -123,19 +124,20 @@ def _queries(images: pl.DataFrame, contents: list[str], matrix: Matrix) -> tuple
     return matrix[found.drop_nulls().to_numpy()], found.is_not_null().to_numpy()
 
 
-def _ranks(queries: Matrix, index: Matrix, vector: Matrix, place: int, k: int) -> Ranks:
+def _ranks(queries: Matrix, index: TextIndex, windows: Matrix, place: int, k: int) -> Ranks:
     """The text's rank for each image among the others, from 1; 0 where it isn't among the first k.
 
     Args:
         queries: (images, d).
-        index: (others, d), by description id.
-        vector: (d,), the text's.
+        index: of the others, by description id.
+        windows: (windows, d), the text's.
         place: how many of the others stand before it by id, which decides between equal scores.
     """
     ranks = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _AT_ONCE):
         some = queries[start : start + _AT_ONCE]
-        own, scores = (some @ vector)[:, None], some @ index.T  # (images, 1), (images, others)
+        own = np.max([some @ window for window in windows], axis=0)[:, None]  # (images, 1)
+        scores = index.scores(some)  # (images, others)
         ahead = (scores > own).sum(1) + (scores[:, :place] == own).sum(1)
         ranks[start : start + _AT_ONCE] = np.where(ahead < k, ahead + 1, 0)
     return ranks

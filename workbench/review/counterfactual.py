@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from warehouse import schema
 from warehouse.curation import Curation
+from warehouse.failures import NOT_THE_IMAGES_FAULT, QUARANTINED, kind
 from warehouse.records import Description, Patch, Prediction
 from warehouse.store import Store
 from workbench.inspection import replay, retrieval
@@ -76,7 +77,7 @@ def ask(
     here = [each for each in stored if (each.image_id, each.question_id) == (image_id, question_id)]
     if not here:
         raise CannotReplay(f"run {run_id} has no such case")
-    if len(items) != len(stored):
+    if len(items) != sum(kind(each.error) != QUARANTINED for each in stored):
         raise CannotReplay("an image or a reference of the case's block is gone: its answer can't be made again")
     version = replayed.run.knowledge_version
     known = {each.description_id: each for each in store.knowledge(version)} if version else {}
@@ -87,6 +88,8 @@ def ask(
             description_id, retrieval.UNSAVED, *place, text, "draft", "", "", datetime.now(UTC)
         )
     done = replay.answer(replayed, items, here[0].block, replayed.retriever(store.data, known.values()))
+    if gone := next((each for each in done.predictions if kind(each.error) in NOT_THE_IMAGES_FAULT), None):
+        raise CannotReplay(f"the case's block can't be asked again: {gone.image_path}: {gone.error}")
     [after] = [each for each in done.predictions if (each.image_id, each.question_id) == (image_id, question_id)]
     patches = tuple(schema.records(Patch, store.patches(run_id, image_id, question_id)))
     new = tuple(each for each in done.patches if (each.image_id, each.question_id) == (image_id, question_id))

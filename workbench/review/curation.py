@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from warehouse import names
 from warehouse.curation import Curation, Place
 from warehouse.curation_records import GateAttempt, GateResult, Origin, Sentence
 from warehouse.records import Description, KnowledgeVersion
@@ -39,9 +40,13 @@ def place_of(description_id: str) -> Place:
     Raises:
         CannotPublish: it isn't one.
     """
-    parts = description_id.split("/")
-    if len(parts) != 3 or not all(part.strip() for part in parts):
-        raise CannotPublish(f"{description_id!r} is no description: give DATASET/PRODUCT/ENTRY")
+    parts = names.split(description_id)
+    if len(parts) != 3:
+        raise CannotPublish(
+            f"{description_id!r} is no description: give DATASET/PRODUCT/ENTRY, with %2F for a slash in a name"
+        )
+    if why := names.problem(parts):
+        raise CannotPublish(f"{description_id!r} is no description: {why}")
     return parts[0], parts[1], parts[2]
 
 
@@ -197,7 +202,7 @@ def _live(curation: Curation, place: Place) -> list[Description]:
 def _unsaved(place: Place, text: str) -> Description:
     from datetime import UTC, datetime
 
-    return Description("/".join(place), 0, *place, text, "draft", "", "", datetime.now(UTC))
+    return Description(names.join(place), 0, *place, text, "draft", "", "", datetime.now(UTC))
 
 
 def _plain(sentence: str) -> str:

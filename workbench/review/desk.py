@@ -88,10 +88,13 @@ def _pictures(data: Path) -> Folder | Web:
     base = os.environ.get(f"{PREFIX}IMAGES")
     if base:
         return Web(base)
-    root = Path(os.environ.get(f"{PREFIX}ROOT") or data / FOLDER / "files").resolve()
+    named = os.environ.get(f"{PREFIX}ROOT")
+    root = Path(named or data / FOLDER / "files").resolve()
     folder = root / PICTURES
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for own in () if named else (root.parent, root):  # another's server may be another user, and must see its own
+            own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o777 if named else 0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise DeskRefused(
             f"cannot make {folder} for the disputed pictures ({error.strerror}): name the server's document root with "

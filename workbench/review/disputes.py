@@ -20,7 +20,7 @@ from warehouse.review_records import AuditCase, AuditDraw, BudgetCurve, BudgetPo
 from warehouse.reviews import Reviews, dispute_id
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.review import budget, rules
+from workbench.review import blinding, budget, rules
 from workbench.review.budget import AuditEstimate, Judged
 from workbench.review.errors import ReviewError
 from workbench.review.rules import Rules, Size, Suspicion
@@ -110,15 +110,25 @@ def open_by(
 def audit_estimate(reviews: Reviews, run_id: str) -> AuditEstimate | None:
     """How many errors are among a run's cases that no rule disputed, by its audit lane; None without one.
 
-    A case that people couldn't tell counts as not judged.
+    The run's own answer is held against what people settled, though they may have judged another run's. A case that
+    people couldn't tell counts as not judged, as does one whose reviewer was shown the archive's mask.
     """
     draw = reviews.audit_draw(run_id)
     if draw is None:
         return None
-    drawn = {(case.image_id, case.question_id) for case in draw.cases}
-    settled = reviews.overrides().filter(pl.col("decision") != "unsure")
-    told = [row for row in settled.select("image_id", "question_id", "decision").iter_rows() if row[:2] in drawn]
-    return budget.audit(draw.population, len(told), sum(row[2] == "wrong" for row in told))
+    audited = reviews.audited(run_id).filter(~_seen(reviews))
+    return budget.audit(draw.population, audited.height, int(audited["wrong"].sum()))
+
+
+def audit_left_out(reviews: Reviews, run_id: str) -> int:
+    """How many judged cases of a run's audit lane don't count, as their reviewer was shown the archive's mask."""
+    return reviews.audited(run_id).filter(_seen(reviews)).height
+
+
+def _seen(reviews: Reviews) -> pl.Expr:
+    """Whether a settlement rests on a verdict whose reviewer was shown the mask; a person's own rests on none."""
+    disputes = sorted(blinding.unblinded(reviews.verdicts()))
+    return pl.col("dispute_id").is_in(disputes) & (pl.col("basis") != "person")
 
 
 def _earlier(store: Store, run_id: str) -> str | None:
@@ -215,6 +225,7 @@ def _dispute(
         error_probability=chance,
         slots=2 if int(name[:8], 16) / 16**8 < blind_share else 1,  # by its name, so that asking again changes nothing
         opened_at=now,
+        claims=tuple(row["claims"]) if isinstance(row["claims"], list) else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 ReviewError
 ├── DeskUnreachable   Label Studio is down, too slow or failing; everything can be tried again, nothing is lost
+│   └── BrokenAnswer  it answers, but fails over this one question: something in what was asked for may be malformed
 ├── DeskRefused       Label Studio said no: the token, a deleted project, a setting; somebody has to act
 └── Malformed         an annotation that can't be read as a verdict; it goes to quarantine
 """
@@ -20,6 +21,10 @@ class ReviewError(Exception):
 
 class DeskUnreachable(ReviewError):
     """Label Studio is down, too slow or failing."""
+
+
+class BrokenAnswer(DeskUnreachable):
+    """Label Studio fails over this one question, or its answer can't be read."""
 
 
 class DeskRefused(ReviewError):

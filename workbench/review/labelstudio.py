@@ -1,92 +1,32 @@
-"""Talking to one Label Studio: few calls, each tried again with growing pauses, errors in words without secrets.
+"""Talking to one Label Studio: projects, tasks, annotations, in few calls (`connection.py` says how each is made).
 
-Only this module meets the SDK. The SDK would repeat a failed import by itself, and an import that failed may have been
-carried out all the same; so its own retries are off, and a repeated import first asks which keys are there (`push.py`).
-
-Label Studio's errors carry request data in their text. Ours say what was asked, where, and what to do; nothing that
-came over the wire but a status and a short reason, and never a token.
+What one thing breaks doesn't stop the rest: a page that the server can't tell (one lone surrogate in a comment is
+enough) is asked for task by task, such a task annotation by annotation, and what can't be had is told as `Untold`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import random
-import time
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from workbench.review.errors import DeskRefused, DeskUnreachable
-from workbench.review.labelstudio_task import TokenKind, token_kind
+from workbench.review.connection import PAGE, PATIENCE, TRIES, Address, Connection
+from workbench.review.errors import BrokenAnswer, DeskRefused
+from workbench.review.labelstudio_task import BLIND
+from workbench.review.remote import RemoteProject, RemoteTask, Untold, key_of, moment_of, task_of
+
+__all__ = ("PATIENCE", "Address", "LabelStudio")
 
 logger = logging.getLogger(__name__)
-R = TypeVar("R")
 
-PAGE = 500  # tasks asked for at once
-PATIENCE = 60.0  # seconds of trying again before giving up
-TIMEOUT = 20.0  # seconds for one answer
-_TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-_LONGEST_PAUSE = 15.0
+_CANNOT = "Label Studio fails over a malformed text or number in it; correct or delete there"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where Label Studio is and what opens it."""
-
-    url: str
-    token: str = field(repr=False)
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise DeskRefused("Label Studio's address must look like http://127.0.0.1:8080")
-        if parts.username or parts.password or parts.query:
-            raise DeskRefused(
-                "Label Studio's address must hold no name, password or token; those have a place of their own"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteTask:
-    """A task as the server tells it."""
-
-    task_id: int
-    key: str | None  # ours, if it carries one
-    updated_at: datetime
-    annotations: tuple[dict[str, object], ...]
-    query: str | None = None  # the picture's address
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteProject:
-    """A project as the server tells it."""
-
-    project_id: int
-    title: str
-    tasks: int
-    annotations: int  # skipped ones left out
-    skipped: int
-    config: str
-
-
-class LabelStudio:
+class LabelStudio(Connection):
     """One Label Studio server."""
-
-    def __init__(self, address: Address, patience: float = PATIENCE, timeout: float = TIMEOUT) -> None:
-        self.url = address.url.rstrip("/")
-        self._token = address.token
-        self.patience = patience
-        self._timeout = timeout
-        self._made: Any = None
-
-    @property
-    def kind(self) -> TokenKind:
-        """Which of Label Studio's two kinds of token opens it."""
-        return token_kind(self._token)
 
     def whoami(self) -> str:
         """The e-mail address of the token's owner.
@@ -186,11 +126,16 @@ class LabelStudio:
     def keys(self, project_id: int) -> dict[str, int]:
         """Our keys of all tasks of a project with their task's number, the smallest where a key is there twice."""
         found: dict[str, int] = {}
-        for task in self._pages(project_id, fields="task_only", include=["id", "data"]):
-            key = _key(task)
+        for task in self._with_data(project_id):
+            key = key_of(task)
             if key is not None:
                 found[key] = min(int(task.id), found.get(key, int(task.id)))
         return found
+
+    def blind_keys(self, project_id: int) -> set[str]:
+        """Our keys of the tasks that say of themselves that they show no mask."""
+        tasks = self._with_data(project_id)
+        return {key for task in tasks if (key := key_of(task)) is not None and task.data.get(BLIND) is True}
 
     def send(self, project_id: int, tasks: Sequence[Mapping[str, object]]) -> None:
         """Import tasks, tried once: who repeats it must first ask for `keys`.
@@ -234,7 +179,7 @@ class LabelStudio:
                 },
                 "ordering": ["tasks:updated_at"],
             }
-            found = [_remote(task) for task in self._page(project_id, page, 100, query=json.dumps(query), fields="all")]
+            found = self._updated(project_id, page, json.dumps(query))
             if found:
                 yield found
             if len(found) < 100:
@@ -248,176 +193,89 @@ class LabelStudio:
         tasks = self._pages(project_id, fields="task_only", include=["id", "total_annotations"])
         return {int(task.id): int(task.total_annotations) for task in tasks if task.total_annotations}
 
-    def task(self, task_id: int) -> RemoteTask | None:
-        """One task, or None when it is gone."""
-        try:
-            found = self._call(
-                f"task {task_id}", lambda sdk, options: sdk.tasks.get(str(task_id), request_options=options)
-            )
-        except DeskRefused as error:
-            if getattr(error.__cause__, "status_code", None) == 404:
-                return None
-            raise
-        return _remote(found)
-
-    def fetch(self, address: str) -> bytes:
-        """What a reviewer's browser would get for a picture's address.
-
-        Raises:
-            DeskRefused: not served; the message says what that usually means.
-        """
-        import httpx
-
-        if urlsplit(address).scheme not in ("", "http", "https"):
-            raise DeskRefused(
-                f"{urlsplit(address).scheme}:// pictures are signed by Label Studio for each view; open one there"
-            )
-        local = address.startswith("/")
-        try:
-            access = {"Authorization": self._authorization()} if local else {}
-            answer = httpx.get(self.url + address if local else address, headers=access, timeout=self._timeout)
-        except (httpx.HTTPError, ValueError) as error:
-            raise DeskUnreachable(f"no answer for a picture from {self.url}: {type(error).__name__}") from None
-        kind = answer.headers.get("content-type", "")
-        if answer.status_code != 200 or not kind.startswith("image/"):
-            raise DeskRefused(
-                f"{address} came back as {answer.status_code} {kind or 'nothing'}: its folder needs a local storage "
-                "registered in the project, below the server's LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"
-            )
-        return answer.content
-
-    def _authorization(self) -> str:
-        if self.kind == "legacy":
-            return f"Token {self._token}"
-        import httpx
-
-        answer = httpx.post(f"{self.url}/api/token/refresh", json={"refresh": self._token}, timeout=self._timeout)
-        return f"Bearer {answer.json().get('access', '')}"
-
-    # How anything is asked.
-
-    def _pages(self, project_id: int, **asked: object) -> Iterator[Any]:
-        page = 1
-        while True:
-            found = self._page(project_id, page, PAGE, **asked)
-            yield from found
-            if len(found) < PAGE:
-                return
-            page += 1
-
-    def _page(self, project_id: int, page: int, size: int, **asked: object) -> list[Any]:
-        def ask(sdk: Any, options: Mapping[str, object]) -> list[Any]:
-            pager = sdk.tasks.list(project=project_id, page=page, page_size=size, request_options=options, **asked)
-            return list(pager.items or [])
-
-        try:
-            found: list[Any] = self._call(f"page {page} of project {project_id}'s tasks", ask)
-        except DeskRefused as error:
-            if page > 1 and getattr(error.__cause__, "status_code", None) == 404:
-                return []  # the page after the last
-            raise
-        return found
-
-    def _call(
-        self,
-        what: str,
-        ask: Callable[[Any, Mapping[str, object]], R],
-        again: Callable[[], R | int | None] | None = None,
-    ) -> Any:
-        """The answer, tried again while the server fails.
+    def task(self, task_id: int, project_id: int | None = None) -> RemoteTask | None:
+        """One task, or None when it is gone.
 
         Args:
-            what: is asked for, in words.
-            ask: with the SDK's client and the options of a request.
-            again: looks, before a repetition, whether the last try was carried out after all.
-        """
-        began, tries = time.monotonic(), 0
-        while True:
-            try:
-                return self._once(what, ask)
-            except DeskUnreachable as error:
-                tries += 1
-                pause = max(min(_LONGEST_PAUSE, 0.5 * 2**tries) * random.uniform(0.5, 1.0), _asked_pause(error))
-                if time.monotonic() - began + pause > self.patience:
-                    raise
-                logger.warning("labelstudio try=%d pause=%.1f %s", tries, pause, error)
-                time.sleep(pause)
-                found = again() if again else None
-                if found is not None:
-                    return found
+            project_id: where it is: what can't be told of it as a whole is then asked for piece by piece.
 
-    def _once(self, what: str, ask: Callable[[Any, Mapping[str, object]], R]) -> R:
-        import httpx
-        from label_studio_sdk.core.api_error import ApiError
+        Raises:
+            BrokenAnswer: it can't be told, and no project was named.
+        """
+        try:
+            return self._one(
+                f"task {task_id}", lambda sdk, options: task_of(sdk.tasks.get(str(task_id), request_options=options))
+            )
+        except BrokenAnswer:
+            if project_id is None:
+                raise
+            return self._in_pieces(project_id, task_id)
+
+    # What is left of something that the server can't tell as a whole.
+
+    def _updated(self, project_id: int, page: int, query: str) -> list[RemoteTask]:
+        def ask(**how: object) -> list[Any]:
+            return self._page(project_id, page, 100, query=query, **how)
 
         try:
-            return ask(self._sdk(), {"max_retries": 0, "timeout": self._timeout})
-        except httpx.HTTPError as error:
-            why = "it took too long" if isinstance(error, httpx.TimeoutException) else type(error).__name__
-            raise self._unreachable(what, why) from None
-        except ApiError as error:
-            raise self._refusal(what, error) from error
+            return [task_of(task) for task in ask(fields="all", tries=TRIES)]
+        except (BrokenAnswer, ValueError) as error:
+            logger.warning("labelstudio project=%d page=%d task by task: %s", project_id, page, error)
+        found: list[RemoteTask] = []
+        for listed in ask(fields="task_only", include=["id", "updated_at"]):
+            task = self.task(int(listed.id), project_id)
+            if task is not None:
+                found.append(replace(task, updated_at=moment_of(listed.updated_at)))
+        return found
 
-    def _unreachable(self, what: str, why: str) -> DeskUnreachable:
-        return DeskUnreachable(
-            f"Label Studio at {self.url} gave no answer when asked for {what}: {why}. Nothing is lost; see that it "
-            "runs (`workbench labelstudio up`) and give the same command again"
-        )
+    def _in_pieces(self, project_id: int, task_id: int) -> RemoteTask:
+        """A task whose annotations are asked for one by one. Without its key none is believed."""
+        told: list[dict[str, object]] = []
+        untold: list[Untold] = []
+        for number in self._annotation_ids(project_id, task_id):
+            try:
+                found = self._one(
+                    f"annotation {number}",
+                    lambda sdk, options, number=number: sdk.annotations.get(number, request_options=options).dict(),
+                )
+                told += [found] if found is not None else []
+            except BrokenAnswer:
+                untold.append(Untold(number, f"{_CANNOT} the annotation"))
+        if not told and not untold:
+            untold = [Untold(-task_id, f"{_CANNOT} the task")]
+        listed = self._listed(project_id, task_id, "task_only", "data")
+        key = key_of(listed) if listed else None
+        return RemoteTask(task_id, key, datetime.now(UTC), tuple(told), untold=tuple(untold))
 
-    def _refusal(self, what: str, error: Any) -> DeskUnreachable | DeskRefused:
-        status = int(error.status_code or 0)
-        if status in _TRY_AGAIN or status >= 500 or status == 0:
-            return self._unreachable(what, f"status {status}")
-        if status in (401, 403):
-            return DeskRefused(
-                f"Label Studio at {self.url} doesn't take the {self.kind} token ({status}): copy a new one from "
-                "Account & Settings there, and see that this kind of token is enabled for the organisation"
-            )
-        if status == 404:
-            return DeskRefused(
-                f"Label Studio at {self.url} has no {what} (404): it was deleted, or this token may not see it"
-            )
-        return DeskRefused(f"Label Studio at {self.url} refused {what} ({status}): {_detail(error.body)}")
+    def _annotation_ids(self, project_id: int, task_id: int) -> list[int]:
+        listed = self._listed(project_id, task_id, "all", "annotations_ids")
+        told = str(getattr(listed, "annotations_ids", None) or "")
+        return [int(number) for number in told.replace(",", " ").split() if number.isdecimal()]
 
-    def _sdk(self) -> Any:
-        if self._made is None:
-            import httpx
-            from label_studio_sdk import LabelStudio as Sdk
+    def _listed(self, project_id: int, task_id: int, fields: str, name: str) -> Any:
+        """A task of which the server tells its number and one more thing; None where it can't."""
+        only = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task_id}
+        query = json.dumps({"filters": {"conjunction": "and", "items": [only]}})
+        try:
+            found = self._page(project_id, 1, 1, query=query, fields=fields, include=["id", name], tries=TRIES)
+        except BrokenAnswer:
+            return None
+        return found[0] if found else None
 
-            client = httpx.Client(timeout=self._timeout, follow_redirects=True)
-            self._made = Sdk(  # type: ignore[no-untyped-call]
-                base_url=self.url, api_key=self._token, timeout=self._timeout, httpx_client=client
-            )
-            weakref.finalize(self._made, client.close)
-        return self._made
-
-
-def _asked_pause(error: DeskUnreachable) -> float:
-    """Seconds the server asked to wait (Retry-After), bounded."""
-    headers = getattr(error.__cause__, "headers", None) or {}
-    text = str(headers.get("retry-after", ""))
-    return min(float(text), 2 * _LONGEST_PAUSE) if text.isdigit() else 0.0
-
-
-def _detail(body: object) -> str:
-    """The server's reason, short; of a validation error only which field and why."""
-    if isinstance(body, Mapping):
-        told = body.get("validation_errors") or body.get("detail") or "no reason given"
-        return str(told)[:200]
-    return str(body)[:200]
-
-
-def _key(task: Any) -> str | None:
-    data = task.data if isinstance(task.data, Mapping) else {}
-    key = data.get("key")
-    return key if isinstance(key, str) else None
-
-
-def _remote(task: Any) -> RemoteTask:
-    at = task.updated_at
-    moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at).replace("Z", "+00:00"))
-    told = [one if isinstance(one, dict) else one.dict() for one in task.annotations or []]
-    query = task.data.get("query") if isinstance(task.data, Mapping) else None
-    return RemoteTask(
-        int(task.id), _key(task), moment.astimezone(UTC), tuple(told), query if isinstance(query, str) else None
-    )
+    def _with_data(self, project_id: int) -> Iterator[Any]:
+        """Every task with its number and its data; one whose data can't be told is left out, and logged."""
+        page, size = 1, PAGE
+        while True:
+            try:
+                found = self._page(project_id, page, size, fields="task_only", include=["id", "data"], tries=TRIES)
+                listed = len(found)
+            except BrokenAnswer as error:
+                numbers = self._page(project_id, page, size, fields="task_only", include=["id"])
+                listed = len(numbers)
+                told = [self._listed(project_id, int(one.id), "task_only", "data") for one in numbers]
+                found = [one for one in told if one is not None]
+                logger.warning("labelstudio project=%d untold=%d: %s", project_id, listed - len(found), error)
+            yield from found
+            if listed < size:
+                return
+            page += 1

@@ -1,8 +1,9 @@
 """What a reviewer sees and what comes back: a dispute becomes a task, an annotation becomes a verdict. Pure functions.
 
 The labelling config is versioned by its own text: tasks of another version live in another project, so a change never
-breaks a case that is out already. Neither the label nor the reason of the dispute is shown: both would answer for the
-reviewer. All text from outside travels in the task's data, where Label Studio shows it as text, never in the config.
+breaks a case that is out already. Neither the label nor the reason of the dispute is shown, nor the archive's mask
+where it says what is asked (`blinding.py`): all would answer for the reviewer. All text from outside travels in the
+task's data, where Label Studio shows it as text, never in the config.
 
 Label Studio accepts any result over its API, so nothing that comes back is believed: it must name this config's
 controls, this dispute's options and a box within the image, or it goes to quarantine with the reason.
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -71,8 +74,12 @@ CONFIG = """<View>
 
 VERSION = "v1-" + hashlib.sha256(CONFIG.encode()).hexdigest()[:8]
 MODEL = "workbench"  # whom Label Studio names as the author of the pre-annotations
+BLIND = "blind"  # in a task's data: it shows no mask, as the question asks for what a mask tells
 NONE_IS_RIGHT = "None of these is right"
 LONGEST = 20_000  # characters of a reviewer's text
+
+# Control characters, of which no page or file makes anything, and lone surrogates, which no file can hold.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 _KINDS = {
     "verdict": "choices",
@@ -102,7 +109,9 @@ class CaseForReview:
     width: int  # of the upright query image, in pixels
     height: int
     patches: tuple[DefectBox, ...]  # accepted, in pixels
-    outlines: tuple[tuple[tuple[float, float], ...], ...]  # of the mask, in percent
+    outlines: tuple[tuple[tuple[float, float], ...], ...]  # of the mask, in percent; none on a blind task
+    blind: bool = False  # the mask would answer the question
+    marked: bool = False  # the archive has a mask of it; is told to nobody
 
 
 def task(case: CaseForReview) -> dict[str, object]:
@@ -113,7 +122,7 @@ def task(case: CaseForReview) -> dict[str, object]:
     lines = [case.question, *(f"   {option.letter}  {option.text}" for option in case.options)]
     lines.append(said + (f" ({', '.join(sure)})" if sure else ""))
     knowledge = [f"{rank}  {name}: {text}" for rank, (name, text) in enumerate(case.descriptions, 1)]
-    data = {
+    data: dict[str, object] = {
         "key": case.task_key,
         "config": VERSION,
         "title": case.title,
@@ -123,6 +132,8 @@ def task(case: CaseForReview) -> dict[str, object]:
         "choices": [{"value": choice} for choice in _choices(case.options)],
         "knowledge": "\n".join(knowledge) or "No description was retrieved.",
     }
+    if case.blind:
+        data[BLIND] = True
     prediction: dict[str, object] = {"model_version": MODEL, "result": _regions(case)}
     if case.probability is not None:
         prediction["score"] = case.probability
@@ -152,7 +163,7 @@ def _regions(case: CaseForReview) -> list[dict[str, object]]:
         found.append(
             {"id": f"patch{number}", "from_name": "boxes", "type": "rectanglelabels", "value": value, **common}
         )
-    for number, outline in enumerate(case.outlines, 1):
+    for number, outline in enumerate(() if case.blind else case.outlines, 1):
         points = {"points": [list(point) for point in outline], "closed": True, "polygonlabels": ["Mask"]}
         found.append(
             {"id": f"mask{number}", "from_name": "outline", "type": "polygonlabels", "value": points, **common}
@@ -196,6 +207,12 @@ class Annotation(BaseModel):
     was_cancelled: bool = False
     updated_at: datetime
     lead_time: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The reviewer's time on the task; None where what was told is no time."""
+        told = self.lead_time
+        return told if told is not None and math.isfinite(told) and told >= 0 else None
 
     @property
     def author(self) -> int | None:
@@ -284,7 +301,7 @@ def _single(region: _Region) -> str | None:
     texts = [value] if isinstance(value, str) else value or []
     if region.type == "choices" and len(texts) != 1:
         raise Malformed(f"{region.from_name} has {len(texts)} choices; it takes one")
-    text = "\n".join(texts).strip()
+    text = _UNPRINTABLE.sub("", "\n".join(texts)).strip()
     if len(text) > LONGEST:
         raise Malformed(f"{region.from_name} has {len(text):,} characters; {LONGEST:,} are taken")
     return text or None
@@ -313,7 +330,8 @@ def _right(decision: Decision, chosen: str | None, options: Sequence[Option], an
 
 def payload(result: Sequence[Mapping[str, object]]) -> str:
     """An annotation's result as the quarantine keeps it."""
-    return json.dumps(list(result), ensure_ascii=False, default=str)[: 10 * LONGEST]
+    text = json.dumps(list(result), ensure_ascii=False, default=str)[: 10 * LONGEST]
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 TokenKind = Literal["legacy", "personal"]

@@ -4,6 +4,7 @@ A browser can't show every file an archive may hold (deep grey, TIFF), and Label
 shows. So each picture is copied, named by its content, into one folder that Label Studio serves: nothing else of the
 archive is within its reach, and no file name from outside becomes part of an address. A file that any browser shows as
 it lies there is copied as it is; any other is opened as the model saw it, upright and with 8 bits, and written anew.
+A file that holds another picture by now than the one that was scored is shown to nobody.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import base64
 import hashlib
 import io
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from PIL import Image, ImageDraw
@@ -22,7 +23,7 @@ from PIL import Image, ImageDraw
 from warehouse.errors import full_disk_named
 from workbench.inspection.deep import is_deep
 from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import FORMATS, frame_of, open_image
+from workbench.inspection.images import FORMATS, decode, frame_in, frame_of, read
 from workbench.inspection.tone import ALONE, Tone
 
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
@@ -47,27 +48,33 @@ class Folder:
     path: Path  # below the server's document root
     address: str  # of the folder as the server sees it: /data/local-files/?d=disputes
 
-    def publish(self, source: Path, path: str, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Web`'s
-        """Put a copy there, unless it is there already; a deep picture in the range that its run saw it with.
+    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Web`'s
+        """Put a copy there, unless it is there already.
+
+        Args:
+            source: the file.
+            path: within the archive.
+            content: the SHA-256 of the picture that was scored; None takes whatever lies there.
 
         Raises:
+            ReplacedImage: the file holds another picture.
             UnreadableImage: the picture can't be shown to anybody.
             DiskFull: there is no room for the copy.
         """
-        width, height, suffix = _look(source)
-        with source.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()[:40]
+        data = read(source, content)
+        width, height, suffix = _look(io.BytesIO(data), source.name)
         seen = "" if suffix or tone == ALONE else f"-{hashlib.sha256(repr(tone).encode()).hexdigest()[:8]}"
-        target = self.path / f"{content}{seen}{suffix or '.jpg'}"
+        target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{seen}{suffix or '.jpg'}"
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             with full_disk_named(self.path):
                 if suffix:
-                    shutil.copyfile(source, draft)
+                    draft.write_bytes(data)
                 else:
-                    picture = open_image(source, tone=tone)
+                    picture = decode(data, tone)
                     picture.thumbnail((_SIDE, _SIDE))
                     picture.save(draft, "JPEG", quality=92)
+                draft.chmod(_mode(self.path))
                 draft.replace(target)
         return Published(f"{self.address}/{target.name}", width, height)
 
@@ -77,6 +84,7 @@ class Folder:
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             draft.write_bytes(_blank())
+            draft.chmod(_mode(self.path))
             draft.replace(target)
         return f"{self.address}/{target.name}"
 
@@ -87,18 +95,24 @@ class Web:
 
     base: str  # https://images.example/line-a or s3://bucket/line-a; what follows is the path within the archive
 
-    def publish(self, source: Path, path: str, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Folder`'s
-        """Its address there; the local file still says how large it is.
+    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Folder`'s
+        """Its address there; the local file still says how large it is, and stands for what the server has.
 
         Raises:
+            ReplacedImage: the file holds another picture than `content` names.
             UnreadableImage: the picture can't be shown to anybody.
         """
-        width, height, _ = _look(source)
+        width, height, _ = _look(io.BytesIO(read(source, content)), source.name)
         return Published(f"{self.base.rstrip('/')}/{quote(path)}", width, height)
 
     def nothing(self) -> str:
         """A picture that says there is no reference, within its address."""
         return f"data:image/png;base64,{base64.b64encode(_blank()).decode()}"
+
+
+def _mode(folder: Path) -> int:
+    """A picture may be read by whom its folder lets in: nobody else's where the server is one's own."""
+    return 0o600 | (folder.stat().st_mode & 0o044)
 
 
 def _blank() -> bytes:
@@ -111,22 +125,21 @@ def _blank() -> bytes:
 def size_of(source: Path) -> tuple[int, int] | None:
     """Width and height of the upright picture in pixels, from the file's head; None if it can't be read."""
     try:
-        width, height, _ = _look(source)
+        return frame_of(source).upright
     except UnreadableImage:
         return None
-    return width, height
 
 
-def _look(source: Path) -> tuple[int, int, str]:
+def _look(file: BinaryIO, name: str) -> tuple[int, int, str]:
     """Width and height of the upright picture, and the suffix under which browsers show the file as it is, or ""."""
-    frame = frame_of(source)
+    frame = frame_in(file)
     (width, height), suffix = frame.upright, ""
     try:
-        with source.open("rb") as file:
-            if frame.orientation == 1 and width * height <= _LARGEST and not is_deep(file):
-                file.seek(0)
-                with Image.open(file, formats=FORMATS) as image:
-                    suffix = _AS_IT_IS.get(image.format or "", "") if image.mode in _MODES else ""
+        file.seek(0)
+        if frame.orientation == 1 and width * height <= _LARGEST and not is_deep(file):
+            file.seek(0)
+            with Image.open(file, formats=FORMATS) as image:
+                suffix = _AS_IT_IS.get(image.format or "", "") if image.mode in _MODES else ""
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
-        raise UnreadableImage(f"{source.name}: {error}") from error
+        raise UnreadableImage(f"{name}: {error}") from error
     return width, height, suffix

@@ -10,18 +10,24 @@ a wording, which is a suggestion and stays marked as one.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from warehouse import schema
+from warehouse import names, schema
 from warehouse.curation import Curation
 from warehouse.curation_records import Origin, Sentence
+from warehouse.errors import WarehouseError
 from warehouse.records import Description, Entry
 from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
 from warehouse.store import Store
+from workbench.inspection.errors import InspectionError
 from workbench.review import curation, lint
 from workbench.review.curation import CannotPublish, Saved
+
+logger = logging.getLogger(__name__)
 
 ALIKE = 0.85  # share of equal words from which two reviewers' sentences are one
 
@@ -57,24 +63,47 @@ class Proposal:
         return " ".join(sentence.text for sentence in self.sentences)
 
 
-def waiting(store: Store) -> list[Proposal]:
-    """Proposals from verdicts that no revision was made of yet, those with most verdicts first."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What verdicts propose."""
+
+    proposals: tuple[Proposal, ...]  # those with most verdicts first
+    problems: tuple[str, ...]  # what nothing could be made of, each with the reason
+
+
+def waiting(store: Store) -> Waiting:
+    """Proposals from verdicts that no revision was made of yet. One that fails, however it does, stops no other."""
     verdicts = schema.records(Verdict, Reviews(store.data).verdicts())
     told = [each for each in verdicts if each.better_description or each.explanation == "misleads"]
     if not any(each.better_description for each in told):
-        return []
+        return Waiting((), ())
     published = {each.description_id: each for each in Curation(store.data).published()[1]}
     by_description: dict[str, list[Verdict]] = {}
+    found: list[Proposal] = []
+    problems: list[str] = []
     for verdict in told:
-        if about := _about(store, verdict, published):
-            by_description.setdefault(about, []).append(verdict)
-    found = []
+        with _alone(problems, f"verdict {verdict.verdict_id}"):
+            if about := _about(store, verdict, published):
+                by_description.setdefault(about, []).append(verdict)
     for description_id, some in sorted(by_description.items()):
-        used = {each.verdict_id for each in Curation(store.data).sentences(description_id)}
-        new = [each for each in some if each.verdict_id not in used]
-        if any(each.better_description for each in new):
-            found.append(propose(description_id, new, published.get(description_id), list(published.values())))
-    return sorted(found, key=lambda each: (-len(each.verdicts), each.description_id))
+        with _alone(problems, description_id):
+            used = {each.verdict_id for each in Curation(store.data).sentences(description_id)}
+            new = [each for each in some if each.verdict_id not in used]
+            if any(each.better_description for each in new):
+                found.append(propose(description_id, new, published.get(description_id), list(published.values())))
+    return Waiting(tuple(sorted(found, key=lambda each: (-len(each.verdicts), each.description_id))), tuple(problems))
+
+
+@contextmanager
+def _alone(problems: list[str], what: str) -> Iterator[None]:
+    """Keep what fails within as a problem of its own; a warehouse or a disk that fails isn't one item's."""
+    try:
+        yield
+    except (WarehouseError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever was raised, the others are proposed
+        logger.warning("proposal=%s failed: %s", what, error)
+        problems.append(f"{what}: {error if isinstance(error, InspectionError) else repr(error)}")
 
 
 def propose(
@@ -134,7 +163,7 @@ def accept(
     Raises:
         CannotPublish: there is no proposal for this description, or the text says what is published.
     """
-    found = next((each for each in waiting(store) if each.description_id == description_id), None)
+    found = next((each for each in waiting(store).proposals if each.description_id == description_id), None)
     if found is None:
         raise CannotPublish(f"no verdict proposes a text for {description_id}; see `workbench knowledge propose`")
     known = [
@@ -161,14 +190,19 @@ def _about(store: Store, verdict: Verdict, published: Iterable[str]) -> str | No
         return own
     rows = store.predictions(verdict.run_id, verdict.image_id, verdict.question_id)
     shown = rows["descriptions"].to_list()[0] if rows.height else []
-    ranked = [each["description_id"] for each in shown if each["description_id"].split("/")[1] == entry.product]
-    return ranked[0] if ranked else f"{entry.dataset}/{entry.product}/{named}" if named else None
+    ranked = [each["description_id"] for each in shown if _product(each["description_id"]) == entry.product]
+    return ranked[0] if ranked else names.join((entry.dataset, entry.product, named)) if named else None
 
 
 def _of(entry: Entry, named: str, known: set[str]) -> str | None:
-    exact = f"{entry.dataset}/{entry.product}/{named}"
-    others = sorted(each for each in known if each.split("/")[1:] == [entry.product, named])
+    exact = names.join((entry.dataset, entry.product, named))
+    others = sorted(each for each in known if names.split(each)[1:] == (entry.product, named))
     return exact if exact in known else others[0] if others else None
+
+
+def _product(description_id: str) -> str | None:
+    parts = names.split(description_id)
+    return parts[1] if len(parts) == 3 else None
 
 
 def _alike(one: str, other: str) -> bool:

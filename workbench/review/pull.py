@@ -3,7 +3,8 @@
 Pages are read in the order of their update and stored with the project's mark in one transaction, so a kill at any
 moment means reading a page again and finding nothing new. An annotation is believed only for the task that carries the
 dispute's own key; what can't be a verdict on that dispute goes to quarantine with its reason, and comes out of it as
-soon as its author mends it.
+soon as its author mends it. Whatever is raised over one annotation puts that one aside; what the server itself can't
+tell is put aside, too, and asked for again at every pull.
 
 Only tasks that hold an annotation are read, so thousands of open ones cost nothing. What was deleted is found by count:
 the project's own number of annotations is compared with ours, and where it is smaller the tasks with fewer are asked.
@@ -29,9 +30,9 @@ from warehouse.store import Store
 from workbench.review import agreement
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, Malformed
-from workbench.review.labelstudio import RemoteProject, RemoteTask
 from workbench.review.labelstudio_task import Annotation, judgement, payload
 from workbench.review.push import exclusively
+from workbench.review.remote import RemoteProject, RemoteTask
 
 PHASES = ("after-fetch", "before-verdicts", "after-verdicts", "before-settle", "after-settle")
 OVERLAP = timedelta(seconds=2)  # read again: an update is dated before it can be seen
@@ -65,7 +66,7 @@ class _Known:
     disputes: Mapping[str, Dispute]
     verdicts: Mapping[str, Verdict]  # the newest revisions, by id
     people: Mapping[int, str]
-    aside: frozenset[str]  # results in quarantine
+    aside: set[str]  # results in quarantine
 
 
 def pull(store: Store, desk: Desk) -> PulledAll:
@@ -104,14 +105,22 @@ def _pull_project(
     for page in desk.studio.updated(remote.project_id, since):
         known = known or _known(reviews, desk, project)
         total = _store_page(reviews, known, page, page[-1].updated_at, total)
+    if again := _untold(reviews, project):
+        known = _known(reviews, desk, project)
+        asked = [desk.studio.task(number, remote.project_id) or _emptied(known, number) for number in sorted(again)]
+        total = _store_page(reviews, known, asked, None, total)
+        for task in asked:
+            if told := again[task.task_id] - {one.annotation_id for one in task.untold}:
+                reviews.forget_untold(project.project_key, sorted(told))
     ours = _standing(reviews, project) + Counter(_put_aside(reviews, project)["task_id"])
     if ours.total() > remote.annotations:
         known = _known(reviews, desk, project)
         there = desk.studio.annotated(remote.project_id)
         fewer = sorted(task_id for task_id, count in ours.items() if there.get(task_id, 0) < count)
-        now_there = [desk.studio.task(task_id) or _emptied(known, task_id) for task_id in fewer]
+        now_there = [desk.studio.task(task_id, remote.project_id) or _emptied(known, task_id) for task_id in fewer]
         total = _store_page(reviews, known, now_there, None, total)
         standing = {_number(told.get("id")) for task in now_there for told in task.annotations if not _skipped(told)}
+        standing |= {one.annotation_id for task in now_there for one in task.untold}
         aside = _put_aside(reviews, project).filter(pl.col("task_id").is_in(fewer))
         if gone := set(aside["annotation_id"]) - standing:
             reviews.forget_quarantined(project.project_key, sorted(gone))
@@ -127,6 +136,7 @@ def _store_page(
         given, refused = _read(known, task)
         verdicts += given
         aside += [one for one in refused if one.result_id not in known.aside]
+        known.aside.update(one.result_id for one in aside)
     phases.at("after-fetch")
     added = reviews.store_pulled(known.project.project_key, Pulled(tuple(verdicts), tuple(aside), until))
     taken_back = sum(verdict.deleted for verdict in verdicts)
@@ -145,25 +155,23 @@ def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[Quaranti
     aside: list[QuarantinedResult] = []
     standing: set[str] = set()
     for told in task.annotations:
+        number, at, said = _number(told.get("id")), str(task.updated_at), [told]
         try:
             annotation = Annotation.model_validate(told)
-        except ValidationError as error:
-            reason = f"isn't of Label Studio's form: {error.errors(include_url=False, include_input=False)[0]['msg']}"
-            aside.append(_aside(known, task, _number(told.get("id")), str(task.updated_at), reason, [told], now))
-            continue
-        if annotation.was_cancelled:
-            continue
-        try:
+            if annotation.was_cancelled:
+                continue
+            at, said = str(annotation.updated_at), annotation.result
             verdict = _verdict(known, task, annotation, now)
-        except Malformed as error:
-            aside.append(
-                _aside(known, task, annotation.id, str(annotation.updated_at), str(error), annotation.result, now)
-            )
+        except Exception as error:  # noqa: BLE001 - whatever one annotation raises, the others' verdicts arrive
+            aside.append(_aside(known, task, number, at, _reason(error), said, now))
             continue
         standing.add(verdict.verdict_id)
         verdicts.append(verdict)
+    for untold in task.untold:
+        aside.append(_aside(known, task, untold.annotation_id, "untold", untold.reason, [], now, untold=True))
+        standing.add(_verdict_id(known.project, untold.annotation_id))  # what it said last still stands
     ours = known.tasks.get(task.task_id)
-    if ours:
+    if ours and all(untold.annotation_id > 0 for untold in task.untold):
         verdicts += [
             replace(verdict, deleted=True, judged_at=task.updated_at, stored_at=now)
             for verdict in known.verdicts.values()
@@ -173,6 +181,14 @@ def _read(known: _Known, task: RemoteTask) -> tuple[list[Verdict], list[Quaranti
             and verdict.verdict_id.startswith(_verdict_id(known.project, ""))
         ]
     return verdicts, aside
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Malformed):
+        return str(error)
+    if isinstance(error, ValidationError):
+        return f"isn't of Label Studio's form: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+    return f"can't be read: {type(error).__name__}: {error}"
 
 
 def _verdict(known: _Known, task: RemoteTask, annotation: Annotation, now: datetime) -> Verdict:
@@ -206,10 +222,11 @@ def _verdict(known: _Known, task: RemoteTask, annotation: Annotation, now: datet
         explanation=said.explanation,
         better_description=said.better_description,
         comment=said.comment,
-        seconds=annotation.lead_time,
+        seconds=annotation.seconds,
         judged_at=annotation.updated_at,
         stored_at=now,
         deleted=False,
+        unblinded=ours.unblinded,
     )
 
 
@@ -223,7 +240,7 @@ def _known(reviews: Reviews, desk: Desk, project: ReviewProject) -> _Known:
         {dispute.dispute_id: dispute for dispute in schema.records(Dispute, reviews.queue())},
         newest,
         desk.studio.people(),
-        frozenset(reviews.quarantined()["result_id"]),
+        set(reviews.quarantined()["result_id"]),
     )
 
 
@@ -243,6 +260,15 @@ def _put_aside(reviews: Reviews, project: ReviewProject) -> pl.DataFrame:
     aside = reviews.quarantined().filter(project_key=project.project_key).unique("annotation_id")
     named = pl.format(_verdict_id(project, "{}"), "annotation_id")
     return aside.filter(~named.is_in(reviews.verdicts()["verdict_id"].implode())).select("task_id", "annotation_id")
+
+
+def _untold(reviews: Reviews, project: ReviewProject) -> dict[int, set[int]]:
+    """The annotations that the server couldn't tell, by task."""
+    found: dict[int, set[int]] = {}
+    rows = reviews.quarantined().filter(pl.col("untold"), project_key=project.project_key)
+    for task_id, annotation_id in rows.select("task_id", "annotation_id").iter_rows():
+        found.setdefault(task_id, set()).add(annotation_id)
+    return found
 
 
 def _emptied(known: _Known, task_id: int) -> RemoteTask:
@@ -267,9 +293,11 @@ def _aside(
     reason: str,
     result: Sequence[Mapping[str, object]],
     now: datetime,
+    untold: bool = False,
 ) -> QuarantinedResult:
     name = hashlib.sha256(f"{known.project.project_key}\n{task.task_id}\n{annotation}\n{at}".encode()).hexdigest()[:24]
-    return QuarantinedResult(name, known.project.project_key, task.task_id, annotation, reason, payload(result), now)
+    project, reason = known.project.project_key, reason.encode("utf-8", "backslashreplace").decode()
+    return QuarantinedResult(name, project, task.task_id, annotation, reason, payload(result), now, untold)
 
 
 def _number(value: object) -> int:

@@ -25,17 +25,19 @@ from pathlib import Path
 import polars as pl
 
 from warehouse import locks, phases
+from warehouse.errors import WarehouseError
 from warehouse.records import Entry, Prediction
 from warehouse.review_records import DefectBox, Dispute, ReviewProject, ReviewTask
 from warehouse.reviews import Reviews, task_key
 from warehouse.schema import records
 from warehouse.store import Store
-from workbench.inspection import masks
-from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.tone import ALONE, Tone, Tones, of_run
-from workbench.review import boxes, labelstudio_task
+from workbench.inspection import masks, questions
+from workbench.inspection.archive import content_of
+from workbench.inspection.errors import ReplacedImage, UnreadableImage
+from workbench.inspection.tone import Tone, Tones, of_run
+from workbench.review import blinding, boxes, labelstudio_task
 from workbench.review.desk import Desk
-from workbench.review.errors import DeskRefused, DeskUnreachable
+from workbench.review.errors import DeskRefused, DeskUnreachable, ReviewError
 from workbench.review.labelstudio_task import CONFIG, VERSION, CaseForReview
 from workbench.review.pictures import Published
 from workbench.review.rules import AUDIT_SHARE, BUDGET
@@ -44,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 PHASES = ("before-send", "after-send", "before-record", "after-record")
 BATCH = 100  # tasks sent at once
+_STOPPING = (ReviewError, WarehouseError, OSError)  # not one case's fault: the next would end the same
 _LOCK_SECONDS = 600.0  # another push or pull of this data folder is waited for
 
 
@@ -110,7 +113,7 @@ def push(
         queue = reviews.queue()
         pictures = _Pictures(store, desk)
         wanted = want(queue, {task.task_key for task in reviews.tasks()}, limit, audit_share, pictures.show)
-        material = _read(store, [one.dispute for one in wanted])
+        material = _read(store, [one.dispute for one in wanted], blinding.veiled(records(Dispute, queue)))
         sent = found = done = 0
         unreadable = list(pictures.broken.values())
         projects: list[str] = []
@@ -124,10 +127,11 @@ def push(
                 ready, broken = _prepare(desk, batch, material, pictures)
                 unreadable += broken
                 fresh = [one for one in ready if one.task_key not in there]
+                seen = _unblinded(desk, _id(project), ready, fresh)
                 there |= _send(desk, _id(project), fresh, there)
                 now = datetime.now(UTC)
                 reviews.record_tasks(
-                    [_record(one, slot, project, there, now) for one in ready if one.task_key in there]
+                    [_record(one, slot, project, there, now, seen) for one in ready if one.task_key in there]
                 )
                 sent, found, done = sent + len(fresh), found + len(ready) - len(fresh), done + len(batch)
                 if progress:
@@ -252,10 +256,29 @@ def _send(desk: Desk, project_id: int, ready: Sequence[CaseForReview], there: di
     return found or there
 
 
-def _record(case: CaseForReview, slot: int, project: ReviewProject, there: dict[str, int], now: datetime) -> ReviewTask:
-    dispute = case.task_key.rpartition(".")[0]
+def _unblinded(
+    desk: Desk, project_id: int, ready: Sequence[CaseForReview], fresh: Sequence[CaseForReview]
+) -> frozenset[str]:
+    """The keys of tasks that are on the server already and may show the mask that their question asks for.
+
+    The warehouse doesn't know them, as after a restored backup: only what they say of themselves counts.
+    """
+    sent = {one.task_key for one in fresh}
+    doubtful = {one.task_key for one in ready if one.blind and one.marked and one.task_key not in sent}
+    return frozenset(doubtful - desk.studio.blind_keys(project_id)) if doubtful else frozenset()
+
+
+def _record(
+    case: CaseForReview,
+    slot: int,
+    project: ReviewProject,
+    there: dict[str, int],
+    now: datetime,
+    unblinded: frozenset[str],
+) -> ReviewTask:
+    key, dispute = case.task_key, case.task_key.rpartition(".")[0]
     return ReviewTask(
-        case.task_key, dispute, slot, project.project_key, there[case.task_key], case.width, case.height, now
+        key, dispute, slot, project.project_key, there[key], case.width, case.height, now, key in unblinded
     )
 
 
@@ -275,18 +298,27 @@ class _Pictures:
         if name not in self.shown and name not in self.broken:
             try:
                 source = inside(self.root(dispute.run_id), dispute.image_path)
-                camera = self.tone(dispute.run_id, dispute.image_id)
-                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path, tone=camera)
+                entry = self._store.entry(dispute.image_id)
+                if entry is None:
+                    raise UnreadableImage("its archive doesn't know it")
+                camera = self.tone(dispute.run_id, entry)
+                shown = self._desk.pictures.publish(source, dispute.image_path, entry.content, camera)
+                self.shown[name] = shown
+            except ReplacedImage:
+                self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
                 self.broken[name] = f"{dispute.image_path}: {error}"
+            except _STOPPING:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one picture raises, the others are sent
+                self.broken[name] = f"{dispute.image_path}: {error!r}"
         return name in self.shown
 
-    def tone(self, run_id: str, image_id: str) -> Tone:
+    def tone(self, run_id: str, image: Entry | Prediction) -> Tone:
         """The range that the run saw this picture with, if it is deep."""
         if run_id not in self._tones:
             self._tones[run_id] = of_run(self._store.run(run_id))
-        entry = self._store.entry(image_id) if self._tones[run_id] != Tones() else None
-        return self._tones[run_id].of(entry.dataset, entry.product, entry.camera) if entry else ALONE
+        return self._tones[run_id].of(image.dataset, image.product, image.camera)
 
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
@@ -312,9 +344,10 @@ class _Material:
     patches: Mapping[tuple[str, str, str], list[DefectBox]]
     entries: Mapping[str, Entry]
     texts: Mapping[tuple[str, str], str]  # by run and description
+    veiled: frozenset[str]  # images whose mask is shown on no task
 
 
-def _read(store: Store, disputes: Sequence[Dispute]) -> _Material:
+def _read(store: Store, disputes: Sequence[Dispute], veiled: frozenset[str]) -> _Material:
     reviews = Reviews(store.data)
     predictions, patches, entries = reviews.material(disputes)
     boxes_of: dict[tuple[str, str, str], list[DefectBox]] = {}
@@ -330,6 +363,7 @@ def _read(store: Store, disputes: Sequence[Dispute]) -> _Material:
         boxes_of,
         {entry.image_id: entry for entry in entries},
         texts,
+        veiled,
     )
 
 
@@ -344,6 +378,10 @@ def _prepare(
             ready.append(_case(desk, one, material, pictures))
         except UnreadableImage as error:
             broken.append(f"{one.dispute.image_path}: {error}")
+        except _STOPPING:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one case raises, the others are sent
+            broken.append(f"{one.dispute.image_path}: {error!r}")
     return ready, broken
 
 
@@ -355,6 +393,7 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
         raise UnreadableImage("its prediction isn't in this warehouse")
     shown, root = pictures.shown[dispute.dispute_id], pictures.root(dispute.run_id)
     entry = material.entries.get(dispute.image_id)
+    mask = entry.mask_path if entry else None
     return CaseForReview(
         task_key=one.key,
         title=f"{dispute.product} · {dispute.subtask}",
@@ -368,11 +407,13 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
             for kept in prediction.descriptions
         ),
         query=shown.url,
-        reference=_reference(desk, root, prediction, pictures.tone(dispute.run_id, dispute.image_id)),
+        reference=_reference(desk, root, prediction, pictures.tone(dispute.run_id, prediction)),
         width=shown.width,
         height=shown.height,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, entry) if entry and entry.mask_path else (),
+        outlines=_outlines(root, entry) if entry and mask and dispute.image_id not in material.veiled else (),
+        blind=blinding.mask_answers(dispute),
+        marked=mask is not None,
     )
 
 
@@ -381,7 +422,12 @@ def _reference(desk: Desk, root: Path, prediction: Prediction, tone: Tone) -> st
     if prediction.reference_path:
         try:
             source = inside(root, prediction.reference_path)
-            return desk.pictures.publish(source, prediction.reference_path, tone=tone).url
+            content = content_of(source)
+            if not questions.was_asked_with(prediction, content):
+                raise ReplacedImage
+            return desk.pictures.publish(source, prediction.reference_path, content, tone).url
+        except OSError as error:
+            logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
         except UnreadableImage as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return desk.pictures.nothing()

@@ -17,15 +17,15 @@ def suggested(store: Store, proposal: Proposal) -> str:
     """What the newest run's model would write instead, shown the first of the proposal's images.
 
     Raises:
-        InspectionError: no run used knowledge.
+        InspectionError: no run used knowledge; the picture is gone or no longer the one that was scored.
         BackboneError: its model can't be loaded.
     """
     replayed = replay.load(store, blast.newest_run(store).run_id)
     entry = store.entry(proposal.images[0])
     if entry is None:
         return ""
-    camera = tone.of_run(replayed.run).of(entry.dataset, entry.product, entry.camera)
-    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path, tone=camera))
+    camera, file = tone.of_run(replayed.run).of(entry.dataset, entry.product, entry.camera), Path(replayed.archive.root)
+    picture = Picture(entry.content, archive.open_image(file / entry.path, entry.content, camera))
     asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
     case = Case("rewrite", picture, None, (proposal.text,), asked, ())
     [got] = latent.reason(replayed.answering.engine, [case], Method(iterations=0, think_tokens=0, answer="generate"))

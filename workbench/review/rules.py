@@ -13,10 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import polars as pl
 
-from warehouse.records import SUBTASKS
+from warehouse import claims
+from warehouse.records import SUBTASKS, OptionClaim
 from warehouse.review_records import Reason
 from workbench.analysis.metrics import Key
 from workbench.review import places
@@ -127,17 +129,21 @@ def contradictions(cases: pl.DataFrame) -> dict[Key, tuple[float, str]]:
     chosen = cases.filter(pl.col("subtask").is_in([_DETECTION, _CLASSIFICATION, _LOCALIZATION]))
     by_image: dict[str, list[dict[str, object]]] = {}
     for row in chosen.select(
-        "image_id", "question_id", "subtask", "letters", "texts", "answer", "probability"
+        "image_id", "question_id", "subtask", "letters", "texts", "answer", "probability", "claims"
     ).iter_rows(named=True):
         by_image.setdefault(str(row["image_id"]), []).append(row)
     found: dict[Key, tuple[float, str]] = {}
     for image_id, rows in by_image.items():
         for detection in (row for row in rows if row["subtask"] == _DETECTION):
-            said = places.finds_defect(_text(detection))
+            claim = claims.of_letter(
+                _claims(detection["claims"]), _list(detection["letters"]), str(detection["answer"])
+            )
             for other in (row for row in rows if row["subtask"] != _DETECTION):
-                offers = [places.denies(text) for text in _list(other["texts"])]
+                offers = [claims.denies(text) for text in _list(other["texts"])]
                 text = _text(other)
-                if said is None or text is None or not any(offers) or said != places.denies(text):
+                if claim not in ("defective", "good") or text is None or not any(offers):
+                    continue
+                if (claim == "defective") != claims.denies(text):
                     continue
                 score = min(_number(detection["probability"]), _number(other["probability"]))
                 key = Key(image_id, str(detection["question_id"]))
@@ -154,6 +160,10 @@ def _text(row: Mapping[str, object]) -> str | None:
 
 def _list(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _claims(value: object) -> list[OptionClaim] | None:
+    return cast(list[OptionClaim], value) if isinstance(value, list) else None
 
 
 def _number(value: object) -> float:

@@ -6,6 +6,7 @@ shown to, is asked of the very vectors that retrieval uses.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from warehouse import names
 from warehouse.curation import Curation
 from warehouse.records import Description
 from warehouse.search import TextSearch, Words
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import archive, replay, retrieval
+from workbench.inspection import images, replay, retrieval
 from workbench.inspection.retrieval import UNSAVED
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
@@ -49,9 +51,9 @@ def search(store: Store, words: str, encoder: Encoder, product: str | None = Non
         product: dataset/product, to look there alone.
     """
     index = TextSearch(store.data, encoder.name)
-    [vector] = encoder.encode_texts([words]).numpy(force=True)
+    vectors = retrieval.encode_text(words, encoder).tolist()
     while True:
-        hits = index.find(words, vector.tolist(), product, 3 * limit)  # several revisions of one description may match
+        hits = index.find(words, vectors, product, 3 * limit)  # several revisions of one description may match
         scores = {(hit.description_id, hit.revision): hit.score for hit in hits}
         texts, stored = Curation(store.data).texts(scores)
         if index.count() >= stored:
@@ -68,9 +70,11 @@ def search(store: Store, words: str, encoder: Encoder, product: str | None = Non
 
 def texts_for(store: Store, image: Path, encoder: Encoder, limit: int = 10) -> list[Found]:
     """The published texts an image would be shown, nearest first; the image needs not be in any archive."""
-    picture = Picture(archive.content_of(image), archive.open_image(image))
+    data = images.read(image)
+    picture = Picture(hashlib.sha256(data).hexdigest(), images.decode(data))
     published = store.published_knowledge()[1]
-    scores = retrieval.text_index(published, encoder, Vectors(store.data)) @ retrieval.encode_image(picture, encoder)
+    index = retrieval.text_index(published, encoder, Vectors(store.data))
+    scores = index.scores(retrieval.encode_image(picture, encoder))
     best = np.argsort(-scores, kind="stable")[:limit].tolist() if published else []
     return [Found(published[place], float(scores[place])) for place in best]
 
@@ -88,12 +92,11 @@ def _catch_up(store: Store, index: TextSearch, encoder: Encoder) -> None:
     missing = [d for d in Curation(store.data).every_revision() if (d.description_id, d.revision) not in known]
     for start in range(0, len(missing), _AT_ONCE):
         some = missing[start : start + _AT_ONCE]
-        vectors = retrieval.text_index(some, encoder, Vectors(store.data))
-        index.add(_words(some, vectors), encoder.dim)
+        index.add(_words(some, retrieval.text_index(some, encoder, Vectors(store.data))), encoder.dim)
 
 
-def _words(descriptions: Iterable[Description], vectors: retrieval.Matrix) -> list[Words]:
+def _words(descriptions: Iterable[Description], encoded: retrieval.TextIndex) -> list[Words]:
     return [
-        Words(d.description_id, d.revision, f"{d.dataset}/{d.product}", d.text, vector.tolist())
-        for d, vector in zip(descriptions, vectors, strict=True)
+        Words(d.description_id, d.revision, names.join((d.dataset, d.product)), d.text, encoded.text(place).tolist())
+        for place, d in enumerate(descriptions)
     ]

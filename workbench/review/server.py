@@ -1,8 +1,8 @@
 """A Label Studio of one's own: installed in an environment of its own, started on this machine's loopback.
 
 Its packages would bend this program's (it pins pyarrow lower), hence the other environment. Its folder holds its
-database, the disputed pictures, and its password and token in files that only their owner may read; a backup of the
-warehouse need not hold it. Nothing here speaks to it but a look at its health page.
+database with the token in it, the disputed pictures, password and token; only their owner may read any of it, whatever
+the umask. A backup of the warehouse need not hold it. Nothing here speaks to it but a look at its health page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ USER = "reviewer@workbench.test"
 PORT = 8085
 _FIRST_START = 600.0  # seconds: its first migrations take about two minutes on a busy machine
 _LOCAL_HOST = "127.0.0.1"
+_OTHERS = 0o077  # what the server's files grant to nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,11 @@ def install(venv: Path, say: Callable[[str], None]) -> Path:
 def start(executable: Path, home: Path, port: int) -> subprocess.Popen[bytes]:
     """The server's process, not yet ready; its log is `server.log` in its folder.
 
-    The first start makes the user, with a password and a token of their own.
+    The first start makes the user, with a password and a token of their own; both go by its environment, as others may
+    read a process's command line.
     """
     (home / "files" / "disputes").mkdir(parents=True, exist_ok=True)
+    keep_private(home)
     with (home / "server.log").open("ab") as log:
         return subprocess.Popen(
             [
@@ -82,6 +86,7 @@ def start(executable: Path, home: Path, port: int) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            umask=_OTHERS,
         )
 
 
@@ -112,11 +117,12 @@ def up(home: Path, venv: Path, port: int, say: Callable[[str], None]) -> State:
         DeskRefused: it can't be installed, or the port is taken.
         DeskUnreachable: it doesn't come up.
     """
+    home.mkdir(parents=True, exist_ok=True)
+    keep_private(home)
     known = running(home)
     if known:
         return known
     executable = install(venv, say)
-    home.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
         if probe.connect_ex((_LOCAL_HOST, port)) == 0:
             raise DeskRefused(f"port {port} is taken by another program; choose one with --port")
@@ -135,7 +141,24 @@ def up(home: Path, venv: Path, port: int, say: Callable[[str], None]) -> State:
     draft = home / "desk.json.unfinished"
     draft.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
     draft.replace(home / "desk.json")
+    keep_private(home)
     return state
+
+
+def keep_private(home: Path) -> None:
+    """Take from everybody but the owner what the server's folder holds: folders are 0700, files 0600.
+
+    An environment in it is left as it is: it holds nobody's data, and the folder around it lets nobody in.
+    """
+    home.chmod(0o700)
+    for parent, folders, files in os.walk(home):
+        folders[:] = [name for name in folders if not (Path(parent) / name / "pyvenv.cfg").exists()]
+        for name in (*folders, *files):
+            path = Path(parent) / name
+            with contextlib.suppress(FileNotFoundError):  # a running server's own scratch files come and go
+                mode = path.lstat().st_mode
+                if not stat.S_ISLNK(mode) and mode & _OTHERS:
+                    path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
 
 
 def down(home: Path) -> bool:
@@ -179,7 +202,7 @@ def kept(file: Path, make: Callable[[], str]) -> str:
     """
     if known := file.read_text(encoding="utf-8").strip() if file.exists() else "":
         return known
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # for its owner alone
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from warehouse import phases
+from warehouse import names, phases
 from warehouse.curation import Curation
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeTrial
 from warehouse.publishing import version_name
@@ -147,7 +147,7 @@ def open_test(
     attempt = GateAttempt(
         description_id=draft.description_id,
         revision=draft.revision,
-        budget=f"{draft.dataset}/{draft.product}",
+        budget=names.join((draft.dataset, draft.product)),
         attempt=0,
         alpha=gate.BUDGET,
         margin=margin,
