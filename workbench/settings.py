@@ -14,7 +14,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import os
 import re
 import tomllib
@@ -65,9 +64,7 @@ class Support:
     def __post_init__(self) -> None:
         if self.top_k != "all" and not 1 <= self.top_k <= MOST:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or `all`")
-        for name in ("integer_range", "float_range"):
-            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}; it must be greater than 0, such as 4095")
+        check_bounds(self, integer_range=(1, MOST), float_range=(1e-6, MOST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,8 +302,7 @@ class _Pictures:
                 if entry is None:
                     raise UnreadableImage("its archive doesn't know it")
                 camera = self.tone(dispute.run_id, entry)
-                shown = self._desk.pictures.publish(source, dispute.image_path, entry.content, camera)
-                self.shown[name] = shown
+                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path, entry.content, camera)
             except ReplacedImage:
                 self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
@@ -316,9 +315,8 @@ class _Pictures:
 
     def tone(self, run_id: str, image: Entry | Prediction) -> Tone:
         """The range that the run saw this picture with, if it is deep."""
-        if run_id not in self._tones:
-            self._tones[run_id] = of_run(self._store.run(run_id))
-        return self._tones[run_id].of(image.dataset, image.product, image.camera)
+        tones = self._tones[run_id] = self._tones.get(run_id) or of_run(self._store.run(run_id))
+        return tones.of(image.dataset, image.product, image.camera)
 
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
@@ -439,10 +437,9 @@ def inside(root: Path, path: str) -> Path:
     Raises:
         UnreadableImage: it lies elsewhere, as a link may since the archive was scanned.
     """
-    found = (root / path).resolve()
-    if not found.is_relative_to(root.resolve()):
-        raise UnreadableImage("it lies outside its archive")
-    return found
+    if (found := (root / path).resolve()).is_relative_to(root.resolve()):
+        return found
+    raise UnreadableImage("it lies outside its archive")
 
 
 def _outlines(root: Path, entry: Entry) -> tuple[tuple[tuple[float, float], ...], ...]:
