@@ -121,8 +121,8 @@ def test_many_images_that_got_worse_a_little_do_not_outvote_the_questions_gained
     assert verdict.word == "not enough evidence"
 
 
-@pytest.mark.parametrize("count", range(1, 6))
-def test_fewer_than_six_changed_images_prove_nothing(count: int) -> None:
+@pytest.mark.parametrize("count", range(1, 7))
+def test_fewer_than_seven_changed_images_prove_nothing(count: int) -> None:
     row = compare.table(rows([(1, 0, 1)] * count + [(1, 1, 1)] * 50)).row(0, named=True)
     assert (row["word"], row["low"] <= 0 < row["high"]) == ("not enough evidence", True)
 
