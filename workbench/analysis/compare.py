@@ -157,8 +157,8 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
             "not enough evidence", f"{new} and {old} share no judged question.", "none",
             Estimate(0.0, -1.0, 1.0), None, 0, 0,
         )  # fmt: skip
-    low, high = row["low"], row["high"]
-    points = f"{_points(row['difference'])} points (95 % interval {_points(low)} to {_points(high)})"
+    value, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    points = f"{value} points (95 % interval {low} to {high})"
     counts = f"{row['n']:,} questions about {row['images']:,} images asked of both"
     said = {
         "better": f"{new} is better than {old}: {points} over {counts}.",
@@ -167,7 +167,7 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
     }[row["word"]]
     return Verdict(
         row["word"], said[0].upper() + said[1:], TEST,
-        Estimate(row["difference"], low, high), row["p"], row["n"], row["images"],
+        Estimate(row["difference"], row["low"], row["high"]), row["p"], row["n"], row["images"],
     )  # fmt: skip
 
 
@@ -221,9 +221,3 @@ def bootstrap(pairs: pl.DataFrame, seed: int = 0, resamples: int = 2000) -> Esti
 def percent(level: float) -> str:
     """An interval's level with as many digits as it needs: `95 %`, `99.29 %`."""
     return f"{100 * level:.4g} %"
-
-
-def _points(share: float) -> str:
-    """A difference in points, with as many digits as keep it on its side of 0."""
-    said = f"{100 * share + 0.0:+.1f}"
-    return said if share == 0 or float(said) != 0 else f"{100 * share:+.1g}"
