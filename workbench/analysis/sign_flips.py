@@ -98,8 +98,9 @@ def _kinds(gain: Values, questions: Values) -> tuple[Values, NDArray[np.int64]]:
 
 
 def _shares(weights: Values) -> Values:
-    sums: Values = np.cumsum(weights)
-    return sums / sums[-1]
+    found: Values = np.cumsum(weights)
+    found /= found[-1]
+    return found
 
 
 def _all_kept(kinds: Values, counts: NDArray[np.int64]) -> tuple[Values, Values]:
@@ -126,4 +127,5 @@ def _drawn(kinds: Values, counts: NDArray[np.int64], seed: int) -> tuple[Values,
 def _heads(rng: np.random.Generator, counts: NDArray[np.int64], n: int) -> NDArray[np.uint8]:
     """(n, K) how many of 1 to 64 coins fall heads: the set bits of random words, far quicker than binomial numbers."""
     words = np.frombuffer(rng.bytes(8 * n * len(counts)), np.uint64).reshape(n, len(counts))
-    return np.bitwise_count(words >> (_WORD - counts).astype(np.uint64))
+    heads: NDArray[np.uint8] = np.bitwise_count(words >> (_WORD - counts).astype(np.uint64))
+    return heads
