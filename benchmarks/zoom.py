@@ -37,7 +37,7 @@ from benchmarks import machine
 from warehouse.store import Store
 from workbench.embedded.archive import draw_archive
 from workbench.embedded.draw import NO_SHIFT, Shift
-from workbench.inspection import block, knowledge, preparation
+from workbench.inspection import block, knowledge, preparation, tone
 from workbench.inspection.crew import Here
 from workbench.inspection.explanations import ABOUT_THE_OBJECT
 from workbench.inspection.questions import Asked
@@ -97,13 +97,13 @@ def asked(root: Path, data: Path, known: str) -> Iterator[dict[str, object]]:
     prepared = preparation.prepare(root, settings, store, lambda _: None)
     crew = prepared.crew
     assert isinstance(crew, Here)
-    engine = crew.answering.engine
+    engine, tones = crew.answering.engine, tone.from_record(prepared.facts.tones)
     severity = {row["path"]: row["severity"] or "" for row in pl.read_csv(root / "images.csv").iter_rows(named=True)}
     for whole in prepared.plan.blocks:
         about = tuple(a for a in whole.asked if a.entry.defect and a.question.subtask not in ABOUT_THE_OBJECT)
         if not about:
             continue
-        opened = block.open_block(replace(whole, asked=about), block.ReferencePictures(root))
+        opened = block.open_block(replace(whole, asked=about), block.ReferencePictures(root, tones=tones))
         evidence = block.retrieve(opened, crew.retriever)
         cases = [each for a in about if isinstance(each := block.case_of(a, opened, evidence), Case)]
         assert len(cases) == len(about)

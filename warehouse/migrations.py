@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING
 
 from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
 from warehouse.errors import NewerWarehouse
-from warehouse.steps import claims, curation, experiments, file_stat, lifts, nights, reviews, rollups, scales, verdicts
+from warehouse.steps import (
+    claims,
+    curation,
+    experiments,
+    file_stat,
+    lifts,
+    nights,
+    oddities,
+    reviews,
+    rollups,
+    scales,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -82,6 +94,7 @@ def fourth(con: DuckDBPyConnection) -> None:
         scales.add,
         verdicts.add,
         claims.add,
+        oddities.add,
     )
     for add in topics:
         add(con)

@@ -160,6 +160,7 @@ class Prediction:
     seconds: float  # this question's share of its block
     created_at: datetime
     claims: tuple[OptionClaim, ...] | None = None  # of a detection question's options, in order, see `claims.py`
+    oddity: str | None = None  # what is odd about the picture, such as "one colour"; None also in older rows
 
 
 @dataclass(frozen=True, slots=True)

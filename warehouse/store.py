@@ -313,6 +313,14 @@ class Store:
             [run_id],
         )
 
+    def oddities(self, run_id: str) -> pl.DataFrame:
+        """What is odd about pictures of a run, with their count and one of them; most frequent first."""
+        return self._database.frame(
+            "SELECT oddity, count(DISTINCT image_id) AS images, min(image_path) AS image_path "
+            "FROM predictions WHERE run_id = ? AND oddity IS NOT NULL GROUP BY oddity ORDER BY images DESC, oddity",
+            [run_id],
+        )
+
     def export(self, table: export.Exported, run_id: str | None, output: Path) -> int:
         """Rows written to a .parquet, .csv or .jsonl file; see `export.py`.
 

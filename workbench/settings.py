@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BeforeValidator, ValidationError, create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -57,10 +58,16 @@ class Support:
     shots: Shots = 1  # normal reference images
     templates: Templates = "random"  # which of mmad.json's two lists of references
     references: Path | None = None  # a folder of normal images, where the archive names none
+    # White in pictures deeper than 8 bit, such as 4095; None: chosen for each product and camera from a sample.
+    integer_range: float | None = None
+    float_range: float | None = None
 
     def __post_init__(self) -> None:
         if self.top_k != "all" and not 1 <= self.top_k <= MOST:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or `all`")
+        for name in ("integer_range", "float_range"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; it must be greater than 0, such as 4095")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,7 @@ class Facts:
     questions: str  # hash of the question file, or the protocol's version
     knowledge_version: str | None  # None when no knowledge is used
     encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
+    tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone.Tones`; None: all have 8 bits
 
 
 _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
@@ -173,6 +181,8 @@ IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED | 
 OUT_OF_DIGEST: Mapping[str, str] = {
     "encoder": "a name; its weights are among the facts",
     "references": "a path; each question_id holds its reference's content",
+    "integer_range": "what it came to is among the facts",
+    "float_range": "what it came to is among the facts",
     "model": "a name; its weights are among the facts",
     "engine": "both engines give the same answers, floats within 1e-4",
     "device": "the same answers, floats within 1e-3; how many processes give them, and how large blocks are",
@@ -194,7 +204,8 @@ def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
     # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
     chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
-    stated = json.dumps({"settings": chosen, "facts": asdict(facts)}, sort_keys=True)
+    known = {name: value for name, value in asdict(facts).items() if name != "tones" or value is not None}
+    stated = json.dumps({"settings": chosen, "facts": known}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]
 
 

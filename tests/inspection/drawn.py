@@ -37,7 +37,7 @@ def bottle(root: Path) -> Path:
     picture(folder / "train/good/000.png", 10)
     picture(folder / "train/good/001.png", 20)
     picture(folder / "test/good/000.png", 30)
-    picture(folder / "test/scratch/000.png", 40)
+    picture(folder / "test/scratch/000.png", 40, (90, 60))
     mask(folder / "ground_truth/scratch/000_mask.png", (70, 0, 90, 10))
     return folder
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 from tests.inspection.drawn import picture
 from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import open_image
+from workbench.inspection.images import frame_of, inspect_image, open_image
+from workbench.inspection.tone import Tone
 
 
 def pixel(image: Image.Image, x: int = 0, y: int = 0) -> tuple[int, ...]:
@@ -28,8 +29,9 @@ def reason(path: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp", "deep.png", "deep.tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
+def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:20, :30] = 255  # white top left
     undo = {
@@ -41,13 +43,15 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    stored = Image.fromarray(upright)
+    stored = Image.fromarray(upright[..., 0].astype(np.uint16) * 257) if "deep" in suffix else Image.fromarray(upright)
     stored = stored.transpose(undo[orientation]) if orientation in undo else stored
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored.save(tmp_path / "turned.png", exif=exif)
-    opened = open_image(tmp_path / "turned.png")
+    stored.save(tmp_path / f"turned.{suffix}", exif=exif, lossless=True)
+    opened, frame = open_image(tmp_path / f"turned.{suffix}"), frame_of(tmp_path / f"turned.{suffix}")
     assert np.array_equal(np.asarray(opened), upright)
+    assert (frame.width, frame.height, frame.orientation) == (*stored.size, orientation)
+    assert frame.upright == (60, 40)
 
 
 def test_a_jpeg_with_damaged_exif_opens_as_it_lies(tmp_path: Path) -> None:
@@ -92,8 +96,7 @@ def test_a_black_deep_image_is_black(tmp_path: Path) -> None:
         ("RGB", (200, 10, 20), "bmp", (200, 10, 20)),
         ("CMYK", (0, 255, 255, 0), "tiff", (255, 0, 0)),
         ("RGBA", (200, 10, 20, 255), "png", (200, 10, 20)),
-        ("RGBA", (200, 10, 20, 0), "png", (255, 255, 255)),
-        ("LA", (77, 0), "png", (255, 255, 255)),
+        ("LA", (77, 255), "png", (77, 77, 77)),
     ],
 )
 def test_every_mode_becomes_rgb_on_white(
@@ -103,6 +106,42 @@ def test_every_mode_becomes_rgb_on_white(
     opened = open_image(tmp_path / f"a.{suffix}")
     assert opened.mode == "RGB"
     assert pixel(opened) == seen
+
+
+@pytest.mark.parametrize(("mode", "colour", "suffix"), [("RGBA", (9, 200, 20), "png"), ("LA", (77,), "tiff")])
+def test_transparent_pixels_are_white_but_an_alpha_of_noughts_shows_the_colours_and_is_told(
+    tmp_path: Path, mode: str, colour: tuple[int, ...], suffix: str
+) -> None:
+    image = Image.new(mode, (4, 4), (*colour, 0))
+    image.save(tmp_path / f"noughts.{suffix}")
+    image.putpixel((0, 0), (*colour, 255))
+    image.putpixel((1, 0), (*colour, 51))
+    image.save(tmp_path / f"some.{suffix}")
+    full = (colour * 3)[:3]
+    noughts, some = (inspect_image(tmp_path / f"{name}.{suffix}") for name in ("noughts", "some"))
+    assert {pixel(noughts.image, x) for x in range(4)} == {full}
+    assert [pixel(some.image, x) for x in (0, 3)] == [full, (255, 255, 255)]
+    assert all(abs(seen - (0.2 * own + 204)) < 2 for seen, own in zip(pixel(some.image, 1), full, strict=True))
+    assert (noughts.oddity, some.oddity) == ("one colour", None)
+
+
+def test_what_is_odd_about_a_picture_is_told_and_ordinary_ones_are_not_odd(tmp_path: Path) -> None:
+    plate = (60 + 4 * np.mgrid[0:40, 0:40][1]).astype(np.uint8)  # up to 216
+    Image.new("L", (40, 40), 128).save(tmp_path / "flat.png")
+    Image.fromarray(plate // 4).save(tmp_path / "dark.png")
+    Image.fromarray(plate).save(tmp_path / "plate.png")
+    Image.fromarray(np.dstack([plate, plate, plate, plate * 0])).save(tmp_path / "clear.png")
+    Image.fromarray(plate.astype(np.uint16) * 16).save(tmp_path / "deep.png")
+    odd = {file.stem: inspect_image(file).oddity for file in sorted(tmp_path.iterdir())}
+    assert odd == {
+        "clear": "transparent throughout",
+        "dark": "under a quarter of its range",
+        "deep": None,
+        "flat": "one colour",
+        "plate": None,
+    }
+    deep = {full: inspect_image(tmp_path / "deep.png", tone=Tone(integer=full)).oddity for full in (1023, 4095, 65535)}
+    assert deep == {1023: "brighter than its range", 4095: None, 65535: "under a quarter of its range"}
 
 
 def test_a_cmyk_jpeg_keeps_its_colours(tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
     Image.new("RGB", (3000, 3)).save(folder / "4.png")
     (folder / "5.png").write_bytes(b"no picture")
     paths = [folder / f"{number}.png" for number in range(7)]
-    return [(path, archive.content_of(path) if path.exists() else "") for path in paths]
+    return [File(path, archive.content_of(path) if path.exists() else "") for path in paths]
 
 
 def _check(opened: list[inputs.Opened], files: list[File], pictures: Pictures) -> None:
     assert len(opened) == len(files)
-    for (path, content), each in zip(files[:4], opened, strict=False):
+    for (path, content, _), each in zip(files[:4], opened, strict=False):
         assert isinstance(each, Picture)
         assert each.key == content
         assert each.image.tobytes() == Image.open(path).convert("RGB").tobytes()

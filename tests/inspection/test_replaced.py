@@ -22,6 +22,7 @@ from warehouse.vectors import Vectors
 from workbench.inspection import images, knowledge, reindex, replay, scoring
 from workbench.inspection.archive import content_of
 from workbench.inspection.errors import ReplacedImage
+from workbench.inspection.tone import ALONE, Tone
 from workbench.review.pictures import Folder, Web
 
 REPLACED = "replaced since the scan: the file holds another picture now"
@@ -121,9 +122,9 @@ def test_a_file_swapped_between_reading_and_decoding_is_the_picture_that_was_rea
     file, other = picture(tmp_path / "a.png", 10), picture(tmp_path / "b.png", 200)
     content, decode = content_of(file), images.decode
 
-    def late(data: bytes) -> Image.Image:
+    def late(data: bytes, tone: Tone = ALONE) -> Image.Image:
         shutil.copyfile(other, file)
-        return decode(data)
+        return decode(data, tone)
 
     monkeypatch.setattr(images, "decode", late)
     assert images.open_image(file, content).getpixel((0, 0)) == (10, 10, 10)

@@ -24,12 +24,13 @@ from warehouse.failures import MODEL, OF_THE_REFERENCE, RETRIEVAL
 from warehouse.records import Entry, ImageVector, Option, Patch, PatchVector, Prediction
 from workbench.inspection import questions
 from workbench.inspection.errors import DeviceLost, ReplacedImage, UnreadableImage
-from workbench.inspection.inputs import Opened, Opener, open_here
+from workbench.inspection.inputs import File, Opened, Opener, open_here
 from workbench.inspection.models import Answering
 from workbench.inspection.plan import Block
 from workbench.inspection.questions import Asked
 from workbench.inspection.references import Reference
 from workbench.inspection.retrieval import Evidence, Retriever
+from workbench.inspection.tone import Tone, Tones
 from workbench.model import latent
 from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
@@ -49,8 +50,9 @@ class OpenedBlock:
 
     block: Block
     queries: dict[str, Opened]  # by image_id
-    references: dict[Reference, Opened]
+    references: dict[tuple[Reference, Tone], Opened]  # as the query's camera shows it
     seconds: float
+    tones: Tones = field(default_factory=Tones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,13 @@ class ReferencePictures:
     root: Path  # the archive's
     opener: Opener = open_here
     keep: int = 4
-    _held: dict[Reference, Opened] = field(default_factory=dict)
+    tones: Tones = field(default_factory=Tones)  # the run's, which its queries are opened with too
+    _held: dict[tuple[Reference, Tone], Opened] = field(default_factory=dict)
 
-    def get(self, references: Sequence[Reference]) -> dict[Reference, Opened]:
+    def get(self, references: Sequence[tuple[Reference, Tone]]) -> dict[tuple[Reference, Tone], Opened]:
         """Their pictures, or why one can't be had; those of the last few blocks aren't opened again."""
         missing = [reference for reference in references if reference not in self._held]
-        opened = self.opener([(self.root / reference.path, reference.content) for reference in missing])
+        opened = self.opener([File(self.root / each.path, each.content, tone) for each, tone in missing])
         self._held |= zip(missing, opened, strict=True)
         found = {reference: self._held[reference] for reference in references}
         while len(self._held) > self.keep:
@@ -91,13 +94,19 @@ def open_block(block: Block, references: ReferencePictures, locate: Locate = que
     """
     started = time.perf_counter()
     entries = {asked.entry.image_id: asked.entry for asked in block.asked}
-    opened = references.opener([(references.root / entry.path, entry.content) for entry in entries.values()])
+    root, tones = references.root, references.tones
+    opened = references.opener([File(root / e.path, e.content, _tone(tones, e)) for e in entries.values()])
     queries = dict(zip(entries, opened, strict=True))
-    normal = references.get(list(dict.fromkeys(asked.reference for asked in block.asked if asked.reference)))
+    shown = dict.fromkeys((each.reference, _tone(tones, each.entry)) for each in block.asked if each.reference)
+    normal = references.get(list(shown))
     replaced = {image_id for image_id, picture in queries.items() if isinstance(picture, ReplacedImage)}
-    found = iter(locate([item for item in block.asked if item.entry.image_id not in replaced], references.root))
+    found = iter(locate([item for item in block.asked if item.entry.image_id not in replaced], root))
     located = tuple(item if item.entry.image_id in replaced else next(found) for item in block.asked)
-    return OpenedBlock(Block(block.number, located), queries, normal, time.perf_counter() - started)
+    return OpenedBlock(Block(block.number, located), queries, normal, time.perf_counter() - started, tones)
+
+
+def _tone(tones: Tones, entry: Entry) -> Tone:
+    return tones.of(entry.dataset, entry.product, entry.camera)
 
 
 def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriever: Retriever, method: Method) -> Rows:
@@ -126,7 +135,9 @@ def answer_block(opened: OpenedBlock, run_id: str, answering: Answering, retriev
     for asked, outcome in zip(opened.block.asked, outcomes, strict=True):
         found = evidence.get(asked.entry.image_id)
         shown = found if isinstance(found, Evidence) else Evidence()
-        prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, seconds, now)
+        query = opened.queries[asked.entry.image_id]
+        oddity = query.oddity if isinstance(query, Picture) else None
+        prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, oddity, seconds, now)
         rows.predictions.append(prediction)
         if isinstance(outcome, Reasoned):
             rows.patches.extend(_patches(prediction, outcome))
@@ -166,7 +177,8 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: dict[str, Evidence | st
     query = opened.queries[asked.entry.image_id]
     if not isinstance(query, Picture):
         return str(query)
-    reference = opened.references[asked.reference] if asked.reference else None
+    tone = _tone(opened.tones, asked.entry)
+    reference = opened.references[asked.reference, tone] if asked.reference else None
     if isinstance(reference, UnreadableImage):
         return f"{OF_THE_REFERENCE}{reference}"
     found = evidence[asked.entry.image_id]
@@ -241,6 +253,7 @@ def _prediction(
     asked: Asked,
     evidence: Evidence,
     outcome: Reasoned | str,
+    oddity: str | None,
     seconds: float,
     now: datetime,
 ) -> Prediction:
@@ -284,6 +297,7 @@ def _prediction(
         seconds=seconds,
         created_at=now,
         claims=asked.claims,
+        oddity=oddity,
     )
 
 

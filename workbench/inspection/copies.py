@@ -19,9 +19,11 @@ from pydantic import JsonValue
 
 from warehouse.records import Entry
 from warehouse.store import Store
-from workbench.inspection import archive, image_paths, images, json_text, sidecar
+from workbench.inspection import archive, image_paths, images, json_text, masks, sidecar
+from workbench.inspection.tone import ALONE, Tones
 
 Change = Callable[[Entry, Image.Image], Image.Image]
+NO_TONES = Tones()
 _WHOLE = "copied"  # written last: its presence says that the copy is whole
 
 
@@ -39,7 +41,12 @@ def scan(root: Path, store: Store) -> archive.Scan:
 
 
 def make(
-    found: archive.Scan, target: Path, entries: Sequence[Entry], change: Change, mask: Change | None = None
+    found: archive.Scan,
+    target: Path,
+    entries: Sequence[Entry],
+    change: Change,
+    mask: Change | None = None,
+    tones: Tones = NO_TONES,
 ) -> None:
     """Write the copy, unless it is there whole.
 
@@ -47,24 +54,28 @@ def make(
         found: the archive as it lies there.
         entries: the images it has to score; the archive's references come along as they are.
         change: of each image, RGB to RGB of the same size.
-        mask: of each mask, where pixels move.
+        mask: of each mask, white on black, where pixels move. A mask that says nothing doesn't come along.
+        tones: the ranges that deep pictures are seen with; the copy has 8 bits.
 
     Raises:
-        UnreadableImage: an image or a mask can't be opened, or isn't the one that was found any more.
+        UnreadableImage: an image can't be opened, or isn't the one that was found any more.
     """
     if (target / _WHOLE).exists():
         return
     root, kept = Path(found.archive.root), {entry.path for entry in entries}
     for reference in found.references:
-        images.read(root / reference.path, reference.content)
-        _link(root / reference.path, target / reference.path)
+        camera = tones.of(reference.dataset, reference.product, reference.camera)
+        if camera == ALONE:
+            images.read(root / reference.path, reference.content)
+            _link(root / reference.path, target / reference.path)
+        else:  # 8 bits as the images beside it have, or the copy would know no range for it
+            _write(images.open_image(root / reference.path, reference.content, camera), target / reference.path)
     for entry in entries:
-        _write(change(entry, images.open_image(root / entry.path, entry.content)), target / entry.path)
-        if entry.mask_path:
-            if mask is None:
-                _link(root / entry.mask_path, target / entry.mask_path)
-            else:
-                _write(mask(entry, images.open_image(root / entry.mask_path)), target / entry.mask_path)
+        camera = tones.of(entry.dataset, entry.product, entry.camera)
+        _write(change(entry, images.open_image(root / entry.path, entry.content, camera)), target / entry.path)
+        if entry.mask_path and (marked := masks.read(root / entry.mask_path, root / entry.path)) is not None:
+            lies = Image.fromarray(marked).convert("L")  # as on the upright picture, which the copy holds
+            _write(lies if mask is None else mask(entry, lies), target / entry.mask_path)
     _questions(root / "mmad.json", target / "mmad.json", kept)
     if (said := sidecar.find(root)) is not None:
         _sidecar(said, target / said.name, kept | {reference.path for reference in found.references})

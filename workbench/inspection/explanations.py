@@ -25,7 +25,7 @@ from workbench.analysis import ablation_text, compare, intervals
 from workbench.analysis import patches as geometry
 from workbench.analysis.ablation import Study
 from workbench.analysis.patches import Box, Mask
-from workbench.inspection import ablation, archive, copies, images, regions, scoring
+from workbench.inspection import ablation, archive, copies, images, masks, regions, scoring, tone
 from workbench.inspection.ablation import NO_LOOP, Setup
 from workbench.inspection.arms import read_study
 from workbench.inspection.errors import InspectionError, UnreadableImage
@@ -75,14 +75,8 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
 
 
 def mask_of(root: Path, entry: Entry) -> Mask | None:
-    """The entry's mask, True on the defect; None where there is none, nothing is marked, or it can't be read."""
-    if not entry.mask_path:
-        return None
-    try:
-        values = np.asarray(archive.open_image(root / entry.mask_path).convert("L"), np.int32)
-    except UnreadableImage:
-        return None
-    return 2 * values >= values.max() if values.any() else None
+    """The entry's mask, True on the defect, as `masks.read` reads it."""
+    return masks.read(root / entry.mask_path, root / entry.path) if entry.mask_path else None
 
 
 # -- deletion ----------------------------------------------------------------------------------------------------------
@@ -99,6 +93,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     experiment = ablation.name_of("stress", root, base, run_id)
     home = base.work.data / "stress" / experiment
     boxes = {image_id: most_accepted(each) for image_id, each in _accepted(base.work.data, run_id).items()}
+    run = Store(base.work.data).run(run_id)
     found = copies.scan(root, Store(base.work.data))
     entries = [entry for entry in found.entries if entry.image_id in boxes]  # not another picture of the same name
 
@@ -114,7 +109,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
 
     arms = (("intact", intact), ("accepted painted out", accepted), ("random painted out", random))
     for place, (name, change) in enumerate(arms):
-        copies.make(found, home / name.partition(" ")[0], entries, change)
+        copies.make(found, home / name.partition(" ")[0], entries, change, tones=tone.of_run(run))
         setup = Setup(name, NO_LOOP, "deletion", "intact" if place else None)
         outcome = scoring.score(
             home / name.partition(" ")[0], ablation.changed(base, setup.changes), watch, again=False
@@ -227,7 +222,7 @@ def _region(root: Path, entry: Entry) -> str | None:
         images.read(root / entry.path, entry.content)
     except UnreadableImage:
         return None
-    letter = regions.letter_of(root / entry.mask_path)
+    letter = regions.letter_of(root / entry.mask_path, root / entry.path)
     return None if letter is None else _PLACES["ABCDEFGHI".index(letter)]
 
 

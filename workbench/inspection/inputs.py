@@ -24,9 +24,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.inspection.errors import PoisonImage, UnreadableImage
-from workbench.inspection.images import open_image
+from workbench.inspection.images import OUT_OF_MEMORY, inspect_image
+from workbench.inspection.tone import ALONE, Tone
 from workbench.model.backbone import BackboneError, Pictures
 from workbench.model.case import Picture
 
@@ -34,7 +36,15 @@ logger = logging.getLogger(__name__)
 
 MOST_PROCESSES = 8  # decode and resize far more than one GPU answers
 
-File = tuple[Path, str]  # and the SHA-256 of its bytes
+
+class File(NamedTuple):
+    """A picture to open."""
+
+    path: Path
+    content: str  # SHA-256 of its bytes
+    tone: Tone = ALONE  # the range of its camera
+
+
 Opened = Picture | UnreadableImage  # the picture, or why it can't be had
 Opener = Callable[[Sequence[File]], list[Opened]]
 
@@ -116,17 +126,22 @@ def default_processes(device: str, devices: int = 1) -> int:
 
 
 def _open(file: File, pictures: Pictures | None) -> Opened:
-    path, content = file
     try:
-        picture = Picture(content, open_image(path, content))
+        found = inspect_image(file.path, file.content, file.tone)
     except UnreadableImage as error:
         return error
+    key = file.content if found.white is None else f"{file.content}@{found.white:g}"
+    picture = Picture(key, found.image, oddity=found.oddity)
     if pictures is None:
         return picture
     try:
-        return replace(picture, ready=pictures.prepare(content, picture.image))
+        return replace(picture, ready=pictures.prepare(key, picture.image))
     except (BackboneError, ValueError):  # a shape the model doesn't take: said when the question is composed
         return picture
+    except (MemoryError, RuntimeError) as error:  # PyTorch's allocator says it in words
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        return UnreadableImage(OUT_OF_MEMORY)
 
 
 # -- in the processes --------------------------------------------------------------------------------------------------

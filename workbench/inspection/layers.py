@@ -21,7 +21,7 @@ from scipy import stats
 
 from warehouse.store import Store
 from workbench.analysis.patches import Mask
-from workbench.inspection import block, models, preparation
+from workbench.inspection import block, models, preparation, tone
 from workbench.inspection.crew import Here
 from workbench.inspection.errors import ArchiveError
 from workbench.inspection.explanations import ABOUT_THE_OBJECT, mask_of
@@ -74,12 +74,12 @@ def find(root: Path, settings: Settings, watch: Watch) -> Found:
     settings, method = replace(settings, machine=models.alone(settings.machine)), settings.method
     prepared = preparation.prepare(root, settings, Store(settings.work.data), watch.step)
     assert isinstance(prepared.crew, Here)
-    engine = prepared.crew.answering.engine
+    engine, tones = prepared.crew.answering.engine, tone.from_record(prepared.facts.tones)
     watch.begin(sum(len({a.entry.image_id for a in each.asked}) for each in prepared.plan.blocks), 0)
     looks: list[_Look] = []
     for whole in prepared.plan.blocks:
         asked = tuple(a for a in whole.asked if a.entry.mask_path and a.question.subtask not in ABOUT_THE_OBJECT)
-        opened = block.open_block(replace(whole, asked=asked), block.ReferencePictures(root))
+        opened = block.open_block(replace(whole, asked=asked), block.ReferencePictures(root, tones=tones))
         looks += _looks(engine, opened, block.retrieve(opened, prepared.crew.retriever), root, method)
         watch.advance(len({a.entry.image_id for a in whole.asked}), 0)
     return _found(looks, engine.backbone)

@@ -15,12 +15,24 @@ from warehouse import claims
 from warehouse.records import Archive, Description, Entry, KnowledgeVersion
 from warehouse.store import Store
 from workbench import settings as configuration
-from workbench.inspection import archive, crew, models, plan, question_file, questions, references, retrieval
+from workbench.inspection import (
+    archive,
+    crew,
+    images,
+    models,
+    plan,
+    question_file,
+    questions,
+    references,
+    retrieval,
+    tone,
+)
 from workbench.inspection.crew import Crew
 from workbench.inspection.errors import ArchiveError, NothingNew, QuestionsError, in_groups
 from workbench.inspection.part import Part
 from workbench.inspection.plan import Plan
 from workbench.inspection.questions import QuestionSet
+from workbench.inspection.tone import Tones
 from workbench.model import prompt
 from workbench.settings import Facts, Settings
 
@@ -91,7 +103,8 @@ def prepare(
     together = settings.work.block_images or models.block_images(machine)
     settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
     planned = plan.make(asked.items, settings.work.limit, together)
-    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store))
+    tones = tones_of(scan, settings)
+    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store, tones))
     asked_from = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else PROTOCOL
 
     # Last: a crew may be processes, and nobody would end them if something failed after this.
@@ -104,6 +117,7 @@ def prepare(
         questions=asked_from,
         knowledge_version=used.version if used else None,
         encoder=answering.encoder,
+        tones=tones.stated(),
     )
     return Prepared(
         archive=scan.archive,
@@ -115,6 +129,14 @@ def prepare(
         notes=notes,
         waiting=len(scan.waiting),
         any_size=any_size,
+    )
+
+
+def tones_of(scan: archive.Scan, settings: Settings) -> Tones:
+    """The ranges that the archive's deep pictures are seen with, from the settings or from a sample."""
+    root, support = Path(scan.archive.root), settings.support
+    return tone.choose(
+        scan.registered, lambda entry: images.brightness(root / entry.path), support.integer_range, support.float_range
     )
 
 
@@ -169,6 +191,7 @@ def _notes(
     version: KnowledgeVersion | None,
     descriptions: list[Description],
     store: Store,
+    tones: Tones,
 ) -> Iterable[str]:
     items = [each for block in planned.blocks for each in block.asked]
     if settings.support.knowledge != "none" and version is None:
@@ -186,6 +209,8 @@ def _notes(
         if distinct:  # each is read once while memory lasts; MMAD has nearly one per image
             images = len({each.entry.image_id for each in items if each.reference})
             yield f"images with a normal reference: {images}; distinct references: {distinct}"
+    if tones != Tones():
+        yield f"pictures deeper than 8 bit are seen in the range {tones.in_words()}"
     for problems, place in ((scan.problems, "in the archive"), (asked.problems, "in the question file")):
         if problems:
             yield f"left out {place}: {in_groups(problems)}"

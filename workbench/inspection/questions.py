@@ -166,7 +166,7 @@ def _correct(entry: Entry, question: Question) -> str | None:
 def located(asked: Sequence[Asked], root: Path) -> list[Asked]:
     """The questions with the right region filled in from the masks below `root`, where the protocol asks for one."""
     return [
-        replace(item, correct_answer=regions.letter_of(root / mask))
+        replace(item, correct_answer=regions.letter_of(root / mask, root / item.entry.path))
         if item.correct_answer is None
         and (mask := item.entry.mask_path)
         and tuple(option.text for option in item.question.options) == regions.NAMES

@@ -20,6 +20,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.inspection import archive, models, retrieval
 from workbench.inspection.errors import InspectionError, ReplacedImage
+from workbench.inspection.tone import Tone, of_run
 from workbench.model.backbone import Backbone, BackboneError
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
@@ -99,11 +100,11 @@ def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Use
 
 def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
     for batch in _batches(_scored(store, runs, done)):
-        known = vectors.image_vectors([entry.content for entry, _ in batch], encoder.name)
+        known = vectors.image_vectors([entry.content for entry, _, _ in batch], encoder.name)
         new = [
             ImageVector(entry.content, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
-            for entry, path in batch
-            if entry.content not in known and (picture := _picture(entry, path, done))
+            for entry, path, tone in batch
+            if entry.content not in known and (picture := _picture(entry, path, tone, done))
         ]
         if new:
             vectors.upsert_images(new)
@@ -122,13 +123,13 @@ def _patches(store: Store, vectors: Vectors, runs: Sequence[_Used], done: Reinde
     }
     name = models.patch_encoder(runs[0].run.model, runs[0].weights)
     body: Backbone | None = None
-    wanted = ((entry, path) for entry, path in _scored(store, runs, done) if entry.image_id in places)
+    wanted = (scored for scored in _scored(store, runs, done) if scored[0].image_id in places)
     for batch in _batches(wanted):
-        known = vectors.patch_places({entry.content for entry, _ in batch}, name)
+        known = vectors.patch_places({entry.content for entry, _, _ in batch}, name)
         new: list[PatchVector] = []
-        for entry, path in batch:
+        for entry, path, tone in batch:
             missing = [at for at in places[entry.image_id] if (entry.content, *at) not in known]
-            picture = _picture(entry, path, done) if missing else None
+            picture = _picture(entry, path, tone, done) if missing else None
             if picture is None:
                 continue
             if body is None and (body := _backbone(runs[0], done)) is None:
@@ -162,28 +163,29 @@ def _patch_vectors(
         yield PatchVector(picture.key, name, row, col, tuple(tokens[inputs.token(row, col)].float().tolist()))
 
 
-def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tuple[Entry, Path]]:
-    """Every entry that the runs could show to a model, once, with its file."""
+def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tuple[Entry, Path, Tone]]:
+    """Every entry that the runs could show to a model, once, with its file and the range it was seen with."""
     seen: set[str] = set()
     for each in runs:
         found = store.archive(each.run.archive_id)
         root = Path(found.root) if found else Path()
         entries = {row["image_id"]: Entry(**row) for row in store.entries(each.run.archive_id).iter_rows(named=True)}
+        tones = of_run(each.run)
         index = store.prediction_index(each.run.run_id).filter(pl.col("status") != "failed")
         for image_id, path in index.select("image_id", "image_path").unique(maintain_order=True).iter_rows():
             if image_id in seen:
                 continue
             seen.add(image_id)
-            if image_id in entries:
-                yield entries[image_id], root / path
+            if entry := entries.get(image_id):
+                yield entry, root / path, tones.of(entry.dataset, entry.product, entry.camera)
             else:
                 done.left_out.append(f"{root / path}: the file has changed since it was scored")
 
 
-def _picture(entry: Entry, path: Path, done: Reindexed) -> Picture | None:
+def _picture(entry: Entry, path: Path, tone: Tone, done: Reindexed) -> Picture | None:
     """The picture, if the file still holds what was scored."""
     try:
-        return Picture(entry.content, archive.open_image(path, entry.content))
+        return Picture(entry.content, archive.open_image(path, entry.content, tone))
     except ReplacedImage:
         reason = "the file has changed since it was scored"
     except archive.UnreadableImage as error:
@@ -192,6 +194,6 @@ def _picture(entry: Entry, path: Path, done: Reindexed) -> Picture | None:
     return None
 
 
-def _batches(found: Iterator[tuple[Entry, Path]]) -> Iterator[list[tuple[Entry, Path]]]:
+def _batches(found: Iterator[tuple[Entry, Path, Tone]]) -> Iterator[list[tuple[Entry, Path, Tone]]]:
     while batch := list(islice(found, AT_ONCE)):
         yield batch

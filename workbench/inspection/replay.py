@@ -21,7 +21,7 @@ from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Archive, Description, Entry, Option, Prediction, RetrievedDescription, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import archive, block, models, questions, retrieval
+from workbench.inspection import archive, block, models, questions, retrieval, tone
 from workbench.inspection.block import Rows
 from workbench.inspection.errors import InspectionError
 from workbench.inspection.models import Answering
@@ -164,14 +164,16 @@ def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
 
 def answer(replay: Replay, items: Sequence[Asked], number: int, retriever: Retriever) -> Rows:
     """The rows of one block of these questions, not stored; equal evidence gives equal rows, bit for bit."""
-    opened = block.open_block(Block(number, tuple(items)), block.ReferencePictures(Path(replay.archive.root)))
+    pictures = block.ReferencePictures(Path(replay.archive.root), tones=tone.of_run(replay.run))
+    opened = block.open_block(Block(number, tuple(items)), pictures)
     return block.answer_block(opened, replay.run.run_id, replay.answering, retriever, replay.settings.method)
 
 
 def same(one: Prediction, other: Prediction) -> bool:
     """Whether two answers to a question are identical, bit for bit; times aside."""
     fields = [field.name for field in dataclasses.fields(Prediction)]
-    fields = [name for name in fields if name not in ("run_id", "block", "seconds", "created_at", "descriptions")]
+    aside = ("run_id", "block", "seconds", "created_at", "descriptions", "oddity")
+    fields = [name for name in fields if name not in aside]
     return all(getattr(one, name) == getattr(other, name) for name in fields) and _shown(one) == _shown(other)
 
 

@@ -31,6 +31,7 @@ from warehouse.records import Description, Entry, ImageVector, RetrievedDescript
 from warehouse.vectors import Vectors
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
+from workbench.model.reduction import moderate
 from workbench.settings import TopK
 
 Matrix = NDArray[np.float32]
@@ -125,7 +126,10 @@ class Nearest:
         self._index = text_index(self._descriptions, encoder, vectors)
 
     def retrieve(self, images: Sequence[tuple[Entry, Picture]]) -> list[Evidence]:
-        """The top k texts per image; equal scores go by description id."""
+        """The top k texts per image; equal scores go by description id.
+
+        Vectors are kept by content; that of a deep picture follows from its range too, so it is made anew.
+        """
         cached = self._vectors.image_vectors([picture.key for _, picture in images], self._encoder.name)
         return [self._nearest(picture, cached.get(picture.key)) for _, picture in images]
 
@@ -133,13 +137,14 @@ class Nearest:
         query = encode_image(picture, self._encoder) if known is None else known  # (d,)
         scores = self._index.scores(query)  # (texts,)
         best = np.argsort(-scores, kind="stable")[: self._top_k]
-        new = None if known is not None else ImageVector(picture.key, self._encoder.name, tuple(query.tolist()))
+        new = None if known is not None else ImageVector(picture.content, self._encoder.name, tuple(query.tolist()))
         return _evidence(((self._descriptions[i], float(scores[i])) for i in best), vector=new)
 
 
 def encode_image(picture: Picture, encoder: Encoder) -> Matrix:
     """The picture in the retrieval space, (d,) float32 of unit norm."""
-    vector: Matrix = np.asarray(encoder.encode_images([picture.image])[0].cpu().numpy(), dtype=np.float32)
+    shown = moderate(picture.image)
+    vector: Matrix = np.asarray(encoder.encode_images([shown])[0].cpu().numpy(), dtype=np.float32)
     if not np.isfinite(vector).all():
         raise ValueError(f"{encoder.name} gave a vector that isn't finite")
     return vector

@@ -35,7 +35,7 @@ from warehouse.ingest import ingest
 from warehouse.records import Run, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
-from workbench.inspection import preparation, worker
+from workbench.inspection import preparation, tone, worker
 from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.inspection.part import Part
 from workbench.inspection.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK, Block
@@ -193,7 +193,8 @@ class _Night:
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, left)))
         scored, why = 0, ""
-        job = Job(run_id, Path(prepared.archive.root), prepared.settings, self._run.embedding_scale)
+        tones = tone.from_record(prepared.facts.tones)
+        job = Job(run_id, Path(prepared.archive.root), prepared.settings, self._run.embedding_scale, tones)
         with closing(crew.work(job, left, self._tries)) as told:
             for stored in told:
                 self._ingest()
@@ -328,12 +329,18 @@ def _own_version() -> str:
         return "not installed"
 
 
+def _oddities(store: Store, run_id: str) -> Iterator[str]:
+    """How many of the run's pictures are odd, by kind: told, and answered all the same."""
+    for row in store.oddities(run_id).iter_rows(named=True):
+        yield f"odd pictures, {row['oddity']}: {row['images']:,}, such as {row['image_path']}"
+
+
 def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started: float, resumed: bool) -> Outcome:
     run = store.run(run_id)
     assert run is not None
     return Outcome(
         run=run,
-        notes=prepared.notes,
+        notes=(*prepared.notes, *_oddities(store, run_id)),
         summary=store.run_summary(run_id),
         failures=store.failures(run_id),
         images=images,

@@ -21,10 +21,11 @@ from warehouse.store import Store
 from workbench.analysis import ablation_text
 from workbench.analysis import stress as analysis
 from workbench.analysis.stress import UNDISTURBED
-from workbench.inspection import ablation, archive, copies, explanations, scoring
+from workbench.inspection import ablation, archive, copies, explanations, preparation, scoring
 from workbench.inspection.ablation import NO_LOOP, Setup
 from workbench.inspection.arms import read_study
 from workbench.inspection.scoring import Watch
+from workbench.inspection.tone import Tones
 from workbench.settings import Settings
 
 STRENGTHS = (0.25, 0.5, 1.0)  # mild, clear, strong
@@ -112,13 +113,13 @@ def run(
     """
     experiment = ablation.name_of("stress", root, base, f"{images} images")
     found = copies.scan(root, Store(base.work.data))
-    entries = copies.some(found.entries, images)
+    entries, tones = copies.some(found.entries, images), preparation.tones_of(found, base)
     home = base.work.data / "stress" / experiment
     setups = [(UNDISTURBED, 0.0)] + [(condition, strength) for condition in conditions for strength in STRENGTHS]
     place = 0
     for condition, strength in setups:
         disturbed_copy = home / f"{condition}-{strength:g}"
-        copy(found, disturbed_copy, entries, condition, strength)
+        copy(found, disturbed_copy, entries, condition, strength, tones)
         for method, changes in METHODS.items():
             baseline = f"{UNDISTURBED} 0, {method}" if place >= len(METHODS) else None
             setup = Setup(f"{condition} {strength:g}, {method}", changes, condition, baseline, strength)
@@ -129,7 +130,14 @@ def run(
     return experiment
 
 
-def copy(found: archive.Scan, target: Path, entries: Sequence[Entry], condition: str, strength: float) -> None:
+def copy(
+    found: archive.Scan,
+    target: Path,
+    entries: Sequence[Entry],
+    condition: str,
+    strength: float,
+    tones: Tones = copies.NO_TONES,
+) -> None:
     """Write the copy; a mask turns with its image."""
 
     def same(_entry: Entry, image: Image.Image) -> Image.Image:
@@ -140,10 +148,10 @@ def copy(found: archive.Scan, target: Path, entries: Sequence[Entry], condition:
 
     def turn(entry: Entry, mask: Image.Image) -> Image.Image:
         degrees = _degrees(strength, copies.randomness(entry, condition))  # as the image was
-        return mask.convert("L").rotate(degrees, Image.Resampling.NEAREST)
+        return mask.rotate(degrees, Image.Resampling.NEAREST)
 
     moves = condition == "rotation"
-    copies.make(found, target, entries, same if condition == UNDISTURBED else change, turn if moves else None)
+    copies.make(found, target, entries, same if condition == UNDISTURBED else change, turn if moves else None, tones)
 
 
 def _image(pixels: npt.NDArray[np.floating]) -> Image.Image:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from workbench.inspection.models import Answering
 from workbench.inspection.opening import Opening
 from workbench.inspection.plan import Block
 from workbench.inspection.retrieval import Retriever
+from workbench.inspection.tone import Tones
 from workbench.inspection.tries import AtWork
 from workbench.settings import Settings
 
@@ -43,6 +44,7 @@ class Job:
     root: Path  # the archive's
     settings: Settings
     embedding_scale: float | None = None  # s as the run's first device had it; None: the device's own
+    tones: Tones = field(default_factory=Tones)  # of deep pictures
 
 
 class Task(NamedTuple):
@@ -147,7 +149,8 @@ class Worker:
             inputs.opener(pictures, processes) as opener,
             ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
         ):
-            opening = Opening(self._opening, blocks.ReferencePictures(self._job.root, opener))
+            references = blocks.ReferencePictures(self._job.root, opener, tones=self._job.tones)
+            opening = Opening(self._opening, references)
             try:
                 while not self._enough:
                     waiting = sum(len({a.entry.image_id for a in task.block.asked}) for task, _ in ahead)

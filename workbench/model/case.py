@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 class Picture:
     """An image and what identifies it: equal keys mean equal pixels."""
 
-    key: str  # SHA-256 of the file's bytes
+    key: str  # SHA-256 of the file's bytes; with the number shown as white behind an @ where samples are deep
     image: Image.Image  # RGB, the right way up
     # The same made ready for the model, where that was done beforehand: it takes longer than decoding.
     ready: ImageInput | None = field(default=None, compare=False, repr=False)
+    oddity: str | None = None  # what a person should know of it, such as that it is of one colour
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return self.key.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)

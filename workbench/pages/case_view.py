@@ -17,6 +17,7 @@ from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Archive, Entry, Prediction, Run
 from workbench.analysis.evidence import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
+from workbench.inspection import tone
 from workbench.pages import pictures
 
 
@@ -59,19 +60,21 @@ def view(
     archive = archives.get(run.archive_id)
     root = archive.root if archive else ""
     roots = [known.root for known in archives.values()]
+    place = _locate(prediction.image_path, root, roots)
+    camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
     if kind(prediction.error) == QUARANTINED:  # opening it may kill this process too
         shown = pictures.Shown(None, 1, 1, prediction.error)
     else:
-        shown = pictures.large(_locate(prediction.image_path, root, roots), prediction.content)
+        shown = pictures.large(place, prediction.content, camera)
     query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
     reference = None
     if prediction.reference_path:
         given = json.loads(run.settings).get("references")
         allowed = [*roots, *([given] if given else [])]
-        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction)
+        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, camera)
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
     masked = shown.source is not None and entry is not None and entry.mask_path
-    mask = pictures.mask(_locate(masked, root, roots)) if masked else None  # it says nothing of another picture
+    mask = pictures.mask(_locate(masked, root, roots), place) if masked else None  # it says nothing of another picture
     accepted = proposed.filter("accepted")
     boxes = [(row["x0"], row["y0"], row["x1"], row["y1"]) for row in accepted.iter_rows(named=True)]
     on = hits(mask, boxes, query.width, query.height) if mask is not None and boxes else None

@@ -25,9 +25,10 @@ from PIL import Image, ImageFilter
 from warehouse.records import Prediction
 from workbench.analysis import look
 from workbench.analysis.patches import Mask
-from workbench.inspection import archive, questions
+from workbench.inspection import archive, masks, questions
 from workbench.inspection.errors import ReplacedImage, UnreadableImage
 from workbench.inspection.images import open_image
+from workbench.inspection.tone import ALONE, Tone
 
 UNREGISTERED = "not in a registered archive"
 NO_LONGER = "no longer the picture that was scored"
@@ -60,17 +61,17 @@ def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
     return found if any(found.is_relative_to(folder) for folder in folders) else None
 
 
-def large(path: Path | None, content: str) -> Shown:
-    """The picture for a case, if the file still holds it."""
-    return _shown(path, content, _LARGE, 88)
+def large(path: Path | None, content: str, tone: Tone = ALONE) -> Shown:
+    """The picture for a case as its run saw it, if the file still holds it."""
+    return _shown(path, content, tone, _LARGE, 88)
 
 
-def reference(path: Path | None, prediction: Prediction) -> Shown:
+def reference(path: Path | None, prediction: Prediction, tone: Tone = ALONE) -> Shown:
     """The normal picture a question was asked with, if the file still holds it."""
     content = None if path is None else content_of(path)
     if content is not None and not questions.was_asked_with(prediction, content):
         return Shown(None, 1, 1, "no longer the reference that was shown")
-    return large(path, content or "")
+    return large(path, content or "", tone)
 
 
 def content_of(path: Path) -> str | None:
@@ -81,7 +82,9 @@ def content_of(path: Path) -> str | None:
         return None
 
 
-def small(data: str, path: Path | None, mask_path: Path | None = None, content: str | None = None) -> Shown:
+def small(
+    data: str, path: Path | None, mask_path: Path | None = None, content: str | None = None, tone: Tone = ALONE
+) -> Shown:
     """The picture for a list, from its file below the data folder, which is made when there is none.
 
     Args:
@@ -89,16 +92,19 @@ def small(data: str, path: Path | None, mask_path: Path | None = None, content: 
         path: the image; a changed file gets a thumbnail of its own.
         mask_path: its mask, whose contour is then drawn on it.
         content: of the picture that was scored; None takes whatever lies there.
+        tone: the range of its camera, as the run saw it.
     """
     if path is None:
         return Shown(None, 1, 1, UNREGISTERED)
     try:
         stamp = f"{path}|{content}|{_stamp(path)}|{_SMALL}"
+        if tone != ALONE:
+            stamp += f"|{tone}"
         if mask_path is not None and mask_path.is_file():
             stamp += f"|{mask_path}|{_stamp(mask_path)}"
         else:
             mask_path = None
-        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, stamp, content)
+        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, tone, stamp, content)
     except ReplacedImage:
         return Shown(None, 1, 1, NO_LONGER)
     except FileNotFoundError:
@@ -107,24 +113,24 @@ def small(data: str, path: Path | None, mask_path: Path | None = None, content: 
         return Shown(None, 1, 1, str(error))
 
 
-def mask(path: Path | None) -> Mask | None:
-    """The mask, True on the defect, reduced; None where there is none or it can't be read.
+def mask(path: Path | None, image: Path | None = None) -> Mask | None:
+    """The mask, True on the defect, reduced; None where there is none, it can't be read, or `masks.read` is in doubt.
 
     A reduced pixel is True when any of its originals is, so a hairline doesn't vanish.
     """
     if path is None:
         return None
     try:
-        return _mask(str(path), path.stat().st_mtime_ns)
+        return _mask(str(path), path.stat().st_mtime_ns, str(image) if image else None)
     except (OSError, UnreadableImage):
         return None
 
 
-def _shown(path: Path | None, content: str, side: int, quality: int) -> Shown:
+def _shown(path: Path | None, content: str, tone: Tone, side: int, quality: int) -> Shown:
     if path is None:
         return Shown(None, 1, 1, UNREGISTERED)
     try:
-        return _encoded(str(path), content, _stamp(path), side, quality)
+        return _encoded(str(path), content, _stamp(path), tone, side, quality)
     except ReplacedImage:
         return Shown(None, 1, 1, NO_LONGER)
     except FileNotFoundError:
@@ -145,8 +151,8 @@ def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - a cache key
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _encoded(path: str, content: str, stamp: str, side: int, quality: int) -> Shown:  # noqa: ARG001 - a cache key
-    image = open_image(Path(path), content)
+def _encoded(path: str, content: str, stamp: str, tone: Tone, side: int, quality: int) -> Shown:  # noqa: ARG001 - a key
+    image = open_image(Path(path), content, tone)
     width, height = image.size
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     file = io.BytesIO()
@@ -155,13 +161,13 @@ def _encoded(path: str, content: str, stamp: str, side: int, quality: int) -> Sh
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, content: str | None) -> Shown:
+def _thumbnail(data: str, path: str, mask_path: str | None, tone: Tone, stamp: str, content: str | None) -> Shown:
     name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
     kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
     try:
         encoded = kept.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, content)
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, content, tone)
         with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")
@@ -172,13 +178,12 @@ def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, content:
     return Shown(f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", width, height)
 
 
-def _drawn_small(path: Path, mask_path: Path | None, content: str | None) -> bytes:
+def _drawn_small(path: Path, mask_path: Path | None, content: str | None, tone: Tone) -> bytes:
     """The thumbnail as JPEG; the original's size is in its comment, because patches are placed by it."""
-    image = open_image(path, content)
+    image = open_image(path, content, tone)
     width, height = image.size
-    image = image.convert("RGB")
     image.thumbnail((_SMALL, _SMALL), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    found = mask(mask_path)
+    found = mask(mask_path, path)
     if found is not None:
         whole = Image.fromarray(found).convert("L").resize(image.size, Image.Resampling.BOX)
         whole = whole.point(lambda value: 255 if value else 0)
@@ -192,9 +197,10 @@ def _drawn_small(path: Path, mask_path: Path | None, content: str | None) -> byt
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _mask(path: str, mtime_ns: int) -> Mask:  # noqa: ARG001 - a cache key
-    grey = open_image(Path(path)).convert("L")
-    on: Mask = np.greater(np.asarray(grey), 0)
+def _mask(path: str, mtime_ns: int, image: str | None) -> Mask | None:  # noqa: ARG001 - a cache key
+    on = masks.read(Path(path), Path(image) if image else None)
+    if on is None:
+        return None
     step = -(-max(on.shape) // _MASK)
     rows, columns = (-(-length // step) for length in on.shape)
     padded = np.pad(on, ((0, rows * step - on.shape[0]), (0, columns * step - on.shape[1])))

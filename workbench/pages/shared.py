@@ -29,7 +29,7 @@ CHOICES = 200  # runs to choose from, the newest
 _FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
 LISTED = (
     "image_id", "image_path", "dataset", "product", "label", "defect", "question_id", "subtask", "outcome", "error",
-    "confidence", "settled_entropy", "shape",
+    "confidence", "settled_entropy", "shape", "camera",
 )  # fmt: skip
 
 

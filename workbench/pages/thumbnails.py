@@ -14,6 +14,8 @@ import streamlit as st
 
 from warehouse.failures import QUARANTINED, kind
 from warehouse.records import Run
+from workbench.inspection import tone
+from workbench.inspection.tone import Tone
 from workbench.pages import address, parts, pictures, shared
 from workbench.pages.shared import Snapshot
 
@@ -37,7 +39,8 @@ def grid(
     Args:
         now: the warehouse.
         run: whose cases they are.
-        cases: image_id, question_id, image_path, outcome, error.
+        cases: image_id, question_id, image_path, outcome, error; where they have dataset, product and camera, each
+            picture is shown as its run saw it.
         caption: what stands under a case, Markdown escaped.
         masks: draw the mask's contour.
         patches: draw the accepted patches.
@@ -52,11 +55,13 @@ def grid(
     of_mask = shared.mask_paths(now, images) if masks else {}
     contents = shared.contents(now, images)
     boxes = _boxes(now, run, cases) if patches else {}
+    tones = tone.of_run(run)
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
                 content = contents.get(case["image_id"], "")
-                picture = _picture(now, case, root, of_mask.get(case["image_id"]), content)
+                camera = tones.of(case.get("dataset", ""), case.get("product", ""), case.get("camera"))
+                picture = _picture(now, case, root, of_mask.get(case["image_id"]), content, camera)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
                 reason = picture.problem if picture.problem == pictures.NO_LONGER else case["error"] or picture.problem
                 parts.html(parts.thumbnail(picture.source, case["outcome"], reason or "", over))
@@ -65,13 +70,13 @@ def grid(
                 st.page_link(parts.CASE, label=caption(case), query_params=target)
 
 
-def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, content: str) -> pictures.Shown:
+def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, content: str, camera: Tone) -> pictures.Shown:
     if kind(case["error"]) == QUARANTINED:  # opening it may kill this process too
         return pictures.Shown(None, 1, 1, case["error"])
     # Where the archive isn't registered, no folder is: nothing is shown.
     found = pictures.locate(case["image_path"], root, [root]) if root else None
     masked = pictures.locate(mask_path, root, [root]) if root and mask_path else None
-    return pictures.small(now.data, found, masked, content)
+    return pictures.small(now.data, found, masked, content, camera)
 
 
 def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:

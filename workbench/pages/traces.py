@@ -10,13 +10,13 @@ from html import escape
 
 import polars as pl
 import streamlit as st
-from PIL import Image
 
 from warehouse import rollups
 from warehouse.records import Run
 from warehouse.rollups import Selection
 from workbench.analysis import charts_trust, traces
 from workbench.analysis.traces import Masked
+from workbench.inspection.images import frame_of
 from workbench.pages import address, embedding, parts, pictures, run_cards, shared, thumbnails
 from workbench.pages.parts import card, chart, header, html
 
@@ -65,10 +65,9 @@ def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
         if picture is None or pictures.content_of(picture) != entry.content:
             continue  # its mask says nothing of the picture that was scored
         place = pictures.locate(paths[entry.image_id], archive.root, [archive.root])
-        mask = pictures.mask(place)
-        if mask is not None and place is not None:
-            with Image.open(place) as file:
-                masks.append(Masked(entry.image_id, mask, *file.size))
+        mask = pictures.mask(place, picture)
+        if mask is not None:
+            masks.append(Masked(entry.image_id, mask, *frame_of(picture).upright))
     hits = traces.hits(proposed, masks)
     rows = found.facts(
         Selection(run.run_id, chosen.facets, images=tuple(mask.image_id for mask in masks)),

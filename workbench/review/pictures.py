@@ -13,23 +13,23 @@ import base64
 import hashlib
 import io
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
+from workbench.inspection.deep import is_deep
 from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import FORMATS, decode, read
+from workbench.inspection.images import FORMATS, decode, frame_in, frame_of, read
+from workbench.inspection.tone import ALONE, Tone
 
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _MODES = {"L", "RGB", "P"}
 _LARGEST = 16_000_000  # pixels of a picture a browser is bothered with; above, a reduced copy is made
 _SIDE = 4000  # of the reduced copy
-_TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Folder:
     path: Path  # below the server's document root
     address: str  # of the folder as the server sees it: /data/local-files/?d=disputes
 
-    def publish(self, source: Path, path: str, content: str | None = None) -> Published:  # noqa: ARG002 - as `Web`'s
+    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Web`'s
         """Put a copy there, unless it is there already.
 
         Args:
@@ -63,14 +63,15 @@ class Folder:
         """
         data = read(source, content)
         width, height, suffix = _look(io.BytesIO(data), source.name)
-        target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{suffix or '.jpg'}"
+        seen = "" if suffix or tone == ALONE else f"-{hashlib.sha256(repr(tone).encode()).hexdigest()[:8]}"
+        target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{seen}{suffix or '.jpg'}"
         if not target.exists():
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             with full_disk_named(self.path):
                 if suffix:
                     draft.write_bytes(data)
                 else:
-                    picture = decode(data)
+                    picture = decode(data, tone)
                     picture.thumbnail((_SIDE, _SIDE))
                     picture.save(draft, "JPEG", quality=92)
                 draft.chmod(_mode(self.path))
@@ -94,7 +95,7 @@ class Web:
 
     base: str  # https://images.example/line-a or s3://bucket/line-a; what follows is the path within the archive
 
-    def publish(self, source: Path, path: str, content: str | None = None) -> Published:
+    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Folder`'s
         """Its address there; the local file still says how large it is, and stands for what the server has.
 
         Raises:
@@ -124,22 +125,21 @@ def _blank() -> bytes:
 def size_of(source: Path) -> tuple[int, int] | None:
     """Width and height of the upright picture in pixels, from the file's head; None if it can't be read."""
     try:
-        width, height, _ = _look(source, source.name)
+        return frame_of(source).upright
     except UnreadableImage:
         return None
-    return width, height
 
 
-def _look(source: Path | io.BytesIO, name: str) -> tuple[int, int, str]:
+def _look(file: BinaryIO, name: str) -> tuple[int, int, str]:
     """Width and height of the upright picture, and the suffix under which browsers show the file as it is, or ""."""
+    frame = frame_in(file)
+    (width, height), suffix = frame.upright, ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(source, formats=FORMATS) as image:
-                turned = image.getexif().get(_ORIENTATION, 1)
-                width, height = image.size
-                plain = image.mode in _MODES and width * height <= _LARGEST and turned == 1
-                suffix = _AS_IT_IS.get(image.format or "", "") if plain else ""
+        file.seek(0)
+        if frame.orientation == 1 and width * height <= _LARGEST and not is_deep(file):
+            file.seek(0)
+            with Image.open(file, formats=FORMATS) as image:
+                suffix = _AS_IT_IS.get(image.format or "", "") if image.mode in _MODES else ""
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
         raise UnreadableImage(f"{name}: {error}") from error
-    return (height, width, suffix) if turned in _TURNED else (width, height, suffix)
+    return width, height, suffix

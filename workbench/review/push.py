@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from warehouse import locks, phases
@@ -32,10 +31,10 @@ from warehouse.review_records import DefectBox, Dispute, ReviewProject, ReviewTa
 from warehouse.reviews import Reviews, task_key
 from warehouse.schema import records
 from warehouse.store import Store
-from workbench.inspection import questions
+from workbench.inspection import masks, questions
 from workbench.inspection.archive import content_of
 from workbench.inspection.errors import ReplacedImage, UnreadableImage
-from workbench.inspection.images import open_image
+from workbench.inspection.tone import Tone, Tones, of_run
 from workbench.review import blinding, boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable, ReviewError
@@ -289,6 +288,7 @@ class _Pictures:
     def __init__(self, store: Store, desk: Desk) -> None:
         self._store, self._desk = store, desk
         self._roots: dict[str, Path | None] = {}
+        self._tones: dict[str, Tones] = {}
         self.shown: dict[str, Published] = {}  # by dispute, as is the next
         self.broken: dict[str, str] = {}  # why nobody can be shown it
 
@@ -301,7 +301,9 @@ class _Pictures:
                 entry = self._store.entry(dispute.image_id)
                 if entry is None:
                     raise UnreadableImage("its archive doesn't know it")
-                self.shown[name] = self._desk.pictures.publish(source, dispute.image_path, entry.content)
+                camera = self.tone(dispute.run_id, entry)
+                shown = self._desk.pictures.publish(source, dispute.image_path, entry.content, camera)
+                self.shown[name] = shown
             except ReplacedImage:
                 self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
@@ -311,6 +313,12 @@ class _Pictures:
             except Exception as error:  # noqa: BLE001 - whatever one picture raises, the others are sent
                 self.broken[name] = f"{dispute.image_path}: {error!r}"
         return name in self.shown
+
+    def tone(self, run_id: str, image: Entry | Prediction) -> Tone:
+        """The range that the run saw this picture with, if it is deep."""
+        if run_id not in self._tones:
+            self._tones[run_id] = of_run(self._store.run(run_id))
+        return self._tones[run_id].of(image.dataset, image.product, image.camera)
 
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
@@ -399,17 +407,17 @@ def _case(desk: Desk, one: Wanted, material: _Material, pictures: _Pictures) -> 
             for kept in prediction.descriptions
         ),
         query=shown.url,
-        reference=_reference(desk, root, prediction),
+        reference=_reference(desk, root, prediction, pictures.tone(dispute.run_id, prediction)),
         width=shown.width,
         height=shown.height,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, mask) if mask and dispute.image_id not in material.veiled else (),
+        outlines=_outlines(root, entry) if entry and mask and dispute.image_id not in material.veiled else (),
         blind=blinding.mask_answers(dispute),
         marked=mask is not None,
     )
 
 
-def _reference(desk: Desk, root: Path, prediction: Prediction) -> str:
+def _reference(desk: Desk, root: Path, prediction: Prediction, tone: Tone) -> str:
     """The reference's address; where there is none, or it can't be shown, a picture that says so."""
     if prediction.reference_path:
         try:
@@ -417,7 +425,7 @@ def _reference(desk: Desk, root: Path, prediction: Prediction) -> str:
             content = content_of(source)
             if not questions.was_asked_with(prediction, content):
                 raise ReplacedImage
-            return desk.pictures.publish(source, prediction.reference_path, content).url
+            return desk.pictures.publish(source, prediction.reference_path, content, tone).url
         except OSError as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
         except UnreadableImage as error:
@@ -437,9 +445,9 @@ def inside(root: Path, path: str) -> Path:
     return found
 
 
-def _outlines(root: Path, path: str) -> tuple[tuple[tuple[float, float], ...], ...]:
+def _outlines(root: Path, entry: Entry) -> tuple[tuple[tuple[float, float], ...], ...]:
     try:
-        marked = np.asarray(open_image(inside(root, path)).convert("L")) > 0
+        marked = masks.read(inside(root, entry.mask_path or ""), inside(root, entry.path))
     except UnreadableImage:
         return ()
-    return tuple(tuple(outline) for outline in boxes.outlines(marked))
+    return () if marked is None else tuple(tuple(outline) for outline in boxes.outlines(marked))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from warehouse.store import Store
-from workbench.inspection import archive, replay
+from workbench.inspection import archive, replay, tone
 from workbench.model import latent
 from workbench.model.case import Case, Picture
 from workbench.model.method import Method
@@ -24,7 +24,8 @@ def suggested(store: Store, proposal: Proposal) -> str:
     entry = store.entry(proposal.images[0])
     if entry is None:
         return ""
-    picture = Picture(entry.content, archive.open_image(Path(replayed.archive.root) / entry.path, entry.content))
+    camera, file = tone.of_run(replayed.run).of(entry.dataset, entry.product, entry.camera), Path(replayed.archive.root)
+    picture = Picture(entry.content, archive.open_image(file / entry.path, entry.content, camera))
     asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
     case = Case("rewrite", picture, None, (proposal.text,), asked, ())
     [got] = latent.reason(replayed.answering.engine, [case], Method(iterations=0, think_tokens=0, answer="generate"))

@@ -25,6 +25,7 @@ from workbench.model.backbone.protocol import (
     Tile,
     whole_pixels,
 )
+from workbench.model.reduction import moderate
 from workbench.model.transfer import sent
 
 
@@ -39,8 +40,9 @@ class InternVLPictures:
 
     def prepare(self, key: str, image: Image.Image) -> ImageInput:
         """The picture cut into tiles, on the CPU; pixels are (tiles, 3, side, side)."""
-        tiles = self._tiles(image.size)
-        made = self._pixels(image, crop_to_patches=True, min_patches=1, max_patches=self.most)
+        shown = moderate(image)
+        tiles = self._tiles(image.size, shown.size)
+        made = self._pixels(shown, crop_to_patches=True, min_patches=1, max_patches=self.most)
         if len(made) != len(tiles):
             raise BackboneError(
                 f"the image processor made {len(made)} tiles of a picture of {image.size[0]} x {image.size[1]} pixels "
@@ -57,11 +59,12 @@ class InternVLPictures:
         made: Tensor = self.processor(images=[image], size=size, return_tensors="pt", **tiling)["pixel_values"]
         return made
 
-    def _tiles(self, size: tuple[int, int]) -> tuple[Tile, ...]:
+    def _tiles(self, size: tuple[int, int], shown: tuple[int, int]) -> tuple[Tile, ...]:
+        """Over a picture of this size, cut as the processor cuts the one it is shown."""
         from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
         (W, H), tokens = size, self.tokens
-        cols, rows = get_optimal_tiled_canvas((H, W), (self.side, self.side), 1, self.most)
+        cols, rows = get_optimal_tiled_canvas((shown[1], shown[0]), (self.side, self.side), 1, self.most)
         wide, high = W / cols, H / rows
         tiles = tuple(
             Tile(tokens, tokens, r * tokens, c * tokens, (c * wide, r * high, (c + 1) * wide, (r + 1) * high))

@@ -27,6 +27,7 @@ from workbench.model.backbone.protocol import (
     whole_pixels,
 )
 from workbench.model.kernels import FORMULA, kernel_for
+from workbench.model.reduction import moderate
 from workbench.model.transfer import sent
 
 WINDOWED = "windowed_flash"  # the library gives all windows at once to a function named so
@@ -52,7 +53,7 @@ class QwenPictures:
 
     def _prepare(self, key: str, image: Image.Image, size: dict[str, Any]) -> ImageInput:
         try:
-            made = self.processor(images=[image], return_tensors="pt", **size)
+            made = self.processor(images=[moderate(image)], return_tensors="pt", **size)
         except ValueError as error:  # more than 200 times as long as wide
             raise BackboneError(f"a picture of {image.size[0]} x {image.size[1]} pixels: {error}; crop it") from error
         time, height, width = (int(side) for side in made["image_grid_thw"][0])
