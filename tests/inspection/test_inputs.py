@@ -86,7 +86,7 @@ def test_processes_open_and_make_ready_and_a_picture_over_which_two_died_is_pass
     content = archive.content_of(poison)
     deadly: Any = Deadly(pictures, content)
     with inputs.opener(deadly, 1) as opened:
-        passed_over, *others = opened([(poison, content), *files])
+        passed_over, *others = opened([File(poison, content), *files])
     assert isinstance(passed_over, PoisonImage)
     assert str(passed_over) == "quarantined: 2 processes died over it"
     _check(others, files, pictures)
