@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from warehouse.records import Option
 from warehouse.review_records import DefectBox
 from workbench.inspection.errors import UnreadableImage
-from workbench.review import boxes, labelstudio_task, pictures, push
+from workbench.review import boxes, labelstudio_task, pictures
 from workbench.review.errors import Malformed
 from workbench.review.labelstudio_task import CaseForReview
 from workbench.review.pictures import Folder, Web
