@@ -49,7 +49,7 @@ def test_the_word_has_the_number_s_sign_and_is_given_exactly_when_the_interval_e
     row = compare.table(pairs).row(0, named=True)
     consistent(row)
     assert row["q"] == row["p"]
-    assert row["level"] == 0.95
+    assert row["coverage"] == 0.95
     gain = sum(now - before for _, before, now in images)
     assert row["difference"] == pytest.approx(gain / sum(m for m, _, _ in images))
     back = compare.table(pairs.rename({"right": "old_right", "old_right": "right"})).row(0, named=True)

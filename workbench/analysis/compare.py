@@ -35,9 +35,9 @@ COLUMNS = {
     "rate_new": "accuracy of the run on the pairs",
     "difference": "rate_new - rate_old",
     "se": "cluster-robust by image",
-    "low": "interval of the difference, from the test that gives p, at `level`",
+    "low": "interval of the difference, from the test that gives p, at `coverage`",
     "high": "its other end",
-    "level": "95 %, or more over several groups, so that the interval excludes 0 exactly when q is below 5 %",
+    "coverage": "95 %, or more over several groups, so that the interval excludes 0 exactly when q is below 5 %",
     "gained": "pairs wrong before, right now",
     "lost": "pairs right before, wrong now",
     "differing": "images whose sum of right answers changed",
@@ -119,7 +119,7 @@ def table(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     ends = np.array([test.interval(level) for test in tests]).reshape(-1, 2)
     power = special.ndtri(1 - ALPHA / 2) + special.ndtri(0.8)
     groups = groups.with_columns(
-        p, q, low=pl.Series(ends[:, 0]), high=pl.Series(ends[:, 1]), level=pl.lit(level),
+        p, q, low=pl.Series(ends[:, 0]), high=pl.Series(ends[:, 1]), coverage=pl.lit(level),
         detectable=pl.when(pl.col("se") > 0).then(power * pl.col("se")), n=n.cast(pl.Int64),
     ).with_columns(
         word=pl.when(pl.col("low") > 0)

@@ -149,7 +149,7 @@ def _compared(run: Reported, against: Reported) -> Section:
         (("Paired differences; differences, their ends and what is detectable in points", _differences(rows)),),
         how="Pairs are the same question about the same image, judged in both runs. p is that of sign flips of the "
         "images' net gains, q is p after Benjamini and Hochberg over the subtasks. The interval is the same test's, at "
-        f"{compare.percent(rows['level'][0])}: it excludes 0 exactly when q is below 5 %. Detectable is what these "
+        f"{compare.percent(rows['coverage'][0])}: it excludes 0 exactly when q is below 5 %. Detectable is what these "
         "pairs would show at 5 % with a power of 80 %. "
         "The bootstrap resamples images 2,000 times.",
         rates=("A", "B"),

@@ -149,7 +149,7 @@ held = resolved.flip or "lost"
 chosen = Selection(run.run_id, resolved.facets, resolved.ranges, images=resolved.images)
 rows = by_subtask(now, base.run_id, chosen)
 verdict = judged(now, base.run_id, chosen)
-level = rows["level"][0] if rows.height else 0.95
+level = rows["coverage"][0] if rows.height else 0.95
 archives = shared.archives(now)
 under = f"A {parts.model_chip(base)}&ensp;B {parts.model_chip(run)}&ensp;{run_cards.between(base, run)}"
 
