@@ -123,7 +123,7 @@ def alarms(rng: Random) -> bool:
 
 
 def alarms_few(rng: Random) -> bool:
-    """The same on 12 images, where few differ and the exact test decides."""
+    """The same on 12 images, where few differ."""
     return _differ(rng, 12)
 
 
@@ -157,6 +157,59 @@ def _gain() -> float:
 
 
 GAIN = _gain()
+
+
+SIZES = 0.7  # standard deviation of the logarithm of how many questions an image has, 5 in the middle
+_GAIN, _SLOPE = 0.2, 0.4  # of the logit: at 5 questions, and per standard deviation of the logarithm
+
+
+def unequal(rng: Random, images: int) -> pl.DataFrame:
+    """Pairs of images of log-normal size of which the larger gain more: nothing that the test assumes."""
+    m = np.maximum(1, np.round(np.exp(rng.normal(np.log(5), SIZES, images)))).astype(np.int64)
+    z = (np.log(m) - np.log(5)) / SIZES
+    ease = 1 + SPREAD * rng.standard_normal(images)
+    now = ease + _GAIN + _SLOPE * z + 0.5 * rng.standard_normal(images)
+    image = np.repeat(np.arange(images), m)
+    old, new = (rng.random(len(image)) < special.expit(logit)[image] for logit in (ease, now))
+    return pl.DataFrame({"image_id": image, "old_right": old, "right": new})
+
+
+def _unequal_gain() -> float:
+    """The difference per question over all images there could be, by quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    m = np.arange(1, 400)
+    ends = stats.norm.cdf((np.log(np.append(m - 0.5, 399.5)) - np.log(5)) / SIZES)
+    ends[0] = 0.0
+    z = ((np.log(m) - np.log(5)) / SIZES)[:, None]
+    now = special.expit(1 + _GAIN + _SLOPE * z + np.hypot(SPREAD, 0.5) * nodes)
+    gain = (now - special.expit(1 + SPREAD * nodes)) @ weights / weights.sum()
+    return float(np.average(gain, weights=m * np.diff(ends)))
+
+
+UNEQUAL_GAIN = _unequal_gain()
+
+
+def _misses_unequal(rng: Random, images: int) -> bool:
+    row = compare.table(unequal(rng, images)).row(0, named=True)
+    return not row["low"] <= UNEQUAL_GAIN <= row["high"]
+
+
+def misses_unequal(rng: Random) -> bool:
+    """The interval of a difference on 200 images of unequal size whose gain depends on it."""
+    return _misses_unequal(rng, 200)
+
+
+def misses_unequal_few(rng: Random) -> bool:
+    """The same on 15 images."""
+    return _misses_unequal(rng, 15)
+
+
+def misses_rare(rng: Random) -> bool:
+    """The interval of a gain of 5 points that 100 images of one question show by hardly any change."""
+    won = rng.random(100) < 0.05
+    pairs = pl.DataFrame({"image_id": np.arange(100), "old_right": ~won, "right": np.ones(100, bool)})
+    row = compare.table(pairs).row(0, named=True)
+    return not row["low"] <= 0.05 <= row["high"]
 
 
 def reports_noise(rng: Random) -> bool:
@@ -245,6 +298,9 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "interval misses, 40 images": Experiment(misses_few, 0.05, "both"),
     "interval misses, one question per image": Experiment(misses_subtask, 0.05, "both"),
     "interval of a difference misses": Experiment(misses_difference, 0.05, "both"),
+    "interval of a difference misses, unequal images": Experiment(misses_unequal, 0.05, "above"),
+    "interval of a difference misses, 15 unequal images": Experiment(misses_unequal_few, 0.05, "above"),
+    "interval of a difference misses, rare changes": Experiment(misses_rare, 0.05, "above"),
     "equal runs said to differ": Experiment(alarms, 0.05, "above"),
     "equal runs said to differ, 12 images": Experiment(alarms_few, 0.05, "above"),
     "equal runs said to differ in a subtask": Experiment(alarms_by_subtask, 0.05, "above"),

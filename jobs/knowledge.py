@@ -86,19 +86,30 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
 
     from jobs import screen
     from warehouse.store import Store
+    from warehouse.vectors import Vectors
     from workbench import settings
+    from workbench.review import curation
 
-    version, descriptions = Store(settings.data_folder(data)).published_knowledge()
+    store = Store(settings.data_folder(data))
+    version, descriptions = store.published_knowledge()
+    counts = Vectors(store.data).window_counts([d.description_id for d in descriptions])
     if json_:
-        texts = [{"description_id": d.description_id, "revision": d.revision, "text": d.text} for d in descriptions]
+        texts = [
+            {"description_id": d.description_id, "revision": d.revision, "text": d.text,
+             "windows": counts.get((d.description_id, d.revision), {})}
+            for d in descriptions
+        ]  # fmt: skip
         typer.echo(json.dumps({"version": version.version if version else None, "descriptions": texts}, indent=1))
         return
     if version is None:
         typer.echo("no knowledge is published: workbench knowledge import FILE")
         return
-    table = Table("description", "revision", "text", title=f"knowledge {version.version}", title_justify="left")
+    title = f"knowledge {version.version}"
+    table = Table("description", "revision", "retrieval", "text", title=title, title_justify="left")
     for d in descriptions:
-        table.add_row(screen.plain(d.description_id), str(d.revision), screen.plain(d.text.partition("\n")[0][:80]))
+        seen = curation.seen(counts.get((d.description_id, d.revision), {}))
+        shown = (d.description_id, str(d.revision), seen, d.text.partition("\n")[0][:80])
+        table.add_row(*map(screen.plain, shown))
     screen.stdout().print(table)
 
 

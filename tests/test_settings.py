@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -179,7 +179,8 @@ def test_a_number_that_is_none_is_refused_however_the_settings_are_made(part: ty
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Facts)])
 def test_the_digest_changes_with_every_fact(name: str) -> None:
-    other = dataclasses.replace(FACTS, **{name: "other"})
+    change: dict[str, Any] = {name: "other"}
+    other = dataclasses.replace(FACTS, **change)
     assert settings.digest(Settings(), FACTS) != settings.digest(Settings(), other)
 
 

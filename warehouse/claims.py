@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from warehouse import claim_words
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DETECTION = SUBTASKS[0]
 ENOUGH = 3  # images that may overrule plain words
+LETTERS = tuple(ascii_uppercase)  # stand for the options where nobody knows them: images that agree tell alone
 DISSENT = 0.1  # the share of them that may say otherwise
 
 denies = claim_words.denies
@@ -72,8 +74,12 @@ class Questions:
         return self._known[asked]
 
     def _worked_out(self, question: str, options: tuple[str, ...]) -> tuple[OptionClaim, ...]:
-        words = {option: claim_words.read(option, question) for option in options}
         votes = self._votes.get((question, frozenset(options)), {})
+        if options == LETTERS:
+            return tuple(
+                _majority(votes[one]) if one in votes and _overrules(votes[one]) else "unknown" for one in options
+            )
+        words = {option: claim_words.read(option, question) for option in options}
         shown = {option: _majority(votes.get(option, Counter())) for option in options}
         found: dict[str, OptionClaim] = {}
         disagree = False
@@ -109,7 +115,7 @@ def of(prediction: Prediction) -> OptionClaim:
 
 def of_letter(claims: Sequence[OptionClaim] | None, letters: Sequence[str], letter: str | None) -> OptionClaim:
     """What choosing this letter claims."""
-    if claims is None or letter not in letters or len(claims) != len(letters):
+    if claims is None or letter not in letters or len(claims) < len(letters):
         return "unknown"
     return claims[letters.index(letter)]
 

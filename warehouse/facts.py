@@ -196,7 +196,9 @@ FACTS = """
                 WHEN subtask <> 'Anomaly Detection' THEN NULL
                 WHEN status = 'invalid' THEN 'unreadable'
                 WHEN status = 'answered'
-                    THEN nullif(claims[list_position(list_transform(options, lambda o: o.letter), answer)], 'unknown')
+                    THEN nullif(claims[CASE WHEN len(options) > 0
+                        THEN list_position(list_transform(options, lambda o: o.letter), answer)
+                        WHEN len(answer) = 1 THEN ascii(answer) - 64 END], 'unknown')
             END AS claim
         FROM {source}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 from typing import get_args
 
@@ -30,7 +31,7 @@ CASE = {
 }
 
 
-def frame(*changes: dict[str, object]) -> pl.DataFrame:
+def frame(*changes: Mapping[str, object]) -> pl.DataFrame:
     """One case per argument, each with what differs from a right answer about a good image."""
     return pl.DataFrame([{**CASE, **change} for change in changes], infer_schema_length=None)
 

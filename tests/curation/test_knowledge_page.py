@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from jobs.__main__ import app
 from tests.pages import seed
 from tests.pages.screen import opened, words
 from warehouse.curation import Curation
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeTrial, Lift, SubtaskLift
-from warehouse.records import KnowledgeMember
+from warehouse.records import KnowledgeMember, TextVector
 from warehouse.review_records import Verdict
 from warehouse.reviews import Reviews
 from warehouse.store import Store
+from warehouse.vectors import Vectors
 from workbench.analysis.charts_knowledge import Bar
 from workbench.pages import knowledge_cards
 from workbench.review import curation
@@ -61,6 +64,17 @@ def test_no_markup_of_a_text_author_or_reason_reaches_the_page(data_folder: Path
         assert raw not in shown
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
     assert "can be neither tested nor published" in shown
+
+
+def test_the_page_and_the_list_say_how_much_of_a_text_retrieval_sees(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    [live] = [each for each in Curation(data_folder).published()[1] if each.description_id == TEXT]
+    assert "whole text seen" not in words(opened(PAGE, product="drawn/plate", text=TEXT))
+    rows = [TextVector(TEXT, live.revision, "e", (1.0, 0.0), window, 3) for window in range(3)]
+    Vectors(data_folder).upsert_texts(rows)
+    assert "Retrieval: 3 windows, whole text seen." in words(opened(PAGE, product="drawn/plate", text=TEXT))
+    assert "3 windows, whole text seen" in CliRunner().invoke(app, ["knowledge", "list"], env={"COLUMNS": "200"}).output
+    assert curation.seen({"a": 1, "b": 2}) == "1 window of a; 2 windows of b; whole text seen"
 
 
 def test_the_difference_is_marked_and_nothing_untested_can_go_live_without_a_reason(data_folder: Path) -> None:

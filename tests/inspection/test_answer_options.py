@@ -63,7 +63,8 @@ def test_two_real_models_differ_by_as_much_with_five_options_as_with_none(robust
             given = json.loads((robustmad / f"{model}.json").read_text())
             rows = [_real(one, options) for one in given]
             runs.append(imported(store, tmp_path, f"{model}, {options}", rows))
-        pairs = compare.pair(*(facts.of(store.predictions(run)) for run in runs))
+        old, new = (facts.of(store.predictions(run)) for run in runs)
+        pairs = compare.pair(old, new)
         assert (pairs.frame.height, pairs.only_old, pairs.only_new) == (4510, 0, 0)
         as_pages_do = Rollups(store.data).pairs(runs[0], Selection(runs[1]))
         tables.append([*(compare.table(pairs.frame, by) for by in ((), ("subtask",))), compare.table(as_pages_do)])

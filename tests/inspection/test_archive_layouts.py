@@ -104,10 +104,10 @@ def test_folders_are_what_they_say_in_any_case_form_and_language(tmp_path: Path,
     assert [entry.path for entry in scan.references] == [f"D/w/Train/{good}/0.png"]
 
 
-def test_a_product_is_one_name_in_either_unicode_form(tmp_path: Path) -> None:
-    picture(tmp_path / "Geha\u0308use/a.png")
+def test_a_product_is_one_name_in_either_unicode_form_and_with_blanks(tmp_path: Path) -> None:
+    picture(tmp_path / "Geha\u0308use /a.png")
     (entry,) = scanned(tmp_path).entries
-    assert (entry.path, entry.product) == ("Geha\u0308use/a.png", "Geh\u00e4use")
+    assert (entry.path, entry.product) == ("Geha\u0308use /a.png", "Geh\u00e4use")
 
 
 @pytest.mark.parametrize(

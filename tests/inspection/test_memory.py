@@ -54,10 +54,10 @@ def test_what_a_picture_takes_is_worked_out_from_its_head(tmp_path: Path) -> Non
         with pytest.raises(UnreadableImage, match=r"^too large: opening it takes [\d,]+ MiB of memory, more than the "):
             open_image(tmp_path / name)
     for name, data in (("more.ppm", pnm(some)), ("more.tiff", tiff(some))):
-        head = data.replace(b"8 8", b"90000000 8").replace(
+        too_wide = data.replace(b"8 8", b"90000000 8").replace(
             struct.pack("<HHII", 256, 4, 1, 8), struct.pack("<HHII", 256, 4, 1, 90_000_000)
         )
-        (tmp_path / name).write_bytes(head)
+        (tmp_path / name).write_bytes(too_wide)
         with pytest.raises(UnreadableImage, match=f"^too large: more than {PIXEL_LIMIT:,} pixels"):
             open_image(tmp_path / name)
     assert images.memory_limit() <= images.MEMORY_LIMIT

@@ -43,7 +43,7 @@ def serve(pipe: Connection, answer: Answer) -> None:
 
 def employed(pipe: Connection) -> int:
     """The place of a process that is ready and has its job."""
-    pipe.send(processes._Ready("weights", None, True, "cpu", 1))
+    pipe.send(processes._Ready("weights", None, True, "cpu", 1, 1.0))
     _, place = pipe.recv()
     return int(place)
 

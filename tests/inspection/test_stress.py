@@ -122,20 +122,22 @@ def test_full_and_plain_are_run_undisturbed_and_disturbed_and_paired_by_path(dra
     assert "| blur | 1 | plain |" in text
 
 
-def test_overkill_and_escape_are_shares_of_good_and_defective_images() -> None:
+def test_overkill_and_escape_are_shares_of_good_and_defective_images_and_unreadable_answers_are_neither() -> None:
     facts = pl.DataFrame(
         {
-            "subtask": ["Anomaly Detection"] * 5,
-            "label": ["good", "good", "defective", "defective", "defective"],
-            "right": [True, False, True, False, False],
-            "confidence": [0.9] * 5,
-            "entropy": [0.5] * 5,
-            "image_id": list("abcde"),
-            "line": ["A", "A", "A", "B", "B"],
+            "subtask": ["Anomaly Detection"] * 6,
+            "label": ["good", "good", "defective", "defective", "defective", "defective"],
+            "right": [True, False, True, False, False, False],
+            "outcome": ["right", "overkill", "right", "escape", "escape", "invalid"],
+            "status": [*["answered"] * 5, "invalid"],
+            "confidence": [0.9] * 6,
+            "entropy": [0.5] * 6,
+            "image_id": list("abcdef"),
+            "line": ["A", "A", "A", "B", "B", "B"],
         }
     )
     found = analysis.figures(facts)
-    assert (found["n"], found["overkill"]) == (5, 0.5)
-    assert found["escape"] == pytest.approx(2 / 3)
+    assert (found["n"], found["overkill"], found["escape"]) == (6, 0.5, 0.5)
+    assert found["unreadable"] == pytest.approx(1 / 6)
     by_line = analysis.by(facts, "line")
-    assert by_line.select("line", "n", "escape").rows() == [("A", 3, 0.0), ("B", 2, 1.0)]
+    assert by_line.select("line", "n", "escape").rows() == [("A", 3, 0.0), ("B", 3, pytest.approx(2 / 3))]

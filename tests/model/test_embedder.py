@@ -162,7 +162,7 @@ def test_a_long_text_is_read_whole_in_windows_and_its_last_sentence_counts(encod
 def test_the_name_says_which_weights(encoder: HubEncoder) -> None:
     folder, revision = encoder.name.rsplit("@", 1)
     assert Path(folder).is_dir()
-    assert len(revision) == 16
+    assert [len(part) for part in revision.split("+")] == [16, 8]  # of the files, and of what makes pixels
 
 
 def test_what_is_no_dual_encoder_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:

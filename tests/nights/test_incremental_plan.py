@@ -88,6 +88,23 @@ def test_an_object_store_is_copied_once_and_follows_what_changes_there(bucket: s
     assert left.read_bytes() == b"another"
 
 
+def test_what_a_store_has_besides_pictures_is_not_fetched_and_counted(
+    bucket: str, data_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = fsspec.filesystem("memory")
+    extra = ("plate/@eaDir/0.png/a.png", "plate/@eaDir/0.png/b.png", ".cache/c.png", "plate/d.jp2", "plate/e.jfif")
+    for name in extra:
+        store.pipe(f"/plant/line-3/{name}", b"x")
+    folder = remote.local(bucket, data_folder, lambda _text: None)
+    store.rm("/plant/line-3", recursive=True)
+    assert sorted(file.name for file in folder.rglob("[!.]*") if file.is_file()) == ["0.png", "1.png", "e.jfif"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "archive=memory://plant/line-3 path=.cache 1 hidden folder passed over: 1 .cache",
+        "archive=memory://plant/line-3 path=plate/@eaDir 1 housekeeping folder passed over: 1 @eaDir",
+        "archive=memory://plant/line-3 path=plate/d.jp2 1 file of kinds that aren't read passed over: 1 .jp2",
+    ]
+
+
 def test_a_store_that_cannot_be_read_says_which_and_why(data_folder: Path) -> None:
     with pytest.raises(ArchiveError, match="memory://nowhere isn't there"):
         remote.local("memory://nowhere", data_folder, lambda _text: None)

@@ -171,10 +171,12 @@ def test_somebody_who_looks_all_the_while_never_finds_no_database(data_folder: P
 
     looking = threading.Thread(target=look)
     looking.start()
-    for _ in range(3):
-        backup.restore(data_folder, file, NOW)
-    done.set()
-    looking.join()
+    try:
+        for _ in range(3):
+            backup.restore(data_folder, file, NOW)
+    finally:
+        done.set()
+        looking.join()
     assert absent == []
 
 

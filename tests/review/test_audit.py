@@ -9,6 +9,7 @@ import pytest
 from tests.warehouse import rows
 from warehouse import spool
 from warehouse.ingest import ingest
+from warehouse.records import Option
 from warehouse.review_records import AuditCase, AuditDraw
 from warehouse.reviews import Reviews
 from warehouse.store import Store
@@ -48,9 +49,7 @@ def test_another_run_s_verdict_counts_for_what_it_says_of_this_run_s_answer(
 
 def test_where_none_of_the_options_is_right_every_run_s_answer_is_wrong(data_folder: Path) -> None:
     store, reviews = Store(data_folder), Reviews(data_folder)
-    three = tuple(
-        rows.records.Option(letter, text) for letter, text in zip("ABC", ("Dent", "Hole", "Rust"), strict=True)
-    )
+    three = tuple(Option(letter, text) for letter, text in zip("ABC", ("Dent", "Hole", "Rust"), strict=True))
     for run_id, answer in ((ONE, "B"), (OTHER, "A")):
         store.open_run(rows.run(run_id))
         asked = rows.prediction(0, 1, run_id, answer=answer, subtask="Defect Classification", options=three, label=None)

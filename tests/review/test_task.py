@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from warehouse.records import Option
 from warehouse.review_records import DefectBox
 from workbench.inspection.errors import UnreadableImage
-from workbench.review import boxes, labelstudio_task, pictures, push
+from workbench.review import boxes, labelstudio_task, pictures
 from workbench.review.errors import Malformed
 from workbench.review.labelstudio_task import CaseForReview
 from workbench.review.pictures import Folder, Web
@@ -131,5 +131,5 @@ def test_what_lies_outside_its_archive_is_shown_to_nobody(tmp_path: Path) -> Non
     (tmp_path / "archive" / "link.png").symlink_to(tmp_path / "private.png")
     for path in ("../private.png", "link.png", str(tmp_path / "private.png")):
         with pytest.raises(UnreadableImage, match="outside its archive"):
-            push.inside(tmp_path / "archive", path)
-    assert push.inside(tmp_path / "archive", "a.png").name == "a.png"
+            pictures.inside(tmp_path / "archive", path)
+    assert pictures.inside(tmp_path / "archive", "a.png").name == "a.png"

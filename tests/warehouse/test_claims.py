@@ -201,3 +201,23 @@ def test_the_probability_of_a_defect_is_that_of_the_options_that_claim_it(data: 
     with Database(data).reading() as con:
         found = con.execute("SELECT defect_probability FROM facts ORDER BY image_id").fetchall()
     assert [value for (value,) in found] == [0.125, 0.875, 0.5, None, None]
+
+
+def test_letters_without_options_claim_what_images_that_agree_tell(data: Path) -> None:
+    """As answer files give them; where the letters change places from image to image nothing is known."""
+    agreed, mixed = claims.Questions(), claims.Questions()
+    for place in range(8):
+        agreed.add("Question 1", claims.LETTERS, "A" if place % 2 else "B", "defective" if place % 2 else "good")
+        mixed.add("Question 1", claims.LETTERS, "A" if place % 3 else "B", "defective" if place % 2 else "good")
+    known, unknown = (each.claims("Question 1", claims.LETTERS) for each in (agreed, mixed))
+    assert known == ("defective", "good", *["unknown"] * 24)
+    assert set(unknown) == {"unknown"}
+    store = Store(data)
+    store.open_run(rows.run())
+    missed = rows.prediction(0, 0, options=(), claims=known, label="defective", correct_answer="A", answer="B")
+    spool.write_part(data, RUN, 0, [missed, dataclasses.replace(missed, image_id="another", claims=unknown)])
+    ingest(store)
+    with Database(data).reading() as con:
+        found = con.execute("SELECT claim, outcome FROM facts ORDER BY image_id").fetchall()
+    assert found == [(None, "wrong"), ("good", "escape")]
+    assert store.run_summary(RUN).select("escape", "unclaimed").row(0) == (1, 1)

@@ -337,16 +337,16 @@ def test_an_index_that_takes_nothing_is_not_a_parts_fault_and_one_that_takes_all
 
 def raising_for(block: int, error: BaseException, patch: pytest.MonkeyPatch, *, reading: bool = False) -> None:
     """Reading or storing this block raises; alone or with others."""
-    enter, read = ledger.enter, spool.read
+    enter, read, kind = ledger.enter, spool.read, type(error)
 
     def entering(con, blocks):  # type: ignore[no-untyped-def]
         if any(each.number == block for each in blocks):
-            raise error
+            raise kind(*error.args)  # a new one: it would hold on to the connection with its traceback
         return enter(con, blocks)
 
     def reading_it(part: Path) -> spool.Block:
         if spool.identity(part)[1] == block:
-            raise error
+            raise kind(*error.args)
         return read(part)
 
     if reading:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from workbench.analysis import ablation
+from workbench.analysis import ablation, intervals
 from workbench.analysis.ablation import Study
 
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
@@ -92,8 +92,9 @@ def _points(row: dict[str, float]) -> str:
     if not row["differing"]:
         return "none differs"
     if row["low"] is None:
-        return f"{100 * row['difference']:+.1f}"
-    return f"{100 * row['difference']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+        return intervals.in_points(row["difference"])
+    difference, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    return f"{difference} [{low}, {high}]"
 
 
 def _number(value: float | None, digits: int) -> str:

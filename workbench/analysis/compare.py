@@ -1,8 +1,11 @@
 """Two runs on the questions both were asked: the difference, what speaks for it, and one word for it.
 
-A pair is one question about one image, judged in both runs. Pages show the cluster-robust difference; one question per
-image is McNemar's case, and where few images differ an exact test takes over; `bootstrap` is the published number. Two
-intervals side by side are never compared. A difference is better, worse or *not enough evidence*.
+A pair is one question about one image, judged in both runs. What counts is each image's net gain, its pairs won less
+its pairs lost: word, p and interval come from one sign-flip test of these gains (`sign_flips.py`), so the word has the
+sign of the difference, and it is better or worse exactly when the interval beside it excludes 0. Over several groups
+the discoveries are controlled (Benjamini and Hochberg), and the intervals with them: at the level at which, of the
+intervals of the groups that are called, 5 % miss (Benjamini and Yekutieli, JASA 100, 2005). `bootstrap` is the
+published number. Two intervals side by side are never compared.
 """
 
 from __future__ import annotations
@@ -13,16 +16,17 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy import special
 
-from workbench.analysis import clusters, intervals
+from workbench.analysis import clusters, intervals, sign_flips
 from workbench.analysis.intervals import Estimate
 
 Word = Literal["better", "worse", "not enough evidence"]
 PAIRED_BY = ("image_id", "asked")
-EXACT_BELOW = 25  # images that differ; under this many the exact test is used
+EXACT_BELOW = 25  # discordant pairs; under this many McNemar's test is the exact one
 ALPHA = 0.05
+
+TEST = "sign flips of the images' net gains"
 
 COLUMNS = {
     "n": "pairs",
@@ -31,15 +35,16 @@ COLUMNS = {
     "rate_new": "accuracy of the run on the pairs",
     "difference": "rate_new - rate_old",
     "se": "cluster-robust by image",
-    "low": "95 % interval of the difference",
-    "high": "95 % interval of the difference",
+    "low": "interval of the difference, from the test that gives p, at `coverage`",
+    "high": "its other end",
+    "coverage": "95 %, or more over several groups, so that the interval excludes 0 exactly when q is below 5 %",
     "gained": "pairs wrong before, right now",
     "lost": "pairs right before, wrong now",
     "differing": "images whose sum of right answers changed",
-    "p": "two-sided, of no difference: sign test of images if fewer than EXACT_BELOW differ, else cluster-robust t",
+    "p": "two-sided, of no difference: sign flips of the images' net gains",
     "q": "p after Benjamini and Hochberg over the groups",
     "detectable": "the difference that would be noticed at 5 % with a power of 80 %, in rate points; null if unknown",
-    "word": "better, worse or not enough evidence: q (over one group: p) below 5 %",
+    "word": "better, worse or not enough evidence: whether the interval is above 0, below it, or has 0 in it",
 }
 
 
@@ -74,7 +79,7 @@ def pair(old: pl.DataFrame, new: pl.DataFrame, on: Sequence[str] = PAIRED_BY) ->
 
 
 def table(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """The difference per group: the slope of `statsmodels ols("right ~ run").fit(cov_type="cluster", groups=image)`.
+    """The difference per group, with the word, the p and the interval of one sign-flip test of its images' net gains.
 
     Args:
         pairs: as `pair` gives them: image_id, right, old_right and `by`.
@@ -104,29 +109,25 @@ def table(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
         differing=pl.col("ups") + pl.col("downs"),
         se=pl.when(pl.col("images") > 1).then((scatter * pl.col("images") / (pl.col("images") - 1)).sqrt() / n),
     )
-    t = groups.select(pl.when(pl.col("se") > 0).then(pl.col("difference") / pl.col("se"))).to_series()
-    few = pl.col("differing") < EXACT_BELOW
-    groups = groups.with_columns(
-        robust=intervals.two_sided(t, groups["images"] - 1),
-        exact=pl.Series(_sign_test(groups["ups"].to_numpy(), groups["downs"].to_numpy())),
-        reach=pl.Series(special.stdtrit(np.maximum(groups["images"].to_numpy() - 1, 1), 0.975)),
-    ).with_columns(p=pl.when(few).then("exact").otherwise("robust"))
+    order, ends_at = np.argsort(found.group, kind="stable"), np.cumsum(found.per_group().astype(np.int64))
+    parts = [order[start:stop] for start, stop in zip([0, *ends_at[:-1]], ends_at, strict=True)] if len(ends_at) else []
+    tests = [sign_flips.flip(d[part], m[part]) for part in parts]
+    p = pl.Series("p", [test.p for test in tests], dtype=pl.Float64)
+    q = intervals.discoveries(p)
+    # With R of k groups called, each p called is below R 5 % / k and no other is.
+    level = 1 - ALPHA * max(int((q < ALPHA).sum()), 1) / max(len(tests), 1)
+    ends = np.array([test.interval(level) for test in tests]).reshape(-1, 2)
     power = special.ndtri(1 - ALPHA / 2) + special.ndtri(0.8)
     groups = groups.with_columns(
-        q=intervals.discoveries(groups["p"]),
-        low=(pl.col("difference") - pl.col("reach") * pl.col("se")).clip(-1, 1),
-        high=(pl.col("difference") + pl.col("reach") * pl.col("se")).clip(-1, 1),
-        detectable=pl.when(pl.col("se") > 0).then(power * pl.col("se")),
+        p, q, low=pl.Series(ends[:, 0]), high=pl.Series(ends[:, 1]), coverage=pl.lit(level),
+        detectable=pl.when(pl.col("se") > 0).then(power * pl.col("se")), n=n.cast(pl.Int64),
     ).with_columns(
-        n=n.cast(pl.Int64),
-        word=pl.when(pl.col("q") >= ALPHA)
-        .then(pl.lit("not enough evidence"))
-        .when(pl.col("difference") > 0)
+        word=pl.when(pl.col("low") > 0)
         .then(pl.lit("better"))
-        .when(pl.col("difference") < 0)
+        .when(pl.col("high") < 0)
         .then(pl.lit("worse"))
-        .otherwise(pl.lit("not enough evidence")),
-    )
+        .otherwise(pl.lit("not enough evidence"))
+    )  # fmt: skip
     return groups.select(*by, *COLUMNS).sort(by) if by else groups.select(*COLUMNS)
 
 
@@ -136,7 +137,7 @@ class Verdict:
 
     word: Word
     sentence: str
-    test: str  # "exact sign test of images" or "cluster-robust t"
+    test: str
     difference: Estimate  # in rate points
     p: float | None
     n: int
@@ -156,9 +157,8 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
             "not enough evidence", f"{new} and {old} share no judged question.", "none",
             Estimate(0.0, -1.0, 1.0), None, 0, 0,
         )  # fmt: skip
-    few = row["differing"] < EXACT_BELOW
-    low, high = (-1.0 if row["low"] is None else row["low"], 1.0 if row["high"] is None else row["high"])
-    points = f"{100 * row['difference']:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+    value, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    points = f"{value} points (95 % interval {low} to {high})"
     counts = f"{row['n']:,} questions about {row['images']:,} images asked of both"
     said = {
         "better": f"{new} is better than {old}: {points} over {counts}.",
@@ -166,9 +166,15 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
         "not enough evidence": f"Not enough evidence that {new} and {old} differ: {points} over {counts}.",
     }[row["word"]]
     return Verdict(
-        row["word"], said[0].upper() + said[1:], "exact sign test of images" if few else "cluster-robust t",
-        Estimate(row["difference"], low, high), row["p"], row["n"], row["images"],
+        row["word"], said[0].upper() + said[1:], TEST,
+        Estimate(row["difference"], row["low"], row["high"]), row["p"], row["n"], row["images"],
     )  # fmt: skip
+
+
+def unpaired(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> str:
+    """How many judged questions only one run has, as a sentence; empty where there are none."""
+    left = [f"{n:,} only in {of}" for n, of in ((pairs.only_new, new), (pairs.only_old, old)) if n]
+    return f"Judged questions that could not be paired: {', '.join(left)}." if left else ""
 
 
 def flips(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
@@ -212,7 +218,6 @@ def bootstrap(pairs: pl.DataFrame, seed: int = 0, resamples: int = 2000) -> Esti
     return intervals.bootstrap(sums, seed, resamples)
 
 
-def _sign_test(ups: NDArray[np.int64], downs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Two-sided exact p of so many ups and downs under a fair coin; 1 where there are none."""
-    fewer, total = np.minimum(ups, downs), ups + downs
-    return np.where(total == 0, 1.0, np.minimum(1.0, 2 * special.bdtr(fewer, total, 0.5)))
+def percent(level: float) -> str:
+    """An interval's level with as many digits as it needs: `95 %`, `99.29 %`."""
+    return f"{100 * level:.4g} %"

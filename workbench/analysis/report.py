@@ -73,9 +73,7 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     if against:
         pairs = compare.pair(against.facts, run.facts)
         said.append(compare.verdict(pairs, against.name, run.name).sentence)
-        left = [f"{n:,} only in {of}" for n, of in ((pairs.only_new, run.name), (pairs.only_old, against.name)) if n]
-        if left:
-            said.append(f"Judged questions that could not be paired: {', '.join(left)}.")
+        said += [left] if (left := compare.unpaired(pairs, against.name, run.name)) else []
     detection = run.facts.filter(pl.col("subtask") == mmad.DETECTION, pl.col("right").is_not_null())
     for label, outcome, what in (
         ("defective", "escape", "Escapes: {} of defective images"),
@@ -120,9 +118,8 @@ def _verdict(run: Reported, against: Reported | None) -> Section:
         "Verdict",
         sentences(run, against),
         how="Intervals are clustered by image: a ratio estimate over images with Wilson's form. Two runs are "
-        "compared on the questions both were asked, cluster-robust by image, or by an exact sign test of "
-        f"images where fewer than {compare.EXACT_BELOW} differ; “not enough evidence” means p is not below 5 "
-        "%.",
+        "compared on the questions both were asked by sign flips of the images' net gains, from which word, p and "
+        "interval come; “not enough evidence” means that the interval has 0 in it.",
     )
 
 
@@ -137,8 +134,9 @@ def _compared(run: Reported, against: Reported) -> Section:
     return Section(
         f"Compared with {against.name}",
         (
-            f"By a bootstrap of images: {100 * published_number.value:+.2f} points, 95 % interval "
-            f"{100 * published_number.low:+.2f} to {100 * published_number.high:+.2f}.",
+            f"To be quoted, by a bootstrap of images: {100 * published_number.value:+.2f} points, 95 % interval "
+            f"{100 * published_number.low:+.2f} to {100 * published_number.high:+.2f}. "
+            "The verdict goes by its own interval.",
         ),
         (
             (
@@ -149,8 +147,10 @@ def _compared(run: Reported, against: Reported) -> Section:
             ("Answers that changed sides", charts_compare.flips(PALETTE, counts, None)),
         ),
         (("Paired differences; differences, their ends and what is detectable in points", _differences(rows)),),
-        how="Pairs are the same question about the same image, judged in both runs. q is p after Benjamini and "
-        "Hochberg over the subtasks; detectable is what these pairs would show at 5 % with a power of 80 %. "
+        how="Pairs are the same question about the same image, judged in both runs. p is that of sign flips of the "
+        "images' net gains, q is p after Benjamini and Hochberg over the subtasks. The interval is the same test's, at "
+        f"{compare.percent(rows['coverage'][0])}: it excludes 0 exactly when q is below 5 %. Detectable is what these "
+        "pairs would show at 5 % with a power of 80 %. "
         "The bootstrap resamples images 2,000 times.",
         rates=("A", "B"),
         points=("difference", "low", "high"),

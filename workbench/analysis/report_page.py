@@ -14,6 +14,7 @@ import polars as pl
 from plotly.offline import get_plotlyjs
 
 from warehouse.records import Run
+from workbench.analysis import intervals
 from workbench.analysis.look import FONT, LIGHT
 
 
@@ -96,7 +97,7 @@ def _cell(value: object, kind: str) -> str:
         return f"<td class=number>{value:,}</td>"
     if isinstance(value, float):
         plain = f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
-        points = f"{100 * value:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0")
+        points = intervals.in_points(value) if value else "0.0"
         text = {"rate": f"{100 * value:.1f} %", "points": points, "size": f"{100 * value:.1f}"}.get(kind, plain)
         return f"<td class=number>{_MINUS.sub('−', text)}</td>"
     return f"<td>{escape(str(value).replace('_', ' ').rstrip('.'))}</td>"

@@ -12,7 +12,7 @@ import polars as pl
 
 from warehouse.experiment_records import Arm
 from warehouse.records import SUBTASKS
-from workbench.analysis import calibration, compare, metrics
+from workbench.analysis import calibration, compare, intervals, metrics
 from workbench.analysis.ablation import Study
 
 PAIRED_BY = ("image_path", "asked")
@@ -157,8 +157,8 @@ def _rate(row: Mapping[str, float]) -> str:
 
 
 def _points(value: float, low: float | None, high: float | None) -> str:
-    reach = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * value + 0.0:.1f}{reach}"
+    said, *ends = (intervals.in_points(each, "") for each in (value, low, high) if each is not None)
+    return f"{said} [{', '.join(ends)}]" if len(ends) == 2 else said
 
 
 def _number(value: float | None) -> str:

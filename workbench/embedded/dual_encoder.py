@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 HEAD_FILE = "retrieval_head.safetensors"
 QUERIES = 2
+# Tokens of a text read at once. The head was trained on texts of 12 to 17; in the mean over a text of 300 one true
+# sentence is lost (right entry 0.31, in windows of 32 tokens 0.90, in windows of 64 0.41).
+WINDOW = 32
 
 
 class Head(nn.Module):
@@ -88,7 +91,6 @@ class EmbeddedEncoder:
                 "workbench train-embedded"
             ) from error
         self.dim = self.head.image.out_features
-        self._longest = int(self.body.config.get_text_config().max_position_embeddings)
         digest = hashlib.sha256()
         for name in ("model.safetensors", "tokenizer.json", HEAD_FILE):
             digest.update((folder / name).read_bytes())
@@ -112,8 +114,8 @@ class EmbeddedEncoder:
         return self.head.texts(torch.stack([text_features(self.body, self.tokens, text) for text in texts]))
 
     def windows(self, text: str) -> tuple[str, ...]:
-        """The text in pieces that fit the decoder's context."""
-        return windows.split(text, lambda piece: len(self.tokens(piece, verbose=False)["input_ids"]), self._longest)
+        """The text in pieces of a length that the head knows."""
+        return windows.split(text, lambda piece: len(self.tokens(piece, verbose=False)["input_ids"]), WINDOW)
 
 
 def _body(folder: Path) -> Qwen2_5_VLForConditionalGeneration:

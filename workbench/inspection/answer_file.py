@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from string import ascii_uppercase
 from typing import Annotated
 
 import polars as pl
@@ -347,11 +346,11 @@ def _detections(given: Sequence[Given], entries: Mapping[str, Entry]) -> claims.
     """What the answers' keys say of the options of detection questions, with the images' labels."""
     known = claims.Questions()
     for one in given:
-        right = dict(zip(ascii_uppercase, one.options, strict=False)).get(one.key or "")
-        if one.subtask == claims.DETECTION and right is not None:
+        if one.subtask == claims.DETECTION and one.key is not None:
             entry = entries.get(one.image)
             label = entry.label if entry else _place(one.image).label
-            known.add(one.question, one.options, right, label)
+            options = one.options or claims.LETTERS
+            known.add(one.question, options, options[claims.LETTERS.index(one.key)], label)
     return known
 
 
@@ -395,5 +394,7 @@ def _prediction(run: Run, block: int, one: Given, entry: Entry | None, detection
         rationale=None,
         seconds=0.0,
         created_at=run.started_at,
-        claims=detections.claims(one.question, one.options) if one.subtask == claims.DETECTION else None,
+        claims=detections.claims(one.question, one.options or claims.LETTERS)
+        if one.subtask == claims.DETECTION
+        else None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -229,7 +230,12 @@ def _one_by_one(answering: Answering, cases: Sequence[Case], method: Method, why
 
 
 def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
+    kind = type(error).__name__
+    if said := str(error).strip():
+        return f"{kind}: {said.splitlines()[0]}"[:500]
+    frames = traceback.extract_tb(error.__traceback__)  # a bare StopIteration says nothing else
+    where = f", raised in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{kind} without a message{where}"
 
 
 def _raise_if_lost(error: Exception) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydantic import JsonValue
 
 from warehouse.records import Entry
 from warehouse.store import Store
-from workbench.inspection import archive, images, json_text, masks, sidecar
+from workbench.inspection import archive, image_paths, images, json_text, masks, sidecar
 from workbench.inspection.tone import ALONE, Tones
 
 Change = Callable[[Entry, Image.Image], Image.Image]
@@ -104,7 +105,10 @@ def _questions(source: Path, target: Path, kept: set[str]) -> None:
     if source.is_file():
         asked = json_text.load(source.read_bytes()).value
         if isinstance(asked, dict):
-            target.write_text(json.dumps({path: said for path, said in asked.items() if path in kept}), "utf-8")
+            said: dict[str, JsonValue] = {}
+            for path, record in asked.items():
+                said.setdefault(image_paths.plain(path), record)  # of two, the first counts
+            target.write_text(json.dumps({path: said[path] for path in said if path in kept}), "utf-8")
 
 
 def _sidecar(source: Path, target: Path, kept: set[str]) -> None:

@@ -81,7 +81,7 @@ def places(root: Path, paths: Iterable[str]) -> tuple[dict[str, Place], list[Pro
         paths: all pictures, relative to the root with forward slashes.
     """
     above = (composed(root.parent.name), composed(root.name))
-    parts = {path: tuple(composed(path).split("/")) for path in paths}
+    parts = {path: tuple(name.strip() for name in composed(path).split("/")) for path in paths}
     products = _product_folders(parts.values())
     kinds = _kinds(parts.values(), products)
     found: dict[str, Place] = {}

@@ -17,6 +17,7 @@ from warehouse.records import Entry
 from workbench.inspection.archive import Scan, content_of
 from workbench.inspection.errors import ArchiveError
 from workbench.inspection.images import SUFFIXES
+from workbench.inspection.json_text import same_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
 def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:
     try:
         # Looked up among the names that are there: a product's name is free text and may be no path at all.
-        own = next((item for item in folder.iterdir() if item.name == product and item.is_dir()), None)
+        wanted = same_name(product)
+        own = next((item for item in folder.iterdir() if same_name(item.name) == wanted and item.is_dir()), None)
         pictures = (_pictures(own) if own else []) or _pictures(folder)
         if not pictures:
             return None

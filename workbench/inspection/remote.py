@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,9 +22,11 @@ from typing import Any
 from warehouse.errors import is_full_disk
 from workbench.inspection import sidecar
 from workbench.inspection.errors import ArchiveError
-from workbench.inspection.images import SUFFIXES
+from workbench.inspection.passed_over import PassedOver
 
-_MANIFEST = ".fetched.json"  # hidden: the scan passes it over
+logger = logging.getLogger(__name__)
+
+_MANIFEST = ".fetched.json"  # hidden: the scan passes it over without a word
 _NAMES = (*sidecar.NAMES, "mmad.json")
 _MOST_FAILURES = 20  # objects of one pass; with more it is the store that can't be read
 
@@ -66,12 +68,18 @@ def _bring_up_to_date(archive: str, folder: Path, step: Callable[[str], None]) -
     store.invalidate_cache()
     if not store.exists(root):
         raise ArchiveError(f"the archive {archive} isn't there")
-    found = {path: info for path, info in store.find(root, detail=True).items() if _is_wanted(path)}
+    listed: dict[str, Mapping[str, Any]] = store.find(root, detail=True)
+    names = {path: os.path.relpath(path, root) for path in listed}
+    passed_over = PassedOver()
+    wanted = _wanted(sorted(names.values()), passed_over)
+    found = {path: info for path, info in listed.items() if names[path] in wanted}
+    for problem in passed_over.problems():
+        logger.warning("archive=%s path=%s %s", archive, problem.path, problem.reason)
     fetched = _manifest(folder)
     now: dict[str, str] = {}
     failed: list[str] = []
     for number, (path, info) in enumerate(sorted(found.items())):
-        name = os.path.relpath(path, root)
+        name = names[path]
         version, target = _version(info), folder / name
         if ".." in PurePosixPath(name).parts:
             continue
@@ -111,9 +119,18 @@ def _fetch(store: Any, path: str, target: Path, info: Mapping[str, Any]) -> None
     unfinished.rename(target)
 
 
-def _is_wanted(path: str) -> bool:
-    name = PurePosixPath(path)
-    return not name.name.startswith(".") and (name.suffix.lower() in SUFFIXES or name.name in _NAMES)
+def _wanted(names: Iterable[str], passed_over: PassedOver) -> frozenset[str]:
+    """The names of pictures, tables and questions that no folder above them keeps out; the rest is counted."""
+    wanted: set[str] = set()
+    closed: set[str] = set()
+    for name in names:
+        folders = [str(folder) for folder in reversed(PurePosixPath(name).parents) if folder.name]
+        outermost = next((folder for folder in folders if folder in closed or passed_over.folder(folder)), None)
+        if outermost is not None:
+            closed.add(outermost)
+        elif PurePosixPath(name).name.lower() in _NAMES or not passed_over.file(name):
+            wanted.add(name)
+    return frozenset(wanted)
 
 
 def _version(info: Mapping[str, Any]) -> str:

@@ -116,7 +116,9 @@ def load(store: Store, run_id: str, answering: Answering | None = None) -> Repla
     if answering is None or answering.weights != facts["weights"]:
         answering = models.load_answering(settings.machine)
     if answering.weights != facts["weights"]:
-        raise CannotReplay(f"run {run_id} was answered by other weights of {run.model}; score anew and use that run")
+        same = answering.weights.partition("+")[0] == facts["weights"].partition("+")[0]
+        what = "another image processor" if same else "other weights"
+        raise CannotReplay(f"run {run_id} was answered by {what} of {run.model}; score anew and use that run")
     answering.use_scale(run.embedding_scale)
     encoder = load_encoder(run, store.data) if facts["encoder"] else None
     return Replay(run, found, settings, answering, encoder)

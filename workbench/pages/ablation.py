@@ -151,7 +151,7 @@ with header("Ablation", finding(of_family), under):
     parts.computed(
         {
             "pairs": "same image, question and options, judged in both arms",
-            "interval": "95 %, of the mean difference, clustered by image",
+            "interval": "95 %, of the difference, from sign flips of the images' net gains",
             "test": "sign test of images where fewer than 25 differ, else cluster-robust t",
             "forwards": "evaluations of the latent loop per question: start, candidates, tests of patches",
             "wrong to right, right to wrong": "pairs that flipped against the arm's baseline",

@@ -41,6 +41,18 @@ def judged(now: shared.Snapshot, base: str, chosen: Selection) -> Verdict:
     return compare.verdict(Pairs(shared.pairs(now, base, chosen), 0, 0), "A", "B")
 
 
+def unpaired(base: Run, chosen: Selection, pairs: int) -> str:
+    """How many judged questions could not be paired; nothing where a filter is of B's answers, which A doesn't have."""
+    if not chosen.counted_beforehand:
+        return ""
+    asked = [
+        int(shared.cells(now, Selection(run_id, chosen.facets)).filter(pl.col("subtask").is_null())["counted"].sum())
+        for run_id in (base.run_id, chosen.run_id)
+    ]
+    said = compare.unpaired(Pairs(pl.DataFrame(), *(max(n - pairs, 0) for n in asked)), "A", "B")
+    return f" {escape(said)}" if said else ""
+
+
 @st.cache_resource(show_spinner=False, max_entries=16)
 def flipped(now: shared.Snapshot, base: str, chosen: Selection) -> dict[tuple[str, str], int]:
     """(was, now) to pairs."""
@@ -73,7 +85,7 @@ def show_flips(base: Run, chosen: Selection, held: str) -> None:
         chart(figure, "compare.flips", f"{won:,} won, {lost:,} lost of {total:,}", lambda what: address.put(flip=what))
         verdict = judged(now, base.run_id, chosen)
         p = "" if verdict.p is None else f": <b>p {'< 0.001' if verdict.p < 0.001 else f'= {verdict.p:.3f}'}</b>"
-        html(f'<div class="note">Won against lost, {verdict.test}, clustered by image{p}.</div>')
+        html(f'<div class="note">Won against lost, {verdict.test}{p}.</div>')
 
 
 def show_flipped(run: Run, chosen: Selection, held: str) -> None:
@@ -137,16 +149,17 @@ held = resolved.flip or "lost"
 chosen = Selection(run.run_id, resolved.facets, resolved.ranges, images=resolved.images)
 rows = by_subtask(now, base.run_id, chosen)
 verdict = judged(now, base.run_id, chosen)
+level = rows["coverage"][0] if rows.height else 0.95
 archives = shared.archives(now)
 under = f"A {parts.model_chip(base)}&ensp;B {parts.model_chip(run)}&ensp;{run_cards.between(base, run)}"
 
-with header("Compare", finding(verdict, rows), under):
+with header("Compare", finding(verdict, rows) + unpaired(base, chosen, verdict.n), under):
     shared.choose_run(now, runs, base, "base", "A, baseline")
     shared.choose_run(now, runs, run, "run", "B, run")
     parts.computed(
         {
             "test": f"{verdict.test}, two-sided; subtasks after Benjamini–Hochberg",
-            "interval": "95 %, slope of ols(right ~ run), clustered by image",
+            "interval": f"of the same flips: 95 %, of subtasks {compare.percent(level)}, which excludes 0 if q < 5 %",
             "n": f"{verdict.n:,} pairs judged in both runs",
             "clusters": f"{verdict.images:,} images",
             "pairs": "same image, subtask, question and option texts; the reference may differ",
@@ -171,7 +184,7 @@ if rows.is_empty():
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
-        note = "points, 95 % interval; shaded: differences this many pairs cannot show"
+        note = f"points, {compare.percent(level)} interval; shaded: differences this many pairs cannot show"
         with card("forest", "Paired difference, B − A", note):
             said = "; ".join(
                 f"{row['subtask']} {100 * row['difference']:+.1f} {row['word']}" for row in rows.iter_rows(named=True)

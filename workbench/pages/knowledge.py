@@ -143,7 +143,8 @@ def show_text(product: Product, old: Description | None) -> None:
     with card("text", escape(f"{chosen.entry.replace('_', ' ')}, {against}"), note, fill=False):
         found = curation.check(chosen.text, chosen.description_id, product.published)
         difference = knowledge_cards.difference(old.text if old else "", chosen.text)
-        html(knowledge_cards.STYLE + difference + knowledge_cards.findings(found))
+        seen = knowledge_reads.seen(now, chosen.description_id, chosen.revision)
+        html(knowledge_cards.STYLE + difference + knowledge_cards.seen(seen) + knowledge_cards.findings(found))
         html(knowledge_cards.provenance(knowledge_reads.sentences(now, chosen.description_id, chosen.revision)))
 
 

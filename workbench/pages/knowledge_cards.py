@@ -59,6 +59,11 @@ def difference(old: str, new: str) -> str:
     return f'<div class="diff">{words}</div>'
 
 
+def seen(said: str) -> str:
+    """How much of the text retrieval sees."""
+    return f'<div class="note">Retrieval: {escape(said)}.</div>' if said else ""
+
+
 def provenance(sentences: Sequence[Sentence]) -> str:
     """Each sentence with where it comes from."""
     rows: dict[int, tuple[str, list[Sentence]]] = {}

@@ -13,8 +13,10 @@ import streamlit as st
 from warehouse import names
 from warehouse.curation import Curation
 from warehouse.curation_records import GateAttempt, GateResult, KnowledgeChange, Sentence
+from warehouse.errors import BrokenIndex
 from warehouse.records import Description
 from warehouse.store import Store
+from warehouse.vectors import Vectors
 from workbench.pages import pictures, shared
 from workbench.pages.shared import Snapshot
 from workbench.review import curation, proposals
@@ -151,6 +153,16 @@ def product(now: Snapshot, key: str) -> Product:
 def sentences(now: Snapshot, description_id: str, revision: int) -> list[Sentence]:
     """Where a revision's sentences come from."""
     return statements(now).sentences(description_id, revision)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def seen(now: Snapshot, description_id: str, revision: int) -> str:
+    """How much of a revision retrieval sees, in words; '' where it never encoded it."""
+    try:
+        counts = Vectors(Path(now.data)).window_counts([description_id])
+    except BrokenIndex:
+        return ""
+    return curation.seen(counts.get((description_id, revision), {}))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -199,7 +199,7 @@ with header("Stress", finding(falls), under):
     parts.computed(
         {
             "pairs": "same image, question and options, judged undisturbed and disturbed by the same method",
-            "interval": "95 %, of the mean difference, clustered by image; of a rate Wilson's",
+            "interval": "95 %, of the difference, from sign flips of the images' net gains; of a rate Wilson's",
             "full, plain": "the method as set; no knowledge and no loop",
             "moved": "mean absolute change of a question's entropy in its best state",
         },

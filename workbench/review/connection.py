@@ -108,7 +108,7 @@ class Connection:
             raise
         return found
 
-    def _pages(self, project_id: int, **asked: object) -> Iterator[Any]:
+    def _pages(self, project_id: int, **asked: Any) -> Iterator[Any]:
         page = 1
         while True:
             found = self._page(project_id, page, PAGE, **asked)
@@ -117,7 +117,7 @@ class Connection:
                 return
             page += 1
 
-    def _page(self, project_id: int, page: int, size: int, tries: int | None = None, **asked: object) -> list[Any]:
+    def _page(self, project_id: int, page: int, size: int, tries: int | None = None, **asked: Any) -> list[Any]:
         def ask(sdk: Any, options: Mapping[str, object]) -> list[Any]:
             pager = sdk.tasks.list(project=project_id, page=page, page_size=size, request_options=options, **asked)
             return list(pager.items or [])

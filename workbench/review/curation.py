@@ -8,7 +8,7 @@ is run (`trial.py`) or of the screen.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from warehouse import names
@@ -48,6 +48,25 @@ def place_of(description_id: str) -> Place:
     if why := names.problem(parts):
         raise CannotPublish(f"{description_id!r} is no description: {why}")
     return parts[0], parts[1], parts[2]
+
+
+def seen(windows: Mapping[str, int]) -> str:
+    """How much of a text retrieval sees, in words; '' for one it never encoded.
+
+    Args:
+        windows: by encoder, as `Vectors.window_counts` has them.
+    """
+    counts = sorted(set(windows.values()))
+    if not counts:
+        return ""
+    if len(counts) == 1:
+        return f"{_windows(counts[0])}, whole text seen"
+    each = (f"{_windows(count)} of {encoder}" for encoder, count in sorted(windows.items()))
+    return f"{'; '.join(each)}; whole text seen"
+
+
+def _windows(count: int) -> str:
+    return f"{count} window{'' if count == 1 else 's'}"
 
 
 def edit(

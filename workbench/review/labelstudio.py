@@ -214,7 +214,7 @@ class LabelStudio(Connection):
     # What is left of something that the server can't tell as a whole.
 
     def _updated(self, project_id: int, page: int, query: str) -> list[RemoteTask]:
-        def ask(**how: object) -> list[Any]:
+        def ask(**how: Any) -> list[Any]:
             return self._page(project_id, page, 100, query=query, **how)
 
         try:
@@ -234,10 +234,7 @@ class LabelStudio(Connection):
         untold: list[Untold] = []
         for number in self._annotation_ids(project_id, task_id):
             try:
-                found = self._one(
-                    f"annotation {number}",
-                    lambda sdk, options, number=number: sdk.annotations.get(number, request_options=options).dict(),
-                )
+                found = self._annotation(number)
                 told += [found] if found is not None else []
             except BrokenAnswer:
                 untold.append(Untold(number, f"{_CANNOT} the annotation"))
@@ -246,6 +243,13 @@ class LabelStudio(Connection):
         listed = self._listed(project_id, task_id, "task_only", "data")
         key = key_of(listed) if listed else None
         return RemoteTask(task_id, key, datetime.now(UTC), tuple(told), untold=tuple(untold))
+
+    def _annotation(self, number: int) -> dict[str, object] | None:
+        def ask(sdk: Any, options: Mapping[str, object]) -> dict[str, object]:
+            found: dict[str, object] = sdk.annotations.get(number, request_options=options).dict()
+            return found
+
+        return self._one(f"annotation {number}", ask)
 
     def _annotation_ids(self, project_id: int, task_id: int) -> list[int]:
         listed = self._listed(project_id, task_id, "all", "annotations_ids")

@@ -130,6 +130,18 @@ def size_of(source: Path) -> tuple[int, int] | None:
         return None
 
 
+def inside(root: Path, path: str) -> Path:
+    """A file of an archive, to be shown to others.
+
+    Raises:
+        UnreadableImage: it lies elsewhere, as a link may since the archive was scanned.
+    """
+    found = (root / path).resolve()
+    if not found.is_relative_to(root.resolve()):
+        raise UnreadableImage("it lies outside its archive")
+    return found
+
+
 def _look(file: BinaryIO, name: str) -> tuple[int, int, str]:
     """Width and height of the upright picture, and the suffix under which browsers show the file as it is, or ""."""
     frame = frame_in(file)

@@ -39,7 +39,7 @@ from workbench.review import blinding, boxes, labelstudio_task
 from workbench.review.desk import Desk
 from workbench.review.errors import DeskRefused, DeskUnreachable, ReviewError
 from workbench.review.labelstudio_task import CONFIG, VERSION, CaseForReview
-from workbench.review.pictures import Published
+from workbench.review.pictures import Published, inside
 from workbench.review.rules import AUDIT_SHARE, BUDGET
 
 logger = logging.getLogger(__name__)
@@ -424,22 +424,9 @@ def _reference(desk: Desk, root: Path, prediction: Prediction, tone: Tone) -> st
             if not questions.was_asked_with(prediction, content):
                 raise ReplacedImage
             return desk.pictures.publish(source, prediction.reference_path, content, tone).url
-        except OSError as error:
-            logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
-        except UnreadableImage as error:
+        except (OSError, UnreadableImage) as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return desk.pictures.nothing()
-
-
-def inside(root: Path, path: str) -> Path:
-    """A file of an archive, to be shown to others.
-
-    Raises:
-        UnreadableImage: it lies elsewhere, as a link may since the archive was scanned.
-    """
-    if (found := (root / path).resolve()).is_relative_to(root.resolve()):
-        return found
-    raise UnreadableImage("it lies outside its archive")
 
 
 def _outlines(root: Path, entry: Entry) -> tuple[tuple[tuple[float, float], ...], ...]:

@@ -65,6 +65,11 @@ class HubBackbone(ABC):
         missing = [mark for mark in (*self.MARKS, "<|im_start|>", "<|im_end|>") if mark not in words]
         if missing or words[self.MARKS[1]] != config.image_token_id:
             raise BackboneError(f"the tokenizer files of {parts.name} are missing or belong to another model")
+        if all(self.token_id(text) is None for text in LATENT_TOKENS):
+            raise BackboneError(
+                f"the tokenizer of {parts.name} has none of the tokens that think tokens start as "
+                f"({', '.join(LATENT_TOKENS)}), as InternLM2's has not; give a checkpoint with a Qwen text model"
+            )
         self._before, self._image_token, self._behind = (int(words[mark]) for mark in self.MARKS)
 
     def score_by(self, layers: Sequence[int]) -> None:
@@ -197,7 +202,8 @@ def root_mean_square(matrix: Tensor) -> float:
     Summed in float64, some rows at a time so that no copy of the whole exists. A float32 sum over the embedding matrix
     of a 7B model is 10 % too small on a CPU: it adds one number after another, and the later ones no longer count.
     """
-    norms = [torch.linalg.vector_norm(rows.double()) for rows in matrix.detach().split(ROWS_AT_ONCE)]
+    rows = torch.split(matrix.detach(), ROWS_AT_ONCE)
+    norms = [torch.linalg.vector_norm(some.double()) for some in rows]
     return float(torch.linalg.vector_norm(torch.stack(norms))) / math.sqrt(matrix.numel())
 
 

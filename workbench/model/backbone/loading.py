@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from workbench.model.backbone import refusals
 from workbench.model.backbone.hub import HubBackbone, Parts
 from workbench.model.backbone.internvl import InternVL
 from workbench.model.backbone.protocol import BackboneError, Device, DType
@@ -57,7 +58,14 @@ def load(
             or nothing that can be had under that name.
     """
     family = FAMILIES[model_type(name, FAMILIES)]
-    return family(read_parts(name, family.CLASS, device, dtype), max_image_tokens)
+    parts = read_parts(name, family.CLASS, device, dtype)
+    try:
+        return family(parts, max_image_tokens)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # settings that this family doesn't have
+        raise BackboneError(
+            f"{name} has not what a {family.CLASS} needs ({type(error).__name__}: {first_line(error)}); "
+            "fetch the checkpoint again, with its preprocessor_config.json and tokenizer"
+        ) from error
 
 
 def model_type(name: str | Path, known: Collection[str], what: str = "supported families are") -> str:
@@ -70,15 +78,18 @@ def model_type(name: str | Path, known: Collection[str], what: str = "supported 
 
     folder = Path(name)
     if folder.exists() and not (folder / "config.json").is_file():
+        refusals.refuse_adapter(name, folder, "AutoModelForImageTextToText")
         raise BackboneError(
             f"{folder} is not a model folder: it has no config.json; give a folder made by save_pretrained"
         )
     try:
         config, _ = transformers.PreTrainedConfig.get_config_dict(str(name))
     except UNREADABLE as error:
+        refusals.refuse_adapter(name, adapter_folder(name), "AutoModelForImageTextToText")
         raise BackboneError(f"can't load {name}: {remedy(error)}") from error
     found = str(config.get("model_type"))
     if found in known:
+        refusals.refuse_quantised(name, files_of(name), config)
         return found
     hint = ""
     if "auto_map" in config:
@@ -103,11 +114,13 @@ def read_parts(
     """
     import transformers
 
-    folder = Path(name)
+    folder = files_of(name)
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BackboneError("no CUDA device is available to this PyTorch; use --device cpu or install a CUDA build")
-    if folder.is_dir() and not any(folder.glob("*.safetensors")):
+    if Path(name).is_dir() and not any(folder.glob("*.safetensors")):
         raise BackboneError(f"can't load {name}: {NOT_SAFETENSORS}")
+    if folder.is_dir():
+        _refuse(name, folder, model_class)
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else the library has strangers' weights converted for us
     try:
         config = transformers.AutoConfig.from_pretrained(str(name), trust_remote_code=False)
@@ -122,12 +135,24 @@ def read_parts(
             ignore_mismatched_sizes=True,  # told apart below, with words that help
         )
         check_weights(name, report, unused)
+        if not folder.is_dir():
+            _refuse(name, files_of(name), model_class)  # what had to be fetched first
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
         images: Any = transformers.AutoImageProcessor
-        processor = images.from_pretrained(str(name), trust_remote_code=False)
-    except UNREADABLE as error:
+        processor = images.from_pretrained(str(name), backend="pil", trust_remote_code=False)
+    except BackboneError:
+        raise
+    except Exception as error:  # whatever the libraries raise over somebody's files
         raise BackboneError(f"can't load {name}: {remedy(error)}") from error
-    return Parts(model.to(device), tokenizer, processor, str(name), revision(name), _options(folder))
+    options = _options(Path(name))
+    return Parts(model.to(device), tokenizer, processor, str(name), revision(name, processor), options)
+
+
+def _refuse(name: str | Path, folder: Path, model_class: str) -> None:
+    """Raise BackboneError over files that would be left out or misread without a word."""
+    refusals.refuse_adapter(name, folder if Path(name).is_dir() else adapter_folder(name), model_class)
+    refusals.refuse_quantised(name, folder, {})
+    refusals.refuse_own_tokenizer(name, folder)
 
 
 def remedy(error: Exception) -> str:
@@ -172,16 +197,54 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def revision(name: str | Path) -> str:
-    """What identifies the weights under this name: a hash of the folder's files, or the hub's commit in the cache."""
+def files_of(name: str | Path) -> Path:
+    """The folder of that name, or the hub's in the local cache; one that isn't there, where there is neither."""
     import huggingface_hub
 
     if Path(name).is_dir():
-        return weights_revision(Path(name))
-    cached = huggingface_hub.try_to_load_from_cache(str(name), "config.json")
-    if not isinstance(cached, str):
+        return Path(name)
+    try:
+        cached = huggingface_hub.try_to_load_from_cache(str(name), "config.json")
+    except huggingface_hub.errors.HFValidationError:
+        cached = None
+    return Path(cached).parent if isinstance(cached, str) else Path(name)  # .../snapshots/COMMIT/config.json
+
+
+def adapter_folder(name: str | Path) -> Path:
+    """The folder of a hub name with its adapter_config.json fetched, if it has one and the hub can be asked."""
+    from transformers.utils.hub import cached_file
+
+    quiet = ("gated_repo", "missing_entries", "connection_errors")
+    try:
+        found = cached_file(
+            str(name), refusals.ADAPTER_FILES[0], **{f"_raise_exceptions_for_{each}": False for each in quiet}
+        )
+    except UNREADABLE:
+        found = None
+    return Path(found).parent if found else Path(name)
+
+
+def revision(name: str | Path, processor: Any) -> str:
+    """What identifies the numbers that come from this name: its files, and what makes pixels of pictures.
+
+    The files are those of the folder, hashed, or the hub's commit. The image processor is a class of the library with
+    defaults of its own; it is always the one on Pillow, as the one on torchvision resizes otherwise.
+
+    Raises:
+        BackboneError: there is no such image processor, or no telling which commit was loaded.
+    """
+    kind = type(processor).__name__
+    if not kind.endswith("Pil"):
+        raise BackboneError(
+            f"the image processor of {name} ({kind}) can't be had on Pillow; its preprocessor_config.json doesn't fit "
+            "a supported family"
+        )
+    folder = files_of(name)
+    if not folder.is_dir():
         raise BackboneError(f"can't tell which version of {name} was loaded; {DOWNLOAD}")
-    return Path(cached).parent.name  # .../snapshots/COMMIT/config.json
+    stated = {key: value for key, value in processor.to_dict().items() if "version" not in key}
+    pixels = hashlib.sha256(json.dumps([kind, stated], default=str, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{weights_revision(folder) if Path(name).is_dir() else folder.name}+{pixels}"
 
 
 def weights_revision(folder: Path) -> str:
