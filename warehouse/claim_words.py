@@ -23,38 +23,48 @@ def _set(text: str) -> frozenset[str]:
 
 
 _GOOD = _set(
-    "ok okay io good normal fine pass passed accept accepted acceptable conforming conform conformant conformal "
+    "ok okay okey io good normal nominal fine pass passes passed conforms accept accepted acceptable conforming "
+    "conform conformant conformal "
     "compliant intact undamaged unblemished flawless faultless perfect nondefective go "
     "gut guter gute gutes normaler normale normales einwandfrei fehlerfrei fehlerlos defektfrei mangelfrei makellos "
-    "schadensfrei unbeschadigt bestanden angenommen akzeptiert konform konforme intakt gutteil "
-    "bon bonne normal normale normaux conforme intacte accepte acceptee "
-    "bueno buena bien aceptado aceptada aceptable aprobado aprobada intacto intacta "
-    "buono buona normale accettato accettata accettabile idoneo idonea integro integra intatto intatta "
+    "schadensfrei unbeschadigt unauffallig bestanden angenommen akzeptiert konform konforme intakt gutteil "
+    "bon bonne bons bonnes conformes normal normale normaux conforme intacte accepte acceptee "
+    "bueno buena buenos buenas bien apto apta aceptado aceptada aceptable aprobado aprobada intacto intacta "
+    "buono buona normale accettato accettata accettabile approvato approvata regolare idoneo idonea integro "
+    "integra intatto intatta "
     "bom boa aprovado aprovada aceito aceita aceite aceitavel "
-    "goed normaal goedgekeurd geaccepteerd foutloos onbeschadigd defectvrij foutvrij "
+    "goed normaal akkoord goedgekeurd geaccepteerd foutloos onbeschadigd defectvrij foutvrij "
     "dobry dobra dobre normalny normalna normalne zgodny zgodna zgodne prawidlowy prawidlowa prawidlowe sprawny "
-    "akceptowany zaakceptowany zaakceptowano przyjety nieuszkodzony nieuszkodzona niewadliwy niewadliwa"
+    "akceptowany zaakceptowany zaakceptowana zaakceptowano przyjety nieuszkodzony nieuszkodzona niewadliwy niewadliwa"
 )
 _DEFECTIVE = _set(
     "nok ng nio bad abnormal anomalous nonconforming nonconformant noncompliant nonconformity unacceptable reject "
+    "rejects ko abnormality issue issues outlier fails "
     "rejected fail failed faulty flawed defective damaged broken imperfect scrap nonnormal "
     "defect defects anomaly anomalies anomal flaw flaws damage damages fault faults failure "
     "schlecht schlechter schlechte schlechtes defekt defekte defekter defektes defekten fehlerhaft fehlerhafte "
     "fehlerhafter mangelhaft mangelhafte beschadigt beschadigte abnorm anormal anomale unbrauchbar ausschuss "
-    "schlechtteil durchgefallen abgelehnt zuruckgewiesen unnormal fehler mangel anomalie anomalien schaden "
+    "schlechtteil auffallig auffalligkeit auffalligkeiten beanstandet durchgefallen abgelehnt zuruckgewiesen "
+    "unnormal fehler mangel anomalie anomalien schaden "
     "beschadigung beschadigungen "
-    "mauvais mauvaise anormale defectueux defectueuse abime abimee endommage endommagee rebut rejete rejetee refuse "
+    "mauvais mauvaise mauvaises anormale defectueux defectueuse abime abimee endommage endommagee rebut rejete "
+    "rejetee refuse "
     "refusee defaut defauts anormaux "
-    "malo mala anomalo anomala defectuoso defectuosa danado danada rechazado rechazada defecto defectos anomalia "
+    "malo mala malos malas rechazo anomalo anomala defectuoso defectuosa danado danada rechazado rechazada "
+    "defecto defectos anomalia "
     "anomalias dano danos fallo fallos "
     "cattivo cattiva difettoso difettosa difetto difetti scarto scartato scartata danneggiato danneggiata guasto "
+    "rifiutato rifiutata respinta "
     "respinto danno danni anomali "
-    "ruim mau defeituoso defeituosa defeito defeitos danificado danificada reprovado reprovada rejeitado rejeitada "
-    "slecht defecte defecten afgekeurd afwijkend beschadigd gebrek gebreken fout fouten afwijking afwijkingen schade "
+    "ruim mau defeituoso defeituosa defeito defeitos danificado danificada reprovado reprovada rejeitado "
+    "rejeitada refugo "
+    "slecht defecte defecten gebrekkig afkeur abnormaal geweigerd afgekeurd afwijkend beschadigd gebrek gebreken "
+    "fout fouten afwijking afwijkingen schade "
     "foutief "
     "zly zla zle wadliwy wadliwa wadliwe wada wady wad wade uszkodzony uszkodzona uszkodzone uszkodzenie uszkodzenia "
     "uszkodzen usterka usterki usterek usterke niezgodny niezgodna niezgodne nieprawidlowy nieprawidlowa "
-    "nieprawidlowe nienormalny nienormalna niedobry niesprawny odrzucony odrzucona odrzucono defektu defektow "
+    "nieprawidlowe nienormalny nienormalna niedobry niesprawny niedobra odrzut odrzucony odrzucona odrzucono "
+    "defektu defektow "
     "defekty anomalii"
 )
 _NOT = _set(
@@ -68,7 +78,8 @@ _WITHOUT = _set(
 _BESIDE = _set(
     "a an the it its this that these those there here is are was were be been has have had shows show showing looks "
     "look appears appear seems seem to of in on at from with within any some visible obvious apparent clear clearly "
-    "evident single other another found detected seen present exists exist identified spotted noticed contains contain "
+    "evident all single other another found detected seen present exists exist identified spotted noticed "
+    "contains contain "
     "object objects item items part parts piece product products component sample samples image picture photo surface "
     "condition state quality overall completely fully totally one status result "
     "der die das ein eine einen einem einer es ist sind hat liegt vor sichtbar sichtbare sichtbarer sichtbaren "
@@ -104,7 +115,7 @@ _CANNOT_SAY = frozenset(
 # Names of nothing, where a question after the detection question offers them.
 _NOTHING = _set(
     "no none nowhere nothing keine keiner keines nirgends nirgendwo nichts aucun aucune rien ninguno ninguna nada "
-    "nessuno nessuna niente nenhum nenhuma geen nergens niets zaden zadna nigdzie nic brak"
+    "nessuno nessuna niente nenhum nenhuma geen nergens niets zaden zadna nigdzie nic"
 )
 _THERE_IS_NO = re.compile(r"^(there (is|are) no|no (visible|obvious)) ")
 
@@ -113,6 +124,10 @@ _REWRITTEN = (
     (re.compile(r"\bi\s*\.\s*o\b\.?"), " io "),
     (re.compile(r"\bn\s*\.\s*o\s*\.\s*k\b\.?"), " nok "),
     (re.compile(r"\bo\s*\.\s*k\b\.?"), " ok "),
+    (re.compile(r"\bk\s*\.\s*o\b\.?"), " ko "),
+    (re.compile(r"\bn\s*\.?\s*ok\b"), " nok "),
+    (re.compile(r"\bout of spec(?:ification)?\b"), "defect"),
+    (re.compile(r"\b(?:(?:in|within) spec(?:ification)?|ohne befund|w normie)\b"), "ok"),
     (re.compile(r"\bn\s*\.\s*g\b\.?"), " ng "),
     (re.compile(r"\bcan('t|not)\b|\bcan not\b"), "cannot"),
     (re.compile(r"n't\b"), " not"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TypeAlias
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inspection.drawn import bottle, mask, picture, scanned
+from warehouse import claim_words
 from warehouse.records import SUBTASKS
-from workbench.inspection import json_text, question_file, questions, references
+from workbench.inspection import json_text, labels, question_file, questions, references
 from workbench.inspection.errors import QuestionsError
 from workbench.inspection.questions import QuestionSet
 
@@ -349,3 +351,26 @@ def test_whatever_a_file_says_is_asked_or_a_problem_that_can_be_printed_and_stor
         "".join(option.text for option in item.question.options).encode()
     for problem in found.problems:
         f"{problem.path}: {problem.reason}".encode()
+
+
+@pytest.mark.parametrize("meaning", ["good", "defective"])
+def test_no_word_of_the_table_of_labels_claims_the_opposite_as_an_option(meaning: labels.Meaning) -> None:
+    words = [" ".join(word.split()) for word in re.split(r"[,|]", labels._WORDS[meaning])]
+    read = {word: claim_words.read(word, "State?").claim for word in words}
+    assert set(read.values()) <= {meaning, "unknown"}
+    assert sum(claim == meaning for claim in read.values()) > 0.8 * len(words)
+
+
+def test_an_unlabelled_image_s_options_claim_what_they_claim_of_others_that_are_asked_the_same(tmp_path: Path) -> None:
+    bottle(tmp_path)
+    unlabelled = picture(tmp_path / "DATA/bottle/test/unknown/000.png").relative_to(tmp_path).as_posix()
+    colours = conversation(Question="Which lamp is lit?", Options={"A": "Red", "B": "Blue"}, Answer="A")
+    turned = colours | {"Options": {"A": "Blue", "B": "Red"}}
+    other = conversation(type="Object Analysis")
+    found = asked(
+        tmp_path, {SCRATCHED: record(colours), unlabelled: record(colours, turned, other), GOOD: record(other)}
+    )
+    assert problems(found) == []
+    assert [item.claims for item in found.items] == [
+        ("defective", "good"), ("defective", "good"), ("good", "defective"), None, None,
+    ]  # fmt: skip
