@@ -137,7 +137,7 @@ _REWRITTEN = (
     (re.compile(r"\b(?:something|anything) (?:is )?(?:wrong|off)\b"), "defect"),
     (re.compile(r"\bnothing (?:is )?(?:wrong|off)\b"), "no defect"),
 )
-_CLAUSE = re.compile(r"[,;.:!?\n]|\s[-–—]\s")
+_CLAUSE = re.compile(r"[,;.:!?()\[\]{}\n]|\s[-–—]\s")
 # What the picture is compared with isn't what is asked.
 _COMPARED = re.compile(
     r"\b(?:to|with|from|than|as|unlike|like|beside|against|under|given)\s+(?:(?:the|a|an|its|this|that|these)\s+)?"
@@ -245,10 +245,10 @@ def _sign(words: list[str], negations: tuple[str, ...]) -> Sign | Literal["silen
                 found[-1] = not found[-1]
             else:
                 negated = True
+    if negated or len(set(found)) > 1:
+        return None  # a negation of nothing turns what stands in another clause, "Defect: no", or doesn't
     if not found:
         return "silent"
-    if negated or len(set(found)) != 1:
-        return None
     return "defective" if found[0] else "good"
 
 

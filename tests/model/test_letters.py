@@ -24,7 +24,7 @@ B = [
     "No.", "no", "NO", "It is B", "B is right", "B because it is intact", "B, because it is intact.",
     "B\n\nThe rim is bright.", "Answer: B\nReason: the rim is bright.", "The surface is smooth.\nB",
     "The surface is smooth, so the answer is (B).", "### Answer\n**B**", "<think>A or B? A.</think>B",
-    "The image shows A crack. Answer: B",
+    "The image shows A crack. Answer: B", "Option A is wrong. Option B is right.", "I would say A.</think>\nB",
 ]  # fmt: skip
 NONE = [
     "", "  \n", "?", "C", "C. Maybe", "Answer: C", "I", "i", "I think so", "I can't tell", "I'd rather not", "AB", "BA",
@@ -34,7 +34,9 @@ NONE = [
     "Answer: A. Answer: B.", "A. Yes.\nB. No.", "A. Yes. B. No.", "B: Yes.", "Answer: B. Yes.", "Is it A?  B?",
     "not B", "neither A", "B, not A", "It isn't B", "The answer is not B", "a scratch", "A scratch is visible",
     "The answer is A scratch", "I will answer a question", "yes, there is", "X-ray", "Type B capsule",
-    "vitamin B-12 is there", "grade B steel shows rust",
+    "vitamin B-12 is there", "grade B steel shows rust", "Answer: A\nAnswer: B", "The answer cannot be B",
+    "Do not choose A", "I would not say B", "B is wrong.", "B isn't right", "Option B is incorrect", "Wrong answer: A",
+    "<think>I would say A", "<think>The answer is B\nor A",
 ]  # fmt: skip
 FOUR = [
     ("C.", "C"),

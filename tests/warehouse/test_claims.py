@@ -28,6 +28,7 @@ PAIRS = [
     ("Accept", "Reject"), ("Accepted", "Rejected"), ("Good", "Bad"), ("Not defective", "Defective"), ("Go", "No-go"),
     ("Normal.", "Not normal."), ("Normal", "Abnormal"), ("Conforming", "Non-conforming"), ("No defect.", "A defect."),
     ("Non-defective", "Anomalous"), ("defect-free", "damaged"), ("No, it is normal.", "No, it is not normal."),
+    ("No (good)", "Yes (defective)"), ("Yes (OK)", "No (not OK)"),
     ("The object is free of defects", "There is a visible defect in the object"), ("No anomaly", "Not OK"),
     ("Gut", "Schlecht"), ("in Ordnung", "nicht in Ordnung"), ("Kein Fehler", "Fehler"), ("fehlerfrei", "fehlerhaft"),
     ("unbeschädigt", "Beschädigt"), ("Nicht defekt", "Ausschuss"),
@@ -51,7 +52,8 @@ def test_whole_words_say_which_option_claims_the_defect(good: str, defective: st
 @pytest.mark.parametrize(
     "option",
     ["Nozzle bent", "Notch.", "Now", "Normally.", "Yesterday", "Okra", "Goods", "Option A", "Type 2", "", "…",
-     "Scratch.", "A good part with a scratch", "OK, but scratched", "Not good, not bad", "Cannot be detected", "不良"],
+     "Scratch.", "A good part with a scratch", "OK, but scratched", "Not good, not bad", "Cannot be detected", "不良",
+     "Defect: no", "Anomaly: none", "OK? No"],
 )  # fmt: skip
 def test_other_words_and_beginnings_of_words_claim_nothing(option: str) -> None:
     assert read(option, DEFECT).claim == "unknown"

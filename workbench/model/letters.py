@@ -27,6 +27,7 @@ ANY: tuple[tuple[str, str], ...] = tuple((letter, "") for letter in ascii_upperc
 """Every letter, for a question whose options nobody knows."""
 
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
+_HALF_THOUGHT = re.compile(r"^.*</think>|<think>.*$", re.DOTALL | re.IGNORECASE)  # begun by the prompt; cut by a limit
 _TAGGED = re.compile(r"<(answer|option)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
 _COMMAND = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
@@ -54,9 +55,13 @@ _JOINED = re.compile(
     r"\W*([A-Za-z])(?![\w'’-])",
     re.IGNORECASE,
 )
-_DENIED = re.compile(r"(?:\b(?:not|never|neither|nor|except|than|unlike|excludes?)|n['’]t)\s+(?:\w+\s+){0,2}\W*$", re.I)
+_DENIED = re.compile(
+    r"(?:\b(?:not|cannot|never|neither|nor|except|than|unlike|excludes?|wrong|incorrect)|n['’]t)\s+(?:\w+[\s:]+){0,2}\W*$",
+    re.I,
+)
+_REFUTED = re.compile(r"\W*\s(?:is|was|seems|looks)(?:n['’]t|\s+(?:not|wrong|incorrect|false))\b", re.IGNORECASE)
 _REASON = re.compile(r"\W*\s(?:because|since|as|is|for|due)\b", re.IGNORECASE)
-_WORD = re.compile(r"\s+(?!(?:or|and|nor|vs|versus|because|since|as|is|for|due)\b)\w{2,}", re.IGNORECASE)
+_WORD = re.compile(r"[^\S\r\n]+(?!(?:or|and|nor|vs|versus|because|since|as|is|for|due)\b)\w{2,}", re.IGNORECASE)
 
 
 def read(text: str, options: Options) -> str | None:
@@ -111,6 +116,8 @@ def _cued(said: str, options: Options) -> set[str]:
             continue  # "answer a question", "choose i.e."
         if letter in "AI" and _WORD.match(rest) and not _owns(letter, rest, options):
             continue  # "the answer is A scratch", "I would say I see none"
+        if _denied(said, match.start(), match.end()):
+            continue  # "do not choose A", "option A is wrong"
         found |= {letter.upper(), *_with_it(letter.upper(), rest, options)}
     return found
 
@@ -149,7 +156,12 @@ def _mentioned(said: str, options: Options) -> set[str]:
         or _REASON.match(said[match.end() :])
         for match in named
     )
-    return letters if at_an_end and not any(_DENIED.search(said[: match.start()]) for match in named) else set()
+    return letters if at_an_end and not any(_denied(said, *match.span()) for match in named) else set()
+
+
+def _denied(said: str, start: int, end: int) -> bool:
+    """Whether what stands around a letter says that it isn't the answer."""
+    return bool(_DENIED.search(said[:start]) or _REFUTED.match(said[end:]))
 
 
 def _with_it(letter: str, rest: str, options: Options) -> set[str]:
@@ -174,7 +186,7 @@ def _article(match: re.Match[str], said: str) -> bool:
 
 def _undressed(text: str) -> str:
     """The text without markup, and of what has an answer's tag or box only that."""
-    said = _THOUGHT.sub(" ", unicodedata.normalize("NFKC", text))
+    said = _HALF_THOUGHT.sub(" ", _THOUGHT.sub(" ", unicodedata.normalize("NFKC", text)))
     if tagged := _TAGGED.findall(said):
         said = tagged[-1][1]
     if boxed := _BOXED.findall(said):
