@@ -229,6 +229,29 @@ def test_a_file_cut_short_is_truncated_or_damaged_never_half_shown(tmp_path: Pat
         assert name
 
 
+@pytest.mark.parametrize("full", [1023, 4095, 65535, 1.0])
+def test_a_tiff_whose_nought_is_white_is_turned_within_its_cameras_range(tmp_path: Path, full: float) -> None:
+    grey = plate()[..., :1]
+    raw = (255 - grey) * full / 255
+    (tmp_path / "a.tif").write_bytes(tiff(raw.astype(np.float32 if full == 1 else np.uint16), photometric=0))
+    assert differs(tmp_path / "a.tif", grey.repeat(3, 2), tone.ALONE) <= LEVELS
+
+
+@pytest.mark.parametrize("form", ["centred", "about nought", "holes"])
+def test_samples_below_0_and_no_numbers_are_told(tmp_path: Path, form: str) -> None:
+    share = plate()[..., :1] / 255
+    share[:30] += np.nan if form == "holes" else 0
+    forms = {"centred": lambda: (share * 65535 - 32768).astype(np.int16), "about nought": lambda: share * 2 - 1}
+    (tmp_path / "a.tif").write_bytes(tiff(forms.get(form, lambda: share)()))
+    assert inspect_image(tmp_path / "a.tif").oddity == "partly below 0 or no numbers"
+
+
+def test_signed_bytes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff((plate()[..., :1] - 128).astype(np.int8)))
+    with pytest.raises(UnreadableImage, match="signed 8-bit samples"):
+        open_image(tmp_path / "a.tif")
+
+
 def test_an_archive_has_one_range_for_each_product_and_camera(tmp_path: Path) -> None:
     """A dark picture, a glitch and the camera's dark neighbours are seen with the range of the others."""
     rows = ["path,product,camera"]

@@ -144,6 +144,17 @@ def test_what_is_odd_about_a_picture_is_told_and_ordinary_ones_are_not_odd(tmp_p
     assert deep == {1023: "brighter than its range", 4095: None, 65535: "under a quarter of its range"}
 
 
+@pytest.mark.parametrize("alpha", ["ones", "one pixel"])
+def test_a_picture_with_next_to_nothing_opaque_is_seen_by_its_colours_and_told(tmp_path: Path, alpha: str) -> None:
+    plate = (60 + 4 * np.mgrid[0:40, 0:40][1]).astype(np.uint8)
+    opacity = np.full_like(plate, 1 if alpha == "ones" else 0)
+    opacity[0, 0] = 1 if alpha == "ones" else 255
+    Image.fromarray(np.dstack([plate, plate, plate, opacity])).save(tmp_path / "faint.png")
+    opened = inspect_image(tmp_path / "faint.png")
+    assert np.array_equal(np.asarray(opened.image)[..., 0], plate)
+    assert opened.oddity == "transparent throughout"
+
+
 def test_a_cmyk_jpeg_keeps_its_colours(tmp_path: Path) -> None:
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=95)
     red, green, blue = pixel(open_image(tmp_path / "a.jpg"))

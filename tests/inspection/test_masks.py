@@ -99,6 +99,9 @@ def test_deep_masks_with_alpha_and_noisy_jpegs_mark_what_they_mark(tmp_path: Pat
 def test_a_mask_in_doubt_says_nothing(tmp_path: Path) -> None:
     forms = {
         "inverted": image((~MARKED).astype(np.uint8) * 255),
+        "inverted, the defect in a corner": image(~drawn((0, 0, 20, 20)), "L"),
+        "of counted colours": image(MARKED.astype(np.uint8) * 255, "RGB").quantize(2),
+        "inverted, of counted colours": image((~MARKED).astype(np.uint8) * 255, "RGB").quantize(2),
         "white": Image.new("L", (WIDE, HIGH), 255),
         "black": Image.new("L", (WIDE, HIGH)),
         "white background": coloured({0: (255, 255, 255), 1: RED, 2: RED, 3: BLUE}),

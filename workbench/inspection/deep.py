@@ -45,6 +45,7 @@ class Deep:
     orientation: int  # as EXIF counts, where it is the container that says it; 1 is upright
     rows: Callable[[int, int], Numbers]  # (top, bottom) -> (rows, width, channels and alpha)
     clear: tuple[int, ...] | None = None  # the colour that stands for transparent
+    inverted: bool = False  # 0 is white, and the camera's greatest value black
 
     def strips(self) -> Iterator[tuple[int, Numbers]]:
         """The whole picture, a few rows at a time, each with the row it begins at."""
@@ -286,13 +287,13 @@ def _tiff(data: bytes, layout: _Layout) -> Deep:
 
     def rows(top: int, bottom: int) -> Numbers:
         found = [_unpredicted(_strip(plane, top, bottom), layout) for plane in planes]
-        values = np.concatenate(found, axis=2)[..., :kept] if layout.planar else found[0][..., :kept]
-        if layout.white_is_zero and layout.type.kind == "u":
-            values[..., 0] = np.iinfo(values.dtype).max - values[..., 0]
-        return values
+        return np.concatenate(found, axis=2)[..., :kept] if layout.planar else found[0][..., :kept]
 
     kind: Kind = "floating" if layout.type.kind == "f" else "integer"
-    return Deep(layout.width, layout.height, layout.channels, layout.alpha, kind, 0.0, layout.orientation, rows)
+    return Deep(
+        layout.width, layout.height, layout.channels, layout.alpha, kind, 0.0, layout.orientation, rows,
+        inverted=layout.white_is_zero,
+    )  # fmt: skip
 
 
 def _plane(data: bytes, layout: _Layout, part: slice) -> Image.Image:

@@ -4,7 +4,7 @@ Choices that bite:
 - Samples deeper than 8 bit are shown by the range of their camera (`tone.py`), grey and colours alike.
 - Transparent pixels become white, as most viewers show them; dropping alpha would bring hidden colours to light. A
   picture whose alpha is nought everywhere would be one white sheet: cameras leave that byte empty, so it is seen by
-  its colours, and that is told.
+  its colours, and that is told; so is one with next to nothing opaque.
 - A damaged file is an error, never half a picture: a missing half may be where the defect is.
 - Of several pages or frames the first is taken. Colour profiles are not applied.
 - What decoding takes is worked out from the header first. A picture that would take more than MEMORY_LIMIT, or half
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from warehouse.failures import DENIED, NOT_READ, VANISHED
 from workbench.inspection import deep, tone
@@ -46,12 +46,18 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 PIXEL_LIMIT = 178_956_970  # half a gigabyte as RGB; the size at which Pillow itself gives up
 MEMORY_LIMIT = 2 * 2**30  # bytes that opening one picture may take, its file included
 
-Oddity = Literal["one colour", "transparent throughout", "under a quarter of its range", "brighter than its range"]
+Oddity = Literal[
+    "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
+    "partly below 0 or no numbers",
+]  # fmt: skip
 ODDITIES: tuple[Oddity, ...] = (
     "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
+    "partly below 0 or no numbers",
 )  # fmt: skip
 _SIDE = 256  # of the few pixels that a picture's brightness is judged by
-_CLIPPED = 0.05  # share of a picture's samples that lie above its range, from which on it is told
+_CLIPPED = 0.05  # share of a picture's samples that lie outside its range, from which on it is told
+_FAINT = 8  # of 255: what is less opaque can't be told from white
+_SEEN = 0.001  # share of a picture's pixels that has to be more opaque, else its colours are what it shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,8 @@ def load(data: bytes) -> Image.Image | Deep:
     with _quiet():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     _make_sure_of(*image.size, _working_bytes(image, len(data)))
+    if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
+        raise UnreadableImage("a TIFF of signed 8-bit samples, which aren't read; save it unsigned")
     image.load()
     return deep.of_image(image) if image.mode.startswith(("I", "F")) else image
 
@@ -334,7 +342,8 @@ def _rgb(image: Image.Image) -> OpenedImage:
     oddity: Oddity | None = None
     orientation = deep.orientation(image)
     if image.has_transparency_data:
-        transparent = all(not strip.getchannel("A").getextrema()[1] for _, strip in _strips(image))
+        opaque = sum(sum(strip.getchannel("A").histogram()[_FAINT:]) for _, strip in _strips(image))
+        transparent = opaque < _SEEN * image.width * image.height
         oddity = "transparent throughout" if transparent else None
         out = Image.new("RGB", image.size)
         for top, strip in _strips(image):
@@ -363,11 +372,13 @@ def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
     """Deep samples from black at 0 to white at the camera's greatest value, in strips."""
     white = given.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
     opaque = _opaque(found)
-    out, above = Image.new("RGB", (found.width, found.height)), 0
+    out, above, below = Image.new("RGB", (found.width, found.height)), 0, 0
     for top, rows in found.strips():
         values: deep.Numbers = np.nan_to_num(rows[..., : found.channels].astype(np.float32), posinf=0.0, neginf=0.0)
         above += int((values > white).sum())
+        below += int((values < 0).sum()) + int((~np.isfinite(rows[..., : found.channels])).sum())
         values = values.clip(0, white) * (255 / white) if white > 0 else np.zeros_like(values)
+        values = 255 - values if found.inverted else values
         if opaque:
             share = (np.nan_to_num(rows[..., found.channels :].astype(np.float32)) / opaque).clip(0, 1)
             values = (values if found.alpha == "premultiplied" else values * share) + 255 * (1 - share)
@@ -376,8 +387,11 @@ def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
         eight = values.clip(0, 255).round().astype(np.uint8)
         out.paste(Image.fromarray(eight.repeat(3, 2) if found.channels == 1 else eight), (0, top))
     oddity: Oddity | None = "transparent throughout" if opaque == 0 else None
-    if above > _CLIPPED * found.width * found.height * found.channels:
+    outside = _CLIPPED * found.width * found.height * found.channels
+    if above > outside:
         oddity = oddity or "brighter than its range"
+    if below > outside:
+        oddity = oddity or "partly below 0 or no numbers"
     return OpenedImage(turned(out, found.orientation), white, oddity)
 
 

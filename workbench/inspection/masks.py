@@ -2,12 +2,14 @@
 
 Choices that bite:
 - In a palette the indices are class numbers, 0 the background, whatever colours they have. Any other class is a defect.
+  Only where white is 0 and black the one other is it in doubt: tools that count the colours of a black and white mask
+  number the brightest first.
 - Where colours are the same all over, alpha is the mask; where both vary, what is opaque and not black.
 - Of a lossless file every value but 0 is marked; of one with more than FLAT values, and of a JPEG, those from half of
   the greatest on, for edges are blurred and noise lies around them. Given up: classes below half of the greatest in
   such a file.
-- An inverted mask is not guessed: one that marks all four corners and more than half of the picture says nothing, nor
-  does one of a single value. Given up: a defect that really covers that much.
+- An inverted mask is not guessed: one that marks two corners or more and more than half of the picture says nothing,
+  nor does one of a single value. Given up: a defect that really covers that much.
 - A mask lies on its upright picture. Where that one is turned by EXIF and the mask has the size that the picture has in
   its file, it is turned too. Where the sizes don't tell (a square, a half turn), it lies as it is. One of another shape
   says nothing; a smaller one of the same shape does.
@@ -72,9 +74,9 @@ def _fits(mask: Mask, width: int, height: int) -> bool:
 
 
 def _doubtful(mask: Mask) -> bool:
-    corners = mask[0, 0] and mask[0, -1] and mask[-1, 0] and mask[-1, -1]
+    corners = sum(map(int, (mask[0, 0], mask[0, -1], mask[-1, 0], mask[-1, -1])))
     share = float(mask.mean())
-    return share in (0.0, 1.0) or bool(corners and share > 0.5)
+    return share in (0.0, 1.0) or (corners > 1 and share > 0.5)
 
 
 def _turned(mask: Mask, orientation: int) -> Mask:
@@ -88,8 +90,8 @@ def _turned(mask: Mask, orientation: int) -> Mask:
 
 def _marked(image: Image.Image, lossy: bool) -> Mask | None:
     if image.mode in ("P", "PA"):
-        indices: Mask = np.not_equal(np.asarray(image if image.mode == "P" else image.getchannel("P")), 0)
-        return indices
+        indices = np.asarray(image if image.mode == "P" else image.getchannel("P"))
+        return None if _counted_colours(image, np.unique(indices).tolist()) else np.not_equal(indices, 0)
     alpha = None
     if image.mode in ("LA", "La", "RGBA", "RGBa"):
         alpha = np.asarray(image.getchannel(image.getbands()[-1]))
@@ -103,6 +105,15 @@ def _marked(image: Image.Image, lossy: bool) -> Mask | None:
     return _opaque_and_coloured(values, alpha)
 
 
+def _counted_colours(image: Image.Image, used: list[int]) -> bool:
+    """Whether a palette looks like a black and white mask's, white first."""
+    if len(used) != 2 or used[0] != 0:
+        return False
+    colours = image.getpalette("RGB") or []
+    background, other = (colours[3 * index : 3 * index + 3] for index in used)
+    return background == [255] * 3 and other == [0] * 3
+
+
 def _brightest(image: Image.Image) -> NDArray[np.uint8]:
     """Of each pixel the greatest of its colours; black alone is nought."""
     red, green, blue = (np.asarray(image.getchannel(band)) for band in "RGB")
@@ -113,6 +124,7 @@ def _brightest(image: Image.Image) -> NDArray[np.uint8]:
 def _marked_deep(found: Deep) -> Mask | None:
     rows = [strip for _, strip in found.strips()]
     values = np.concatenate([np.nan_to_num(strip[..., : found.channels]).max(-1) for strip in rows])
+    values = values.max() - values if found.inverted else values
     if found.alpha == "none":
         return _above(values, False)
     return _opaque_and_coloured(values, np.concatenate([strip[..., -1] for strip in rows]))
