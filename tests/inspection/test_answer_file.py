@@ -14,7 +14,7 @@ from warehouse import spool
 from warehouse.records import Prediction
 from warehouse.store import Store
 from workbench.analysis import facts, mmad
-from workbench.inspection import answer_file
+from workbench.inspection import answer_file, image_paths
 from workbench.inspection.answer_file import Given
 from workbench.inspection.errors import AnswersError
 
@@ -230,6 +230,33 @@ def test_a_path_whose_data_set_nobody_can_tell_is_told_and_makes_no_data_set(tmp
     assert len(file.given) == len(ANSWERS)
     assert "write paths as DATASET/product/.../file" in file.problems[0].reason
     assert set(answer_file.as_answers(file)["dataset"]) == {"DATA"}
+
+
+def test_options_that_stand_in_another_order_keep_their_letters_and_other_letters_are_told(tmp_path: Path) -> None:
+    turned = answer(GOOD, "Anomaly Detection", "B", "B", {"B": "No.", "A": "Yes."})
+    assert answer_file.read(written(tmp_path / "a.json", [turned])).given == [
+        answer_file.read(written(tmp_path / "b.json", ANSWERS[:1])).given[0]
+    ]
+    plain = {**ANSWERS[0], "question": "Question 1: About Anomaly Detection? \nB. No.\nA. Yes.\n"}
+    (found,) = answer_file.read(written(tmp_path / "c.json", [plain])).given
+    assert found.options == ("Yes.", "No.")
+    late = answer(GOOD, "Anomaly Detection", "B", "B", {"B": "Yes.", "C": "No."})
+    file = answer_file.read(written(tmp_path / "d.json", [late, *ANSWERS]))
+    assert len(file.given) == len(ANSWERS)
+    assert [problem.reason.split(":")[0] for problem in file.problems][-1] == "its options are lettered B, C"
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("s3://bucket/x/MVTec-AD/bottle/test/good/1.png", "MVTec-AD/bottle/test/good/1.png"),
+        ("https://host/x/ours/bottle/test/good/1.png", "ours/bottle/test/good/1.png"),
+        ("data/mmad/DS-MVTec/bottle/image/good/1.png", "DS-MVTec/bottle/image/good/1.png"),
+        ("https://host/1.png", None),
+    ],
+)
+def test_an_address_or_a_folder_before_a_published_data_set_makes_no_data_set(image: str, expected: str | None) -> None:
+    assert image_paths.below_data_root(image) == expected
 
 
 def test_a_name_that_stands_twice_in_an_answer_is_told(tmp_path: Path) -> None:

@@ -150,13 +150,17 @@ def _answer(raw: object, asked: Mapping[str, Sequence[question_file.Text]], plac
     subtask = mmad.RENAMED.get(record.question_type, record.question_type)
     if subtask not in SUBTASKS:
         return Problem(record.image, f"{subtask!r} is none of the subtasks {', '.join(SUBTASKS)}")
+    offered = letters.in_order(record.question.options)
+    if offered is None:
+        named = ", ".join(record.question.options)
+        return Problem(record.image, f"its options are lettered {named}: nobody can tell which one an answer means")
     image = image_paths.below_data_root(record.image, asked)
-    if not image:
+    if not image or not image.strip():
         why = "nobody can tell where its data set's folder is" if image is None else "it names no image"
         return Problem(record.image, f"{why}: write paths as DATASET/product/.../file")
     place = places[image]
     places[image] += 1
-    return _given(record, image, subtask, place, asked.get(image, []))
+    return _given(record, offered, image, subtask, place, asked.get(image, []))
 
 
 def _repeated(given: Sequence[Given]) -> tuple[frozenset[int], list[Problem]]:
@@ -276,10 +280,12 @@ class _Record(BaseModel):
     gpt_answer: _Text = ""
 
 
-def _given(record: _Record, image: str, subtask: str, place: int, asked: Sequence[question_file.Text]) -> Given:
+def _given(
+    record: _Record, offered: tuple[str, ...], image: str, subtask: str, place: int, asked: Sequence[question_file.Text]
+) -> Given:
     """The answer with its question: as the file has it, else as the question file does, else numbered."""
     text = _NUMBER.sub("", record.question.text)
-    options = tuple(record.question.options.values()) or tuple(each for _, each in _OPTION.findall(text))
+    options = offered or letters.in_order(dict(_OPTION.findall(text))) or ()
     text = _OPTION.sub("", text).strip()
     if not text or not options:
         same = [each for each in asked if text and (each.subtask, each.question.strip()) == (subtask, text)]

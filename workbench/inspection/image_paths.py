@@ -2,7 +2,7 @@
 
 What a question or answer file calls an image starts at its data root: `DATASET/product/.../file`. Scripts also write
 the path as it was on their machine. `plain` evens out the writing; `below_data_root` also finds where the data root
-ends: by a path that is known, by a published data set's name, or by the folders a data set has
+ends: by a path that is known, by a published data set's name (in a relative path too), or by the folders a data set has
 (`DATASET/product/test/...`).
 """
 
@@ -20,7 +20,7 @@ DATA_SETS = frozenset(
 )  # fmt: skip
 """Published data sets' folders, in small letters."""
 SPLITS = frozenset({"test", "image", "train", "validation"})  # folders right below a product's
-_DRIVE = re.compile(r"(?:file:/*)?[A-Za-z]:|file:/+")
+_DRIVE = re.compile(r"(?:file:/*)?[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*:/+")  # of an address too: s3://, https://
 
 
 def plain(path: str) -> str:
@@ -47,17 +47,21 @@ def below_data_root(path: str, known: Container[str] = ()) -> str | None:
     for at in range(len(parts)):
         if (end := "/".join(parts[at:])) in known:
             return end
+    found = _published(parts)
     if not head:
-        return "/".join(parts)
-    found = _data_set(parts)
+        return "/".join(parts[found or 0 :])
+    found = _data_set(parts) if found is None else found
     return None if found is None else "/".join(parts[found:])
 
 
+def _published(parts: Sequence[str]) -> int | None:
+    """Where a published data set's folder stands, which has a product's folder and a file below it."""
+    places = (at for at in range(len(parts) - 3, -1, -1) if parts[at].casefold() in DATA_SETS)
+    return next(places, None)
+
+
 def _data_set(parts: Sequence[str]) -> int | None:
-    """Where the data set's folder stands, which has a product's folder and a file below it."""
-    for at in range(len(parts) - 3, -1, -1):
-        if parts[at].casefold() in DATA_SETS:
-            return at
+    """Where any data set's folder stands, by the split below its product."""
     for at in range(len(parts) - 2, 1, -1):
         if parts[at].casefold() in SPLITS:
             return at - 2

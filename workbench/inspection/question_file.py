@@ -66,7 +66,7 @@ class Text:
 
     subtask: str
     question: str
-    options: tuple[str, ...]  # texts, in the order of their letters
+    options: tuple[str, ...]  # texts, in the order of their letters; empty where these aren't A, B, C, ...
 
 
 def texts(file: Path) -> tuple[dict[str, list[Text]], list[Problem]]:
@@ -84,7 +84,7 @@ def texts(file: Path) -> tuple[dict[str, list[Text]], list[Problem]]:
         except ValidationError as error:
             problems.append(Problem(key, because(error)))
             continue
-        found[key] = [Text(_RENAMED.get(q.type, q.type), q.question, tuple(q.options.values())) for q in asked]
+        found[key] = [Text(_RENAMED.get(q.type, q.type), q.question, letters.in_order(q.options) or ()) for q in asked]
     return found, problems
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from string import ascii_uppercase
 
@@ -77,6 +77,14 @@ def read(text: str, options: Options) -> str | None:
 def lettered(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Options from their texts, lettered A, B, C, ...; `ANY` of none."""
     return tuple(zip(ascii_uppercase, texts, strict=False)) or ANY
+
+
+def in_order(offered: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Options' texts by their letters, A first, in whatever order they stand; None unless these are A, B, C, ..."""
+    texts = {key.strip(_ENDS).upper(): text for key, text in offered.items()}
+    if len(texts) < len(offered) or sorted(texts) != list(ascii_uppercase[: len(texts)]):
+        return None
+    return tuple(texts[letter] for letter in sorted(texts))
 
 
 @lru_cache(maxsize=20_000)  # a benchmark's answers are few different texts about few different options
