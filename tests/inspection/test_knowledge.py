@@ -132,7 +132,7 @@ def test_a_name_that_stands_twice_is_refused_and_nothing_is_withdrawn(
     [
         ("D,a,rust,Brown spots, thin.", "line 3: 5 cells where the header has 4; a text with a comma in it stands in"),
         ("D,a,rust", "line 3: 3 cells where the header has 4"),
-        ("D,a, good ,Again.", "line 3: D/a/good is there twice"),
+        ("D,a, good ,Again.", "line 3: D / a / good is there twice"),
         ("D,A,good,Again.", "D / a and D / A are one name"),
         ('D,a,rust,"Brown" spots', "is not CSV"),
     ],

@@ -82,14 +82,16 @@ def places(root: Path, paths: Iterable[str]) -> tuple[dict[str, Place], list[Pro
     """
     above = (composed(root.parent.name), composed(root.name))
     parts = {path: tuple(name.strip() for name in composed(path).split("/")) for path in paths}
-    products = _product_folders(parts.values())
-    kinds = _kinds(parts.values(), products)
+    folders = {names[:-1] for names in parts.values()}  # a million pictures lie in few
+    products = _product_folders(folders)
+    depths = {folder: _depth(folder, products) for folder in folders}
+    kinds = _kinds(depths)
     found: dict[str, Place] = {}
     masks: dict[_Picture, list[str]] = {}
     unmasked: dict[str, _Picture] = {}
     aside: Counter[str] = Counter()
     for path, names in parts.items():
-        depth = _depth(names, products)
+        depth = depths[names[:-1]]
         if depth is None:
             product = names[0] if len(names) > 1 else UNKNOWN
             found[path] = Place("query", above[1] or UNKNOWN, product, None, None)
@@ -155,7 +157,7 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-@lru_cache(4096)  # a million pictures lie in few folders
+@lru_cache(4096)
 def _plain(name: str) -> str:
     """A folder's name as it is compared."""
     return "_".join(name.casefold().replace("-", " ").split())
@@ -164,16 +166,16 @@ def _plain(name: str) -> str:
 _read = lru_cache(4096)(labels.read)
 
 
-def _depth(names: tuple[str, ...], products: frozenset[tuple[str, ...]]) -> int | None:
-    """How deep the product folder lies that the picture is in; None in a plain folder."""
-    return next((depth for depth in range(len(names)) if names[:depth] in products), None)
+def _depth(folder: tuple[str, ...], products: frozenset[tuple[str, ...]]) -> int | None:
+    """How deep the product folder lies that the folder is, or is in; None in a plain folder."""
+    return next((depth for depth in range(len(folder) + 1) if folder[:depth] in products), None)
 
 
-def _product_folders(paths: Iterable[tuple[str, ...]]) -> frozenset[tuple[str, ...]]:
+def _product_folders(folders: Iterable[tuple[str, ...]]) -> frozenset[tuple[str, ...]]:
     """Folders with a good or ground_truth folder where a product folder has one."""
     found = set()
-    for names in paths:
-        for depth in range(len(names) - 2):
+    for names in folders:
+        for depth in range(len(names) - 1):
             split, kind = _plain(names[depth]), names[depth + 1]
             tells = split in (*_TEST, *_NORMAL) and (_says_good(kind) or _plain(kind) in _GROUND_TRUTH)
             if tells or split in _GROUND_TRUTH:
@@ -187,17 +189,20 @@ def _says_good(kind: str) -> bool:
     return _read(kind).label == "good" and not kind.strip().isdigit()
 
 
-def _kinds(
-    paths: Iterable[tuple[str, ...]], products: frozenset[tuple[str, ...]]
-) -> Mapping[tuple[str, ...], Mapping[str, Label]]:
-    """What each product folder's kinds mean: where one of them says good in words, all numbers are those of types."""
-    found: dict[tuple[str, ...], set[str]] = {folder: set() for folder in products}
-    for names in paths:
-        depth = _depth(names, products)
-        if depth is not None and len(names) > depth + 2 and _plain(names[depth]) in _TEST:
-            found[names[:depth]].add(names[depth + 1])
+def _kinds(depths: Mapping[tuple[str, ...], int | None]) -> Mapping[tuple[str, ...], Mapping[str, Label]]:
+    """What each product folder's kinds mean: where one of them says good in words, all numbers are those of types.
+
+    Args:
+        depths: how deep the product folder of each folder lies, None for plain ones.
+    """
+    found: dict[tuple[str, ...], set[str]] = {}
+    for names, depth in depths.items():
+        if depth is not None:
+            kinds = found.setdefault(names[:depth], set())
+            if len(names) > depth + 1 and _plain(names[depth]) in _TEST:
+                kinds.add(names[depth + 1])
     read = {folder: labels.read_column(kinds) for folder, kinds in found.items()}
-    for kinds in read.values():
-        if any(map(_says_good, kinds)):
-            kinds |= {kind: Label("type", kind) for kind in kinds if kind.strip().isdigit()}
+    for meanings in read.values():
+        if any(map(_says_good, meanings)):
+            meanings |= {kind: Label("type", kind) for kind in meanings if kind.strip().isdigit()}
     return read

@@ -19,7 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
@@ -87,7 +87,7 @@ class Row(BaseModel):
     def _inside_the_archive(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if _ABSOLUTE.match(value) or ".." in PureWindowsPath(value).parts:  # its parts end at either slash
+        if _ABSOLUTE.match(value) or ".." in value.replace("\\", "/").split("/"):
             raise ValueError(f"{value} must be relative to the archive and stay inside it")
         return str(PurePosixPath(value))
 
