@@ -21,7 +21,8 @@ _COLUMNS: dict[Exported, str] = {
         run_id, image_id, image_path, dataset, product, label, defect, line, camera, captured_at,
         question_id, subtask, question, options, conditional, reference_path, answer, correct_answer, status, error,
         initial_option_probabilities, option_probabilities, entropy, token_entropy, reward, best_iteration,
-        descriptions, knowledge_dropped, knowledge_cut, raw_text, rationale, seconds, content, block, created_at, claims
+        descriptions, knowledge_dropped, knowledge_cut, raw_text, rationale, seconds, content, block, created_at,
+        claims, oddity
     """,
     "patches": "run_id, image_id, question_id, iteration, row, col, x0, y0, x1, y1, score, accepted, block",
     "runs": """

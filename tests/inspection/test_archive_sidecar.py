@@ -56,6 +56,35 @@ def test_a_row_says_everything_the_folder_does_not(tmp_path: Path) -> None:
     assert scan.problems == []
 
 
+def test_an_image_is_neither_its_own_mask_nor_reference_and_a_row_that_is_a_mask_is_told(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        picture(tmp_path / name, number)
+    write_csv(
+        tmp_path / "images.csv",
+        {"path": "a.png", "label": "NOK", "mask": "b.png"},
+        {"path": "b.png", "label": "OK"},
+        {"path": "c.png", "label": "NOK", "mask": "c.png", "reference": "c.png"},
+    )
+    scan = scanned(tmp_path)
+    assert [(entry.path, entry.mask_path, entry.reference_path) for entry in scan.entries] == [
+        ("a.png", "b.png", None),
+        ("c.png", None, None),
+    ]
+    assert [(problem.path, problem.reason.removeprefix("images.csv ")) for problem in scan.problems] == [
+        ("c.png", "gives it itself as its mask, which isn't used"),
+        ("c.png", "gives it itself as its reference, which isn't used"),
+        ("b.png", "has a row for it and gives it to another image as its mask: it isn't scored"),
+    ]
+
+
+def test_a_reference_that_is_labelled_defective_is_told(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.png", "b.png")):
+        picture(tmp_path / name, number)
+    write_csv(tmp_path / "images.csv", {"path": "a.png", "label": "OK", "reference": "b.png"},
+              {"path": "b.png", "label": "NOK"})  # fmt: skip
+    assert reasons(scanned(tmp_path)) == {"a.png": "its reference is labelled defective: b.png"}
+
+
 def test_a_reference_with_a_row_of_its_own_is_scored_too(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", 1)
     picture(tmp_path / "golden.png", 2)

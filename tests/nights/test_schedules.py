@@ -47,6 +47,17 @@ def test_weekdays_are_crons_where_zero_and_seven_are_sunday() -> None:
     assert following(schedule(cron="0 6 * * 0"), start, 1) == ["Sun 08 06:00"]
     assert following(schedule(cron="0 6 * * 6,7"), start, 2) == ["Sat 07 06:00", "Sun 08 06:00"]
     assert following(schedule(cron="0 6 * * mon"), start, 1) == ["Mon 02 06:00"]
+    assert following(schedule(cron="0 6 * * Sat-Sun"), start, 2) == ["Sat 07 06:00", "Sun 08 06:00"]
+
+
+@pytest.mark.parametrize(
+    ("named", "numbered"),
+    [("0 6 * * mon-fri/2", "0 6 * * 1-5/2"), ("0 6 * * mon-5", "0 6 * * 1-5"), ("0 6 * * 2-fri", "0 6 * * 2-5"),
+     ("0 6 * * Sun-Tue", "0 6 * * 0-2"), ("0 6 1 jan-3 *", "0 6 1 1-3 *"), ("0 6 1 JAN/2 *", "0 6 1 1/2 *")],
+)  # fmt: skip
+def test_a_name_in_a_range_or_before_a_step_is_its_number(named: str, numbered: str) -> None:
+    start = at("2025-06-02T00:00")
+    assert following(schedule(cron=named), start, 12) == following(schedule(cron=numbered), start, 12)
 
 
 def by_hand(cron: str, after: datetime, days: int) -> Iterator[datetime]:
@@ -120,6 +131,10 @@ def test_an_hour_that_comes_twice_is_due_once_and_one_that_never_comes_is_due_la
     [
         ({"cron": "0 22 * *"}, "has 4 fields; it takes five"),
         ({"cron": "61 22 * * *"}, "can't be read"),
+        ({"cron": "0 22 * * mon;tue"}, "can't be read"),
+        ({"cron": "0 22 * * mon-"}, "can't be read"),
+        ({"cron": "0 22 * jan|feb *"}, "can't be read"),
+        ({"cron": "0 22 lastx * *"}, "can't be read"),
         ({"cron": "0 22 * * 8"}, "0 and 7 are Sunday"),
         ({"cron": "0 22 31 2 *"}, "is never due"),
         ({"cron": "0 22 30,31 2 */2"}, "is never due"),

@@ -135,6 +135,11 @@ def scan(
                     (references if serves else entries).append(entry)
             if progress:
                 progress(start + len(batch))
+    defective = {entry.path for entry in (*entries, *references) if entry.label == "defective"}
+    for entry in entries:
+        if entry.reference_path in defective:
+            reason = "its reference is labelled defective"
+            problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason))
     notes = tuple(_label_notes(entries, places, table, rows, words))
     return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes)
 
@@ -329,7 +334,14 @@ def _rows(
             if getattr(row, kind) and file_path is None:
                 reason = f"{file.name} gives it the {kind} {getattr(row, kind)}, which isn't there"
                 problems.append(Problem(path, reason, kind=f"{file.name} gives it a {kind} that isn't there"))
+            if file_path == path:
+                itself = f"{file.name} gives it itself as its {kind}, which isn't used"
+                problems.append(Problem(path, itself, kind=itself))
+                found[kind] = None
         rows[path] = row.model_copy(update=found)
+    for path in sorted({row.mask for row in rows.values() if row.mask} & rows.keys()):
+        a_mask = f"{file.name} has a row for it and gives it to another image as its mask: it isn't scored"
+        problems.append(Problem(path, a_mask, kind=a_mask))
     return file.name, rows
 
 

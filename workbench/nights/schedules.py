@@ -17,7 +17,7 @@ Choices that bite:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -28,6 +28,8 @@ from warehouse.night_records import Night, Schedule
 from workbench.nights.errors import ScheduleError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ITEM = re.compile(r"(?:\*|\d+(?:-\d+)?)(?:/\d+)?")  # of a field, its names as numbers; CronTrigger passes over a tail
 _WINDOW = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)")
 _MOST = 100_000  # due times looked at in one go; more were missed only by a schedule that was never run
 _NEVER = timedelta(
@@ -129,6 +131,9 @@ def _triggers(schedule: Schedule, end: datetime) -> list[CronTrigger]:
     minute, hour, day, month, weekday = fields
     either = "*" not in day and "*" not in weekday
     try:
+        month, weekday = _numbered(month, ("", *_MONTHS)), _numbered(weekday, (_DAYS[-1], *_DAYS[:-1]))
+        for field in (minute, hour, day, month, weekday):
+            _check_items(field)
         return [
             CronTrigger(
                 minute=minute, hour=hour, day=day_, month=month, day_of_week=_weekdays(weekday_),
@@ -140,16 +145,30 @@ def _triggers(schedule: Schedule, end: datetime) -> list[CronTrigger]:
         raise ScheduleError(f"the cron expression {schedule.cron!r} can't be read: {error}") from error
 
 
+def _numbered(field: str, names: Sequence[str]) -> str:
+    """The field with the places of its names instead of them."""
+    return re.sub(
+        r"[A-Za-z]+", lambda word: str(names.index(low)) if (low := word[0].lower()) in names else word[0], field
+    )
+
+
+def _check_items(field: str) -> None:
+    for part in field.split(","):
+        if _ITEM.fullmatch(part) is None and part != "last":
+            raise ValueError(f"{part!r} is no number, name, range or step")
+
+
 def _weekdays(field: str) -> str:
     """Cron's numbers as names: `1-5` is mon,tue,wed,thu,fri, and both 0 and 7 are sun."""
 
     def named(part: str) -> str:
         numbers = re.fullmatch(r"(?:\*|(\d)(?:-(\d))?)(?:/(\d+))?", part)
         if part == "*" or numbers is None:
-            return part  # names, which need no translation, or nonsense, which CronTrigger refuses
+            return part  # nonsense, which CronTrigger refuses
         low, high, step = numbers.groups()
         start = int(low) if low else 0
         end = int(high) if high else start if low and not step else 6
+        end = 7 if high and start > end == 0 else end  # "sat-sun"
         if end > 7 or start > end or step == "0":
             raise ValueError(f"no weekdays are {part!r}; 0 and 7 are Sunday")
         return ",".join(_DAYS[(day - 1) % 7] for day in range(start, end + 1, int(step or 1)))
