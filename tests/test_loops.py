@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.inspection import loops as of_files
 from tests.nights.calendars import START, Clock, Memory, schedule
 from tests.pages.test_night_pages import morning
+from tests.planted import Odd, raising
+from tests.review import loops as of_reviewers
 from tests.warehouse import rows
 from warehouse import ledger
 from warehouse.ingest import ingest
@@ -30,21 +33,6 @@ from workbench.review import nightly
 from workbench.settings import Operation, Settings, Work
 
 NOW = datetime(2026, 1, 20, 6, 0, tzinfo=UTC)
-
-
-class Odd(Exception):
-    """Of no library's kind."""
-
-
-def raising(function: Callable[..., object], when: Callable[..., bool]) -> Callable[..., object]:
-    """The function, which raises for one item."""
-
-    def picky(*values: object, **named: object) -> object:
-        if when(*values, **named):
-            raise Odd("planted")
-        return function(*values, **named)
-
-    return picky
 
 
 @dataclass(frozen=True)
@@ -207,6 +195,57 @@ LOOPS = [
     Loop("steps after scoring", steps_after_scoring, [("a", "done"), ("b", "failed"), ("c", "done")]),
     Loop("runs looked through for disputes", runs_looked_through_for_disputes, ["a", "c"]),
     Loop("objects of a store", objects_of_a_store, (["a.png", "c.png"], ["a.png", "b.png", "c.png"])),
+    Loop(
+        "items of a listing",
+        of_files.items_of_a_listing,
+        (
+            ["a/x.png", "e.png"],
+            [
+                ("b", "the folder can't be listed: planted"),
+                ("c.png", "can't be read: planted"),
+                ("d.png", "can't be read: planted"),
+            ],
+        ),
+    ),
+    Loop(
+        "rows of a sidecar",
+        of_files.rows_of_a_sidecar,
+        (["good", None, "dent"], {"images.csv line 3": "can't be read: Odd: planted"}),
+    ),
+    Loop(
+        "questions of a file",
+        of_files.questions_of_a_file,
+        [("good", "One?"), ("good", "Three?"), ("scratch", "One?"), ("scratch", "Two?"), ("scratch", "Three?")],
+    ),
+    Loop(
+        "records of a question file",
+        of_files.records_of_a_question_file,
+        [("scratch", "One?"), ("scratch", "Two?"), ("scratch", "Three?")],
+    ),
+    Loop(
+        "records of an answer file",
+        of_files.records_of_an_answer_file,
+        (["a", "c"], [("answer 2", "can't be read: Odd: planted")]),
+    ),
+    Loop("entries of a knowledge file", of_files.entries_of_a_knowledge_file, ["Even.", "Red."]),
+    Loop(
+        "drafts that wait for their test",
+        of_reviewers.drafts_that_wait_for_their_test,
+        (["good", "stain"], ("drawn/plate/scratch revision 2: Odd('planted')",), 0),
+    ),
+    Loop("masks of a block", of_files.masks_of_a_block, ["C", None, "C"]),
+    Loop("pictures of a block", of_files.pictures_of_a_block, ["ready", "damaged: planted", None, "ready"]),
+    Loop("disputes pushed", of_reviewers.disputes_pushed, (2, 1)),
+    Loop(
+        "annotations of a task",
+        of_reviewers.annotations_of_a_task,
+        (["ls-p-1", "ls-p-3"], [(2, "can't be read: Odd: planted")]),
+    ),
+    Loop(
+        "proposals of reviewers",
+        of_reviewers.proposals_of_reviewers,
+        (["drawn/a/scratch", "drawn/c/scratch"], ("drawn/b/scratch: Odd('planted')",)),
+    ),
 ]
 
 

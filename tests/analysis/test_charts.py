@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 
-from workbench.analysis import charts, evidence, look, metrics
+from workbench.analysis import charts, charts_compare, evidence, look, metrics
 from workbench.analysis.evidence import PatchMark, Picture
 
 PALETTES = [look.LIGHT, look.DARK]
@@ -57,6 +57,11 @@ def test_an_option_s_text_is_cut_and_never_markup() -> None:
     label = figure.layout.annotations[0].text
     assert "<script" not in label
     assert label.endswith("…</b>")
+
+
+def test_a_small_difference_keeps_the_sign_that_its_word_has() -> None:
+    said = [charts_compare._points(share) for share in (0.0003, -0.0003, 0.0, 0.021)]
+    assert said == ["+0.03", look.minus("-0.03"), "0.0", "+2.1"]
 
 
 def test_a_slice_s_chart_can_be_clicked_by_its_name() -> None:

@@ -14,7 +14,7 @@ from warehouse import spool
 from warehouse.records import Prediction
 from warehouse.store import Store
 from workbench.analysis import facts, mmad
-from workbench.inspection import answer_file, image_paths
+from workbench.inspection import answer_file, image_paths, reindex
 from workbench.inspection.answer_file import Given
 from workbench.inspection.errors import AnswersError
 
@@ -155,6 +155,12 @@ def test_a_file_is_stored_once_under_a_name_and_again_under_another(tmp_path: Pa
     assert (first.already, again.already, other.already) == (False, True, False)
     assert first.run.run_id == again.run.run_id
     assert store.runs().height == 2
+
+
+def test_an_imported_run_has_no_vectors_to_make_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    answer_file.store(store, answer_file.read(written(tmp_path / "a.json")), "some-model")
+    assert reindex.reindex(store, lambda _: None) == reindex.Reindexed()
 
 
 def test_an_import_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

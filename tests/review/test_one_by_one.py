@@ -12,6 +12,7 @@ from warehouse.errors import DiskFull
 from warehouse.review_records import Dispute
 from warehouse.reviews import Reviews
 from workbench.analysis.metrics import Key
+from workbench.inspection.tone import ALONE, Tone
 from workbench.review import disputes, push
 from workbench.review.desk import Desk
 from workbench.review.labelstudio import Address, LabelStudio
@@ -24,10 +25,10 @@ class Raising:
     def __init__(self, folder: Folder, path: str, error: BaseException) -> None:
         self._folder, self._path, self._error = folder, path, error
 
-    def publish(self, source: Path, path: str, content: str | None = None) -> Published:
+    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:
         if path == self._path:
             raise self._error
-        return self._folder.publish(source, path, content)
+        return self._folder.publish(source, path, content, tone)
 
     def nothing(self) -> str:
         return self._folder.nothing()

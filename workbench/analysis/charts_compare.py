@@ -10,7 +10,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 import polars as pl
 
-from workbench.analysis import look, metrics
+from workbench.analysis import intervals, look, metrics
 from workbench.analysis.look import Palette
 
 SYMBOL = {"better": "triangle-right", "worse": "triangle-left"}
@@ -231,8 +231,7 @@ def _named(p: Palette, row: Row) -> str:
 
 
 def _points(difference: float) -> str:
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else look.minus(text)
+    return look.minus(intervals.in_points(difference)) if difference else "0.0"
 
 
 def _tick(tick: float, ticks: Sequence[float]) -> str:

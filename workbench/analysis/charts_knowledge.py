@@ -9,7 +9,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from workbench.analysis import look
+from workbench.analysis import intervals, look
 from workbench.analysis.look import Palette
 
 Kind = Literal["better", "worse", "unsure"]
@@ -51,7 +51,7 @@ def kind_of(low: float, high: float) -> Kind:
 
 def points(share: float) -> str:
     """A difference in percentage points with a true minus: +6.1, −0.8."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    return intervals.in_points(share).replace("-", "−")
 
 
 def lift(p: Palette, bars: Sequence[Bar]) -> go.Figure:

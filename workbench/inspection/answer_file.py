@@ -121,7 +121,10 @@ def read(file: Path, questions: Path | None = None) -> AnswerFile:
     given: list[Given] = []
     places: Counter[str] = Counter()
     for number, raw in enumerate(document.value, start=1):
-        one = _answer(raw, asked, places)
+        try:
+            one = _answer(raw, asked, places)
+        except Exception as error:  # noqa: BLE001 - whatever one answer raises, the others count
+            one = Problem("", f"can't be read: {because(error)}")
         if isinstance(one, Given):
             given.append(one)
         else:

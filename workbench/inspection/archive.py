@@ -206,7 +206,7 @@ def _walk(root: Path, problems: list[Problem]) -> Iterator[_File]:
                 continue
             try:
                 is_folder = item.is_dir(follow_symlinks=False)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever one item raises, the others are found
                 problems.append(Problem(path, _why(error)))
                 continue
             if is_folder:
@@ -228,9 +228,9 @@ def _listing(root: Path, folder: str, problems: list[Problem]) -> list[os.DirEnt
         with os.scandir(root / folder) as listing:
             for item in listing:
                 found.append(item)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - whatever one folder raises, the others are listed
         what = "the folder's listing broke off" if found else "the folder can't be listed"
-        problems.append(Problem(folder or ".", f"{what}: {error.strerror or error}"))
+        problems.append(Problem(folder or ".", f"{what}: {getattr(error, 'strerror', None) or error}"))
     return sorted(found, key=lambda item: item.name)
 
 
@@ -249,7 +249,7 @@ def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver
             return Problem(path, "a link that leaves the archive isn't followed; copy its file here")
         stat = item.stat()
         return _found(path, stat) if item.is_file() else Problem(path, "not a file")
-    except (OSError, RuntimeError) as error:  # RuntimeError is pathlib's word for links that go in a circle
+    except Exception as error:  # noqa: BLE001 - RuntimeError is pathlib's word for links that go in a circle
         return Problem(path, _why(error))
 
 
@@ -283,15 +283,15 @@ def _contents(
 ) -> dict[str, str | None]:
     """Content by path, None where the file can't be read any more (a problem)."""
 
-    def read(file: _File) -> str | OSError:
+    def read(file: _File) -> str | Exception:
         try:
             return (read_content or content_of)(root / file.path)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are read
             return error
 
     contents: dict[str, str | None] = {}
     for file, content in zip(files, readers.map(read, files), strict=True):
-        if isinstance(content, OSError):
+        if isinstance(content, Exception):
             problems.append(Problem(file.path, _why(content)))
         contents[file.path] = content if isinstance(content, str) else None
     return contents

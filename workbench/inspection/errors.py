@@ -138,7 +138,9 @@ def printable(outside: str) -> str:
     return outside.encode(errors="backslashreplace").decode()
 
 
-def because(error: ValidationError) -> str:
-    """Pydantic's findings as one line: `label: Input should be a valid string; path: Field required`."""
+def because(error: Exception) -> str:
+    """Pydantic's findings as one line, `label: Input should be a valid string; path: Field required`; else its text."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
     findings = ((".".join(map(str, found["loc"])), found["msg"]) for found in error.errors(include_url=False))
     return "; ".join(f"{place}: {message}" if place else message for place, message in findings)

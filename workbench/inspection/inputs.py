@@ -29,7 +29,7 @@ from typing import NamedTuple
 from workbench.inspection.errors import PoisonImage, UnreadableImage
 from workbench.inspection.images import OUT_OF_MEMORY, inspect_image
 from workbench.inspection.tone import ALONE, Tone
-from workbench.model.backbone import BackboneError, Pictures
+from workbench.model.backbone import Pictures
 from workbench.model.case import Picture
 
 logger = logging.getLogger(__name__)
@@ -136,12 +136,10 @@ def _open(file: File, pictures: Pictures | None) -> Opened:
         return picture
     try:
         return replace(picture, ready=pictures.prepare(key, picture.image))
-    except (BackboneError, ValueError):  # a shape the model doesn't take: said when the question is composed
-        return picture
-    except (MemoryError, RuntimeError) as error:  # PyTorch's allocator says it in words
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
-            raise
-        return UnreadableImage(OUT_OF_MEMORY)
+    except Exception as error:  # noqa: BLE001 - such as a shape the model doesn't take
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # PyTorch's allocator says it in words
+            return UnreadableImage(OUT_OF_MEMORY)
+        return picture  # the same is raised, and said, when the question is composed
 
 
 # -- in the processes --------------------------------------------------------------------------------------------------

@@ -52,7 +52,11 @@ def read(file: Path, scan: Scan, references: References | None, templates: Templ
         if not key.startswith(prefix):
             elsewhere += 1
             continue
-        for asked in reader.questions(key.removeprefix(prefix), raw, spoiled.get(key, {})):
+        try:
+            found = list(reader.questions(key.removeprefix(prefix), raw, spoiled.get(key, {})))
+        except Exception as error:  # noqa: BLE001 - whatever one image's record raises, the others are asked about
+            found = [f"can't be read: {because(error)}"]
+        for asked in found:
             if isinstance(asked, Asked):
                 items.append(asked)
             else:
@@ -191,7 +195,10 @@ class _Reader:
         entry = _with_mask(entry, record.mask_path, self.root)
         seen: set[str] = set()
         for number, conversation in enumerate(record.conversation, start=1):
-            asked = spoiled.get(number - 1) or _asked(entry, conversation, reference)
+            try:
+                asked = spoiled.get(number - 1) or _asked(entry, conversation, reference)
+            except Exception as error:  # noqa: BLE001 - whatever one question raises, the others are asked
+                asked = f"can't be read: {because(error)}"
             if isinstance(asked, str):
                 yield f"question {number}: {asked}"
             elif asked.question.question_id in seen:

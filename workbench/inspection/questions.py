@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,10 @@ from warehouse import claims
 from warehouse.records import Description, Entry, Option, OptionClaim, Prediction
 from workbench.inspection import regions
 from workbench.inspection.archive import Scan
-from workbench.inspection.errors import Problem
+from workbench.inspection.errors import Problem, because
 from workbench.inspection.references import Reference, References
+
+logger = logging.getLogger(__name__)
 
 NO_DEFECT = "No defect."
 OTHER_DEFECT = "Another defect."
@@ -166,10 +169,18 @@ def _correct(entry: Entry, question: Question) -> str | None:
 def located(asked: Sequence[Asked], root: Path) -> list[Asked]:
     """The questions with the right region filled in from the masks below `root`, where the protocol asks for one."""
     return [
-        replace(item, correct_answer=regions.letter_of(root / mask, root / item.entry.path))
+        replace(item, correct_answer=_region(root / mask, root / item.entry.path))
         if item.correct_answer is None
         and (mask := item.entry.mask_path)
         and tuple(option.text for option in item.question.options) == regions.NAMES
         else item
         for item in asked
     ]
+
+
+def _region(mask: Path, picture: Path) -> str | None:
+    try:
+        return regions.letter_of(mask, picture)
+    except Exception as error:  # noqa: BLE001 - whatever one mask raises, the others are read
+        logger.warning("mask=%s unread=%s", mask, because(error))
+        return None

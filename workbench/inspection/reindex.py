@@ -18,7 +18,7 @@ import polars as pl
 from warehouse.records import Entry, ImageVector, PatchVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import archive, models, retrieval
+from workbench.inspection import answer_file, archive, models, retrieval
 from workbench.inspection.errors import InspectionError, ReplacedImage
 from workbench.inspection.tone import Tone, of_run
 from workbench.model.backbone import Backbone, BackboneError
@@ -54,7 +54,8 @@ def reindex(store: Store, step: Callable[[str], None]) -> Reindexed:
     """Encode every vector that the stored runs need and the index lacks."""
     done = Reindexed()
     vectors = Vectors(store.data)
-    used = [_used(run) for run in (store.run(run_id) for run_id in store.runs()["run_id"]) if run]
+    stored = (store.run(run_id) for run_id in store.runs()["run_id"])
+    used = [_used(run) for run in stored if run and not answer_file.is_imported(run)]
     for name in sorted({each.encoder_name for each in used if each.encoder_name}):
         step(f"texts and images with {name}")
         runs = [each for each in used if each.encoder_name == name]

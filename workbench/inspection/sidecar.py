@@ -73,8 +73,10 @@ class Row(BaseModel):
         """JSON's numbers as a table has them, and nothing for a field of blanks or a NaN."""
         if _says_nothing(value):
             return None
+        if isinstance(value, float) and math.isfinite(value) and value == int(value):
+            return str(int(value))
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
+            return str(value)
         return value
 
     @field_validator("product", "label", "line", "camera")
@@ -196,6 +198,9 @@ def _row(raw: dict[str, JsonValue], place: str, problems: list[Problem]) -> Row 
         kind = f"{file_of(place)}: {', '.join(sorted(broken))} can't be read"
         problems.append(Problem(place, f"{because(error)}; {kept}", kind=kind))
         return Row.model_validate({name: value for name, value in raw.items() if name not in broken})
+    except Exception as error:  # noqa: BLE001 - whatever one row raises, the others count
+        problems.append(Problem(place, f"can't be read: {because(error)}", kind=f"{file_of(place)}: can't be read"))
+        return None
 
 
 def file_of(place: str) -> str:

@@ -14,7 +14,7 @@ import streamlit as st
 
 from warehouse.experiment_records import Arm
 from warehouse.experiments import Experiments
-from workbench.analysis import ablation, charts_ablation, charts_compare
+from workbench.analysis import ablation, charts_ablation, charts_compare, intervals
 from workbench.analysis.ablation import Study
 from workbench.inspection.arms import read_study
 from workbench.pages import address, parts, shared
@@ -68,7 +68,9 @@ def forest(rows: pl.DataFrame, key: str) -> None:
         parts.empty("Nothing to compare", "No question of these arms was asked in both runs.")
         return
     named = rows.with_columns(subtask=pl.format("{} − {}", "arm", "baseline"))
-    said = "; ".join(f"{row['arm']} {100 * row['difference']:+.1f} {row['word']}" for row in rows.iter_rows(named=True))
+    said = "; ".join(
+        f"{row['arm']} {intervals.in_points(row['difference'])} {row['word']}" for row in rows.iter_rows(named=True)
+    )
     chart(charts_compare.forest(parts.ink(), named), f"ablation.{key}", said)
 
 

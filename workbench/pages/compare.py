@@ -14,7 +14,7 @@ import streamlit as st
 from warehouse import rollups
 from warehouse.records import Run
 from warehouse.rollups import Selection
-from workbench.analysis import charts_compare, compare, metrics, overview, published
+from workbench.analysis import charts_compare, compare, intervals, metrics, overview, published
 from workbench.analysis.charts_compare import Row
 from workbench.analysis.compare import Pairs, Verdict
 from workbench.pages import address, embedding, parts, run_cards, shared, thumbnails
@@ -187,7 +187,8 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         note = f"points, {compare.percent(level)} interval; shaded: differences this many pairs cannot show"
         with card("forest", "Paired difference, B − A", note):
             said = "; ".join(
-                f"{row['subtask']} {100 * row['difference']:+.1f} {row['word']}" for row in rows.iter_rows(named=True)
+                f"{row['subtask']} {intervals.in_points(row['difference'])} {row['word']}"
+                for row in rows.iter_rows(named=True)
             )
             chart(charts_compare.forest(parts.ink(), rows), "compare.forest", said)
     with grid.cell():

@@ -16,7 +16,7 @@ import streamlit as st
 
 from warehouse.experiment_records import Arm
 from warehouse.experiments import Experiments
-from workbench.analysis import charts_compare, charts_stress
+from workbench.analysis import charts_compare, charts_stress, intervals
 from workbench.analysis import stress as analysis
 from workbench.analysis.ablation import Study
 from workbench.analysis.charts_stress import MEASURES
@@ -115,7 +115,8 @@ def show_falls(falls: pl.DataFrame) -> None:
         return
     named = falls.with_columns(subtask=pl.Series([_named(row) for row in falls.iter_rows(named=True)]))
     said = "; ".join(
-        f"{row['subtask']} {100 * row['difference']:+.1f} {row['word']}" for row in named.iter_rows(named=True)
+        f"{row['subtask']} {intervals.in_points(row['difference'])} {row['word']}"
+        for row in named.iter_rows(named=True)
     )
     chart(charts_compare.forest(parts.ink(), named), "stress.falls", said)
 

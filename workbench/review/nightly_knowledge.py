@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from warehouse.curation import Curation
 from warehouse.curation_records import GateResult
+from warehouse.errors import WarehouseError
 from warehouse.store import Store
-from workbench.inspection.errors import InspectionError
+from workbench.inspection.errors import DeviceLost, InspectionError
 from workbench.inspection.models import Answering
 from workbench.inspection.scoring import Watch
 from workbench.review import trial
@@ -55,9 +56,11 @@ def test_waiting(
         try:
             attempt = trial.open_test(store, draft, draft.author)
             result = trial.run_test(store, attempt, watch, answering)
-        except InspectionError as error:
+        except (DeviceLost, WarehouseError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one draft raises, the others are tested
             logger.warning("draft=%s refused=%s", trial.named(draft), error)
-            refused.append(str(error))
+            refused.append(str(error) if isinstance(error, InspectionError) else f"{trial.named(draft)}: {error!r}")
             continue
         if result is None:  # asked to stop
             done -= 1
