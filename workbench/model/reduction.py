@@ -11,9 +11,10 @@ import math
 from PIL import Image
 
 LARGEST = 48_000_000  # pixels; a processor's copies of them take half a gigabyte
+ENOUGH = 12_000_000  # pixels that are left of a larger one; a model takes a tenth of them
 
 
 def moderate(image: Image.Image) -> Image.Image:
-    """The picture, or above LARGEST one with a half, a third, ... of its width and height."""
-    factor = math.ceil(math.sqrt(image.width * image.height / LARGEST))
-    return image if factor <= 1 else image.reduce(factor)
+    """The picture, or above LARGEST one with a third, a quarter, ... of its width and height."""
+    pixels = image.width * image.height
+    return image if pixels <= LARGEST else image.reduce(math.ceil(math.sqrt(pixels / ENOUGH)))
