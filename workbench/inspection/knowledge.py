@@ -226,8 +226,8 @@ def _to_folder(texts: Mapping[tuple[str, str, str], str], folder: Path) -> None:
     for place in texts:
         if passed_over := [part for part in place if part.startswith(".") or is_housekeeping(part)]:
             raise KnowledgeError(
-                f"{' / '.join(place)} can't be a file: one named {passed_over[0]} would be passed over on import, and its "
-                "text withdrawn; write a .json or a .csv"
+                f"{' / '.join(place)} can't be a file: one named {passed_over[0]} would be passed over on import, and "
+                "its text withdrawn; write a .json or a .csv"
             )
     for place, text in texts.items():
         file = folder / f"{names.join(place)}.md"
