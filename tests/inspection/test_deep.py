@@ -242,8 +242,8 @@ def test_samples_below_0_and_no_numbers_are_told(tmp_path: Path, form: str) -> N
     share = plate()[..., :1] / 255
     share[:30] += np.nan if form == "holes" else 0
     centred = (np.nan_to_num(share) * 65535 - 32768).astype(np.int16)
-    samples = {"centred": centred, "about nought": share * 2 - 1, "holes": share}[form]
-    (tmp_path / "a.tif").write_bytes(tiff(samples))
+    forms: dict[str, NDArray[np.generic]] = {"centred": centred, "about nought": share * 2 - 1, "holes": share}
+    (tmp_path / "a.tif").write_bytes(tiff(forms[form]))
     assert inspect_image(tmp_path / "a.tif").oddity == "partly below 0 or no numbers"
 
 
