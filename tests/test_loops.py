@@ -235,6 +235,7 @@ LOOPS = [
     ),
     Loop("masks of a block", of_files.masks_of_a_block, ["C", None, "C"]),
     Loop("pictures of a block", of_files.pictures_of_a_block, ["ready", "damaged: planted", None, "ready"]),
+    Loop("pictures encoded anew", of_files.pictures_encoded_anew, (2, ["Odd('planted')"])),
     Loop("disputes pushed", of_reviewers.disputes_pushed, (2, 1)),
     Loop(
         "annotations of a task",

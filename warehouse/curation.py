@@ -213,9 +213,9 @@ class Curation:
         return self._database.frame(
             "SELECT image_id, any_value(image_path) AS path, any_value(content) AS content, "
             "any_value(dataset) AS dataset, any_value(product) AS product, any_value(label) AS label, "
-            "any_value(defect) AS defect, count(*) AS questions, count(correct_answer) AS labelled, "
-            "sum(seconds) AS seconds FROM predictions WHERE run_id = ? AND status <> 'failed' "
-            "GROUP BY image_id ORDER BY path, image_id",
+            "any_value(defect) AS defect, any_value(camera) AS camera, count(*) AS questions, "
+            "count(correct_answer) AS labelled, sum(seconds) AS seconds "
+            "FROM predictions WHERE run_id = ? AND status <> 'failed' GROUP BY image_id ORDER BY path, image_id",
             [run_id],
         )
 

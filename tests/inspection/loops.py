@@ -12,19 +12,25 @@ import pytest
 from tests.inspection.drawn import NOTHING_KNOWN, bottle, mask, picture, reasons, scanned
 from tests.planted import Nth, Odd, raising
 from warehouse.store import Store
+from warehouse.vectors import Vectors
 from workbench.inspection import (
     answer_file,
     archive,
     images,
     inputs,
     knowledge,
+    models,
     question_file,
     questions,
     regions,
+    reindex,
+    retrieval,
     sidecar,
 )
 from workbench.inspection.errors import KnowledgeError
+from workbench.inspection.tone import ALONE
 from workbench.model.case import Picture
+from workbench.settings import Settings
 
 
 def items_of_a_listing(data: Path, patch: pytest.MonkeyPatch) -> object:
@@ -127,3 +133,14 @@ def pictures_of_a_block(data: Path, patch: pytest.MonkeyPatch) -> object:
 
     opened = inputs.open_here([inputs.File(file, archive.content_of(file)) for file in files], Pictures())  # type: ignore[arg-type]
     return [each.ready if isinstance(each, Picture) else str(each) for each in opened]
+
+
+def pictures_encoded_anew(data: Path, patch: pytest.MonkeyPatch) -> object:
+    for name, shade in (("a", 10), ("b", 20), ("c", 30)):
+        picture(data / f"{name}.png", shade)
+    entries = scanned(data).entries
+    patch.setattr(reindex, "_scored", lambda *_: iter([(entry, data / entry.path, ALONE) for entry in entries]))
+    patch.setattr(retrieval, "encode_image", raising(retrieval.encode_image, Nth(2)))
+    store, done = Store(data / "warehouse"), reindex.Reindexed()
+    reindex._images(store, Vectors(store.data), models.load_encoder(Settings()), [], done)
+    return done.images, [told.rpartition(": ")[2] for told in done.left_out]

@@ -102,14 +102,23 @@ def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Use
 def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
     for batch in _batches(_scored(store, runs, done)):
         known = vectors.image_vectors([entry.content for entry, _, _ in batch], encoder.name)
-        new = [
-            ImageVector(entry.content, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
-            for entry, path, tone in batch
-            if entry.content not in known and (picture := _picture(entry, path, tone, done))
-        ]
+        wanted = (item for item in batch if item[0].content not in known)
+        new = [vector for item in wanted if (vector := _image_vector(*item, encoder, done))]
         if new:
             vectors.upsert_images(new)
             done.images += len(new)
+
+
+def _image_vector(entry: Entry, path: Path, tone: Tone, encoder: Encoder, done: Reindexed) -> ImageVector | None:
+    """The picture encoded; None, said, where it can't be had or the encoder doesn't take it."""
+    picture = _picture(entry, path, tone, done)
+    if picture is None:
+        return None
+    try:
+        return ImageVector(entry.content, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
+    except Exception as error:  # noqa: BLE001 - whatever one picture does to the encoder, the others are encoded
+        done.left_out.append(f"{path}: {encoder.name} doesn't take it: {error!r}")
+        return None
 
 
 def _patches(store: Store, vectors: Vectors, runs: Sequence[_Used], done: Reindexed) -> None:

@@ -17,6 +17,7 @@ from warehouse.errors import BrokenIndex
 from warehouse.records import Description
 from warehouse.store import Store
 from warehouse.vectors import Vectors
+from workbench.inspection import tone
 from workbench.pages import pictures, shared
 from workbench.pages.shared import Snapshot
 from workbench.review import curation, proposals
@@ -214,10 +215,11 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     first = found.changed.sort(~pl.col("image_id").is_in(meant.implode()), maintain_order=True)
     root = shared.archives(now).get(run.archive_id)
     roots = [each.root for each in shared.archives(now).values()]
-    thumbs = []
+    thumbs, tones = [], tone.of_run(run)
     for row in first.head(_SHOWN).iter_rows(named=True):
         path = pictures.locate(row["path"], root.root, roots) if root else None
-        shown = pictures.small(now.data, path, content=row["content"])
+        camera = tones.of(row["dataset"], row["product"], row["camera"])
+        shown = pictures.small(now.data, path, content=row["content"], tone=camera)
         ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"
         label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
         thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))

@@ -34,7 +34,7 @@ class Blast:
     """What a changed text would change."""
 
     run: Run  # whose images, mode, k and encoder count
-    changed: pl.DataFrame  # image_id, path, content, dataset, product, label, defect, questions, before, after (ranks)
+    changed: pl.DataFrame  # image_id, path, content, dataset, product, label, defect, camera, questions, before, after
     images: int  # of the run
     unseen: int  # of those, without a vector in the index: `workbench reindex` brings it back
     seconds: float  # of computing that a test of the changed images costs, old and new text, at the run's speed
