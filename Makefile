@@ -65,9 +65,9 @@ browser: $(READY)
 desk: $(READY)
 	@$(BIN)/python -m tests.review.studio
 
-# Two workers: one Label Studio, one dashboard and each file's fixtures belong to one of them.
+# Two workers; a file's tests stay on one of them, so what they share is made once.
 test: check browser desk
-	$(BIN)/pytest -m "not gpu" -n 2 --dist loadgroup
+	$(BIN)/pytest -m "not gpu" -n 2 --dist loadscope
 
 real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }

@@ -37,12 +37,8 @@ def _robustmad() -> Path | None:
     return next(iter(sorted(ROOT.parent.glob("*/data/robustmad"))), None)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine cannot run; keep together what shares a server or a file's fixtures."""
-    for item in items:
-        shared = next((name for name in ("labelstudio", "browser") if item.get_closest_marker(name)), None)
-        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
+    """Skip, with the reason, what this machine cannot run."""
     if _inspection_pack() is None:
         reason = "no folder of real photographs: set WORKBENCH_REAL_IMAGES to one with mmad.json at its root"
         _skip(items, "real_images", reason)

@@ -136,6 +136,9 @@ _REWRITTEN = (
     (re.compile(r"\b(?:in ordnung|in orde|in order|w porzadku|en ordre|en regle|en bon etat|en buen estado)\b"), "ok"),
     (re.compile(r"\b(?:something|anything) (?:is )?(?:wrong|off)\b"), "defect"),
     (re.compile(r"\bnothing (?:is )?(?:wrong|off)\b"), "no defect"),
+    # Of the other options, not of defects: "None of these; the object is normal."
+    (re.compile(r"\bnone of (?:these|those|them|the above)\b|\bkeine[rs]? (?:davon|der genannten)\b"), " "),
+    (re.compile(r"\b(?:aucune? +entre eux|ningun[oa] de (?:estos|ellos)|nessuno di questi)\b"), " "),
 )
 _CLAUSE = re.compile(r"[,;.:!?()\[\]{}\n]|\s[-–—]\s")
 # What the picture is compared with isn't what is asked.

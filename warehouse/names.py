@@ -6,6 +6,7 @@ written `%2F`, so that there are always three parts. A name without a slash is i
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 _SLASH = "%2F"
@@ -24,9 +25,13 @@ def split(name: str) -> tuple[str, ...]:
 def problem(parts: Iterable[str]) -> str | None:
     """Why these parts can't be a name; None where they can."""
     for part in parts:
-        if not part.strip() or part in (".", ".."):
+        if not part.strip() or part in (".", "..") or _SLASH in part or any(map(_is_control, part)):
             return f"{part!r} can't be a part of a description's name"
     return None
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc"  # a line's end, a tab, a nought
 
 
 def readable(parts: Iterable[str]) -> str:

@@ -84,7 +84,7 @@ def records_of_an_answer_file(data: Path, patch: pytest.MonkeyPatch) -> object:
     one = {"question": "Any?", "question_type": "Anomaly Detection", "correct_answer": "A", "gpt_answer": "B"}
     data.mkdir()
     (data / "a.json").write_text(json.dumps([{**one, "image": f"D/p/test/good/{name}.png"} for name in "abc"]))
-    patch.setattr(answer_file, "_given", raising(answer_file._given, lambda _, image, *__: image.endswith("b.png")))
+    patch.setattr(answer_file, "_given", raising(answer_file._given, lambda record, *_: record.image.endswith("b.png")))
     found = answer_file.read(data / "a.json")
     return [given.image[-5] for given in found.given], [(each.path, each.reason) for each in found.problems[-1:]]
 

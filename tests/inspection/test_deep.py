@@ -241,8 +241,9 @@ def test_a_tiff_whose_nought_is_white_is_turned_within_its_cameras_range(tmp_pat
 def test_samples_below_0_and_no_numbers_are_told(tmp_path: Path, form: str) -> None:
     share = plate()[..., :1] / 255
     share[:30] += np.nan if form == "holes" else 0
-    forms = {"centred": lambda: (share * 65535 - 32768).astype(np.int16), "about nought": lambda: share * 2 - 1}
-    (tmp_path / "a.tif").write_bytes(tiff(forms.get(form, lambda: share)()))
+    centred = (np.nan_to_num(share) * 65535 - 32768).astype(np.int16)
+    forms: dict[str, NDArray[np.generic]] = {"centred": centred, "about nought": share * 2 - 1, "holes": share}
+    (tmp_path / "a.tif").write_bytes(tiff(forms[form]))
     assert inspect_image(tmp_path / "a.tif").oddity == "partly below 0 or no numbers"
 
 

@@ -164,3 +164,19 @@ def test_a_folder_is_read_whole_or_refused(tmp_path: Path) -> None:
     (tmp_path / "texts/D/b").symlink_to(tmp_path / "texts/D/a")
     with pytest.raises(KnowledgeError, match=r"is a link to a folder and isn't followed"):
         knowledge.read(tmp_path / "texts")
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a%2Fb"])
+def test_a_name_that_no_file_or_list_can_show_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KnowledgeError, match="can't be a part of a description's name"):
+        knowledge.read(written(tmp_path, {"Drawn": {"plate": {name: "Even."}}}))
+
+
+@pytest.mark.parametrize("product", [".5 mm drill", "__MACOSX"])
+def test_a_folder_holds_no_text_that_its_import_would_pass_over(store: Store, tmp_path: Path, product: str) -> None:
+    knowledge.import_file(store, written(tmp_path, {"Drawn": {**PLATE["Drawn"], product: {"good": "Even."}}}))
+    texts = store.published_knowledge()[1]
+    with pytest.raises(KnowledgeError, match="would be passed over on import"):
+        knowledge.write(texts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert knowledge.write(texts, tmp_path / "out.json") == 3

@@ -374,3 +374,18 @@ def test_an_unlabelled_image_s_options_claim_what_they_claim_of_others_that_are_
     assert [item.claims for item in found.items] == [
         ("defective", "good"), ("defective", "good"), ("good", "defective"), None, None,
     ]  # fmt: skip
+
+
+def test_a_template_that_is_the_picture_itself_or_labelled_defective_and_options_that_say_the_same_are_told(
+    tmp_path: Path,
+) -> None:
+    bottle(tmp_path)
+    own, defective = record(DETECT, random_templates=[GOOD]), record(DETECT, random_templates=[SCRATCHED])
+    found = asked(tmp_path, {GOOD: own})
+    assert found.items[0].reference_path == "DATA/bottle/train/good/000.png"
+    assert problems(found) == [(GOOD, f"its template {GOOD} is the picture itself; another reference is taken")]
+    assert problems(asked(tmp_path, {GOOD: defective})) == [(GOOD, f"its template {SCRATCHED} is labelled defective")]
+    twice = record(conversation(Options={"A": "Yes.", "B": "yes. "}))
+    assert problems(asked(tmp_path, {GOOD: twice})) == [
+        (GOOD, "question 1: two of its options say the same; nobody can tell them apart")
+    ]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import claims, migrations, schema, spool
-from warehouse.claim_words import asks, read
+from warehouse.claim_words import asks, denies, read
 from warehouse.database import Database, insert
 from warehouse.ingest import ingest
 from warehouse.records import Option, Prediction
@@ -229,3 +229,11 @@ def test_letters_without_options_claim_what_images_that_agree_tell(data: Path) -
         found = con.execute("SELECT claim, outcome FROM facts ORDER BY image_id").fetchall()
     assert found == [(None, "wrong"), ("good", "escape")]
     assert store.run_summary(RUN).select("escape", "unclaimed").row(0) == (1, 1)
+
+
+def test_none_of_these_speaks_of_the_other_options() -> None:
+    for option in ("None of these; the object is normal.", "Aucun d'entre eux : normal"):
+        assert read(option, "").claim == "good"
+        assert denies(option)
+    assert read("None of these", "Is there any defect?").claim == "unknown"
+    assert not denies("None of the above")

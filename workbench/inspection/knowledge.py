@@ -223,6 +223,12 @@ def _nested(texts: Mapping[tuple[str, str, str], str]) -> dict[str, dict[str, di
 def _to_folder(texts: Mapping[tuple[str, str, str], str], folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise KnowledgeError(f"{folder} is not empty; give a new folder: an entry left there would come back on import")
+    for place in texts:
+        if passed_over := [part for part in place if part.startswith(".") or is_housekeeping(part)]:
+            raise KnowledgeError(
+                f"{' / '.join(place)} can't be a file: one named {passed_over[0]} would be passed over on import, and "
+                "its text withdrawn; write a .json or a .csv"
+            )
     for place, text in texts.items():
         file = folder / f"{names.join(place)}.md"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ HOUSEKEEPING = frozenset(name.strip().casefold() for name in _FOLDERS.split(",")
 
 _PICTURES = """
     jp2 j2k jpf jpx j2c jxl gif heic heif hif avif apng svg psd exr hdr dcm ico tga pcx dds mpo dib fits fit dng
-    cr2 cr3 nef arw raw raf orf rw2 pef srw czi nd2 lif vsi svs ndpi mrxs
+    pfm pam qoi cr2 cr3 nef arw raw raf orf rw2 pef srw czi nd2 lif vsi svs ndpi mrxs
 """
 _FILMS = "avi mp4 mov mkv mpg mpeg wmv webm"
 _PACKED = "zip tar gz tgz 7z rar bz2 xz zst parquet tfrecord h5 hdf5 npy npz"

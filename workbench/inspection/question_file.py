@@ -191,6 +191,11 @@ class _Reader:
             reference = in_archive.get(_path(template, in_archive).removeprefix(self.prefix))
             if template and reference is None:
                 yield f"the archive has no template {template}; another reference is taken"
+            if reference and reference.content == entry.content:
+                yield f"its template {template} is the picture itself; another reference is taken"
+                reference = None
+            if reference and self.entries[reference.path].label == "defective":
+                yield f"its template {template} is labelled defective"
             reference = reference or self.references.choose(entry)
         entry = _with_mask(entry, record.mask_path, self.root)
         seen: set[str] = set()
@@ -205,6 +210,10 @@ class _Reader:
                 yield f"question {number}: the same question is asked twice"
             else:
                 seen.add(asked.question.question_id)
+                if len({option.text.strip().casefold() for option in asked.question.options}) < len(
+                    asked.question.options
+                ):
+                    yield f"question {number}: two of its options say the same; nobody can tell them apart"
                 yield asked
 
     def _template(self, record: _Record) -> str:
