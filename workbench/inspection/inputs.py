@@ -31,6 +31,7 @@ from workbench.inspection.images import OUT_OF_MEMORY, inspect_image
 from workbench.inspection.tone import ALONE, Tone
 from workbench.model.backbone import Pictures
 from workbench.model.case import Picture
+from workbench.model.reduction import moderate
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,8 @@ def _open(file: File, pictures: Pictures | None) -> Opened:
     if pictures is None:
         return picture
     try:
-        return replace(picture, ready=pictures.prepare(key, picture.image))
+        ready = pictures.prepare(key, picture.image)
+        return replace(picture, image=moderate(picture.image), ready=ready)  # a block of huge ones has to fit
     except Exception as error:  # noqa: BLE001 - such as a shape the model doesn't take
         if isinstance(error, MemoryError) or "allocate memory" in str(error):  # PyTorch's allocator says it in words
             return UnreadableImage(OUT_OF_MEMORY)

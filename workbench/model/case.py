@@ -20,10 +20,16 @@ class Picture:
     """An image and what identifies it: equal keys mean equal pixels."""
 
     key: str  # SHA-256 of the file's bytes; with the number shown as white behind an @ where samples are deep
-    image: Image.Image  # RGB, the right way up
+    image: Image.Image  # RGB, the right way up; reduced (`reduction.py`) where it was huge and is made ready
     # The same made ready for the model, where that was done beforehand: it takes longer than decoding.
     ready: ImageInput | None = field(default=None, compare=False, repr=False)
     oddity: str | None = None  # what a person should know of it, such as that it is of one colour
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Pixels of `image` across and down for one of the file's: 1, but of a picture too large to be kept whole."""
+        width, height = self.ready.size if self.ready else self.image.size
+        return self.image.width / width, self.image.height / height
 
     @property
     def content(self) -> str:

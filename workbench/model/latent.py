@@ -311,7 +311,9 @@ class _Loop:
                 continue
             picture = self.prefix.picture(next(iter(places.values())))
             boxes = [self.prefix.place(question, token)[2] for token, question in places.items()]
-            encoded = self.engine.backbone.zoom(picture.image, boxes)
+            x, y = picture.scale
+            here = [(x * left, y * top, x * right, y * bottom) for left, top, right, bottom in boxes]
+            encoded = self.engine.backbone.zoom(picture.image, here)
             self._injected |= {(key, token): each.float() for token, each in zip(places, encoded, strict=True)}
             self.engine.work.vision_calls += 1
             self.engine.work.images += len(boxes)

@@ -1,7 +1,8 @@
 """Pictures that are too large for an image processor, which copies one several times: reduced before it sees them.
 
 Given up: of a picture above LARGEST the processor averages what was averaged before; at the sizes a model takes, the
-difference is less than a grey level nearly everywhere. Patches still lie in the whole picture's pixels.
+difference is less than a grey level nearly everywhere. Patches still lie in the whole picture's pixels; a zoomed one
+is cut from the reduced picture, which alone is kept.
 """
 
 from __future__ import annotations
