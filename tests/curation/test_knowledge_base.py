@@ -192,8 +192,8 @@ def test_imported_drafts_publish_nothing(base: Curation, tmp_path: Path) -> None
     [
         ("dataset,product,text\n", "lacks the columns entry"),
         ("dataset,product,entry,text\nD,p,e,\n", "line 2: every row needs"),
-        ("dataset,product,entry,text\nD,p,e,x\nD,p,e,y\n", "D/p/e is there twice"),
-        ("dataset,product,entry,text\nD,a/b,e,x\n", "no part may hold a slash"),
+        ("dataset,product,entry,text\nD,p,e,x\nD,p,e,y\n", "line 3: D / p / e is there twice"),
+        ("dataset,product,entry,text\nD,..,e,x\n", "D / .. / e: '..' can't be a part"),
     ],
 )
 def test_a_csv_of_another_shape_is_refused_with_the_place(tmp_path: Path, content: str, words: str) -> None:

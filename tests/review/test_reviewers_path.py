@@ -30,6 +30,9 @@ from warehouse.store import Store
 from workbench.analysis import metrics
 from workbench.analysis.adjudicated import adjudicate
 from workbench.analysis.metrics import Key
+from workbench.inspection.archive import content_of
+from workbench.inspection.questions import question_of
+from workbench.inspection.references import Reference
 from workbench.review import disputes, push, server
 from workbench.review.desk import Desk
 from workbench.review.pull import pull
@@ -63,10 +66,15 @@ def one_case(data: Path) -> tuple[Store, Prediction]:
     seed.store_knowledge(store)
     run = seed.a_run(archive.archive_id, 1)
     plain, patches = seed.a_case(run.run_id, entries[1], 0)
+    question, texts = f"Is there any defect? {MARKUP}", ("Yes.", "No.", MARKUP)
+    normal = Reference(plain.reference_path or "", content_of(data / "archive" / (plain.reference_path or "")))
+    identity = question_of(plain.subtask, question, texts, normal).question_id
+    patches = [replace(patch, question_id=identity) for patch in patches]
     asked = replace(
         plain,
-        question=f"Is there any defect? {MARKUP}",
-        options=(Option("A", "Yes."), Option("B", "No."), Option("C", MARKUP)),
+        question_id=identity,
+        question=question,
+        options=tuple(Option(letter, text) for letter, text in zip("ABC", texts, strict=True)),
         answer="B",
         correct_answer="B",  # as a mislabelled image would have it
         label="good",
