@@ -13,6 +13,8 @@ import typer
 from jobs.options import Data, Json
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from workbench.analysis.mmad import Scores
     from workbench.inspection.errors import Problem
 
@@ -51,11 +53,12 @@ def table(
 
     if answers is not None:
         file = answer_file.read(answers, questions)
-        scores, title = mmad.score(answer_file.as_answers(file), scorer), answers.name
+        given, title = answer_file.as_answers(file), answers.name
         _tell(file.problems)
     else:
         assert run is not None
-        scores, title = _of_run(run, scorer, data)
+        given, title = _of_run(run, data)
+    scores = mmad.score(given, scorer)
     if csv is not None:
         with private.users_umask():
             csv.write_text(mmad.as_csv(scores), encoding="utf-8")
@@ -63,6 +66,11 @@ def table(
         typer.echo(json.dumps({"of": title, **dataclasses.asdict(scores)}, indent=1))
     else:
         _show(scores, title)
+        if scorer == "official" and (misread := mmad.misread(given)):
+            typer.echo(
+                f"note: {misread:,} detection answers are about images whose label and path differ: the official "
+                "scorer takes an image as normal if its path contains `good`; --scorer strict goes by the labels"
+            )
 
 
 @app.command("import")
@@ -108,7 +116,7 @@ def _tell(problems: Sequence[Problem]) -> None:
         typer.echo(f"and {len(problems) - SHOWN:,} more problems", err=True)
 
 
-def _of_run(run_id: str, scorer: Literal["official", "strict"], data: Path | None) -> tuple[Scores, str]:
+def _of_run(run_id: str, data: Path | None) -> tuple[pl.DataFrame, str]:
     from warehouse.errors import Refused
     from warehouse.store import Store
     from workbench import settings
@@ -119,13 +127,15 @@ def _of_run(run_id: str, scorer: Literal["official", "strict"], data: Path | Non
     run = store.run(run_id)
     if run is None:
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-    answers = mmad.answers(store.predictions(run_id), verbatim=answer_file.is_imported(run))
+    predictions = store.predictions(run_id)
+    answers = mmad.answers(predictions, verbatim=answer_file.is_imported(run))
     stated = json.loads(run.settings)
     protocol = ""
     if "prompt" in stated:  # an imported file doesn't say
-        shown = f"1-shot, {stated['templates']} templates" if stated["shots"] else "zero-shot"
+        alone = not stated["shots"] or predictions["reference_path"].null_count() == predictions.height
+        shown = "zero-shot" if alone else f"1-shot, {stated['templates']} templates"
         protocol = f", prompt in the order of {stated['prompt']}, {shown}"
-    return mmad.score(answers, scorer), f"{run_id} ({run.model}{protocol})"
+    return answers, f"{run_id} ({run.model}{protocol})"
 
 
 def _show(scores: Scores, title: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -17,6 +18,7 @@ from tests.inspection.test_answer_file import written
 from tests.pages import seed
 from warehouse.errors import Refused
 from warehouse.store import Store
+from workbench.analysis import mmad
 
 
 def said(*words: str | Path) -> str:
@@ -32,6 +34,21 @@ def test_the_table_names_its_scorer_and_counts_invalid_answers(tmp_path: Path) -
         assert f"{scorer} scorer" in text
         assert re.search(r"5 labelled questions; [12] invalid answers", text)
         assert "Overkill" in text
+
+
+def test_official_says_where_paths_and_labels_differ() -> None:
+    rows = [
+        ("a/good/1.png", True),
+        ("a/2.png", True),
+        ("a/3.png", False),
+        ("b/goodyear/4.png", False),
+        ("b/5.png", None),
+    ]
+    answers = pl.DataFrame(
+        [{"subtask": mmad.DETECTION, "image": path, "normal": normal} for path, normal in rows]
+        + [{"subtask": "Defect Localization", "image": "a/2.png", "normal": True}]
+    )
+    assert mmad.misread(answers) == 2
 
 
 def test_csv_and_json_say_the_same(tmp_path: Path) -> None:

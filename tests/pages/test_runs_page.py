@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import typer
 
+from jobs.__main__ import app
 from tests.pages import seed
 from tests.pages.screen import case_links, opened, run_buttons, words
 from warehouse.records import Entry, Prediction
+from workbench import settings as configuration
 from workbench.analysis import metrics
+from workbench.inspection.tone import CameraTone, Tone, Tones
+from workbench.pages import run_cards
 
 RUNS = "workbench/pages/runs.py"
 
@@ -48,6 +56,26 @@ def test_a_run_s_manifest_can_be_read(data_folder: Path) -> None:
         seeded.archive.root,
     ):
         assert fact in text
+
+
+def test_the_command_that_goes_on_with_a_run_is_one_that_score_takes(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    score = typer.main.get_command(app).commands["score"]  # type: ignore[attr-defined]
+    flags = {flag for option in score.params for flag in (*option.opts, *option.secondary_opts)}
+    usual = configuration.Settings().values()
+    for name in json.loads(configuration.Settings().as_json()):
+        held = json.dumps({name: not usual[name] if isinstance(usual[name], bool) else "7"})
+        words = shlex.split(run_cards.resume(replace(seeded.run, settings=held), seeded.archive, "d"))
+        assert {word for word in words if word.startswith("--")} <= flags, name
+
+
+def test_ranges_of_deep_pictures_are_told_in_words(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    camera = CameraTone("set", "ball screw", None, Tone(integer=4095.0))
+    held = json.dumps({"facts": {"tones": Tones(cameras=(camera,)).stated(), "dtype": "float32"}})
+    facts = run_cards.settings(replace(seeded.run, settings=held))["Facts"]
+    assert facts == {"dtype": "float32", "tones": "0 to 4095: ball screw"}
+    assert run_cards.settings(replace(seeded.run, settings='{"facts": {"tones": null}}'))["Facts"] == {"tones": "none"}
 
 
 def test_a_wrong_case_comes_first_and_its_link_names_run_image_and_question(data_folder: Path) -> None:

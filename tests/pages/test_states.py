@@ -139,3 +139,10 @@ def test_a_page_follows_a_run_that_writes(data_folder: Path) -> None:
     ingest(seeded.store)
     after = words(opened("workbench/pages/gallery.py"))
     assert ("showing 8 of 8" in before, "showing 9 of 9" in after) == (True, True)
+
+
+def test_errors_claims_nothing_where_no_slice_can_be_judged(data_folder: Path) -> None:
+    seed.seed(data_folder, images=8)
+    said = words(opened("workbench/pages/errors.py"))
+    assert "No slice can be judged:</b> none has 20 images" in said
+    assert "worse than expected" not in said

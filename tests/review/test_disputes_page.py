@@ -26,7 +26,9 @@ DISPUTES, CASE = "workbench/pages/disputes.py", "workbench/pages/case.py"
 def disputed(data_folder: Path) -> Reviews:
     """A run with open disputes."""
     seeded = seed.seed(data_folder, images=8)
-    nightly.open_run(seeded.store, seeded.run.run_id, Rules(budget=20, blind_share=0.0))
+    opened_for = nightly.open_run(seeded.store, seeded.run.run_id, Rules(budget=20, blind_share=0.0))
+    assert opened_for.point is None
+    assert opened_for.calibrated_on.startswith("nothing yet: it takes 60")
     return Reviews(data_folder)
 
 
@@ -34,6 +36,10 @@ def test_without_disputes_the_page_names_the_next_command(data_folder: Path) -> 
     page = opened(DISPUTES)
     assert "Nothing is disputed." in words(page)
     assert page.code[0].value == "workbench disputes open --budget 40"
+
+
+def test_too_few_cases_calibrate_nothing_and_the_page_says_how_many_it_takes(disputed: Reviews) -> None:
+    assert "Nothing to calibrate on yet: it takes 60" in words(opened(DISPUTES))
 
 
 def test_the_page_counts_states_and_says_what_the_budget_brings(disputed: Reviews) -> None:

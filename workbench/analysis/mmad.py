@@ -38,6 +38,7 @@ Scorer = Literal["official", "strict"]
 DETECTION = SUBTASKS[0]
 AVERAGE = "Average"
 LETTERS = ("A", "B", "C", "D", "E")
+_GOOD_PATH = pl.col("image").str.contains("good", literal=True)
 RENAMED = {"Object Structure": "Object Analysis", "Object Details": "Object Analysis"}
 
 ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -154,7 +155,7 @@ def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
     said = answers.select(
         "dataset",
         "subtask",
-        normal=pl.col("image").str.contains("good", literal=True) if official else pl.col("normal"),
+        normal=_GOOD_PATH if official else pl.col("normal"),
         right=(pl.col(scorer) == pl.col("correct")).fill_null(False),
         valid=pl.col("official").is_in(LETTERS) & pl.col("correct").is_in(LETTERS)
         if official
@@ -181,6 +182,11 @@ def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
         skipped=int(said["valid"].sum()) - walked.height if official else 0,
         micro=100 * float(said["right"].sum()) / said.height if said.height else None,
     )
+
+
+def misread(answers: pl.DataFrame) -> int:
+    """How many detection answers are about an image whose path says the opposite of its label to `official`."""
+    return answers.filter(pl.col("subtask") == DETECTION, pl.col("normal") != _GOOD_PATH).height
 
 
 def _walk(valid: Sequence[bool]) -> Iterator[bool]:

@@ -54,7 +54,7 @@ def show_budget(run_id: str) -> None:
     with card("budget", "Review budget", "likeliest errors first; band: 90 % interval"):
         found = disputes_parts.curve(now, run_id)
         if found is None:
-            html('<div class="note">Nothing to calibrate on yet: it takes labels, or sixty judged cases.</div>')
+            html(f'<div class="note">Nothing to calibrate on yet: {escape(budget.TOO_FEW)}.</div>')
             return
         most = found.points[-1].reviews
         held = address.number("reviews", at_most=most) if "reviews" in st.query_params else min(BUDGET, most)

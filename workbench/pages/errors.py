@@ -36,6 +36,7 @@ CUTS: dict[str, tuple[str, ...]] = {
 }
 CAUSES = ("retrieval", "camera", "line", "defect", "night")  # known before the model answers
 RANKED, CASES = 12, 24
+SURE = 0.05  # the false discovery rate
 DIMENSIONS = ("image_id", "right", "subtask")
 
 now = shared.snapshot()
@@ -200,13 +201,20 @@ def show_cases(run: Run, chosen: Selection) -> None:
         thumbnails.grid(now, run, found, lambda case: run_cards.caption(case, dict(chosen.facets).get("subtask")))
 
 
-def finding(sure: pl.DataFrame, cells: pl.DataFrame) -> str:
-    """The page's one sentence."""
+def finding(tested: pl.DataFrame, cells: pl.DataFrame) -> str:
+    """The page's one sentence.
+
+    Args:
+        tested: the slices that can be judged.
+        cells: what the page counts.
+    """
     if not overview.total(cells, "counted"):
         return "<b>No labelled answer here:</b> without labels nothing is right or wrong. Traces and Gallery need none."
-    worse = sure.filter(pl.col("difference") < 0)
+    worse = tested.filter(pl.col("q") < SURE, pl.col("difference") < 0)
     rate = overview.rates(cells).row(0, named=True)
     level = f"{run_cards.percent(rate['rate'])} of {rate['n']:,.0f} answers are right.{run_cards.detection(cells)}"
+    if tested.is_empty():
+        return f"<b>No slice can be judged:</b> none has {slices.ENOUGH} images and something beside it; {level}"
     if worse.is_empty():
         return f"<b>No slice is worse than expected</b> after false-discovery control; {level}"
     first = worse.row(0, named=True)
@@ -221,9 +229,12 @@ base = address.base_run(runs, run)
 chosen = address.selection(run, base)
 archive = shared.archives(now).get(run.archive_id)
 everything = shared.cells(now, chosen)
-worst = ranked(now, address.without(chosen, "subtask", "product"), ("product", "subtask")).filter(pl.col("q") < 0.05)
+tested = ranked(now, address.without(chosen, "subtask", "product"), ("product", "subtask")).filter(
+    "enough", pl.col("difference").is_not_null()
+)
+worst = tested.filter(pl.col("q") < SURE)
 
-with header("Errors", finding(worst, everything), run_cards.under(run, archive)):
+with header("Errors", finding(tested, everything), run_cards.under(run, archive)):
     shared.choose_run(now, runs, run)
     parts.computed(
         {

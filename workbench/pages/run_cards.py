@@ -20,6 +20,7 @@ from warehouse.records import Archive, Run, Timings
 from workbench import settings as configuration
 from workbench.analysis import metrics, overview
 from workbench.analysis.overview import Detection
+from workbench.inspection import tone
 from workbench.pages import parts
 from workbench.pages.parts import glyph
 
@@ -279,7 +280,7 @@ def settings(run: Run) -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = {"Settings": {}}
     for name, value in sorted(json.loads(run.settings).items()):
         if isinstance(value, dict):
-            groups[name.capitalize()] = {inner: _value(one) for inner, one in sorted(value.items())}
+            groups[name.capitalize()] = {inner: _fact(inner, one) for inner, one in sorted(value.items())}
         else:
             groups["Settings"][name] = _value(value)
     return groups
@@ -302,7 +303,15 @@ def resume(run: Run, archive: Archive | None, data: str) -> str:
     return " ".join([*before, *words, f"--data {shlex.quote(data)}"])
 
 
-_ONLY_VARIABLES = ("block_images", "threads")  # settings without a flag
+_ONLY_VARIABLES = (  # settings without a flag
+    "attention_layers", "block_images", "float_range", "input_processes", "integer_range", "max_new_tokens",
+    "memory_gib", "patch_cap", "patches_per_latent", "patience", "plateau", "published_step", "sigma", "sigma_decay",
+    "step", "threads", "trust_radius",
+)  # fmt: skip
+
+
+def _fact(name: str, value: Any) -> str:
+    return tone.from_record(value).in_words() or "none" if name == "tones" else _value(value)
 
 
 def _value(value: object) -> str:

@@ -28,6 +28,10 @@ Floats = NDArray[np.float64]
 
 REFITS = 200
 FEWEST_CASES, FEWEST_ERRORS = 60, 10  # with fewer judged cases, or errors or right ones among them, nothing is claimed
+TOO_FEW = (
+    f"it takes {FEWEST_CASES} judged or labelled cases, {FEWEST_ERRORS} wrong and {FEWEST_ERRORS} right ones among "
+    "them, and as many in each half where a run teaches itself"
+)
 POINTS = 160  # of a curve, at most
 _STRENGTH = 1.0  # inverse ridge penalty on standardised features
 

@@ -65,6 +65,8 @@ def open_for(store: Store, run_id: str, size: Size, chosen: Rules | None = None,
         points = budget.curve(forecast)
         point = budget.spend(points, chosen.budget)
         reviews.store_curve(BudgetCurve(run_id, cases.height, calibrated_on, points, now))
+    elif judged:
+        calibrated_on = f"nothing yet: {budget.TOO_FEW}; there are {calibrated_on}"
 
     rows = {Key(row["image_id"], row["question_id"]): row for row in cases.iter_rows(named=True)}
     chances = dict(zip(rows, forecast.chances().tolist(), strict=True)) if forecast else {}
