@@ -102,7 +102,7 @@ def test_a_disk_that_is_full_while_pictures_are_copied_is_said_in_words(
 
     monkeypatch.setenv("WORKBENCH_LABELSTUDIO_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WORKBENCH_LABELSTUDIO_TOKEN", "a token")
-    monkeypatch.setattr("workbench.review.pictures.shutil.copyfile", full)
+    monkeypatch.setattr("workbench.review.pictures.Path.write_bytes", full)
     page = opened(DISPUTES)
     page.button(key="disputes.push").click().run()
     assert not page.exception

@@ -141,11 +141,14 @@ def show_arms(rows: pl.DataFrame) -> None:
         ]
         for row in rows.iter_rows(named=True)
     ]
-    head = (
-        "disturbance", "strength", "method", "questions", "accuracy, %", "95 %", "change, points", "overkill, %",
-        "escape, %", "unreadable, %", "ECE", "entropy, nats", "moved, nats",
-    )  # fmt: skip
-    html(parts.table(cells, head, numbers=10))
+    head = [
+        "disturbance", "strength", "method", "n", "accuracy, %", "95 %", "change, pts", "overkill, %",
+        "escape, %", "unread, %", "ECE", "entropy, nats", "moved, nats",
+    ]  # fmt: skip
+    if not (rows["unreadable"].fill_null(0.0) > 0).any():  # a column of noughts would not fit a small screen
+        for line in (head, *cells):
+            del line[9]
+    html(parts.table(cells, head, numbers=len(head) - 3))
 
 
 def _disturbance(row: Mapping[str, Any]) -> str:
