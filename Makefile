@@ -12,25 +12,26 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check browser desk real evaluate ablate simulate mutants chaos soak scale bench bench-gpu train clean
+.PHONY: help demo serve test quick check browser labelstudio real evaluate ablate simulate mutants chaos soak scale bench bench-gpu train clean
 
 help:
-	@echo "make demo      score a drawn archive with the embedded demo model, then open the dashboard"
-	@echo "make serve     the dashboard over $(DATA)/"
-	@echo "make test      all checks and tests, those in Chromium too"
-	@echo "make check     ruff, mypy and the walls between the rooms"
-	@echo "make desk      install the Label Studio that the tests talk to"
-	@echo "make real      score the real photographs in PACK=folder (benchmarks/results/real.json)"
-	@echo "make evaluate  measure the embedded demo model and write its card"
-	@echo "make ablate    what each part of the method brings, on drawn images"
-	@echo "make simulate  false alarms, coverage and power of everything that claims something"
-	@echo "make mutants   plant faults into a copy of the code; a named test must fail for each"
-	@echo "make chaos     kill at random and compare with what was never cut"
-	@echo "make soak      score, ingest, read and clean up at once, for 45 minutes"
-	@echo "make scale     a million known images, ten million predictions, 5,000 disputes"
-	@echo "make bench     the method against a plain pass; make bench-gpu at a large model's shapes"
-	@echo "make train     train the embedded demo model anew and evaluate it"
-	@echo "make clean     remove .venv and caches; data stay"
+	@echo "make demo         score a drawn archive with the embedded demo model, then open the dashboard"
+	@echo "make serve        the dashboard over $(DATA)/"
+	@echo "make test         all checks and tests, those in Chromium too"
+	@echo "make quick        the tests that take seconds, without Chromium and Label Studio"
+	@echo "make check        ruff, mypy and the import contracts"
+	@echo "make labelstudio  install the Label Studio that the tests talk to"
+	@echo "make real         score the real photographs in PACK=folder (benchmarks/results/real.json)"
+	@echo "make evaluate     measure the embedded demo model and write its card"
+	@echo "make ablate       what each part of the method brings, on drawn images"
+	@echo "make simulate     false alarms, coverage and power of everything that claims something"
+	@echo "make mutants      plant faults into a copy of the code; a named test must fail for each"
+	@echo "make chaos        kill at random and compare with what was never cut"
+	@echo "make soak         score, ingest, read and clean up at once, for 45 minutes"
+	@echo "make scale        a million known images, ten million predictions, 5,000 disputes"
+	@echo "make bench        the method against a plain pass; make bench-gpu at a large model's shapes"
+	@echo "make train        train the embedded demo model anew and evaluate it"
+	@echo "make clean        remove .venv and caches; data stay"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
@@ -51,6 +52,8 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.bare_names
+	$(BIN)/vulture
 
 # The browser tests need a Chromium. Any on the PATH will do; as root on Debian its own is installed.
 browser: $(READY)
@@ -62,19 +65,26 @@ browser: $(READY)
 	  $(BIN)/python -m tests.browser.chromium; }
 
 # The tests speak to a real Label Studio, in an environment of its own: installed and migrated once.
-desk: $(READY)
+labelstudio: $(READY)
 	@$(BIN)/python -m tests.review.studio
 
-# Two workers; a file's tests stay on one of them, so what they share is made once.
-test: check browser desk
+# Hundreds of processes import the same sources, so their bytecode is kept, whatever the environment says.
+test quick: export PYTHONDONTWRITEBYTECODE :=
+
+# Two workers; a file's tests stay on one of them, so what they share is made once (`tests/balance.py`).
+test: check browser labelstudio
 	$(BIN)/pytest -m "not gpu" -n 2 --dist loadscope
+
+# Without what takes more than seconds, a browser or Label Studio.
+quick: $(READY)
+	$(BIN)/pytest -m "not slow and not browser and not labelstudio and not gpu" -n 2 --dist loadscope
 
 real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(PACK)"
 
 # Random faults, each compared with a calm run of the same work.
-chaos: desk
+chaos: labelstudio
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.chaos_review
 	$(BIN)/python -m benchmarks.chaos_curation --output benchmarks/results/chaos_curation.json
@@ -83,12 +93,13 @@ chaos: desk
 soak: $(READY)
 	$(BIN)/python -m benchmarks.soak --output benchmarks/results/soak.json
 
-scale: desk
+scale: labelstudio
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.million --output benchmarks/results/million.json
 	$(BIN)/python -m benchmarks.ingest --output benchmarks/results/ingest.json
 	$(BIN)/python -m benchmarks.readers --output benchmarks/results/readers.json
 	$(BIN)/python -m benchmarks.reads --output benchmarks/results/reads.json
+	$(BIN)/python -m benchmarks.truth --output benchmarks/results/truth.json
 	$(BIN)/python -m benchmarks.pages --output benchmarks/results/pages.json
 	$(BIN)/python -m benchmarks.reviews --output benchmarks/results/reviews.json
 	$(BIN)/python -m benchmarks.blast --output benchmarks/results/blast.json
@@ -96,9 +107,11 @@ scale: desk
 # Everything that claims something, tried on invented truth: does it hold its error rates, does it find what is there?
 simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_analysis --output benchmarks/results/simulate_analysis.json
+	$(BIN)/python -m benchmarks.simulate_clusters --output benchmarks/results/simulate_clusters.json
 	$(BIN)/python -m benchmarks.simulate_nights --output benchmarks/results/simulate_nights.json
 	$(BIN)/python -m benchmarks.simulate_slices --output benchmarks/results/simulate_slices.json
 	$(BIN)/python -m benchmarks.simulate_review
+	$(BIN)/python -m benchmarks.simulate_weekly
 	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
 
 # Would the tests notice? A fault that no page would show, one at a time.
@@ -118,11 +131,11 @@ ablate: $(READY)
 	$(BIN)/python -m benchmarks.zoom
 
 train: $(READY)
-	$(BIN)/workbench train-embedded --work $(DATA)/training --checkpoint workbench/embedded/checkpoint
+	$(BIN)/python -m training train --work $(DATA)/training --checkpoint workbench/embedded/checkpoint
 	$(MAKE) evaluate
 
 evaluate: $(READY)
-	$(BIN)/workbench evaluate-embedded --card workbench/embedded/checkpoint/README.md $(if $(PACK),--photographs "$(PACK)")
+	$(BIN)/python -m training evaluate --card workbench/embedded/checkpoint/README.md $(if $(PACK),--photographs "$(PACK)")
 
 clean:
 	rm -rf .venv .venv-labelstudio .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist

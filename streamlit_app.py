@@ -5,45 +5,48 @@ import sys
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from workbench.pages import address, parts, shared
+from workbench.pages.ui import address, components, reads
 
 st.set_page_config("Workbench", layout="wide", initial_sidebar_state=208)
-st.logo(str(parts.ASSETS / "logo.svg"), size="medium")
+st.logo(str(components.ASSETS / "logo.svg"), size="medium")
 # One line per page.
 PAGES: dict[str, list[StreamlitPage]] = {
     "Night": [
-        st.Page(parts.TONIGHT, title="Tonight", url_path="tonight"),
-        st.Page(parts.HEALTH, title="Health", url_path="health"),
+        st.Page(components.TONIGHT, title="Tonight", url_path="tonight"),
+        st.Page(components.HEALTH, title="Health", url_path="health"),
     ],
     "Score": [
-        st.Page(parts.RUNS, title="Runs", url_path="home", default=True),
+        st.Page(components.RUNS, title="Runs", url_path="newest", default=True),
     ],
     "Analyse": [
-        st.Page(parts.ERRORS, title="Errors", url_path="errors"),
-        st.Page(parts.GALLERY, title="Gallery", url_path="gallery"),
-        st.Page(parts.CASE, title="Case", url_path="case"),
-        st.Page(parts.TRACES, title="Traces", url_path="traces"),
-        st.Page(parts.COMPARE, title="Compare", url_path="compare"),
-        st.Page(parts.ABLATION, title="Ablation", url_path="ablation"),
-        st.Page(parts.STRESS, title="Stress", url_path="stress"),
-        st.Page(parts.TRUST, title="Trust", url_path="trust"),
-        st.Page(parts.MAP, title="Map", url_path="map"),
+        st.Page(components.ERRORS, title="Errors", url_path="errors"),
+        st.Page(components.GALLERY, title="Gallery", url_path="gallery"),
+        st.Page(components.CASE, title="Case", url_path="case"),
+        st.Page(components.TRACES, title="Traces", url_path="traces"),
+        st.Page(components.COMPARE, title="Compare", url_path="compare"),
+        st.Page(components.ABLATION, title="Ablation", url_path="ablation"),
+        st.Page(components.STRESS, title="Stress", url_path="stress"),
+        st.Page(components.TRUST, title="Trust", url_path="trust"),
+        st.Page(components.MAP, title="Map", url_path="map"),
     ],
     "Review": [
-        st.Page(parts.DISPUTES, title="Disputes", url_path="disputes"),
+        st.Page(components.DISPUTES, title="Disputes", url_path="disputes"),
     ],
     "Knowledge": [
-        st.Page(parts.KNOWLEDGE, title="Knowledge", url_path="knowledge"),
+        st.Page(components.KNOWLEDGE, title="Knowledge", url_path="knowledge"),
+    ],
+    "Help": [
+        st.Page(components.GLOSSARY, title="Glossary", url_path="glossary"),
     ],
 }
 # The default page's address is the bare one; whoever types its name gets it too.
-named = st.Page(parts.RUNS, title="Runs", url_path="runs", visibility="hidden")
-page = st.navigation({**PAGES, "": [named]}, expanded=True)
+named = [st.Page(components.RUNS, title="Runs", url_path=name, visibility="hidden") for name in ("runs", "home")]
+page = st.navigation({**PAGES, "": named}, expanded=True)
 address.settle()
-st.html(parts.style())
+components.html(components.style())
 with st.sidebar:
-    st.html(shared.warehouse_state(shared.snapshot()))
+    components.html(reads.warehouse_state(reads.snapshot()))
 try:
     page.run()
 finally:
-    shared.set_aside(len(sys.modules))
+    reads.set_aside(len(sys.modules))

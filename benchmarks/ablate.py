@@ -20,31 +20,21 @@ import polars as pl
 import torch
 
 from benchmarks import machine
+from tests.people import ANN
 from warehouse.store import Store
 from workbench.analysis import ablation as analysis
 from workbench.analysis import ablation_text
+from workbench.archive import knowledge_files
 from workbench.embedded.archive import draw_archive
-from workbench.inspection import ablation, knowledge
-from workbench.inspection.arms import read_study
+from workbench.experiments import ablation
+from workbench.experiments.read_study import read_study
+from workbench.scoring.watch import QuietWatch
 from workbench.settings import Settings, Work
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = Path(__file__).parent / "results" / "ablation.json"
 PAGE = ROOT / "docs" / "ablation.md"
 TABLES = re.compile(r"(<!-- (\w+), printed by make ablate -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-class Quiet:
-    """A `scoring.Watch` that says nothing."""
-
-    def step(self, text: str) -> None:
-        """Nothing is said."""
-
-    def begin(self, images: int, images_done: int) -> None:
-        """Nothing is said."""
-
-    def advance(self, images: int, failed: int) -> None:
-        """Nothing is said."""
 
 
 def _told(arm: ablation.Setup, place: int, count: int) -> None:
@@ -68,7 +58,7 @@ def main() -> None:
         archive, base = home / f"drawn-{args.images}-{args.draw_seed}", Settings(work=Work(data=home / "data"))
         if not (archive / "images.csv").exists():
             draw_archive(archive, args.images, args.draw_seed)
-        knowledge.import_file(Store(base.work.data), archive / "domain_knowledge.json")
+        knowledge_files.import_file(Store(base.work.data), archive / "domain_knowledge.json", actor=ANN)
         small = replace(base, work=replace(base.work, limit=args.grid_questions or None))
         studies = {}
         sets: list[tuple[str, tuple[ablation.Setup, ...], Settings]] = [("main", ablation.MAIN, base)]
@@ -77,7 +67,7 @@ def main() -> None:
         for name, arms, settings in sets:
             if args.only:
                 arms = tuple(arm for arm in arms if arm.name in args.only or arm.family in args.only)
-            experiment = ablation.run(archive, settings, arms, Quiet(), _told)
+            experiment = ablation.run(archive, settings, arms, QuietWatch(), _told)
             studies[name] = read_study(base.work.data, "ablation", experiment)
         if args.only:
             return

@@ -31,15 +31,19 @@ from torch import Tensor
 
 from benchmarks.machine import report
 from tests.pages import seed
+from tests.people import by
 from warehouse import spool
-from warehouse.curation import Curation
+from warehouse.failures import Failure
 from warehouse.ingest import ingest
-from warehouse.records import Description, Entry, ImageVector, Run
+from warehouse.queries.curation import Curation
+from warehouse.records.scoring import Description, Entry, Evidence, ImageVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.inspection import retrieval
+from workbench.archive.questions import question_of
+from workbench.curation import blast_radius, search
 from workbench.model.case import Picture
-from workbench.review import blast, search
+from workbench.scoring import retrieval
+from workbench.scoring.evidence import View, words_of
 from workbench.settings import Settings
 
 DIMENSIONS, KINDS, PER_PRODUCT = 64, 300, 5
@@ -91,16 +95,16 @@ def reaching(data: Path, images: int) -> dict[str, float]:
     """Blast radius: seconds, and recall against retrieval itself."""
     store, run = _archive(data, images)
     texts = {("D", f"p{n // PER_PRODUCT}", f"e{n % PER_PRODUCT}"): _words(n) for n in range(KINDS)}
-    Curation(data).take(texts, "invented", "benchmark")
+    Curation(data).take(texts, "benchmark", actor=by("invented"))
     encoder = Invented()
     published = store.published_knowledge()[1]
     seconds, busy, hits, really, false = [], 0.0, 0, 0, 0
-    blast.radius(store, _edited(published[0], 0), run, encoder)  # the texts' vectors, which a run has made
+    blast_radius.radius(store, _edited(published[0], 0), run, encoder)  # the texts' vectors, which a run has made
     everything = pl.Series(_contents(images))
     for number in range(5):
         draft = _edited(published[7 * number], number)
         started, worked = time.perf_counter(), time.process_time()
-        said = set(blast.radius(store, draft, run, encoder).changed["content"])
+        said = set(blast_radius.radius(store, draft, run, encoder).changed["content"])
         seconds.append(time.perf_counter() - started)
         busy = max(busy, time.process_time() - worked)
         sample = everything.sample(min(5000, images), seed=number).to_list()
@@ -123,7 +127,7 @@ def searching(data: Path, texts: int) -> dict[str, float]:
     store = Store(data)
     seed.seed(data, images=2)
     named = {("D", f"p{n // 50}", f"e{n % 50}"): _words(n) for n in range(texts)}
-    Curation(data).take(named, "invented", "benchmark")
+    Curation(data).take(named, "benchmark", actor=by("invented"))
     encoder = Invented()
     started = time.perf_counter()
     search.search(store, "thin line", encoder)  # makes the table
@@ -139,7 +143,7 @@ def searching(data: Path, texts: int) -> dict[str, float]:
     for number in range(5):
         app = AppTest.from_file(str(Path(__file__).parents[1] / "streamlit_app.py"), default_timeout=120)
         app.query_params["product"] = f"D/p{number}"
-        app.switch_page("workbench/pages/knowledge.py")
+        app.switch_page("workbench/pages/knowledge/knowledge.py")
         started, worked = time.perf_counter(), time.process_time()
         app.run()
         paints.append(time.perf_counter() - started)
@@ -190,9 +194,18 @@ def _really_changed(
     after = [each for each in published if each.description_id != draft.description_id] + [draft]
     entry = Entry("i", "a", "p", "c", 1, 1, "D", "p", None, None, None, None, None, None, None, NOW)
     blank = Image.new("RGB", (1, 1))
-    images = [(entry, Picture(content, blank)) for content in contents]
-    shown = [retrieval.Nearest(texts, encoder, vectors, 3).retrieve(images) for texts in (published, after)]
-    return {content for content, old, new in zip(contents, *shown, strict=True) if old.texts != new.texts}
+    views = [View(entry, Picture(content, blank)) for content in contents]
+    questions = [question_of("Anomaly Detection", "Is there a defect?", ())] * len(views)
+    before, now = (
+        retrieval.Nearest(texts, encoder, vectors, 3).find(views, questions).of_questions
+        for texts in (published, after)
+    )
+    return {content for content, old, new in zip(contents, before, now, strict=True) if _shown(old) != _shown(new)}
+
+
+def _shown(evidence: tuple[Evidence, ...] | Failure) -> tuple[str, ...]:
+    assert not isinstance(evidence, Failure)
+    return words_of(evidence)
 
 
 def _edited(text: Description, number: int) -> Description:

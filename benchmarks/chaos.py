@@ -25,14 +25,14 @@ from pathlib import Path
 
 from tests import scored
 from tests.test_kills import knowing, polled
-from warehouse import phases
+from warehouse import kill_points
 from warehouse.store import Store
 from workbench.embedded.archive import draw_archive
-from workbench.inspection import scoring
+from workbench.scoring import run
 
 RESULT = Path(__file__).parent / "results" / "chaos.md"
 BY_TIME = "any moment"
-PHASES = (*scoring.PHASES, *phases.SPOOL, *phases.INGEST, BY_TIME)
+KILL_POINTS = (*run.KILL_POINTS, *kill_points.SPOOL, *kill_points.INGEST, BY_TIME)
 ARGUMENTS = ("--limit", "56")  # with two images in a block, four blocks
 
 
@@ -84,7 +84,7 @@ def torment(data: Path, archive: Path, most: int, uncut_seconds: float, chance: 
     """Kills until the run is finished; the last attempt is left alone."""
     kills = 0
     while kills < most and kills < 7:
-        phase = chance.choice(PHASES)
+        phase = chance.choice(KILL_POINTS)
         if phase == BY_TIME:
             killed = killed_after(chance.uniform(0.2, 1.0) * uncut_seconds, data, archive)
         else:
@@ -120,7 +120,7 @@ def killed_after(seconds: float, data: Path, archive: Path) -> bool:
 def table(tally: Tally, seed: int, seconds: float) -> str:
     """The result as a page."""
     command = f"python -m benchmarks.chaos --kills {tally.killed.total()} --seed {seed}"
-    kills = "\n".join(f"| {phase} | {tally.killed[phase]} |" for phase in PHASES if tally.killed[phase])
+    kills = "\n".join(f"| {phase} | {tally.killed[phase]} |" for phase in KILL_POINTS if tally.killed[phase])
     return (
         f"# A run killed {tally.killed.total()} times\n\n"
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} CPUs, {seconds:.0f} s. Each run is 56 "

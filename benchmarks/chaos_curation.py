@@ -25,12 +25,13 @@ from tests import scored
 from tests.curation import plates
 from tests.curation.plates import TEXT, TRUE
 from tests.curation.test_curation_kills import TEXTS, consistent, curator
-from warehouse.curation import Curation
+from tests.people import ANN
+from warehouse.queries.curation import Curation
 from warehouse.store import Store
-from workbench.inspection import knowledge
-from workbench.review import curation
+from workbench.archive import knowledge_files
+from workbench.curation import edit
 
-PHASES = ("before-change", "within-change", "after-change")
+KILL_POINTS = ("before-change", "within-change", "after-change")
 _RUN = ("after-answer", "after-rename", "after-commit")
 OF_A_TEST = ("after-attempt", *_RUN, "after-old", *_RUN, "after-new", "before-verdict")
 
@@ -48,9 +49,9 @@ def main() -> int:
         file = Path(folder) / "texts.json"
         file.write_text(json.dumps(json.loads(TEXTS)))
         store = Store(Path(folder) / "data")
-        knowledge.import_file(store, file)
+        knowledge_files.import_file(store, file, actor=ANN)
         while killed.total() < arguments.kills:
-            phase = chance.choice(PHASES)
+            phase = chance.choice(KILL_POINTS)
             one = curator(store, "ann", f"{phase}:{chance.randint(1, 6)}")
             other = curator(store, "bob")
             while one.poll() is None or other.poll() is None:
@@ -78,7 +79,7 @@ def killed_in_test() -> tuple[dict[str, int], int]:
         for cut in (False, True):
             store = plates.knowing(Path(folder) / str(cut) / "data", archive)
             plates.score(store, archive)
-            draft = curation.edit(store, TEXT, TRUE, "ann", "true").draft
+            draft = edit.edit(store, TEXT, TRUE, "true", actor=ANN).draft
             for phase in OF_A_TEST if cut else ():
                 done = scored.workbench(
                     "knowledge", "test", TEXT, data=store.data, variables={"WORKBENCH_DIE_AT": phase}

@@ -22,8 +22,8 @@ from typing import Any
 from benchmarks import machine
 from tests.review import killing, studio, trouble
 from tests.review.conftest import Studio
-from warehouse.reviews import Reviews
-from workbench.review import server
+from warehouse.queries.reviews import Reviews
+from workbench.review.labelstudio import server
 
 RESULT = Path(__file__).parent / "results" / "chaos_review.json"
 ROUND = 7  # kills of one data folder
@@ -48,12 +48,12 @@ def main() -> int:
         process = server.start(studio.executable(), home, port)
         try:
             url = server.wait(process, port, home)
-            desk_of = Studio(url, server.token(home), server.password(home), home)
+            studio_of = Studio(url, server.token(home), server.password(home), home)
             rounds = 0
             while any(counted.total() < args.kills for counted in killed.values()):
                 rounds += 1
                 wrong += one_round(
-                    Path(folder) / str(rounds) / "data", args.disputes, args.kills, desk_of, killed, chance
+                    Path(folder) / str(rounds) / "data", args.disputes, args.kills, studio_of, killed, chance
                 )
                 print({name: dict(counted) for name, counted in killed.items()}, wrong, flush=True)
         finally:
@@ -73,17 +73,17 @@ def main() -> int:
 
 
 def one_round(
-    data: Path, disputes: int, kills: int, desk_of: Studio, killed: Mapping[str, Counter[str]], chance: random.Random
+    data: Path, disputes: int, kills: int, studio_of: Studio, killed: Mapping[str, Counter[str]], chance: random.Random
 ) -> list[str]:
     """What was wrong after a data folder's disputes were pushed and its verdicts pulled, through kills."""
     data.parent.mkdir(parents=True)
     reviews = killing.many(data, disputes)
-    desk = {"url": desk_of.url, "token": desk_of.token, "files": desk_of.folder().path.parent}
-    torment(data, ["push", "--limit", str(disputes)], killing.PUSH, desk, killed["push"], kills, chance)
-    wrong = after_push(desk_of, reviews)
+    connection = {"url": studio_of.url, "token": studio_of.token, "files": studio_of.folder().path.parent}
+    torment(data, ["push", "--limit", str(disputes)], killing.PUSH, connection, killed["push"], kills, chance)
+    wrong = after_push(studio_of, reviews)
     judged = [task.task_id for task in reviews.tasks()]  # several pages, and kills between them
-    killing.judge_all(desk_of, reviews, judged)
-    torment(data, ["pull"], killing.PULL, desk, killed["pull"], kills, chance)
+    killing.judge_all(studio_of, reviews, judged)
+    torment(data, ["pull"], killing.PULL, connection, killed["pull"], kills, chance)
     return wrong + killing.problems_after_pull(reviews, judged)
 
 
@@ -91,7 +91,7 @@ def torment(
     data: Path,
     command: list[str],
     phases: tuple[str, ...],
-    desk: Mapping[str, Any],
+    connection: Mapping[str, Any],
     killed: Counter[str],
     kills: int,
     chance: random.Random,
@@ -103,17 +103,17 @@ def torment(
         fewest = min(killed[phase] for phase in phases)
         phase = chance.choice([phase for phase in phases if killed[phase] == fewest])
         at = f"{phase}:{chance.choice((1, 2, 3))}" if phase not in ("before-settle", "after-settle") else phase
-        done = trouble.disputes(data, *command, **desk, die_at=at)
+        done = trouble.disputes(data, *command, **connection, die_at=at)
         killed[phase] += done.returncode == -9
-    last = trouble.disputes(data, *command, **desk)
+    last = trouble.disputes(data, *command, **connection)
     if last.returncode:
         raise SystemExit(last.stderr)
 
 
-def after_push(desk_of: Studio, reviews: Reviews) -> list[str]:
+def after_push(studio_of: Studio, reviews: Reviews) -> list[str]:
     """What isn't as it must be: one task per dispute, on the server and in the warehouse."""
     expected = {f"{name}.1" for name in reviews.queue()["dispute_id"]}
-    there = killing.remote_keys(desk_of, reviews)
+    there = killing.remote_keys(studio_of, reviews)
     found = [f"{key} is on the server {there[key]} times" for key in expected if there[key] != 1]
     if {task.task_key for task in reviews.tasks()} != expected:
         found.append("the warehouse doesn't know all tasks")

@@ -18,8 +18,9 @@ from pathlib import Path
 import torch
 import transformers
 
+from training import full_method
 from workbench import embedded
-from workbench.embedded import full_method, world
+from workbench.embedded import world
 from workbench.embedded.questions import LETTERS
 from workbench.model import backbone, latent
 from workbench.model.case import Case, Reasoned
@@ -33,7 +34,7 @@ def asked(images: Sequence[int]) -> list[Case]:
     """All that can be asked about drawn images, each with its reference and its product's first texts."""
     cases = []
     for number in images:
-        drawing, reference, choices = full_method.drawn(SEED, number)
+        drawing, reference, choices = full_method.question_case(SEED, number)
         query, product = full_method.picture(drawing), drawing.facets.product
         texts = tuple(world.knowledge_text(product, entry) for entry in world.PRODUCTS[product].defects[:3])
         for at, choice in enumerate(choices):

@@ -47,18 +47,19 @@ from benchmarks.nursery import POISON, Clock, Nursery
 from tests import scored
 from tests.nights.archives import OWN, pictures
 from tests.nights.calendars import schedule
-from warehouse import phases, spool
-from warehouse.failures import NOT_THE_IMAGES_FAULT, QUARANTINED
-from warehouse.nights import Nights
+from tests.people import ANN
+from warehouse import kill_points, spool
+from warehouse.failures import NOT_THE_IMAGES_FAULT
+from warehouse.queries.nights import Nights
 from warehouse.store import Store
-from workbench.inspection import scoring
+from workbench.scoring import run as scoring
 
 DAYS = 7
 DISK_MIB = 256
 CALM = 0.3  # how often a night comes to its end before the next fault
 NAME = "line-3"
 RUN_DUE = ("schedule", "run-due")
-SCORER = (*scoring.PHASES, *phases.SPOOL, *phases.INGEST)
+SCORER = (*scoring.KILL_POINTS, *kill_points.SPOOL, *kill_points.INGEST)
 KINDS = ("phase", "time", "ingester", "dashboard", "disk", "clock", "archive", "poison")
 JUMPS = (timedelta(days=30), timedelta(hours=5), timedelta(days=-2), timedelta(days=-400))
 
@@ -72,7 +73,7 @@ class Week:
         self.ledger = Nights(self.data)
         settings = json.dumps({**json.loads(OWN), "keep_backups": 2})
         kept = schedule(NAME, archive=str(self.archive), settings=settings, cron="0 * * * *", review_budget=0)
-        self.ledger.keep_schedule(replace(kept, created_at=begins))
+        self.ledger.keep_schedule(replace(kept, created_at=begins), actor=ANN)
         self.nursery = Nursery(folder, scored.environment(self.data))
 
     def night(self, clock: Clock | None = None, **variables: str) -> int:
@@ -111,10 +112,10 @@ class Week:
         runs = sorted({run.run_id for run in self.ledger.night_runs(NAME)})
         rows = pl.concat([Store(self.data).predictions(run_id) for run_id in runs])
         key = ["image_path", "question_id"]
-        passing = pl.col("error").fill_null("").str.contains(f"^({'|'.join((*NOT_THE_IMAGES_FAULT, QUARANTINED))})")
+        passing = pl.col("failure").is_in((*NOT_THE_IMAGES_FAULT, "poison")).fill_null(False)
         answered = rows.filter(~passing)
         never = rows.filter(passing).unique(key, keep="last").join(answered, on=key, how="anti")
-        return pl.concat([answered, never]).select(*key, "status", "answer", "error").sort(key)
+        return pl.concat([answered, never]).select(*key, "status", "answer", "error", "failure").sort(key)
 
 
 class Storm:
@@ -175,7 +176,9 @@ class Storm:
 
     def _ingester(self) -> bool:
         self.week.night(WORKBENCH_DIE_AT=self._chance.choice(("after-rename", "after-part")))
-        return self.week.nursery.run(["ingest"], None, {"WORKBENCH_DIE_AT": self._chance.choice(phases.INGEST)}) == -9
+        return (
+            self.week.nursery.run(["ingest"], None, {"WORKBENCH_DIE_AT": self._chance.choice(kill_points.INGEST)}) == -9
+        )
 
     def _dashboard(self) -> bool:
         with socket() as free:
@@ -259,7 +262,7 @@ def differences(calm: pl.DataFrame, stormy: pl.DataFrame) -> list[str]:
     if not calm.equals(stormy.filter(~poisoned)):
         missing = calm.join(stormy, on=["image_path", "question_id", "status", "answer"], how="anti")
         found.append(f"{missing.height} answers differ or are missing, such as {missing.head(1).to_dicts()}")
-    if not stormy.filter(poisoned)["error"].fill_null("").str.starts_with(QUARANTINED).all():
+    if not (stormy.filter(poisoned)["failure"] == "poison").fill_null(False).all():
         found.append("a poison was not quarantined")
     return found
 
@@ -292,7 +295,7 @@ def main() -> int:
         storm = Storm(stormy, random.Random(arguments.seed), arguments.faults)
         storm.rage()
         found = stormy.covered()
-        quarantined = stormy.answers().filter(pl.col("error").str.starts_with(QUARANTINED))["image_path"].n_unique()
+        quarantined = stormy.answers().filter(pl.col("failure") == "poison")["image_path"].n_unique()
         stormy.until_finished("--now", NAME, "--rescore", "affected")
         calm(peaceful, storm.arrived)
         found += differences(peaceful.answers(), stormy.answers())

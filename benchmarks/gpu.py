@@ -208,9 +208,9 @@ def plain(body: Backbone, case: Case) -> torch.Tensor:
     inputs = script.inputs
     features = dict(zip(inputs, body.encode(list(inputs.values())), strict=True))
     parts = (*script.products, *script.images, *script.questions)
-    stub = body.tokenize(prompt.stub_part(), {})
-    ids = torch.cat([*(part.ids for part in parts), stub])
-    line = torch.arange(parts[-1].after, parts[-1].after + len(stub)).expand(3, -1)
+    cue = body.tokenize(prompt.answer_cue(), {})
+    ids = torch.cat([*(part.ids for part in parts), cue])
+    line = torch.arange(parts[-1].after, parts[-1].after + len(cue)).expand(3, -1)
     positions = torch.cat([*(part.positions for part in parts), line], 1)[:, None]
     read = answer.read_letters(answer.letter_tokens(body, case.letters))
     with torch.no_grad():
@@ -418,7 +418,7 @@ def tokenizer() -> Any:
         prompt.product_part(True),
         prompt.image_part(case.knowledge),
         prompt.question_part(case.question, case.options),
-        prompt.stub_part(),
+        prompt.answer_cue(),
     )
     bytewise.train_from_iterator([text for part in parts for text in part if isinstance(text, str)], trainer)
     made: Any = transformers.PreTrainedTokenizerFast

@@ -7,7 +7,8 @@ import random
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from warehouse import records
+from warehouse.records import scoring
+from workbench.question_sets import MMAD, built_in
 
 ITERATIONS, TOKENS, QUESTIONS_PER_IMAGE, DIM = 11, 4, 5, 384
 SUBTASKS = ("Anomaly Detection", "Defect Classification", "Defect Localization", "Object Analysis")
@@ -17,15 +18,15 @@ RUN = "20250103T220005123Z-a1b2c3d4"
 class Block(NamedTuple):
     """What `spool.write_part` takes."""
 
-    predictions: list[records.Prediction]
-    patches: list[records.Patch]
-    image_vectors: list[records.ImageVector]
-    patch_vectors: list[records.PatchVector]
+    predictions: list[scoring.Prediction]
+    patches: list[scoring.Patch]
+    image_vectors: list[scoring.ImageVector]
+    patch_vectors: list[scoring.PatchVector]
 
 
-def a_run() -> records.Run:
+def a_run() -> scoring.Run:
     """A run with invented settings."""
-    return records.Run(
+    return scoring.Run(
         run_id=RUN,
         digest="a1b2c3d4",
         plan="plan",
@@ -45,7 +46,12 @@ def a_run() -> records.Run:
         host="benchmark",
         device="cpu",
         versions="{}",
-        timings=records.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        timings=scoring.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        evaluator="segments",
+        evaluator_version="weights",
+        capabilities=scoring.Capabilities(probabilities=True, attention=True, latents=True, text=True),
+        question_set="mmad",
+        subtasks=built_in(MMAD).subtasks,
     )
 
 
@@ -54,7 +60,7 @@ def a_block(block: int, questions: int, patches: int = 20) -> Block:
     rng = random.Random(block)
     predictions = [a_prediction(block, block * questions + number, rng) for number in range(questions)]
     proposed = [
-        records.Patch(
+        scoring.Patch(
             run_id=RUN,
             block=block,
             image_id=prediction.image_id,
@@ -77,16 +83,16 @@ def a_block(block: int, questions: int, patches: int = 20) -> Block:
     return Block(
         predictions,
         proposed,
-        [records.ImageVector(content, "encoder@1", rng.choice(_vectors())) for content in contents.values()],
-        [records.PatchVector(content, "model@1", r, c, rng.choice(_vectors())) for content, r, c in sorted(accepted)],
+        [scoring.ImageVector(content, "encoder@1", rng.choice(_vectors())) for content in contents.values()],
+        [scoring.PatchVector(content, "model@1", r, c, rng.choice(_vectors())) for content, r, c in sorted(accepted)],
     )
 
 
-def a_prediction(block: int, number: int, rng: random.Random) -> records.Prediction:
+def a_prediction(block: int, number: int, rng: random.Random) -> scoring.Prediction:
     """One of five questions about one image, with a whole trace."""
     image = number // QUESTIONS_PER_IMAGE
     entropy = tuple(rng.random() for _ in range(ITERATIONS))
-    return records.Prediction(
+    return scoring.Prediction(
         run_id=RUN,
         block=block,
         image_id=f"{image * 2654435761 % 2**64:016x}",
@@ -102,7 +108,7 @@ def a_prediction(block: int, number: int, rng: random.Random) -> records.Predict
         question_id=f"{number % 40:016x}",
         subtask=SUBTASKS[number % len(SUBTASKS)],
         question="Is there any defect in the object?",
-        options=(records.Option("A", "Yes."), records.Option("B", "No.")),
+        options=(scoring.Option("A", "Yes."), scoring.Option("B", "No.")),
         conditional=False,
         reference_path="bottle/train/good/000.png",
         answer="A",
@@ -116,7 +122,8 @@ def a_prediction(block: int, number: int, rng: random.Random) -> records.Predict
         reward=tuple(1 - value for value in entropy),
         best_iteration=rng.randrange(ITERATIONS),
         descriptions=tuple(
-            records.RetrievedDescription(f"drawn/bottle/{rank}", 1, rank, rng.random()) for rank in range(1, 5)
+            scoring.RetrievedDescription(f"drawn/bottle/{rank}", 1, rank, rng.random(), "drawn", "bottle", str(rank))
+            for rank in range(1, 5)
         ),
         knowledge_dropped=0,
         knowledge_cut=False,

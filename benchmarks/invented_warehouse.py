@@ -18,17 +18,19 @@ from PIL import Image, ImageDraw
 
 from benchmarks import invented
 from tests.nights.calendars import schedule
-from warehouse import facts
+from tests.people import ANN
 from warehouse.database import Database, insert
-from warehouse.night_records import MorningReport
-from warehouse.nights import Nights
-from warehouse.records import Archive, ImageVector, Run
-from warehouse.rollups import Rollups
+from warehouse.queries import facts
+from warehouse.queries.nights import Nights
+from warehouse.queries.rollups import Rollups
+from warehouse.records.nights import MorningReport
+from warehouse.records.scoring import Archive, ImageVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.analysis.drift import Rate, Signal
 from workbench.nights import reports
 from workbench.nights.reports import Done, Morning
+from workbench.question_sets import MMAD, built_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,10 +39,7 @@ RUN_ROWS, BIG_RUN, WITH_TRACES = 50_000, 1_000_000, 500_000
 PATTERNS, TOGETHER = 4, 20  # old runs that differ, those after them are copies; runs in one transaction
 PRODUCTS, PICTURES, PATCHES, NIGHTS = 38, 200, 8, 30
 FIRST = datetime(2026, 1, 1, 22, tzinfo=UTC)
-SUBTASKS = (
-    "Anomaly Detection", "Defect Classification", "Defect Localization", "Defect Description", "Defect Analysis",
-    "Object Classification", "Object Analysis",
-)  # fmt: skip
+SUBTASKS = built_in(MMAD).names
 
 
 def fill(data: Path, predictions: int) -> list[str]:
@@ -62,7 +61,7 @@ def fill(data: Path, predictions: int) -> list[str]:
     stored = set(store.runs()["run_id"])
     missing = [number for number in range(len(sizes)) if name(number) not in stored]
     for first in range(0, len(missing), TOGETHER):
-        with Database(data).writing() as con:
+        with Database(data)._transaction() as con:
             for number in missing[first : first + TOGETHER]:
                 insert(con, "runs", invented_run(number, sizes[number]))
                 if number in alike[PATTERNS:]:
@@ -129,7 +128,7 @@ def invented_run(number: int, size: int) -> object:
 def report(data: Path, names: list[str]) -> None:
     """A schedule and the morning reports of the newest runs' nights, each with a rate that changed."""
     ledger = Nights(data)
-    ledger.keep_schedule(schedule(), replace=True)
+    ledger.keep_schedule(schedule(), replace=True, actor=ANN)
     for number, run_id in enumerate(names[:NIGHTS]):
         due = FIRST + timedelta(days=len(names) - 1 - number)
         rates = tuple(
@@ -202,9 +201,11 @@ SELECT $run AS run_id, image // 8 AS block, md5('image' || image) AS image_id,
     list_transform(range($steps), lambda k: 0.1 * k) AS reward,
     $steps - 1 AS best_iteration,
     [{{'description_id': 'set/product ' || lpad((1 + product_number)::VARCHAR, 2, '0') || '/scratch',
-       'revision': 1, 'rank': 1, 'score': 0.7}}] AS descriptions,
+       'revision': 1, 'rank': 1, 'score': 0.7, 'dataset': 'set',
+       'product': 'product ' || lpad((1 + product_number)::VARCHAR, 2, '0'), 'entry': 'scratch'}}] AS descriptions,
     0 AS knowledge_dropped, false AS knowledge_cut, NULL AS raw_text, NULL AS rationale, 0.2 AS seconds,
-    moment AS created_at
+    moment AS created_at, CASE WHEN kind = 0 THEN ['defective', 'good'] END AS claims,
+    md5('evidence' || product_number) AS evidence_id, NULL AS oddity, NULL AS failure, NULL AS cluster_id
 FROM judged
 """
 _PATCHES = """

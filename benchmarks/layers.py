@@ -13,10 +13,13 @@ from pathlib import Path
 import torch
 
 from benchmarks import machine
-from benchmarks.ablate import PAGE, Quiet, with_tables
+from benchmarks.ablate import PAGE, with_tables
+from tests.people import ANN
 from warehouse.store import Store
+from workbench.archive import knowledge_files
 from workbench.embedded.archive import draw_archive
-from workbench.inspection import knowledge, layers
+from workbench.experiments import layers
+from workbench.scoring.watch import QuietWatch
 from workbench.settings import Settings, Work
 
 OUTPUT = Path(__file__).parent / "results" / "layers.json"
@@ -32,8 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive, settings = Path(folder) / "drawn", Settings(work=Work(data=Path(folder) / "data"))
         draw_archive(archive, args.images, args.draw_seed)
-        knowledge.import_file(Store(settings.work.data), archive / "domain_knowledge.json")
-        found = layers.find(archive, settings, Quiet())
+        knowledge_files.import_file(Store(settings.work.data), archive / "domain_knowledge.json", actor=ANN)
+        found = layers.find(archive, settings, QuietWatch())
     page = with_tables(PAGE.read_text(encoding="utf-8"), {"layers": layers.markdown(found)})
     PAGE.write_text(page, encoding="utf-8")
     about = {"model": "embedded demo model, drawn images", "images": args.images, "draw_seed": args.draw_seed}

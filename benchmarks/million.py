@@ -30,8 +30,8 @@ from benchmarks import machine
 from tests.nights.archives import OWN, Nightly, pictures
 from tests.nights.calendars import schedule
 from warehouse.database import Database
-from warehouse.night_records import Night
-from workbench.inspection import archive
+from warehouse.records.nights import Night
+from workbench.archive import scan
 from workbench.nights import incremental
 from workbench.nights.night import settings_of
 
@@ -42,7 +42,7 @@ CHANGED_AT = datetime(2025, 6, 1, tzinfo=UTC)
 
 @dataclass
 class Planning:
-    """A `scoring.Watch` that notes when what begins."""
+    """A `scoring.watch.Watch` that notes when what begins."""
 
     started: float = field(default_factory=time.perf_counter)
     steps: dict[str, float] = field(default_factory=dict)  # seconds since the start
@@ -89,12 +89,13 @@ def make(root: Path, data: Path, images: int) -> None:
     nightly = Nightly(data, root)
     nightly.keep()
     nightly.night()
-    identity = archive.identify(root).archive_id
+    identity = scan.identify(root).archive_id
     for rows in _others(root, identity, images - 1):
-        with Database(data).writing() as con:
+        with Database(data)._transaction() as con:
             con.register("others", rows)
             con.execute(
-                "INSERT INTO facts SELECT f.* REPLACE (o.image_id AS image_id, o.path AS image_path) "
+                "INSERT INTO facts SELECT f.* REPLACE (o.image_id AS image_id, o.path AS image_path, "
+                "o.content AS cluster_id) "
                 "FROM facts AS f CROSS JOIN others AS o WHERE f.image_path = 'plate/0000.png'"
             )
             con.execute(
@@ -133,13 +134,13 @@ def _others(root: Path, identity: str, images: int) -> Iterator[pa.Table]:
 def plan_a_night(root: Path, data: Path) -> dict[str, object]:
     """What it took until the first image would be scored."""
     read: list[Path] = []
-    content_of = archive.content_of
+    content_of = scan.content_of
 
     def counted(file: Path) -> str:
         read.append(file)
         return content_of(file)
 
-    archive.content_of = counted
+    scan.content_of = counted
     kept = schedule(archive=str(root), settings=OWN)
     now = datetime.now(UTC) + timedelta(days=1)
     night = Night(kept.name, now, now, 1, "running", now, None, 1, 0, None)

@@ -23,7 +23,10 @@ from pathlib import Path
 from benchmarks import machine
 
 ROOT = Path(__file__).resolve().parents[1]
-_COPIED = ("benchmarks", "jobs", "tests", "warehouse", "workbench", "pyproject.toml", "README.md", "Makefile", "docs")
+_COPIED = (
+    *("benchmarks", "jobs", "tests", "training", "warehouse", "workbench", "docs"),
+    *("pyproject.toml", "README.md", "Makefile"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,53 @@ MUTANTS = (
     Mutant(
         "the exported bootstrap by question instead of by image",
         "workbench/analysis/compare.py",
-        'by image: the published number."""\n    sums = pairs.group_by("image_id", maintain_order=True).agg(',
+        'by image: the published number."""\n    sums = pairs.group_by("cluster_id", maintain_order=True).agg(',
         'by image: the published number."""\n    sums = pairs.with_row_index("row").group_by("row").agg(',
         "tests/test_references.py::test_the_exported_difference_s_bootstrap_resamples_images",
     ),
     Mutant(
         "the gate's bound elsewhere at 80 %",
-        "workbench/review/gate.py",
-        "intervals.change(other_gains, 2 * LEVEL - 1)",
-        "intervals.change(other_gains, 2 * 0.8 - 1)",
+        "workbench/curation/gate.py",
+        "flipped_elsewhere.interval(2 * LEVEL - 1)",
+        "flipped_elsewhere.interval(2 * 0.8 - 1)",
         "tests/test_references.py::test_the_gate_s_bound_elsewhere_is_one_sided_at_95_percent",
+    ),
+    Mutant(
+        "a rate's degrees of freedom from images in place of effective ones",
+        "workbench/analysis/cluster_robust.py",
+        "return np.where(squares > 0, size**2 / np.where(squares > 0, squares, 1.0), 0.0)",
+        "return np.where(squares > 0, size, 0.0)",
+        "tests/analysis/test_cluster_robust.py::test_the_degrees_of_freedom_are_never_more_than_satterthwaite_s",
+    ),
+    Mutant(
+        "scatter trusted however few images have errors",
+        "workbench/analysis/cluster_robust.py",
+        "+ alone / clusters) / (rare + 1)",
+        ") / np.maximum(rare, 1e-9)",
+        "tests/analysis/test_cluster_robust.py::test_an_interval_is_wilson_s_of_one_question_an_image_with_t",
+    ),
+    Mutant(
+        "an interval of few effective images shown",
+        "workbench/analysis/cluster_robust.py",
+        "return clusters >= LEAST - 1e-9",
+        "return clusters >= 0",
+        "tests/analysis/test_cluster_robust.py::"
+        "test_thirty_images_of_one_question_and_one_of_fifty_are_too_few_to_say_anything",
+    ),
+    Mutant(
+        "arms of an ablation corrected as if each stood alone",
+        "workbench/analysis/compare.py",
+        "share = 1 / max(len(tests) - max(called - 1, 0), 1)",
+        "share = 1.0",
+        "tests/analysis/test_sign_flips.py::"
+        "test_arms_corrected_together_have_holm_s_p_and_words_that_their_intervals_bear_out",
+    ),
+    Mutant(
+        "the gate spends its whole share on better",
+        "workbench/curation/gate.py",
+        "ON_BETTER, ON_WORSE = 1 / 2, 1 / 4",
+        "ON_BETTER, ON_WORSE = 1.0, 1.0",
+        "tests/curation/test_gate.py::test_a_test_spends_half_of_its_share_on_better_and_a_quarter_on_worse",
     ),
     Mutant(
         "the audit's interval at 80 %",
@@ -68,18 +108,17 @@ MUTANTS = (
         "tests/test_references.py::test_the_audit_s_interval_holds_what_neither_tail_of_5_percent_rejects",
     ),
     Mutant(
-        "unsure counted as right, in adjudicated metrics",
-        "workbench/analysis/adjudicated.py",
-        '.when(pl.col("settled_decision") == "unsure")\n        .then(None)',
-        '.when(pl.col("settled_decision") == "unsure")\n        .then(pl.col("answer"))',
-        "tests/analysis/test_adjudicated.py::"
-        "test_what_nobody_can_tell_has_no_answer_and_what_no_option_says_has_no_letter",
+        "unsure counted as right, under the reviewed truth",
+        "warehouse/queries/truth.py",
+        "CASE s.decision WHEN 'unsure' THEN NULL WHEN",
+        "CASE s.decision WHEN 'unsure' THEN d.answer WHEN",
+        "tests/warehouse/test_truth.py::test_each_way_to_settle_a_case_counts_as_it_should",
     ),
     Mutant(
         "unsure counted as judged, in the audit lane",
-        "warehouse/reviews.py",
-        "WHERE NOT s.withdrawn AND s.decision <> 'unsure' ORDER BY image_id, question_id",
-        "WHERE NOT s.withdrawn ORDER BY image_id, question_id",
+        "warehouse/queries/reviews.py",
+        "WHERE s.correct_answer IS NOT NULL AND s.stratum <> 'volunteered'",
+        "WHERE s.stratum <> 'volunteered'",
         "tests/review/test_blinding.py::test_a_case_that_nobody_could_tell_is_not_judged_in_the_audit_lane",
     ),
     Mutant(
@@ -102,6 +141,198 @@ MUTANTS = (
         "return float(method.sigma * method.sigma_decay**iteration * scale)",
         "return float(method.sigma * method.sigma_decay**iteration)",
         "tests/model/test_estimators.py::test_the_noise_is_sigma_of_the_embeddings_rms",
+    ),
+    Mutant(
+        "ties of the risk-coverage area a step short",
+        "workbench/analysis/calibration.py",
+        "special.digamma(kept + m + 1) - special.digamma(kept + 1)",
+        "special.digamma(kept + m) - special.digamma(kept + 1)",
+        "tests/analysis/test_calibration.py::test_equal_signals_are_one_step_of_the_area_averaged_over_their_orders",
+    ),
+    Mutant(
+        "the best area with right answers for wrong ones",
+        "workbench/analysis/calibration.py",
+        "_area(np.array([wrong, rows.height - wrong]), np.array([wrong, 0]))",
+        "_area(np.array([rows.height - wrong, wrong]), np.array([0, wrong]))",
+        "tests/analysis/test_calibration.py::test_a_useless_signal_of_two_values_has_the_error_rate_as_its_area_and_a_perfect_one_the_best",
+    ),
+    Mutant(
+        "the calibration error with its noise",
+        "workbench/analysis/calibration.py",
+        "value = np.sqrt(max(raw - expected, 0.0))",
+        "value = np.sqrt(max(raw, 0.0))",
+        "tests/analysis/test_calibration.py::test_reliability_bins_hold_equally_many_and_the_error_is_their_gap_less_its_noise",
+    ),
+    Mutant(
+        "the bins' noise off by 10 %",
+        "workbench/analysis/calibration.py",
+        "np.sqrt(images / np.maximum(images - 1, 1)) / n",
+        "0.9 * np.sqrt(images / np.maximum(images - 1, 1)) / n",
+        "tests/analysis/test_calibration.py::test_reliability_bins_hold_equally_many_and_the_error_is_their_gap_less_its_noise",
+    ),
+    Mutant(
+        "equal confidences parted by the order of rows",
+        "workbench/analysis/calibration.py",
+        'rank("average")',
+        'rank("ordinal")',
+        "tests/analysis/test_calibration.py::test_equal_confidences_are_in_one_bin_whatever_the_order_of_rows",
+    ),
+    Mutant(
+        "overconfidence's interval at 80 %",
+        "workbench/analysis/calibration.py",
+        "special.stdtrit(found.clusters - 1, 0.975) * error",
+        "special.stdtrit(found.clusters - 1, 0.9) * error",
+        "tests/analysis/test_calibration.py::test_the_calibration_error_s_interval_holds_a_gap_of_ten_points",
+    ),
+    Mutant(
+        "a signal that is no number taken for one",
+        "workbench/analysis/calibration.py",
+        "pl.col(signal).is_finite()",
+        "pl.col(signal).is_not_null()",
+        "tests/analysis/test_calibration.py::test_what_is_no_number_is_no_score_and_what_was_left_out_is_counted",
+    ),
+    Mutant(
+        "the AUROC's interval at 80 %",
+        "workbench/analysis/calibration.py",
+        "special.stdtrit(fewest - 1, 0.975)",
+        "special.stdtrit(fewest - 1, 0.9)",
+        "tests/test_references.py::test_the_auroc_s_standard_error_is_the_jackknife_s_where_an_image_s_answers_go_together",
+    ),
+    Mutant(
+        "the AUROC of few errors by their scatter alone",
+        "workbench/analysis/calibration.py",
+        "min(1.0, _FIRM / fewest) ** 2",
+        "min(1.0, 0.1 / fewest) ** 2",
+        "tests/analysis/test_calibration.py::test_a_perfect_warning_of_a_dozen_errors_is_not_sure_to_be_perfect",
+    ),
+    Mutant(
+        "signals of a capability that a run lacks",
+        "workbench/analysis/calibration.py",
+        '"entropy": not capabilities.latents',
+        '"entropy": False',
+        "tests/analysis/test_calibration.py::test_without_probabilities_there_is_no_score_and_what_was_left_out_is_counted",
+    ),
+    Mutant(
+        "Wilson's interval at 90 %",
+        "workbench/analysis/metrics.py",
+        "NormalDist().inv_cdf(0.975)",
+        "NormalDist().inv_cdf(0.95)",
+        "tests/analysis/test_metrics.py::test_the_interval_of_eight_in_ten_is_the_published_one",
+    ),
+    Mutant(
+        "hits over chance with their scatter about nothing",
+        "workbench/analysis/traces.py",
+        '(images["h"] - ratio * images["c"]) ** 2',
+        '(images["h"] - images["c"]) ** 2',
+        "tests/test_references.py::test_hits_over_chance_scatter_as_the_jackknife_of_images_says",
+    ),
+    Mutant(
+        "random patches drawn with replacement",
+        "workbench/analysis/patches.py",
+        "1 - comb(self.cells - self.touched, count) / comb(self.cells, count)",
+        "1 - (1 - self.chance) ** count",
+        "tests/analysis/test_right_reason.py::test_chance_is_the_share_of_all_choices_of_as_many_patches_that_hit",
+    ),
+    Mutant(
+        "wrong answers right for the right reason",
+        "workbench/analysis/right_reason.py",
+        'right_reason=pl.col("right") & hit',
+        "right_reason=hit",
+        "tests/analysis/test_right_reason.py::"
+        "test_right_answers_that_point_at_the_defect_are_counted_beside_accuracy_and_chance",
+    ),
+    Mutant(
+        "a region that holds for the very question that names it",
+        "workbench/scoring/groundings.py",
+        " and named.question_id != question_id",
+        "",
+        "tests/jobs/test_right_reason.py::"
+        "test_a_run_without_patches_is_held_by_the_region_it_names_for_its_other_questions",
+    ),
+    Mutant(
+        "answers that change wherever the picture is painted",
+        "workbench/analysis/right_reason.py",
+        'changed=pl.col("right_reason") & pl.col("changed")',
+        'changed=pl.col("changed")',
+        "tests/analysis/test_right_reason.py::"
+        "test_painting_out_counts_right_answers_at_the_defect_that_change_beside_painting_elsewhere",
+    ),
+    Mutant(
+        "chance as the mask's share of pixels",
+        "workbench/analysis/patches.py",
+        "int(grid.sum()), grid.size",
+        "int(mask.sum()), mask.size",
+        "tests/analysis/test_patches.py::test_taking_every_patch_hits_exactly_as_often_as_chance",
+    ),
+    Mutant(
+        "a letter judged where it is not offered",
+        "workbench/analysis/bias.py",
+        'pl.col("choices") > place',
+        'pl.col("choices") >= place',
+        "tests/analysis/test_confusion.py::test_a_letter_is_judged_on_questions_that_offer_it",
+    ),
+    Mutant(
+        "a night's exact test without the half of its own chance",
+        "workbench/analysis/drift.py",
+        "2 * (min(below, above) + at / 2)",
+        "2 * (min(below, above) + at)",
+        "tests/analysis/test_drift.py::test_with_one_stratum_the_exact_test_lies_between_fishers_two_readings",
+    ),
+    Mutant(
+        "a distance read before all equal values were seen",
+        "workbench/analysis/drift.py",
+        "np.append(values[1:] != values[:-1], True)",
+        "np.ones(len(values), bool)",
+        "tests/analysis/test_drift.py::test_the_distances_of_two_samples_are_scipys",
+    ),
+    Mutant(
+        "tonight's rate at its own mixture",
+        "workbench/analysis/drift.py",
+        'w=pl.col("share") / pl.col("here")',
+        "w=pl.lit(1.0)",
+        "tests/analysis/test_drift.py::test_another_mixture_of_products_is_no_change",
+    ),
+    Mutant(
+        "strata that are not taken off tonight",
+        "workbench/analysis/worsened.py",
+        "x = tonight - (np.bincount(kind, tonight) / n)[kind]",
+        "x = tonight - tonight.mean()",
+        "tests/analysis/test_worsened.py::test_a_change_is_the_slope_of_the_regression_within_strata",
+    ),
+    Mutant(
+        "the budget's design effect upside down",
+        "workbench/review/budget.py",
+        "max(1.0, spread / alone)",
+        "max(1.0, alone / spread)",
+        "tests/review/test_budget.py::test_cases_that_err_together_count_as_one_in_the_design_effect",
+    ),
+    Mutant(
+        "a case foretold by its own half",
+        "workbench/review/budget.py",
+        "(judged_half == 1, judged_half == 0)",
+        "(judged_half == 0, judged_half == 1)",
+        "tests/review/test_budget.py::test_an_image_is_never_told_by_its_own_cases",
+    ),
+    Mutant(
+        "errors left with those caught among them",
+        "workbench/review/budget.py",
+        "float(chances.sum()) - expected",
+        "float(chances.sum())",
+        "tests/review/test_budget.py::test_a_batch_is_forecast_of_its_own_cases_and_a_case_drawn_at_random_is_no_likely_one",
+    ),
+    Mutant(
+        "a budget without its audit lane",
+        "workbench/review/disputes.py",
+        "waiting.first(count, rules.AUDIT_SHARE)",
+        "waiting.first(count, 0.0)",
+        "tests/review/test_sending.py::test_a_budget_is_forecast_of_the_very_tasks_that_are_sent",
+    ),
+    Mutant(
+        "contradictions as sure as the surer answer",
+        "workbench/review/rules.py",
+        "score = min(_number(",
+        "score = max(_number(",
+        "tests/review/test_rules.py::test_answers_of_one_image_that_contradict_each_other",
     ),
 )
 
@@ -157,14 +388,16 @@ def main() -> int:
     """Plant them all; 1 when one goes unnoticed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
-    output = parser.parse_args().output
+    parser.add_argument("--in", dest="within", default="", help="only faults in files whose path begins with this")
+    args = parser.parse_args()
+    output, mutants = args.output, [mutant for mutant in MUTANTS if mutant.file.startswith(args.within)]
     results: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         tree = copy(Path(folder))
-        untouched, said = passes(tree, sorted({mutant.test for mutant in MUTANTS}))
+        untouched, said = passes(tree, sorted({mutant.test for mutant in mutants}))
         if not untouched:
             raise Moved(f"a named test fails on the untouched copy: {said}")
-        for mutant in MUTANTS:
+        for mutant in mutants:
             file = tree / mutant.file
             before = file.read_text(encoding="utf-8")
             file.write_text(planted(mutant, before), encoding="utf-8")

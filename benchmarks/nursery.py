@@ -103,10 +103,10 @@ def _live(arguments: list[str], variables: dict[str, str], folder: Path, clock: 
     from benchmarks import poisoned
     from jobs import schedule, serve
     from jobs.__main__ import main
-    from warehouse import phases
-    from workbench.inspection import block as blocks
+    from warehouse import kill_points
+    from workbench.scoring import block as blocks
 
-    importlib.reload(phases)  # it looks at the environment once
+    importlib.reload(kill_points)  # it looks at the environment once
     if clock is not None:
         schedule.clock = clock
     blocks.answer_block = poisoned.answer_or_die

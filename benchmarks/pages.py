@@ -139,10 +139,12 @@ def run_page(page: str, address: dict[str, str]) -> tuple[float, float]:
     from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
     from streamlit.testing.v1 import AppTest
 
+    from workbench.pages.ui import components
+
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
     for name, value in address.items():
         app.query_params[name] = value
-    app.switch_page(f"workbench/pages/{page}.py")
+    app.switch_page(getattr(components, page.upper()))
     took: list[tuple[float, float]] = []
     original = ScriptRunner._run_script
 

@@ -2,36 +2,38 @@
 
 For `faults.py` and for tests.
 
-Run as a module it is also what the processes of a crew import as their main, so they are poisoned too.
+Run as a module it is also what the processes of a run import as their main, so they are poisoned too.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
 from jobs.__main__ import main
-from workbench.inspection import block as blocks
-from workbench.inspection import inputs
-from workbench.inspection.models import Answering
-from workbench.inspection.retrieval import Retriever
 from workbench.model.backbone import Pictures
+from workbench.model.case import Picture
 from workbench.model.method import Method
+from workbench.scoring import block as blocks
+from workbench.scoring import image_loader
+from workbench.scoring.evaluator import Evaluator
+from workbench.scoring.evidence import Source
 
-_answer, _open = blocks.answer_block, inputs._open
+_answer, _open = blocks.answer_block, image_loader._open
 
 
 def answer_or_die(
-    opened: blocks.OpenedBlock, run_id: str, answering: Answering, retriever: Retriever, method: Method
+    opened: blocks.OpenedBlock, run_id: str, evaluator: Evaluator, sources: Sequence[Source], method: Method
 ) -> blocks.Rows:
     """The block's rows, unless the poison is among its opened images."""
     paths = {asked.entry.image_id: asked.entry.path for asked in opened.block.asked}
-    if any(paths[key].endswith("poison.png") for key, it in opened.queries.items() if not isinstance(it, Exception)):
+    if any(paths[key].endswith("poison.png") for key, it in opened.queries.items() if isinstance(it, Picture)):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _answer(opened, run_id, answering, retriever, method)
+    return _answer(opened, run_id, evaluator, sources, method)
 
 
-def open_or_die(file: inputs.File, pictures: Pictures | None) -> inputs.Opened:
+def open_or_die(file: image_loader.File, pictures: Pictures | None) -> image_loader.Opened:
     """The picture, unless it is a deadly one."""
     if file[0].name == "deadly.png":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -40,6 +42,6 @@ def open_or_die(file: inputs.File, pictures: Pictures | None) -> inputs.Opened:
 
 if __name__ in ("__main__", "__mp_main__"):
     blocks.answer_block = answer_or_die
-    inputs._open = open_or_die
+    image_loader._open = open_or_die
 if __name__ == "__main__":
     main()

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+
 from benchmarks import invented, machine
 from warehouse import spool
 from warehouse.database import Database
@@ -37,6 +39,8 @@ def main() -> None:
         run_id = store.runs()["run_id"][args.runs // 2]
         row = store.prediction_index(run_id, limit=1).row(0, named=True)
         reads: dict[str, Callable[[], object]] = {
+            "a new instance of DuckDB": lambda: duckdb.connect().close(),
+            "opening": lambda: Database(data).frame("SELECT 1"),
             "runs": store.runs,
             "run_summary": lambda: store.run_summary(run_id),
             "failures": lambda: store.failures(run_id),
@@ -63,7 +67,7 @@ def fill(data: Path, runs: int) -> None:
     ingest(store)
     for number in range(runs):
         name = invented.RUN if number == 0 else f"2026{number // 28 + 1:02d}{number % 28 + 1:02d}T220005123Z-a1b2c3d4"
-        with Database(data).writing() as con:
+        with Database(data)._transaction() as con:
             for table in ("runs", "predictions") if number else ():
                 con.execute(
                     f"INSERT INTO {table} SELECT * REPLACE (? AS run_id) FROM {table} WHERE run_id = ?",

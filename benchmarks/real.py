@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import machine
-from warehouse.records import Prediction
+from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 
 OUTPUT = Path(__file__).parent / "results" / "real.json"

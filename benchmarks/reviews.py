@@ -17,12 +17,13 @@ from pathlib import Path
 
 from benchmarks import machine
 from tests.pages import screen
+from tests.people import ANN
 from tests.review import killing, studio
 from tests.review.conftest import Studio
 from warehouse.store import Store
-from workbench.review import push, server
-from workbench.review.desk import Desk
-from workbench.review.pull import pull
+from workbench.review.labelstudio import push, server
+from workbench.review.labelstudio.configuration import Connection
+from workbench.review.labelstudio.pull import pull
 
 
 def main() -> None:
@@ -36,20 +37,20 @@ def main() -> None:
         home, data = Path(folder) / "home", Path(folder) / "data"
         os.environ["WORKBENCH_DATA"] = str(data)
         killing.many(data, args.disputes)
-        screen.opened("workbench/pages/disputes.py")  # importing is not painting
-        page = min(timed(lambda: screen.opened("workbench/pages/disputes.py")) for _ in range(3))
+        screen.opened("workbench/pages/disputes/disputes.py")  # importing is not painting
+        page = min(timed(lambda: screen.opened("workbench/pages/disputes/disputes.py")) for _ in range(3))
         shutil.copytree(studio.template(), home)
         port = studio.free_port()
         process = server.start(studio.executable(), home, port)
         try:
             url = server.wait(process, port, home)
-            desk_of = Studio(url, server.token(home), server.password(home), home)
-            desk, store = Desk(desk_of.client(), desk_of.folder()), Store(data)
-            push.push(store, desk, limit=0)
-            pushed = timed(lambda: push.push(store, desk, limit=args.push))
-            first = timed(lambda: pull(store, desk))
+            studio_of = Studio(url, server.token(home), server.password(home), home)
+            connection, store = Connection(studio_of.client(), studio_of.folder()), Store(data)
+            push.push(store, connection, limit=0, actor=ANN)
+            pushed = timed(lambda: push.push(store, connection, limit=args.push, actor=ANN))
+            first = timed(lambda: pull(store, connection, actor=ANN))
             time.sleep(3)
-            empty = timed(lambda: pull(store, desk))
+            empty = timed(lambda: pull(store, connection, actor=ANN))
         finally:
             studio.stop(process)
     machine.report(

@@ -92,7 +92,10 @@ def in_a_process(root: Path, data: Path) -> Planned:
 def plan_once(root: Path, data: Path) -> Planned:
     """The plan as `workbench score` makes it, timed."""
     from warehouse.store import Store
-    from workbench.inspection import archive, plan, questions, references
+    from workbench.archive import questions, references
+    from workbench.archive import scan as archive
+    from workbench.question_sets import INSPECTION, built_in
+    from workbench.scoring import plan
 
     store = Store(data)
     started = time.perf_counter()
@@ -102,7 +105,7 @@ def plan_once(root: Path, data: Path) -> Planned:
     store.register_archive(scan.archive)
     store.upsert_entries(scan.archive.archive_id, scan.registered)
     remembered = time.perf_counter()
-    made = plan.make(questions.inspection(scan, [], references.gather(scan)).items)
+    made = plan.make(questions.of_set(built_in(INSPECTION), scan, [], references.gather(scan)).items)
     return Planned(
         images=len(scan.entries),
         questions=made.planned,

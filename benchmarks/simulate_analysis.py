@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from benchmarks import machine
-from warehouse.records import SUBTASKS
 from workbench.analysis import bias, compare, discovery, intervals, slices
+from workbench.question_sets import MMAD, built_in
+
+SUBTASKS = built_in(MMAD).names
 
 EASE = dict(zip(SUBTASKS, (1.2, 0.4, 0.6, 0.7, 1.4, 2.2, 1.7), strict=True))  # logits
 SPREAD = 1.0  # of images' difficulty, in logits
@@ -64,8 +66,10 @@ def draw(rng: Random, images: int, most: int = 7) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "image_id": pl.Series(image).cast(pl.String),
-            "asked": pl.Series(place).cast(pl.String),
+            "cluster_id": pl.Series(image).cast(pl.String),
+            "question_id": pl.Series(place).cast(pl.String),
             "subtask": np.array(SUBTASKS)[place],
+            "detection": place == 0,
             **{name: pl.Series(values[image]).cast(pl.String) for name, values in of_image.items()},
             "dataset": "invented",
             "letter": rng.choice(list("ABCD"), len(image)),
@@ -78,7 +82,7 @@ def answered(rng: Random, asked: pl.DataFrame) -> pl.DataFrame:
     """The questions with `right`, drawn from each one's chance, and what a comparison carries along."""
     return asked.with_columns(
         right=pl.Series(rng.random(asked.height) < asked["chance"].to_numpy()),
-        question_id="asked", answer="letter", answer_text="letter", entropy=pl.lit(None, pl.Float64),
+        evidence=1, answer="letter", answer_text="letter", entropy=pl.lit(None, pl.Float64),
     )  # fmt: skip
 
 
@@ -171,7 +175,7 @@ def unequal(rng: Random, images: int) -> pl.DataFrame:
     now = ease + _GAIN + _SLOPE * z + 0.5 * rng.standard_normal(images)
     image = np.repeat(np.arange(images), m)
     old, new = (rng.random(len(image)) < special.expit(logit)[image] for logit in (ease, now))
-    return pl.DataFrame({"image_id": image, "old_right": old, "right": new})
+    return pl.DataFrame({"cluster_id": image, "old_right": old, "right": new})
 
 
 def _unequal_gain() -> float:
@@ -207,7 +211,7 @@ def misses_unequal_few(rng: Random) -> bool:
 def misses_rare(rng: Random) -> bool:
     """The interval of a gain of 5 points that 100 images of one question show by hardly any change."""
     won = rng.random(100) < 0.05
-    pairs = pl.DataFrame({"image_id": np.arange(100), "old_right": ~won, "right": np.ones(100, bool)})
+    pairs = pl.DataFrame({"cluster_id": np.arange(100), "old_right": ~won, "right": np.ones(100, bool)})
     row = compare.table(pairs).row(0, named=True)
     return not row["low"] <= 0.05 <= row["high"]
 
@@ -295,7 +299,7 @@ class Experiment:
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "interval misses, 200 images": Experiment(misses_overall, 0.05, "both"),
-    "interval misses, 40 images": Experiment(misses_few, 0.05, "both"),
+    "interval misses, 40 images": Experiment(misses_few, 0.05, "above"),
     "interval misses, one question per image": Experiment(misses_subtask, 0.05, "both"),
     "interval of a difference misses": Experiment(misses_difference, 0.05, "both"),
     "interval of a difference misses, unequal images": Experiment(misses_unequal, 0.05, "above"),

@@ -2,8 +2,8 @@
 
     python -m benchmarks.simulate_gate [--trials N] [--output FILE]
 
-No true effect: how often one test at 5 %, one at its own share, and a curator's ten null drafts together are called
-better; each against the highest count that chance alone would allow (99.9 % of the binomial at 5 %). Questions of an
+No true effect: how often one test at 5 %, and a curator's ten null drafts together, are called better or worse; each
+against the highest count that chance alone would allow (99.9 % of the binomial at 5 %). Questions of an
 image hang together (an image's answers are drawn anew together), and the same data as if each question were an image of
 its own show what ignoring that would cost. A planted gain at the size the gate says it needs must be found in 80 %.
 At the margin of harm elsewhere, the bound must call it harmless in 5 % at most.
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.machine import report
-from warehouse.publishing import share
-from workbench.review import gate
+from warehouse.queries.publishing import share
+from workbench.curation import gate
 
 Answers = NDArray[np.bool_]
 QUESTIONS, DRAFTS = 7, 10
@@ -53,10 +53,10 @@ def simulate(trials: int) -> dict[str, object]:
     """All figures; `holds` says whether every promise was kept."""
     most = int(stats.binom.ppf(0.999, trials, gate.BUDGET))
     null = World()
-    alone = sum(better(null, seed, gate.BUDGET) for seed in range(trials))
-    unclustered = sum(better(null, seed, gate.BUDGET, clustered=False) for seed in range(trials))
+    alone = sum(claimed(null, seed, gate.BUDGET) for seed in range(trials))
+    unclustered = sum(claimed(null, seed, gate.BUDGET, clustered=False) for seed in range(trials))
     together = sum(
-        any(better(null, 10**6 + seed * DRAFTS + k, share(gate.BUDGET, k + 1)) for k in range(DRAFTS))
+        any(claimed(null, 10**6 + seed * DRAFTS + k, share(gate.BUDGET, k + 1)) for k in range(DRAFTS))
         for seed in range(trials)
     )
     alpha = share(gate.BUDGET, 1)
@@ -67,9 +67,9 @@ def simulate(trials: int) -> dict[str, object]:
     return {
         "trials": trials,
         "most_allowed_by_chance_at_5_percent": most,
-        "false_better_one_test_at_5_percent": alone,
-        "false_better_if_questions_were_images": unclustered,
-        "false_better_of_ten_null_drafts": together,
+        "false_claims_one_test_at_5_percent": alone,
+        "false_claims_if_questions_were_images": unclustered,
+        "false_claims_of_ten_null_drafts": together,
         "planted_images_needed": needed,
         "planted_found": found,
         "planted_least_allowed_by_chance_at_80_percent": lowest,
@@ -78,9 +78,14 @@ def simulate(trials: int) -> dict[str, object]:
     }
 
 
-def better(world: World, seed: int, alpha: float, clustered: bool = True) -> bool:
+def better(world: World, seed: int, alpha: float) -> bool:
     """Whether one simulated test says better."""
-    return gate.decide(frame(world, seed, clustered), alpha, seed=seed).verdict == "better"
+    return gate.decide(frame(world, seed), alpha, seed=seed).verdict == "better"
+
+
+def claimed(world: World, seed: int, alpha: float, clustered: bool = True) -> bool:
+    """Whether one simulated test says better or worse."""
+    return gate.decide(frame(world, seed, clustered), alpha, seed=seed).verdict != "not enough evidence"
 
 
 def frame(world: World, seed: int, clustered: bool = True) -> pl.DataFrame:
@@ -103,7 +108,7 @@ def table(old: Answers, new: Answers, group: str, clustered: bool = True) -> pl.
     """As `gate.decide` takes them."""
     images, questions = old.shape
     ids = np.repeat(np.arange(images), questions) if clustered else np.arange(old.size)
-    return pl.DataFrame({"image_id": ids.astype(str), "old": old.ravel(), "new": new.ravel()}).with_columns(
+    return pl.DataFrame({"cluster_id": ids.astype(str), "old": old.ravel(), "new": new.ravel()}).with_columns(
         group=pl.lit(group)
     )
 
@@ -111,7 +116,7 @@ def table(old: Answers, new: Answers, group: str, clustered: bool = True) -> pl.
 def planted_size(alpha: float) -> int:
     """The images the gate asks for to show a planted gain, from a large sample of that world."""
     seen = frame(World(4000, gain=0.3), seed=1)
-    sums = seen.group_by("image_id").agg(
+    sums = seen.group_by("cluster_id").agg(
         n=pl.len().cast(pl.Float64), right=(pl.col("new").cast(pl.Float64) - pl.col("old").cast(pl.Float64)).sum()
     )
     return gate.images_needed(sums, alpha)

@@ -93,7 +93,7 @@ def compared(tonight: pl.DataFrame, before: Sequence[pl.DataFrame]) -> list[Sign
         tonight.with_columns(tonight=pl.lit(True)),
         *(night.with_columns(tonight=pl.lit(False)) for night in before),
     ]
-    return drift.signals(pl.concat(both), FALSE_ALARM)
+    return drift.signals(pl.concat(both).with_row_index("cluster_id"), FALSE_ALARM)
 
 
 def false_alarms(world: World, nights: int) -> dict[str, object]:

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from benchmarks import machine
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
 from workbench.review import budget, pictures, rules
-from workbench.review.budget import Floats, Forecast, Judged
+from workbench.review.budget import Batch, Floats, Forecast, Judged
 from workbench.review.rules import Rules
 
 RESULT = Path(__file__).parent / "results" / "simulate_review.json"
@@ -52,7 +52,7 @@ def main() -> int:
         archive = store.archives()[0]
         cases = rules.disputable(Reviews(data).cases(run)).filter(pl.col("correct_answer").is_not_null())
         far = rules.distances(cases, lambda path: pictures.size_of(Path(archive.root) / path))
-    told = rules.features(cases, far)
+    told = rules.features(cases, far, sorted(set(cases["subtask"])))
     wrong = (cases["answer"] != cases["correct_answer"]).to_numpy()
     images = cases["image_id"].to_numpy()
     rng = np.random.default_rng(args.seed)
@@ -66,13 +66,12 @@ def main() -> int:
         forecast = budget.forecast(told[night], images[night], judged)
         assert forecast is not None
         reviews = round(SHARE * len(night))
-        point = budget.spend(budget.curve(forecast, seed=replay), reviews)
-        by_chance = np.argsort(-forecast.chances(), kind="stable")[:reviews]
-        caught = int(wrong[night][by_chance].sum())
+        first, suspected = queue(cases[night.tolist()], [far[at] for at in night], forecast, reviews)
+        (point,) = budget.curve(forecast, [Batch(reviews, np.array(first), np.array([], np.intp))], seed=replay)
+        caught = int(wrong[night][first].sum())
         caught_in += point.caught_low <= caught <= point.caught_high
         promised.append(point.caught)
         seen.append(caught)
-        first, suspected = queue(cases[night.tolist()], [far[at] for at in night], forecast, reviews)
         gains.append(wrong[night][first].sum() / (reviews * wrong[night].mean()))
         rest = np.setdiff1d(np.arange(len(night)), suspected)
         sample = rng.choice(rest, min(AUDIT, len(rest)), replace=False)

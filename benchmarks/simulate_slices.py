@@ -29,9 +29,11 @@ from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
 from benchmarks import machine
-from warehouse.records import SUBTASKS
 from workbench.analysis import worsened
 from workbench.analysis.drift import Slice
+from workbench.question_sets import MMAD, built_in
+
+SUBTASKS = built_in(MMAD).names
 
 FALSE_ALARM = 0.05
 POINTS = 0.20
@@ -63,7 +65,7 @@ class Line:
         night = pl.DataFrame(
             {
                 "tonight": [tonight] * len(image),
-                "image_id": pl.Series(int(draw.integers(1 << 40)) + image).cast(pl.String),
+                "cluster_id": pl.Series(int(draw.integers(1 << 40)) + image).cast(pl.String),
                 "subtask": np.array(SUBTASKS)[place],
                 "product": np.char.add("product-", product.astype(str))[image],
                 "defect": np.array(["none", "crack", "dent", "scratch", "stain"])[defect][image],

@@ -34,11 +34,12 @@ from benchmarks import invented, machine
 from tests import scored
 from tests.nights.archives import OWN, pictures
 from tests.nights.calendars import schedule
+from tests.people import ANN
 from warehouse import spool
 from warehouse.ingest import ingest
-from warehouse.night_records import Backup
-from warehouse.nights import Nights
-from warehouse.rollups import Rollups
+from warehouse.queries.nights import Nights
+from warehouse.queries.rollups import Rollups
+from warehouse.records.nights import Backup
 from warehouse.store import Store
 from warehouse.upkeep import Upkeep
 from warehouse.vectors import Vectors
@@ -90,7 +91,7 @@ class Soak:
 
     def note(self) -> None:
         """A short transaction, as a page's."""
-        Nights(self.data).keep_backup(Backup(datetime.now(UTC), "none"))
+        Nights(self.data).keep_backup(Backup(datetime.now(UTC), "none"), actor=ANN)
 
     def arrive(self) -> None:
         """Another picture to score, and a thumbnail as pages keep them."""
@@ -117,7 +118,7 @@ class Soak:
 
     def tidy(self) -> None:
         """Drop what is over the limits."""
-        gone = retention.tidy(self.data, LIMITS, datetime.now(UTC))
+        gone = retention.tidy(self.data, LIMITS, datetime.now(UTC), actor=ANN)
         self.dropped = [sum(pair) for pair in zip(self.dropped, astuple(gone), strict=True)]
 
     def beyond_data(self) -> float:
@@ -144,7 +145,7 @@ def soak(it: Soak, minutes: float, readers: int) -> dict[str, object]:
     """Let everything go on for so long, and judge."""
     pictures(it.archive, it.pictures)
     kept = schedule(archive=str(it.archive), settings=OWN, cron="* * * * *", review_budget=0)
-    Nights(it.data).keep_schedule(replace(kept, created_at=datetime.now(UTC)))
+    Nights(it.data).keep_schedule(replace(kept, created_at=datetime.now(UTC)), actor=ANN)
     Store(it.data).open_run(invented.a_run())
 
     command = [*scored.command("schedule", "loop", "--every", "5")]

@@ -34,17 +34,20 @@ from scipy import special
 from torch import Tensor
 
 from benchmarks import machine
+from tests.people import ANN
 from warehouse.store import Store
+from workbench.analysis import subtasks
+from workbench.archive import knowledge_files, tone
+from workbench.archive.questions import Asked
 from workbench.embedded.archive import draw_archive
 from workbench.embedded.draw import NO_SHIFT, Shift
-from workbench.inspection import block, knowledge, preparation, tone
-from workbench.inspection.crew import Here
-from workbench.inspection.explanations import ABOUT_THE_OBJECT
-from workbench.inspection.questions import Asked
 from workbench.model import answer, injection, prompt, reward
 from workbench.model.case import Case
 from workbench.model.compose import compose
 from workbench.model.engine import Engine, Prefix, Rows
+from workbench.scoring import block, prepare_run
+from workbench.scoring.executor import LocalExecutor
+from workbench.scoring.local_evaluator import LocalEvaluator
 from workbench.settings import Settings, Support, Work
 
 OUTPUT = Path(__file__).parent / "results" / "zoom.json"
@@ -70,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=240, help="of each archive")
     parser.add_argument("--seed", type=int, default=4711)
-    parser.add_argument("--archive", action="append", default=[], help=f"of {', '.join(ARCHIVES)}; all")
+    parser.add_argument("--archive", action="append", default=[], choices=list(ARCHIVES), help="all by default")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -92,20 +95,26 @@ def main() -> None:
 def asked(root: Path, data: Path, known: str) -> Iterator[dict[str, object]]:
     """One row per question about a defect: which arm is right, whether it was kept, where patches lay."""
     store = Store(data)
-    knowledge.import_file(store, root / "domain_knowledge.json")
+    knowledge_files.import_file(store, root / "domain_knowledge.json", actor=ANN)
     settings = Settings(support=Support(knowledge=known), work=Work(data=data))  # type: ignore[arg-type]
-    prepared = preparation.prepare(root, settings, store, lambda _: None)
-    crew = prepared.crew
-    assert isinstance(crew, Here)
-    engine, tones = crew.answering.engine, tone.from_record(prepared.facts.tones)
+    prepared = prepare_run.prepare(root, settings, store, lambda _: None)
+    executor = prepared.executor
+    assert isinstance(executor, LocalExecutor)
+    assert isinstance(executor.evaluator, LocalEvaluator)
+    engine, tones = executor.evaluator.engine, tone.from_record(prepared.facts.tones)
     severity = {row["path"]: row["severity"] or "" for row in pl.read_csv(root / "images.csv").iter_rows(named=True)}
     for whole in prepared.plan.blocks:
-        about = tuple(a for a in whole.asked if a.entry.defect and a.question.subtask not in ABOUT_THE_OBJECT)
+        about = tuple(
+            a
+            for a in whole.asked
+            if a.entry.defect and a.question.subtask not in subtasks.about_the_object(prepared.subtasks)
+        )
         if not about:
             continue
         opened = block.open_block(replace(whole, asked=about), block.ReferencePictures(root, tones=tones))
-        evidence = block.retrieve(opened, crew.retriever)
-        cases = [each for a in about if isinstance(each := block.case_of(a, opened, evidence), Case)]
+        evidence = block.find_evidence(opened, executor.sources).of_questions
+        outcomes = [block.case_of(a, opened, shown) for a, shown in zip(about, evidence, strict=True)]
+        cases = [each for each in outcomes if isinstance(each, Case)]
         assert len(cases) == len(about)
         prefix = engine.read(compose(engine.backbone, cases))
         for question, (a, one) in enumerate(zip(about, cases, strict=True)):
@@ -153,9 +162,9 @@ def evaluated(engine: Engine, prefix: Prefix, question: int, one: Case, patches:
     """The options' letters and the reward behind these vectors and the start's think tokens; their attention (m, n)."""
     body = engine.backbone
     z = body.latent_start(THINK)
-    stub = body.embed(body.tokenize(prompt.stub_part(), {}), []).float()
-    row = torch.cat([z, stub] if patches is None else [patches, z, stub])
-    first = len(row) - len(stub) - THINK
+    cue = body.embed(body.tokenize(prompt.answer_cue(), {}), []).float()
+    row = torch.cat([z, cue] if patches is None else [patches, z, cue])
+    first = len(row) - len(cue) - THINK
     letters = answer.letter_tokens(body, one.letters)
 
     def read(logits: Tensor) -> Tensor:  # (1, m + 1, V) -> (1, m + 1, 1 + options)

@@ -3,7 +3,8 @@
 A job module is thin - parse, open, call one workbench function, show, return a code - and imports what is heavy inside
 its function, so that `workbench --help` takes no second. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 done; 1 some items failed, or a run could not go on; 2 wrong use; 75 another coordinator has this run.
+Exit codes: 0 done; 1 some items failed, or something could not go on; 2 wrong use; 75 another process has the run, the
+nights or the warehouse: later is fine. Each error class of ours has its own (`workbench/errors.py`).
 """
 
 from __future__ import annotations
@@ -11,24 +12,29 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs import (
     ablate,
+    audit,
     backup,
     demo,
     disputes,
     doctor,
     draw_archive,
-    evaluate_embedded,
     explain,
     export,
+    import_answers,
     ingest,
     knowledge,
     labelstudio,
+    leaderboard,
     mmad,
+    questions,
     reindex,
     report,
     runs,
@@ -36,12 +42,9 @@ from jobs import (
     score,
     serve,
     stress,
-    train_embedded,
 )
-from warehouse import private
-from warehouse.errors import DiskFull, Locked
-
-FAILED, WRONG_USE = 1, 2
+from warehouse import file_permissions
+from warehouse.errors import FAILED, WorkbenchError
 
 app = typer.Typer(
     help="Score archives of inspection images with knowledge-guided latent reasoning, and look at every case.",
@@ -54,20 +57,22 @@ app.command("score")(score.command)
 app.command("runs")(runs.command)
 app.command("export")(export.command)
 app.command("report")(report.command)
+app.command("leaderboard")(leaderboard.command)
 app.command("serve")(serve.command)
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(questions.app, name="questions")
 app.add_typer(disputes.app, name="disputes")
 app.add_typer(labelstudio.app, name="labelstudio")
 app.add_typer(mmad.app, name="mmad")
+app.command("import")(import_answers.command)
 app.add_typer(schedule.app, name="schedule")
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
 app.command("ingest")(ingest.command)
 app.command("reindex")(reindex.command)
+app.command("audit")(audit.command)
 app.command("doctor")(doctor.command)
 app.command("draw-archive")(draw_archive.command)
-app.command("train-embedded")(train_embedded.command)
-app.command("evaluate-embedded")(evaluate_embedded.command)
 app.command("ablate")(ablate.command)
 app.command("stress")(stress.command)
 app.command("explain")(explain.command)
@@ -80,6 +85,7 @@ def start(
     """Set up logging; only jobs do."""
     if not verbose:  # what keeps a model from being had is in the error that ends the command
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+        os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of every table that it is about to make
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,
@@ -89,20 +95,20 @@ def start(
 
 def main() -> None:
     """Run the command line; an error of ours or about a file is one sentence on stderr, anything else a traceback."""
-    private.guard()
+    file_permissions.guard()
+    with suppress(FileNotFoundError):  # of a folder that was removed meanwhile
+        if str(Path.cwd()) not in sys.path:  # so what this process starts imports nothing from there either
+            os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
+    except WorkbenchError as error:
+        print(f"workbench: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is None:
             raise
         print(f"workbench: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
         sys.exit(FAILED)
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("warehouse", "workbench"):
-            raise
-        print(f"workbench: {error}", file=sys.stderr)  # noqa: T201
-        code = FAILED if isinstance(error, DiskFull | Locked) else WRONG_USE
-        sys.exit(getattr(error, "exit_code", code))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Device
+from jobs.options import Config, Data, Device, Set, Truth, settings_of
 
 
 def command(
@@ -27,11 +27,18 @@ def command(
     keep: Annotated[
         bool, typer.Option("--keep", help="With `layers`: write them to workbench.json in the model's folder.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions, mixed.", show_default=False)] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Only so many questions (not images), mixed.", show_default=False, metavar="QUESTIONS"
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
     device: Device = None,
+    truth: Truth = "archive",
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
+    set_: Set = None,
+    config: Config = None,
 ) -> None:
     """Ask the same questions with parts of the method left out, and compare them pair by pair.
 
@@ -40,11 +47,13 @@ def command(
 
     Example: workbench ablate photos --limit 200
     """
+    import polars as pl
+
     from jobs import screen
     from workbench import settings
-    from workbench.analysis import ablation_text
-    from workbench.inspection import ablation, layers
-    from workbench.inspection.arms import read_study
+    from workbench.analysis import ablation_text, reviewed
+    from workbench.experiments import ablation, layers
+    from workbench.experiments.read_study import read_study
 
     if keep and arms != "layers":
         raise typer.BadParameter("only `--arms layers` finds something to keep", param_hint="--keep")
@@ -53,7 +62,7 @@ def command(
     if only and arms == "layers":
         raise typer.BadParameter("`--arms layers` has no arms to choose from", param_hint="--only")
     named = {"model": model, "device": device, "limit": limit, "data": data}
-    base = settings.load({name: value for name, value in named.items() if value is not None}, config).settings
+    base = settings.load(settings_of(named, set_), config).settings
     screen.without_loading_bars(base.machine.model)
     if arms == "layers":
         with screen.Progress() as watch:
@@ -64,7 +73,7 @@ def command(
         typer.echo(f"kept in {written}" if written else f"to keep them, write in workbench.toml: {line}")
         return
     try:
-        chosen = ablation.chosen(ablation.MAIN if arms == "main" else ablation.grid(seeds or 5), only or ())
+        chosen = ablation.choose(ablation.MAIN if arms == "main" else ablation.grid(seeds or 5), only or ())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
     with screen.Progress() as watch:
@@ -75,4 +84,7 @@ def command(
             watch,
             lambda arm, place, count: typer.echo(f"{place} of {count}: {arm.name}", err=True),
         )
-    typer.echo(ablation_text.markdown(read_study(base.work.data, "ablation", experiment)))
+    study = read_study(base.work.data, "ablation", experiment, truth)
+    typer.echo(ablation_text.markdown(study))
+    if truth == "reviewed":
+        typer.echo(reviewed.sentence(reviewed.of_facts(pl.concat(study.facts.values()))))

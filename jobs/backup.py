@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, actor
 
 
 def make(
@@ -21,12 +21,12 @@ def make(
     from contextlib import nullcontext
     from datetime import UTC, datetime
 
-    from warehouse import private
+    from warehouse import file_permissions
     from workbench import settings
     from workbench.nights import backup
 
-    with private.users_umask() if to else nullcontext():
-        file = backup.make(settings.data_folder(data), datetime.now(UTC), to)
+    with file_permissions.users_umask() if to else nullcontext():
+        file = backup.make(settings.data_folder(data), datetime.now(UTC), to, actor=actor())
     typer.echo(f"{file}, {file.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -44,7 +44,7 @@ def restore(
     from workbench.nights import backup
 
     folder = settings.data_folder(data)
-    done = backup.restore(folder, file, datetime.now(UTC))
+    done = backup.restore(folder, file, datetime.now(UTC), actor=actor())
     typer.echo(f"{folder} is at {file}, version {done.version}")
     if done.aside:
         typer.echo(f"what was there lies in {done.aside}")

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, Set, actor, settings_of
 
 
 def command(
     data: Data = None,
+    set_: Set = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not open the dashboard afterwards.")] = False,
 ) -> None:
     """Draw an archive, score it with the embedded demo model, and open the dashboard.
@@ -24,12 +25,13 @@ def command(
     """
     from jobs import screen, serve
     from workbench import settings
-    from workbench.inspection import demo
+    from workbench.scoring import demo
 
     folder = settings.data_folder(data)
+    chosen = settings.load(settings_of({"data": folder}, set_), outside=False).settings
     screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
-        outcome = demo.demo(folder, watch)
+        outcome = demo.demo(chosen, watch, actor=actor())
     screen.show(outcome, folder)
     code = screen.exit_code(outcome)
     if code == 0 and not no_serve and sys.stdin.isatty() and not os.environ.get("CI"):

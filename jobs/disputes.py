@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
-import signal
 from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Json
+from jobs.options import Data, Json, actor
+from workbench import wording
 
 app = typer.Typer(help="Cases that people should judge: open, send, bring back, settle.", no_args_is_help=True)
 Patience = Annotated[float, typer.Option("--patience", min=1, help="Seconds to try a server that doesn't answer.")]
@@ -34,29 +33,35 @@ def open_disputes(
 
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import nightly
-    from workbench.review.errors import ReviewError
-    from workbench.review.rules import Rules
+    from workbench.errors import ReviewError
+    from workbench.review import disputes
+    from workbench.review.rules import AUDIT_SHARE, Rules
 
     store = Store(settings.data_folder(data))
     runs = store.runs()
     if runs.is_empty():
         raise ReviewError("there is no run to dispute; score an archive first: workbench score ARCHIVE")
     chosen = run or str(runs["run_id"][0])
-    opened = nightly.open_run(store, chosen, Rules(budget, labels, audit, blind))
+    opened = disputes.open_run(store, chosen, Rules(budget, labels, audit, blind), actor=actor())
     if json_:
         typer.echo(json.dumps(asdict(opened), indent=1))
         return
     reasons = ", ".join(f"{count} {reason}" for reason, count in opened.reasons.items()) or "no suspicion"
-    typer.echo(f"run {opened.run_id}: {opened.added} reasons added ({reasons})")
-    typer.echo(f"audit lane: {opened.audited} drawn at random from {opened.population:,} undisputed cases")
-    typer.echo(f"calibrated on {opened.calibrated_on}")
+    typer.echo(f"run {opened.run_id}: {opened.added} reasons added, with the audit lane's (rules raised {reasons})")
+    typer.echo(
+        f"audit lane: {opened.audited} drawn at random from {wording.counted(opened.population, 'undisputed case')}"
+    )
+    if opened.uncalibrated:
+        typer.echo(f"not calibrated: {disputes.WHY_NOT[opened.uncalibrated]}; there is {opened.learnt_from}")
+    else:
+        typer.echo(f"calibrated on {opened.learnt_from}")
     if opened.point:
         p = opened.point
         typer.echo(
-            f"{p.reviews} reviews reach down to a {p.threshold:.0%} chance of an error: {p.caught:.0f} errors caught "
-            f"({p.caught_low:.0f}-{p.caught_high:.0f}), {p.missed:.0f} left ({p.missed_low:.0f}-{p.missed_high:.0f}), "
-            "both 90 % intervals"
+            f"the first {wording.counted(p.reviews, 'task')} sent, "
+            f"{wording.percent(AUDIT_SHARE)} of them drawn at random: "
+            f"{p.caught:.0f} errors caught ({p.caught_low:.0f}-{p.caught_high:.0f}), {p.missed:.0f} left "
+            f"({p.missed_low:.0f}-{p.missed_high:.0f}), both 90 % intervals"
         )
 
 
@@ -79,14 +84,19 @@ def push_disputes(
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import desk, push
+    from workbench.review.labelstudio import configuration, push
 
     folder = settings.data_folder(data)
-    done = push.push(Store(folder), desk.open_desk(folder, patience), limit=limit, anew=new_project)
+    done = push.push(
+        Store(folder), configuration.connect(folder, patience), limit=limit, anew=new_project, actor=actor()
+    )
     if json_:
         typer.echo(json.dumps(asdict(done), indent=1))
     else:
-        typer.echo(f"{done.sent} tasks sent, {done.found} found there already, {done.waiting} disputes wait")
+        typer.echo(
+            f"{wording.counted(done.sent, 'task')} sent, {done.found} found there already, "
+            f"{wording.counted(done.waiting, 'dispute waits', 'disputes wait')}"
+        )
         for address in done.projects:
             typer.echo(f"judge them: {address}")
         for problem in done.unreadable:
@@ -104,14 +114,14 @@ def pull_verdicts(patience: Patience = 60.0, data: Data = None, json_: Json = Fa
 
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import desk, pull
+    from workbench.review.labelstudio import configuration, pull
 
     folder = settings.data_folder(data)
-    done = pull.pull(Store(folder), desk.open_desk(folder, patience))
+    done = pull.pull(Store(folder), configuration.connect(folder, patience), actor=actor())
     if json_:
         typer.echo(json.dumps(asdict(done), indent=1))
     else:
-        typer.echo(done.said)
+        typer.echo(done.summary)
 
 
 @app.command("listen")
@@ -127,20 +137,21 @@ def listen_for_hints(
     """
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import desk, listen, pull
+    from workbench.processes import stop_signals
+    from workbench.review.labelstudio import configuration, pull, webhooks
 
     folder = settings.data_folder(data)
-    asked, home = desk.open_desk(folder, patience), folder / desk.FOLDER
-    ear = listen.Ear(port, listen.secret(home))
-    typer.echo(f"listening on http://127.0.0.1:{ear.server_address[1]}/ for {asked.studio.url}")
+    asked, home = configuration.connect(folder, patience), folder / configuration.FOLDER
+    listener = webhooks.WebhookListener(port, webhooks.secret(home))
+    typer.echo(f"listening on http://127.0.0.1:{listener.server_address[1]}/ for {asked.studio.url}")
     typer.echo(
         f"in each project there: Settings, Webhooks; that address, or the one of your proxy before it, with a header "
-        f"{listen.HEADER} that holds what is in {listen.secret_file(home)}"
+        f"{webhooks.HEADER} that holds what is in {webhooks.secret_file(home)}"
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ear.stop)
-    with contextlib.suppress(KeyboardInterrupt):
-        listen.follow(ear, lambda: pull.pull(Store(folder), asked).said, 60 * every, typer.echo)
+    with contextlib.suppress(KeyboardInterrupt), stop_signals(listener.stop):
+        webhooks.follow(
+            listener, lambda: pull.pull(Store(folder), asked, actor=actor()).summary, 60 * every, typer.echo
+        )
     typer.echo("stopped")
 
 
@@ -160,7 +171,7 @@ def list_disputes(
     from rich.table import Table
 
     from jobs import screen
-    from warehouse.reviews import Reviews
+    from warehouse.queries.reviews import Reviews
     from workbench import settings
 
     queue = Reviews(settings.data_folder(data)).queue()
@@ -194,16 +205,15 @@ def settle(
 
     Example: workbench disputes settle 3f9a12 wrong --right B --reason seen
     """
-    from warehouse.reviews import Reviews
+    from warehouse.queries.reviews import Reviews
     from workbench import settings
     from workbench.review import agreement
 
     reviews = Reviews(settings.data_folder(data))
-    person = getpass.getuser()
     if decision == "reopen":
-        agreement.reopen(reviews, dispute, person, reason)
+        agreement.reopen(reviews, dispute, reason, actor=actor())
         typer.echo(f"dispute {dispute} is open again")
         return
-    settled = agreement.settle_by(reviews, dispute, decision, right, person, reason)
+    settled = agreement.settle_by(reviews, dispute, decision, right, reason, actor=actor())
     answer = f", {settled.right_answer} is right" if settled.right_answer else ""
     typer.echo(f"dispute {settled.dispute_id[:10]} is settled: {settled.decision}{answer}, by {settled.author}")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from workbench import wording
+
 
 def command(
     folder: Annotated[Path, typer.Argument(help="Where the archive goes.", show_default=False)],
@@ -28,7 +30,7 @@ def command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from warehouse import private
+    from warehouse import file_permissions
     from workbench.embedded import archive
     from workbench.embedded.draw import Shift
 
@@ -43,7 +45,7 @@ def command(
         moved = Shift(**amounts)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error), param_hint="--shift") from error
-    with private.users_umask(), Progress(console=Console(stderr=True), transient=True) as bar:
+    with file_permissions.users_umask(), Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("drawing", total=images)
         archive.draw_archive(folder, images, seed, line, moved, held_out_wordings, lambda: bar.advance(task))
-    typer.echo(f"{images} images in {folder}; questions in {folder / 'mmad.json'}")
+    typer.echo(f"{wording.counted(images, 'image')} in {folder}; questions in {folder / 'mmad.json'}")

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Config, Data, Set, settings_of
 
 
 def command(
     run: Annotated[str, typer.Argument(help="A finished run over images with masks.")],
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
+    set_: Set = None,
+    config: Config = None,
 ) -> None:
-    """Do accepted patches lie on the defect, do they matter to the answer, and do words say what the answer says?
+    """Are answers right for the right reason: do they point at the defect, and change when that is painted out?
 
-    Images are asked again with patches painted out, accepted ones and random ones. Stopped, the same command goes on.
+    Images are asked again with it painted out, and with as much painted out elsewhere. Stopped, the same command goes
+    on.
 
     Example: workbench explain 20250103T220005123Z-a1b2c3d4
     """
     from jobs import screen
     from workbench import settings
-    from workbench.inspection import explanations
+    from workbench.experiments import explanations
 
-    base = settings.load({"data": data} if data else {}, config).settings
+    base = settings.load(settings_of({"data": data}, set_), config).settings
     with screen.Progress() as watch:
         text = explanations.report(base, run, watch)
     typer.echo(text)

@@ -7,25 +7,33 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, Truth, output_file
 
 
 def command(
     table: Annotated[Literal["predictions", "patches", "runs"], typer.Argument(help="What to write.")],
     run: Annotated[str, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.parquet, FILE.csv or FILE.jsonl.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="FILE.parquet, FILE.csv or FILE.jsonl.", callback=output_file)
+    ],
+    truth: Truth = "archive",
     data: Data = None,
 ) -> None:
     """Write a run's predictions, patches or its own record to a file.
 
-    Parquet keeps lists and maps as they are; CSV writes them as JSON.
+    Parquet keeps lists and maps as they are; CSV writes them as JSON. With `--truth reviewed` predictions say which
+    rule brought a settled case to people and how they settled it; the archive's label and answer stand beside.
 
     Example: workbench export patches --run 20250103T220005123Z-a1b2c3d4 -o p.csv
     """
-    from warehouse import private
+    from warehouse import file_permissions
     from warehouse.store import Store
     from workbench import settings
 
-    with private.users_umask():
-        Store(settings.data_folder(data)).export(table, run, output)
+    if truth != "archive" and table != "predictions":
+        raise typer.BadParameter(
+            f"{table} hold no label; only predictions are exported by a truth", param_hint="--truth"
+        )
+    with file_permissions.users_umask():
+        Store(settings.data_folder(data)).export(table, run, output, truth)
     typer.echo(str(output))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from jobs.options import Data
+from workbench import wording
 
 
 def command(data: Data = None) -> None:
@@ -21,9 +22,14 @@ def command(data: Data = None) -> None:
 
     folder = settings.data_folder(data)
     done = ingest(Store(folder))
-    typer.echo(f"{done.parts} parts, {done.predictions} predictions, {done.patches} patches in {done.seconds:.1f} s")
+    typer.echo(
+        f"{wording.counted(done.parts, 'part')}, {wording.counted(done.predictions, 'prediction')}, "
+        f"{wording.counted(done.patches, 'patch', 'patches')} in {done.seconds:.1f} s"
+    )
     if done.quarantined:
-        typer.echo(f"{done.quarantined} parts can't be stored and were put aside; the newest are", err=True)
+        typer.echo(
+            f"{wording.counted(done.quarantined, 'part')} put aside, as they can't be stored; the newest:", err=True
+        )
         for path, reason in spool.put_aside(folder)[: min(done.quarantined, 10)]:
             typer.echo(f"  {path}: {reason}", err=True)
         raise typer.Exit(1)

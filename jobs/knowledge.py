@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from jobs import knowledge_change
-from jobs.options import Data, Json
+from jobs.options import Data, Json, actor
+from workbench import wording
 
 app = typer.Typer(help="The texts that retrieval chooses from.", no_args_is_help=True)
 
@@ -35,16 +36,17 @@ def import_file(
     """
     from warehouse.store import Store
     from workbench import settings
-    from workbench.inspection import knowledge
+    from workbench.archive import knowledge_files as knowledge
 
-    done = knowledge.import_file(Store(settings.data_folder(data)), file, publish=not draft)
+    done = knowledge.import_file(Store(settings.data_folder(data)), file, publish=not draft, actor=actor())
     changes = f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged, {done.withdrawn} withdrawn)"
     if draft:
         typer.echo(
-            f"drafts: {done.added + done.changed} texts {changes}; test one: workbench knowledge test DESCRIPTION"
+            f"drafts: {wording.counted(done.added + done.changed, 'text')} {changes}; test "
+            "one: workbench knowledge test DESCRIPTION"
         )
     else:
-        typer.echo(f"knowledge {done.version}: {done.published} texts published {changes}")
+        typer.echo(f"knowledge {done.version}: {wording.counted(done.published, 'text')} published {changes}")
 
 
 @app.command("export")
@@ -57,11 +59,11 @@ def export_texts(
 
     Example: workbench knowledge export -o domain_knowledge.json
     """
-    from warehouse import private
+    from warehouse import file_permissions
     from warehouse.store import Store
     from workbench import settings
-    from workbench.inspection import knowledge
-    from workbench.inspection.errors import KnowledgeError
+    from workbench.archive import knowledge_files as knowledge
+    from workbench.errors import KnowledgeError
 
     store = Store(settings.data_folder(data))
     if run is None:
@@ -71,9 +73,9 @@ def export_texts(
         if found is None:
             raise KnowledgeError(f"there is no run {run}; `workbench runs` lists them")
         texts = store.knowledge(found.knowledge_version) if found.knowledge_version else []
-    with private.users_umask():
+    with file_permissions.users_umask():
         written = knowledge.write(texts, output)
-    typer.echo(f"{written} texts written to {output}")
+    typer.echo(f"{wording.counted(written, 'text')} written to {output}")
 
 
 @app.command("list")
@@ -88,7 +90,7 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
     from warehouse.store import Store
     from warehouse.vectors import Vectors
     from workbench import settings
-    from workbench.review import curation
+    from workbench.curation import edit as curation
 
     store = Store(settings.data_folder(data))
     version, descriptions = store.published_knowledge()
@@ -134,7 +136,7 @@ def search_texts(
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import search
+    from workbench.curation import search
 
     store = Store(settings.data_folder(data))
     screen.without_loading_bars("embedded")
@@ -162,10 +164,10 @@ def diff_texts(description: Id, revision: Revision = None, data: Data = None) ->
     Example: workbench knowledge diff Drawn/hex_nut/rust
     """
     from jobs import screen
-    from warehouse.curation import Curation
+    from warehouse.queries.curation import Curation
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import curation
+    from workbench.curation import edit as curation
 
     store = Store(settings.data_folder(data))
     chosen = curation.revision(store, description, revision)
@@ -191,7 +193,7 @@ def show_history(
     Example: workbench knowledge history
     """
     from jobs import screen
-    from warehouse.curation import Curation
+    from warehouse.queries.curation import Curation
     from workbench import settings
 
     changes = Curation(settings.data_folder(data)).changes(description, limit)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Data, Json
+from jobs.options import Data, Json, actor
+from workbench import wording
 
 if TYPE_CHECKING:
-    from warehouse.curation_records import GateResult
+    from warehouse.records.curation import GateResult
 
 Id = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="DATASET/PRODUCT/ENTRY, as `list` shows it.")]
 Revision = Annotated[int | None, typer.Option(help="Which revision (default: the newest).", show_default=False)]
@@ -44,15 +44,15 @@ def edit(
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import curation
+    from workbench.curation import edit as curation
 
     if (text is None) == (file is None):
         raise typer.BadParameter("give the text with --text, or a file that holds it with --file")
     words = text if text is not None else file.read_text(encoding="utf-8") if file else ""
-    saved = curation.edit(Store(settings.data_folder(data)), description, words, author or getpass.getuser(), reason)
+    saved = curation.edit(Store(settings.data_folder(data)), description, words, reason, actor=actor(author))
     typer.echo(f"{description} revision {saved.draft.revision} is a draft")
     for finding in saved.findings:
-        typer.echo(screen.harmless(f"{'blocks' if finding.blocks else 'look at'}: {finding.rule}: {finding.said}"))
+        typer.echo(screen.harmless(f"{'blocks' if finding.blocks else 'look at'}: {finding.rule}: {finding.message}"))
     for other in saved.alike:
         typer.echo(f"look at: says nearly the same as {other.description_id}")
     typer.echo(f"next: workbench knowledge test {description}")
@@ -80,10 +80,10 @@ def propose(
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import proposals
+    from workbench.curation import proposals
 
     if rewrite:
-        from workbench.review import rewording  # with a model, and PyTorch
+        from workbench.curation import rewording  # with a model, and PyTorch
     store = Store(settings.data_folder(data))
     waiting = proposals.waiting(store)
     found = waiting.proposals
@@ -93,7 +93,7 @@ def propose(
     if accept is not None:
         own = next((each for each in found if each.description_id == accept), None)
         wording = rewording.suggested(store, own) if own and rewrite else None
-        saved = proposals.accept(store, accept, author or getpass.getuser(), rewording=wording)
+        saved = proposals.accept(store, accept, rewording=wording, actor=actor(author))
         typer.echo(f"{accept} revision {saved.draft.revision} is a draft; next: workbench knowledge test {accept}")
         return
     if json_:
@@ -125,8 +125,8 @@ def blast(
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import blast as radius
-    from workbench.review import curation
+    from workbench.curation import blast_radius as radius
+    from workbench.curation import edit as curation
 
     store = Store(settings.data_folder(data))
     screen.without_loading_bars("embedded")
@@ -149,22 +149,23 @@ def gate(
     Example: workbench knowledge test Drawn/hex_nut/rust
     """
     from jobs import screen
-    from warehouse.curation import Curation
+    from warehouse.queries.curation import Curation
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import curation, trial
+    from workbench.curation import edit as curation
+    from workbench.curation import trial
 
-    store, who = Store(settings.data_folder(data)), author or getpass.getuser()
+    store, who = Store(settings.data_folder(data)), actor(author)
     draft = curation.revision(store, description, revision)
     if tonight:
-        Curation(store.data).await_test(description, draft.revision, who, "to be tested tonight")
+        Curation(store.data).await_test(description, draft.revision, "to be tested tonight", actor=who)
         typer.echo(f"{description} revision {draft.revision} waits for tonight's run")
         return
     screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
         watch.step("looking which images it changes")
-        attempt = trial.open_test(store, draft, who, margin / 100)
-        result = trial.run_test(store, attempt, watch)
+        attempt = trial.open_test(store, draft, margin / 100, actor=who)
+        result = trial.run_test(store, attempt, watch, actor=who)
     if result is None:
         typer.echo("stopped; the same command goes on where it was")
         raise typer.Exit(1)
@@ -178,7 +179,7 @@ def gate(
     typer.echo(f"{description} revision {draft.revision}: {result.verdict}: {result.why}")
     for line in _lines(result):
         typer.echo(line)
-    typer.echo(f"attempt    {attempt.attempt} of {attempt.budget}, spent {attempt.alpha:.2%} of 5 %")
+    typer.echo(f"attempt    {attempt.attempt} of {attempt.budget}, spent {wording.percent(attempt.alpha, 2)} of 5 %")
 
 
 def lift(
@@ -197,7 +198,7 @@ def lift(
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import lift as lifts
+    from workbench.curation import lift as lifts
 
     store = Store(settings.data_folder(data))
     screen.without_loading_bars("embedded")
@@ -225,11 +226,11 @@ def publish(
     """
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import curation
+    from workbench.curation import edit as curation
 
     store = Store(settings.data_folder(data))
     chosen = curation.revision(store, description, revision)
-    version = curation.publish(store, description, chosen.revision, author or getpass.getuser(), reason)
+    version = curation.publish(store, description, chosen.revision, reason, actor=actor(author))
     typer.echo(f"knowledge {version.version}: {description} revision {chosen.revision} is published")
 
 
@@ -246,17 +247,17 @@ def retire(
 
     Example: workbench knowledge retire D/nut/rust --reason replaced
     """
-    from warehouse.curation import Curation
+    from warehouse.queries.curation import Curation
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import curation
+    from workbench.curation import edit as curation
 
     store = Store(settings.data_folder(data))
     if revision is None:
         live = [each for each in Curation(store.data).revisions(description) if each.state == "published"]
         revision = live[0].revision if live else None
     chosen = curation.revision(store, description, revision)
-    Curation(store.data).retire(description, chosen.revision, author or getpass.getuser(), reason)
+    Curation(store.data).retire(description, chosen.revision, reason, actor=actor(author))
     typer.echo(f"{description} revision {chosen.revision} is retired")
 
 
@@ -270,18 +271,23 @@ def rollback(
 
     Example: workbench knowledge rollback b3c38795a404 --reason worse
     """
-    from warehouse.curation import Curation
+    from warehouse.queries.curation import Curation
     from workbench import settings
 
-    done = Curation(settings.data_folder(data)).rollback(version, author or getpass.getuser(), reason)
-    typer.echo(f"knowledge {done.version}: {len(done.members)} texts published again")
+    done = Curation(settings.data_folder(data)).rollback(version, reason, actor=actor(author))
+    typer.echo(f"knowledge {done.version}: {wording.counted(len(done.members), 'text')} published again")
+
+
+def _about(questions: int, images: int) -> str:
+    return f"{wording.counted(questions, 'question')} about {wording.counted(images, 'image')}"
 
 
 def _lines(result: GateResult) -> list[str]:
+    shares = (result.difference, result.low, result.high, result.elsewhere_low)
+    points, low, high, worst = (wording.points(share) for share in shares)
     return [
-        f"affected   {result.questions:,} questions about {result.images:,} images: "
-        f"won {result.won}, lost {result.lost}, "
-        f"{result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}), p {result.p_better:.4f}",
-        f"elsewhere  {result.elsewhere_questions:,} questions about {result.elsewhere_images:,} images: "
-        f"won {result.elsewhere_won}, lost {result.elsewhere_lost}, at worst {result.elsewhere_low:+.1%}",
+        f"affected   {_about(result.questions, result.images)}: won {result.won}, lost {result.lost}, {points} points "
+        f"({low} to {high}), {wording.p_value(result.p_better)}",
+        f"elsewhere  {_about(result.elsewhere_questions, result.elsewhere_images)}: won {result.elsewhere_won}, "
+        f"lost {result.elsewhere_lost}, at worst {worst} points",
     ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, actor
 
 app = typer.Typer(help="A local Label Studio for reviewers.", no_args_is_help=True)
 
@@ -29,12 +29,12 @@ def up(
     """
     from warehouse.store import Store
     from workbench import settings
-    from workbench.review import desk, push, server
+    from workbench.review.labelstudio import configuration, push, server
 
     folder = settings.data_folder(data).resolve()
-    home = folder / desk.FOLDER
+    home = folder / configuration.FOLDER
     state = server.up(home, venv or home / "venv", port, lambda text: typer.echo(text, err=True))
-    made = push.push(Store(folder), desk.open_desk(folder), limit=0)
+    made = push.push(Store(folder), configuration.connect(folder), limit=0, actor=actor())
     typer.echo(f"Label Studio runs at {state.url}; log in as {state.user}, the password is in {home / 'password'}")
     for address in made.projects:
         typer.echo(f"disputes: {address}")
@@ -48,7 +48,7 @@ def down(data: Data = None) -> None:
     Example: workbench labelstudio down
     """
     from workbench import settings
-    from workbench.review import desk, server
+    from workbench.review.labelstudio import configuration, server
 
-    stopped = server.down(settings.data_folder(data).resolve() / desk.FOLDER)
+    stopped = server.down(settings.data_folder(data).resolve() / configuration.FOLDER)
     typer.echo("stopped" if stopped else "none is running")

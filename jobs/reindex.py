@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from jobs.options import Data
+from workbench import wording
 
 SHOWN = 20
 
@@ -19,11 +20,14 @@ def command(data: Data = None) -> None:
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
-    from workbench.inspection import reindex
+    from workbench.scoring import reindex
 
     screen.without_loading_bars("embedded")
     done = reindex.reindex(Store(settings.data_folder(data)), lambda text: typer.echo(text, err=True))
-    typer.echo(f"encoded {done.texts} texts, {done.images} images, {done.patches} patches")
+    typer.echo(
+        f"encoded {wording.counted(done.texts, 'text')}, {wording.counted(done.images, 'image')}, "
+        f"{wording.counted(done.patches, 'patch', 'patches')}"
+    )
     for reason in done.left_out[:SHOWN]:
         typer.echo(f"left out: {reason}")
     if len(done.left_out) > SHOWN:

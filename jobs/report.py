@@ -7,49 +7,61 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Data
+from jobs.options import Data, Truth, output_file
 
 if TYPE_CHECKING:
     from warehouse.store import Store
-    from workbench.analysis.report import Reported
+    from workbench.analysis.reported import Reported
 
 
 def command(
     run: Annotated[str, typer.Argument(help="A run_id, as `workbench runs` shows it.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.html")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.html", callback=output_file)],
     against: Annotated[str | None, typer.Option(help="The run to compare it with.", show_default=False)] = None,
+    truth: Truth = "archive",
     data: Data = None,
 ) -> None:
     """Write a run, or a run against another, as one self-contained file with figures, tables and verdicts.
 
     Example: workbench report 20250103T220005123Z-a1b2c3d4 -o report.html
     """
-    from warehouse import private
+    from warehouse import file_permissions
     from warehouse.store import Store
     from workbench import settings
     from workbench.analysis import report
 
     store = Store(settings.data_folder(data))
-    baseline = _reported(store, against) if against else None
-    page = report.build(_reported(store, run), baseline)
-    with private.users_umask():
+    baseline = _reported(store, against, truth) if against else None
+    page = report.build(_reported(store, run, truth), baseline)
+    with file_permissions.users_umask():
         output.write_text(page, encoding="utf-8")
     typer.echo(str(output))
 
 
-def _reported(store: Store, run_id: str) -> Reported:
+def _reported(store: Store, run_id: str, truth: Truth) -> Reported:
     from warehouse.errors import Refused
-    from workbench.analysis import facts, mmad, traces
-    from workbench.analysis.report import Reported
-    from workbench.inspection import answer_file
+    from warehouse.queries.groundings import Groundings
+    from warehouse.queries.rollups import Rollups, Selection
+    from workbench.analysis import mmad, traces
+    from workbench.analysis.reported import Reported
+    from workbench.archive import previews
+    from workbench.scoring import alarm_pictures, answer_file
+    from workbench.scoring.run import called_defective
 
     run = store.run(run_id)
     if run is None:
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-    predictions = store.predictions(run_id)
+    rollups, chosen = Rollups(store.data), Selection(run_id, truth=truth)
+    alarms = called_defective(store, run_id, truth)
+    small = alarm_pictures.jpegs(store, alarms.pictures)
     return Reported(
         run,
-        facts.of(predictions),
-        mmad.answers(predictions, verbatim=answer_file.is_imported(run)),
-        traces.profiles(predictions),
+        rollups.facts(chosen),
+        mmad.answers(store.predictions(run_id, truth=truth), verbatim=answer_file.is_imported(run)),
+        traces.profiles(rollups.traces(chosen)),
+        alarms,
+        {image_id: previews.data_uri(jpeg) for image_id, jpeg in small.items()},
+        {archive.archive_id: archive.name for archive in store.archives()},
+        truth,
+        Groundings(store.data).of_runs([run_id], truth),
     )

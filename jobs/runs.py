@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import typer
 
-from jobs.options import Data, Json
+from jobs.options import Data, Json, Truth
 
 
-def command(data: Data = None, json_: Json = False) -> None:
+def command(truth: Truth = "archive", data: Data = None, json_: Json = False) -> None:
     """List the runs, newest first.
 
     Example: workbench runs --json
@@ -17,28 +18,55 @@ def command(data: Data = None, json_: Json = False) -> None:
     from rich.table import Column, Table
 
     from jobs import screen
+    from warehouse.queries.groundings import Groundings
     from warehouse.store import Store
     from workbench import settings
+    from workbench.analysis import alarms, reviewed, right_reason
 
     store = Store(settings.data_folder(data))
     with store.together():
-        found, totals = store.runs(), store.run_totals()
-    counted = totals.select("run_id", "labelled", "correct", "escape", "overkill", "unreadable", "unclaimed")
+        found, totals, settled = store.runs(), store.run_totals(truth), store.verified()
+        unlabelled = store.called_defective(truth)
+        reasons = right_reason.by_run(Groundings(store.data).of_runs(None, truth))
+    counted = totals.select(
+        "run_id", "labelled", "correct", "escape", "overkill", "unreadable", "unclaimed", "alarms", "passes"
+    )
     rows = list(found.join(counted, on="run_id", how="left", maintain_order="left").iter_rows(named=True))
+    for row in rows:
+        cells = unlabelled.filter(run_id=row["run_id"])
+        row["called"] = alarms.total(cells)
+        row["called_defective"] = {**asdict(row["called"]), "groups": alarms.table(cells).to_dicts()}
+        row["right_reason"] = reasons.get(row["run_id"])
+    if truth == "reviewed":
+        for row in rows:
+            row["truth"] = truth
+            row["verified"] = reviewed.verified(settled.filter(run_id=row["run_id"]), row["labelled"] or 0)
     if json_:
         for row in rows:
             row["settings"], row["versions"] = json.loads(row["settings"]), json.loads(row["versions"])
+            del row["called"]
+            row["right_reason"] = asdict(row["right_reason"]) if row["right_reason"] else None
+            if "verified" in row:
+                row["verified"] = asdict(row["verified"])
         typer.echo(json.dumps(rows, default=str, indent=1))
         return
     if not rows:
         typer.echo("no runs yet: workbench score FOLDER, or workbench demo")
         return
-    table = Table(
-        Column("run", no_wrap=True), "state", "model", "planned", "answered", "invalid", "failed", "accuracy", "message"
-    )
+    names = ["purpose", "state", "model", "planned", "answered", "invalid", "failed", "accuracy"]
+    measured = any(row["right_reason"] for row in rows)
+    names += ["right for the right reason", "called defective"] if measured else ["called defective"]
+    names += ["verified", "message"] if truth == "reviewed" else ["message"]
+    table = Table(Column("run", no_wrap=True), *names)
     for row in rows:
         model = screen.DEMO if row["demo"] else row["model"]
         counts = (str(row[name]) for name in ("planned", "answered", "invalid", "failed"))
         accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
-        table.add_row(row["run_id"], row["state"], model, *counts, accuracy, row["message"] or "")
+        shown = [reviewed.short(row["verified"])] if truth == "reviewed" else []
+        message = row["message"] or ""
+        called = row["called"].short
+        reason = [row["right_reason"].short if row["right_reason"] else "-"] if measured else []
+        table.add_row(
+            row["run_id"], row["purpose"], row["state"], model, *counts, accuracy, *reason, called, *shown, message
+        )
     screen.stdout().print(table)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Json
+from jobs.options import Config, Data, Json, Set, actor, settings_of
+from workbench import wording
 
 if TYPE_CHECKING:
-    from warehouse.night_records import Night
+    from warehouse.records.nights import Night
 
 app = typer.Typer(
     help="Score archives by themselves: what is new, in their window, night after night.", no_args_is_help=True
 )
 Name = Annotated[str, typer.Argument(help="The schedule's name.", show_default=False)]
-Config = Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")]
 RescoreOption = Annotated[
     Literal["affected", "all"] | None,
     typer.Option(help="Not what is new: all images, or those whose answers rest on texts that changed."),
@@ -41,9 +41,7 @@ def add(
     model: Annotated[str | None, typer.Option(help="As for `score`.")] = None,
     knowledge: Annotated[Literal["retrieved", "product", "none"] | None, typer.Option(help="As for `score`.")] = None,
     questions: Annotated[str | None, typer.Option(help="As for `score`.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE; may be repeated.")
-    ] = None,
+    set_: Set = None,
     review_budget: Annotated[int | None, typer.Option(help="Cases a night may hand to people.", min=0)] = None,
     golden: Annotated[
         Path | None, typer.Option(help="Folder of golden samples, scored at the head of each night.")
@@ -57,23 +55,17 @@ def add(
     Example: workbench schedule add line-3 photos --cron "0 22 * * 1-5"
     """
     from workbench import settings
-    from workbench.nights import keeping
+    from workbench.nights import schedule_admin
 
-    own: dict[str, object] = {
-        name: value for name, value in (("model", model), ("knowledge", knowledge), ("questions", questions)) if value
-    }
-    for text in set_ or []:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
-        own[key] = value
-    schedule = keeping.add(
+    own = settings_of({"model": model, "knowledge": knowledge, "questions": questions}, set_)
+    schedule = schedule_admin.add(
         settings.data_folder(data),
-        keeping.Wanted(name, archive, cron, timezone, window, priority, own, review_budget, golden),
+        schedule_admin.Wanted(name, archive, cron, timezone, window, priority, own, review_budget, golden),
+        actor=actor(),
         replace=replace,
         config=config,
     )
-    typer.echo(f"{name} is due {keeping.in_words(schedule)}")
+    typer.echo(f"{name} is due {schedule_admin.in_words(schedule)}")
 
 
 @app.command("list")
@@ -87,9 +79,9 @@ def list_(data: Data = None, json_: Json = False) -> None:
     from rich.table import Table
 
     from jobs import screen
-    from warehouse.nights import Nights
+    from warehouse.queries.nights import Nights
     from workbench import settings
-    from workbench.nights import keeping
+    from workbench.nights import schedule_admin
 
     ledger = Nights(settings.data_folder(data))
     found, last = ledger.schedules(), ledger.last_nights()
@@ -105,7 +97,7 @@ def list_(data: Data = None, json_: Json = False) -> None:
     table = Table("schedule", "archive", "cron", "window", "priority", "last night", "next")
     for each in found:
         night = last.get(each.name)
-        words = f"{night.state}, {night.images:,} images" if night else "none yet"
+        words = f"{night.state}, {wording.counted(night.images, 'image')}" if night else "none yet"
         table.add_row(
             each.name,
             each.archive,
@@ -113,7 +105,7 @@ def list_(data: Data = None, json_: Json = False) -> None:
             each.time_window or "any time",
             str(each.priority),
             words,
-            "paused" if each.paused else keeping.in_words(each),
+            "paused" if each.paused else schedule_admin.in_words(each),
         )
     screen.stdout().print(table)
 
@@ -126,10 +118,10 @@ def pause(
 
     Example: workbench schedule pause line-3
     """
-    from warehouse.nights import Nights
+    from warehouse.queries.nights import Nights
     from workbench import settings
 
-    Nights(settings.data_folder(data)).pause(name, not resume)
+    Nights(settings.data_folder(data)).pause(name, not resume, actor=actor())
     typer.echo(f"{name} {'goes on' if resume else 'is paused'}")
 
 
@@ -139,10 +131,10 @@ def remove(name: Name, data: Data = None) -> None:
 
     Example: workbench schedule remove line-3
     """
-    from warehouse.nights import Nights
+    from warehouse.queries.nights import Nights
     from workbench import settings
 
-    Nights(settings.data_folder(data)).remove_schedule(name)
+    Nights(settings.data_folder(data)).remove_schedule(name, actor=actor())
     typer.echo(f"{name} is removed; its runs stay")
 
 
@@ -156,12 +148,12 @@ def golden(
 
     Example: workbench schedule golden line-3 --accept
     """
-    from warehouse.nights import Nights
+    from warehouse.queries.nights import Nights
     from workbench import settings
 
     if not accept:
         raise typer.BadParameter("say --accept to take the next night's answers as the standard")
-    Nights(settings.data_folder(data)).trust_golden(name, None)
+    Nights(settings.data_folder(data)).trust_golden(name, None, actor=actor())
     typer.echo(f"{name}: the next night's golden answers become the standard")
 
 
@@ -177,7 +169,7 @@ def run_due(
 ) -> None:
     """Work through what is due: score what is new, then the steps after it. May be called at any time, by anybody.
 
-    Exit codes: 0 done, or nothing was due; 1 a night needs somebody to look; 75 another call is at work.
+    Exit codes: 0 done, or nothing was due; 1 a night needs attention; 75 another call is running.
 
     Example: workbench schedule run-due --now line-3
     """
@@ -193,7 +185,7 @@ def run_due(
     for night in nights if not json_ else []:
         caught_up = f", {night.covered - 1} missed ones caught up" if night.covered > 1 else ""
         message = f": {night.message}" if night.message else ""
-        typer.echo(f"{night.schedule} {night.state}, {night.images:,} images{caught_up}{message}")
+        typer.echo(f"{night.schedule} {night.state}, {wording.counted(night.images, 'image')}{caught_up}{message}")
     raise typer.Exit(1 if any(night.state in ("failed", "alarm") for night in nights) else 0)
 
 
@@ -207,24 +199,23 @@ def loop(
 
     Example: workbench schedule loop --every 60
     """
-    import signal
     import threading
 
     from warehouse.errors import DiskFull, Locked
     from workbench import settings
-    from workbench.nights.errors import NightsBusy
+    from workbench.errors import NightsBusy
+    from workbench.processes import stop_signals
 
     folder = settings.data_folder(data)
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    while not stopped.is_set():
-        try:
-            for night in _work(folder, None, None, config):
-                typer.echo(f"{night.schedule} {night.state}, {night.images:,} images", err=True)
-        except (NightsBusy, DiskFull, Locked) as passing:
-            typer.echo(str(passing), err=True)
-        stopped.wait(every)
+    with stop_signals(stopped.set):
+        while not stopped.is_set():
+            try:
+                for night in _work(folder, None, None, config):
+                    typer.echo(f"{night.schedule} {night.state}, {wording.counted(night.images, 'image')}", err=True)
+            except (NightsBusy, DiskFull, Locked) as passing:
+                typer.echo(str(passing), err=True)
+            stopped.wait(every)
 
 
 @app.command()
@@ -236,9 +227,9 @@ def emit(
 
     Example: workbench schedule emit --to ~/.config/systemd/user
     """
-    from warehouse import private
+    from warehouse import file_permissions
     from workbench import settings
-    from workbench.nights import emit as units
+    from workbench.nights import service_units as units
 
     # As it was started: `workbench` beside this Python, or `python -m jobs`.
     own = Path(sys.executable).with_name("workbench")
@@ -246,7 +237,7 @@ def emit(
     place = (command, Path.cwd(), settings.data_folder(data).resolve())
     for name, text in units.units(*place).items():
         if to:
-            with private.users_umask():
+            with file_permissions.users_umask():
                 to.mkdir(parents=True, exist_ok=True)
                 (to / name).write_text(text, encoding="utf-8")
             typer.echo(to / name)
@@ -266,11 +257,11 @@ def _work(
     folder: Path, now: str | None, rescore: Literal["affected", "all"] | None, config: Path | None
 ) -> list[Night]:
     from jobs import screen
-    from warehouse import private
-    from warehouse.nights import Nights
+    from warehouse import file_permissions
+    from warehouse.queries.nights import Nights
     from workbench import settings
-    from workbench.nights import coordinator, logs, metrics, night, usual
-    from workbench.nights.errors import ScheduleError
+    from workbench.errors import ScheduleError
+    from workbench.nights import coordinator, logs, metrics, night, pipeline
 
     ledger = Nights(folder)
     known = ledger.schedules()
@@ -281,10 +272,10 @@ def _work(
     screen.without_loading_bars("embedded")
     logs.to_file(folder)
     with screen.Progress() as watch:
-        work = night.Scoring(folder, watch, clock, usual.STEPS, config, rescore)
+        work = night.Scoring(folder, watch, clock, pipeline.STEPS, config, rescore)
         nights = coordinator.run_due(ledger, work, folder, clock, now)
     metrics_file = settings.load({"data": folder}, config).settings.operation.metrics_file
     if metrics_file:
-        with private.users_umask():  # the collector that reads it is another user
+        with file_permissions.users_umask():  # the collector that reads it is another user
             metrics.write(folder, metrics_file, clock())
     return nights

@@ -5,20 +5,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Device, Json
+from jobs.options import Config, Data, Device, Json, Set, Truth, settings_of
 
 
 def command(
     context: typer.Context,
-    archive: Annotated[Path, typer.Argument(help="The folder of images, scanned at any depth.")],
+    archive: Annotated[Path, typer.Argument(help="The folder of images, scanned at any depth; or one image.")],
     questions: Annotated[
         str | None,
-        typer.Option(help="An mmad.json, or `inspection` (default: ARCHIVE/mmad.json if there, else inspection)."),
+        typer.Option(help="An mmad.json, or a question set (default: ARCHIVE/mmad.json if there, else inspection)."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
     knowledge: Annotated[
@@ -69,15 +70,23 @@ def command(
     max_image_tokens: Annotated[
         int | None, typer.Option(help="Larger pictures are scaled down; 0: the model's own limit (default: 1280).")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only so many questions.", show_default=False)] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Only so many questions (not images), mixed.", show_default=False, metavar="QUESTIONS"),
+    ] = None,
+    truth: Truth = "archive",
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
+    set_: Set = None,
+    config: Config = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print all settings, where each came from, and stop.")
     ] = False,
     json_: Json = False,
 ) -> None:
     """Ask all questions about all images of ARCHIVE, store every answer with its trace, and print a summary.
+
+    ARCHIVE may be a single image: its answers are printed, and stored as a run over the archive that it lies in, else
+    over its folder.
 
     Stopped or killed, the same command goes on where it was. Settings come from workbench.toml, then from
     variables such as WORKBENCH_SEED, then from these options.
@@ -86,22 +95,37 @@ def command(
     """
     from workbench import settings
 
-    not_settings = {"archive", "config", "show_config", "json_"}
-    flags = {name: value for name, value in context.params.items() if value is not None and name not in not_settings}
-    loaded = settings.load(flags, config)
+    not_settings = {"archive", "config", "show_config", "json_", "set_", "truth"}
+    named = {name: value for name, value in context.params.items() if name not in not_settings}
+    loaded = settings.load(settings_of(named, set_), config)
     if show_config:
         for name, value, origin in loaded.lines():
             typer.echo(f"{name} = {value}  # {origin}" if value is not None else f"# {name} is not set")
         return
 
     from jobs import screen
-    from workbench.inspection import scoring
+    from warehouse.queries.groundings import Groundings
+    from warehouse.store import Store
+    from workbench.analysis import reviewed, right_reason
+    from workbench.scoring import picture_answers, run
 
     screen.without_loading_bars(loaded.settings.machine.model)
     with screen.Progress() as watch:
-        outcome = scoring.score(archive, loaded.settings, watch)
+        outcome = run.score(archive, loaded.settings, watch)
+    beside = None
+    store, run_id = Store(loaded.settings.work.data), outcome.run.run_id
+    picture = picture_answers.of_run(store, run_id, truth) if archive.is_file() else None
+    if truth == "reviewed":
+        alarms = run.called_defective(store, run_id, truth)
+        reason = right_reason.of(Groundings(store.data).of_runs([run_id], truth))
+        summary = store.run_summary(run_id, truth)
+        outcome = replace(outcome, summary=summary, alarms=alarms, right_reason=reason)
+        beside = reviewed.verified(store.verified(run_id), int(outcome.summary["labelled"].sum()))
     if json_:
-        typer.echo(json.dumps(screen.as_json(outcome), indent=1, default=str))
+        extra = {name: asdict(each) for name, each in (("verified", beside), ("picture", picture)) if each}
+        typer.echo(json.dumps({**screen.as_json(outcome), "truth": truth, **extra}, indent=1, default=str))
     else:
-        screen.show(outcome, loaded.settings.work.data)
+        screen.show(outcome, loaded.settings.work.data, picture)
+        if beside:
+            typer.echo(reviewed.sentence(beside))
     raise typer.Exit(screen.exit_code(outcome))

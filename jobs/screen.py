@@ -18,11 +18,15 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from workbench.inspection.scoring import Outcome
-    from workbench.review.blast import Blast
+    from workbench.analysis.alarms import Alarms
+    from workbench.archive.problems import Problem
+    from workbench.curation.blast_radius import Blast
+    from workbench.scoring.picture_answers import PictureAnswers
+    from workbench.scoring.run import Outcome
 
 DEMO = "embedded demo model"
-DETECTION = "Anomaly Detection"
+_DETECTION = ("escape", "overkill", "unreadable", "defective", "good", "detections")
+PROBLEMS_SHOWN = 5  # of a file, those that count several answers first
 EVERY = 30.0  # seconds between two lines where no terminal shows the bar
 
 
@@ -64,7 +68,7 @@ class Progress:
         self._bar.update(self._task, description="scoring", total=images, completed=images_done)
         if not self._console.is_terminal:
             done = f", {images_done:,} of them stored already" if images_done else ""
-            self._console.print(f"scoring {images:,} images{done}", highlight=False)
+            self._console.print(f"scoring {_images(images)}{done}", highlight=False)
 
     def advance(self, images: int, failed: int) -> None:
         """A block was stored."""
@@ -76,7 +80,7 @@ class Progress:
         if not self._console.is_terminal and (now - self._told > EVERY or self._done == self._total):
             self._told = now
             left = (self._total - self._done) / rate
-            line = f"{self._done:,} of {self._total:,} images, {rate:.1f}/s, {left:.0f} s left, {self._failed} failed"
+            line = f"{self._done:,} of {_images(self._total)}, {rate:.1f}/s, {left:.0f} s left, {self._failed} failed"
             self._console.print(line, highlight=False)
 
 
@@ -95,16 +99,38 @@ def without_loading_bars(model: str) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def show(outcome: Outcome, data: Path) -> None:
-    """The summary of a run as a table on stdout."""
+def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) -> None:
+    """The summary of a run as a table on stdout; of a run over one picture its answers."""
     run, console = outcome.run, stdout()
+    if picture:
+        show_picture(picture, console)
     console.print(f"run {run.run_id} {run.state}{': ' + run.message if run.message else ''}")
     model = f"{DEMO}: drawn products only, says nothing about real ones" if run.demo else run.model
     console.print(f"model     {model} on {run.device}")
     stated = json.loads(run.settings)
     console.print(f"knowledge {stated['knowledge']}, version {run.knowledge_version or 'none'}")
-    shown = f"1-shot, {stated['templates']} templates" if stated["shots"] else "zero-shot"
-    console.print(f"prompt    in the order of {stated['prompt']}, {shown}")
+    console.print(f"prompt    {protocol(stated, outcome.zero_shot)}")
+    if picture is None:
+        _show_summary(outcome, console)
+    from workbench.analysis import failures
+
+    for row in outcome.failures.iter_rows(named=True):
+        group = failures.in_words(row["failure"], row["images"], row["questions"])
+        reason = failures.reason_in_words(row["error"], row["texts"])
+        console.print(f"failed: {group}, such as {plain(row['image_path'])}: {plain(reason)}")
+    for note in outcome.notes:
+        console.print(f"note: {plain(note)}")
+    if outcome.images:
+        spent = " ".join(f"{name} {seconds:.1f}" for name, seconds in asdict(run.timings).items())
+        rate = outcome.images / outcome.seconds
+        console.print(f"{_images(outcome.images)} in {outcome.seconds:.1f} s ({rate:.2f}/s); seconds: {spent}")
+    else:
+        console.print("nothing was left to score")
+    console.print(f"look at it: workbench serve --data {data}")
+    sys.stdout.flush()  # before `demo` becomes the dashboard
+
+
+def _show_summary(outcome: Outcome, console: Console) -> None:
     table = Table(
         Column("subtask", no_wrap=True),
         *(_right(name) for name in ("questions", "answered", "invalid", "failed", "accuracy")),
@@ -114,24 +140,76 @@ def show(outcome: Outcome, data: Path) -> None:
         accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
         table.add_row(row["subtask"], *counts, accuracy)
     console.print(table)
-    for row in outcome.summary.filter(subtask=DETECTION).iter_rows(named=True):
-        if row["defective"] or row["good"]:
-            console.print(
-                f"detection {row['escape']:,} escapes of {row['defective']:,} defective images, {row['overkill']:,} "
-                f"overkill of {row['good']:,} good ones; {row['unreadable']:,} of {row['labelled']:,} unreadable"
+    count = {name: int(outcome.summary[name].sum()) for name in _DETECTION}
+    if count["detections"]:
+        console.print(
+            f"detection {count['escape']:,} escapes of {count['defective']:,} defective images, {count['overkill']:,} "
+            f"overkill of {count['good']:,} good ones; {count['unreadable']:,} of {count['detections']:,} unreadable"
+        )
+    show_alarms(outcome.alarms, console)
+    if outcome.right_reason is not None:
+        from workbench.analysis import right_reason
+
+        console.print(right_reason.sentence(outcome.right_reason))
+        console.print(right_reason.painted_sentence(outcome.right_reason, outcome.run.run_id))
+
+
+def show_picture(picture: PictureAnswers, console: Console) -> None:
+    """What is said of one picture: the claim in a sentence, and every answer with its probability."""
+    console.print(plain(picture.sentence))
+    table = Table(Column("question", no_wrap=True), "answer", _right("probability"))
+    for each in picture.answers:
+        table.add_row(each.subtask, plain(each.answer or each.error or each.status), _probability(each.probability))
+    console.print(table)
+
+
+def show_alarms(alarms: Alarms, console: Console) -> None:
+    """How many pictures without a label were called defective, where, which, and how sure; nothing without any."""
+    if not alarms.called.images:
+        return
+    console.print(alarms.called.sentence)
+    if alarms.groups:
+        names = ("called defective", "of pictures", "share", "95 %", "probability")
+        table = Table("", *(_right(name) for name in names))
+        for group in alarms.most():
+            share, ends = f"{100 * group.rate:.0f} %", f"{100 * group.low:.0f}-{100 * group.high:.0f} %"
+            counts = (f"{group.defective:,}", f"{group.images:,}", share, ends, _probability(group.probability))
+            table.add_row(plain(group.name), *counts)
+        console.print(table)
+    if alarms.pictures:
+        table = Table("called defective", "product", "line", "camera", "answer", _right("probability"), "region")
+        for picture in alarms.pictures:
+            where = (plain(text or "-") for text in (picture.image_path, picture.product, picture.line, picture.camera))
+            table.add_row(
+                *where,
+                plain(picture.answer_text or "-"),
+                _probability(picture.defect_probability),
+                plain(picture.region or "-").rstrip("."),
             )
-    for row in outcome.failures.iter_rows(named=True):
-        console.print(f"failed: {row['questions']} questions about {plain(row['image_path'])}: {plain(row['error'])}")
-    for note in outcome.notes:
-        console.print(f"note: {plain(note)}")
-    if outcome.images:
-        spent = " ".join(f"{name} {seconds:.1f}" for name, seconds in asdict(run.timings).items())
-        rate = outcome.images / outcome.seconds
-        console.print(f"{outcome.images:,} images in {outcome.seconds:.1f} s ({rate:.2f}/s); seconds: {spent}")
-    else:
-        console.print("nothing was left to score")
-    console.print(f"look at it: workbench serve --data {data}")
-    sys.stdout.flush()  # before `demo` becomes the dashboard
+        console.print(table)
+        if alarms.called.defective > len(alarms.pictures):
+            console.print(f"showing {len(alarms.pictures)} of {alarms.called.defective:,}, the likeliest defects first")
+
+
+def _images(number: int) -> str:
+    return "1 image" if number == 1 else f"{number:,} images"
+
+
+def _probability(value: float | None) -> str:
+    from workbench.analysis import alarms
+
+    return alarms.probability(value)
+
+
+def protocol(settings: Mapping[str, object], zero_shot: bool) -> str:
+    """The order of the prompt's parts and what stood beside the pictures.
+
+    Args:
+        settings: of the run.
+        zero_shot: no picture was shown with a reference, whatever the settings allow.
+    """
+    shots = "zero-shot" if zero_shot else f"1-shot, {settings['templates']} templates"
+    return f"in the order of {settings['prompt']}, {shots}"
 
 
 def as_json(outcome: Outcome) -> dict[str, object]:
@@ -143,6 +221,8 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "versions": json.loads(outcome.run.versions),
         "subtasks": outcome.summary.to_dicts(),
         "failures": outcome.failures.to_dicts(),
+        "called_defective": asdict(outcome.alarms),
+        "right_reason": asdict(outcome.right_reason) if outcome.right_reason else None,
         "notes": list(outcome.notes),
         "images_scored": outcome.images,
         "seconds": outcome.seconds,
@@ -155,15 +235,15 @@ def exit_code(outcome: Outcome) -> int:
     return 0 if outcome.run.state == "finished" and not outcome.run.failed else 1
 
 
-def rows(found: Sequence[Mapping[str, object]], as_document: bool, empty: str) -> None:
+def rows(records: Sequence[Mapping[str, object]], as_document: bool, empty: str) -> None:
     """Equal records as a table, or as one JSON document."""
     if as_document:
-        print(json.dumps(list(found), indent=1, default=str))  # noqa: T201
-    elif not found:
+        print(json.dumps(list(records), indent=1, default=str))  # noqa: T201
+    elif not records:
         print(empty)  # noqa: T201
     else:
-        table = Table(*found[0])
-        for each in found:
+        table = Table(*records[0])
+        for each in records:
             table.add_row(*(plain(_cell(value)) for value in each.values()))
         stdout().print(table)
 
@@ -213,3 +293,11 @@ def _cell(value: object) -> str:
 
 def _right(name: str) -> Column:
     return Column(name, justify="right")
+
+
+def problems(found_problems: Sequence[Problem]) -> None:
+    """The first problems of a file on stderr, and how many more there are."""
+    for problem in found_problems[:PROBLEMS_SHOWN]:
+        print(f"{problem.path}: {problem.reason}", file=sys.stderr)  # noqa: T201
+    if len(found_problems) > PROBLEMS_SHOWN:
+        print(f"and {len(found_problems) - PROBLEMS_SHOWN:,} more problems", file=sys.stderr)  # noqa: T201

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Device
+from jobs.options import Config, Data, Device, Set, Truth, settings_of
 
 
 def command(
@@ -23,8 +23,10 @@ def command(
     images: Annotated[int, typer.Option(min=1, help="Of the labelled ones, a mixture.")] = 60,
     model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
     device: Device = None,
+    truth: Truth = "archive",
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file (default: ./workbench.toml if there).")] = None,
+    set_: Set = None,
+    config: Config = None,
 ) -> None:
     """Ask the same questions about the same images, mildly to strongly disturbed: the full method beside the plain one.
 
@@ -34,17 +36,22 @@ def command(
     """
     from jobs import screen
     from workbench import settings
-    from workbench.inspection import stress
+    from workbench.experiments import stress
 
     chosen = condition or list(stress.CONDITIONS)
     if unknown := [name for name in chosen if name not in stress.CONDITIONS]:
         raise typer.BadParameter(f"no condition {', '.join(unknown)}", param_hint="--condition")
+    if truth != "archive" and by is None:
+        raise typer.BadParameter(
+            "disturbed copies are other images, of which nobody settled anything; only --by has a truth to choose",
+            param_hint="--truth",
+        )
     named = {"model": model, "device": device, "data": data}
-    base = settings.load({name: value for name, value in named.items() if value is not None}, config).settings
+    base = settings.load(settings_of(named, set_), config).settings
     screen.without_loading_bars(base.machine.model)
     with screen.Progress() as watch:
         if by is not None:
-            typer.echo(stress.by(archive, base, by, watch))
+            typer.echo(stress.by(archive, base, by, watch, truth))
             return
         experiment = stress.run(
             archive,

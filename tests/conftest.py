@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 # Before torch is imported anywhere: the same thread count everywhere makes floats repeatable, in subprocesses too.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -16,6 +17,7 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
+from tests import balance  # noqa: E402
 from tests.browser import chromium  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +39,16 @@ def _robustmad() -> Path | None:
     return next(iter(sorted(ROOT.parent.glob("*/data/robustmad"))), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine cannot run."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> balance.Units | None:
+    """Under `--dist loadscope`, units of tests instead of modules; see `balance.py`."""
+    return balance.Units(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine cannot run; in a worker, bring the longest to the front."""
+    if hasattr(config, "workerinput"):
+        balance.longest_first(items)
     if _inspection_pack() is None:
         reason = "no folder of real photographs: set WORKBENCH_REAL_IMAGES to one with mmad.json at its root"
         _skip(items, "real_images", reason)
@@ -61,6 +71,12 @@ def inspection_pack() -> Path:
     folder = _inspection_pack()
     assert folder is not None
     return folder
+
+
+@pytest.fixture
+def photographs(drawn_archive: Path) -> Path:
+    """The folder of real photographs, else a drawn archive."""
+    return _inspection_pack() or drawn_archive
 
 
 @pytest.fixture

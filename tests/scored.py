@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import lancedb
 import polars as pl
 
+from tests import forked
 from warehouse.store import Store
-from workbench.inspection import scoring
-from workbench.inspection.scoring import Outcome
 from workbench.model.method import Method
+from workbench.scoring import run
+from workbench.scoring.run import Outcome
 from workbench.settings import Settings, Support, Work
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,21 +52,12 @@ def quick(data: Path, support: Support | None = None, **work: Any) -> Settings:
 
 def score(archive: Path, settings: Settings, again: bool = True) -> Outcome:
     """In this process."""
-    return scoring.score(archive, settings, Quiet(), again=again)
+    return run.score(archive, settings, Quiet(), again=again)
 
 
-def workbench(
-    *arguments: str | Path, data: Path, variables: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def workbench(*arguments: str | Path, data: Path, variables: dict[str, str] | None = None) -> CompletedProcess[str]:
     """The command line in a process of its own."""
-    return subprocess.run(
-        command(*arguments),
-        env=environment(data, variables),
-        cwd=data.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return forked.run("jobs", *arguments, environment=environment(data, variables), folder=data.parent)
 
 
 def command(*arguments: str | Path) -> Sequence[str]:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from workbench.inspection import scoring
+from workbench.scoring import run
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP_LEVEL = {
     *("workbench", "jobs", "warehouse", "tests", "streamlit_app.py", "pyproject.toml", "README.md"),
     *("Makefile", "LICENSE", "CHANGELOG.md", "constraints.txt", ".ci", ".gitignore", ".streamlit"),
-    *("benchmarks", "deploy", "docs"),
+    *("benchmarks", "deploy", "docs", "training"),
 }
 LONGEST = 450  # lines of a Python file
 # Where this was built is nobody's business and no use to anyone; a package's host is the user's own choice.
@@ -72,8 +72,8 @@ def test_every_imported_package_is_declared() -> None:
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
     names = {re.split(r"[^\w-]", line)[0].lower().replace("-", "_") for line in declared}
-    names |= {"PIL", "cv2", "sklearn", "_pytest"}  # of pillow, opencv-python-headless, ...
-    ours = {"warehouse", "workbench", "jobs", "benchmarks", "tests", "streamlit_app"}
+    names |= {"PIL", "cv2", "sklearn", "_pytest", "xdist"}  # of pillow, opencv-python-headless, ..., pytest-xdist
+    ours = {"warehouse", "workbench", "jobs", "training", "benchmarks", "tests", "streamlit_app"}
     known = names | ours | set(sys.stdlib_module_names)
     imported = {
         (name, str(path.relative_to(ROOT)))
@@ -88,7 +88,7 @@ def test_every_imported_package_is_declared() -> None:
 def test_the_project_is_named_alike_everywhere_and_never_as_somebody_elses_package_is() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project["optional-dependencies"].values() for line in lines if "workbench" in line]
-    assert {line.partition("[")[0] for line in extras} == {project["name"]} == {scoring.DISTRIBUTION}
+    assert {line.partition("[")[0] for line in extras} == {project["name"]} == {run.DISTRIBUTION}
     taken = "reason-" + "workbench"
     assert [str(path) for path, text in _texts() if taken in text or taken.replace("-", "_") in text] == []
     installs = [line for _, text in _texts() for line in re.findall(r"pip install ['\"]?workbench\b.*", text)]
@@ -118,6 +118,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_whole_program_and_nothing_else(installed: Path) -> None:
     rooms = {"warehouse", "workbench", "jobs"}
     needed = {path.relative_to(ROOT) for path in _tracked() if path.relative_to(ROOT).parts[0] in rooms}
@@ -127,6 +128,7 @@ def test_the_wheel_holds_the_whole_program_and_nothing_else(installed: Path) -> 
     assert {path.parts[0] for path in held if ".dist-info" not in path.parts[0]} == {*rooms, "streamlit_app.py"}
 
 
+@pytest.mark.slow
 def test_the_program_runs_from_the_wheel_with_its_model_and_its_look(installed: Path, tmp_path: Path) -> None:
     script = (
         "from importlib import resources, util; import jobs.__main__;"

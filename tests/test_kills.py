@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests import scored
+from tests.people import ANN
 from tests.scored import Stored, workbench
 from warehouse.store import Store
-from workbench.inspection import knowledge
+from workbench.archive import knowledge_files
 
 pytestmark = pytest.mark.slow
 
@@ -44,16 +45,15 @@ def polled(data: Path) -> Iterator[None]:
 
 def knowing(data: Path, archive: Path) -> Path:
     """The data folder with the archive's knowledge published."""
-    knowledge.import_file(Store(data), archive / "domain_knowledge.json")
+    knowledge_files.import_file(Store(data), archive / "domain_knowledge.json", actor=ANN)
     return data
 
 
 @pytest.fixture(scope="module")
 def uncut(tmp_path_factory: pytest.TempPathFactory, drawn_archive: Path) -> Stored:
-    """What a run leaves that nothing cut."""
+    """What a run of the same settings leaves that nothing cut, in this process."""
     data = knowing(tmp_path_factory.mktemp("uncut") / "data", drawn_archive)
-    done = workbench("score", drawn_archive, "--limit", LIMIT, data=data)
-    assert done.returncode == 0, done.stderr
+    assert scored.score(drawn_archive, scored.quick(data, limit=int(LIMIT))).run.state == "finished"
     return scored.stored(data)
 
 

@@ -13,23 +13,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.inspection import loops as of_files
 from tests.nights.calendars import START, Clock, Memory, schedule
 from tests.pages.test_night_pages import morning
+from tests.people import ANN
 from tests.planted import Odd, raising
 from tests.review import loops as of_reviewers
+from tests.scoring import loops as of_files
 from tests.warehouse import rows
 from warehouse import ledger
 from warehouse.ingest import ingest
-from warehouse.night_records import MorningReport, Night
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import MorningReport, Night
 from warehouse.store import Store
-from workbench.inspection import doctor, remote
-from workbench.nights import backup, coordinator, deliver, health, metrics, reports, retention, schedules, steps, usual
+from workbench.archive import remote
+from workbench.errors import NightError
+from workbench.nights import (
+    backup,
+    coordinator,
+    deliver,
+    health,
+    metrics,
+    pipeline,
+    reports,
+    retention,
+    schedules,
+    steps,
+)
 from workbench.nights.coordinator import Worked
-from workbench.nights.errors import NightError
 from workbench.nights.steps import Context, Step
-from workbench.review import nightly
+from workbench.review import disputes
+from workbench.scoring import doctor
 from workbench.settings import Operation, Settings, Work
 
 NOW = datetime(2026, 1, 20, 6, 0, tzinfo=UTC)
@@ -76,7 +89,8 @@ def three_schedules(data: Path, patch: pytest.MonkeyPatch) -> None:
         Nights(data).keep_schedule(
             schedule(
                 name, timezone="Atlantis" if name == "b" else "UTC", settings="{" if name == "b" else "{}", archive="/"
-            )
+            ),
+            actor=ANN,
         )
         report = reports.as_json(morning()) if name != "b" else '{"of": "another release"}'
         Nights(data).keep_report(MorningReport(name, START, START, report))
@@ -111,7 +125,7 @@ def copies_thinned_out(data: Path, patch: pytest.MonkeyPatch) -> object:
         (folder / f"2026010{day}T000000Z.duckdb").touch()
     (folder / "20260102T000000Z.duckdb").unlink()
     (folder / "20260102T000000Z.duckdb").mkdir()  # it can't be removed as a file is
-    backup.thin_out(data, 1, NOW)
+    backup.thin_out(data, 1, NOW, actor=ANN)
     return sorted(file.name[6:8] for file in folder.iterdir())
 
 
@@ -129,9 +143,8 @@ def thumbnails(data: Path, patch: pytest.MonkeyPatch) -> object:
         unlink(path, missing_ok)
 
     patch.setattr(Path, "unlink", picky)
-    return retention._thumbnails(folder, Operation(keep_thumbnails_mib=0), NOW), sorted(
-        file.name for file in folder.iterdir()
-    )
+    dropped = retention.tidy(data, Operation(keep_thumbnails_mib=0), NOW, actor=ANN)
+    return dropped.thumbnails, sorted(file.name for file in folder.iterdir())
 
 
 def ways_of_a_report(data: Path, patch: pytest.MonkeyPatch) -> object:
@@ -156,15 +169,15 @@ def steps_after_scoring(data: Path, patch: pytest.MonkeyPatch) -> object:
 def runs_looked_through_for_disputes(data: Path, patch: pytest.MonkeyPatch) -> object:
     looked: list[str] = []
 
-    def open_run(_: Store, run_id: str, rules: object) -> object:
+    def open_run(_: Store, run_id: str, rules: object, *, actor: object) -> object:
         if run_id == "b":
             raise Odd("planted")
         looked.append(run_id)
         return type("Added", (), {"added": 1})
 
-    patch.setattr(nightly, "open_run", open_run)
+    patch.setattr(disputes, "open_run", open_run)
     with pytest.raises(NightError, match="no disputes of b: Odd"):
-        usual._open_disputes(context(data, ("a", "b", "c")))
+        pipeline._open_disputes(context(data, ("a", "b", "c")))
     return looked
 
 

@@ -9,6 +9,8 @@ import pytest
 from benchmarks import mutants
 from benchmarks.mutants import Mutant
 
+pytestmark = pytest.mark.slow
+
 NAMES = [each.name for each in mutants.MUTANTS]
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.core import TyperGroup
-from typer.main import get_command
 
-from jobs.__main__ import app
+from tests.commands import commands
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,31 +29,14 @@ def _everything_named() -> list[list[str]]:
     return [words for page in PAGES for words in _commands(page.read_text())]
 
 
-def _leaves(group: TyperGroup, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Every command that does something, with its words."""
-    for name, command in group.commands.items():
-        if isinstance(command, TyperGroup):
-            yield from _leaves(command, (*prefix, name))
-        else:
-            yield (*prefix, name), command
-
-
-def _root() -> TyperGroup:
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    return group
-
-
 def _parse(words: list[str]) -> None:
     """Parse a `workbench` command line as it would be, without running it; wrong use raises."""
-    command, rest = get_command(app), words[1:]
-    while isinstance(command, TyperGroup) and not rest[0].startswith("-"):
-        command, rest = command.commands[rest[0]], rest[1:]
-    command.make_context(" ".join(words), rest)
+    length = 3 if " ".join(words[:3]) in commands() else 2
+    commands()[" ".join(words[:length])].make_context(" ".join(words), words[length:])
 
 
 def _examples() -> list[list[str]]:
-    helps = [inspect.cleandoc(getattr(command, "help", "") or "") for _, command in _leaves(_root())]
+    helps = [inspect.cleandoc(command.help or "") for command in commands().values()]
     lines = [line.strip() for text in helps for line in text.splitlines()]
     return [shlex.split(line.removeprefix("Example:")) for line in lines if line.startswith("Example:")]
 
@@ -72,11 +52,10 @@ def test_an_example_in_the_help_can_be_pasted(words: list[str]) -> None:
 
 
 def test_every_command_has_an_example_and_a_line_in_the_readme() -> None:
-    commands = {" ".join(("workbench", *words)) for words, _ in _leaves(_root())}
     shown = {" ".join(words[:length]) for words in _examples() for length in (2, 3)}
 
-    assert commands - shown == set()
-    assert {command for command in commands if command not in README} == set()
+    assert commands().keys() - shown == set()
+    assert {command for command in commands() if command not in README} == set()
 
 
 def test_every_make_target_in_the_docs_exists_and_every_one_there_is_is_in_the_readme() -> None:

@@ -14,10 +14,11 @@ from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import simulate_gate
-from workbench.analysis import calibration, compare
+from workbench.analysis import calibration, compare, traces
+from workbench.curation import gate
 from workbench.model import answer
 from workbench.model.backbone.protocol import Backbone
-from workbench.review import budget, gate
+from workbench.review import budget
 
 
 def test_the_auroc_s_standard_error_is_the_jackknife_s_where_an_image_s_answers_go_together() -> None:
@@ -28,7 +29,7 @@ def test_the_auroc_s_standard_error_is_the_jackknife_s_where_an_image_s_answers_
     entropy = own + wrong + rng.normal(size=(images, 2)) * 0.3
     facts = pl.DataFrame(
         {
-            "image_id": np.repeat([f"i{n:03d}" for n in range(images)], 2),
+            "cluster_id": np.repeat([f"i{n:03d}" for n in range(images)], 2),
             "right": ~wrong.ravel(),
             "entropy": np.exp(entropy.ravel()),
         }
@@ -47,13 +48,30 @@ def test_the_auroc_s_standard_error_is_the_jackknife_s_where_an_image_s_answers_
     assert told == pytest.approx(error, rel=0.05)
 
 
+def test_hits_over_chance_scatter_as_the_jackknife_of_images_says() -> None:
+    rng = np.random.default_rng(6)
+    images, patches = 200, 4
+    chance = rng.uniform(0.05, 0.3, images)
+    on_mask = rng.random((images, patches)) < 2.5 * chance[:, None]
+    hits, expected = on_mask.sum(1).astype(float), patches * chance
+    without = (hits.sum() - hits) / (expected.sum() - expected)
+    error = math.sqrt((images - 1) / images * float(((without - without.mean()) ** 2).sum()))
+    image = np.repeat([f"i{n:03d}" for n in range(images)], patches)
+    rows = pl.DataFrame({"cluster_id": image, "on_mask": on_mask.ravel(), "chance": np.repeat(chance, patches)})
+
+    found = traces.lift(rows)
+
+    assert found.value == pytest.approx(hits.sum() / expected.sum())
+    assert (found.high - found.low) / 2 / stats.t.ppf(0.975, images - 1) == pytest.approx(error, rel=0.02)
+
+
 def test_the_exported_difference_s_bootstrap_resamples_images() -> None:
     rng = np.random.default_rng(5)
     images, questions = 40, 8
     gained = rng.integers(-1, 2, images)  # all questions of an image change alike
     pairs = pl.DataFrame(
         {
-            "image_id": np.repeat([f"i{n:02d}" for n in range(images)], questions),
+            "cluster_id": np.repeat([f"i{n:02d}" for n in range(images)], questions),
             "old_right": np.repeat(gained < 1, questions),
             "right": np.repeat(gained > -1, questions),
         }
@@ -71,13 +89,13 @@ def test_the_gate_s_bound_elsewhere_is_one_sided_at_95_percent() -> None:
     rng = np.random.default_rng(8)
     old, new = rng.random((60, 5)) < 0.8, rng.random((60, 5)) < 0.8
     net = np.append((new.astype(int) - old.astype(int)).sum(1), (1, -1))  # with a win and a loss more
-    n = np.full(62, 5.0)
-    mean = net.sum() / n.sum()
-    error = math.sqrt(62 / 61 * float(((net - mean * n) ** 2).sum())) / n.sum()
+    n = np.append(np.full(60, 5.0), (1, 1))
 
     said = gate.decide(simulate_gate.table(old, new, "elsewhere"), alpha=0.025)
 
-    assert said.elsewhere_low == pytest.approx(mean - stats.t.ppf(0.95, 61) * error, rel=1e-9)
+    beyond = net - said.elsewhere_low * n  # a fall to here is as surprising as 5 % of all signs are
+    signs = rng.integers(0, 2, (20_000, 62)) * 2 - 1
+    assert (signs @ beyond >= beyond.sum()).mean() == pytest.approx(0.05, abs=0.006)
 
 
 @pytest.mark.parametrize(("population", "judged", "wrong"), [(300, 40, 4), (90, 30, 0), (60, 25, 25)])

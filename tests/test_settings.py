@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from workbench import settings
+from workbench.errors import SettingsError
 from workbench.model.method import Method
 from workbench.settings import Facts, Machine, Operation, Settings, Support, Work
 
@@ -61,7 +62,7 @@ def test_a_named_settings_file_is_read_instead_of_the_one_in_the_folder(tmp_path
     ],
 )
 def test_a_bad_value_is_refused_in_one_sentence(flags: dict[str, object], words: str) -> None:
-    with pytest.raises(settings.SettingsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         settings.load(flags)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -69,14 +70,14 @@ def test_a_bad_value_is_refused_in_one_sentence(flags: dict[str, object], words:
 
 def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "workbench.toml").write_text("iteratoins = 1\n")
-    with pytest.raises(settings.SettingsError, match=r"unknown setting 'iteratoins' in workbench.toml; .*iterations"):
+    with pytest.raises(SettingsError, match=r"unknown setting 'iteratoins' in workbench.toml; .*iterations"):
         settings.load({})
 
 
 @pytest.mark.parametrize("text", ["iterations = ", "iterations = \xff"])
 def test_a_malformed_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "workbench.toml").write_bytes(text.encode("latin-1"))
-    with pytest.raises(settings.SettingsError, match=r"workbench.toml is not valid TOML"):
+    with pytest.raises(SettingsError, match=r"workbench.toml is not valid TOML"):
         settings.load({})
 
 
@@ -158,13 +159,13 @@ NUMBERS = sorted(
 def test_what_is_no_number_or_out_of_all_bounds_is_refused_by_every_setting(name: str, tmp_path: Path) -> None:
     assert len(NUMBERS) > 20
     for value in ("nan", "inf", "-inf", "1e999", "-1", "1e30", "9" * 40, "true", "none", "0x10"):
-        with pytest.raises(settings.SettingsError, match=name):
+        with pytest.raises(SettingsError, match=name):
             settings.load({name: value})
     for number in (float("nan"), float("inf"), -1, 10**40, True):
-        with pytest.raises(settings.SettingsError, match=name):
+        with pytest.raises(SettingsError, match=name):
             settings.load({name: number})
     (tmp_path / "workbench.toml").write_text(f"{name} = nan\n")
-    with pytest.raises(settings.SettingsError, match=name):
+    with pytest.raises(SettingsError, match=name):
         settings.load({})
 
 

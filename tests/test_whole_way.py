@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from tests import scored
+from tests.mmad import SUBTASKS
 from tests.scored import workbench
-from warehouse.records import SUBTASKS
 from warehouse.store import Store
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What an option's words claim about a defect, in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish.
+"""Words that claim a defect or none, in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish.
 
 Whole words only: an option is read when nothing but known words stands in it, so "A good deal of rust" says nothing
 here, and a prefix never decides. A negation turns what follows it ("Not normal", "nicht i.O.", "sin defectos") or, as
@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from warehouse.records import OptionClaim
+from warehouse.records.scoring import OptionClaim
 
 Sign = Literal["defective", "good"]
 

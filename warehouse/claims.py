@@ -2,9 +2,11 @@
 
     answer keys and labels of a question's images, else the words of its options -> a claim for every option
 
-The one rule there is: facts, nights, disputes, settlements, contradictions and explanations read the claims that are
-stored with a prediction and never an answer's text. They are worked out where questions are made, over all images that
-are asked the same; rows that come without (`declare`) are read by their own label and words alone.
+The set that a question belongs to declares what its options claim (`workbench/question_sets.py`); the questions of a
+file come without a declaration, and this is the one rule for them. Facts, nights, disputes, settlements, contradictions
+and explanations read the claims that are stored with a prediction and never an answer's text. They are worked out where
+questions are made, over all images that are asked the same; rows that come without (`declare`) are read by their own
+label and words alone.
 
 - A defective image whose key is X: X claims the defect. A good one whose key is X: X claims that there is none, and of
   two options the other claims the defect. The majority of the question's images decides, for labels and keys err.
@@ -16,22 +18,19 @@ are asked the same; rows that come without (`declare`) are read by their own lab
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from warehouse import claim_words
-from warehouse.records import SUBTASKS, OptionClaim, Prediction
+from warehouse.records.scoring import OptionClaim, Prediction
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DETECTION = SUBTASKS[0]
 ENOUGH = 3  # images that may overrule plain words
 LETTERS = tuple(ascii_uppercase)  # stand for the options where nobody knows them: images that agree tell alone
 DISSENT = 0.1  # the share of them that may say otherwise
-
-denies = claim_words.denies
 
 
 class Questions:
@@ -120,19 +119,23 @@ def of_letter(claims: Sequence[OptionClaim] | None, letters: Sequence[str], lett
     return claims[letters.index(letter)]
 
 
-def declare(predictions: pa.Table) -> pa.Table:
-    """The predictions with claims for detection questions that came without, each by its own label and words.
+def declare(predictions: pa.Table, detecting: Collection[tuple[str, str]]) -> pa.Table:
+    """The predictions with claims for detection questions that came without, each by its own label and words, and with
+    the options of other questions that deny a defect.
 
     Args:
         predictions: the table's columns, see `records.Prediction`.
+        detecting: the subtasks that detect, each with its run.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    missing = pc.and_(pc.equal(predictions["subtask"], DETECTION), pc.is_null(predictions["claims"]))
+    of_run = pc.binary_join_element_wise(predictions["run_id"], predictions["subtask"], "\n")
+    wanted = pa.array(["\n".join(each) for each in detecting], pa.string())
+    missing = pc.and_(pc.is_in(of_run, wanted), pc.is_null(predictions["claims"]))
     rows = pc.indices_nonzero(missing).to_pylist()
     if not rows:
-        return predictions
+        return _with_denials(predictions)
     claims: list[Sequence[str] | None] = predictions["claims"].to_pylist()
     some = predictions.take(rows).select(["question", "options", "correct_answer", "label"]).to_pylist()
     for row, one in zip(rows, some, strict=True):
@@ -142,7 +145,33 @@ def declare(predictions: pa.Table) -> pa.Table:
         claims[row] = alone.claims(one["question"], list(options.values()))
     place = predictions.schema.get_field_index("claims")
     field = predictions.schema.field(place)
-    return predictions.set_column(place, field, pa.array(claims, field.type))
+    return _with_denials(predictions.set_column(place, field, pa.array(claims, field.type)))
+
+
+def _with_denials(predictions: pa.Table) -> pa.Table:
+    """The predictions with the options that deny a defect where an older version's part came without them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    missing = pc.and_(pc.is_null(predictions["claims"]), pc.is_null(predictions["no_defect"]))
+    if not pc.any(missing).as_py():
+        return predictions
+    letters: list[Sequence[str] | None] = predictions["no_defect"].to_pylist()
+    rows = pc.indices_nonzero(missing).to_pylist()
+    for row, options in zip(rows, predictions["options"].take(rows).to_pylist(), strict=True):
+        letters[row] = denying((option["letter"], option["text"]) for option in options)
+    place = predictions.schema.get_field_index("no_defect")
+    field = predictions.schema.field(place)
+    return predictions.set_column(place, field, pa.array(letters, field.type))
+
+
+def denying(options: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Of a question that isn't a detection question, the letters of the options that say that there is no defect.
+
+    Args:
+        options: letter and text. Their words decide: a question file declares nothing.
+    """
+    return tuple(letter for letter, text in options if claim_words.denies(text))
 
 
 def unclear(claims: Iterable[OptionClaim] | None) -> bool:

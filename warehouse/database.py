@@ -1,8 +1,8 @@
 """Opening the DuckDB file: for one short read or one short transaction, under the sidecar lock.
 
-Nothing stays open between calls, so any other process gets its turn. Opening costs some 20 milliseconds, ten times as
-much as a read of one case: reads that belong together share a connection (`together`). The file is never touched by
-plain file I/O: POSIX drops DuckDB's own lock when any handle of the process to the file closes.
+The file stays open for no one between calls, so any other process gets its turn (`connections.py`). Opening still
+costs more than a read of one case: reads that belong together share a connection (`together`). The file is never
+touched by plain file I/O: POSIX drops DuckDB's own lock when any handle of the process to the file closes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from warehouse import locks, migrations, private, schema
+from warehouse import connections, file_permissions, kill_points, locks, migrations, schema
+from warehouse.audit import Change, Flow
 from warehouse.errors import BrokenWarehouse, Locked, Refused, full_disk_named
+from warehouse.records.audit import Actor
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,16 +75,13 @@ class Database:
             yield opened
             return
         while self.path.exists():
-            private.tighten(self.path.parent)
-            with _interrupts(), locks.shared(self._locks, "warehouse", self._timeout):
-                con = self._connect(read_only=True)
-                try:
-                    if migrations.readable(con):
-                        yield con
-                        return
-                finally:
-                    con.close()
-            with self.writing():  # brings an older database up; then the read is tried again
+            file_permissions.tighten(self.path.parent)
+            lock = locks.shared(self._locks, "warehouse", self._timeout)
+            with _interrupts(), lock, self._connection(read_only=True) as con:
+                if migrations.readable(con):
+                    yield con
+                    return
+            with self._transaction():  # brings an older database up; then the read is tried again
                 pass
         con = _empty()
         try:
@@ -107,7 +106,42 @@ class Database:
                 del _opened.connections[self.path]
 
     @contextmanager
-    def writing(self) -> Iterator[DuckDBPyConnection]:
+    def changing(self, actor: Actor, action: str, subject: str) -> Iterator[Change]:
+        """One transaction that changes something for an actor, and writes the audit row that says so.
+
+        Args:
+            actor: who makes the change, and through what.
+            action: a verb with its object, as the audit log shows it.
+            subject: what is changed.
+
+        Raises:
+            TypeError: `actor` is none.
+            Locked, DiskFull, Refused: as for every transaction (`_transaction`).
+        """
+        if not isinstance(actor, Actor):
+            raise TypeError(f"{action}: say who makes this change with actor=Actor(name, channel), not {actor!r}")
+        kill_points.at("before-change")
+        with self._transaction() as con:
+            change = Change(con, actor, action, subject)
+            yield change
+            change.write()
+            kill_points.at("within-change")
+        kill_points.at("after-change")
+
+    @contextmanager
+    def flowing(self, flow: Flow) -> Iterator[DuckDBPyConnection]:
+        """One transaction that stores the flow of data: no change by somebody, for the reason that `flow` states.
+
+        Raises:
+            Locked, DiskFull, Refused: as for every transaction (`_transaction`).
+        """
+        if not isinstance(flow, Flow):
+            raise TypeError(f"{flow!r} is no flow of data; what somebody decides goes through `changing`")
+        with self._transaction() as con:
+            yield con
+
+    @contextmanager
+    def _transaction(self) -> Iterator[DuckDBPyConnection]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
         A database of an older version is copied to backups/ and brought up first.
@@ -120,24 +154,24 @@ class Database:
         import duckdb
 
         assert self.path not in _opened.connections, "a write among reads that are kept together would wait for them"
-        private.folder(self.path.parent)
+        file_permissions.folder(self.path.parent)
         taken = locks.exclusive(self._locks, "warehouse", self._timeout)
-        with _interrupts(), full_disk_named(self.path.parent), taken:
-            con = self._connect(read_only=False)
+        with _interrupts(), full_disk_named(self.path.parent), taken, ExitStack() as stack:
+            con = stack.enter_context(self._connection(read_only=False))
+            is_newest = migrations.readable(con)
+            if not is_newest and (found := migrations.version(con)):
+                stack.close()
+                now = datetime.now(UTC)
+                copy(self.path, self.path.parent / "backups" / f"version-{found}-{now:%Y%m%dT%H%M%S%f}Z.duckdb")
+                con = stack.enter_context(self._connection(read_only=False))
+            con.execute("BEGIN")
             try:
-                if 0 < (found := migrations.version(con)) < migrations.newest():
-                    con.close()
-                    now = datetime.now(UTC)
-                    copy(self.path, self.path.parent / "backups" / f"version-{found}-{now:%Y%m%dT%H%M%S%f}Z.duckdb")
-                    con = self._connect(read_only=False)
-                con.execute("BEGIN")
-                migrations.migrate(con)
+                if not is_newest:
+                    migrations.migrate(con)
                 yield con
                 con.execute("COMMIT")
             except duckdb.ConstraintException as error:
                 raise Refused(str(error)) from error
-            finally:
-                con.close()  # an open transaction is rolled back
 
     def settle(self) -> None:
         """Bring what the log beside the file holds into the file; the caller holds the lock.
@@ -145,11 +179,8 @@ class Database:
         Raises:
             BrokenWarehouse: the file can't be opened.
         """
-        con = self._connect(read_only=False)
-        try:
+        with self._connection(read_only=False) as con:
             con.execute("CHECKPOINT")
-        finally:
-            con.close()
 
     def frame(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> pl.DataFrame:
         """What one query finds."""
@@ -162,19 +193,23 @@ class Database:
         """What one query finds, as records of the class whose columns it selects."""
         return schema.records(record, self.frame(query, values))
 
-    def _connect(self, *, read_only: bool) -> DuckDBPyConnection:
+    @contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[DuckDBPyConnection]:
         """A connection; a program outside our lock (the duckdb shell, say) is waited for.
 
         Raises:
             Locked: it didn't finish in time.
             BrokenWarehouse: the file can't be opened.
         """
+        with ExitStack() as stack:
+            yield self._opened(stack, time.monotonic() + self._timeout, read_only=read_only)
+
+    def _opened(self, stack: ExitStack, deadline: float, *, read_only: bool) -> DuckDBPyConnection:
         import duckdb
 
-        deadline = time.monotonic() + self._timeout
         while True:
             try:
-                con = duckdb.connect(str(self.path), read_only=read_only)
+                return stack.enter_context(connections.attached(self.path, read_only=read_only))
             except duckdb.Error as error:
                 if _TAKEN not in str(error):
                     raise BrokenWarehouse(
@@ -183,10 +218,7 @@ class Database:
                     ) from error
                 if time.monotonic() > deadline:
                     raise Locked(f"{self.path} is open in another program: {error}") from error
-                time.sleep(random.uniform(0.02, 0.1))
-            else:
-                con.execute("SET TimeZone = 'UTC'")
-                return con
+            time.sleep(random.uniform(0.02, 0.1))
 
 
 def copy(database: Path, to: Path) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong in the warehouse, as few classes.
+"""The root of all our errors, and what can go wrong in the warehouse; `workbench/errors.py` draws the whole tree.
 
 WarehouseError
 ├── Locked           another process held the warehouse for too long
@@ -23,16 +23,31 @@ HOST_ERRORS = frozenset(
 """What the system says when it is the machine that can't, whichever file was asked for."""
 
 
-class WarehouseError(Exception):
-    """Root of this room's errors."""
+# What a command ends with: some items failed, or something could not go on; wrong use; another process
+# is at it, and the same command may be given again later (EX_TEMPFAIL). 0 is done.
+FAILED, WRONG_USE, TRY_LATER = 1, 2, 75
+
+
+class WorkbenchError(Exception):
+    """The root of everything of ours that is raised; a command that ends with one exits with its `exit_code`."""
+
+    exit_code: int = WRONG_USE
+
+
+class WarehouseError(WorkbenchError):
+    """What can go wrong in the warehouse."""
 
 
 class Locked(WarehouseError):
     """Another process held the warehouse for too long."""
 
+    exit_code = TRY_LATER
+
 
 class DiskFull(WarehouseError):
     """The disk is full; the message says where and what to do."""
+
+    exit_code = FAILED
 
 
 class BrokenWarehouse(WarehouseError):

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import locks, phases, spool
+from warehouse import kill_points, locks, spool
 from warehouse.errors import (
     HOST_ERRORS,
     BrokenWarehouse,
@@ -143,7 +143,7 @@ class _Moving:
                 self._store_alone(block)
 
     def _store_together(self, blocks: Sequence[spool.Block]) -> None:
-        phases.at("before-merge")
+        kill_points.at("before-merge")
         self.added.append(_stored(self._store, self._vectors, blocks))
         # Removing files is waiting for the disk, up to half of an ingest's time if done one after the other.
         with ThreadPoolExecutor(8) as pool:
@@ -184,7 +184,7 @@ class _Moving:
 def _stored(store: Store, vectors: Vectors, blocks: Sequence[spool.Block]) -> Counts:
     vectors.merge("images", spool.rows(blocks, "image_vectors"))
     vectors.merge("patches", spool.rows(blocks, "patch_vectors"))
-    phases.at("after-merge")
+    kill_points.at("after-merge")
     return store.ingest_blocks(blocks)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from warehouse import claims, facts, spool
+from warehouse import claims, failures, former_questions, spool
 from warehouse.errors import Refused
+from warehouse.queries import facts
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,8 +44,14 @@ def enter(con: DuckDBPyConnection, blocks: Sequence[spool.Block]) -> Counts:
 
     con.execute("SET threads = 1")  # a second one appends the same rows twice: on its own, then in order
     con.register("new_parts", pa.table({"run_id": runs, "block": numbers}))
+    new = [former_questions.renamed(con, block) if block.is_former else block for block in new]
     rows = {table: spool.rows(new, table) for table in ("predictions", "patches")}
-    rows["predictions"] = claims.declare(rows["predictions"])
+    detecting = con.execute(
+        "SELECT run_id, s.name FROM (SELECT run_id, unnest(subtasks) AS s FROM runs WHERE list_contains(?, run_id)) "
+        "WHERE s.detects",
+        [runs],
+    ).fetchall()
+    rows["predictions"] = failures.declare(claims.declare(rows["predictions"], detecting))
     with ThreadPoolExecutor(1) as beside:
         made = beside.submit(facts.of, rows["predictions"])
         for table, added in rows.items():

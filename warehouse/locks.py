@@ -1,4 +1,4 @@
-"""A lock of many readers or one writer, between processes and threads, on files beside the database.
+"""A fair reader-writer lock between processes and threads, on files beside the database.
 
 DuckDB lets one process write or many read, and turns everyone else away at once; retrying with jitter alone lets a
 crowd of readers starve the writer. So everyone first passes a turnstile, one at a time, and a writer stays in it until

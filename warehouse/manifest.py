@@ -1,4 +1,4 @@
-"""What a part's files hold, written beside them and last: the columns, the rows and the SHA-256 of each.
+"""The manifest of a part, written last: the columns, the rows and the SHA-256 of each of its files.
 
     {"version": 1, "run_id": "...", "block": 12,
      "files": {"predictions.arrow": {"columns": [["run_id", "string"], ...], "rows": 40, "size": 812, "sha256": "..."}}}

@@ -2,8 +2,8 @@
 
 A new database is created from the record classes at the newest version. An older one goes up by numbered steps, each
 applied once and recorded in the same transaction; a test holds that both ways end in the same tables. A published step
-is never edited, so it writes its SQL out instead of looking at the classes, which go on changing. Facts and cells
-follow from the predictions, so they are made anew after the last step, by today's rule.
+is never edited, so it writes its SQL out instead of looking at the classes, which go on changing. Facts, cells
+and views follow from the other tables, so they are made anew after the last step, by today's rule.
 """
 
 from __future__ import annotations
@@ -13,19 +13,38 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warehouse import curation_records, experiment_records, facts, night_records, records, review_records, schema
+from warehouse import audit, schema, views
 from warehouse.errors import NewerWarehouse
+from warehouse.queries import facts, truth
+from warehouse.records import audit as audit_records
+from warehouse.records import curation as curation_records
+from warehouse.records import experiments as experiment_records
+from warehouse.records import judgements as judgement_records
+from warehouse.records import nights as night_records
+from warehouse.records import questions as question_records
+from warehouse.records import reviews as review_records
+from warehouse.records import scoring
+from warehouse.steps import audit as audit_log
 from warehouse.steps import (
     claims,
+    clusters,
     curation,
+    embedding_scales,
+    evaluators,
+    evidence,
     experiments,
+    failures,
     file_stat,
+    groundings,
+    judgements,
     lifts,
     nights,
     oddities,
+    question_sets,
+    questions,
+    retrieved,
     reviews,
-    rollups,
-    scales,
+    run_purposes,
     verdicts,
 )
 
@@ -45,14 +64,17 @@ class Table:
 
 
 TABLES = (
-    Table("archives", records.Archive, ("archive_id",)),
-    Table("entries", records.Entry, ("image_id",)),
-    Table("runs", records.Run, ("run_id",)),
-    Table("predictions", records.Prediction),
-    Table("patches", records.Patch),
-    Table("ledger", records.IngestedPart, ("run_id", "block")),
-    Table("descriptions", records.Description, ("description_id", "revision")),
-    Table("knowledge_versions", records.KnowledgeVersion, ("version", "published_at")),
+    Table("archives", scoring.Archive, ("archive_id",)),
+    Table("entries", scoring.Entry, ("image_id",)),
+    Table("runs", scoring.Run, ("run_id",)),
+    Table("predictions", scoring.Prediction),
+    Table("patches", scoring.Patch),
+    Table("groundings", scoring.Grounding),
+    Table("question_sets", question_records.RegisteredSet, ("name", "registered_at")),
+    Table("former_questions", scoring.FormerQuestion, ("former_id",)),
+    Table("ledger", scoring.IngestedPart, ("run_id", "block")),
+    Table("descriptions", scoring.Description, ("description_id", "revision")),
+    Table("knowledge_versions", scoring.KnowledgeVersion, ("version", "published_at")),
     Table("schedules", night_records.Schedule, ("name",)),
     Table("nights", night_records.Night),
     Table("night_runs", night_records.NightRun, ("schedule", "due_at", "run_id")),
@@ -66,8 +88,7 @@ TABLES = (
     Table("audit_draws", review_records.AuditDraw, ("run_id",)),
     Table("review_projects", review_records.ReviewProject, ("project_key",)),
     Table("review_tasks", review_records.ReviewTask, ("task_key",)),
-    Table("verdicts", review_records.Verdict, ("verdict_id", "revision")),
-    Table("settlements", review_records.Settlement, ("image_id", "question_id", "revision")),
+    Table("judgements", judgement_records.Judgement, ("judgement_id", "revision")),
     Table("quarantined_results", review_records.QuarantinedResult, ("result_id",)),
     Table("facts", facts.Fact),
     Table("cells", facts.Cell),
@@ -78,12 +99,13 @@ TABLES = (
     Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
     Table("knowledge_lifts", curation_records.Lift),
     Table("arms", experiment_records.Arm, ("experiment", "arm")),
+    Table("audit", audit_records.AuditRow, ("number",)),
 )
 
 
 def second(con: DuckDBPyConnection) -> None:
-    """Version 2: nights, pre-aggregates, reviews, curation, experiments."""
-    for topic in (nights, rollups, reviews, curation, experiments):
+    """Version 2: nights, reviews, curation, experiments. Facts and cells are made after the last step."""
+    for topic in (nights, reviews, curation, experiments):
         topic.add(con)
 
 
@@ -91,7 +113,7 @@ def fourth(con: DuckDBPyConnection) -> None:
     """Version 4: what keeps answers from being wrong in silence."""
     topics: tuple[Step, ...] = (
         file_stat.add,
-        scales.add,
+        embedding_scales.add,
         verdicts.add,
         claims.add,
         oddities.add,
@@ -100,8 +122,32 @@ def fourth(con: DuckDBPyConnection) -> None:
         add(con)
 
 
+def fifth(con: DuckDBPyConnection) -> None:
+    """Version 5: one home for each concept."""
+    topics: tuple[Step, ...] = (
+        retrieved.add,
+        failures.add,
+        evidence.add,
+        evaluators.add,
+        run_purposes.add,
+        questions.add,
+        judgements.add,  # after what rewrites the questions of verdicts and settlements
+        audit_log.add,
+        question_sets.add,
+        evaluators.fill,  # after what alters runs
+        question_sets.fill,
+    )
+    for add in topics:
+        add(con)
+
+
+def sixth(con: DuckDBPyConnection) -> None:
+    """Version 6: what is evidence of what."""
+    clusters.add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth}
+STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:
@@ -155,6 +201,8 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
         con.execute("CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")
         for table in TABLES:
             con.execute(schema.ddl(table.name, table.record, table.key))
+        views.create(con)
+        truth.make_views(con)
         _record(con, newest(steps))
         return
     todo = range(found + 1, newest(steps) + 1)
@@ -162,7 +210,13 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
         steps[number](con)
         _record(con, number)
     if todo:
+        views.create(con)
         facts.rebuild(con)
+        truth.make_views(con)
+        entry = audit.ChangeEntry(
+            audit_records.PROGRAM, "upgrade warehouse", f"version {newest(steps)}", {"from": found}
+        )
+        audit.write(con, [entry])
 
 
 def _record(con: DuckDBPyConnection, number: int) -> None:

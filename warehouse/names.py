@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SLASH = "%2F"
 
@@ -28,6 +32,36 @@ def problem(parts: Iterable[str]) -> str | None:
         if not part.strip() or part in (".", "..") or _SLASH in part or any(map(_is_control, part)):
             return f"{part!r} can't be a part of a description's name"
     return None
+
+
+def declare(predictions: pa.Table, descriptions: pa.Field) -> pa.Table:
+    """Predictions whose retrieved texts all have data set, product and entry: an older version's parts have ids alone.
+
+    Args:
+        descriptions: the column as it is today.
+    """
+    import pyarrow as pa
+
+    at = predictions.schema.get_field_index(descriptions.name)
+    if at < 0 or not pa.types.is_list(kind := predictions.schema.field(at).type):
+        return predictions
+    if not pa.types.is_struct(kind.value_type) or [field.name for field in kind.value_type] != _BEFORE:
+        return predictions
+    rows = [
+        [
+            dict(zip(("dataset", "product", "entry"), _three(each["description_id"]), strict=True), **each)
+            for each in row
+        ]
+        for row in predictions.column(at).to_pylist()
+    ]
+    return predictions.set_column(at, descriptions, pa.array(rows, descriptions.type))
+
+
+_BEFORE = ["description_id", "revision", "rank", "score"]  # what version 4 stored of a retrieved text
+
+
+def _three(name: str) -> tuple[str, ...]:
+    return ("", "", "", *split(name))[-3:]
 
 
 def _is_control(letter: str) -> bool:

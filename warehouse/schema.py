@@ -160,8 +160,10 @@ def _writer(hint: Any) -> Callable[[Any], Any] | None:
     elif origin is tuple and (inner := _writer(args[0])):
         out = lambda value: [inner(item) for item in value]  # noqa: E731
     elif dataclasses.is_dataclass(plain):
-        names = list(_hints(typing.cast(type, plain)))
-        out = lambda value: {name: getattr(value, name) for name in names}  # noqa: E731
+        fields = [(name, _writer(field)) for name, field in _hints(typing.cast(type, plain)).items()]
+        out = lambda value: {  # noqa: E731
+            name: write(getattr(value, name)) if write else getattr(value, name) for name, write in fields
+        }
     return _unless_none(out) if out and _optional(hint) else out
 
 
@@ -182,7 +184,13 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
         out = (lambda value: tuple([inner(item) for item in value])) if inner else tuple
     elif dataclasses.is_dataclass(plain):
         record = typing.cast(type, plain)
-        out = lambda value: record(**value)  # noqa: E731
+        readers = {name: read for name, field in _hints(record).items() if (read := _reader(field))}
+        if readers:
+            out = lambda value: record(  # noqa: E731
+                **value | {name: read(value[name]) for name, read in readers.items()}
+            )
+        else:
+            out = lambda value: record(**value)  # noqa: E731
     return _unless_none(out) if out and _optional(hint) else out
 
 

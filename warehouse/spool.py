@@ -4,8 +4,9 @@
 
 A part is written under another name, forced to disk file by file, its manifest last, then renamed: a part that is there
 is whole, whenever its writer was killed. Any number of processes write; `ingest.py` moves the rows into the warehouse
-and removes the part. What is read is what was written: each file is compared with the manifest (`manifest.py`), and
-numbers are finite. A part of a release that wrote no manifest is read by its columns alone.
+and removes the part; one that can't be stored goes to the quarantine (a dead letter queue). What is read is what was
+written: each file is compared with the manifest (`manifest.py`), and numbers are finite. A part of a release that wrote
+no manifest is read by its columns alone.
 
 Arrow's own file format, because a part holds a few dozen rows of sixty nested columns: opening that as Parquet costs
 more than storing its rows, and the file is gone seconds later.
@@ -27,16 +28,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from warehouse import manifest, phases, private, records, schema
+from warehouse import file_permissions, kill_points, manifest, names, schema
 from warehouse.errors import HOST_ERRORS, MalformedPart, full_disk_named
+from warehouse.records import scoring
 
 logger = logging.getLogger(__name__)
 
 FILES: dict[str, type] = {
-    "predictions": records.Prediction,
-    "patches": records.Patch,
-    "image_vectors": records.ImageVector,
-    "patch_vectors": records.PatchVector,
+    "predictions": scoring.Prediction,
+    "patches": scoring.Patch,
+    "image_vectors": scoring.ImageVector,
+    "patch_vectors": scoring.PatchVector,
 }
 QUARANTINE = "quarantine"
 _PART = re.compile(r"block-([0-9]{6,18})")
@@ -53,16 +55,17 @@ class Block:
     run_id: str
     number: int
     tables: Mapping[str, pa.Table]  # by the names in FILES
+    is_former: bool = False  # its questions are named as up to version 4, see `former_questions.py`
 
 
 def write_part(
     data: Path,
     run_id: str,
     block: int,
-    predictions: Iterable[records.Prediction],
-    patches: Iterable[records.Patch] = (),
-    image_vectors: Iterable[records.ImageVector] = (),
-    patch_vectors: Iterable[records.PatchVector] = (),
+    predictions: Iterable[scoring.Prediction],
+    patches: Iterable[scoring.Patch] = (),
+    image_vectors: Iterable[scoring.ImageVector] = (),
+    patch_vectors: Iterable[scoring.PatchVector] = (),
 ) -> Path:
     """The part's folder, durable on disk. A part already there is kept: the same block has the same rows.
 
@@ -71,10 +74,10 @@ def write_part(
         ValueError: a row doesn't fit its table, or a number isn't finite.
     """
     tables = {
-        "predictions": schema.table(records.Prediction, predictions),
-        "patches": schema.table(records.Patch, patches),
-        "image_vectors": schema.table(records.ImageVector, image_vectors),
-        "patch_vectors": schema.table(records.PatchVector, patch_vectors),
+        "predictions": schema.table(scoring.Prediction, predictions),
+        "patches": schema.table(scoring.Patch, patches),
+        "image_vectors": schema.table(scoring.ImageVector, image_vectors),
+        "patch_vectors": schema.table(scoring.PatchVector, patch_vectors),
     }
     for name, table in tables.items():
         if column := _not_finite(table):
@@ -83,10 +86,10 @@ def write_part(
     unfinished = part.with_name(f"{part.name}.tmp-{socket.gethostname()}-{os.getpid()}")
     with full_disk_named(part.parent):
         try:
-            private.folder(data)
+            file_permissions.folder(data)
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
-            phases.at("before-write")
+            kill_points.at("before-write")
             stated = {}
             for name, table in tables.items():
                 content = _encoded(table)
@@ -94,10 +97,10 @@ def write_part(
                 _write_durably(unfinished / f"{name}.arrow", content)
             _write_durably(unfinished / manifest.FILE, manifest.render(run_id, block, stated).encode())
             _sync(unfinished)
-            phases.at("after-fsync")
+            kill_points.at("after-fsync")
             if not part.exists():
                 unfinished.rename(part)
-                phases.at("after-rename")
+                kill_points.at("after-rename")
                 _sync(part.parent)
                 _sync(part.parents[1])  # the run's own folder may be new
         finally:
@@ -140,13 +143,18 @@ def read(part: Path) -> Block:
     stated: Mapping[str, manifest.Statement] | None = None
     if os.path.lexists(part / manifest.FILE):
         stated = manifest.parse(_content(part / manifest.FILE, manifest.MOST_BYTES), run_id, number)
-    tables = {name: _read(part / f"{name}.arrow", FILES[name], stated) for name in FILES}
+    written = {name: _read(part / f"{name}.arrow", stated) for name in FILES}
+    is_former = "evidence_id" not in written["predictions"].column_names
+    tables = {name: _fitted(f"{name}.arrow", written[name], schema.arrow(FILES[name])) for name in FILES}
+    for name, table in tables.items():
+        if column := _not_finite(table):
+            raise MalformedPart(f"{name}.arrow holds a number that isn't finite in its column {column}")
     for name in ("predictions", "patches"):
         strangers = {*tables[name]["run_id"].unique().to_pylist()} - {run_id}
         strangers |= {*tables[name]["block"].unique().to_pylist()} - {number}
         if strangers:
             raise MalformedPart(f"{name}.arrow holds rows of another run or block: {sorted(map(str, strangers))[:5]}")
-    return Block(part, run_id, number, tables)
+    return Block(part, run_id, number, tables, is_former)
 
 
 def rows(blocks: Sequence[Block], name: str) -> pa.Table:
@@ -161,18 +169,18 @@ def remove(part: Path) -> None:
 
     What can't be removed is warned of: its rows are stored, and the next ingest removes it.
     """
-    phases.at("before-remove")
+    kill_points.at("before-remove")
     doomed = part.with_name(f"{part.name}.ingested")
     try:
         shutil.rmtree(doomed, ignore_errors=True)
         part.rename(doomed)
-        phases.at("within-remove")
+        kill_points.at("within-remove")
         for file in doomed.iterdir():  # a quarter of the time of `rmtree`, which looks for folders below
             file.unlink()
         doomed.rmdir()
     except OSError as error:
         logger.warning("part=%s is stored but can't be removed: %s", part, error)
-    phases.at("after-remove")
+    kill_points.at("after-remove")
 
 
 def quarantine(part: Path, reason: str) -> Path:
@@ -223,7 +231,7 @@ def _encoded(table: pa.Table) -> pa.Buffer:
 def _write_durably(path: Path, content: pa.Buffer | bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
-        phases.at("after-write")
+        kill_points.at("after-write")
         file.flush()
         os.fsync(file.fileno())
 
@@ -254,7 +262,7 @@ def _content(file: Path, most: int | None = None) -> bytes:
         raise MalformedPart(f"{file.name} can't be read: {error.strerror}") from error
 
 
-def _read(file: Path, record: type, stated: Mapping[str, manifest.Statement] | None) -> pa.Table:
+def _read(file: Path, stated: Mapping[str, manifest.Statement] | None) -> pa.Table:
     if stated is not None and file.name not in stated:
         raise MalformedPart(f"{manifest.FILE} doesn't state {file.name}")
     statement = None if stated is None else stated[file.name]
@@ -272,16 +280,15 @@ def _read(file: Path, record: type, stated: Mapping[str, manifest.Statement] | N
         statement.check_table(file.name, found)
     elif (found.schema.metadata or {}).items() >= _STATED.items():
         raise MalformedPart(f"{manifest.FILE} is missing")
-    found = _fitted(file.name, found.replace_schema_metadata(None), schema.arrow(record))
-    if column := _not_finite(found):
-        raise MalformedPart(f"{file.name} holds a number that isn't finite in its column {column}")
-    return found
+    return found.replace_schema_metadata(None)
 
 
 def _fitted(name: str, found: pa.Table, expected: pa.Schema) -> pa.Table:
     """The rows with the table's columns in its order."""
     if found.schema.equals(expected):
         return found
+    if "descriptions" in expected.names:
+        found = names.declare(found, expected.field("descriptions"))
     for field in found.schema:
         if field.name not in expected.names or expected.field(field.name).type != field.type:
             raise MalformedPart(f"{name} has a column {field.name} {field.type} that the table doesn't have")

@@ -17,9 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from warehouse import export, failures, ledger, phases, records, schema, spool
+from warehouse import kill_points, ledger, schema, spool
+from warehouse.audit import Flow
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
+from warehouse.failures import NOT_THE_FILES_FAULT
+from warehouse.queries import export
+from warehouse.queries.truth import PREDICTIONS, VERIFIED, Truth, clustered_cells, summands
+from warehouse.records import scoring
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,8 +35,10 @@ _SUMS = """
     sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
     sum(failed)::BIGINT AS failed, sum(counted)::BIGINT AS labelled, sum(correct)::BIGINT AS correct,
     sum(escape)::BIGINT AS escape, sum(overkill)::BIGINT AS overkill, sum(unreadable)::BIGINT AS unreadable,
-    sum(unclaimed)::BIGINT AS unclaimed, coalesce(sum(counted) FILTER (label = 'defective'), 0)::BIGINT AS defective,
-    coalesce(sum(counted) FILTER (label = 'good'), 0)::BIGINT AS good
+    sum(unclaimed)::BIGINT AS unclaimed, sum(alarms)::BIGINT AS alarms, sum(passes)::BIGINT AS passes,
+    sum(counted_detections)::BIGINT AS detections, sum(correct_detections)::BIGINT AS correct_detections,
+    coalesce(sum(counted_detections) FILTER (label = 'defective'), 0)::BIGINT AS defective,
+    coalesce(sum(counted_detections) FILTER (label = 'good'), 0)::BIGINT AS good
 """
 
 
@@ -59,26 +66,26 @@ class Store:
 
     # Archives and their entries.
 
-    def register_archive(self, archive: records.Archive) -> None:
+    def register_archive(self, archive: scoring.Archive) -> None:
         """Store an archive, or its new root and name; when it was first registered stays."""
-        with self._database.writing() as con:
+        with self._database.flowing(Flow.ARCHIVE) as con:
             con.execute(
                 "INSERT INTO archives VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (archive_id) DO UPDATE SET root = excluded.root, name = excluded.name",
                 [archive.archive_id, archive.root, archive.name, archive.registered_at],
             )
 
-    def upsert_entries(self, archive_id: str, entries: Iterable[records.Entry]) -> None:
+    def upsert_entries(self, archive_id: str, entries: Iterable[scoring.Entry]) -> None:
         """Store an archive's entries by image_id; a row that says the same is not written again.
 
         Raises:
             Refused: an entry belongs to another archive.
         """
-        rows = schema.table(records.Entry, entries)
+        rows = schema.table(scoring.Entry, entries)
         if strangers := set(rows["archive_id"].unique().to_pylist()) - {archive_id}:
             raise Refused(f"entries of archive {archive_id} name another archive: {sorted(strangers)}")
         changed = " OR ".join(f"old.{name} IS DISTINCT FROM new.{name}" for name in rows.column_names)
-        with self._database.writing() as con:
+        with self._database.flowing(Flow.ARCHIVE) as con:
             con.register("new_entries", rows)
             con.execute(
                 "MERGE INTO entries AS old USING new_entries AS new ON old.image_id = new.image_id "
@@ -86,14 +93,14 @@ class Store:
                 "WHEN NOT MATCHED THEN INSERT BY NAME"
             )
 
-    def archives(self) -> list[records.Archive]:
+    def archives(self) -> list[scoring.Archive]:
         """All registered archives, by name."""
-        return self._database.records(records.Archive, "SELECT * FROM archives ORDER BY name, archive_id")
+        return self._database.records(scoring.Archive, "SELECT * FROM archives ORDER BY name, archive_id")
 
-    def archive(self, archive_id: str) -> records.Archive | None:
+    def archive(self, archive_id: str) -> scoring.Archive | None:
         """The archive, or None."""
         return _first(
-            self._database.records(records.Archive, "SELECT * FROM archives WHERE archive_id = ?", [archive_id])
+            self._database.records(scoring.Archive, "SELECT * FROM archives WHERE archive_id = ?", [archive_id])
         )
 
     def entries(self, archive_id: str) -> pl.DataFrame:
@@ -104,9 +111,9 @@ class Store:
             [archive_id],
         )
 
-    def entry(self, image_id: str) -> records.Entry | None:
+    def entry(self, image_id: str) -> scoring.Entry | None:
         """The entry, or None."""
-        return _first(self._database.records(records.Entry, "SELECT * FROM entries WHERE image_id = ?", [image_id]))
+        return _first(self._database.records(scoring.Entry, "SELECT * FROM entries WHERE image_id = ?", [image_id]))
 
     def conflicts(self, archive_id: str) -> pl.DataFrame:
         """Entries whose content lies in the archive under different labels: content, label, product, path, image_id."""
@@ -128,29 +135,29 @@ class Store:
         """Paths of images that failed in the newest run over them, for a reason that may lie in the file."""
         return frozenset(
             self._database.frame(
-                f"""
+                """
                 WITH mine AS (
                     SELECT image_id, run_id, image_path, status = 'failed'
-                        AND {failures.kind_sql("error")} NOT IN (SELECT unnest(?::VARCHAR[])) AS failed
+                        AND failure NOT IN (SELECT unnest(?::VARCHAR[])) AS failed
                     FROM facts WHERE run_id IN (SELECT run_id FROM runs WHERE archive_id = ?)
                 )
                 SELECT DISTINCT image_path FROM mine SEMI JOIN (SELECT image_id FROM mine WHERE failed) USING (image_id)
                 QUALIFY run_id = max(run_id) OVER (PARTITION BY image_id) AND failed
                 """,
-                [sorted(failures.NOT_THE_FILES_FAULT), archive_id],
+                [NOT_THE_FILES_FAULT, archive_id],
             )["image_path"]
         )
 
     # Runs.
 
-    def open_run(self, run: records.Run) -> None:
+    def open_run(self, run: scoring.Run) -> None:
         """Store a new run.
 
         Raises:
             Refused: there is a run of this name.
         """
-        with self._database.writing() as con:
-            insert(con, "runs", schema.table(records.Run, [run]))
+        with self._database.flowing(Flow.RUN) as con:
+            insert(con, "runs", schema.table(scoring.Run, [run]))
 
     def resume_run(self, run_id: str, embedding_scale: float | None = None) -> None:
         """Mark a run that stopped or failed as running again.
@@ -159,24 +166,24 @@ class Store:
             embedding_scale: kept where the run doesn't say its own yet.
         """
         change = "state = 'running', message = NULL, finished_at = NULL"
-        with self._database.writing() as con:
+        with self._database.flowing(Flow.RUN) as con:
             _update_run(con, f"{change}, embedding_scale = coalesce(embedding_scale, ?)", [embedding_scale], run_id)
 
     def close_run(
         self,
         run_id: str,
-        state: records.RunState,
+        state: scoring.RunState,
         finished_at: datetime | None = None,
         message: str | None = None,
-        timings: records.Timings | None = None,
+        timings: scoring.Timings | None = None,
     ) -> None:
         """Store how a run ended, now unless told otherwise; the timings are added to those it has.
 
         Raises:
             Refused: there is no such run.
         """
-        more = timings or records.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        with self._database.writing() as con:
+        more = timings or scoring.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        with self._database.flowing(Flow.RUN) as con:
             _update_run(
                 con,
                 "state = ?, message = ?, finished_at = ?, timings = {'load': timings.load + ?, "
@@ -188,34 +195,32 @@ class Store:
 
     def runs(self) -> pl.DataFrame:
         """All runs, newest first, but the two of each test of a draft; `run` finds those too."""
-        return self._database.frame(
-            "SELECT * FROM runs WHERE NOT starts_with(plan, 'gate:') ORDER BY started_at DESC, run_id DESC"
-        )
+        return self._database.frame("SELECT * FROM runs WHERE purpose <> 'gate' ORDER BY started_at DESC, run_id DESC")
 
-    def run(self, run_id: str) -> records.Run | None:
+    def run(self, run_id: str) -> scoring.Run | None:
         """The run, or None."""
-        return _first(self._database.records(records.Run, "SELECT * FROM runs WHERE run_id = ?", [run_id]))
+        return _first(self._database.records(scoring.Run, "SELECT * FROM runs WHERE run_id = ?", [run_id]))
 
     def has_run(self, digest: str) -> bool:
         """Whether there is a run of this digest, over whatever plan."""
         return self._database.frame("SELECT 1 FROM runs WHERE digest = ? LIMIT 1", [digest]).height > 0
 
-    def newest_unfinished_run(self, digest: str, plan: str) -> records.Run | None:
+    def newest_unfinished_run(self, digest: str, plan: str) -> scoring.Run | None:
         """The newest run of this digest and plan that can go on: neither finished nor cancelled."""
         return _first(
             self._database.records(
-                records.Run,
+                scoring.Run,
                 "SELECT * FROM runs WHERE digest = ? AND plan = ? AND state NOT IN ('finished', 'cancelled') "
                 "ORDER BY started_at DESC, run_id DESC LIMIT 1",
                 [digest, plan],
             )
         )
 
-    def finished_run(self, digest: str, plan: str) -> records.Run | None:
+    def finished_run(self, digest: str, plan: str) -> scoring.Run | None:
         """The newest finished run of this digest and plan."""
         return _first(
             self._database.records(
-                records.Run,
+                scoring.Run,
                 "SELECT * FROM runs WHERE digest = ? AND plan = ? AND state = 'finished' "
                 "ORDER BY started_at DESC, run_id DESC LIMIT 1",
                 [digest, plan],
@@ -237,10 +242,10 @@ class Store:
         Raises:
             Refused: a row breaks a constraint or lies in the wrong part, or a run is not known.
         """
-        with self._database.writing() as con:
+        with self._database.flowing(Flow.INGEST) as con:
             added = ledger.enter(con, blocks)
-            phases.at("before-commit")
-        phases.at("after-commit")
+            kill_points.at("before-commit")
+        kill_points.at("after-commit")
         return added
 
     def predictions(
@@ -248,21 +253,26 @@ class Store:
         run_id: str,
         image_id: str | None = None,
         question_id: str | None = None,
-        status: records.PredictionStatus | None = None,
+        status: scoring.PredictionStatus | None = None,
         subtask: str | None = None,
         limit: int | None = None,
         offset: int = 0,
+        truth: Truth = "archive",
     ) -> pl.DataFrame:
-        """Predictions of a run with all columns, in the plan's order; for lists see `prediction_index`."""
+        """Predictions of a run with all columns, in the plan's order; for lists see `prediction_index`.
+
+        Under the truth `reviewed` label, defect and correct_answer are what people settled, and the columns `verified`
+        and `basis` say which rows that holds of; see `truth.py`.
+        """
         return self._chosen(
-            "*", "predictions", run_id, limit, offset,
+            "*" if truth == "archive" else "* EXCLUDE (rowid)", PREDICTIONS[truth], run_id, limit, offset,
             image_id=image_id, question_id=question_id, status=status, subtask=subtask,
         )  # fmt: skip
 
     def prediction_index(
         self,
         run_id: str,
-        status: records.PredictionStatus | None = None,
+        status: scoring.PredictionStatus | None = None,
         subtask: str | None = None,
         product: str | None = None,
         limit: int | None = None,
@@ -279,37 +289,81 @@ class Store:
             "predictions", run_id, limit, offset, status=status, subtask=subtask, product=product,
         )  # fmt: skip
 
-    def case(self, run_id: str, image_id: str) -> list[records.Prediction]:
+    def case(self, run_id: str, image_id: str, truth: Truth = "archive") -> list[scoring.Prediction]:
         """The predictions of one image, as records."""
-        return schema.records(records.Prediction, self.predictions(run_id, image_id))
+        return schema.records(scoring.Prediction, self.predictions(run_id, image_id, truth=truth))
 
     def patches(self, run_id: str, image_id: str | None = None, question_id: str | None = None) -> pl.DataFrame:
         """Proposed patches of a run, in the plan's order."""
         return self._chosen("*", "patches", run_id, None, 0, image_id=image_id, question_id=question_id)
 
-    def run_summary(self, run_id: str) -> pl.DataFrame:
+    def run_summary(self, run_id: str, truth: Truth = "archive") -> pl.DataFrame:
         """By subtask, what the run's cells count: the same numbers as on the pages.
 
         Returns:
-            subtask, questions, answered, invalid, failed, labelled (what a rate is over: labelled, with options, not
-            failed; `Cell.counted`), correct (of those), escape, overkill, unreadable and unclaimed (see `Cell`), and of
-            the labelled those about defective and about good images.
+            subtask, questions, answered, invalid, failed, labelled (what a rate is over: `Cell.counted`), correct (of
+            those), escape, overkill, unreadable, unclaimed, alarms and passes (see `Cell`), detections and
+            correct_detections (labelled questions whether there is a defect), and of those the ones about defective and
+            about good images.
         """
         return self._database.frame(
-            f"SELECT subtask, {_SUMS} FROM cells WHERE run_id = ? AND subtask IS NOT NULL "
+            f"SELECT subtask, {_SUMS} FROM ({summands(truth, 'run_id = $run')}) WHERE subtask IS NOT NULL "
             "GROUP BY subtask ORDER BY subtask",
-            [run_id],
+            {"run": run_id},
         )
 
-    def run_totals(self) -> pl.DataFrame:
+    def run_totals(self, truth: Truth = "archive") -> pl.DataFrame:
         """Of every run with predictions the sums of `run_summary` over its subtasks: run_id and the same columns."""
-        return self._database.frame(f"SELECT run_id, {_SUMS} FROM cells WHERE subtask IS NOT NULL GROUP BY run_id")
+        return self._database.frame(
+            f"SELECT run_id, {_SUMS} FROM ({summands(truth)}) WHERE subtask IS NULL GROUP BY run_id"
+        )
+
+    def called_defective(self, truth: Truth = "archive", run_id: str | None = None) -> pl.DataFrame:
+        """Pictures without truth that detection answers call defective, of every run or of one.
+
+        Returns:
+            run_id, cluster_id (null but for pictures that share one), product, line, camera, and of these pictures'
+            cells over all subtasks: unlabelled_images, alarm_images, alarm_probabilities and alarm_probability, see
+            `Cell`.
+        """
+        cells = clustered_cells(truth, "coalesce(run_id = $run, true)", "outcome IN ('alarm', 'pass')")
+        return self._database.frame(
+            "SELECT run_id, cluster_id, product, line, camera, sum(unlabelled_images)::BIGINT AS unlabelled_images, "
+            "sum(alarm_images)::BIGINT AS alarm_images, sum(alarm_probabilities)::BIGINT AS alarm_probabilities, "
+            f"sum(alarm_probability) AS alarm_probability FROM ({cells}) "
+            "WHERE subtask IS NULL GROUP BY ALL HAVING sum(unlabelled_images) > 0 ORDER BY ALL",
+            {"run": run_id},
+        )
+
+    def verified(self, run_id: str | None = None) -> pl.DataFrame:
+        """Of the answers that count, those that people settled, most first.
+
+        Returns:
+            run_id, verified (the reason that brought the case to people), basis (how they settled it), answers.
+        """
+        where = "true" if run_id is None else "run_id = $run"
+        return self._database.frame(VERIFIED.format(where=where), {} if run_id is None else {"run": run_id})
+
+    def settled_changes(self) -> int:
+        """A number that grows with every settlement."""
+        return int(self._database.frame("SELECT count(*) AS changes FROM settlements")["changes"][0])
 
     def failures(self, run_id: str) -> pl.DataFrame:
-        """Error texts of a run's failed questions with their count and one image of each, most frequent first."""
+        """A run's failed questions by kind, most frequent first.
+
+        Returns:
+            failure, questions, images, texts (how many different ones), error (the most frequent text), image_path (of
+            one image with that text).
+        """
         return self._database.frame(
-            "SELECT error, count(*) AS questions, count(DISTINCT image_id) AS images, min(image_path) AS image_path "
-            "FROM predictions WHERE run_id = ? AND status = 'failed' GROUP BY error ORDER BY questions DESC, error",
+            "WITH texts AS (SELECT failure, error, count(*) AS questions, min(image_path) AS image_path "
+            "FROM facts WHERE run_id = $1 AND status = 'failed' GROUP BY ALL), "
+            "kinds AS (SELECT failure, count(DISTINCT image_id) AS images FROM facts "
+            "WHERE run_id = $1 AND status = 'failed' GROUP BY failure) "
+            "SELECT failure, sum(questions)::BIGINT AS questions, any_value(images) AS images, count(*) AS texts, "
+            "first(error ORDER BY questions DESC, error) AS error, "
+            "first(image_path ORDER BY questions DESC, error) AS image_path "
+            "FROM texts JOIN kinds USING (failure) GROUP BY failure ORDER BY questions DESC, failure",
             [run_id],
         )
 
@@ -321,55 +375,28 @@ class Store:
             [run_id],
         )
 
-    def export(self, table: export.Exported, run_id: str | None, output: Path) -> int:
+    def export(self, table: export.Exported, run_id: str | None, output: Path, truth: Truth = "archive") -> int:
         """Rows written to a .parquet, .csv or .jsonl file; see `export.py`.
 
         Raises:
             Refused: there is no such run, or the file's name ends otherwise.
         """
         with self._database.reading() as con:
-            return export.write(con, table, run_id, output)
+            return export.write(con, table, run_id, output, truth)
 
     # Knowledge.
 
-    def add_descriptions(self, descriptions: Iterable[records.Description]) -> None:
-        """Store new revisions.
-
-        Raises:
-            Refused: a revision is there already; revisions are never changed.
-        """
-        with self._database.writing() as con:
-            insert(con, "descriptions", schema.table(records.Description, descriptions))
-
-    def publish(self, version: records.KnowledgeVersion) -> None:
-        """Make a set of revisions the published one, at once and whole.
-
-        Raises:
-            Refused: a member is not stored.
-        """
-        with self._database.writing() as con:
-            insert(con, "knowledge_versions", schema.table(records.KnowledgeVersion, [version]))
-            missing = con.execute(
-                "SELECT member.description_id || ' revision ' || member.revision FROM "
-                "(SELECT unnest(members) AS member FROM knowledge_versions WHERE version = ? AND published_at = ?) "
-                "WHERE (member.description_id, member.revision) NOT IN "
-                "(SELECT (description_id, revision) FROM descriptions)",
-                [version.version, version.published_at],
-            ).fetchall()
-            if missing:
-                raise Refused(f"version {version.version} names descriptions that aren't stored: {missing[:5]}")
-
-    def published_knowledge(self) -> tuple[records.KnowledgeVersion | None, list[records.Description]]:
+    def published_knowledge(self) -> tuple[scoring.KnowledgeVersion | None, list[scoring.Description]]:
         """The published version and its descriptions, both from one moment; None and nothing before the first."""
         found = self._database.records(
-            records.KnowledgeVersion, "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
+            scoring.KnowledgeVersion, "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
         )
         return (found[0], self.knowledge(found[0].version)) if found else (None, [])
 
-    def knowledge(self, version: str) -> list[records.Description]:
+    def knowledge(self, version: str) -> list[scoring.Description]:
         """The descriptions of a version, published or only tested, by id."""
         return self._database.records(
-            records.Description,
+            scoring.Description,
             "SELECT d.* FROM descriptions AS d JOIN (SELECT unnest(any_value(members), recursive := true) "
             "FROM (SELECT version, members FROM knowledge_versions UNION ALL SELECT version, members "
             "FROM knowledge_trials) WHERE version = ?) AS m "
@@ -382,16 +409,22 @@ class Store:
         only = "QUALIFY row_number() OVER (PARTITION BY description_id ORDER BY revision DESC) = 1" if latest else ""
         return self._database.frame(f"SELECT * FROM descriptions {only} ORDER BY description_id, revision")
 
+    def question_named(self, name: str) -> str:
+        """The identity of the question that an address names, which may be its identity up to version 4."""
+        found = self._database.frame("SELECT question_id FROM former_questions WHERE former_id = ?", [name])
+        return str(found["question_id"][0]) if found.height else name
+
     def _chosen(
         self, columns: str, table: str, run_id: str, limit: int | None, offset: int, **filters: str | None
     ) -> pl.DataFrame:
         """Rows of a run in the plan's order; within a block rows lie as they were spooled."""
         asked = {"run_id": run_id, **{name: value for name, value in filters.items() if value is not None}}
         where = " AND ".join(f"{name} = ?" for name in asked)
-        page = "" if limit is None else f" LIMIT {limit:d} OFFSET {offset:d}"
-        return self._database.frame(
-            f"SELECT {columns} FROM {table} WHERE {where} ORDER BY block, rowid{page}", list(asked.values())
-        )
+        if limit is not None:  # narrow rows first: whole ones are read for the page alone
+            page = f"ORDER BY block, rowid LIMIT {limit:d} OFFSET {offset:d}"
+            where = f"run_id = ? AND rowid IN (SELECT rowid FROM predictions WHERE {where} {page})"
+        values = [*([] if limit is None else [run_id]), *asked.values()]
+        return self._database.frame(f"SELECT {columns} FROM {table} WHERE {where} ORDER BY block, rowid", values)
 
 
 def _update_run(con: DuckDBPyConnection, assignments: str, values: list[object], run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What keeps the warehouse small and safe: dropping old traces and vectors, compaction, copies.
+"""Upkeep of the warehouse: dropping old traces and vectors, compaction, copies.
 
 Answers, probabilities and entropies are never dropped. A *trace* is what only a close look at one case needs: entropy
 per think token, and the patches that were proposed. Both go run by run, oldest first.
@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from warehouse import locks, migrations
+from warehouse import audit, locks, migrations
 from warehouse.database import FILE, TIMEOUT, Database, copy
 from warehouse.errors import Refused, full_disk_named
+from warehouse.records.audit import Actor
 
 
 class Upkeep:
@@ -36,16 +37,28 @@ class Upkeep:
             )["run_id"]
         )
 
-    def drop_traces(self, run_ids: Sequence[str]) -> int:
+    def drop_traces(self, run_ids: Sequence[str], *, actor: Actor) -> int:
         """Predictions whose traces were dropped."""
-        with self._database.writing() as con:
+        with self._database.changing(actor, "drop traces", ", ".join(run_ids)) as change:
+            con = change.con
             con.execute("DELETE FROM patches WHERE run_id IN (SELECT unnest(?::VARCHAR[]))", [list(run_ids)])
             ((changed,),) = con.execute(
                 "UPDATE predictions SET token_entropy = [] "
                 "WHERE len(token_entropy) > 0 AND run_id IN (SELECT unnest(?::VARCHAR[]))",
                 [list(run_ids)],
             ).fetchall()
+            change.details["predictions"] = changed
         return int(changed)
+
+    def note_dropping(self, kind: str, count: int, *, actor: Actor) -> None:
+        """Store that files are about to be dropped, and how many: to be called before the first goes.
+
+        No transaction of the database holds files. The row comes first, so that a kill in between leaves a row and
+        files that the next call finds again, and never files gone without a row. None of them is no change.
+        """
+        if count:
+            with self._database.changing(actor, "drop files", "data folder") as change:
+                change.details[kind] = count
 
     def used_bytes(self) -> int:
         """How much of the database's file is in use; what was freed is used again before the file grows."""
@@ -91,6 +104,25 @@ class Upkeep:
             pass  # an older warehouse is brought up, so that what is copied is today's
         with full_disk_named(file.parent), locks.shared(self._data / "locks", "warehouse", TIMEOUT):
             copy(self._data / FILE, file)
+
+
+def arrived(database: Path, copy_of: Path, *, actor: Actor) -> None:
+    """Bring a copy that is about to take a warehouse's place up to today's tables; its audit log says who restored it.
+
+    Args:
+        database: the copy's own file beside the warehouse, which nobody else knows.
+        copy_of: the file that it was copied from.
+        actor: who restores it.
+    """
+    import duckdb
+
+    with duckdb.connect(str(database)) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("BEGIN")
+        migrations.migrate(con)
+        audit.write(con, [audit.ChangeEntry(actor, "restore", str(copy_of), {})])
+        con.execute("COMMIT")
+        con.execute("CHECKPOINT")
 
 
 def sound(file: Path) -> int:

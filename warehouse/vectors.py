@@ -25,8 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import locks, private, records, schema
+from warehouse import file_permissions, kill_points, locks, schema
 from warehouse.errors import BrokenIndex, Refused, full_disk_named, is_full_disk
+from warehouse.records import scoring
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,17 +53,17 @@ class Vectors:
         self._locks = data / "locks"
         self._opened: Any = None
 
-    def upsert_images(self, vectors: Iterable[records.ImageVector]) -> None:
+    def upsert_images(self, vectors: Iterable[scoring.ImageVector]) -> None:
         """Add image vectors whose (content, encoder) isn't there."""
-        self.merge("images", schema.table(records.ImageVector, vectors))
+        self.merge("images", schema.table(scoring.ImageVector, vectors))
 
-    def upsert_patches(self, vectors: Iterable[records.PatchVector]) -> None:
+    def upsert_patches(self, vectors: Iterable[scoring.PatchVector]) -> None:
         """Add patch vectors whose (content, encoder, row, col) isn't there."""
-        self.merge("patches", schema.table(records.PatchVector, vectors))
+        self.merge("patches", schema.table(scoring.PatchVector, vectors))
 
-    def upsert_texts(self, vectors: Iterable[records.TextVector]) -> None:
+    def upsert_texts(self, vectors: Iterable[scoring.TextVector]) -> None:
         """Add text vectors whose (description, revision, encoder, window) isn't there."""
-        self.merge("texts", schema.table(records.TextVector, vectors))
+        self.merge("texts", schema.table(scoring.TextVector, vectors))
 
     def merge(self, kind: Kind, rows: pa.Table) -> None:
         """Add the rows whose key isn't there yet, encoder by encoder.
@@ -72,13 +73,13 @@ class Vectors:
             BrokenIndex: LanceDB can't use its files.
             Refused: vectors of one encoder have different lengths, or hold a number that isn't finite.
         """
-        private.folder(self._path.parent)
+        file_permissions.folder(self._path.parent)
         for encoder in rows["encoder"].unique().to_pylist():
             some = rows if len(rows["encoder"].unique()) == 1 else rows.filter(pc.equal(rows["encoder"], encoder))
             with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():
                 self._add(kind, encoder, _with_fixed_length(_without_repeats(some, _KEYS[kind])))
 
-    def text_vectors(self, encoder: str) -> list[records.TextVector]:
+    def text_vectors(self, encoder: str) -> list[scoring.TextVector]:
         """All text vectors of an encoder, one per window."""
         import polars as pl
 
@@ -86,7 +87,7 @@ class Vectors:
             table = self._table("texts", encoder)
             if table is None:
                 return []
-            return schema.records(records.TextVector, pl.DataFrame(table.to_arrow()))
+            return schema.records(scoring.TextVector, pl.DataFrame(table.to_arrow()))
 
     def text_windows(self, encoder: str) -> dict[tuple[str, int], NDArray[np.float32]]:
         """The vectors of every text that is encoded whole, by (description_id, revision): (windows, d) float32 each."""
@@ -185,18 +186,22 @@ class Vectors:
         with self._usable():
             return self._database().create_table(name, rows, mode="overwrite")
 
+    def count(self, contents: Iterable[str]) -> int:
+        """How many vectors of images and patches there are of these contents."""
+        with self._usable():
+            conditions = list(_in_parts(contents))
+            return sum(table.count_rows(condition) for table in self._of_images() for condition in conditions)
+
     def forget(self, contents: Iterable[str]) -> int:
         """Remove the vectors of images and patches of these contents; how many there were."""
-        gone, removed = list(contents), 0
+        conditions, removed = list(_in_parts(contents)), 0
         with locks.exclusive(self._locks, "vectors", _WAIT), self._usable():
-            for name in self._names():
-                if name.partition("-")[0] not in ("images", "patches"):
-                    continue
-                table = self._database().open_table(name)
+            for table in self._of_images():
                 before = table.count_rows()
-                for start in range(0, len(gone), 1000):
-                    table.delete(f"content IN ({', '.join(map(repr, gone[start : start + 1000]))})")
+                for condition in conditions:
+                    table.delete(condition)
                 removed += before - table.count_rows()
+                kill_points.at("within-drop")
         return removed
 
     def compact(self) -> None:
@@ -232,6 +237,12 @@ class Vectors:
         name = _name(kind, encoder)
         table = self._database().open_table(name) if name in self._names() else None
         return table if table is not None and _is_todays(kind, table) else None
+
+    def _of_images(self) -> Iterator[Any]:
+        """The tables of whole images and of patches."""
+        for name in self._names():
+            if name.partition("-")[0] in ("images", "patches"):
+                yield self._database().open_table(name)
 
     def _names(self) -> list[str]:
         """The tables there are; looking doesn't make the folder."""
@@ -294,6 +305,13 @@ def _matrix(rows: pa.Table) -> NDArray[np.float32]:
     lists = rows["vector"].combine_chunks()
     flat: NDArray[np.float32] = lists.flatten().to_numpy().reshape(len(rows), lists.type.list_size)
     return flat
+
+
+def _in_parts(contents: Iterable[str]) -> Iterator[str]:
+    """The condition on rows of these contents, a thousand at a time."""
+    wanted = list(contents)
+    for start in range(0, len(wanted), 1000):
+        yield f"content IN ({', '.join(map(repr, wanted[start : start + 1000]))})"
 
 
 def _among(table: Any, column: str, texts: Iterable[str], columns: list[str]) -> pa.Table:

@@ -26,7 +26,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from pydantic import BeforeValidator, ValidationError, create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from warehouse import database, private
+from warehouse import database, file_permissions
+from workbench.errors import SettingsError
 from workbench.model.method import MOST, Method, check_bounds
 
 CONFIG_FILE = Path("workbench.toml")  # read from the current folder when there
@@ -41,10 +42,6 @@ Engine = Literal["segments", "naive"]
 Encryption = Literal["none", "starttls", "tls"]
 _LAYERS = re.compile(r"\d+(,\d+)*")
 _DEVICES = re.compile(r"auto|all|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*")
-
-
-class SettingsError(ValueError):
-    """A setting is unknown, malformed or out of range: the message names it and where it was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +92,9 @@ class Machine:
 class Work:
     """What is scored, in which pieces, and where it is remembered."""
 
-    questions: str | None = None  # an mmad.json, or `inspection`; None: mmad.json at the root, else inspection
+    questions: str | None = None  # an mmad.json, or a set's name; None: mmad.json at the root, else inspection
     sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
-    limit: int | None = None  # the first so many questions of the plan
+    limit: int | None = None  # only so many questions (not images), a mixture of products and kinds
     data: Path = Path("data")  # warehouse, spool and caches
     # Answered together, stored together, done again together after a kill; None: 8 on a CPU, 32 on a GPU.
     block_images: int | None = None
@@ -167,9 +164,10 @@ class Facts:
     weights: str  # hash of the model's weights
     dtype: str
     prompt: str  # version of the prompt's wording
-    questions: str  # hash of the question file, or the protocol's version
+    questions: str  # hash of the question file, the question set's version, or both
     knowledge_version: str | None  # None when no knowledge is used
     encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
+    sources: Mapping[str, str] | None = None  # versions of evidence sources; the knowledge's own follows from the above
     tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone.Tones`; None: all have 8 bits
 
 
@@ -177,7 +175,7 @@ _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
 IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED | {"attention_layers"}
 OUT_OF_DIGEST: Mapping[str, str] = {
     "encoder": "a name; its weights are among the facts",
-    "references": "a path; each question_id holds its reference's content",
+    "references": "a path; the plan holds each reference's content",
     "integer_range": "what it came to is among the facts",
     "float_range": "what it came to is among the facts",
     "model": "a name; its weights are among the facts",
@@ -187,7 +185,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "threads": "the same answers, floats within 1e-4",
     "memory_gib": "the same answers, floats within 1e-4",
     "input_processes": "who opens pictures, not what is in them",
-    "questions": "a path; the file's hash is among the facts",
+    "questions": "a path or a name; the file's hash and the set's version are among the facts",
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",
     "data": "a path",
@@ -201,7 +199,8 @@ def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
     # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
     chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
-    known = {name: value for name, value in asdict(facts).items() if name != "tones" or value is not None}
+    later = ("tones", "sources")
+    known = {name: value for name, value in asdict(facts).items() if name not in later or value is not None}
     stated = json.dumps({"settings": chosen, "facts": known}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]
 
@@ -243,7 +242,7 @@ _PARTS: Mapping[str, type] = {
 }
 
 
-def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:
+def load(flags: Mapping[str, object], config: Path | None = None, *, outside: bool = True) -> Loaded:
     """The settings from defaults, TOML, environment and flags, later ones winning.
 
     The sources are read one by one, so that each value's origin is known.
@@ -251,6 +250,7 @@ def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:
     Args:
         flags: by setting name; only those the user gave.
         config: a TOML file that must exist; None reads ./workbench.toml when there.
+        outside: also from file and environment.
 
     Raises:
         SettingsError: an unknown name, or a value of the wrong kind or out of its range.
@@ -258,9 +258,9 @@ def load(flags: Mapping[str, object], config: Path | None = None) -> Loaded:
     names = {part: [f.name for f in dataclasses.fields(cls)] for part, cls in _PARTS.items()}
     defaults = Settings().values()
     loader = _loader()
-    file = config or (CONFIG_FILE if CONFIG_FILE.is_file() else None)
+    file = config or (CONFIG_FILE if outside and CONFIG_FILE.is_file() else None)
     written = _read_toml(file) if file else {}
-    exported = EnvSettingsSource(loader)()
+    exported = EnvSettingsSource(loader)() if outside else {}
     origins = (
         dict.fromkeys(defaults, "default")
         | dict.fromkeys(written, str(file))
@@ -298,7 +298,7 @@ def _make_sure_of(data: Path) -> None:
     if data.exists() and not data.is_dir():
         raise SettingsError(f"the data folder {data} is a file; give a folder, it may be a new one")
     if (data / database.FILE).exists():
-        private.tighten(data)  # an earlier release left it open
+        file_permissions.tighten(data)  # an earlier release left it open
 
 
 @functools.cache
@@ -340,5 +340,6 @@ def _in_words(error: ValidationError, origins: Mapping[str, str], known: list[st
     name = str(first["loc"][0])
     origin = origins[name]
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r} in {origin}; the settings are {', '.join(known)}"
+        place = "--set" if origin.startswith("--") else origin  # no flag has the name of an unknown setting
+        return f"unknown setting {name!r} in {place}; the settings are {', '.join(known)}"
     return f"{name} is {first['input']!r} (from {origin}): {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from warehouse.records import SUBTASKS
+from tests.mmad import SUBTASKS
 
 LETTERS = tuple("ABCD")
 
 
 def facts(images: int = 60, seed: int = 0, most: int = 5, ease: float = 0.8) -> pl.DataFrame:
-    """Up to `most` questions about each image, with what the analysis needs of `facts.COLUMNS`."""
+    """Up to `most` questions about each image, with what the analysis needs of `rollups.ANALYSED`."""
     rng = np.random.default_rng(seed)
     count = rng.integers(1, most + 1, images)
     image = np.repeat(np.arange(images), count)
@@ -24,9 +24,11 @@ def facts(images: int = 60, seed: int = 0, most: int = 5, ease: float = 0.8) -> 
     return pl.DataFrame(
         {
             "image_id": pl.Series(image).cast(pl.String),
+            "cluster_id": pl.Series(image).cast(pl.String),
             "question_id": pl.Series(place).cast(pl.String),
-            "asked": pl.Series(place).cast(pl.String),
+            "evidence": pl.Series([1] * n, dtype=pl.Int64),
             "subtask": np.array(SUBTASKS)[place],
+            "detection": np.array(SUBTASKS)[place] == SUBTASKS[0],
             "dataset": ["invented"] * n,
             **{
                 name: pl.Series(rng.integers(0, values, images)[image]).cast(pl.String)

@@ -1,48 +1,143 @@
-"""Sums by group and image are those of a plain loop, whatever the columns are made of."""
+"""Copies of one picture, and pictures of one piece, say nothing more: every interval is as wide as without them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from workbench.analysis import clusters
+from tests.analysis import invented
+from tests.mmad import DECLARED
+from workbench.analysis import calibration, compare, discovery, drift, intervals, leaderboard, losses, slices
+from workbench.curation import gate
 
-ROWS = st.lists(
-    st.tuples(st.sampled_from("abcde"), st.sampled_from(["x", "y", None]), st.sampled_from(["p", "q"])), max_size=40
+RUNS = ("run-1", "run-2", "run-3")
+FACTS = invented.facts(images=150, seed=3)
+OLD = invented.facts(images=150, seed=3).with_columns(
+    right=pl.Series(np.random.default_rng(8).random(FACTS.height) < 0.45)
 )
 
 
-@given(ROWS, st.booleans())
-def test_sums_are_those_of_a_loop(rows: list[tuple[str, str | None, str]], numbered: bool) -> None:
-    frame = pl.DataFrame(rows, {"image_id": pl.String, "one": pl.String, "two": pl.String}, orient="row")
-    if numbered:
-        frame = frame.with_columns(
-            pl.col("image_id").replace_strict({letter: place for place, letter in enumerate("abcde")}).cast(pl.UInt32),
-            pl.col("one").cast(pl.Enum(["w", "x", "y"])), pl.col("two").cast(pl.Enum(["p", "q"])),
+def thrice(rows: pl.DataFrame) -> pl.DataFrame:
+    """Every picture three times, as three copies of it or three views of its piece are: one cluster, three images."""
+    return pl.concat([rows.with_columns(image_id=pl.col("image_id") + f" copy {place}") for place in range(3)])
+
+
+def differences(of: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    return of(compare.pair(of(OLD), of(FACTS)).frame)
+
+
+def once(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows
+
+
+def interval(rows: pl.DataFrame, *names: str) -> list[float]:
+    return [float(rows[name][0]) for name in names]
+
+
+def of_compare(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    found = compare.table(compare.pair(make(OLD), make(FACTS)).frame)
+    return interval(found, "low", "high", "se", "p")
+
+
+def of_bootstrap(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    found = compare.bootstrap(compare.pair(make(OLD), make(FACTS)).frame)
+    return [found.low, found.high]
+
+
+def of_slices(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    found = slices.table(make(FACTS), ("product",)).sort("product")
+    return [*found["low"], *found["high"], *found["p"]]
+
+
+def of_rates(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    return interval(intervals.rates(make(FACTS)), "low", "high", "se")
+
+
+def of_calibration(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    found = calibration.scores(make(FACTS)).over
+    assert found is not None
+    return [found.low, found.high]
+
+
+def of_warning(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    found = calibration.warning(make(FACTS)).auroc
+    assert found is not None
+    return [found.low, found.high]
+
+
+def of_losses(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    worse = make(FACTS), make(OLD)
+    found = losses.table(compare.pair(*worse).frame).sort("cut", "values")
+    return found["p"].clip(0, 0.5).to_list()  # larger ones are not worked out
+
+
+def of_discovery(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    bad = FACTS.with_columns(right=pl.col("right") & ((pl.col("product") != "1") | (pl.col("camera") != "0")))
+    found = discovery.find(make(bad))
+    return [*found["low"], *found["high"]]
+
+
+def of_leaderboard(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    rng = np.random.default_rng(4)
+    answers = FACTS.select("image_id", "cluster_id", "dataset", "subtask", label=pl.lit(None, pl.String)).with_columns(
+        pl.Series(run, rng.random(FACTS.height) < ease) for run, ease in zip(RUNS, (0.5, 0.56, 0.8), strict=True)
+    )
+    board = leaderboard.build(make(answers), RUNS, DECLARED)
+    return [*board.ranking["low"], *board.ranking["high"], *board.pairs["t"].abs(), *board.ranking["rank_high"]]
+
+
+def of_gate(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
+    pairs = compare.pair(OLD, FACTS).frame.select(
+        "image_id", "cluster_id", group=pl.lit("affected"), old="old_right", new="right"
+    )
+    affected = gate.decide(make(pairs), 0.025).affected
+    return [affected.low, affected.high, float(affected.images)]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        of_compare, of_bootstrap, of_slices, of_rates, of_calibration, of_warning, of_losses, of_discovery,
+        of_leaderboard, of_gate,
+    ],
+)  # fmt: skip
+def test_three_copies_of_every_picture_narrow_no_interval(
+    numbers: Callable[[Callable[[pl.DataFrame], pl.DataFrame]], list[float]],
+) -> None:
+    assert numbers(once)
+    assert numbers(thrice) == pytest.approx(numbers(once), rel=0.02, abs=2e-3)
+
+
+def test_views_that_differ_say_more_than_copies_and_less_than_other_pieces() -> None:
+    rng = np.random.default_rng(5)
+    ease = np.repeat(rng.normal(0.5, 1.5, 200), 3)
+    right = rng.random(600) < 1 / (1 + np.exp(-ease))
+    views = pl.DataFrame({"cluster_id": np.repeat(np.arange(200), 3), "right": right})
+    alone = intervals.rates(views.with_columns(cluster_id=pl.int_range(600)))["se"][0]
+    copies = intervals.rates(views.with_columns(right=pl.col("right").first().over("cluster_id")))["se"][0]
+    assert alone < intervals.rates(views)["se"][0] < copies
+
+
+def test_a_night_s_copies_raise_no_alarm_and_widen_what_is_said_of_it() -> None:
+    rng = np.random.default_rng(6)
+
+    def night(images: int, tonight: bool, share: float) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                "image_id": [f"{tonight} {place}" for place in range(images)],
+                "cluster_id": [f"{tonight} {place}" for place in range(images)],
+                "tonight": [tonight] * images, "product": ["plate"] * images, "line": ["A"] * images,
+                "camera": ["1"] * images, "alarm": rng.random(images) < share,
+            }
         )  # fmt: skip
-    for by in ((), ("one",), ("one", "two")):
-        found = clusters.by_image(frame, by)
-        n = found.per_pair()
-        table = found.table(n=n, nn=n * n).with_columns(images=pl.Series(found.per_group()))
-        per_image = frame.group_by(*by, "image_id").len() if by else frame.group_by("image_id").len()
-        loop: dict[tuple[str | None, ...], list[int]] = {} if by else {(): []}
-        for *key, _, count in per_image.iter_rows():
-            loop.setdefault(tuple(key), []).append(count)
-        said = {tuple(row[: len(by)]): row[len(by) :] for row in table.iter_rows()}
-        assert said == {key: (sum(all_), sum(m * m for m in all_), len(all_)) for key, all_ in loop.items()}
-        assert found.per_image(n).sum() == frame.height
 
-
-def test_more_combinations_than_rows_are_numbered_without_gaps() -> None:
-    names = [f"{place:04d}" for place in range(3000)]
-    frame = pl.DataFrame({"image_id": names, **{f"c{place}": names[::-1] for place in range(6)}})
-    codes = clusters.numbered(frame, [f"c{place}" for place in range(6)])
-    assert sorted(codes.tolist()) == list(range(3000))
-
-
-@pytest.mark.parametrize("dtype", [pl.Int64, pl.Boolean, pl.Float64])
-def test_other_kinds_of_columns_group_too(dtype: type[pl.DataType]) -> None:
-    frame = pl.DataFrame({"image_id": ["a", "b", "c"], "one": pl.Series([1, 0, 1]).cast(dtype)})
-    assert sorted(clusters.by_image(frame, ("one",)).per_group().tolist()) == [1.0, 2.0]
+    tonight, before = night(60, True, 0.2), night(400, False, 0.1)
+    first, copied = (drift.signals(pl.concat([each, before])) for each in (tonight, thrice(tonight)))
+    assert [one.p_value for one in copied] == [one.p_value for one in first]
+    whole, more = (drift.standardised(pl.concat([each, before]), "alarm") for each in (tonight, thrice(tonight)))
+    assert whole is not None
+    assert more is not None
+    assert more.high - more.low == pytest.approx(whole.high - whole.low, rel=0.02)

@@ -66,14 +66,21 @@ def test_many_flips_with_one_question_per_image_agree_with_mcnemar() -> None:
 
 def test_only_questions_judged_in_both_runs_pair_whatever_their_reference() -> None:
     old, new = two(images=10)
-    old = old.with_columns(question_id=pl.lit("one-shot") + pl.col("question_id"))
+    old = old.with_columns(evidence=pl.lit(2, pl.Int64))
     lacking = new.head(new.height - 3).with_columns(
         right=pl.when(pl.int_range(pl.len()) > 0).then("right")  # the first was not judged
     )
     pairs = compare.pair(old, lacking)
     assert pairs.frame.height == new.height - 4
     assert (pairs.only_old, pairs.only_new) == (4, 0)
-    assert pairs.frame["old_question_id"].str.starts_with("one-shot").all()
+    count = pairs.frame.height
+    assert compare.other_evidence(pairs.frame) == (
+        f"All {count} pairs were shown different evidence: another reference or other texts."
+    )
+    mixed = pairs.frame.with_columns(old_evidence=pl.when(pl.int_range(pl.len()) < 3).then(2).otherwise(1))
+    assert compare.other_evidence(mixed).startswith(f"3 of {count} pairs")
+    unknown = pairs.frame.with_columns(old_evidence=pl.lit(None, pl.Int64))
+    assert compare.other_evidence(unknown) == ""
 
 
 @pytest.mark.parametrize(("gain", "word"), [(0.6, "better"), (0.12, "not enough evidence")])

@@ -35,52 +35,6 @@ def test_a_defect_type_is_mostly_taken_for_its_most_frequent_wrong_answer() -> N
         assert row["n"] - row["right"] == len(wrong)
 
 
-CLAIMS = {"No.": "good", "No": "good", "Yes.": "defective", "Yes, there is.": "defective"}
-
-
-def stated(**answers: str) -> pl.DataFrame:
-    """Facts of one image's answers by subtask (underscores for spaces)."""
-    return pl.DataFrame(
-        [
-            {
-                "image_id": "one", "question_id": subtask, "subtask": subtask.replace("_", " "),
-                "status": "answered", "answer_text": text,
-                "claim": CLAIMS.get(text) if subtask == "Anomaly_Detection" else None,
-            }
-            for subtask, text in answers.items()
-        ]
-    )  # fmt: skip
-
-
-def offered(*texts: str) -> pl.DataFrame:
-    options = [{"letter": "A", "text": text} for text in texts]
-    names = ("Anomaly_Detection", "Defect_Classification", "Defect_Localization")
-    return pl.DataFrame({"question_id": names, "options": [options] * 3})
-
-
-@pytest.mark.parametrize(
-    ("detection", "kind_of", "kinds"),
-    [
-        ("No.", "Scratch.", ["denied, yet named"]),
-        ("No", "No defect.", []),
-        ("Yes.", "Scratch.", []),
-        ("Perhaps.", "Scratch.", []),
-        ("Yes, there is.", "None of these; the object is normal.", ["claimed, yet denied"]),
-    ],
-)
-def test_no_defect_and_yet_one_is_named_contradicts_itself(detection: str, kind_of: str, kinds: list[str]) -> None:
-    facts = stated(Anomaly_Detection=detection, Defect_Classification=kind_of)
-    found = confusion.contradictions(facts, offered("Scratch.", "No defect."))
-    assert found["kind"].to_list() == kinds
-    assert found["forced"].to_list() == [False] * len(kinds)
-
-
-def test_a_question_without_a_way_out_is_told_apart() -> None:
-    facts = stated(Anomaly_Detection="No.", Defect_Localization="Top left.")
-    found = confusion.contradictions(facts, offered("Top left.", "Center."))
-    assert found.select("kind", "forced").row(0) == ("denied, yet located", True)
-
-
 def letters(answer: pl.Expr | str) -> pl.DataFrame:
     return FACTS.with_columns(answer=answer).with_columns(right=pl.col("answer") == pl.col("correct_answer"))
 
@@ -103,12 +57,14 @@ def test_a_model_that_is_always_right_is_not() -> None:
 
 
 def test_a_liking_for_yes_is_no_liking_for_a() -> None:
-    facts = letters(pl.lit("A")).with_columns(subtask=pl.lit("Anomaly Detection"))
+    facts = letters(pl.lit("A")).with_columns(subtask=pl.lit("Anomaly Detection"), detection=pl.lit(True))
     assert bias.by_position(facts).is_empty()
     assert not bias.verdict(bias.by_position(facts)).flagged
 
 
 def test_a_letter_is_judged_on_questions_that_offer_it() -> None:
     facts = letters(pl.lit("A")).with_columns(choices=pl.when(pl.col("product") == "0").then(2).otherwise(5))
-    row = bias.by_position(facts).filter(pl.col("letter") == "D").row(0, named=True)
-    assert row["n"] == facts.filter(pl.col("product") != "0", pl.col("subtask") != "Anomaly Detection").height
+    positions = bias.by_position(facts)
+    for letter in "CD":  # the first that two options lack, and another
+        row = positions.filter(pl.col("letter") == letter).row(0, named=True)
+        assert row["n"] == facts.filter(pl.col("product") != "0", pl.col("subtask") != "Anomaly Detection").height

@@ -14,6 +14,7 @@ from workbench.analysis import drift
 def images(tonight: bool, product: str, n: int, wrong: int, camera: str = "1", entropy: float = 1.0) -> pl.DataFrame:
     return pl.DataFrame(
         {
+            "cluster_id": [f"{product} {camera} {tonight} {place}" for place in range(n)],
             "tonight": [tonight] * n,
             "product": [product] * n,
             "line": ["A"] * n,
@@ -68,6 +69,7 @@ def test_few_images_are_not_tested_and_none_is_no_rate() -> None:
     assert drift.standardised(few.filter(~pl.col("tonight")), "alarm") is None
 
 
+@pytest.mark.slow
 def test_nights_of_one_distribution_raise_few_alarms_and_a_planted_change_is_named() -> None:
     world = simulate_nights.World(12, 14, np.random.default_rng(5))
     quiet = simulate_nights.false_alarms(world, 20)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from warehouse.records import SUBTASKS
+from tests.mmad import SUBTASKS
+from tests.warehouse import rows
 from workbench.analysis import mmad, published
 
 AD, DC, DL, DD, DA, OC, OA = SUBTASKS
@@ -196,8 +199,57 @@ def test_the_csv_has_the_official_layout() -> None:
 
 
 def test_published_rows_average_to_what_they_claim_and_name_their_source() -> None:
-    for row in published.ROWS:
-        assert sum(row.accuracy) / 7 == pytest.approx(row.average, abs=0.06), row.method
+    quoted = published.table()
+    for row in quoted.rows:
+        if None not in row.accuracy:
+            assert sum(filter(None, row.accuracy)) / 7 == pytest.approx(row.average, abs=0.06), row.method
         assert row.source
         assert row.setting
-    assert published.frame().height == len(published.ROWS)
+    assert published.frame().height == len(quoted.rows)
+    assert [row.average for row in quoted.rows if row.method == "AD-Copilot"] == [78.71, 82.29]
+
+
+def test_no_drawn_foreign_or_partial_run_stands_among_published_rows() -> None:
+    run, own = rows.run(demo=False, question_set="mmad"), published.table().datasets
+    assert published.why_apart(run, own) is None
+    assert "demo model" in str(published.why_apart(replace(run, demo=True), own))
+    assert "question set wareneingang" in str(published.why_apart(replace(run, question_set="wareneingang"), own))
+    assert "about GoodsAD" in str(published.why_apart(run, own[:3]))
+    assert "over drawn" in str(published.why_apart(run, (*own, "drawn")))
+
+
+def full_size() -> pl.DataFrame:
+    """The golden answers spread at random over images that are asked each subtask at most once, as MMAD's are."""
+    answers = golden()
+    luck = pl.Series(np.random.default_rng(1).random(answers.height))
+    images = {name: max(n for n, _ in counts[1:7]) for name, counts in GOLDEN.items()}
+    return (
+        answers.with_columns(luck=luck)
+        .with_columns(place=pl.col("luck").rank("ordinal").over("dataset", "subtask", "normal"))
+        .with_columns(place=pl.col("place") % pl.col("dataset").replace_strict(images, return_dtype=pl.UInt32))
+        .with_columns(image=pl.col("image").str.replace("000.png", pl.format("{}.png", "place"), literal=True))
+        .drop("luck", "place")
+    )
+
+
+@pytest.mark.parametrize("scorer", ["official", "strict"])
+def test_at_full_size_the_average_is_known_to_half_a_point_and_detection_to_one(scorer: mmad.Scorer) -> None:
+    answers = full_size()
+    found, scores = mmad.intervals(answers, scorer), mmad.score(answers, scorer)
+    by_number = {(row["name"], row["subtask"], row["side"]): row for row in found.iter_rows(named=True)}
+    average, detection = by_number["Average", None, None], by_number["Average", AD, None]
+    assert (average["high"] - average["low"]) / 2 == pytest.approx(0.5, abs=0.1)
+    assert (detection["high"] - detection["low"]) / 2 == pytest.approx(1.0, abs=0.15)
+    for row in scores.rows:
+        assert by_number[row.name, None, None]["accuracy"] == pytest.approx(row.average)
+        assert 100 - by_number[row.name, AD, "good"]["accuracy"] == pytest.approx(row.overkill)
+        assert 100 - by_number[row.name, AD, "defective"]["accuracy"] == pytest.approx(row.miss)
+        for subtask, accuracy in row.accuracy.items():
+            assert by_number[row.name, subtask, None]["accuracy"] == pytest.approx(accuracy)
+
+
+def test_what_official_counts_as_zero_is_in_its_average_and_its_interval() -> None:
+    answers = said(("A/good/1.png", OC, "A"), ("A/good/1.png", DC, "B"), ("B/good/2.png", OC, "A"))
+    for scorer in ("official", "strict"):
+        average = mmad.score(answers, scorer).average.average
+        assert mmad.intervals(answers, scorer).row(0, named=True)["accuracy"] == pytest.approx(average)

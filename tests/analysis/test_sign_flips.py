@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.analysis import compare, sign_flips
+from workbench.analysis import compare, intervals, sign_flips
 from workbench.analysis.sign_flips import Values
 
 image = st.integers(1, 40).flatmap(
@@ -28,7 +28,7 @@ def rows(images: list[tuple[int, int, int]], subtask: str = "Object Analysis") -
         for at, (m, before, now) in enumerate(images)
         for place in range(m)
     ]
-    return pl.DataFrame(found, schema=["image_id", "subtask", "old_right", "right"], orient="row")
+    return pl.DataFrame(found, schema=["cluster_id", "subtask", "old_right", "right"], orient="row")
 
 
 def consistent(row: dict[str, Any], alpha: float = 0.05) -> None:
@@ -82,17 +82,25 @@ def _numbers(sentence: str) -> list[str]:
 
 def slow(gain: Values, questions: Values, theta: float) -> float:
     """The share of all sign flips that are at least as extreme as what was seen, written out."""
-    e = np.append(gain, (1, -1)) - theta * np.append(questions, (1, 1))
+    changed = sorted(abs(each) for each in gain if each) or [1]
+    usual = max(round((changed[(len(changed) - 1) // 2] + changed[len(changed) // 2]) / 2), 1)
+    e = np.append(gain, (usual, -usual)) - theta * np.append(questions, (usual, usual))
     sums = [abs(float((np.array(signs) * e).sum())) for signs in itertools.product((1, -1), repeat=len(e))]
     return sum(each >= sums[0] - 1e-9 for each in sums) / len(sums)
 
 
 @settings(max_examples=20)
-@given(st.lists(image, min_size=1, max_size=8))
+@given(
+    st.lists(image, min_size=4, max_size=8)
+    | st.lists(image.map(lambda one: (3, min(one[1], 3), min(one[2], 3))), min_size=5, max_size=8)
+)
 def test_p_and_interval_are_those_of_all_flips_written_out(images: list[tuple[int, int, int]]) -> None:
     m, before, now = np.array(images, float).T
     test = sign_flips.flip(now - before, m)
     assert test.exact
+    if m.sum() ** 2 / (m**2).sum() < 5 - 1e-9:  # one large image and a few small ones
+        assert (test.p, test.interval(0.9)) == (1.0, (-1.0, 1.0))
+        return
     assert test.p == pytest.approx(slow(now - before, m, 0), abs=1e-9)
     low, high = test.interval(0.9)
     for end, inwards in ((low, 1e-6), (high, -1e-6)):
@@ -138,3 +146,30 @@ def test_one_image_says_nothing_and_none_says_so() -> None:
     row = compare.table(rows([(30, 0, 30)])).row(0, named=True)
     assert (row["word"], row["low"], row["high"]) == ("not enough evidence", -1.0, 1.0)
     assert compare.table(rows([]), ("subtask",)).is_empty()
+
+
+def test_one_large_image_and_thirty_small_ones_prove_nothing() -> None:
+    images = [(1, 0, 1)] * 30 + [(50, 10, 40)]
+    row = compare.table(rows(images)).row(0, named=True)
+    assert row["effective"] == pytest.approx(80**2 / (30 + 50**2))
+    assert (row["word"], row["p"], row["low"], row["high"]) == ("not enough evidence", 1.0, -1.0, 1.0)
+    assert compare.table(rows([*images, *[(50, 10, 40)] * 9])).row(0, named=True)["word"] == "better"
+
+
+@settings(max_examples=20)
+@given(st.lists(unequal, min_size=1, max_size=5))
+def test_arms_corrected_together_have_holm_s_p_and_words_that_their_intervals_bear_out(
+    arms: list[list[tuple[int, int, int]]],
+) -> None:
+    names = pl.DataFrame({"arm": [f"arm {at}" for at in range(len(arms))]})
+    found = compare.together(names, [rows(images) for images in arms])
+    alone = [compare.table(rows(images))["p"][0] for images in arms]
+    assert found["p"].to_list() == alone
+    assert found["q"].to_list() == intervals.holm(pl.Series(alone)).to_list()
+    for row in found.iter_rows(named=True):
+        consistent(row)
+
+
+def test_no_arms_give_an_empty_table_with_its_columns() -> None:
+    found = compare.together(pl.DataFrame(schema={"arm": pl.String}), [])
+    assert (found.height, found.columns) == (0, ["arm", *compare.COLUMNS])

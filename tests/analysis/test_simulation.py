@@ -8,8 +8,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from benchmarks import simulate_analysis as simulate
+from benchmarks import simulate_clusters
 from tests.analysis import invented
 from workbench.analysis import discovery
+
+pytestmark = pytest.mark.slow
 
 TRIALS, SEED = 200, 20250103
 FEWER = {
@@ -45,7 +48,7 @@ def test_a_slice_is_told_with_its_conditions_and_what_it_costs() -> None:
     assert row["conditions"] == [{"dimension": "product", "value": "3"}, {"dimension": "camera", "value": "1"}]
     assert row["confirmed"]
     assert row["n"] == bad.sum()
-    assert row["images"] == asked.filter(pl.Series(bad))["image_id"].n_unique()
+    assert row["images"] == asked.filter(pl.Series(bad))["cluster_id"].n_unique()
     assert row["low"] < row["difference"] < row["high"] < 0
 
 
@@ -57,3 +60,10 @@ def test_discovery_gives_the_same_slices_whatever_the_order_of_rows() -> None:
 def test_too_few_images_and_too_few_values_discover_nothing() -> None:
     assert discovery.find(invented.facts(images=30)).is_empty()
     assert discovery.find(invented.facts(images=300), over=("dataset",)).is_empty()
+
+
+def test_however_unequal_images_are_intervals_hold_and_equal_runs_and_slices_are_called_equal() -> None:
+    found = simulate_clusters.simulate(40, SEED)
+    assert found["holds"], [
+        row for part in ("rates", "differences", "slices") for row in found[part] if not row["held"]
+    ]

@@ -1,4 +1,4 @@
-"""Traces and patches: shapes' error rates, hits against chance, and right answers from the wrong place."""
+"""Traces and patches: shapes' error rates, and hits against chance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def test_a_shape_s_error_rate_is_its_share_of_wrong_answers() -> None:
 
 
 def test_profiles_are_quartiles_by_shape_and_iteration() -> None:
-    frame = pl.DataFrame({"entropy": [[3.0, 2.0, 1.0], [4.0, 2.0, 1.0], [5.0, 2.0, 1.0], [0.1], []]})
+    frame = pl.DataFrame({"entropy": [[3.0, 2.0, 1.0], [4.0, 2.0, 1.0], [5.0, 2.0, 1.0], [0.1]]})
+    frame = frame.with_columns(shape=pl.Series(["falling"] * 3 + [None]))
     table = traces.profiles(frame)
     assert table["shape"].unique().to_list() == ["falling"]
     assert table.row(0, named=True) == {
@@ -48,7 +49,7 @@ def patches(
             )  # fmt: skip
         mask = np.zeros((8, 8), bool)
         mask[:, :4] = True
-        masks.append(Masked(str(image), mask, 40.0, 40.0))
+        masks.append(Masked(str(image), str(image), mask, 40.0, 40.0))
     return pl.DataFrame(rows), masks
 
 
@@ -74,25 +75,8 @@ def test_a_selector_that_always_hits_half_an_image_is_twice_as_good_as_chance() 
 
 def test_images_without_a_mask_and_masks_without_patches_play_no_part() -> None:
     rows, masks = patches(3, None)
-    other = Masked("elsewhere", masks[0].mask, 40.0, 40.0)
+    other = Masked("elsewhere", "elsewhere", masks[0].mask, 40.0, 40.0)
     assert set(traces.hits(rows, [masks[0], other])["image_id"]) == {"0"}
     assert traces.hits(rows, []).is_empty()
     assert traces.hit_rate(traces.hits(rows, [])).is_empty()
     assert traces.lift(traces.hits(rows, [])).high == float("inf")
-
-
-def test_a_right_answer_whose_patches_all_missed_is_right_for_the_wrong_place() -> None:
-    found = pl.DataFrame(
-        {
-            "image_id": ["a", "a", "b", "b", "c"], "question_id": ["q"] * 5, "iteration": [1, 2, 1, 2, 1],
-            "accepted": [True, True, True, False, True], "on_mask": [False, True, False, True, False],
-            "chance": [0.2] * 5,
-        },
-        schema=pl.Schema(traces.HITS),
-    )  # fmt: skip
-    facts = pl.DataFrame(
-        {"image_id": ["a", "b", "c"], "question_id": ["q"] * 3, "subtask": ["s"] * 3, "right": [True, True, False]}
-    )
-    row = traces.wrong_place(facts, found).row(0, named=True)
-    assert (row["n"], row["missed"], row["rate"]) == (2, 1, 0.5)  # b missed; c is wrong anyway
-    assert row["expected"] == pytest.approx((0.8**2 + 0.8) / 2)

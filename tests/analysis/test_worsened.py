@@ -28,7 +28,7 @@ def test_a_slice_that_became_bad_is_named_on_the_first_night(line: Line, before:
     assert first.conditions == PLANTED
     assert more == []
     rows = tonight.filter(discovery.holds(PLANTED))
-    assert (first.n, first.images) == (rows.height, rows["image_id"].n_unique())
+    assert (first.n, first.images) == (rows.height, rows["cluster_id"].n_unique())
     assert first.rate == pytest.approx(rows["right"].mean())
     assert first.rate < first.expected - 0.1
     assert first.rate < first.baseline - 0.1
@@ -51,6 +51,7 @@ def test_another_mixture_of_products_makes_no_slice(line: Line, before: pl.DataF
     assert worsened.find(pl.concat([shifted, before])) == []
 
 
+@pytest.mark.slow
 def test_ordinary_nights_name_slices_within_the_bound(line: Line) -> None:
     found = false_alarms(line, 15)
     assert found["within"], found
@@ -79,6 +80,7 @@ def test_the_order_of_rows_and_enums_in_place_of_texts_change_nothing(line: Line
         assert one.q == pytest.approx(same.q)
 
 
+@pytest.mark.slow
 def test_a_change_is_the_slope_of_the_regression_within_strata(line: Line) -> None:
     both = pl.concat([line.night(tonight=True, worse=True, images=300), line.night(images=600)])
     strata = both.select(worsened.STRATA).cast(pl.String)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Dashboard
+from tests.browser.conftest import Dashboard, StoryDashboard
 from tests.pages import seed
 
 pytestmark = pytest.mark.browser
@@ -33,9 +34,29 @@ def wait_for(page: Page, **expected: str | None) -> None:
     )
 
 
+def from_chart(card: Locator, script: str, argument: object = None) -> Any:
+    """What the script makes of a card's first chart, as soon as that isn't null.
+
+    A chart that is being drawn anew is gone, or has no data, for a moment.
+    """
+    whole = f"(plot, argument) => plot.data && plot._fullLayout ? ({script})(plot, argument) : null"
+    for _ in range(150):
+        value = card.locator(".js-plotly-plot").first.evaluate(whole, argument)
+        if value is not None:
+            return value
+        card.page.wait_for_timeout(100)
+    raise AssertionError(f"the chart never came to it: {script}")
+
+
 def traces(page: Page) -> int:
     """How many lines and contours lie over the pictures."""
-    return int(page.locator(".st-key-card-pictures .js-plotly-plot").first.evaluate("plot => plot.data.length"))
+    return int(from_chart(page.locator(".st-key-card-pictures"), "plot => plot.data.length"))
+
+
+def wait_for_traces(page: Page, count: int) -> None:
+    """Until so many lines and contours lie over the pictures."""
+    same = "(plot, count) => plot.data.length === count ? count : null"
+    from_chart(page.locator(".st-key-card-pictures"), same, count)
 
 
 def open_case(page: Page, dashboard: Dashboard, **filters: str) -> None:
@@ -101,19 +122,14 @@ def test_the_keys_m_and_p_hide_and_show_mask_and_patches(page: Page, dashboard: 
     page.keyboard.press("m")
     wait_for(page, mask="off")
     expect(page.locator(".st-key-card-pictures")).to_contain_text("mask hidden")
-    page.wait_for_function(
-        "before => document.querySelector('.st-key-card-pictures .js-plotly-plot').data.length === before - 2",
-        arg=everything,
-    )
+    wait_for_traces(page, everything - 2)
     page.keyboard.press("p")
     wait_for(page, patches="off")
     expect(page.locator(".st-key-card-pictures")).to_contain_text("patches hidden")
     page.get_by_role("button", name=re.compile("Mask")).click()
     page.get_by_role("button", name=re.compile("Patches")).click()
     wait_for(page, mask=None, patches=None)
-    page.wait_for_function(
-        "all => document.querySelector('.st-key-card-pictures .js-plotly-plot').data.length === all", arg=everything
-    )
+    wait_for_traces(page, everything)
 
 
 def test_j_and_k_go_to_the_next_case_and_back(page: Page, dashboard: Dashboard) -> None:
@@ -175,3 +191,15 @@ def test_at_1024_nothing_is_wider_than_the_screen(page: Page, dashboard: Dashboa
         page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
         width, room = page.locator("[data-testid=stMain]").evaluate("main => [main.scrollWidth, main.clientWidth]")
         assert width <= room
+
+
+def test_at_1024_every_button_above_a_comparison_is_seen_whole(
+    story_page: Page, story_dashboard: StoryDashboard
+) -> None:
+    story_page.set_viewport_size({"width": 1024, "height": 900})
+    story_page.goto(story_dashboard.url + "/compare")
+    last = story_page.locator(".st-key-controls button").last
+    last.wait_for()
+    edges = "button => [button, button.closest('[data-testid=stMainBlockContainer]')]"
+    right, room = last.evaluate(edges + ".map(box => box.getBoundingClientRect().right)")
+    assert right <= room

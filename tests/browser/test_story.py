@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
 from tests.browser.conftest import Seen, StoryDashboard
-from tests.browser.test_pages import address, at_rest, wait_for
+from tests.browser.test_pages import address, at_rest, from_chart, wait_for
 from tests.pages import story
 
 pytestmark = pytest.mark.browser
@@ -25,22 +27,21 @@ PAGES = (
 )  # fmt: skip
 
 
-def click_mark(page: Page, chart: Locator, name: str | int) -> None:
-    """A real click on the mark of a chart whose customdata begins with this name."""
+def click_mark(page: Page, chart: Locator, *names: str) -> None:
+    """A real click on the mark of a chart whose customdata begins with these names."""
     chart.locator(".point").first.wait_for(state="attached")
-    spot = chart.locator(".js-plotly-plot").first.evaluate(
-        """(plot, name) => {
+    x, y = from_chart(
+        chart,
+        """(plot, names) => {
             for (const trace of plot.data) for (const [place, data] of (trace.customdata || []).entries())
-                if (data[0] === name) {
+                if (names.every((name, number) => data[number] === name)) {
                     const axis = plot._fullLayout, room = plot.getBoundingClientRect();
                     return [room.left + axis._size.l + axis.xaxis.d2p(trace.x[place]),
                             room.top + axis._size.t + axis.yaxis.d2p(trace.y[place])];
                 }
             return null }""",
-        name,
+        list(names),
     )
-    assert spot, name
-    x, y = spot
     page.mouse.move(x - 12, y)
     page.mouse.move(x, y, steps=3)
     page.mouse.click(x, y)
@@ -52,7 +53,7 @@ def test_from_a_fallen_night_to_its_cause_in_five_clicks(story_page: Page, story
     expect(page.locator(".lead")).to_contain_text("loses in detection")
     page.get_by_role("link", name="Errors", exact=True).first.click()  # 1: where?
     expect(page.locator(".lead")).to_contain_text("The worst is Anomaly Detection of drug capsule")
-    click_mark(page, page.locator(".st-key-card-heat"), f"Anomaly Detection|{story.PRODUCT}")  # 2: the red cell
+    click_mark(page, page.locator(".st-key-card-heat"), "Anomaly Detection", story.PRODUCT)  # 2: the red cell
     wait_for(page, subtask="Anomaly Detection", product=story.PRODUCT)
     ranked = page.locator(".st-key-card-ranked")
     expect(ranked).to_contain_text("other product")  # the cut that divides the cell most
@@ -146,11 +147,12 @@ def test_a_point_of_the_coverage_curve_sets_the_budget(story_page: Page, story_d
     page.goto(story_dashboard.url + "/trust")
     curve = page.locator(".st-key-card-coverage")
     curve.locator(".point").first.wait_for(state="attached")
-    x, y = curve.locator(".js-plotly-plot").evaluate(
+    x, y = from_chart(
+        curve,
         """plot => { const {_fullLayout: drawn, _fullData: data} = plot, room = plot.getBoundingClientRect();
             const middle = Math.floor(data[0].x.length / 2);
             return [room.left + drawn._size.l + drawn.xaxis.d2p(data[0].x[middle]),
-                    room.top + drawn._size.t + drawn.yaxis.d2p(data[0].y[middle])] }"""
+                    room.top + drawn._size.t + drawn.yaxis.d2p(data[0].y[middle])] }""",
     )
     page.mouse.move(x - 12, y)
     page.mouse.move(x, y, steps=3)
@@ -189,7 +191,7 @@ def test_a_report_is_drawn_from_its_one_file(
     seen.requests.clear()
 
 
-SHAPES = [(1440, "light"), (1440, "dark"), (1024, "light"), (1024, "dark")]
+WIDTHS = (1024, 1440)  # the narrow one first: what was laid out for a wide screen would be the easier case
 STICKS_OUT = """() => {
     const out = [];
     for (const card of document.querySelectorAll('[class*=st-key-card]')) {
@@ -201,29 +203,41 @@ STICKS_OUT = """() => {
     return out }"""
 
 
-@pytest.mark.parametrize(("width", "mode"), SHAPES)
+FITS = f"""() => {{
+    const main = document.querySelector('[data-testid=stMain]');
+    return main.scrollWidth <= main.clientWidth && ({STICKS_OUT})().length === 0 }}"""
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
 def test_every_page_opens_in_light_and_dark_and_fits_the_screen(
-    story_page: Page, story_dashboard: StoryDashboard, width: int, mode: Literal["light", "dark"]
+    story_page: Page, story_dashboard: StoryDashboard, mode: Literal["light", "dark"]
 ) -> None:
     page = story_page
-    page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=mode)
     page.goto(story_dashboard.url)
     for path in PAGES:
+        page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         page.get_by_test_id("stSidebar").get_by_role("link", name=path, exact=True).click()
         expect(page.locator("h1")).to_contain_text({"Case": "·", "Tonight": "Night of"}.get(path, path))
         page.locator("[class*=st-key-card]").first.wait_for()
         page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
-        at_rest(page)
-        wide, room = page.locator("[data-testid=stMain]").evaluate("main => [main.scrollWidth, main.clientWidth]")
-        assert wide <= room, path
-        assert page.evaluate(STICKS_OUT) == [], path
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            at_rest(page)
+            with suppress(PlaywrightTimeout):  # charts take a moment to follow; what doesn't fit is told below
+                page.wait_for_function(FITS, timeout=10_000)
+            wide, room = page.locator("[data-testid=stMain]").evaluate("main => [main.scrollWidth, main.clientWidth]")
+            assert wide <= room, (path, width)
+            assert page.evaluate(STICKS_OUT) == [], (path, width)
         assert page.locator("[data-testid=stException]").count() == 0, path
         ink = page.locator(".lead").evaluate("lead => getComputedStyle(lead).color")
         assert ink == {"light": "rgb(23, 32, 43)", "dark": "rgb(228, 232, 237)"}[mode]
 
 
 def test_the_default_page_has_a_name_in_the_address_too(story_page: Page, story_dashboard: StoryDashboard) -> None:
+    story_page.goto(f"{story_dashboard.url}/home")
+    expect(story_page.locator("h1")).to_have_text("Runs")
+    assert story_page.get_by_role("dialog").count() == 0
     story_page.goto(f"{story_dashboard.url}/runs?run={story_dashboard.told.before.run_id}")
     expect(story_page.locator("h1")).to_have_text("Runs")
     expect(story_page.locator(".st-key-link-run-chosen-1")).to_contain_text("12 Jan 2026")

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests import scored
-from warehouse.curation import Curation
-from warehouse.records import Description
+from tests.curation import curator
+from tests.people import ANN, by
+from warehouse.queries.curation import Curation
+from warehouse.records.scoring import Description
 from warehouse.store import Store
+from workbench.archive import knowledge_files
+from workbench.curation import edit
 from workbench.embedded import archive
-from workbench.inspection import knowledge
-from workbench.inspection.scoring import Outcome
 from workbench.model.method import Method
-from workbench.review import curation
+from workbench.scoring.run import Outcome
 from workbench.settings import Settings, Work
 
-TEXT = "Drawn/metal_plate/scratch"
+TEXT = curator.TEXT
 TRUE = "A metal plate with a scratch shows a thin line. It leads to spillage."
 FALSE = "A metal plate with a scratch shows a thin line. It leads to corrosion."  # which is what a stain leads to
 
@@ -43,15 +45,15 @@ def settings(data: Path, iterations: int = 0) -> Settings:
 def knowing(data: Path, archive_root: Path) -> Store:
     """The archive's knowledge published, with the one text spoiled."""
     store = Store(data)
-    knowledge.import_file(store, archive_root / "domain_knowledge.json")
+    knowledge_files.import_file(store, archive_root / "domain_knowledge.json", actor=ANN)
     publish(store, FALSE, "spoiled for the test")
     return store
 
 
 def publish(store: Store, text: str, reason: str) -> Description:
     """The text live at once, against the gate."""
-    draft = curation.edit(store, TEXT, text, "somebody", reason).draft
-    curation.publish(store, TEXT, draft.revision, "somebody", reason)
+    draft = edit.edit(store, TEXT, text, reason, actor=by("somebody")).draft
+    edit.publish(store, TEXT, draft.revision, reason, actor=by("somebody"))
     return draft
 
 

@@ -12,16 +12,18 @@ from hypothesis import strategies as st
 
 from tests.pages import seed
 from tests.pages.screen import opened, words
+from tests.people import ANN, by
+from tests.warehouse import rows
+from tests.warehouse.judging import stored
 from warehouse import names
-from warehouse.curation import Curation
 from warehouse.database import Database
-from warehouse.records import RetrievedDescription
-from warehouse.review_records import Verdict
-from warehouse.reviews import Reviews
+from warehouse.queries.curation import Curation
+from warehouse.queries.reviews import Reviews
+from warehouse.records.reviews import Verdict
 from warehouse.store import Store
-from workbench.inspection import knowledge
-from workbench.inspection.errors import KnowledgeError
-from workbench.review import curation, proposals
+from workbench.archive import knowledge_files
+from workbench.curation import edit, proposals
+from workbench.errors import CannotPublish, KnowledgeError
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 PLACE = ("line/a", "4711/02", "scratch/deep")
@@ -45,6 +47,7 @@ def test_a_name_without_a_slash_is_what_it_always_was() -> None:
     assert names.join(("DS-MVTec", "bottle", "50% broken")) == "DS-MVTec/bottle/50% broken"
 
 
+@pytest.mark.slow
 def test_proposals_of_products_defects_and_data_sets_with_slashes_become_drafts_on_the_page(data_folder: Path) -> None:
     seeded = seed.seed(data_folder, images=8)
     scratched = [each for each in seeded.entries if each.defect == "scratch"]
@@ -54,7 +57,9 @@ def test_proposals_of_products_defects_and_data_sets_with_slashes_become_drafts_
         replace(scratched[2], product="only/product"),
     ]
     seeded.store.upsert_entries(seeded.archive.archive_id, odd)
-    Reviews(data_folder).add_verdicts([says(each.image_id, at) for at, each in enumerate([*odd, scratched[3]])])
+    Reviews(data_folder).judge(
+        stored([says(each.image_id, at) for at, each in enumerate([*odd, scratched[3]])]), actor=ANN
+    )
 
     waiting = proposals.waiting(seeded.store)
 
@@ -63,41 +68,41 @@ def test_proposals_of_products_defects_and_data_sets_with_slashes_become_drafts_
     ]  # fmt: skip
     (problem,) = waiting.problems
     assert problem.startswith("drawn/plate/..: 'drawn/plate/..' is no description: '..' can't be a part")
-    page = opened("workbench/pages/knowledge.py", product="drawn/plate")
+    page = opened("workbench/pages/knowledge/knowledge.py", product="drawn/plate")
     assert "No proposal could be made of drawn/plate/..: " in words(page)
-    saved = proposals.accept(seeded.store, NAME, "anna")
+    saved = proposals.accept(seeded.store, NAME, actor=by("anna"))
     assert (saved.draft.dataset, saved.draft.product, saved.draft.entry) == PLACE
-    shown = words(opened("workbench/pages/knowledge.py", product="line%2Fa/4711%2F02", text=NAME))
+    shown = words(opened("workbench/pages/knowledge/knowledge.py", product="line%2Fa/4711%2F02", text=NAME))
     assert "4711/02 / scratch/deep, r1." in shown
-    curation.publish(seeded.store, NAME, 1, "anna", "known from the line")
+    edit.publish(seeded.store, NAME, 1, "known from the line", actor=by("anna"))
     assert NAME in {each.description_id for each in Curation(data_folder).published()[1]}
 
 
 @pytest.mark.parametrize("form", ["k.json", "k.csv", "k"])
 def test_texts_with_slashes_in_their_names_go_out_and_come_back(data_folder: Path, tmp_path: Path, form: str) -> None:
     store = Store(data_folder)
-    Curation(data_folder).take({PLACE: "A thin line.", ("line/a", "nut", "good"): "Even."}, "ann", "first")
+    Curation(data_folder).take({PLACE: "A thin line.", ("line/a", "nut", "good"): "Even."}, "first", actor=ANN)
 
-    assert knowledge.write(store.published_knowledge()[1], tmp_path / form) == 2
-    assert knowledge.read(tmp_path / form) == {PLACE: "A thin line.", ("line/a", "nut", "good"): "Even."}
-    done = knowledge.import_file(store, tmp_path / form)
+    assert knowledge_files.write(store.published_knowledge()[1], tmp_path / form) == 2
+    assert knowledge_files.read(tmp_path / form) == {PLACE: "A thin line.", ("line/a", "nut", "good"): "Even."}
+    done = knowledge_files.import_file(store, tmp_path / form, actor=ANN)
     assert (done.added, done.changed, done.unchanged, done.withdrawn) == (0, 0, 2, 0)
 
 
 def test_a_name_that_leads_elsewhere_is_refused_in_words(data_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "k.json").write_text('{"d": {"..": {"good": "x"}}}')
     with pytest.raises(KnowledgeError, match=r"'\.\.' can't be a part of a description's name"):
-        knowledge.read(tmp_path / "k.json")
+        knowledge_files.read(tmp_path / "k.json")
     for name in ("d/../good", "d/ /good", "d/nut", "d/nut/rust/deep"):
-        with pytest.raises(curation.CannotPublish, match="is no description"):
-            curation.edit(Store(data_folder), name, "A text.", "ann", "why")
+        with pytest.raises(CannotPublish, match="is no description"):
+            edit.edit(Store(data_folder), name, "A text.", "why", actor=ANN)
 
 
 def test_retrieval_of_a_product_with_a_slash_is_counted_as_its_own(data_folder: Path) -> None:
     seeded = seed.seed(data_folder, images=2)
     run = seed.a_run(seeded.archive.archive_id, 1, at=NOW)
     case, patches = seed.a_case(run.run_id, seeded.entries[1], 0)
-    own = (RetrievedDescription(NAME, 1, 1, 0.5),)
+    own = (rows.retrieved(NAME),)
     asked = replace(case, dataset="line/a", product="4711/02", defect="Scratch/Deep", descriptions=own)
     seed.store_run(seeded.store, run, [asked], patches)
     with Database(data_folder).reading() as con:

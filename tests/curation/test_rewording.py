@@ -10,10 +10,14 @@ from typer.testing import CliRunner
 from jobs.__main__ import app
 from tests.curation import plates
 from tests.pages.seed import identity
+from tests.people import ANN
+from tests.warehouse.judging import stored
 from tests.warehouse.test_reviews import dispute, verdict
-from warehouse.curation import Curation
-from warehouse.reviews import Reviews
+from warehouse.queries.curation import Curation
+from warehouse.queries.reviews import Reviews
 from warehouse.store import Store
+
+pytestmark = pytest.mark.slow
 
 BETTER = "A scratch is a thin bright line from edge to edge."
 
@@ -30,9 +34,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Store:
         0, dispute_id=identity("a dispute"), image_id=row["image_id"], question_id=row["question_id"],
         run_id=run.run_id, product=row["product"],
     )  # fmt: skip
-    Reviews(store.data).open([opened], [])
+    Reviews(store.data).open([opened], [], actor=ANN)
     said = verdict(opened, run_id=run.run_id, better_description=BETTER, explanation="supports")
-    Reviews(store.data).add_verdicts([said])
+    Reviews(store.data).judge(stored([said]), actor=ANN)
     return store
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.embedded.metrics import auroc, calibration_error, wilson
+from training.metrics import auroc, calibration_error
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=30))
@@ -18,14 +18,6 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[int, bo
     pairs = [(a > b) + 0.5 * (a == b) for a in scores[positive] for b in scores[~positive]]
     expected = sum(pairs) / len(pairs) if pairs else math.nan
     assert auroc(scores, positive) == pytest.approx(expected, nan_ok=True)
-
-
-@given(st.integers(1, 500), st.data())
-def test_an_interval_holds_its_share_and_stays_within_0_and_1(total: int, data: st.DataObject) -> None:
-    right = data.draw(st.integers(0, total))
-    low, high = wilson(right, total)
-    assert -1e-9 <= low <= right / total + 1e-9
-    assert right / total - 1e-9 <= high <= 1 + 1e-9
 
 
 def test_calibration_error_is_nought_when_confidence_is_accuracy_and_large_when_it_boasts() -> None:

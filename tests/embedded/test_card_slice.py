@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from training import card, full_method
 from workbench import embedded
-from workbench.embedded import card, full_method
 from workbench.model.method import Method
 
 NEAR = 0.02  # a letter this near to another may differ on another processor
 
 
+@pytest.mark.slow
 def test_the_committed_checkpoint_gives_the_cards_first_answers_again() -> None:
     kept = json.loads((embedded.CHECKPOINT / card.SLICE_FILE).read_text())
     found = full_method.run(embedded.CHECKPOINT, kept["images"], kept["seed"], Method())

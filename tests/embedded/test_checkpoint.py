@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from training import evaluate, language
+from training.data import ImageSet, image_set
+from training.mixture import Mix
 from workbench import embedded
-from workbench.embedded import evaluate, train_language, world
-from workbench.embedded.data import ImageSet, image_set
-from workbench.embedded.dual_encoder import CheckpointError, EmbeddedEncoder
-from workbench.embedded.mixture import Mix
+from workbench.embedded import world
+from workbench.embedded.dual_encoder import EmbeddedEncoder
+from workbench.errors import CheckpointError
+
+pytestmark = pytest.mark.slow
 
 # Clearly under the card's figures: 120 images leave each of them a few points of luck.
 FLOORS = {
@@ -70,7 +74,7 @@ def test_the_encoder_gives_unit_vectors_and_a_changed_text_another_vector(held_o
 def test_answers_on_held_out_images_are_about_as_good_as_the_card_says(
     subject: evaluate.Subject, held_out: ImageSet
 ) -> None:
-    seen = train_language.look(subject.body.model.visual, held_out)
+    seen = language.look(subject.body.model.visual, held_out)
     known = evaluate.retrieved(subject, seen.images)
     told = evaluate.answers(subject, held_out, seen, evaluate.ASKED, known)
     found = {name: round(told.about(name).accuracy, 3) for name in FLOORS}
@@ -78,9 +82,9 @@ def test_answers_on_held_out_images_are_about_as_good_as_the_card_says(
 
 
 def test_without_knowledge_what_a_defect_leads_to_is_a_guess(subject: evaluate.Subject, held_out: ImageSet) -> None:
-    seen = train_language.look(subject.body.model.visual, held_out)
+    seen = language.look(subject.body.model.visual, held_out)
     # Facts drawn anew for each image: with fixed ones a liking for some words would look like knowledge, or its lack.
-    mix = Mix(mode="none", subtasks=("Defect Analysis",), held=0.0)
+    mix = Mix(mode="none", subtasks=("Defect Analysis",), injected_share=0.0)
     low, high = evaluate.answers(subject, held_out, seen, mix).interval
     assert low < 0.25 < high
 
@@ -96,14 +100,14 @@ def test_the_products_engine_gives_the_probabilities_that_training_computes(
     import numpy as np
     from PIL import Image
 
-    from workbench.embedded.episodes import Builder
+    from training.episodes import Builder
     from workbench.model import backbone, latent
     from workbench.model.case import Case, Picture
     from workbench.model.method import Method
     from workbench.model.segments import SegmentedEngine
 
     image = next(i for i, facets in enumerate(held_out.facets) if facets.defect)
-    seen = train_language.look(subject.body.model.visual, held_out)
+    seen = language.look(subject.body.model.visual, held_out)
     known = [[("hex nut", "rust"), (held_out.facets[image].product, "good")]] * len(held_out)
     mine = evaluate.answers(subject, held_out, seen, evaluate.ASKED, known)
     mine = mine.of(mine.image == image)
@@ -144,7 +148,7 @@ def _without_a_weight(file: Path) -> None:
             _without_a_weight,
             r"lacks 1 weights, the first model\.visual\.blocks\.1\.mlp",
         ),
-        ("retrieval_head.safetensors", _cut, "not a whole embedded checkpoint: .+ workbench train-embedded"),
+        ("retrieval_head.safetensors", _cut, "not a whole embedded checkpoint: .+ python -m training train"),
         ("retrieval_head.safetensors", _without_a_weight, r"retrieval_head\.safetensors is not a retrieval head"),
         ("retrieval_head.safetensors", Path.unlink, "not a whole embedded checkpoint: "),
         ("tokenizer.json", Path.unlink, "not a whole embedded checkpoint: "),

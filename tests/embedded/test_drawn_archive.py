@@ -34,6 +34,7 @@ def _pixels(path: Path) -> npt.NDArray[np.uint8]:
         return np.asarray(image)
 
 
+@pytest.mark.slow
 def test_every_product_has_normal_references_and_every_question_file_image_exists(root: Path) -> None:
     records = _records(root)
     assert len(records) == 18
@@ -77,6 +78,7 @@ def test_the_sidecar_lists_every_image_and_knowledge_names_the_same_products(roo
     assert all("good" in entries and len(entries) == 5 for entries in knowledge.values())
 
 
+@pytest.mark.slow
 def test_the_same_seed_writes_the_same_bytes_and_a_shift_others(root: Path, tmp_path: Path) -> None:
     draw_archive(tmp_path / "again", images=2, seed=4)
     draw_archive(tmp_path / "dark", images=2, seed=4, shift=Shift(lighting=0.5))

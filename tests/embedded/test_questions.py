@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse import records
+from tests import mmad
 from workbench.embedded import questions, world
 from workbench.embedded.questions import SUBTASKS, Choice, Facets
 
@@ -96,4 +96,4 @@ def test_names_end_in_a_word_of_their_own() -> None:
 
 
 def test_the_subtasks_are_those_that_are_stored_in_their_order() -> None:
-    assert SUBTASKS == records.SUBTASKS  # named twice, because a type checker can't make one of the other
+    assert SUBTASKS == mmad.SUBTASKS  # named twice, because a type checker can't make one of the other

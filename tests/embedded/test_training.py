@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.embedded import body, episodes, loop, packed, train_language, vision
-from workbench.embedded.data import ImageSet, image_set
-from workbench.embedded.episodes import Builder
-from workbench.embedded.mixture import Mix
+from training import episodes, language, loop, packed, vision_forward
+from training.data import ImageSet, image_set
+from training.episodes import Builder
+from training.mixture import Mix
+from workbench.embedded import body
 
 QUIET = loop.Report(lambda *_: None, every=1000)
 
@@ -31,7 +32,7 @@ def _network(tokens: Any) -> Any:
     torch.manual_seed(0)
     network = body.model(body.SHAPE, tokens)
     network.train(False)
-    train_language.initialise(network.model.language_model)
+    language.initialise(network.model.language_model)
     return network
 
 
@@ -39,25 +40,31 @@ def _encode(tokens: Any) -> episodes.Encode:
     return lambda text: tokens(text, add_special_tokens=False)["input_ids"]
 
 
-def _seen(count: int) -> train_language.VisualTokens:
+def _seen(count: int) -> language.VisualTokens:
     generator = torch.Generator().manual_seed(0)
     images, crops = (torch.randn(count, size, 128, generator=generator) * 0.5 for size in (36, 8))
-    return train_language.VisualTokens(images.bfloat16(), crops.bfloat16())
+    return language.VisualTokens(images.bfloat16(), crops.bfloat16())
 
 
+@pytest.mark.slow
 def test_the_towers_batched_forward_equals_the_librarys(tokens: Any, data: ImageSet) -> None:
     tower = _network(tokens).model.visual
-    split = vision.patches(torch.from_numpy(data.images[:2].copy()))
+    split = vision_forward.patches(torch.from_numpy(data.images[:2].copy()))
     frames = split.view(2, 144, 3, 1, 196).expand(2, 144, 3, 2, 196).reshape(2 * 144, -1)
     with torch.no_grad():
-        mine = vision.forward(tower, split, vision.rotations(tower, 6))
+        mine = vision_forward.forward(tower, split, vision_forward.rotations(tower, 6))
         theirs = tower(frames, grid_thw=torch.tensor([[1, 12, 12]] * 2)).pooler_output.view(2, 36, -1)
     torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mix",
-    [Mix(held=1.0), Mix(reference=False, latents=8, mode="product"), Mix(protocol=True, latents=0, mode="none")],
+    [
+        Mix(injected_share=1.0),
+        Mix(reference=False, latents=8, mode="product"),
+        Mix(protocol=True, latents=0, mode="none"),
+    ],
     ids=["held patches", "zero-shot", "inspection protocol"],
 )
 def test_the_packed_forward_equals_the_librarys_on_each_question_alone(tokens: Any, data: ImageSet, mix: Mix) -> None:
@@ -67,7 +74,7 @@ def test_the_packed_forward_equals_the_librarys_on_each_question_alone(tokens: A
     laid_out = [builder.episode(np.random.default_rng(i), i, mix) for i in range(3)]
     batch = packed.pack(laid_out)
     pairs = [(b, answer.row) for b, episode in enumerate(laid_out) for answer in episode.answers]
-    last, slots = train_language.gather(batch, pairs)
+    last, slots = language.gather(batch, pairs)
     with torch.no_grad():
         inputs = packed.embed(decoder, batch, _seen(len(data)).table(batch))
         hidden, _, _ = packed.forward(decoder, batch, inputs, last)
@@ -85,6 +92,7 @@ def test_the_packed_forward_equals_the_librarys_on_each_question_alone(tokens: A
             torch.testing.assert_close(hidden[tuple(slot)], alone.last_hidden_state[0, -1], atol=5e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_training_that_was_cut_and_resumed_equals_training_in_one_go(
     tokens: Any, data: ImageSet, tmp_path: Path
 ) -> None:
@@ -94,7 +102,7 @@ def test_training_that_was_cut_and_resumed_equals_training_in_one_go(
         home = tmp_path / name
         home.mkdir()
         for stop in cuts:
-            done = train_language.train(
+            done = language.train(
                 network, _encode(tokens), data, _seen(len(data)), home, 1, QUIET, steps=4, batch=2, stop_after=stop
             )
             assert done == (stop is None)

@@ -1,4 +1,4 @@
-"""`workbench train-embedded` from nothing to a checkpoint that answers, in miniature."""
+"""`python -m training train` from nothing to a checkpoint that answers, in miniature."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from jobs.__main__ import app
-from workbench.embedded import full_method, training
+from training import full_method, stages
+from training.__main__ import app
 from workbench.embedded.questions import SUBTASKS
 from workbench.model.method import Method
 
-COMMAND = ("train-embedded", "--miniature", "--threads", "1")
+pytestmark = pytest.mark.slow
+
+COMMAND = ("train", "--miniature", "--threads", "1")
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,12 @@ def test_training_in_miniature_ends_in_a_checkpoint_that_answers_with_the_full_m
 
 def test_training_leaves_curves_of_every_stage_and_its_history_beside_the_weights(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "work" / "curves.jsonl").read_text().splitlines()]
-    stages = ["vision-cells", "vision-images", "language", "retrieval"]
-    assert list(dict.fromkeys(row["stage"] for row in rows)) == stages
+    names = ["vision-cells", "vision-images", "language", "retrieval"]
+    assert list(dict.fromkeys(row["stage"] for row in rows)) == names
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
-    history = training.history(trained / "checkpoint")
+    history = stages.history(trained / "checkpoint")
     assert history is not None
-    assert [(stage.name, stage.steps) for stage in history.stages] == [(name, 20) for name in stages]
+    assert [(stage.name, stage.steps) for stage in history.stages] == [(name, 20) for name in names]
     assert (history.seed, history.note) == (1, "")
 
 

@@ -10,37 +10,26 @@ import shlex
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from filelock import FileLock
+from typer.core import TyperOption
 from typer.testing import CliRunner
 
 from jobs import screen
 from jobs.__main__ import app
+from tests.commands import commands
+from tests.conftest import ROOT
 from tests.scored import workbench
 from warehouse.store import Store
 from workbench import settings
-
-
-def commands() -> dict[str, Any]:
-    """Every command by its words, those of groups too."""
-    found: dict[str, Any] = {}
-    groups: list[tuple[str, Any]] = [("workbench", typer.main.get_command(app))]
-    while groups:
-        name, group = groups.pop()
-        for word, command in group.commands.items():
-            if hasattr(command, "commands"):
-                groups.append((f"{name} {word}", command))
-            else:
-                found[f"{name} {word}"] = command
-    return found
+from workbench.errors import QuestionsError, SettingsError
+from workbench.scoring import prepare_run
 
 
 def test_the_commands_other_work_builds_on_are_there() -> None:
     named = ["demo", "score", "runs", "export", "ingest", "reindex", "serve", "doctor", "knowledge import"]
-    named += ["knowledge list", "train-embedded", "evaluate-embedded"]
+    named += ["knowledge list"]
     assert {f"workbench {name}" for name in named} <= commands().keys()
 
 
@@ -50,10 +39,10 @@ def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
     assert example.startswith(f"Example: {name}")
     assert len(example) < 80  # a wrapped line could not be pasted
     commands()[name].make_context(name, shlex.split(example.removeprefix(f"Example: {name}")))  # or it raises
-    assert all(option.help for option in commands()[name].params if option.param_type_name == "option")
+    assert all(option.help for option in commands()[name].params if isinstance(option, TyperOption))
 
 
-@pytest.mark.parametrize("name", [name for name in commands() if "train" not in name and "evaluate" not in name])
+@pytest.mark.parametrize("name", commands())
 def test_every_command_that_remembers_takes_a_data_folder(name: str) -> None:
     options = {word for option in commands()[name].params for word in option.opts}
     assert "--data" in options or "draw-archive" in name
@@ -68,6 +57,28 @@ def test_score_has_a_flag_for_every_setting_people_change() -> None:
         "ingest_seconds", "attention_layers", "integer_range", "float_range",
     } | nights  # fmt: skip
     assert set(settings.Settings().values()) - flags == left_to_the_file
+
+
+def test_every_command_that_takes_settings_takes_any_of_them() -> None:
+    with_set = {name for name, of in commands().items() if any(each.name == "set_" for each in of.params)}
+    assert with_set == {
+        f"workbench {name}" for name in ("ablate", "demo", "explain", "schedule add", "score", "stress")
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--set iterations=3 --set input-processes=2", "input_processes = 2  # --input-processes"),
+        ("--set iterations", "'iterations' is not NAME=VALUE"),
+        ("--iterations 2 --set iterations=3", "iterations is given twice"),
+        ("--set nonsense=3", "unknown setting 'nonsense' in --set;"),
+    ],
+)
+def test_any_setting_can_be_set_once_by_its_name(words: str, said: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["score", str(tmp_path), "--show-config", *words.split()], env={"COLUMNS": "200"})
+    assert said in result.output or said in str(result.exception)
+    assert result.exit_code == (0 if " = " in said else 1 if isinstance(result.exception, SettingsError) else 2)
 
 
 def test_the_defaults_that_the_help_names_are_the_settings_own() -> None:
@@ -158,6 +169,21 @@ def test_wrong_use_is_one_sentence_and_exit_code_2(data_folder: Path, arguments:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("words", ["export patches --run none -o", "report none -o", "mmad --answers none.json --csv"])
+def test_a_file_in_no_folder_or_in_place_of_one_is_refused_before_any_work(words: str, tmp_path: Path) -> None:
+    for file, told in ((tmp_path / "absent" / "x.csv", "there is no folder"), (tmp_path, "name a file in it")):
+        refused = CliRunner().invoke(app, [*words.split(), str(file), "--data", str(tmp_path / "data")])
+        assert refused.exit_code == 2
+        assert told in " ".join(re.sub("[│╭─╮╰╯]", " ", refused.stderr).split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_declares_a_question_set_is_to_be_registered(tmp_path: Path) -> None:
+    file = ROOT / "tests" / "archive" / "wareneingang.toml"
+    with pytest.raises(QuestionsError, match=f"`workbench questions add {file}`, then ask it with .* wareneingang`"):
+        prepare_run.chosen_set(tmp_path / "data", tmp_path, str(file))
+
+
 def test_what_comes_from_outside_is_shown_as_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,9 +210,10 @@ def two_images(tmp_path_factory: pytest.TempPathFactory, drawn_archive: Path) ->
 
 @pytest.mark.slow
 def test_failed_items_are_exit_code_1_and_the_rest_is_answered(data_folder: Path, two_images: Path) -> None:
-    done = workbench("score", two_images, "--json", "--iterations", "1", data=data_folder)
+    done = workbench("score", two_images, "--json", "--iterations", "1", "--truth", "reviewed", data=data_folder)
     assert done.returncode == 1
     said = json.loads(done.stdout)
+    assert (said["truth"], said["verified"]["answers"]) == ("reviewed", 0)
     assert (said["state"], said["planned"], said["failed"]) == ("finished", 8, 4)
     assert said["failures"][0]["error"].startswith("not an image")
     assert said["demo"] is True

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
-from tests.inspection.test_answer_file import written
 from tests.pages import seed
+from tests.scoring.test_answer_file import written
 from warehouse.errors import Refused
 from warehouse.store import Store
 from workbench.analysis import mmad
@@ -32,7 +32,7 @@ def test_the_table_names_its_scorer_and_counts_invalid_answers(tmp_path: Path) -
     for scorer in ("official", "strict"):
         text = said("mmad", "--answers", written(tmp_path / "a.json"), "--scorer", scorer)
         assert f"{scorer} scorer" in text
-        assert re.search(r"5 labelled questions; [12] invalid answers", text)
+        assert re.search(r"5 labelled questions; [12] invalid answers?", text)
         assert "Overkill" in text
 
 
@@ -63,13 +63,14 @@ def test_csv_and_json_say_the_same(tmp_path: Path) -> None:
 
 def test_an_imported_file_is_a_run_with_the_same_table(tmp_path: Path) -> None:
     answers, data = written(tmp_path / "a.json"), tmp_path / "data"
-    imported = json.loads(said("mmad", "import", answers, "--name", "some-model", "--data", data, "--json"))
+    imported = json.loads(said("import", answers, "--name", "some-model", "--data", data, "--json"))
     of_run = json.loads(said("mmad", "--run", imported["run_id"], "--data", data, "--json"))
     of_file = json.loads(said("mmad", "--answers", answers, "--json"))
     assert {**of_run, "of": ""} == {**of_file, "of": ""}
     assert "some-model" in of_run["of"]
-    again = said("mmad", "import", answers, "--name", "some-model", "--data", data)
-    assert "was imported before" in again
+    for words in (["import"], ["mmad", "import"]):  # the second is the command's older name
+        again = said(*words, answers, "--name", "some-model", "--data", data)
+        assert again.startswith(f"{imported['run_id']} was imported before")
 
 
 def test_neither_or_both_of_run_and_answers_is_wrong_use(tmp_path: Path) -> None:
@@ -79,12 +80,42 @@ def test_neither_or_both_of_run_and_answers_is_wrong_use(tmp_path: Path) -> None
         assert "either --run RUN or --answers" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("question_set", "subtask", "labelled", "told"),
+    [
+        (
+            "wareneingang",
+            "Fehlererkennung",
+            True,
+            "set wareneingang, which has no subtask of MMAD, .*: workbench report R",
+        ),
+        ("inspection", None, True, "asked the question set inspection; published MMAD results can't be"),
+        ("mmad", None, False, "has no labelled answers, so there is no accuracy to print"),
+    ],
+)
+def test_of_what_is_not_mmads_a_sentence_tells_instead_of_an_empty_table(
+    tmp_path: Path, question_set: str, subtask: str | None, labelled: bool, told: str
+) -> None:
+    seeded = seed.seed(tmp_path / "data", images=2)
+    run = replace(seeded.run, run_id="20250105T220005123Z-a1b2c3d4", plan="other", question_set=question_set)
+    cases = [
+        replace(each if labelled else seed.unlabelled(each), run_id=run.run_id, subtask=subtask or each.subtask)
+        for each in seeded.store.case(seeded.run.run_id, seeded.entries[0].image_id)
+    ]
+    seed.store_run(seeded.store, run, cases, [])
+    result = CliRunner().invoke(app, ["mmad", "--run", run.run_id, "--data", str(tmp_path / "data")])
+    text = f"{result.stdout}{result.exception or ''}".replace(f"report {run.run_id}", "report R")
+    assert re.search(told, " ".join(text.split()))
+    assert ("Average" in text) == (question_set == "inspection")
+
+
 @pytest.mark.parametrize("words", [["mmad", "--run", "none"], ["report", "none", "-o", "r.html"]])
 def test_a_run_that_is_not_there_is_refused_with_where_to_look(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(Refused, match="`workbench runs` lists them"):
         said(*words, "--data", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_report_is_one_file_with_figures_tables_and_a_verdict(tmp_path: Path) -> None:
     seeded = seed.seed(tmp_path / "data")
     other = second(seeded)
@@ -105,11 +136,12 @@ def test_a_report_asks_nothing_of_a_network(tmp_path: Path) -> None:
 
 def test_a_report_of_an_imported_file_says_what_it_lacks(tmp_path: Path) -> None:
     imported = json.loads(
-        said("mmad", "import", written(tmp_path / "a.json"), "--name", "m", "--data", tmp_path / "data", "--json")
+        said("import", written(tmp_path / "a.json"), "--name", "m", "--data", tmp_path / "data", "--json")
     )
     text = report(tmp_path, imported["run_id"])
-    assert "The run has no option probabilities." in text
-    assert "<h2>Traces</h2>" not in text
+    assert "There is no probability of each option: what answered this run (answer file)" in text
+    assert "There is no course of entropy over iterations: what answered this run (answer file)" in text
+    assert "Score the same archive with a local model." in text
 
 
 def test_a_report_of_a_run_without_labels_says_so(tmp_path: Path) -> None:

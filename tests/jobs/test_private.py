@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.warehouse import rows
-from warehouse import private
+from warehouse import file_permissions
 from warehouse.ingest import ingest
 from warehouse.store import Store
-from workbench.inspection import doctor
+from workbench.scoring import doctor
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -27,8 +27,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tests.warehouse import rows
-from warehouse import private, spool
-private.guard()
+from tests.people import ANN
+from warehouse import file_permissions, spool
+file_permissions.guard()
 from warehouse.ingest import ingest
 from warehouse.store import Store
 from workbench.nights import backup, logs
@@ -39,9 +40,9 @@ rows.write_part(data, 0)
 ingest(store)
 rows.write_part(data, 1)
 spool.quarantine(rows.write_part(data, 2), "a test")
-backup.make(data, datetime(2026, 1, 20, tzinfo=UTC))
+backup.make(data, datetime(2026, 1, 20, tzinfo=UTC), actor=ANN)
 logs.to_file(data)
-with private.users_umask():
+with file_permissions.users_umask():
     store.export("runs", rows.RUN, asked_for)
 (data / "thumbnails" / "ab").mkdir(parents=True)
 (data / "thumbnails" / "ab" / "c.jpg").write_bytes(b"picture")
@@ -81,6 +82,7 @@ def seen_by_another_user(data: Path) -> list[str]:
     return looked.stdout.split("\n")[:-1]
 
 
+@pytest.mark.slow
 def test_whatever_the_umask_nobody_else_reads_what_a_command_makes(place: Path) -> None:
     data, asked_for = place / "data", place / "runs.jsonl"
     made = [sys.executable, "-c", EVERYTHING, str(data), str(asked_for)]
@@ -115,7 +117,7 @@ def test_a_folder_of_an_earlier_release_is_shut_when_it_is_first_read(place: Pat
 
 def test_a_place_for_everybody_is_left_as_it_is_and_the_doctor_tells(place: Path) -> None:
     place.chmod(0o1777)
-    private.folder(place)
+    file_permissions.folder(place)
     assert stat.S_IMODE(place.stat().st_mode) == 0o1777
     (told,) = (each for each in doctor.examine(place, thorough=False) if each.subject == "data folder")
     assert told.state == "yellow"

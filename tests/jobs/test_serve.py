@@ -35,6 +35,7 @@ def _healthy(port: int, patience: float = 60.0) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_the_dashboard_answers_on_loopback_alone_from_any_folder_and_ends_when_told(tmp_path: Path) -> None:
     port = _free_port()
     log = tmp_path / "log"

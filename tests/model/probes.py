@@ -103,8 +103,8 @@ class NotingEngine:
         self.work = engine.work
         self.asked: list[Asked] = []
 
-    def waves(self, script: Script) -> list[Script]:
-        return self.inner.waves(script)
+    def batches(self, script: Script) -> list[Script]:
+        return self.inner.batches(script)
 
     def read(self, script: Script) -> Prefix:
         return self.inner.read(script)
@@ -141,8 +141,8 @@ class ScriptedEngine:
         self.looked_at = looked_at
         self.asked: list[Rows] = []
 
-    def waves(self, script: Script) -> list[Script]:
-        return self.inner.waves(script)
+    def batches(self, script: Script) -> list[Script]:
+        return self.inner.batches(script)
 
     def read(self, script: Script) -> Prefix:
         return self.inner.read(script)

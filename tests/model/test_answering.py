@@ -30,7 +30,7 @@ def holding(body: HubBackbone) -> Case:
 
 
 def _stub(body: HubBackbone) -> Tensor:
-    return body.tokenize(prompt.stub_part(), {})
+    return body.tokenize(prompt.answer_cue(), {})
 
 
 def _letters(body: HubBackbone, logits: Tensor, case: Case) -> dict[str, float]:
@@ -74,15 +74,15 @@ def test_the_decoded_state_is_the_one_whose_reward_was_best(
     assert reasoned.best_iteration == rewards.index(max(rewards))
     decoded = noting.asked[-1].rows.embeddings[1]
     state = decoded[: -len(_stub(body))]
-    held = len(state) - 4
-    assert held == len(reasoned.accepted_features)
+    injected = len(state) - 4
+    assert injected == len(reasoned.accepted_features)
     prefix = probes.read(engine, [holding])
-    rows = Rows(torch.tensor([0]), (state,), torch.arange(held, held + 4)[None])
+    rows = Rows(torch.tensor([0]), (state,), torch.arange(injected, injected + 4)[None])
     with torch.no_grad():
         again = engine.evaluate(prefix, rows, reward.entropy).values[0]
     assert float(reward.reward(again)) == pytest.approx(max(rewards), abs=1e-5)
     assert again.tolist() == pytest.approx(reasoned.iterations[reasoned.best_iteration].token_entropy, abs=1e-5)
-    for vector, feature in zip(state[:held], reasoned.accepted_features, strict=True):
+    for vector, feature in zip(state[:injected], reasoned.accepted_features, strict=True):
         assert vector.tolist() == pytest.approx(feature.vector)
 
 
@@ -90,10 +90,10 @@ def test_the_held_patches_are_read_by_the_answer(body: HubBackbone, engine: AnyE
     noting = probes.NotingEngine(engine)
     (reasoned,) = latent.reason(noting, [holding], METHOD)
     decoded = noting.asked[-1].rows.embeddings[1]
-    held = len(reasoned.accepted_features)
-    assert held > 0
+    injected = len(reasoned.accepted_features)
+    assert injected > 0
     blank = decoded.clone()
-    blank[:held] = 0
+    blank[:injected] = 0
     prefix = probes.read(engine, [holding])
     at = torch.tensor([[len(decoded) - 1]])
     with torch.no_grad():
@@ -132,7 +132,7 @@ def test_generated_text_is_the_plain_models_greedy_text(body: HubBackbone, engin
 
 
 def test_writing_stops_at_an_end_token_and_goes_on_for_the_others(body: HubBackbone, engine: AnyEngine) -> None:
-    other = tiny.case(tiny.picture(5, 60, 140), question_id="other")
+    other = tiny.case(tiny.picture(5, 60, 140), seed_key="other")
     ending, going_on = (_greedy(body, case, _stub(body), 4) for case in (CASE, other))
     end = next(token for token in ending[1:] if token not in (ending[0], *going_on))
     method = Method(think_tokens=0, answer="generate", max_new_tokens=4)
@@ -165,7 +165,7 @@ def test_an_open_question_is_answered_in_words(engine: AnyEngine) -> None:
 
 def test_the_model_is_told_neither_label_nor_mask_nor_folder() -> None:
     assert {field.name for field in dataclasses.fields(Case)} == {
-        "question_id",  # seeds the noise; part of no prompt
+        "seed_key",  # seeds the noise; part of no prompt
         "query",
         "reference",
         "knowledge",

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.model import tiny
+from workbench.errors import BackboneError
 from workbench.model import backbone
-from workbench.model.backbone import BackboneError, HubBackbone, loading
+from workbench.model.backbone import HubBackbone, loading
 
 
 @pytest.fixture

@@ -21,17 +21,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.model import tiny
+from workbench.errors import BackboneError
 from workbench.model import backbone
-from workbench.model.backbone import BackboneError
 
 COMMIT = "a" * 40
 ASKED = """
 import sys
+from workbench.errors import BackboneError
 from workbench.model import backbone
 for name in sys.argv[1:]:
     try:
         print(name, "loaded", backbone.load(name).revision)
-    except backbone.BackboneError as error:
+    except BackboneError as error:
         print(error)
 """
 
@@ -102,10 +103,12 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(zip(names, ran.stdout.strip().splitlines(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_public_model_is_loaded_and_named_by_its_commit(said: dict[str, str]) -> None:
     assert re.fullmatch(f"public/model loaded {COMMIT}\\+[0-9a-f]{{8}}", said["public/model"])
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses_is_said_with_its_remedy(said: dict[str, str]) -> None:
     assert said["gated/model"].startswith(
         "can't load gated/model: it is gated: accept its terms on its page of the hub"

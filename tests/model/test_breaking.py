@@ -21,7 +21,7 @@ from workbench.model.method import Method
 from workbench.model.segments import SegmentedEngine
 
 METHOD = Method(iterations=2)
-GOOD = [tiny.case(tiny.picture(3), tiny.picture(1), question_id=str(n)) for n in range(2)]
+GOOD = [tiny.case(tiny.picture(3), tiny.picture(1), seed_key=str(n)) for n in range(2)]
 
 
 def _all_but(engine: AnyEngine, cases: list[Case], bad: int, method: Method = METHOD) -> str:
@@ -35,7 +35,7 @@ def _all_but(engine: AnyEngine, cases: list[Case], bad: int, method: Method = ME
     found = agreement(outcomes, alone)
     assert max(found.reward, found.log_probability) < 1e-4
     assert failed.error
-    return failed.error
+    return failed.error.text
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _spoiled(body: HubBackbone, key: str, value: float) -> Iterator[None]:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_picture_that_makes_numbers_run_away_fails_alone(body: HubBackbone, engine: AnyEngine, value: float) -> None:
-    bad = tiny.case(tiny.picture(9), tiny.picture(1), question_id="bad")
+    bad = tiny.case(tiny.picture(9), tiny.picture(1), seed_key="bad")
     with _spoiled(body, bad.query.key, value):
         assert "not finite; try --dtype float32" in _all_but(engine, [GOOD[0], bad, GOOD[1]], 1)
 
@@ -95,7 +95,7 @@ def test_an_overflow_in_bfloat16_is_a_failure(kind: str, folders: dict[str, Path
         tiny.model(body).lm_head.weight.fill_(3e38)
     outcomes = latent.reason(ENGINES[kind](body), GOOD, METHOD)
     assert [(each.status, each.answer) for each in outcomes] == [("failed", None)] * 2
-    assert "not finite" in (outcomes[0].error or "")
+    assert outcomes[0].error == latent.NOT_FINITE
 
 
 SHAPES: list[tuple[tuple[int, int], str | None]] = [
@@ -112,7 +112,7 @@ def test_a_picture_of_any_shape_is_answered_or_fails_alone(
     body: HubBackbone, engine: AnyEngine, size: tuple[int, int], why: str | None
 ) -> None:
     picture = Picture(f"{size}", Image.new("RGB", size, (200, 30, 30)))
-    odd = tiny.case(picture, tiny.picture(1), question_id="odd")
+    odd = tiny.case(picture, tiny.picture(1), seed_key="odd")
     if why is None:
         outcomes = latent.reason(engine, [GOOD[0], odd, GOOD[1]], METHOD)
         assert [each.status for each in outcomes] == ["answered"] * 3
@@ -140,5 +140,5 @@ def test_a_picture_of_one_visual_token_is_answered(folders: dict[str, Path], tmp
 
 def test_a_reference_that_can_not_be_shown_fails_its_questions(body: HubBackbone, engine: AnyEngine) -> None:
     thin = Picture("thin", Image.new("RGB", (3000, 3)))
-    bad = tiny.case(tiny.picture(3), thin, question_id="bad")
+    bad = tiny.case(tiny.picture(3), thin, seed_key="bad")
     assert "aspect ratio" in _all_but(engine, [GOOD[0], bad, GOOD[1]], 1)

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
 
 from tests.model import tiny
+from workbench.errors import BackboneError
 from workbench.model import embedder
-from workbench.model.backbone import BackboneError
 from workbench.model.embedder import HubEncoder
 
 FAMILIES = ("siglip", "siglip2", "clip")

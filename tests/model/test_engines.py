@@ -15,6 +15,8 @@ from workbench.model.method import Method
 from workbench.model.naive import NaiveEngine
 from workbench.model.segments import SegmentedEngine
 
+pytestmark = pytest.mark.slow
+
 METHODS = {
     "defaults": Method(),
     "published": Method(iterations=3, estimator="published"),

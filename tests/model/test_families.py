@@ -61,7 +61,7 @@ def _cases() -> list[Case]:
     """Two pictures with one reference, two questions of different length about each."""
     asked = ("Is there any defect?", "Where is the defect, and what may it lead to?")
     return [
-        tiny.case(query, REFERENCE, options=options, question=question, question_id=question)
+        tiny.case(query, REFERENCE, options=options, question=question, seed_key=question)
         for query in (FIRST, SECOND)
         for question, options in zip(asked, (tiny.YES_NO, tiny.FOUR), strict=True)
     ]
@@ -71,8 +71,8 @@ def _suffixes(body: HubBackbone) -> list[Tensor]:
     """Think tokens as the plain model can read them, and text of different length behind them."""
     reserved = body.token_id("<|fim_pad|>")
     assert reserved is not None
-    stub = body.tokenize((*prompt.stub_part(), " A round dent."), {})
-    return [torch.cat([torch.full((m,), reserved), stub[: len(stub) - i]]) for i in range(4)]
+    cue = body.tokenize((*prompt.answer_cue(), " A round dent."), {})
+    return [torch.cat([torch.full((m,), reserved), cue[: len(cue) - i]]) for i in range(4)]
 
 
 def _ours(body: HubBackbone, cases: Sequence[Case], suffixes: Sequence[Tensor]) -> list[Tensor]:
@@ -154,12 +154,12 @@ def test_control_tiles_in_another_order_are_seen(loaded: dict[str, HubBackbone],
         assert _apart(_ours(body, _cases(), _suffixes(body)), expected) > 0.1
 
 
-def _slope(engine: SegmentedEngine | NaiveEngine, z: Tensor, held: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """dR/dZ (m, d) behind held patches, and the attention (m, n) to the picture."""
+def _slope(engine: SegmentedEngine | NaiveEngine, z: Tensor, injected: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """dR/dZ (m, d) behind injected patches, and the attention (m, n) to the picture."""
     prefix = probes.read(engine, [tiny.case(SECOND, REFERENCE)])
     leaf = z.clone().requires_grad_(True)
-    row = torch.cat([prefix.visual_tokens(0)[list(held)].float(), leaf])
-    at = torch.arange(len(held), len(row))[None]
+    row = torch.cat([prefix.visual_tokens(0)[list(injected)].float(), leaf])
+    at = torch.arange(len(injected), len(row))[None]
     made = engine.evaluate(prefix, Rows(torch.tensor([0]), (row,), at), reward.entropy, attention=True)
     assert made.attention is not None
     (slope,) = torch.autograd.grad(reward.reward(made.values[0]).sum(), leaf)

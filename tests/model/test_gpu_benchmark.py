@@ -22,11 +22,13 @@ ABSENT = (
     "psutil",
     "hypothesis",
     "torchvision",
-    "warehouse",
+    "warehouse.database",
+    "warehouse.store",
+    "warehouse.spool",
     "jobs",
     "workbench.settings",
     "workbench.embedded",
-    "workbench.inspection",
+    "workbench.scoring",
     "workbench.analysis",
 )
 RUN = (

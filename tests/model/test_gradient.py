@@ -26,12 +26,12 @@ CASE = tiny.case(tiny.picture(7, 56, 56), options=tiny.YES_NO, knowledge=(), que
 m = 2
 
 
-def _slope(engine: AnyEngine, case: Case, z: Tensor, held: tuple[int, ...] = ()) -> tuple[float, Tensor]:
+def _slope(engine: AnyEngine, case: Case, z: Tensor, injected: tuple[int, ...] = ()) -> tuple[float, Tensor]:
     """R and dR/dZ at these think tokens behind these patches."""
     prefix = probes.read(engine, [case])
     leaf = z.clone().requires_grad_(True)
-    row = torch.cat([prefix.visual_tokens(0)[list(held)].to(z), leaf])
-    at = torch.arange(len(held), len(row))[None]
+    row = torch.cat([prefix.visual_tokens(0)[list(injected)].to(z), leaf])
+    at = torch.arange(len(injected), len(row))[None]
     measured = reward.reward(engine.evaluate(prefix, Rows(torch.tensor([0]), (row,), at), reward.entropy).values[0])
     (slope,) = torch.autograd.grad(measured, [leaf])
     return measured.item(), slope
@@ -51,7 +51,7 @@ def test_autograd_equals_finite_differences_in_float64(kind: str, double: HubBac
     engine = ENGINES[kind](double)
     case = tiny.case(tiny.picture(3), tiny.picture(1))
     z = double.latent_start(m).double()
-    measured, slope = _slope(engine, case, z, held=(3, 1))
+    measured, slope = _slope(engine, case, z, injected=(3, 1))
     prefix = probes.read(engine, [case])
     patches = prefix.visual_tokens(0)[[3, 1]]
 
@@ -74,9 +74,9 @@ def test_autograd_equals_finite_differences_in_float64(kind: str, double: HubBac
 def test_the_gradient_of_both_engines_is_the_same(body: HubBackbone) -> None:
     for case in (CASE, tiny.case(tiny.picture(3), tiny.picture(1))):
         z = body.latent_start(4)
-        for held in ((), (2,), (1, 3, 0)):
-            _, shared = _slope(SegmentedEngine(body), case, z, held)
-            _, plain = _slope(NaiveEngine(body), case, z, held)
+        for injected in ((), (2,), (1, 3, 0)):
+            _, shared = _slope(SegmentedEngine(body), case, z, injected)
+            _, plain = _slope(NaiveEngine(body), case, z, injected)
             difference = float((shared - plain).norm() / plain.norm())
             print(f"relative difference of the gradients {difference:.1e}")
             assert difference < 1e-5
@@ -118,6 +118,7 @@ def test_many_samples_estimate_the_exact_gradient_and_shuffled_rewards_estimate_
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_many_samples_through_the_naive_engine_estimate_the_exact_gradient(bodies: dict[str, HubBackbone]) -> None:
     _check_estimates(_estimates(NaiveEngine(bodies["qwen2_5_vl"]), Method(samples=4096, sigma=0.02)))
 
@@ -132,7 +133,7 @@ def test_the_loop_steps_along_the_estimate_made_of_its_own_rewards(
     _, first, second, _ = noting.asked
     start, scale = body.latent_start(m), body.embedding_scale
     nats = torch.log(torch.tensor(float(tiny.VOCABULARY)))
-    key = f"{CASE.query.key}/{CASE.question_id}"
+    key = f"{CASE.query.key}/{CASE.seed_key}"
     noise = [estimators.perturbations(method, key, n, (m, tiny.HIDDEN), scale) for n in (1, 2)]
     if estimator == "autograd":
         _, slope = _slope(engine, CASE, start)

@@ -47,11 +47,11 @@ def test_nothing_is_accepted_while_the_reward_falls(body: HubBackbone) -> None:
 
 def test_the_held_set_grows_to_the_cap_while_the_reward_rises(body: HubBackbone) -> None:
     reasoned, patches = _scripted(body, lambda n: 0.5 * n, _fresh, Method(iterations=12, patch_cap=7))
-    held = [(each.row, each.col) for each in reasoned.patches if each.accepted]
-    assert len(held) == len(set(held)) == 7
+    injected = [(each.row, each.col) for each in reasoned.patches if each.accepted]
+    assert len(injected) == len(set(injected)) == 7
     assert max(patches) == 7
     assert patches == sorted(patches)
-    assert [(each.row, each.col) for each in reasoned.accepted_features] == held
+    assert [(each.row, each.col) for each in reasoned.accepted_features] == injected
     assert reasoned.best_iteration == 12
 
 
@@ -91,8 +91,8 @@ def test_proposals_are_each_tokens_most_attended_free_patches_best_first() -> No
     (looked,) = injection.most_looked_at(attention[None], 6)
     assert looked[1][0] == [1, 0, 2, 4, 3, 5]
     assert looked[1][1] == pytest.approx([0.6, 0.3, 0.05, 0.02, 0.01, -1])
-    proposed = injection.propose(looked, held=[1], per_latent=2, room=16)
-    # the first looks at 2 and 4 beside the held patch, the second at 0 and 2; a patch counts with its higher score
+    proposed = injection.propose(looked, injected=[1], per_latent=2, room=16)
+    # the first looks at 2 and 4 beside the injected patch, the second at 0 and 2; a patch counts with its higher score
     assert [each.token for each in proposed] == [0, 2, 4]
     assert [each.score for each in proposed] == pytest.approx([0.3, 0.2, 0.15])
     assert [each.token for each in injection.propose(looked, [1], 2, room=2)] == [0, 2]

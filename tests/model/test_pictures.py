@@ -14,8 +14,9 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from tests.model import tiny
+from workbench.errors import BackboneError
 from workbench.model import backbone
-from workbench.model.backbone import BackboneError, Pictures
+from workbench.model.backbone import Pictures
 from workbench.model.backbone.internvl import InternVLPictures
 from workbench.model.backbone.loading import MAX_IMAGE_TOKENS
 from workbench.model.backbone.qwen25 import QwenPictures

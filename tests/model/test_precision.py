@@ -26,6 +26,6 @@ def test_control_other_pictures_answers_are_not_alike() -> None:
     method = Method(iterations=1, samples=2)
     cases = devices.asked([0, 1])
     answers = devices.answered([cases], "cpu", "float32", method)
-    half = min(sum(case.question_id.startswith(f"{image}-") for case in cases) for image in (0, 1))
+    half = min(sum(case.seed_key.startswith(f"{image}-") for case in cases) for image in (0, 1))
     assert devices.compared(answers[:half], answers[-half:]).same_answer < half
     assert devices.compared(answers, answers).same_patches == len(answers)

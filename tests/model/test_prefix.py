@@ -1,4 +1,4 @@
-"""What the decoder is fed: the plain model's own sequence, with patches, think tokens and stub behind it."""
+"""What the decoder is fed: the plain model's own sequence, with patches, think tokens and cue behind it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ m = 4
 
 
 def _suffix(body: HubBackbone) -> Tensor:
-    """Think tokens as the plain model can read them - the reserved token m times - and the stub."""
+    """Think tokens as the plain model can read them - the reserved token m times - and the cue."""
     reserved = body.token_id("<|fim_pad|>")
     assert reserved is not None
-    return torch.cat([torch.full((m,), reserved), body.tokenize(prompt.stub_part(), {})])
+    return torch.cat([torch.full((m,), reserved), body.tokenize(prompt.answer_cue(), {})])
 
 
 def _ours(engine: AnyEngine, case: Case, suffix: Tensor) -> Tensor:
@@ -118,23 +118,23 @@ def test_patches_and_think_tokens_stand_behind_the_untouched_prefix(body: HubBac
     after = script.questions[0].after
     before = body.embed(ids, body.encode(shown)) if isinstance(engine, NaiveEngine) else body.embed(ids[:0], [])
     # what the loop asked for
-    stub = len(body.tokenize(prompt.stub_part(), {}))
-    patches, held = len(reasoned.patches), len(reasoned.accepted_features)
+    cue = len(body.tokenize(prompt.answer_cue(), {}))
+    patches, injected = len(reasoned.patches), len(reasoned.accepted_features)
     assert patches > 0
     lengths = [[len(row) for row in asked.rows.embeddings] for asked in noting.asked]
-    assert lengths == [[m], [m] * 4, [patches + m], [m + stub, held + m + stub]]
+    assert lengths == [[m], [m] * 4, [patches + m], [m + cue, injected + m + cue]]
     start, samples, test, answer = (asked.rows for asked in noting.asked)
     for asked_for, places in ((start, range(m)), (samples, range(m)), (test, range(patches, patches + m))):
         assert asked_for.at.tolist() == [list(places)] * len(asked_for.embeddings)
     # the think tokens, those of one of the samples, stand last: behind the patches, so that they see them
     assert any(torch.equal(test.embeddings[0][patches:], sample) for sample in samples.embeddings)
-    assert answer.at.tolist() == [[m + stub - 1], [held + m + stub - 1]]
+    assert answer.at.tolist() == [[m + cue - 1], [injected + m + cue - 1]]
     # is what the decoder was fed, at consecutive positions of text: behind the whole prefix, row by row; or packed in
     # one call, without the prefix and without the accepted patches, which were read when they were tested
     evaluations = [[row.detach() for row in asked.rows.embeddings] for asked in noting.asked]
     shared = not isinstance(engine, NaiveEngine)
     known = [[0] * len(rows) for rows in evaluations]
-    known[-1][1] = held if shared else 0
+    known[-1][1] = injected if shared else 0
     expected = [
         (torch.cat([before, row[skipped:]]), torch.arange(after + skipped, after + len(row)))
         for rows, skip in zip(evaluations, known, strict=True)

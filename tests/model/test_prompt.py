@@ -28,7 +28,7 @@ SYSTEM = "<|im_start|>system\nYou inspect industrial products for defects.<|im_e
 
 def test_the_whole_prompt_reads_as_documented() -> None:
     question = prompt.question_part("What is wrong?", (("A", "Scratch."), ("B", "Dent.")))
-    parts = (prompt.product_part(True), prompt.image_part(("First.", "Second. ")), question, prompt.stub_part())
+    parts = (prompt.product_part(True), prompt.image_part(("First.", "Second. ")), question, prompt.answer_cue())
     assert _rendered(*parts) == (
         f"{SYSTEM}Normal sample:<reference>\n"
         "Test sample:<query>\nKnowledge:\n- First.\n- Second.\n"
@@ -122,7 +122,7 @@ def test_a_small_context_drops_and_cuts_knowledge_and_says_so(
     body = backbone.load(tiny.save(tmp_path_factory.mktemp("small"), family, context=640))
     long = "A dent is 0.25 mm deep and 3.75 mm wide. " + "Its rim is bright, and oil may leak from it. " * 24
     cases = [
-        tiny.case(tiny.picture(3), knowledge=knowledge, question_id=str(i))
+        tiny.case(tiny.picture(3), knowledge=knowledge, seed_key=str(i))
         for i, knowledge in enumerate([("Short.", long, "Third."), (long, "Second."), ("Short.",)])
     ]
     dropped, cut, kept = latent.reason(SegmentedEngine(body), cases, Method(iterations=1))
@@ -141,12 +141,17 @@ def test_what_is_beyond_the_context_fails_alone_and_says_what_to_do(
     body = backbone.load(tiny.save(tmp_path_factory.mktemp("small"), family, context=150))
     good = tiny.case(tiny.picture(3, 56, 56), knowledge=())
     shown = dataclasses.replace(good, query=tiny.picture(4, 900, 180), reference=tiny.picture(1, 900, 180))
-    long = dataclasses.replace(good, question="Is there a defect? " * 40, question_id="long")
+    long = dataclasses.replace(good, question="Is there a defect? " * 40, seed_key="long")
     answered, too_long, too_large = latent.reason(SegmentedEngine(body), [good, long, shown], Method(iterations=1))
     assert answered.status == "answered"
     assert (too_long.status, too_large.status) == ("failed", "failed")
-    assert re.search(r"the question, don't fit a context of 150; ask a shorter question", too_long.error or "")
-    assert re.search(r"don't fit a context of 150; .*set a lower max_image_tokens", too_large.error or "")
+    assert re.search(
+        r"the question, don't fit a context of 150; ask a shorter question",
+        too_long.error.text if too_long.error else "",
+    )
+    assert re.search(
+        r"don't fit a context of 150; .*set a lower max_image_tokens", too_large.error.text if too_large.error else ""
+    )
     assert answered == latent.reason(SegmentedEngine(body), [good], Method(iterations=1))[0]
 
 

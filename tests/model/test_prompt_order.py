@@ -27,7 +27,7 @@ def test_instruction_and_knowledge_come_first_in_one_user_message_and_the_questi
         prompt.product_part(True, "mmad", ("First.", "Second. ")),
         prompt.image_part(("First.", "Second. "), "mmad"),
         prompt.question_part("What is wrong?", (("A", "Scratch."), ("B", "Dent.")), "mmad"),
-        prompt.stub_part(),
+        prompt.answer_cue(),
     )
     assert _rendered(*parts) == (
         "<|im_start|>user\nYou inspect industrial products for defects. "

@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save_file
 from transformers.models.auto import image_processing_auto
 
 from tests.model import tiny
-from workbench.inspection import block
+from workbench.errors import BackboneError
 from workbench.model import backbone, embedder
-from workbench.model.backbone import BackboneError, loading
+from workbench.model.backbone import loading
 from workbench.model.backbone.qwen25 import QwenPictures
+from workbench.scoring.exceptions import in_words
 
 MERGE = r'python -c "import peft, transformers as t; .*merge_and_unload\(\)\.save_pretrained'
 
@@ -161,6 +162,6 @@ def test_an_error_without_a_message_says_where_it_was_raised() -> None:
     try:
         next(iter(()))
     except StopIteration as error:
-        said = block._in_words(error)
+        said = in_words(error)
     assert said.startswith("StopIteration without a message, raised in test_an_error_without_a_message")
-    assert block._in_words(ValueError("\n two\nthree")) == "ValueError: two"
+    assert in_words(ValueError("\n two\nthree")) == "ValueError: two"

@@ -12,6 +12,7 @@ from workbench.model.backbone.hub import root_mean_square
 ROWS, WIDTH = 152_064, 3_584  # the embedding matrix of Qwen2.5-VL-7B
 
 
+@pytest.mark.slow
 def test_the_unit_of_noise_is_right_over_the_embedding_matrix_of_a_7b_model() -> None:
     row = (torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 0.02).bfloat16()
     matrix = row.expand(ROWS, WIDTH)  # its rows are one row: nothing is copied

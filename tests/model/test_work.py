@@ -17,19 +17,19 @@ from workbench.model.case import Case, Reasoned
 from workbench.model.compose import Script, compose
 from workbench.model.method import Method
 from workbench.model.naive import NaiveEngine
-from workbench.model.segments import HELD_SETS, SegmentedEngine
+from workbench.model.segments import PATCH_SETS, SegmentedEngine
 
 METHOD = Method(iterations=3)
 
 
-def _rows(reasoned: Reasoned, method: Method, stub: int, shared: bool) -> list[int]:
+def _rows(reasoned: Reasoned, method: Method, cue: int, shared: bool) -> list[int]:
     """Lengths of all rows one question needs, from what was recorded about it.
 
     Shared, patches are read once: when they are tested, unless the set begins with one of the last few.
     """
     m = method.think_tokens
     rows = [m]  # the start state
-    held: tuple[tuple[int, int], ...] = ()
+    injected: tuple[tuple[int, int], ...] = ()
     known: list[tuple[tuple[int, int], ...]] = []  # the last used at the end
 
     def unread(patches: tuple[tuple[int, int], ...]) -> int:
@@ -40,14 +40,14 @@ def _rows(reasoned: Reasoned, method: Method, stub: int, shared: bool) -> list[i
         return len(patches) - len(found)
 
     for n in range(1, len(reasoned.iterations)):
-        rows += [m + unread(held) for _ in range(method.samples)]
+        rows += [m + unread(injected) for _ in range(method.samples)]
         proposed = [patch for patch in reasoned.patches if patch.iteration == n]
         if proposed:
-            tested = (*held, *((patch.row, patch.col) for patch in proposed))
+            tested = (*injected, *((patch.row, patch.col) for patch in proposed))
             rows.append(m + unread(tested))
-            known = [*known, tested][-HELD_SETS:]
-            held = tested if proposed[0].accepted else held
-    return [*rows, m + stub, m + stub + unread(held)]  # letters, before and after
+            known = [*known, tested][-PATCH_SETS:]
+            injected = tested if proposed[0].accepted else injected
+    return [*rows, m + cue, m + cue + unread(injected)]  # letters, before and after
 
 
 def _parts(script: Script) -> int:
@@ -56,8 +56,8 @@ def _parts(script: Script) -> int:
 
 def _expected(body: Backbone, cases: list[Case], reasoned: list[Reasoned], method: Method) -> int:
     """Tokens a fast engine that has read nothing yet must feed: every part once, then the rows alone."""
-    stub = len(body.tokenize(prompt.stub_part(), {}))
-    return _parts(compose(body, cases)) + sum(sum(_rows(each, method, stub, shared=True)) for each in reasoned)
+    cue = len(body.tokenize(prompt.answer_cue(), {}))
+    return _parts(compose(body, cases)) + sum(sum(_rows(each, method, cue, shared=True)) for each in reasoned)
 
 
 def test_tokens_fed_to_the_decoder_are_those_the_arithmetic_says(body: HubBackbone, engine: AnyEngine) -> None:
@@ -66,12 +66,12 @@ def test_tokens_fed_to_the_decoder_are_those_the_arithmetic_says(body: HubBackbo
         reasoned = latent.reason(engine, cases, METHOD)
     script = compose(body, cases)
     if isinstance(engine, NaiveEngine):  # the whole prefix with every row
-        stub, expected = len(body.tokenize(prompt.stub_part(), {})), 0
+        cue, expected = len(body.tokenize(prompt.answer_cue(), {})), 0
         for i, each in enumerate(reasoned):
             image = int(script.image_of_question[i])
             mine = (script.products[int(script.product_of_image[image])], script.images[image], script.questions[i])
             prefix = sum(len(part.ids) for part in mine)
-            expected += sum(length + prefix for length in _rows(each, METHOD, stub, shared=False))
+            expected += sum(length + prefix for length in _rows(each, METHOD, cue, shared=False))
     else:
         expected = _expected(body, cases, reasoned, METHOD)
         assert [len(script.products), len(script.images), len(script.questions)] == [3, 5, 11]
@@ -91,7 +91,7 @@ def test_one_to_twelve_questions_share_their_picture_and_the_next_picture_its_re
     def asked(seed: int) -> list[Case]:
         query = tiny.picture(seed, 112, 84)
         texts = [f"{'Is there any defect? ' * (1 + n % 3)}{n}" for n in range(questions)]
-        return [tiny.case(query, reference, question=text, question_id=str(n)) for n, text in enumerate(texts)]
+        return [tiny.case(query, reference, question=text, seed_key=str(n)) for n, text in enumerate(texts)]
 
     engine = SegmentedEngine(body)
     with probes.watching(body) as first:
@@ -119,7 +119,7 @@ def test_the_vision_tower_sees_each_picture_once(body: HubBackbone, engine: AnyE
 def test_features_of_a_picture_seen_before_are_remembered(body: HubBackbone) -> None:
     engine, case = SegmentedEngine(body), tiny.case(tiny.picture(3))
     first = latent.reason(engine, [case], METHOD)
-    other = tiny.case(tiny.picture(4), question_id="other")
+    other = tiny.case(tiny.picture(4), seed_key="other")
     with probes.watching(body) as seen:
         again, _ = latent.reason(engine, [case, other], METHOD)
     assert seen.vision == [1]
@@ -128,7 +128,7 @@ def test_features_of_a_picture_seen_before_are_remembered(body: HubBackbone) -> 
 
 def test_zoomed_patches_are_encoded_once_and_a_pictures_together(body: HubBackbone, engine: AnyEngine) -> None:
     picture, method = tiny.picture(3), Method(iterations=2, injection="zoom")
-    cases = [tiny.case(picture, question_id=str(n)) for n in range(3)]
+    cases = [tiny.case(picture, seed_key=str(n)) for n in range(3)]
     with probes.watching(body) as seen:
         reasoned = latent.reason(engine, cases, method)
     zoomed = {(patch.row, patch.col) for each in reasoned for patch in each.patches}
@@ -137,18 +137,19 @@ def test_zoomed_patches_are_encoded_once_and_a_pictures_together(body: HubBackbo
     assert (engine.work.vision_calls, engine.work.images) == (len(seen.vision), sum(seen.vision))
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kib=st.integers(1, 900))
 def test_any_memory_gives_the_same_answers_in_waves_that_fit(bodies: dict[str, HubBackbone], kib: int) -> None:
     body, cases, method = bodies["qwen2_5_vl"], tiny.block(), Method(iterations=1)
     whole, tight = SegmentedEngine(body), SegmentedEngine(body, memory=kib * 1024)
     script = compose(body, cases, behind=30)
-    waves = tight.waves(script)
-    asked = [case for wave in waves for case in wave.cases]
+    batches = tight.batches(script)
+    asked = [case for batch in batches for case in batch.cases]
     assert sorted(asked) == list(range(len(cases)))
     token = 2 * 3 * 2 * 16 * 4  # keys and values, layers, key heads, head size, bytes
-    for wave in waves:
-        assert len(wave.cases) == 1 or token * (_parts(wave) + 30 * len(wave.cases)) <= kib * 1024
+    for batch in batches:
+        assert len(batch.cases) == 1 or token * (_parts(batch) + 30 * len(batch.cases)) <= kib * 1024
     found = agreement(latent.reason(tight, cases, method), latent.reason(whole, cases, method))
     assert found.reward < 1e-4
     assert found.log_probability < 1e-4
@@ -157,9 +158,9 @@ def test_any_memory_gives_the_same_answers_in_waves_that_fit(bodies: dict[str, H
 def test_work_goes_by_reference_so_that_a_small_memory_reads_each_once(bodies: dict[str, HubBackbone]) -> None:
     body = bodies["qwen2_5_vl"]
     references = [tiny.picture(1, 90, 90), tiny.picture(2, 70, 120)]
-    cases = [tiny.case(tiny.picture(10 + n), references[n % 2], question_id=str(n)) for n in range(6)]
+    cases = [tiny.case(tiny.picture(10 + n), references[n % 2], seed_key=str(n)) for n in range(6)]
     engine = SegmentedEngine(body, memory=200 * 1024)
-    assert len(engine.waves(compose(body, cases))) > 2
+    assert len(engine.batches(compose(body, cases))) > 2
     with probes.watching(body) as seen:
         reasoned = latent.reason(engine, cases, METHOD)
     assert sum(seen.vision) == 6 + 2
@@ -179,6 +180,7 @@ def test_halving_ends_and_forgets(bodies: dict[str, HubBackbone]) -> None:
     assert not engine.halve()
 
 
+@pytest.mark.slow
 def test_a_question_whose_reward_has_stopped_rising_costs_nothing_more(body: HubBackbone, engine: AnyEngine) -> None:
     published, cases = Method(iterations=8), tiny.block()
     patient = dataclasses.replace(published, patience=2, plateau=0.02)
@@ -196,11 +198,11 @@ def test_a_question_whose_reward_has_stopped_rising_costs_nothing_more(body: Hub
         # up to where it stopped it walked as the others did, whoever else had stopped before
         for a, b in zip(whole.iterations, part.iterations, strict=False):
             assert b.reward == pytest.approx(a.reward, abs=1e-4)
-        best, gained = part.iterations[0].reward, 0
+        best, last_improvement = part.iterations[0].reward, 0
         for n, each in enumerate(part.iterations[1:], 1):
             if max(best, each.reward) > best + 0.02:
-                best, gained = each.reward, n
-        assert length in (8, gained + 2)
+                best, last_improvement = each.reward, n
+        assert length in (8, last_improvement + 2)
 
 
 @pytest.mark.parametrize("think_tokens", [0, 4])

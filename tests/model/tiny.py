@@ -198,7 +198,7 @@ def picture(seed: int, width: int = 112, height: int = 84) -> Picture:
     coarse = Image.fromarray(generator.integers(0, 256, (4, 5, 3), dtype=np.uint8)).resize((width, height))
     fine = generator.integers(-40, 41, (height, width, 3))
     pixels = np.clip(np.asarray(coarse).astype(int) + fine, 0, 255).astype(np.uint8)
-    return Picture(key=f"{seed}-{width}x{height}", image=Image.fromarray(pixels))
+    return Picture(content=f"{seed}-{width}x{height}", image=Image.fromarray(pixels))
 
 
 def case(
@@ -207,10 +207,10 @@ def case(
     knowledge: tuple[str, ...] = KNOWLEDGE,
     options: tuple[tuple[str, str], ...] = FOUR,
     question: str = "What is the type of the defect?",
-    question_id: str = "0",
+    seed_key: str = "0",
 ) -> Case:
     """A question about that picture."""
-    return Case(question_id, query, reference, knowledge, question, options)
+    return Case(seed_key, query, reference, knowledge, question, options)
 
 
 def block() -> list[Case]:
@@ -228,7 +228,7 @@ def block() -> list[Case]:
     ]
     asked = ("Is there any defect in the object?", "What kind?", "Where is the defect, and what may it lead to?")
     cases = [
-        case(query, reference, knowledge, (YES_NO, FOUR, FOUR[:3])[n % 3], asked[n % 3], question_id=f"{i}.{n}")
+        case(query, reference, knowledge, (YES_NO, FOUR, FOUR[:3])[n % 3], asked[n % 3], seed_key=f"{i}.{n}")
         for i, (query, reference, knowledge, count) in enumerate(shown)
         for n in range(count)
     ]

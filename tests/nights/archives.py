@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from tests.nights.calendars import schedule
+from tests.people import ANN
 from tests.scored import Quiet
-from warehouse.night_records import Night, Schedule
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import Night, Schedule
 from workbench.nights import coordinator
 from workbench.nights.incremental import Rescore
 from workbench.nights.night import Scoring
@@ -56,7 +57,7 @@ class Nightly:
 
     def keep(self, **values: Any) -> Schedule:
         kept = schedule(archive=str(self.archive), settings=OWN, created_at=self.now, **values)
-        self.ledger.keep_schedule(kept)
+        self.ledger.keep_schedule(kept, actor=ANN)
         return kept
 
     def night(self, name: str = "line-3", rescore: Rescore | None = None, **changed: Any) -> Night:

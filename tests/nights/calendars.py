@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from warehouse.night_records import Night, Schedule
+from warehouse.records.audit import Actor
+from warehouse.records.nights import Night, Schedule
 
 START = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ class Memory:
         in_time = sorted((night for night in valid if until is None or night.due_at <= until), key=lambda it: it.due_at)
         return {night.schedule: night for night in in_time}
 
-    def void_nights(self, schedule: str, after: datetime) -> int:
+    def void_nights(self, schedule: str, after: datetime, *, actor: Actor) -> int:  # noqa: ARG002
         ahead = [night for night in self.of(schedule) if night.due_at > after]
         for night in ahead:
             self.keep_night(replace(night, state="void"))

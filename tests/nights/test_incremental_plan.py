@@ -12,10 +12,10 @@ import pytest
 
 from tests.nights.archives import pictures, settled
 from warehouse import schema
-from warehouse.records import Entry
+from warehouse.records.scoring import Entry
 from warehouse.store import Store
-from workbench.inspection import archive, remote
-from workbench.inspection.errors import ArchiveError
+from workbench.archive import remote, scan
+from workbench.errors import ArchiveError
 
 
 def files(folder: Path, count: int, first: int = 0) -> None:
@@ -27,6 +27,7 @@ def files(folder: Path, count: int, first: int = 0) -> None:
         settled(file)
 
 
+@pytest.mark.slow
 def test_an_archive_that_grew_by_500_images_costs_500_images_of_reading(tmp_path: Path, data_folder: Path) -> None:
     store, root = Store(data_folder), tmp_path / "archive"
     files(root, 4000)
@@ -34,9 +35,9 @@ def test_an_archive_that_grew_by_500_images_costs_500_images_of_reading(tmp_path
 
     def content(file: Path) -> str:
         read.append(file)
-        return archive.content_of(file)
+        return scan.content_of(file)
 
-    first = archive.scan(root, pl.DataFrame(), read_content=content, settle_seconds=60)
+    first = scan.scan(root, pl.DataFrame(), read_content=content, settle_seconds=60)
     store.register_archive(first.archive)
     store.upsert_entries(first.archive.archive_id, first.registered)
     assert len(read) == len(set(read)) == first.images_read == 4000
@@ -44,18 +45,18 @@ def test_an_archive_that_grew_by_500_images_costs_500_images_of_reading(tmp_path
     files(root, 500, first=4000)
     read.clear()
     known = store.entries(first.archive.archive_id)
-    second = archive.scan(root, known, read_content=content, settle_seconds=60)
+    second = scan.scan(root, known, read_content=content, settle_seconds=60)
     assert len(read) == len(set(read)) == second.images_read == 500
-    assert len(archive.changed(second.registered, known)) == 500
+    assert len(scan.changed(second.registered, known)) == 500
 
 
 def test_a_label_that_arrives_later_is_written_and_nothing_else(tmp_path: Path) -> None:
     files(tmp_path, 5)
-    first = archive.scan(tmp_path, pl.DataFrame())
+    first = scan.scan(tmp_path, pl.DataFrame())
     known = pl.DataFrame(schema.table(Entry, first.registered))
     (tmp_path / "images.csv").write_text("path,label\nline-0/000000.png,good\n")
-    again = archive.scan(tmp_path, known)
-    (changed,) = archive.changed(again.registered, known)
+    again = scan.scan(tmp_path, known)
+    (changed,) = scan.changed(again.registered, known)
     assert (changed.path, changed.label) == ("line-0/000000.png", "good")
     assert again.images_read == 0
 
@@ -74,7 +75,7 @@ def test_an_object_store_is_copied_once_and_follows_what_changes_there(bucket: s
     told: list[str] = []
     folder = remote.local(bucket, data_folder, told.append)
     assert sorted(file.name for file in folder.rglob("*.png")) == ["0.png", "1.png"]
-    assert len(archive.scan(folder, pl.DataFrame()).entries) == 2
+    assert len(scan.scan(folder, pl.DataFrame()).entries) == 2
     told.clear()
     assert remote.local(bucket, data_folder, told.append) == folder
     assert [text for text in told if text.startswith("fetching")] == []
@@ -112,13 +113,14 @@ def test_a_store_that_cannot_be_read_says_which_and_why(data_folder: Path) -> No
         remote.local("none-such://bucket", data_folder, lambda _text: None)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_known_entries_are_told_from_new_ones_in_seconds(tmp_path: Path) -> None:
     files(tmp_path, 1)
-    (one,) = archive.scan(tmp_path, pl.DataFrame()).entries
+    (one,) = scan.scan(tmp_path, pl.DataFrame()).entries
     from dataclasses import replace
 
     entries = [replace(one, image_id=f"{number:032x}", path=f"{number}.png") for number in range(100_000)]
     known = pl.DataFrame(schema.table(Entry, entries)).with_columns(seen_at=pl.lit(datetime.now(UTC)))
     started = time.process_time()
-    assert archive.changed(entries, known) == []
+    assert scan.changed(entries, known) == []
     assert time.process_time() - started < 6  # a tenth of what a million may take

@@ -6,8 +6,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,17 +17,20 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests import forked
 from tests.pages.test_night_pages import morning
+from tests.people import ANN
 from tests.warehouse import rows
-from warehouse import migrations, phases
+from warehouse import kill_points, migrations
 from warehouse.ingest import ingest
-from warehouse.nights import Nights
-from warehouse.records import PatchVector
+from warehouse.queries.audit import Audit
+from warehouse.queries.nights import Nights
+from warehouse.records.scoring import PatchVector
 from warehouse.store import Store
 from warehouse.upkeep import Upkeep
 from warehouse.vectors import Vectors
-from workbench.nights import backup, deliver, keeping, metrics, retention
-from workbench.nights.errors import BackupError, NightError, ScheduleError
+from workbench.errors import BackupError, NightError, QuestionsError, ScheduleError
+from workbench.nights import backup, deliver, metrics, retention, schedule_admin
 from workbench.settings import Operation
 
 NOW = datetime(2026, 1, 20, 6, 0, tzinfo=UTC)
@@ -48,6 +49,7 @@ def scored(data: Path, blocks: range) -> Store:
     return store
 
 
+@pytest.mark.slow
 def test_a_backup_taken_while_a_writer_works_is_one_moment_and_comes_back_whole(data_folder: Path) -> None:
     store = scored(data_folder, range(2))
     going, done = threading.Event(), threading.Event()
@@ -62,7 +64,7 @@ def test_a_backup_taken_while_a_writer_works_is_one_moment_and_comes_back_whole(
     writer = threading.Thread(target=write)
     writer.start()
     assert going.wait(60)
-    file = backup.make(data_folder, NOW)
+    file = backup.make(data_folder, NOW, actor=ANN)
     done.set()
     writer.join()
 
@@ -74,7 +76,7 @@ def test_a_backup_taken_while_a_writer_works_is_one_moment_and_comes_back_whole(
     assert parts >= 2
     assert predictions == told == counted == facts
 
-    restored = backup.restore(data_folder, file, NOW)
+    restored = backup.restore(data_folder, file, NOW, actor=ANN)
     assert restored.aside is not None
     assert len(store.ingested_blocks(rows.RUN)) == parts
     assert scored(data_folder, range(200, 201)).ingested_blocks(rows.RUN) >= {200}
@@ -99,12 +101,12 @@ def test_a_warehouse_of_every_earlier_version_is_copied_and_brought_up_with_noth
 
 def test_what_is_no_backup_is_refused_and_nothing_is_touched(data_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="has no warehouse yet"):
-        backup.make(data_folder, NOW)
+        backup.make(data_folder, NOW, actor=ANN)
     scored(data_folder, range(1))
     text = tmp_path / "notes.txt"
     text.write_text("not a database")
     with pytest.raises(BackupError, match="can't be restored"):
-        backup.restore(data_folder, text, NOW)
+        backup.restore(data_folder, text, NOW, actor=ANN)
     assert Store(data_folder).ingested_blocks(rows.RUN) == {0}
 
 
@@ -114,36 +116,29 @@ def test_a_backup_that_finds_no_room_leaves_nothing_behind(data_folder: Path) ->
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**18, before[1]))  # no file may grow past so many bytes
     try:
         with pytest.raises(duckdb.Error, match="File too large"):
-            backup.make(data_folder, NOW)
+            backup.make(data_folder, NOW, actor=ANN)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((data_folder / "backups").iterdir()) == []
-    assert backup.make(data_folder, NOW).exists()
+    assert backup.make(data_folder, NOW, actor=ANN).exists()
 
 
-RESTORE = """
-import sys
-from pathlib import Path
-from datetime import UTC, datetime
-from workbench.nights import backup
-backup.restore(Path(sys.argv[1]), Path(sys.argv[2]), datetime(2026, 1, 20, 6, 0, tzinfo=UTC))
-"""
+def restore(data: str, file: str) -> None:
+    """Go back to a copy, in a process that is killed on the way."""
+    backup.restore(Path(data), Path(file), NOW, actor=ANN)
 
 
+@pytest.mark.slow
 def test_going_back_killed_at_any_moment_leaves_a_whole_database_and_is_done_again(
     data_folder: Path, tmp_path: Path
 ) -> None:
     store = scored(data_folder, range(1))
-    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb")
+    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb", actor=ANN)
     scored(data_folder, range(1, 3))
     seen = []
-    for phase in phases.RESTORE:
-        killed = subprocess.run(
-            [sys.executable, "-c", RESTORE, str(data_folder), str(file)],
-            cwd=ROOT,
-            env={**os.environ, "WORKBENCH_DIE_AT": phase},
-            check=False,
-        )
+    for phase in kill_points.RESTORE:
+        dying = {**os.environ, "WORKBENCH_DIE_AT": phase}
+        killed = forked.run(f"{__name__}:restore", data_folder, file, environment=dying)
         assert killed.returncode == -signal.SIGKILL
         assert (data_folder / "warehouse.duckdb").exists()
         seen.append(sorted(store.ingested_blocks(rows.RUN)))
@@ -151,17 +146,19 @@ def test_going_back_killed_at_any_moment_leaves_a_whole_database_and_is_done_aga
     assert [path.name for path in data_folder.glob("before-restore-*")] == ["before-restore-20260120T060000Z"]
 
     scored(data_folder, range(5, 6))
-    done = backup.restore(data_folder, file, NOW)
+    done = backup.restore(data_folder, file, NOW, actor=ANN)
     assert done.aside == data_folder / "before-restore-20260120T060000Z-2"
     assert store.ingested_blocks(rows.RUN) == {0}
-    assert backup.restore(data_folder, done.aside / "warehouse.duckdb", NOW).version == migrations.newest()
+    assert [row.subject for row in Audit(data_folder).rows() if row.action == "restore"] == [str(file)]
+    assert backup.restore(data_folder, done.aside / "warehouse.duckdb", NOW, actor=ANN).version == migrations.newest()
     assert store.ingested_blocks(rows.RUN) == {0, 5}
     assert not list(data_folder.glob("*.arriving"))
 
 
+@pytest.mark.slow
 def test_somebody_who_looks_all_the_while_never_finds_no_database(data_folder: Path, tmp_path: Path) -> None:
     scored(data_folder, range(1))
-    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb")
+    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb", actor=ANN)
     absent, done = [], threading.Event()
 
     def look() -> None:
@@ -173,7 +170,7 @@ def test_somebody_who_looks_all_the_while_never_finds_no_database(data_folder: P
     looking.start()
     try:
         for _ in range(3):
-            backup.restore(data_folder, file, NOW)
+            backup.restore(data_folder, file, NOW, actor=ANN)
     finally:
         done.set()
         looking.join()
@@ -182,10 +179,10 @@ def test_somebody_who_looks_all_the_while_never_finds_no_database(data_folder: P
 
 def test_a_damaged_database_is_put_aside_with_its_log(data_folder: Path, tmp_path: Path) -> None:
     scored(data_folder, range(1))
-    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb")
+    file = backup.make(data_folder, NOW, tmp_path / "copy.duckdb", actor=ANN)
     for name in ("warehouse.duckdb", "warehouse.duckdb.wal"):
         (data_folder / name).write_bytes(b"torn")
-    aside = backup.restore(data_folder, file, NOW).aside
+    aside = backup.restore(data_folder, file, NOW, actor=ANN).aside
     assert aside is not None
     assert {path.name for path in aside.iterdir()} == {"warehouse.duckdb", "warehouse.duckdb.wal", "vectors"}
     assert Store(data_folder).ingested_blocks(rows.RUN) == {0}
@@ -200,7 +197,7 @@ def test_vectors_go_run_by_run_until_they_fit_and_no_further(data_folder: Path) 
     ingest(store)
     before = vectors.counts()["rows"].to_list()
     limit = 0.8 * vectors.used_bytes() / 2**20
-    dropped = retention.tidy(data_folder, Operation(keep_vectors_mib=limit), NOW)
+    dropped = retention.tidy(data_folder, Operation(keep_vectors_mib=limit), NOW, actor=ANN)
     assert before == [9, 9]
     assert vectors.counts()["rows"].to_list() == [6, 6]
     assert dropped.vectors == 6
@@ -209,12 +206,12 @@ def test_vectors_go_run_by_run_until_they_fit_and_no_further(data_folder: Path) 
 def test_only_the_newest_nightly_copies_are_kept(data_folder: Path) -> None:
     scored(data_folder, range(1))
     for day in range(3):
-        backup.make(data_folder, NOW + timedelta(days=day))
-    mine = backup.make(data_folder, NOW, data_folder / "backups" / "before-the-move.duckdb")
+        backup.make(data_folder, NOW + timedelta(days=day), actor=ANN)
+    mine = backup.make(data_folder, NOW, data_folder / "backups" / "before-the-move.duckdb", actor=ANN)
     killed = data_folder / "backups" / "20260123T060000Z.duckdb.unfinished"
     killed.write_bytes(b"half of it")
     os.utime(killed, (0, 0))
-    assert backup.thin_out(data_folder, 2, NOW + timedelta(days=2)) == 1
+    assert backup.thin_out(data_folder, 2, NOW + timedelta(days=2), actor=ANN) == 1
     kept = sorted(file.name for file in (data_folder / "backups").iterdir())
     assert kept == ["20260121T060000Z.duckdb", "20260122T060000Z.duckdb", mine.name]
 
@@ -224,7 +221,7 @@ def test_copies_of_a_clock_that_ran_ahead_push_out_none_that_is_dated_right(tmp_
     folder.mkdir()
     for moment in (NOW - timedelta(days=1), NOW, *(NOW + timedelta(days=365, hours=hour) for hour in range(3))):
         (folder / f"{moment:%Y%m%dT%H%M%SZ}.duckdb").touch()
-    assert backup.thin_out(tmp_path, 3, NOW) == 2
+    assert backup.thin_out(tmp_path, 3, NOW, actor=ANN) == 2
     kept = sorted(file.name for file in folder.iterdir())
     assert kept == ["20260119T060000Z.duckdb", "20260120T060000Z.duckdb", "20270120T080000Z.duckdb"]
 
@@ -239,15 +236,64 @@ def test_old_traces_vectors_and_thumbnails_go_and_answers_stay(data_folder: Path
     thumbnail.write_bytes(b"x" * 1000)
     answered = store.predictions(rows.RUN).drop("token_entropy")
 
-    untouched = retention.tidy(data_folder, Operation(), NOW)
+    untouched = retention.tidy(data_folder, Operation(), NOW, actor=ANN)
     assert untouched.in_words() == "dropped nothing"
     limits = Operation(keep_traces_days=30, keep_vectors_days=30, keep_thumbnails_mib=0)
-    dropped = retention.tidy(data_folder, limits, NOW)
+    dropped = retention.tidy(data_folder, limits, NOW, actor=ANN)
 
     assert min(dropped.traces, dropped.vectors, dropped.thumbnails) > 0
     assert store.predictions(rows.RUN).drop("token_entropy").equals(answered)
     assert store.patches(rows.RUN).is_empty()
     assert Upkeep(data_folder).runs_with_traces() == []
+
+
+def drop_all_there_is(data: str) -> None:
+    """All but the newest copy, and every vector and thumbnail of a night long ago."""
+    backup.thin_out(Path(data), 1, NOW, actor=ANN)
+    retention.tidy(Path(data), Operation(keep_vectors_days=30, keep_thumbnails_days=30), NOW, actor=ANN)
+
+
+def droppable(data: Path) -> dict[str, int]:
+    """How much there is of what `drop_all_there_is` drops, by the kind that the audit log names it."""
+    return {
+        "backups": len(list((data / "backups").iterdir())),
+        "vectors": sum(Vectors(data).counts()["rows"]),
+        "thumbnails": len(list((data / "thumbnails").iterdir())),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("phase", "count"),
+    # Three rows, and a step for each of two copies, two tables of vectors and two thumbnails: the first of each kind.
+    [*(("after-change", count) for count in (1, 2, 3)), *(("within-drop", count) for count in (1, 3, 5))],
+)
+def test_no_file_goes_without_a_row_that_says_so_however_the_dropping_is_killed(
+    data_folder: Path, phase: str, count: int
+) -> None:
+    scored(data_folder, range(1)).close_run(rows.RUN, "finished", NOW - timedelta(days=40))
+    for day in range(3):
+        backup.make(data_folder, NOW - timedelta(days=day), actor=ANN)
+    (data_folder / "thumbnails").mkdir()
+    for name in "ab":
+        (data_folder / "thumbnails" / name).write_bytes(b"x")
+        os.utime(data_folder / "thumbnails" / name, (0, 0))
+    before, known = droppable(data_folder), len(Audit(data_folder).rows())
+    environment = {**os.environ, "WORKBENCH_DIE_AT": f"{phase}:{count}"}
+    done = forked.run(f"{__name__}:drop_all_there_is", data_folder, environment=environment)
+    assert phase in kill_points.DROP
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    log = Audit(data_folder).rows()
+    said = {kind for row in log[: len(log) - known] for kind in json.loads(row.details)}
+    assert {kind for kind, left in droppable(data_folder).items() if left < before[kind]} <= said
+
+    drop_all_there_is(str(data_folder))  # what a kill left goes now
+    assert droppable(data_folder) == {"backups": 1, "vectors": 0, "thumbnails": 0}
+    log = Audit(data_folder).rows()
+    told = [json.loads(row.details) for row in log[: len(log) - known]]
+    assert all(sum(row.get(kind, 0) for row in told) >= gone for kind, gone in before.items() if kind != "backups")
+    drop_all_there_is(str(data_folder))
+    assert len(Audit(data_folder).rows()) == len(log)  # nothing was left to drop, so nobody says so
 
 
 @contextmanager
@@ -284,7 +330,8 @@ def test_a_report_is_sent_again_until_it_is_taken() -> None:
     with listening(fails=2) as (url, received):
         assert deliver.send(morning(), Operation(report_url=url), waited.append) == ["web hook"]
     assert json.loads(received[0])["images"] == 3248
-    assert waited == [0.0, *deliver.PAUSES[:2]]
+    assert len(waited) == 2
+    assert 0 < sum(waited) < deliver.PATIENCE
 
 
 def test_a_report_that_nobody_takes_is_an_error_that_names_no_secret() -> None:
@@ -307,10 +354,19 @@ def test_reports_of_schedules_lie_in_folders_of_their_own_whatever_their_names(d
 def test_a_schedule_that_no_list_could_show_is_refused_by_its_name(
     data_folder: Path, tmp_path: Path, name: str
 ) -> None:
-    wanted = keeping.Wanted(name, str(tmp_path), "0 22 * * *", "UTC", None, 0, {}, None, None)
+    wanted = schedule_admin.Wanted(name, str(tmp_path), "0 22 * * *", "UTC", None, 0, {}, None, None)
     with pytest.raises(ScheduleError, match="name"):
-        keeping.add(data_folder, wanted)
-    keeping.add(data_folder, replace(wanted, name="日本 / line 3"))
+        schedule_admin.add(data_folder, wanted, actor=ANN)
+    schedule_admin.add(data_folder, replace(wanted, name="日本 / line 3"), actor=ANN)
+
+
+def test_a_schedule_that_asks_what_is_neither_a_set_nor_a_file_is_refused(data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "asked.json").touch()
+    wanted = schedule_admin.Wanted("line", str(tmp_path), "0 22 * * *", "UTC", None, 0, {}, None, None)
+    for asked in ("inspection", str(tmp_path / "asked.json")):
+        schedule_admin.add(data_folder, replace(wanted, settings={"questions": asked}), actor=ANN, replace=True)
+    with pytest.raises(QuestionsError, match="inspektion is neither a question set nor a file"):
+        schedule_admin.add(data_folder, replace(wanted, settings={"questions": "inspektion"}), actor=ANN)
 
 
 def test_the_page_of_a_report_escapes_what_comes_from_the_archive() -> None:
@@ -323,7 +379,7 @@ def test_the_page_of_a_report_escapes_what_comes_from_the_archive() -> None:
 def test_metrics_are_written_whole_for_prometheus(data_folder: Path, tmp_path: Path) -> None:
     from tests.nights.calendars import schedule
 
-    Nights(data_folder).keep_schedule(schedule())
+    Nights(data_folder).keep_schedule(schedule(), actor=ANN)
     file = tmp_path / "workbench.prom"
     metrics.write(data_folder, file, NOW)
     text = file.read_text()

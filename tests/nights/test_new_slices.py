@@ -14,10 +14,11 @@ import pytest
 from benchmarks.simulate_slices import PLANTED, Line
 from tests.nights.calendars import schedule
 from tests.pages.test_night_pages import BAD, morning
+from tests.people import ANN
 from tests.warehouse import rows
 from warehouse.database import Database
-from warehouse.night_records import Night, NightRun
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import Night, NightRun
 from warehouse.store import Store
 from workbench.nights import deliver, reports
 from workbench.nights import morning as report_of
@@ -33,18 +34,19 @@ def keep(data: Path, number: int, answers: pl.DataFrame) -> None:
     """A night with a run that gave these answers."""
     at, run_id = START + timedelta(days=number), f"run-{number}"
     Store(data).open_run(rows.run(run_id, started_at=at))
-    with Database(data).writing() as con:
+    with Database(data)._transaction() as con:
         con.register("answers", answers)
         con.execute(
             """
             INSERT INTO facts BY NAME
-            SELECT ? AS run_id, 0 AS block, image_id, image_id || '.png' AS image_path, 'set' AS dataset, product,
+            SELECT ? AS run_id, 0 AS block, cluster_id AS image_id, cluster_id, cluster_id || '.png' AS image_path,
+                    'set' AS dataset, product,
                 if(defect IS NULL, 'good', 'defective') AS label, defect, line, camera, '2026-01-01' AS night,
-                subtask AS question_id, subtask AS asked, subtask, 'What?' AS question, false AS conditional,
-                'answered' AS status, if("right", 'A', 'B') AS answer, "truth" AS correct_answer,
+                subtask AS question_id, NULL AS evidence_id, subtask, 'What?' AS question,
+                false AS conditional, 'answered' AS status, if("right", 'A', 'B') AS answer, "truth" AS correct_answer,
                 if("right", 'Yes.', 'No.') AS answer_text, 'Yes.' AS correct_text, 2 AS choices,
                 CASE WHEN truth IS NULL THEN 'unlabelled' WHEN "right" THEN 'right' ELSE 'wrong' END AS outcome,
-                retrieval, 0.1 AS seconds
+                CASE WHEN truth IS NOT NULL THEN "right" END AS correct, false AS detection, retrieval, 0.1 AS seconds
             FROM answers
             """,
             [run_id],
@@ -59,7 +61,7 @@ def told(data: Path, worse: bool, labelled: bool = True, before: int = NIGHTS) -
     """The report of a night after some ordinary ones."""
     line = Line(6, 500, np.random.default_rng(3))
     ledger = Nights(data)
-    ledger.keep_schedule(schedule())
+    ledger.keep_schedule(schedule(), actor=ANN)
     for number in range(NIGHTS - before, NIGHTS + 1):
         last = number == NIGHTS
         answers = line.night(worse=worse and last, images=2400 if last else None)
@@ -97,7 +99,7 @@ def test_of_a_large_night_whole_images_are_looked_at_and_always_the_same(data_fo
         for _ in range(2)
     )
     assert some.sort(pl.all()).equals(same.sort(pl.all()))
-    assert set(some.group_by("tonight", "image_id").len()["len"]) == {5}
+    assert set(some.group_by("tonight", "cluster_id").len()["len"]) == {5}
     assert all(abs(size - 3000) < 400 for size in some.group_by("tonight").len()["len"])
     assert "none" in some["defect"]
 

@@ -14,13 +14,17 @@ import pytest
 
 from tests import scored
 from tests.nights.archives import OWN, Nightly, pictures, settled
+from tests.people import ANN
 from tests.scored import Quiet
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
 from warehouse.store import Store
-from workbench.inspection import tries
+from workbench.errors import Skip
 from workbench.nights import coordinator, morning
 from workbench.nights.night import Scoring
-from workbench.nights.steps import Context, Skip, Step
+from workbench.nights.steps import Context, Step
+from workbench.scoring import crash_counts
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_a_night_scores_what_is_new_and_the_next_one_only_that(nightly: Nightly)
 def test_a_file_that_may_still_be_being_written_waits_and_one_that_vanished_stays_on_record(nightly: Nightly) -> None:
     (half_written,) = pictures(nightly.archive, 1, first=3)
     half_written.touch()
-    assert nightly.night().message == "1 files were changed within 60 s and wait for the next pass"
+    assert nightly.night().message == "changed within 60 s, for the next pass: 1 file"
     (nightly.archive / "plate" / "0000.png").unlink()
     settled(half_written)
     assert nightly.night().images == 1
@@ -118,9 +122,9 @@ def test_other_settings_end_an_unfinished_run_and_what_it_left_belongs_to_the_ne
     with pytest.raises(KeyboardInterrupt):
         nightly.night(watch=Stopping())
     changed = {**json.loads(OWN), "seed": 7}
-    nightly.ledger.remove_schedule("line-3")
+    nightly.ledger.remove_schedule("line-3", actor=ANN)
     kept = nightly.keep()
-    nightly.ledger.keep_schedule(replace(kept, settings=json.dumps(changed)), replace=True)
+    nightly.ledger.keep_schedule(replace(kept, settings=json.dumps(changed)), replace=True, actor=ANN)
     night = nightly.night()
     assert (night.state, night.images, night.tries) == ("finished", 3, 2)  # two of them by the run that was left
     runs = Store(nightly.data).runs().sort("started_at")
@@ -179,7 +183,7 @@ class DiesOver(Quiet):
         run = self._nightly.ledger.unfinished_run("line-3")
         assert run is not None
         planned = {entry.path: entry.image_id for entry in self._nightly.ledger.planned_entries(run.run_id)}
-        at_work = tries.AtWork(self._nightly.data, run.run_id, 0).on([planned[f"plate/{self._poison.name}"]])
+        at_work = crash_counts.AtWork(self._nightly.data, run.run_id, 0).on([planned[f"plate/{self._poison.name}"]])
         at_work.__enter__()
         DEAD.append(at_work)  # never left, as by a process that is killed
         raise KeyboardInterrupt
@@ -242,7 +246,7 @@ def test_golden_samples_that_move_raise_an_alarm_before_the_archive_is_touched(
     night = nightly.night()
     assert (night.state, night.images) == ("alarm", 0)
     assert "--accept" in (night.message or "")
-    nightly.ledger.trust_golden("line-3", None)
+    nightly.ledger.trust_golden("line-3", None, actor=ANN)
     assert (nightly.night().state, nightly.night().state) == ("finished", "finished")
 
 

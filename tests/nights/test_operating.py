@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import email
+import email.policy
 import json
 import logging
 import os
@@ -24,13 +26,16 @@ import pytest
 from tests.nights.archives import Nightly, pictures
 from tests.nights.calendars import schedule
 from tests.pages.test_night_pages import morning
+from tests.people import ANN
 from tests.scored import Quiet
 from tests.warehouse import rows
-from warehouse.night_records import Backup, Night
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import Backup, Night
 from warehouse.store import Store
+from workbench.analysis.alarms import Alarms, Called, Picture
+from workbench.analysis.intervals import Estimate
+from workbench.errors import NightError
 from workbench.nights import deliver, health, logs
-from workbench.nights.errors import NightError
 from workbench.settings import Operation
 
 
@@ -42,6 +47,7 @@ class Terminated(Quiet):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_night_that_is_terminated_ends_after_its_block_and_goes_on(tmp_path: Path, data_folder: Path) -> None:
     pictures(tmp_path / "archive", 5)
     nightly = Nightly(data_folder, tmp_path / "archive")
@@ -152,11 +158,27 @@ def test_the_report_goes_out_by_mail_once_the_server_takes_it() -> None:
     with mail_server(refuses=2) as (smtp, post):
         where = Operation(report_email="line@example.org", smtp=smtp)
         assert deliver.send(morning(), where, waited.append) == ["line@example.org"]
-    assert waited == [0.0, *deliver.PAUSES[:2]]
+    assert len(waited) == 2
+    assert 0 < sum(waited) < deliver.PATIENCE
     (message,) = post.messages
     assert "To: line@example.org" in message
     assert "text/plain" in message
     assert "text/html" in message
+
+
+def test_pictures_called_defective_go_with_a_mail_as_parts_that_its_page_names() -> None:
+    picture = Picture("run", "image-1", "question", "a.png", "plate", None, "A1", "Yes.", 0.9, "Top left.")
+    found = Alarms(Called(13, 13, Estimate(1.0, 0.8, 1.0), 0.9), (), (picture,))
+    with mail_server(refuses=0) as (smtp, post):
+        where = Operation(report_email="line@example.org", smtp=smtp)
+        deliver.send(morning(alarms=found), where, lambda _seconds: None, {"image-1": b"\xff\xd8 a picture"})
+    message = email.message_from_string(post.messages[0], policy=email.policy.default)
+    (page,) = [part for part in message.walk() if part.get_content_type() == "text/html"]
+    (jpeg,) = [part for part in message.walk() if part.get_content_type() == "image/jpeg"]
+    assert '<img src="cid:image-1" alt="plate, camera A1, 0.90"' in page.get_content()
+    assert "The likeliest defects, 1 of 13" in page.get_content()
+    assert jpeg["Content-ID"] == "<image-1>"
+    assert jpeg.get_content() == b"\xff\xd8 a picture"
 
 
 @pytest.fixture
@@ -215,19 +237,21 @@ def test_the_doctor_names_what_needs_somebody_red_first_each_with_its_remedy(tmp
     ledger = Nights(data_folder)
     hourly: dict[str, Any] = {"cron": "0 * * * *", "timezone": "UTC", "archive": str(tmp_path)}
     pictures(tmp_path, 1)
+    (tmp_path / "mountpoint").mkdir()
     schedules: dict[str, dict[str, Any]] = {
         "late": {"created_at": now - timedelta(days=1)},
         "gone": {"created_at": now, "archive": str(tmp_path / "unmounted")},
+        "empty": {"created_at": now, "archive": str(tmp_path / "mountpoint")},
         "broken": {"created_at": now},
         "paused": {"created_at": now, "paused": True},
         "ahead": {"created_at": now},
     }
     for name, values in schedules.items():
-        ledger.keep_schedule(schedule(name, **{**hourly, **values}))
+        ledger.keep_schedule(schedule(name, **{**hourly, **values}), actor=ANN)
     ledger.keep_night(Night("broken", now, now, 1, "failed", now, now, 1, 0, "no such model"))
     later = now + timedelta(days=30)
     ledger.keep_night(Night("ahead", later, later, 1, "finished", later, later, 1, 5, None))
-    ledger.keep_backup(Backup(now - timedelta(days=9), str(tmp_path / "removed.duckdb")))
+    ledger.keep_backup(Backup(now - timedelta(days=9), str(tmp_path / "removed.duckdb")), actor=ANN)
     Store(data_folder).open_run(rows.run())
 
     found = health.examine(data_folder, thorough=False)
@@ -237,7 +261,8 @@ def test_the_doctor_names_what_needs_somebody_red_first_each_with_its_remedy(tmp
     told = {each.subject: (each.state, each.detail) for each in found}
     for subject, state, words in (
         ("schedule late", "red", "nobody works on it"),
-        ("schedule gone", "red", "isn't there"),
+        ("schedule gone", "red", "isn't there or is empty"),
+        ("schedule empty", "red", "isn't there or is empty"),
         ("schedule broken", "red", "no such model"),
         ("schedule paused", "yellow", "paused"),
         ("schedule ahead", "green", "no night yet"),

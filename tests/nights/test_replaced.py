@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.inspection.test_replaced import AfterTheScan, swap
 from tests.nights.archives import Nightly, pictures, settled
+from tests.scoring.test_replaced import AfterTheScan, swap
 from warehouse.store import Store
-from workbench.inspection.archive import content_of
+from workbench.archive.scan import content_of
 
 
 def answered(data: Path) -> dict[tuple[str, str], list[str]]:

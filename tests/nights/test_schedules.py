@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.nights.calendars import START, Clock, Memory, schedule
-from warehouse.night_records import MorningReport, Night, NightStep, Schedule
-from warehouse.nights import Nights
+from tests.people import ANN
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import MorningReport, Night, NightStep, Schedule
+from workbench.errors import NightsBusy, ScheduleError
 from workbench.nights import coordinator, schedules
-from workbench.nights.coordinator import WINDOW_SHUT, Stop, Worked
-from workbench.nights.errors import NightsBusy, ScheduleError
+from workbench.nights.coordinator import Stop, Worked
 from workbench.nights.schedules import Due
 
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -200,12 +201,13 @@ class Trouble:
             self.clock.forward(minutes=10)
             self.left[name] -= 1
             if self.left[name] and stop():
-                return Worked("cut" if stop.reason == WINDOW_SHUT else "stopped", 0)
+                return Worked("cut" if stop.kind == "window" else "stopped", 0)
             if self.chance.random() < 0.002:
                 raise SystemExit  # the process is gone: the ledger still says `running`
         return Worked("finished", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_four_hundred_nights_of_outages_overruns_and_overlaps_run_or_are_caught_up_once(
     tmp_path: Path, seed: int
@@ -331,7 +333,7 @@ def test_a_clock_that_runs_behind_undoes_nothing(tmp_path: Path) -> None:
 
 def test_a_clock_set_back_for_a_moment_deletes_no_steps_and_no_report(tmp_path: Path) -> None:
     clock, ledger = Clock(at("2025-06-02T23:00")), Nights(tmp_path)
-    ledger.keep_schedule(schedule(created_at=at("2025-06-01T12:00")))
+    ledger.keep_schedule(schedule(created_at=at("2025-06-01T12:00")), actor=ANN)
 
     def work(due: Due, night: Night, stop: Stop) -> Worked:
         assert ledger.steps(night.schedule, night.due_at) == []  # it has none of a night that was void

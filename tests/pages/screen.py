@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+
+# What the installed packages bring is looked up once a process, as a server does; an AppTest would each time it runs.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 APP = Path(__file__).parents[2] / "streamlit_app.py"
 
@@ -17,7 +22,8 @@ def opened(page: str, **address: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
-    app.switch_page(page).run()
+    app.switch_page(page)
+    app.run()
     assert not app.exception, app.exception[0].stack_trace
     return app
 

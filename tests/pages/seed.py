@@ -18,10 +18,18 @@ from pathlib import Path
 import polars as pl
 from PIL import Image, ImageDraw
 
+from tests.mmad import DECLARED
+from tests.warehouse import raw
 from warehouse import spool
+from warehouse.database import Database
+from warehouse.identity import evidence_id
 from warehouse.ingest import ingest
-from warehouse.records import (
+from warehouse.queries import rollups
+from warehouse.queries.facts import OUTCOMES
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.records.scoring import (
     Archive,
+    Capabilities,
     Description,
     Entry,
     KnowledgeMember,
@@ -35,9 +43,7 @@ from warehouse.records import (
     Timings,
 )
 from warehouse.store import Store
-from workbench.analysis import metrics
-from workbench.inspection.questions import question_of
-from workbench.inspection.references import Reference
+from workbench.archive.questions import question_of
 
 SIDE = 168  # pixels
 GRID = 6  # patches per side
@@ -70,10 +76,13 @@ def identity(text: str) -> str:
 
 
 def question_id(question: int) -> str:
-    """As a run makes it, with the archive's one reference."""
-    subtask, text, choices = QUESTIONS[question]
-    content = hashlib.sha256(as_png(plate(random.Random(7)))).hexdigest()
-    return question_of(subtask, text, choices, Reference("", content)).question_id
+    """As a run makes it."""
+    return question_of(*QUESTIONS[question]).question_id
+
+
+def reference_content() -> str:
+    """Of the archive's one reference."""
+    return hashlib.sha256(as_png(plate(random.Random(7)))).hexdigest()
 
 
 def plate(chance: random.Random) -> Image.Image:
@@ -149,7 +158,7 @@ def a_run(
         model="embedded",
         demo=True,
         settings=json.dumps(
-            {"iterations": 10, "think_tokens": 4, "knowledge": "retrieved", "references": None, "seed": 0}
+            {"iterations": 10, "think_tokens": 4, "knowledge": "retrieved", "references": None, "rationale": False}
         ),
         knowledge_version="k-drawn",
         started_at=at,
@@ -164,6 +173,11 @@ def a_run(
         device="cpu, 2 threads",
         versions=json.dumps({"python": "3.11", "torch": "2.13.0", "workbench": "0.1.0"}),
         timings=Timings(1.1, 4.2, 6.4, 21.7, 1.9, 0.6) if state != "running" else Timings(0, 0, 0, 0, 0, 0),
+        evaluator="segments",
+        evaluator_version="weights",
+        capabilities=Capabilities(probabilities=True, attention=True, latents=True, text=True),
+        question_set="mmad",
+        subtasks=DECLARED,
     )
     return replace(run, **changes)  # type: ignore[arg-type]
 
@@ -185,6 +199,10 @@ def a_case(run_id: str, entry: Entry, question: int, block: int = 0) -> tuple[Pr
     ]
     entropy = [sum(step) / 4 for step in tokens]
     best = min(range(11), key=entropy.__getitem__)
+    descriptions = tuple(
+        RetrievedDescription(f"drawn/plate/{name}", 1, rank, score, "drawn", "plate", name)
+        for rank, (name, score) in enumerate((("scratch", 0.71), ("good", 0.55), ("stain", 0.31)), 1)
+    )
     prediction = Prediction(
         run_id=run_id,
         block=block,
@@ -214,10 +232,8 @@ def a_case(run_id: str, entry: Entry, question: int, block: int = 0) -> tuple[Pr
         token_entropy=tuple(tokens),
         reward=tuple(1 - value for value in entropy),
         best_iteration=best,
-        descriptions=tuple(
-            RetrievedDescription(f"drawn/plate/{name}", 1, rank, score)
-            for rank, (name, score) in enumerate((("scratch", 0.71), ("good", 0.55), ("stain", 0.31)), 1)
-        ),
+        descriptions=descriptions,
+        evidence_id=evidence_id(reference_content(), descriptions),
         knowledge_dropped=0,
         knowledge_cut=False,
         raw_text=None,
@@ -272,6 +288,7 @@ def failed(prediction: Prediction, error: str) -> Prediction:
         reward=(),
         best_iteration=None,
         descriptions=(),
+        evidence_id=evidence_id(reference_content(), ()),
     )
 
 
@@ -293,10 +310,16 @@ def store_knowledge(store: Store) -> None:
         Description(f"drawn/plate/{name}", 1, "drawn", "plate", name, text, "published", "seed", "first", STARTED)
         for name, text in TEXTS.items()
     ]
-    store.add_descriptions(texts)
-    store.publish(
-        KnowledgeVersion("k-drawn", tuple(KnowledgeMember(text.description_id, 1) for text in texts), STARTED)
-    )
+    members = tuple(KnowledgeMember(text.description_id, 1) for text in texts)
+    raw.store_knowledge(store.data, texts, KnowledgeVersion("k-drawn", members, STARTED))
+
+
+def without_think_tokens(data: Path) -> None:
+    """All runs of the warehouse become those of a model that answered without."""
+    with Database(data)._transaction() as con:
+        con.execute(
+            "UPDATE runs SET capabilities = {'probabilities': true, 'attention': false, 'latents': false, 'text': true}"
+        )
 
 
 def store_run(store: Store, run: Run, predictions: Sequence[Prediction], patches: Sequence[Patch]) -> None:
@@ -333,8 +356,9 @@ def seed(data: Path, images: int = 12, state: RunState = "finished") -> Seeded:
 
 def worst_first(seeded: Seeded) -> pl.DataFrame:
     """The run's cases as pages list them: by outcome, worst first, then by entropy, highest first."""
-    cases = metrics.outcomes(seeded.store.prediction_index(seeded.run.run_id))
-    return cases.sort("outcome", -pl.col("settled_entropy").fill_null(0.0), "image_path", "question_id")
+    cases = Rollups(seeded.store.data).facts(Selection(seeded.run.run_id), (*rollups.ANALYSED, "settled_entropy"))
+    order = pl.col("outcome").cast(pl.Enum(OUTCOMES))
+    return cases.sort(order, -pl.col("settled_entropy").fill_null(0.0), "image_path", "question_id")
 
 
 def unlabelled(prediction: Prediction) -> Prediction:

@@ -20,9 +20,11 @@ from typing import Any
 from PIL import Image
 
 from tests.pages import seed
+from tests.warehouse import raw, rows
 from warehouse import spool
+from warehouse.identity import evidence_id
 from warehouse.ingest import ingest
-from warehouse.records import (
+from warehouse.records.scoring import (
     Archive,
     Description,
     Entry,
@@ -32,14 +34,13 @@ from warehouse.records import (
     Option,
     Patch,
     Prediction,
-    RetrievedDescription,
     Run,
 )
 from warehouse.store import Store
+from workbench.archive.questions import question_of
+from workbench.archive.references import Reference
+from workbench.archive.scan import content_of
 from workbench.embedded.archive import draw_archive
-from workbench.inspection.archive import content_of
-from workbench.inspection.questions import question_of
-from workbench.inspection.references import Reference
 
 BEFORE = datetime(2026, 1, 12, 22, 0, 5, tzinfo=UTC)
 LAST_NIGHT = BEFORE + timedelta(days=7)
@@ -152,6 +153,10 @@ def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, refere
     tokens = [tuple(max(0.0, value + chance.gauss(0, 0.08)) for _ in range(4)) for value in entropy]
     own = f"Drawn/{entry.product}/{entry.defect or 'good'}"
     first = WRONG_TEXT if told_wrong else own if chance.random() < 0.8 else f"Drawn/{entry.product}/stain"
+    descriptions = tuple(
+        rows.retrieved(name, 1, rank, 0.8 - 0.2 * rank)
+        for rank, name in enumerate(dict.fromkeys((first, f"Drawn/{entry.product}/good")), 1)
+    )
     return replace(
         _BLANK,
         run_id=run.run_id,
@@ -164,7 +169,7 @@ def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, refere
         defect=entry.defect,
         line=entry.line,
         camera=entry.camera,
-        question_id=question_of(subtask, item["Question"], list(options.values()), reference).question_id,
+        question_id=question_of(subtask, item["Question"], list(options.values())).question_id,
         subtask=subtask,
         question=item["Question"],
         options=tuple(Option(letter, text) for letter, text in options.items()),
@@ -177,10 +182,8 @@ def _answer(run: Run, entry: Entry, item: Mapping[str, Any], number: int, refere
         token_entropy=tuple(tokens),
         reward=tuple(1 - value for value in entropy),
         best_iteration=min(range(len(entropy)), key=entropy.__getitem__),
-        descriptions=tuple(
-            RetrievedDescription(name, 1, rank, 0.8 - 0.2 * rank)
-            for rank, name in enumerate(dict.fromkeys((first, f"Drawn/{entry.product}/good")), 1)
-        ),
+        descriptions=descriptions,
+        evidence_id=evidence_id(reference.content, descriptions),
         created_at=run.started_at,
     )
 
@@ -245,9 +248,8 @@ def _store_knowledge(store: Store, knowledge: Mapping[str, Mapping[str, Mapping[
         for product, held in products.items()
         for entry, text in held.items()
     ]
-    store.add_descriptions(texts)
     members = tuple(KnowledgeMember(text.description_id, 1) for text in texts)
-    store.publish(KnowledgeVersion("k-drawn", members, BEFORE))
+    raw.store_knowledge(store.data, texts, KnowledgeVersion("k-drawn", members, BEFORE))
 
 
 SIDE = 504

@@ -12,7 +12,7 @@ def a_page_whose_click_overlaps_with_a_look() -> None:
     import streamlit as st
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    from workbench.pages import address
+    from workbench.pages.ui import address
 
     def clicked() -> None:
         context = get_script_run_ctx()
@@ -38,9 +38,9 @@ def test_a_look_that_overlaps_with_a_click_takes_no_filter_from_the_address() ->
 
 def test_what_was_written_while_a_page_was_drawn_is_seen_at_its_next_look(data_folder: Path) -> None:
     def script() -> None:
-        from workbench.pages import shared
+        from workbench.pages.ui import reads
 
-        shared.follow(shared.snapshot()._replace(stamp="before"), refresh=True)
+        reads.follow(reads.snapshot()._replace(stamp="before"), refresh=True)
 
     page = AppTest.from_function(script, default_timeout=60).run()
     assert not page.exception
@@ -51,7 +51,7 @@ def test_writing_twice_is_writing_once_and_none_takes_out() -> None:
     def script() -> None:
         import streamlit as st
 
-        from workbench.pages import address
+        from workbench.pages.ui import address
 
         if st.query_params.get("line") == "1":
             address.put(line=None, camera="a b&c")

@@ -16,9 +16,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages import seed
 from tests.pages.screen import case_links, opened, words
-from workbench.pages import pictures
+from warehouse.database import Database
+from workbench.pages.ui import pictures
 
-CASE = "workbench/pages/case.py"
+CASE = "workbench/pages/case/case.py"
 
 
 def figures(page: AppTest) -> list[dict[str, object]]:
@@ -75,6 +76,15 @@ def test_a_case_shows_query_reference_and_evidence_and_three_charts(data_folder:
     assert query == evidence != reference
 
 
+def test_what_is_not_there_has_no_button(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder)
+    good = in_order(seeded, label="good").row(0, named=True)
+    bad = in_order(seeded, label="defective").row(0, named=True)
+    keys = [{str(button.key) for button in opened(CASE, **at(case)).button} for case in (good, bad)]
+    assert ["case.mask" in some for some in keys] == [False, True]
+    assert all("case.patches" in some for some in keys)
+
+
 def test_the_toggles_live_in_the_address(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     page = opened(CASE, **at(in_order(seeded, outcome="escape").row(0, named=True)))
@@ -118,7 +128,7 @@ def test_a_failed_case_shows_its_reason_and_no_chart_of_a_loop_that_never_ran(da
     seeded = seed.seed(data_folder)
     page = opened(CASE, **at(in_order(seeded, outcome="failed").row(0, named=True)))
     assert "<b>Failed.</b> truncated: the file ends before the picture does" in words(page)
-    assert "Nothing was reasoned about." in words(page)
+    assert "There was no latent reasoning about this question." in words(page)
     assert len(figures(page)) == 1  # the pictures
 
 
@@ -135,6 +145,20 @@ def test_retrieved_texts_are_cards_with_rank_revision_score_and_words(data_folde
     assert "<b>1&ensp;plate / scratch</b>" in text
     assert "0.71" in text
     assert "A dark &lt;b&gt;round&lt;/b&gt; spot with a soft edge." in text
+
+
+def test_evidence_of_another_source_is_a_card_with_score_words_and_regions(data_folder: Path) -> None:
+    seed.seed(data_folder, images=2)
+    with Database(data_folder)._transaction() as con:
+        con.execute(
+            "UPDATE predictions SET evidence = [{'source': 'settled cases', 'version': 'v1', "
+            "'words': 'Was a <b>dent</b>.', 'regions': [{'x0': 1, 'y0': 2, 'x1': 3, 'y1': 4}], 'score': 0.25}]"
+        )
+    text = words(opened(CASE))
+    assert "<b>settled cases</b>" in text
+    assert "0.25" in text
+    assert "Was a &lt;b&gt;dent&lt;/b&gt;." in text
+    assert "1 region of the picture" in text
 
 
 def test_an_unknown_case_and_an_unknown_run_are_said(data_folder: Path) -> None:
@@ -229,8 +253,8 @@ def test_an_image_outside_every_registered_archive_is_not_shown(data_folder: Pat
     page = opened(CASE)
     assert shown_pictures(page) == []
     assert json.dumps(figures(page)[0]).count(pictures.UNREGISTERED) == 3
-    assert case_links(opened("workbench/pages/runs.py"))  # the list stays usable
-    assert pictures.UNREGISTERED in words(opened("workbench/pages/runs.py"))
+    assert case_links(opened("workbench/pages/runs/runs.py"))  # the list stays usable
+    assert pictures.UNREGISTERED in words(opened("workbench/pages/runs/runs.py"))
 
 
 def test_an_archive_that_is_not_registered_shows_nothing(data_folder: Path) -> None:

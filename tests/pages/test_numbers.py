@@ -17,7 +17,9 @@ from streamlit.testing.v1 import AppTest
 from tests.pages import around, story
 from tests.pages.screen import case_links, opened, words
 from tests.pages.story import Story
-from workbench.pages import parts
+from workbench.pages.ui import components
+
+pytestmark = pytest.mark.slow
 
 Files = Mapping[str, pl.DataFrame]
 
@@ -45,9 +47,9 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, pl.DataFrame]:
 
     def keep_all(name: str, frames: Mapping[str, Callable[[], pl.DataFrame]]) -> None:
         kept.clear()
-        kept.update({what: pl.read_csv(io.BytesIO(parts._csv(make()))) for what, make in frames.items()})
+        kept.update({what: pl.read_csv(io.BytesIO(components._csv(make()))) for what, make in frames.items()})
 
-    monkeypatch.setattr(parts, "export", keep_all)
+    monkeypatch.setattr(components, "export", keep_all)
     return kept
 
 
@@ -55,6 +57,11 @@ def figure(page: AppTest, key: str) -> dict[str, Any]:
     """One of the page's charts as the browser gets it."""
     found = [chart.proto for chart in page.main.get("plotly_chart") if chart.proto.id.endswith(f"-{key}")]
     return dict(_plain(json.loads(found[0].spec)))
+
+
+def charts(page: AppTest) -> list[str]:
+    """The keys of the page's charts."""
+    return [chart.proto.id.rsplit("-", 1)[-1] for chart in page.main.get("plotly_chart")]
 
 
 def _plain(value: Any) -> Any:
@@ -72,7 +79,7 @@ def cell(text: str, name: str) -> str:
 
 
 def test_tonight_rates_changes_and_what_was_scored(files: Files) -> None:
-    page = opened("workbench/pages/tonight.py")
+    page = opened("workbench/pages/nights/tonight.py")
     text = words(page)
     newest = files["rates"].filter(pl.col("due_at") == files["rates"]["due_at"].max())
     for row in newest.iter_rows(named=True):
@@ -92,7 +99,7 @@ def test_tonight_rates_changes_and_what_was_scored(files: Files) -> None:
 
 
 def test_runs_counts_rates_speed_and_seconds(files: Files) -> None:
-    page = opened("workbench/pages/runs.py")
+    page = opened("workbench/pages/runs/runs.py")
     text, rows, run = words(page), files["answers"], files["run"].row(0, named=True)
     of_subtask = {name: share(part) for (name,), part in rows.group_by("subtask")}
     assert f"Mean accuracy {100 * float(np.mean(list(of_subtask.values()))):.0f} %" in text
@@ -112,11 +119,16 @@ def test_errors_each_cell_of_the_heat_map(files: Files) -> None:
     shown = figure(opened("workbench/pages/errors.py"), "errors.heat")
     rows = files["answers"].filter(pl.col("right").is_not_null())
     rate = {key: share(part) for key, part in rows.group_by("product", "subtask")}
-    cells = [data for trace in shown["data"] for data in trace.get("customdata", []) if len(data) == 3]
+    cells = [data for trace in shown["data"] for data in trace.get("customdata", []) if len(data) == 4]
     assert len(cells) == len(rate)
+    numbers = {
+        tuple(data[:2]): text
+        for trace in shown["data"]
+        for data, text in zip(trace.get("customdata", []), trace.get("text", []), strict=False)
+    }
+    assert numbers == {(subtask, product): f"{100 * value:.0f}" for (product, subtask), value in rate.items()}
     overall = share(rows)
-    for name, _, said in cells:
-        subtask, product = name.split("|")
+    for subtask, product, _, said in cells:
         of_product = share(rows.filter(product=product))
         of_subtask = share(rows.filter(subtask=subtask))
         expected = min(1.0, max(0.0, of_product + of_subtask - overall))
@@ -127,25 +139,27 @@ def test_errors_each_cell_of_the_heat_map(files: Files) -> None:
 def test_errors_the_finding_and_the_planted_cause(files: Files) -> None:
     text = words(opened("workbench/pages/errors.py"))
     rows = files["answers"].filter(subtask="Anomaly Detection", product=story.PRODUCT)
-    assert "The worst is Anomaly Detection of <b>drug capsule</b>" in text
+    assert "The worst is <b>Anomaly Detection of drug capsule</b>" in text
     assert f"{100 * share(rows):.0f} % right where" in text
     page = opened("workbench/pages/errors.py", subtask="Anomaly Detection", product=story.PRODUCT, by="camera")
     first = figure(page, "errors.ranked.camera")["data"][-1]["customdata"][0]
     assert first[0] == story.CAMERA
-    assert first[1] == pytest.approx(100 * share(files["answers"].filter(camera=story.CAMERA)))
+    assert first[2] == pytest.approx(100 * share(files["answers"].filter(camera=story.CAMERA)))
 
 
 def test_errors_the_ranked_slices_and_what_is_taken_for_what(files: Files) -> None:
     page = opened("workbench/pages/errors.py", by="product")
     rows = files["answers"]
-    for name, rate, *_, images in figure(page, "errors.ranked.product")["data"][-1]["customdata"]:
+    for name, _, rate, *_, images in figure(page, "errors.ranked.product")["data"][-1]["customdata"]:
         of_product = rows.filter(product=name)
         assert rate == pytest.approx(100 * share(of_product))
         assert images == of_product["image_id"].n_unique()
-    marks = [data for trace in figure(page, "errors.confusion")["data"] for data in trace["customdata"]]
-    assert len(marks) > 10
-    for _, truth, answer, times, percent in marks:
-        asked = rows.filter(correct_text=truth)
+    page = opened("workbench/pages/errors.py", confused="Defect Classification")
+    (confusions,) = [key for key in charts(page) if "errors.confusion" in key]
+    marks = [data for trace in figure(page, confusions)["data"] for data in trace["customdata"]]
+    assert len(marks) > 5
+    for truth, answer, _, _, times, percent in marks:
+        asked = rows.filter(correct_text=truth, subtask="Defect Classification")
         assert times == asked.filter(answer_text=answer).height
         assert percent == pytest.approx(100 * times / asked.height)
 
@@ -159,7 +173,7 @@ def test_gallery_counts_outcomes(files: Files) -> None:
 
 
 def test_case_probabilities_entropy_margin_and_patches(files: Files) -> None:
-    page = opened("workbench/pages/case.py", label="defective", subtask="Anomaly Detection")
+    page = opened("workbench/pages/case/case.py", label="defective", subtask="Anomaly Detection")
     text = words(page)
     asked = page.query_params.get("question")
     rows = files["answers"]
@@ -191,6 +205,20 @@ def test_compare_each_difference_and_the_flips(files: Files) -> None:
     assert f"<b>{won:,}</b></span><br>↑ won" in texts
 
 
+def test_compare_the_slice_where_b_loses_most_and_what_differs(files: Files) -> None:
+    page = opened("workbench/pages/compare.py")
+    text = words(page)
+    rows = files["pairs"].filter(subtask="Anomaly Detection", product=story.PRODUCT)
+    lost = rows.filter("old_right", ~pl.col("right")).height
+    won = rows.filter(~pl.col("old_right"), "right").height
+    points = f"−{100 * (lost - won) / rows.height:.1f} points, {lost} lost and {won} won of {rows.height} pairs"
+    assert f"B loses most in Anomaly Detection of drug capsule: {points}" in text
+    (first, *_) = figure(page, "compare.losses")["data"][-1]["customdata"]
+    assert first[:2] == ["0", "Anomaly Detection of drug capsule"]
+    assert files["slices"].row(0, named=True)["values"] == f"{story.PRODUCT} · Anomaly Detection"
+    assert "A and B were made with the same settings." in text
+
+
 def test_compare_the_macro_averages_beside_published_rows(files: Files) -> None:
     (drawn,) = figure(opened("workbench/pages/compare.py"), "compare.published")["data"]
     for name in ("answers of A", "answers of B"):
@@ -215,7 +243,7 @@ def test_compare_a_flipped_case_leads_to_the_cases_flipped_with_it(told: Story, 
     flips = [(link["base"], link["flip"]) for link in case_links(page)]
     assert set(flips) == {(told.before.run_id, "lost")}
     lost = files["pairs"].filter("old_right", ~pl.col("right")).height
-    assert f"case 1 of {lost:,}" in words(opened("workbench/pages/case.py", **case_links(page)[0]))
+    assert f"case 1 of {lost:,}" in words(opened("workbench/pages/case/case.py", **case_links(page)[0]))
 
 
 def test_trust_the_errors_a_budget_catches(files: Files) -> None:
@@ -227,7 +255,7 @@ def test_trust_the_errors_a_budget_catches(files: Files) -> None:
     wrong = rows.filter(~pl.col("right")).height
     assert f"{caught:,}<small>of {wrong:,} errors caught" in text
     sure = (rows["confidence"] - rows["right"].cast(pl.Float64)).to_numpy()
-    assert cell(text, "Confidence − accuracy") == f"{sure.mean():+.3f}".replace("-", "−")
+    assert cell(text, "Confidence − accuracy, 95 %").startswith(f"{sure.mean():+.3f} (".replace("-", "−"))
     assert cell(text, "Brier score") == f"{(sure**2).mean():.3f}"
 
 
@@ -273,8 +301,9 @@ def test_ablation_each_arm_and_its_difference(files: Files) -> None:
     for (arm,), part in rows.group_by("arm"):
         assert f"<td>{arm}</td>" in text
         assert f'<td class="right">{100 * share(part):.1f}</td>' in text
-    old, new = (rows.filter(arm=name).select("image_id", "asked", "right") for name in ("plain", "knowledge"))
-    both = new.join(old, on=["image_id", "asked"])
+    key = ("image_id", "question_id")
+    old, new = (rows.filter(arm=name).select(*key, "right") for name in ("plain", "knowledge"))
+    both = new.join(old, on=key)
     change = (both["right"].cast(pl.Int64) - both["right_right"].cast(pl.Int64)).mean()
     assert figure(page, "ablation.forest")["data"][0]["x"][0] == pytest.approx(change)
 
@@ -292,7 +321,7 @@ def test_stress_each_arm_and_its_fall(files: Files) -> None:
 
 
 def test_disputes_states_budget_and_reviewers(files: Files) -> None:
-    page = opened("workbench/pages/disputes.py", reviews="20")
+    page = opened("workbench/pages/disputes/disputes.py", reviews="20")
     text, rows = words(page), files["disputes"]
     waiting = rows.filter(pl.col("state").is_in(["open", "pushed"])).height
     assert f"{waiting} of {rows.height} disputes wait for a verdict" in text
@@ -301,14 +330,14 @@ def test_disputes_states_budget_and_reviewers(files: Files) -> None:
     assert settled == rows.filter(state="settled").height
     curve = files["budget"].sort("reviews")
     caught, left = (np.interp(20, curve["reviews"], curve[name]) for name in ("caught", "missed"))
-    assert re.search(rf"20 reviews catch {caught:.0f} errors \(\d+–\d+\) and leave {left:.0f} ", text)
+    assert re.search(rf"The first 20 tasks catch {caught:.0f} errors \(\d+–\d+\) and leave {left:.0f} ", text)
     for (name,), said in files["verdicts"].group_by("reviewer"):
         assert cell(text, name).startswith(f"{said.height}")
     assert f"they stand for {files['budget']['audit_population'][0]:,} cases" in text
 
 
 def test_knowledge_lift_tests_and_budget(files: Files) -> None:
-    page = opened("workbench/pages/knowledge.py", product=f"Drawn/{story.PRODUCT}", text=around.TEXT)
+    page = opened("workbench/pages/knowledge/knowledge.py", product=f"Drawn/{story.PRODUCT}", text=around.TEXT)
     text = words(page)
     lift = files["lift"].row(0, named=True)
     assert (lift["helped"] - lift["harmed"]) / lift["questions"] == pytest.approx(lift["lift"])
@@ -320,7 +349,7 @@ def test_knowledge_lift_tests_and_budget(files: Files) -> None:
 
 
 def test_health_each_finding(files: Files) -> None:
-    text = words(opened("workbench/pages/health.py"))
+    text = words(opened("workbench/pages/nights/health.py"))
     rows = files["findings"]
     red, yellow = (rows.filter(state=state).height for state in ("red", "yellow"))
     assert f"{red or yellow} of {rows.height}" in text if red or yellow else f"All {rows.height} checks" in text

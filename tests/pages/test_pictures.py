@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from workbench.inspection.archive import content_of
-from workbench.pages import pictures
+from workbench.archive import previews
+from workbench.archive.scan import content_of
+from workbench.pages.ui import pictures
 
 
 def decoded(shown: pictures.Shown) -> Image.Image:
@@ -21,7 +22,7 @@ def decoded(shown: pictures.Shown) -> Image.Image:
 
 def test_a_path_below_an_allowed_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    assert pictures.locate("a/x.png", str(tmp_path), [str(tmp_path)]) == tmp_path.resolve() / "a" / "x.png"
+    assert previews.locate("a/x.png", str(tmp_path), [str(tmp_path)]) == tmp_path.resolve() / "a" / "x.png"
 
 
 def test_no_way_leads_out_of_the_allowed_folders(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_no_way_leads_out_of_the_allowed_folders(tmp_path: Path) -> None:
     (inside / "link").symlink_to(outside)
     (inside / "loop").symlink_to(inside / "loop")
     for path in ("../archive-2/x.png", str(outside / "x.png"), "link/x.png", "a\0b", "loop/x.png", "/etc/passwd", ".."):
-        assert pictures.locate(path, str(inside), [str(inside)]) is None, path
+        assert previews.locate(path, str(inside), [str(inside)]) is None, path
 
 
 def test_a_photograph_is_shown_upright_and_small_and_its_size_is_known(tmp_path: Path) -> None:

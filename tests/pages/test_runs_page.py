@@ -9,19 +9,20 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 import typer
 
 from jobs.__main__ import app
 from tests.pages import seed
 from tests.pages.screen import case_links, opened, run_buttons, words
-from warehouse.records import Entry, Prediction
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.records.scoring import Entry, Prediction
 from workbench import settings as configuration
-from workbench.analysis import metrics
-from workbench.inspection.tone import CameraTone, Tone, Tones
-from workbench.pages import run_cards
+from workbench.archive.tone import CameraTone, Tone, Tones
+from workbench.pages.runs import cards
 
-RUNS = "workbench/pages/runs.py"
+RUNS = "workbench/pages/runs/runs.py"
 
 
 def test_an_empty_warehouse_tells_the_first_command(data_folder: Path) -> None:
@@ -34,8 +35,8 @@ def test_an_empty_warehouse_tells_the_first_command(data_folder: Path) -> None:
 def test_a_run_says_how_right_it_was_and_which_model_answered(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     text = words(opened(RUNS))
-    cases = metrics.outcomes(seeded.store.prediction_index(seeded.run.run_id))
-    rates = metrics.accuracy_by_subtask(cases)["rate"]
+    cases = Rollups(data_folder).facts(Selection(seeded.run.run_id)).drop_nulls("right")
+    rates = cases.group_by("subtask").agg(pl.col("right").mean())["right"]
     assert f"Mean accuracy {100 * sum(rates) / len(rates):.0f} %" in text
     assert "embedded demo model" in text
     assert "48 of 48 questions" in text
@@ -65,7 +66,7 @@ def test_the_command_that_goes_on_with_a_run_is_one_that_score_takes(data_folder
     usual = configuration.Settings().values()
     for name in json.loads(configuration.Settings().as_json()):
         held = json.dumps({name: not usual[name] if isinstance(usual[name], bool) else "7"})
-        words = shlex.split(run_cards.resume(replace(seeded.run, settings=held), seeded.archive, "d"))
+        words = shlex.split(cards.resume(replace(seeded.run, settings=held), seeded.archive, "d"))
         assert {word for word in words if word.startswith("--")} <= flags, name
 
 
@@ -73,9 +74,9 @@ def test_ranges_of_deep_pictures_are_told_in_words(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     camera = CameraTone("set", "ball screw", None, Tone(integer=4095.0))
     held = json.dumps({"facts": {"tones": Tones(cameras=(camera,)).stated(), "dtype": "float32"}})
-    facts = run_cards.settings(replace(seeded.run, settings=held))["Facts"]
+    facts = cards.settings(replace(seeded.run, settings=held))["Facts"]
     assert facts == {"dtype": "float32", "tones": "0 to 4095: ball screw"}
-    assert run_cards.settings(replace(seeded.run, settings='{"facts": {"tones": null}}'))["Facts"] == {"tones": "none"}
+    assert cards.settings(replace(seeded.run, settings='{"facts": {"tones": null}}'))["Facts"] == {"tones": "none"}
 
 
 def test_a_wrong_case_comes_first_and_its_link_names_run_image_and_question(data_folder: Path) -> None:
@@ -150,6 +151,7 @@ def test_an_archive_without_labels_claims_no_accuracy(data_folder: Path) -> None
     assert not page.get("plotly_chart")
 
 
+@pytest.mark.slow
 def test_five_thousand_cases_are_shown_a_page_at_a_time(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     run = seed.a_run(seeded.archive.archive_id, 5000, at=seed.STARTED + timedelta(hours=1))

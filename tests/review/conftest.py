@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from tests.pages import seed
+from tests.people import ANN
 from tests.review import studio
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
 from warehouse.store import Store
-from workbench.review import disputes, pictures, server
-from workbench.review.desk import Desk
-from workbench.review.labelstudio import Address, LabelStudio
+from workbench.review import disputes, pictures
+from workbench.review.labelstudio import server
+from workbench.review.labelstudio.client import Address, LabelStudio
+from workbench.review.labelstudio.configuration import Connection
 from workbench.review.pictures import Folder
 from workbench.review.rules import Rules
 
@@ -103,12 +105,12 @@ def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @dataclass
 class Case:
-    """A warehouse with open disputes and the desk they go to."""
+    """A warehouse with open disputes and the Label Studio they go to."""
 
     store: Store
     reviews: Reviews
     run_id: str
-    desk: Desk
+    connection: Connection
 
 
 @pytest.fixture
@@ -125,9 +127,10 @@ def case(seeded: seed.Seeded, studio_server: Studio) -> Case:
         seeded.run.run_id,
         lambda path: pictures.size_of(root / path),
         Rules(budget=10, blind_share=0.0),
+        actor=ANN,
     )
-    desk = Desk(studio_server.client(), studio_server.folder())
-    return Case(seeded.store, Reviews(seeded.store.data), seeded.run.run_id, desk)
+    connection = Connection(studio_server.client(), studio_server.folder())
+    return Case(seeded.store, Reviews(seeded.store.data), seeded.run.run_id, connection)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

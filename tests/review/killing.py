@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.pages import seed
+from tests.people import ANN
 from tests.review.conftest import Studio, result
 from warehouse import schema
-from warehouse.records import Archive
-from warehouse.review_records import Verdict
-from warehouse.reviews import Reviews
+from warehouse.queries.audit import Audit
+from warehouse.queries.reviews import Reviews
+from warehouse.records.reviews import Verdict
+from warehouse.records.scoring import Archive
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
 from workbench.review import disputes
@@ -38,7 +40,7 @@ def many(data: Path, count: int) -> Reviews:
     cases = reviews.cases(run.run_id).iter_rows(named=True)
     made = [disputes._dispute(row, run.run_id, None, 0.0, seed.STARTED) for row in cases]
     raised = [Suspicion(Key(one.image_id, one.question_id), "uncertain", 0.5, "made up") for one in made]
-    reviews.open(made, [disputes._reason(one, "rules", seed.STARTED) for one in raised])
+    reviews.open(made, [disputes._reason(one, "rules", seed.STARTED) for one in raised], actor=ANN)
     return reviews
 
 
@@ -73,4 +75,7 @@ def problems_after_pull(reviews: Reviews, judged: Sequence[int]) -> list[str]:
     settled = reviews.settlements()
     if settled.height != len(judged) or settled["dispute_id"].n_unique() != len(judged):
         found.append(f"{settled.height} settlements for {len(judged)} verdicts")
+    actions = Counter(row.action for row in Audit(reviews.data).rows())
+    if (actions["judge"], actions["settle"]) != (len(judged), len(judged)):
+        found.append(f"the audit log has {actions} for {len(judged)} verdicts")
     return found

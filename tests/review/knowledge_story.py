@@ -21,18 +21,21 @@ from tests.browser import chromium
 from tests.browser.conftest import PATIENCE, serving
 from tests.curation import plates
 from tests.curation.plates import FALSE, TEXT, TRUE
+from tests.people import ANN, by
 from tests.review import studio
 from tests.review.conftest import Studio
 from warehouse import schema
-from warehouse.curation_records import GateResult, Lift
-from warehouse.records import Description, Run
-from warehouse.review_records import Dispute
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
+from warehouse.records.curation import GateResult, Lift
+from warehouse.records.reviews import Dispute
+from warehouse.records.scoring import Description, Run
 from warehouse.store import Store
-from workbench.inspection import knowledge
-from workbench.review import agreement, curation, disputes, lift, pictures, proposals, push, server, trial
-from workbench.review.desk import Desk
-from workbench.review.pull import pull
+from workbench.archive import knowledge_files
+from workbench.curation import edit, lift, proposals, trial
+from workbench.review import agreement, disputes, pictures
+from workbench.review.labelstudio import push, server
+from workbench.review.labelstudio.configuration import Connection
+from workbench.review.labelstudio.pull import pull
 from workbench.review.rules import Rules
 
 
@@ -42,7 +45,7 @@ class Told:
 
     archive: Path
     store: Store
-    desk: Desk
+    connection: Connection
     iterations: int = 0
 
     @classmethod
@@ -50,8 +53,8 @@ class Told:
         """Twenty-four scratched plates among others, and the knowledge as it was drawn: all true."""
         archive = plates.draw(folder / "archive", scratched=24)
         store = Store(folder / "data")
-        knowledge.import_file(store, archive / "domain_knowledge.json")
-        return cls(archive, store, Desk(people.client(), people.folder()), iterations)
+        knowledge_files.import_file(store, archive / "domain_knowledge.json", actor=ANN)
+        return cls(archive, store, Connection(people.client(), people.folder()), iterations)
 
     def lie(self) -> None:
         """Somebody takes the consequence of a stain for that of a scratch, and publishes it."""
@@ -73,10 +76,11 @@ class Told:
             run.run_id,
             lambda path: pictures.size_of(self.archive / path),
             Rules(budget=60, blind_share=0.0),
+            actor=ANN,
         )
         assert found.added
         disputed = schema.records(Dispute, self.reviews.queue())
-        push.push(self.store, self.desk, limit=len(disputed), audit_share=0.0)
+        push.push(self.store, self.connection, limit=len(disputed), audit_share=0.0, actor=ANN)
         return [
             each
             for each in disputed
@@ -94,17 +98,19 @@ class Told:
                 tasks[each.dispute_id], "Wrong", right_option=f"{right.letter}: {right.text}", explanation="Misleads",
                 better=TRUE, comment="the text tells what a stain leads to",
             )  # fmt: skip
-        found = pull(self.store, self.desk).verdicts
+        found = pull(self.store, self.connection, actor=ANN).verdicts
         agreement.settle_due(self.reviews)
         return found
 
     def draft(self) -> Description:
         """The proposal that follows from the verdicts, accepted."""
-        return proposals.accept(self.store, TEXT, "curator").draft
+        return proposals.accept(self.store, TEXT, actor=by("curator")).draft
 
     def test(self, draft: Description) -> GateResult:
         """The gate's word on it."""
-        result = trial.run_test(self.store, trial.open_test(self.store, draft, "curator"), scored.Quiet())
+        result = trial.run_test(
+            self.store, trial.open_test(self.store, draft, actor=by("curator")), scored.Quiet(), actor=ANN
+        )
         assert result is not None
         return result
 
@@ -147,7 +153,7 @@ def tell(told: Told, people: Studio, camera: Camera) -> None:
     draft = told.draft()
     told.test(draft)
     camera.take("knowledge", f"/knowledge?text={TEXT}&revision={draft.revision}&blast=on")
-    curation.publish(told.store, TEXT, draft.revision, "curator")
+    edit.publish(told.store, TEXT, draft.revision, actor=by("curator"))
     told.measured(told.night())
     camera.take("knowledge-after", f"/knowledge?text={TEXT}")
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workbench.review import server
+from workbench.review.labelstudio import server
 
 ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".venv-labelstudio"

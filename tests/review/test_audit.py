@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.people import ANN, by
 from tests.warehouse import rows
 from warehouse import spool
 from warehouse.ingest import ingest
-from warehouse.records import Option
-from warehouse.review_records import AuditCase, AuditDraw
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
+from warehouse.records.reviews import AuditCase, AuditDraw
+from warehouse.records.scoring import Option
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
 from workbench.review import agreement, disputes
@@ -35,10 +36,10 @@ def test_another_run_s_verdict_counts_for_what_it_says_of_this_run_s_answer(
         spool.write_part(data_folder, run_id, 0, asked)
         ingest(store)
         drawn = (AuditCase(asked[0].image_id, asked[0].question_id), AuditCase(asked[1].image_id, "question-0"))
-        reviews.draw_audit(AuditDraw(run_id, 8, 0, drawn, rows.NOW), [], [])
-    disputes.open_by(store, OTHER, Key("image-0", "question-0"), "anna")
+        reviews.draw_audit(AuditDraw(run_id, 8, 0, drawn, rows.NOW), [], [], actor=ANN)
+    disputes.open_by(store, OTHER, Key("image-0", "question-0"), actor=by("anna"))
     (dispute,) = reviews.queue()["dispute_id"]
-    settled = agreement.settle_by(reviews, dispute, decision, right, "anna", "")  # type: ignore[arg-type]
+    settled = agreement.settle_by(reviews, dispute, decision, right, "", actor=by("anna"))  # type: ignore[arg-type]
 
     assert settled.label == {"wrong": "good", "correct": "defective", "unsure": None}[decision]
     for run_id, (judged, wrong) in errors.items():
@@ -55,8 +56,8 @@ def test_where_none_of_the_options_is_right_every_run_s_answer_is_wrong(data_fol
         asked = rows.prediction(0, 1, run_id, answer=answer, subtask="Defect Classification", options=three, label=None)
         spool.write_part(data_folder, run_id, 0, [asked])
         ingest(store)
-        reviews.draw_audit(AuditDraw(run_id, 4, 0, (AuditCase("image-0", "question-1"),), rows.NOW), [], [])
-    disputes.open_by(store, OTHER, Key("image-0", "question-1"), "anna")
-    agreement.settle_by(reviews, reviews.queue()["dispute_id"][0], "wrong", None, "anna", "")
+        reviews.draw_audit(AuditDraw(run_id, 4, 0, (AuditCase("image-0", "question-1"),), rows.NOW), [], [], actor=ANN)
+    disputes.open_by(store, OTHER, Key("image-0", "question-1"), actor=by("anna"))
+    agreement.settle_by(reviews, reviews.queue()["dispute_id"][0], "wrong", None, "", actor=by("anna"))
     estimates = [disputes.audit_estimate(reviews, run_id) for run_id in (ONE, OTHER)]
     assert [(one.judged, one.wrong) for one in estimates if one] == [(1, 1), (1, 1)]

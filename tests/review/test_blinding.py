@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +10,26 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.mmad import DECLARED, SUBTASKS
 from tests.pages import seed
 from tests.pages.screen import opened, words
+from tests.people import ANN, by
+from tests.warehouse.judging import stored
 from tests.warehouse.test_reviews import dispute, reason, settlement, verdict
 from warehouse import migrations, schema
-from warehouse.records import SUBTASKS, Option
-from warehouse.review_records import AuditCase, AuditDraw, Dispute, ReviewTask
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
+from warehouse.records.reviews import AuditCase, AuditDraw, Dispute, ReviewTask
+from warehouse.records.scoring import Option
+from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.review import agreement, blinding, disputes, labelstudio_task, push
-from workbench.review.desk import Desk
-from workbench.review.labelstudio import Address, LabelStudio
-from workbench.review.labelstudio_task import CaseForReview
+from workbench.review import agreement, blinding, disputes
+from workbench.review.labelstudio import push
+from workbench.review.labelstudio import task as labelstudio_task
+from workbench.review.labelstudio.client import Address, LabelStudio
+from workbench.review.labelstudio.configuration import Connection
+from workbench.review.labelstudio.task import CaseForReview
 from workbench.review.pictures import Folder
-from workbench.review.push import Wanted
+from workbench.review.sending import Wanted
 
 SCHEMAS = Path(__file__).parents[1] / "warehouse" / "schemas"
 
@@ -31,15 +38,19 @@ def shown(data: Path, seeded: seed.Seeded, questions: list[int]) -> dict[tuple[s
     """Every case about these questions as a push would send it, by label and subtask."""
     for entry in seeded.entries:
         for number in questions:
-            disputes.open_by(seeded.store, seeded.run.run_id, Key(entry.image_id, seed.question_id(number)), "anna")
+            disputes.open_by(
+                seeded.store, seeded.run.run_id, Key(entry.image_id, seed.question_id(number)), actor=by("anna")
+            )
     (data / "files").mkdir(exist_ok=True)
-    desk = Desk(LabelStudio(Address("http://127.0.0.1:9", "x")), Folder(data / "files", "/files"))
+    connection = Connection(LabelStudio(Address("http://127.0.0.1:9", "x")), Folder(data / "files", "/files"))
     found = schema.records(Dispute, Reviews(data).queue())
     material = push._read(seeded.store, found, blinding.veiled(found))
-    pictures = push._Pictures(seeded.store, desk)
+    pictures = push._Pictures(seeded.store, connection)
     labels = {entry.image_id: str(entry.label) for entry in seeded.entries}
     assert all(pictures.show(one) for one in found)
-    return {(labels[one.image_id], one.subtask): push._case(desk, Wanted(one, 1), material, pictures) for one in found}
+    return {
+        (labels[one.image_id], one.subtask): push._case(connection, Wanted(one, 1), material, pictures) for one in found
+    }
 
 
 def drawn(case: CaseForReview) -> list[str]:
@@ -83,10 +94,13 @@ def test_a_question_about_a_known_defect_keeps_the_mask_unless_its_picture_is_ju
 def test_a_blind_task_never_carries_an_outline_even_if_its_case_has_one(subtask: str) -> None:
     outline = ((1.0, 1.0), (9.0, 1.0), (5.0, 9.0))
     options = (Option("A", "Scratch."), Option("B", "Stain."))
-    blind = blinding.mask_answers(dispute(1, subtask=subtask, options=options))
-    case = CaseForReview("d.1", "", "?", options, "A", None, None, (), "/q", "/r", 10, 10, (), (outline,), blind)
-    assert drawn(case) == ([] if subtask in blinding.ANSWERED else ["polygonlabels"])
-    assert blinding.mask_answers(dispute(1, subtask=subtask, options=(Option("A", "No defect."),)))
+    (declared,) = [each for each in DECLARED if each.name == subtask]
+    claims = ("defective", "good") if declared.detects else None
+    blind = blinding.mask_answers(dispute(1, subtask=subtask, options=options, kind=declared.kind, claims=claims))
+    case = CaseForReview("d.1", "d", "", "?", options, "A", None, None, (), "/q", "/r", 10, 10, (), (outline,), blind)
+    assert drawn(case) == ([] if declared.detects or declared.kind == "region" else ["polygonlabels"])
+    offers = dispute(1, subtask=subtask, options=(Option("A", "Kein Fehler"),), no_defect=("A",))
+    assert blinding.mask_answers(offers)
 
 
 def audited(data: Path) -> tuple[Reviews, str, list[Dispute]]:
@@ -97,38 +111,88 @@ def audited(data: Path) -> tuple[Reviews, str, list[Dispute]]:
     cases = [dispute(number, run_id=run, slots=2, image_id=name, question_id=question)
              for number, name in enumerate(answered)]  # fmt: skip
     drawn = tuple(AuditCase(one.image_id, one.question_id) for one in cases)
-    reviews.draw_audit(AuditDraw(run, 100, 1, drawn, seed.STARTED), cases, [reason(one, "audit") for one in cases])
+    reviews.draw_audit(
+        AuditDraw(run, 100, 1, drawn, seed.STARTED), cases, [reason(one, "audit") for one in cases], actor=ANN
+    )
     return reviews, run, cases
 
 
 def test_verdicts_given_with_the_mask_in_sight_are_in_no_agreement_and_no_audit_estimate(data_folder: Path) -> None:
     reviews, run, cases = audited(data_folder)
-    reviews.add_verdicts(
-        [
-            verdict(one, slot, run_id=run, unblinded=number < 2, right_answer="B", judged_at=seed.STARTED)
-            for number, one in enumerate(cases)
-            for slot in (1, 2)
-        ]
+    reviews.judge(
+        stored(
+            [
+                verdict(one, slot, run_id=run, unblinded=number < 2, right_answer="B", judged_at=seed.STARTED)
+                for number, one in enumerate(cases)
+                for slot in (1, 2)
+            ]
+        ),
+        actor=ANN,
     )
-    reviews.settle([settlement(one, basis="agreed") for one in cases])
+    reviews.judge(stored([settlement(one, basis="agreed") for one in cases]), actor=ANN)
 
     found = agreement.agreement(reviews.verdicts())
     assert (found.pairs, found.same, found.unblinded) == (4, 4, 4)
     estimate = disputes.audit_estimate(reviews, run)
     assert estimate is not None
     assert (estimate.judged, disputes.audit_left_out(reviews, run)) == (4, 2)
-    page = words(opened("workbench/pages/disputes.py", run=run))
+    page = html.unescape(words(opened("workbench/pages/disputes/disputes.py", run=run)))
     assert "4 verdicts are left out: the archive's mask was drawn on the task" in page
     assert "2 judged cases are left out: the archive's mask was drawn on the task" in page
 
-    reviews.settle([replace(settlement(cases[0]), basis="person", author="anna")])
+    reviews.judge(stored([replace(settlement(cases[0]), basis="person", author="anna")]), actor=ANN)
     assert disputes.audit_left_out(reviews, run) == 1  # what a person settled doesn't rest on those verdicts
+
+
+def test_the_budget_learns_from_drawn_cases_alone_and_from_no_verdict_given_with_the_mask_in_sight(
+    data_folder: Path,
+) -> None:
+    reviews, run, _ = audited(data_folder)
+    cases = schema.records(Dispute, reviews.queue())
+    seen = [verdict(one, run_id=run, unblinded=number < 2) for number, one in enumerate(cases)]
+    reviews.judge(stored(seen), actor=ANN)
+    reviews.judge(stored([settlement(one) for one in cases]), actor=ANN)
+    learned = disputes._judged_by_people(reviews, SUBTASKS)
+    assert learned is not None
+    assert len(learned.wrong) == 4
+
+    rows = reviews.cases(run).filter(status="answered", question_id=seed.question_id(1))
+    key = Key(rows["image_id"][0], rows["question_id"][0])
+    disputes.open_by(Store(data_folder), run, key, actor=ANN)
+    (asked,) = reviews.queue(image_id=key.image_id).filter(question_id=key.question_id)["dispute_id"]
+    agreement.settle_by(reviews, asked, "correct", None, "looked", actor=ANN)
+    picked = dispute(99, run_id=run, image_id=rows["image_id"][1], question_id=rows["question_id"][1])
+    reviews.open([picked], [reason(picked, "uncertain")], actor=ANN)
+    (picked,) = schema.records(Dispute, reviews.queue(image_id=picked.image_id).filter(question_id=picked.question_id))
+    reviews.judge(stored([settlement(picked)]), actor=ANN)
+    assert set(reviews.queue(run).filter(state="settled")["stratum"]) == {"audit", "rule", "volunteered"}
+    again = disputes._judged_by_people(reviews, SUBTASKS)
+    assert again is not None
+    assert len(again.wrong) == 4
+
+
+def test_what_somebody_volunteered_to_judge_before_the_draw_is_in_no_audit_estimate(data_folder: Path) -> None:
+    seeded = seed.seed(data_folder, images=12)
+    reviews, run, question = Reviews(data_folder), seeded.run.run_id, seed.question_id(0)
+    answered = reviews.cases(run).filter(status="answered", question_id=question)["image_id"].to_list()[:2]
+    volunteered, drawn = (
+        dispute(number, run_id=run, image_id=name, question_id=question) for number, name in enumerate(answered)
+    )
+    reviews.open([volunteered], [reason(volunteered, "person")], actor=ANN)
+    reviews.judge(stored([settlement(volunteered)]), actor=ANN)
+    both = tuple(AuditCase(one.image_id, one.question_id) for one in (volunteered, drawn))
+    draw = AuditDraw(run, 100, 1, both, seed.STARTED)
+    reviews.draw_audit(draw, [drawn], [reason(drawn, "audit")], actor=ANN)
+    reviews.judge(stored([settlement(drawn)]), actor=ANN)
+    estimate = disputes.audit_estimate(reviews, run)
+    assert estimate is not None
+    assert estimate.judged == 1
 
 
 def test_a_case_that_nobody_could_tell_is_not_judged_in_the_audit_lane(data_folder: Path) -> None:
     reviews, run, cases = audited(data_folder)
-    reviews.settle([settlement(one, decision="unsure", right_answer=None) for one in cases[:2]])
-    reviews.settle([settlement(one) for one in cases[2:]])
+    reviews.judge(stored([settlement(one, decision="unsure", right_answer=None) for one in cases[:2]]), actor=ANN)
+    reviews.judge(stored([settlement(one) for one in cases[2:]]), actor=ANN)
     estimate = disputes.audit_estimate(reviews, run)
     assert estimate is not None
     assert (len(cases), estimate.judged) == (6, 4)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from warehouse.records.reviews import BudgetPoint
 from workbench.review import budget
-from workbench.review.budget import Forecast, Judged
+from workbench.review.budget import Batch, Forecast, Judged
 
 TRIALS = 200
 
@@ -27,17 +28,17 @@ def judged() -> Judged:
 
 
 def forecast(of: Judged, judged: Judged) -> Forecast:
-    found = budget.forecast(of.features, of.images, judged)
+    found = budget.forecast(of.features, of.clusters, judged)
     assert found is not None
     return found
 
 
 def test_too_few_judged_cases_claim_nothing() -> None:
     few, new = night(np.random.default_rng(2), 12), night(np.random.default_rng(2), 10, line="b")
-    assert budget.forecast(new.features, new.images, few) is None
+    assert budget.forecast(new.features, new.clusters, few) is None
     many = night(np.random.default_rng(2), 100)
-    never = Judged(many.features, np.zeros_like(many.wrong), many.images)
-    assert budget.forecast(new.features, new.images, never) is None
+    never = Judged(many.features, np.zeros_like(many.wrong), many.clusters)
+    assert budget.forecast(new.features, new.clusters, never) is None
 
 
 def test_probabilities_are_calibrated(judged: Judged) -> None:
@@ -48,10 +49,11 @@ def test_probabilities_are_calibrated(judged: Judged) -> None:
         assert abs(new.wrong[chosen].mean() - chances[chosen].mean()) < 0.05
 
 
+@pytest.mark.slow
 def test_an_image_is_never_told_by_its_own_cases(judged: Judged) -> None:
     before = forecast(judged, judged)
-    first = judged.images == judged.images[0]
-    turned = Judged(judged.features, judged.wrong ^ first, judged.images)
+    first = judged.clusters == judged.clusters[0]
+    turned = Judged(judged.features, judged.wrong ^ first, judged.clusters)
     after = forecast(turned, turned)
 
     assert len(before.calibrations) == 2
@@ -59,8 +61,50 @@ def test_an_image_is_never_told_by_its_own_cases(judged: Judged) -> None:
     assert after.chances().tolist() != before.chances().tolist()
 
 
+def test_cases_that_err_together_count_as_one_in_the_design_effect() -> None:
+    alone = night(np.random.default_rng(12), 300, per_image=1)
+    thrice = Judged(np.repeat(alone.features, 3, axis=0), np.repeat(alone.wrong, 3), np.repeat(alone.clusters, 3))
+    one, three = (budget.calibrate(of.features, of.wrong, of.clusters) for of in (alone, thrice))
+    assert one is not None
+    assert three is not None
+    assert one.design_effect == pytest.approx(1, abs=0.3)
+    assert three.design_effect == pytest.approx(3, abs=0.9)
+
+
+def likeliest_first(of: Forecast) -> list[Batch]:
+    """The likeliest errors first, a batch for each number of reviews."""
+    order, none = np.argsort(-of.chances(), kind="stable"), np.array([], np.intp)
+    return [Batch(reviews, order[:reviews], none) for reviews in budget.budgets(len(order), 40)]
+
+
+def curve(of: Forecast) -> tuple[BudgetPoint, ...]:
+    return budget.curve(of, likeliest_first(of))
+
+
+def test_a_batch_is_forecast_of_its_own_cases_and_a_case_drawn_at_random_is_no_likely_one(judged: Judged) -> None:
+    found = forecast(night(np.random.default_rng(8), 100, line="b"), judged)
+    chances = found.chances()
+    order = np.argsort(-chances)
+    picked, drawn = order[:30], order[200:210]
+    nothing, point = budget.curve(found, [Batch(0, order[:0], order[:0]), Batch(40, picked, drawn)])
+    assert point.caught == pytest.approx(chances[picked].sum() + chances[drawn].sum())
+    assert point.caught < chances[order[:40]].sum() - 1
+    assert point.caught + point.missed == pytest.approx(nothing.missed) == pytest.approx(chances.sum())
+    assert point.threshold == chances[picked].min()
+
+
+def test_a_case_whose_error_is_counted_is_no_chance(judged: Judged) -> None:
+    found = forecast(night(np.random.default_rng(8), 20, line="b"), judged)
+    own = np.where(np.arange(80) < 40, 1.0, np.nan)
+    fixed = found.fixing(own, np.array([0.25]))
+    assert fixed.chances()[:40].tolist() == [1.0] * 40
+    assert fixed.chances()[40:].tolist() == [*found.chances()[40:].tolist(), 0.25]
+    (point,) = budget.curve(fixed, [Batch(40, np.arange(40), np.array([], np.intp))])
+    assert (point.caught_low, point.caught, point.caught_high) == (40, 40, 40)
+
+
 def test_the_curve_begins_with_nothing_caught_and_ends_with_nothing_missed(judged: Judged) -> None:
-    points = budget.curve(forecast(night(np.random.default_rng(4), 100, line="b"), judged))
+    points = curve(forecast(night(np.random.default_rng(4), 100, line="b"), judged))
 
     first, last = points[0], points[-1]
     assert (first.reviews, first.threshold, first.caught, first.caught_high) == (0, 1.0, 0.0, 0.0)
@@ -73,7 +117,7 @@ def test_the_curve_begins_with_nothing_caught_and_ends_with_nothing_missed(judge
 
 
 def test_a_budget_between_two_points_is_interpolated(judged: Judged) -> None:
-    points = budget.curve(forecast(night(np.random.default_rng(5), 200, line="b"), judged))
+    points = curve(forecast(night(np.random.default_rng(5), 200, line="b"), judged))
     here, there = points[3], points[4]
     between = budget.spend(points, (here.reviews + there.reviews) // 2)
     assert here.caught < between.caught < there.caught
@@ -82,16 +126,17 @@ def test_a_budget_between_two_points_is_interpolated(judged: Judged) -> None:
         budget.spend(points, -1)
 
 
+@pytest.mark.slow
 def test_errors_caught_lie_in_the_stated_interval_as_often_as_stated() -> None:
     rng = np.random.default_rng(6)
     nights = 60
     covered = 0
     for _ in range(6):  # calibrations, each spent on several nights
-        judged = night(rng, 80)
+        told = forecast(night(rng, 1, line="b"), night(rng, 80)).calibrations
         for _ in range(nights // 6):
             new = night(rng, 60, line="b")
-            found = forecast(new, judged)
-            point = budget.spend(budget.curve(found), 40)
+            found = Forecast(new.features, np.zeros(len(new.features), np.intp), told)
+            point = budget.spend(curve(found), 40)
             order = np.argsort(-found.chances(), kind="stable")
             covered += point.caught_low <= new.wrong[order[:40]].sum() <= point.caught_high
     print(f"seed 6: {covered} of {nights} in the 90 % interval")

@@ -9,26 +9,30 @@ import pytest
 
 from tests.pages import seed
 from tests.pages.screen import opened, words
+from tests.people import ANN, by
+from tests.warehouse.judging import stored
 from tests.warehouse.test_reviews import verdict
 from warehouse import schema
 from warehouse.errors import Locked
-from warehouse.review_records import BudgetCurve, BudgetPoint, Dispute
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
+from warehouse.records.reviews import BudgetCurve, BudgetPoint, Dispute
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.review import agreement, disputes, nightly
+from workbench.review import agreement, disputes
 from workbench.review.rules import Rules
 
-DISPUTES, CASE = "workbench/pages/disputes.py", "workbench/pages/case.py"
+pytestmark = pytest.mark.slow
+
+DISPUTES, CASE = "workbench/pages/disputes/disputes.py", "workbench/pages/case/case.py"
 
 
 @pytest.fixture
 def disputed(data_folder: Path) -> Reviews:
     """A run with open disputes."""
     seeded = seed.seed(data_folder, images=8)
-    opened_for = nightly.open_run(seeded.store, seeded.run.run_id, Rules(budget=20, blind_share=0.0))
+    opened_for = disputes.open_run(seeded.store, seeded.run.run_id, Rules(budget=20, blind_share=0.0), actor=ANN)
     assert opened_for.point is None
-    assert opened_for.calibrated_on.startswith("nothing yet: it takes 60")
+    assert opened_for.uncalibrated == "too few"
     return Reviews(data_folder)
 
 
@@ -39,13 +43,13 @@ def test_without_disputes_the_page_names_the_next_command(data_folder: Path) -> 
 
 
 def test_too_few_cases_calibrate_nothing_and_the_page_says_how_many_it_takes(disputed: Reviews) -> None:
-    assert "Nothing to calibrate on yet: it takes 60" in words(opened(DISPUTES))
+    assert "Not calibrated: it takes 60" in words(opened(DISPUTES))
 
 
 def test_the_page_counts_states_and_says_what_the_budget_brings(disputed: Reviews) -> None:
     queue = disputed.queue()
     first = schema.records(Dispute, queue)[0]
-    disputed.add_verdicts([verdict(first, run_id=first.run_id, reviewer="<b>anna</b>")])
+    disputed.judge(stored([verdict(first, run_id=first.run_id, reviewer="<b>anna</b>")]), actor=ANN)
     points = (BudgetPoint(0, 1.0, 0, 0, 0, 9, 5, 13), BudgetPoint(28, 0.1, 9, 5, 13, 0, 0, 0))
     disputed.store_curve(BudgetCurve(first.run_id, 28, "28 labelled <i>answers</i>", points, first.opened_at))
     agreement.settle_due(disputed)
@@ -54,7 +58,7 @@ def test_the_page_counts_states_and_says_what_the_budget_brings(disputed: Review
     said = words(page)
 
     assert f"{queue.height - 1} of {queue.height} disputes wait for a verdict" in said
-    assert "14 reviews catch 4 errors (2–6) and leave 4 (2–6)" in said
+    assert "The first 14 tasks catch 4 errors (2–6) and leave 4 (2–6)" in said
     assert "28 labelled &lt;i&gt;answers&lt;/i&gt;" in said
     assert "No drawn case was judged yet" in said
     assert "&lt;b&gt;anna&lt;/b&gt;" in said
@@ -71,14 +75,14 @@ def test_a_budget_that_is_no_number_is_left_out_and_moving_it_keeps_the_rest_of_
     points = (BudgetPoint(0, 1.0, 0, 0, 0, 9, 5, 13), BudgetPoint(28, 0.1, 9, 5, 13, 0, 0, 0))
     disputed.store_curve(BudgetCurve(first.run_id, 28, "labels", points, first.opened_at))
     page = opened(DISPUTES, reviews="²", product="plate")
-    assert "0 reviews catch 0 errors" in words(page)
+    assert "The first 0 tasks catch 0 errors" in words(page)
     page.slider(key="disputes.reviews").set_value(14).run()
     page.segmented_control(key="disputes.state").set_value("open").run()
     assert page.query_params == {"reviews": "14", "product": "plate", "state": "open"}
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "{}", '{"url": "ftp://nowhere"}'])
-def test_a_desk_that_cannot_be_read_is_said_in_words(disputed: Reviews, kept: str) -> None:
+def test_a_server_file_that_cannot_be_read_is_said_in_words(disputed: Reviews, kept: str) -> None:
     home = disputed.data / "labelstudio"
     home.mkdir()
     (home / "token").write_text("secret")
@@ -132,11 +136,11 @@ def test_the_button_on_a_case_disputes_it_once(disputed: Reviews) -> None:
 def test_a_case_that_is_disputed_again_says_how_far_the_newest_dispute_is(disputed: Reviews) -> None:
     run_id, image_id, question_id = undisputed(disputed)
     store, here = Store(disputed.data), Key(image_id, question_id)
-    assert disputes.open_by(store, run_id, here, "ann") == 1
+    assert disputes.open_by(store, run_id, here, actor=ANN) == 1
     first = disputed.queue(image_id=image_id).filter(question_id=question_id)["dispute_id"][0]
-    agreement.settle_by(disputed, first, "correct", None, "ann", "plain to see")
-    assert disputes.open_by(store, run_id, here, "ben") == 1
-    with disputed._database.writing() as con:  # the settled one is the lighter, so the queue has it last
+    agreement.settle_by(disputed, first, "correct", None, "plain to see", actor=ANN)
+    assert disputes.open_by(store, run_id, here, actor=by("ben")) == 1
+    with disputed._database._transaction() as con:  # the settled one is the lighter, so the queue has it last
         con.execute("UPDATE dispute_reasons SET weight = 0.01 WHERE dispute_id = ?", [first])
 
     page = opened(CASE, run=run_id, image=image_id, question=question_id)
@@ -148,7 +152,7 @@ def test_a_case_that_is_disputed_again_says_how_far_the_newest_dispute_is(disput
 def test_a_busy_warehouse_is_said_where_a_case_was_to_be_disputed(
     disputed: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def busy(*_: object) -> int:
+    def busy(*_: object, **__: object) -> int:
         raise Locked("another process held the warehouse for too long")
 
     run_id, image_id, question_id = undisputed(disputed)
@@ -163,7 +167,7 @@ def test_a_busy_warehouse_is_said_where_a_case_was_to_be_disputed(
 
 def test_a_case_shows_its_verdicts_and_its_settlement_as_text(disputed: Reviews) -> None:
     first = schema.records(Dispute, disputed.queue())[0]
-    disputed.add_verdicts([verdict(first, run_id=first.run_id, comment="<script>alert(1)</script>")])
+    disputed.judge(stored([verdict(first, run_id=first.run_id, comment="<script>alert(1)</script>")]), actor=ANN)
     agreement.settle_due(disputed)
 
     said = words(opened(CASE, run=first.run_id, image=first.image_id, question=first.question_id))

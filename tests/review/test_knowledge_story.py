@@ -8,10 +8,11 @@ import pytest
 
 from tests.curation import plates
 from tests.curation.plates import TEXT, TRUE
+from tests.people import by
 from tests.review.conftest import Studio
 from tests.review.knowledge_story import Told
-from warehouse.curation import Curation
-from workbench.review import curation, proposals
+from warehouse.queries.curation import Curation
+from workbench.curation import edit, proposals
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.slow]
 
@@ -23,7 +24,8 @@ def test_a_reviewers_text_brings_a_spoiled_product_back(tmp_path: Path, studio_s
     first = told.night()
     assert plates.analysed(told.store, first.run_id) < 0.2
     harm = told.measured(first)
-    assert harm.high < 0
+    assert (harm.helped, harm.harmed) == (0, 6)  # the model guesses what a text doesn't tell: right once in four
+    assert harm.low < 0 == harm.high  # six images that all lost are just not evidence
     assert [each.subtask for each in harm.subtasks if each.harmed > each.helped] == ["Defect Analysis"]
     seen = told.dispute(first)[:2]
     assert len(seen) == 2
@@ -44,7 +46,7 @@ def test_a_reviewers_text_brings_a_spoiled_product_back(tmp_path: Path, studio_s
     assert result.verdict == "better", result
 
     # 4. published, the next run is back
-    version = curation.publish(told.store, TEXT, draft.revision, "curator")
+    version = edit.publish(told.store, TEXT, draft.revision, actor=by("curator"))
     second = told.night()
     assert second.knowledge_version == version.version
     assert plates.analysed(told.store, second.run_id) > 0.9

@@ -16,27 +16,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.people import ANN
 from tests.review import studio, trouble
 from tests.review.conftest import Case, Studio
 from warehouse.errors import Locked
-from workbench.review import listen, server
-from workbench.review.errors import DeskRefused, DeskUnreachable
-from workbench.review.listen import HEADER, Ear
-from workbench.review.push import push
+from workbench.errors import ServerRefused, ServerUnreachable
+from workbench.review.labelstudio import server, webhooks
+from workbench.review.labelstudio.push import push
+from workbench.review.labelstudio.webhooks import HEADER, WebhookListener
 
 SECRET = "a secret of the test"
-DESK_IS_DOWN = DeskUnreachable("down")
+SERVER_IS_DOWN = ServerUnreachable("down")
 
 
 @pytest.fixture
-def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
-    monkeypatch.setattr(listen, "QUIET", 0.2)
-    with Ear(0, SECRET) as made:
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookListener]:
+    monkeypatch.setattr(webhooks, "QUIET", 0.2)
+    with WebhookListener(0, SECRET) as made:
         yield made
 
 
-def post(ear: Ear, headers: Mapping[str, str], body: bytes = b"{}", method: str = "POST") -> int:
-    asked = http.client.HTTPConnection("127.0.0.1", ear.server_address[1], timeout=10)
+def post(listener: WebhookListener, headers: Mapping[str, str], body: bytes = b"{}", method: str = "POST") -> int:
+    asked = http.client.HTTPConnection("127.0.0.1", listener.server_address[1], timeout=10)
     try:
         asked.request(method, "/anything?at=all", body, dict(headers))
         return asked.getresponse().status
@@ -45,7 +46,7 @@ def post(ear: Ear, headers: Mapping[str, str], body: bytes = b"{}", method: str 
 
 
 def followed(
-    ear: Ear, pulls: list[str], times: int, every: float = 60.0, error: Exception = DESK_IS_DOWN
+    listener: WebhookListener, pulls: list[str], times: int, every: float = 60.0, error: Exception = SERVER_IS_DOWN
 ) -> threading.Thread:
     """Following in a thread, which ends after so many pulls; the first fails."""
 
@@ -56,38 +57,40 @@ def followed(
         pulls.append("pulled")
         return "done"
 
-    thread = threading.Thread(target=listen.follow, args=(ear, pull, every, lambda _: None, times))
+    thread = threading.Thread(target=webhooks.follow, args=(listener, pull, every, lambda _: None, times))
     thread.start()
     return thread
 
 
-def test_many_hints_are_one_pull_and_a_failed_pull_is_tried_again_at_the_next(ear: Ear) -> None:
+def test_many_hints_are_one_pull_and_a_failed_pull_is_tried_again_at_the_next(listener: WebhookListener) -> None:
     pulls: list[str] = []
-    thread = followed(ear, pulls, times=2)
-    assert [post(ear, {HEADER: SECRET}) for _ in range(5)] == [204] * 5
+    thread = followed(listener, pulls, times=2)
+    assert [post(listener, {HEADER: SECRET}) for _ in range(5)] == [204] * 5
     time.sleep(0.8)
     assert pulls == ["failed"]
-    assert post(ear, {HEADER: SECRET}) == 204
+    assert post(listener, {HEADER: SECRET}) == 204
     thread.join(10)
     assert pulls == ["failed", "pulled"]
 
 
-@pytest.mark.parametrize("error", [DESK_IS_DOWN, Locked("held for too long"), OSError("read-only file system")])
-def test_without_hints_it_pulls_all_the_same_now_and_then_whatever_a_pull_met(ear: Ear, error: Exception) -> None:
+@pytest.mark.parametrize("error", [SERVER_IS_DOWN, Locked("held for too long"), OSError("read-only file system")])
+def test_without_hints_it_pulls_all_the_same_now_and_then_whatever_a_pull_met(
+    listener: WebhookListener, error: Exception
+) -> None:
     pulls: list[str] = []
-    followed(ear, pulls, times=2, every=0.1, error=error).join(10)
+    followed(listener, pulls, times=2, every=0.1, error=error).join(10)
     assert pulls == ["failed", "pulled"]
 
 
-def test_a_stop_that_a_library_kept_to_itself_ends_the_following_after_the_pull(ear: Ear) -> None:
+def test_a_stop_that_a_library_kept_to_itself_ends_the_following_after_the_pull(listener: WebhookListener) -> None:
     told: list[str] = []
 
     def pull() -> str:
         with contextlib.suppress(KeyboardInterrupt):
-            ear.stop()
+            listener.stop()
         return "pulled"
 
-    thread = threading.Thread(target=listen.follow, args=(ear, pull, 0.1, told.append))
+    thread = threading.Thread(target=webhooks.follow, args=(listener, pull, 0.1, told.append))
     thread.start()
     thread.join(10)
     assert told == ["pulled"]
@@ -107,34 +110,34 @@ def test_a_stop_that_a_library_kept_to_itself_ends_the_following_after_the_pull(
     ids=["none", "wrong", "shortened", "not ascii", "too large", "without a length", "another method"],
 )
 def test_what_has_no_secret_or_no_bound_is_turned_away_and_hints_nothing(
-    ear: Ear, headers: Mapping[str, str], method: str, status: int
+    listener: WebhookListener, headers: Mapping[str, str], method: str, status: int
 ) -> None:
-    thread = threading.Thread(target=ear.serve_forever, daemon=True)
+    thread = threading.Thread(target=listener.serve_forever, daemon=True)
     thread.start()
     body = None if "Transfer-Encoding" in headers else b"{}"
-    assert post(ear, headers, body or b"", method) == status
-    ear.shutdown()
-    assert not ear.hinted.is_set()
+    assert post(listener, headers, body or b"", method) == status
+    listener.shutdown()
+    assert not listener.hint.is_set()
 
 
-def test_a_taken_port_is_said(ear: Ear) -> None:
-    with pytest.raises(DeskRefused, match=r"cannot listen on port .*choose one with --port"):
-        Ear(ear.server_address[1], SECRET)
+def test_a_taken_port_is_said(listener: WebhookListener) -> None:
+    with pytest.raises(ServerRefused, match=r"cannot listen on port .*choose one with --port"):
+        WebhookListener(listener.server_address[1], SECRET)
 
 
 def test_a_secret_whose_making_was_cut_off_is_made_anew_for_its_owner_alone(tmp_path: Path) -> None:
-    file = listen.secret_file(tmp_path)
+    file = webhooks.secret_file(tmp_path)
 
     def killed() -> str:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        server.kept(file, killed)
+        server.read_or_create(file, killed)
     assert list(tmp_path.iterdir()) == []
     file.touch()
-    made = listen.secret(tmp_path)
+    made = webhooks.secret(tmp_path)
     assert len(made) > 30
-    assert listen.secret(tmp_path) == file.read_text(encoding="utf-8") == made
+    assert webhooks.secret(tmp_path) == file.read_text(encoding="utf-8") == made
     assert file.stat().st_mode & 0o077 == 0
     assert list(tmp_path.iterdir()) == [file]
 
@@ -147,17 +150,17 @@ def test_whoever_makes_a_secret_at_once_gets_the_same_one(tmp_path: Path) -> Non
         return secrets.token_hex(8)
 
     with ThreadPoolExecutor(8) as people:
-        assert len(set(people.map(lambda _: server.kept(tmp_path / "secret", make), range(8)))) == 1
+        assert len(set(people.map(lambda _: server.read_or_create(tmp_path / "secret", make), range(8)))) == 1
 
 
 def test_an_ear_without_a_secret_does_not_listen() -> None:
-    with pytest.raises(DeskRefused, match="an empty secret"):
-        Ear(0, "\n")
+    with pytest.raises(ServerRefused, match="an empty secret"):
+        WebhookListener(0, "\n")
 
 
 @pytest.mark.labelstudio
 def test_label_studios_own_webhook_brings_a_verdict_home(case: Case, studio_server: Studio) -> None:
-    push(case.store, case.desk, limit=1)
+    push(case.store, case.connection, limit=1, audit_share=0.0, actor=ANN)
     [task] = case.reviews.tasks()
     data, port = case.store.data, studio.free_port()
     with subprocess.Popen(

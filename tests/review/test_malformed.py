@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.people import ANN
 from tests.review import killing
 from tests.review.conftest import Case, Studio, result, text
 from warehouse.store import Store
-from workbench.review import push
-from workbench.review.desk import Desk
-from workbench.review.errors import BrokenAnswer
-from workbench.review.labelstudio_task import Annotation
-from workbench.review.pull import pull
+from workbench.errors import BrokenAnswer
+from workbench.review.labelstudio import push
+from workbench.review.labelstudio.configuration import Connection
+from workbench.review.labelstudio.pull import pull
+from workbench.review.labelstudio.task import Annotation
 
 pytestmark = pytest.mark.labelstudio
 
@@ -73,8 +74,8 @@ def test_every_malformed_annotation_is_put_aside_and_all_others_arrive(studio_se
     kinds = MALFORMED | READABLE
     reviews = killing.many(tmp_path / "data", len(kinds) + 4)
     store = Store(reviews.data)
-    desk = Desk(studio_server.client(patience=20), studio_server.folder())
-    push.push(store, desk, limit=len(kinds) + 4, audit_share=0.0)
+    connection = Connection(studio_server.client(patience=20), studio_server.folder())
+    push.push(store, connection, limit=len(kinds) + 4, audit_share=0.0, actor=ANN)
     tasks = [task.task_id for task in reviews.tasks()]
     spoilt = dict(zip(kinds, tasks, strict=False))
     given = {task_id: studio_server.judge(task_id, "Correct", comment="fine") for task_id in tasks}
@@ -88,8 +89,8 @@ def test_every_malformed_annotation_is_put_aside_and_all_others_arrive(studio_se
     for kind, (column, value) in kinds.items():
         overwrite(studio_server, given[spoilt[kind]], column, value)
 
-    first = pull(store, desk)
-    second = pull(store, desk)
+    first = pull(store, connection, actor=ANN)
+    second = pull(store, connection, actor=ANN)
 
     aside = dict(reviews.quarantined().select("annotation_id", "reason").iter_rows())
     numbers = {kind: given[spoilt[kind]] for kind in MALFORMED}
@@ -110,62 +111,62 @@ def test_every_malformed_annotation_is_put_aside_and_all_others_arrive(studio_se
     for kind in ("a number", "a box of words"):
         studio_server.sdk().annotations.update(id=given[spoilt[kind]], result=result("Correct", comment="fine"))
     assert reviews.quarantined()["untold"].sum() == len(UNTOLD)
-    pull(store, desk)
+    pull(store, connection, actor=ANN)
     assert not reviews.quarantined()["untold"].any()
     home = {int(name.rpartition("-")[2]) for name in reviews.verdicts()["verdict_id"]}
     assert {given[spoilt[kind]] for kind in mended} <= home
 
 
 def test_a_verdict_whose_edit_cannot_be_told_stands_until_it_can(case: Case, studio_server: Studio) -> None:
-    push.push(case.store, case.desk, limit=2, audit_share=0.0)
+    push.push(case.store, case.connection, limit=2, audit_share=0.0, actor=ANN)
     first, second = (task.task_id for task in case.reviews.tasks())
     edited, deleted = studio_server.judge(first, "Correct"), studio_server.judge(second, "Correct")
-    assert pull(case.store, case.desk).verdicts == 2
+    assert pull(case.store, case.connection, actor=ANN).verdicts == 2
     sdk = studio_server.sdk()
     for number in (edited, deleted):
         sdk.annotations.update(id=number, result=result("Correct", comment="again"))
         overwrite(studio_server, number, "result", SURROGATE)
 
-    done = pull(case.store, case.desk)
+    done = pull(case.store, case.connection, actor=ANN)
     assert (done.verdicts, done.withdrawn, done.quarantined) == (0, 0, 2)
 
     overwrite(studio_server, edited, "result", json.dumps(result("Unsure")))  # no update that a page would show
     sdk.annotations.delete(deleted)
-    done = pull(case.store, case.desk)
+    done = pull(case.store, case.connection, actor=ANN)
     assert (done.verdicts, done.withdrawn) == (1, 1)
     assert case.reviews.verdicts()["decision"].to_list() == ["unsure"]
     assert case.reviews.quarantined().is_empty()
 
 
 def test_a_task_whose_data_cannot_be_told_stops_no_push_and_no_pull(case: Case, studio_server: Studio) -> None:
-    push.push(case.store, case.desk, limit=3, audit_share=0.0)
+    push.push(case.store, case.connection, limit=3, audit_share=0.0, actor=ANN)
     first, second, _ = (task.task_id for task in case.reviews.tasks())
     for task_id in (first, second):
         studio_server.judge(task_id, "Correct")
     overwrite(studio_server, first, "data", '{"key": "a\\ud800"}', table="task")
 
-    done = pull(case.store, case.desk)
-    again = pull(case.store, case.desk)
+    done = pull(case.store, case.connection, actor=ANN)
+    again = pull(case.store, case.connection, actor=ANN)
 
     assert (done.verdicts, done.quarantined) == (1, 1)
     assert (again.verdicts, again.withdrawn, again.quarantined) == (0, 0, 0)
-    assert push.push(case.store, case.desk, limit=1, audit_share=0.0).sent == 1
+    assert push.push(case.store, case.connection, limit=1, audit_share=0.0, actor=ANN).sent == 1
 
 
 def test_a_server_that_fails_over_everything_is_unreachable_and_nothing_is_put_aside(
     case: Case, studio_server: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push.push(case.store, case.desk, limit=2, audit_share=0.0)
+    push.push(case.store, case.connection, limit=2, audit_share=0.0, actor=ANN)
     first, *_ = (task.task_id for task in case.reviews.tasks())
     studio_server.judge(first, "Correct")
-    desk = replace(case.desk, studio=studio_server.client(patience=0.5))
+    connection = replace(case.connection, studio=studio_server.client(patience=0.5))
 
     def broken(*_: object, **__: object) -> object:
-        raise desk.studio._unreachable("a page", "status 500", BrokenAnswer)
+        raise connection.studio._unreachable("a page", "status 500", BrokenAnswer)
 
-    monkeypatch.setattr(desk.studio, "_once", broken)
+    monkeypatch.setattr(connection.studio, "_once", broken)
     with pytest.raises(BrokenAnswer, match="Nothing is lost"):
-        pull(case.store, desk)
+        pull(case.store, connection, actor=ANN)
     assert case.reviews.quarantined().is_empty()
 
 

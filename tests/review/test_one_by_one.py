@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.pages import seed
+from tests.people import by
 from warehouse import schema
 from warehouse.errors import DiskFull
-from warehouse.review_records import Dispute
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
+from warehouse.records.reviews import Dispute
 from workbench.analysis.metrics import Key
-from workbench.inspection.tone import ALONE, Tone
-from workbench.review import disputes, push
-from workbench.review.desk import Desk
-from workbench.review.labelstudio import Address, LabelStudio
+from workbench.archive.tone import ALONE, Tone
+from workbench.review import disputes
+from workbench.review.labelstudio import push
+from workbench.review.labelstudio.client import Address, LabelStudio
+from workbench.review.labelstudio.configuration import Connection
 from workbench.review.pictures import Folder, Published
 
 
@@ -34,19 +36,20 @@ class Raising:
         return self._folder.nothing()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError("odd"), MemoryError(), RecursionError(), ZeroDivisionError()])
 def test_a_picture_that_raises_anything_stops_no_other_but_a_full_disk_stops_all(
     data_folder: Path, tmp_path: Path, error: Exception
 ) -> None:
     seeded = seed.seed(data_folder, images=4)
     for entry in seeded.entries:
-        disputes.open_by(seeded.store, seeded.run.run_id, Key(entry.image_id, seed.question_id(0)), "anna")
+        disputes.open_by(seeded.store, seeded.run.run_id, Key(entry.image_id, seed.question_id(0)), actor=by("anna"))
     found = schema.records(Dispute, Reviews(data_folder).queue())
     studio, folder = LabelStudio(Address("http://127.0.0.1:9", "x")), Folder(tmp_path, "/files")
 
     def shown(error: Exception) -> tuple[list[bool], push._Pictures]:
-        desk = Desk(studio, Raising(folder, found[1].image_path, error))  # type: ignore[arg-type]
-        pictures = push._Pictures(seeded.store, desk)
+        connection = Connection(studio, Raising(folder, found[1].image_path, error))  # type: ignore[arg-type]
+        pictures = push._Pictures(seeded.store, connection)
         return [pictures.show(one) for one in found], pictures
 
     seen, pictures = shown(error)

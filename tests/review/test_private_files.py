@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.review.conftest import Studio
-from workbench.review import desk, listen, server
+from workbench.review.labelstudio import configuration, server, webhooks
 from workbench.review.pictures import Folder
 
 NOBODY = 65534
@@ -74,18 +74,18 @@ def reachable(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as somebody else")
 @pytest.mark.usefixtures("umask")
-def test_another_user_reads_nothing_of_the_desk_whatever_the_umask(reachable: Path) -> None:
+def test_another_user_reads_nothing_of_label_studio_whatever_the_umask(reachable: Path) -> None:
     before = os.umask(0o022)
     data = reachable / "data"
     data.mkdir(mode=0o755)
     Image.new("RGB", (8, 8)).save(reachable / "a.png")
     os.umask(before)
-    home = data / desk.FOLDER
+    home = data / configuration.FOLDER
 
     server.token(home)
     server.password(home)
-    listen.secret(home)
-    pictures = desk._pictures(data)
+    webhooks.secret(home)
+    pictures = configuration._pictures(data)
     pictures.publish(reachable / "a.png", "a.png")
     pictures.nothing()
 

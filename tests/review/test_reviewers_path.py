@@ -1,4 +1,4 @@
-"""A reviewer's way in a real browser, on Label Studio's own page: look, draw, judge, submit; and home it comes.
+"""A reviewer's way in a real browser, on Label Studio's own page: look, draw, judge, submit; and the verdict.
 
 With WORKBENCH_PICTURES=docs/images the screens are kept there.
 """
@@ -21,21 +21,20 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import PATIENCE
 from tests.pages import seed
 from tests.pages.screen import opened, words
+from tests.people import ANN, by
 from tests.review.conftest import Studio
 from warehouse import schema
-from warehouse.records import Archive, Option, Prediction
-from warehouse.review_records import Verdict
-from warehouse.reviews import Reviews
+from warehouse.queries.reviews import Reviews
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.records.reviews import Verdict
+from warehouse.records.scoring import Archive, Option, Prediction
 from warehouse.store import Store
-from workbench.analysis import metrics
-from workbench.analysis.adjudicated import adjudicate
 from workbench.analysis.metrics import Key
-from workbench.inspection.archive import content_of
-from workbench.inspection.questions import question_of
-from workbench.inspection.references import Reference
-from workbench.review import disputes, push, server
-from workbench.review.desk import Desk
-from workbench.review.pull import pull
+from workbench.archive.questions import question_of
+from workbench.review import disputes
+from workbench.review.labelstudio import push, server
+from workbench.review.labelstudio.configuration import Connection
+from workbench.review.labelstudio.pull import pull
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser, pytest.mark.slow]
 
@@ -67,8 +66,7 @@ def one_case(data: Path) -> tuple[Store, Prediction]:
     run = seed.a_run(archive.archive_id, 1)
     plain, patches = seed.a_case(run.run_id, entries[1], 0)
     question, texts = f"Is there any defect? {MARKUP}", ("Yes.", "No.", MARKUP)
-    normal = Reference(plain.reference_path or "", content_of(data / "archive" / (plain.reference_path or "")))
-    identity = question_of(plain.subtask, question, texts, normal).question_id
+    identity = question_of(plain.subtask, question, texts).question_id
     patches = [replace(patch, question_id=identity) for patch in patches]
     asked = replace(
         plain,
@@ -80,7 +78,7 @@ def one_case(data: Path) -> tuple[Store, Prediction]:
         label="good",
     )
     seed.store_run(store, run, [asked], patches)
-    disputes.open_by(store, run.run_id, Key(asked.image_id, asked.question_id), "anna")
+    disputes.open_by(store, run.run_id, Key(asked.image_id, asked.question_id), actor=by("anna"))
     return store, asked
 
 
@@ -129,8 +127,8 @@ def test_a_reviewer_judges_a_case_and_the_verdict_comes_home(
     data_folder: Path, studio_server: Studio, page: Page
 ) -> None:
     store, asked = one_case(data_folder)
-    desk = Desk(studio_server.client(), studio_server.folder())
-    push.push(store, desk, limit=1)
+    connection = Connection(studio_server.client(), studio_server.folder())
+    push.push(store, connection, limit=1, audit_share=0.0, actor=ANN)
     reviews = Reviews(data_folder)
     (task,) = reviews.tasks()
     (project,) = reviews.projects()
@@ -171,22 +169,24 @@ def test_a_reviewer_judges_a_case_and_the_verdict_comes_home(
     keep(page, "labelstudio-task")
     page.get_by_role("button", name="Submit").click()
     end = time.monotonic() + 60
-    while not (remote := desk.studio.task(task.task_id)) or not remote.annotations:
+    while not (remote := connection.studio.task(task.task_id)) or not remote.annotations:
         assert time.monotonic() < end
         time.sleep(0.3)
 
     # 4. The verdict is home, on the Case page and in the metrics.
-    assert pull(store, desk).verdicts == 1
+    assert pull(store, connection, actor=ANN).verdicts == 1
     (verdict,) = schema.records(Verdict, reviews.verdicts())
     assert (verdict.decision, verdict.right_answer, verdict.explanation) == ("wrong", "A", "misleads")
     assert (verdict.better_description, verdict.comment) == ("A scratch is <i>bright</i>.", "seen at once")
     (box,) = verdict.boxes
     assert [box.x0, box.y0, box.x1, box.y1] == pytest.approx(drawn, abs=1.5)
 
-    said = words(opened("workbench/pages/case.py", run=asked.run_id, image=asked.image_id, question=asked.question_id))
+    said = words(
+        opened("workbench/pages/case/case.py", run=asked.run_id, image=asked.image_id, question=asked.question_id)
+    )
     assert "<b>wrong</b>, A is right" in said
     assert "A scratch is &lt;i&gt;bright&lt;/i&gt;." in said
 
-    index = store.prediction_index(asked.run_id)
-    assert metrics.outcomes(index)["outcome"].to_list() == ["right"]
-    assert metrics.outcomes(adjudicate(index, reviews.overrides()))["outcome"].to_list() == ["escape"]
+    for truth, outcome in (("archive", "right"), ("reviewed", "escape")):
+        selection = Selection(asked.run_id, truth=truth)  # type: ignore[arg-type]
+        assert Rollups(store.data).facts(selection, ("outcome",))["outcome"].to_list() == [outcome]

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 
 from tests.pages import seed
-from warehouse.reviews import Reviews
+from tests.people import ANN, by
+from warehouse.queries.reviews import Reviews
+from workbench.analysis import option_region
 from workbench.analysis.metrics import Key
-from workbench.review import disputes, nightly, places, rules
-from workbench.review.errors import ReviewError
+from workbench.errors import ReviewError, UnknownRun
+from workbench.review import disputes, rules
 from workbench.review.rules import Rules, Suspicion
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -22,6 +24,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "first_entropy": pl.Float64, "entropy": pl.Float64, "ranked": pl.List(pl.Float64), "probability": pl.Float64,
     "first_probability": pl.Float64, "first_highest": pl.Float64, "earlier_answer": pl.String,
     "patch_x": pl.Float64, "patch_y": pl.Float64, "patches": pl.Int64, "claims": pl.List(pl.String),
+    "no_defect": pl.List(pl.String),
+    "kind": pl.String, "about": pl.String, "scorer": pl.String,
 }  # fmt: skip
 
 
@@ -42,6 +46,7 @@ def case(image: str = "1", question: str = "q", **values: Any) -> dict[str, Any]
         "probability": 0.75,
         "patches": 0,
         "claims": ["defective", "good"],
+        "no_defect": None,
     }
     return plain | values
 
@@ -69,8 +74,14 @@ def test_an_answer_against_the_label_is_as_suspicious_as_it_is_sure() -> None:
 
 
 def test_answers_of_one_image_that_contradict_each_other() -> None:
-    which = {"subtask": "Defect Classification", "letters": ["A", "B"], "texts": ["Scratch.", "No defect."]}
-    where = {"subtask": "Defect Localization", "letters": ["A", "B"], "texts": ["Top left.", "Center."]}
+    which: dict[str, Any] = {
+        "subtask": "Defect Classification",
+        "letters": ["A", "B"],
+        "texts": ["Scratch.", "No defect."],
+    }
+    which |= {"about": "defect type", "kind": "choice", "claims": None, "no_defect": ["B"]}
+    where: dict[str, Any] = {"subtask": "Defect Localization", "letters": ["A", "B"], "texts": ["Top left.", "Center."]}
+    where |= {"kind": "region", "claims": None, "no_defect": []}
     no_but_named = [case("1"), case("1", "which", **which, answer="A", probability=0.6)]
     yes_but_none = [case("2", answer="A"), case("2", "which", **which, answer="B", probability=0.9)]
     fine = [case("3"), case("3", "which", **which, answer="B")]
@@ -93,11 +104,16 @@ def test_patches_far_from_the_place_the_answer_names() -> None:
         "letters": ["A", "B"],
         "texts": ["Top left.", "Bottom right."],
         "patches": 3,
+        "kind": "region",
+        "claims": None,
     }
     here = case("1", **where, answer="A", patch_x=20.0, patch_y=30.0)
     there = case("2", **where, answer="A", patch_x=90.0, patch_y=170.0)
     assert by_reason(raised(here, there), "elsewhere") == [(Key("2", "q"), 1.0)]
     assert by_reason(raised(here, there, size=None), "elsewhere") == []
+    ninths = {**where, "scorer": "mask", "letters": list("ABCDEFGHI"), "texts": [f"Feld {n}" for n in range(9)]}
+    assert by_reason(raised(case("3", **ninths, answer="I", patch_x=15.0, patch_y=30.0)), "elsewhere") != []
+    assert by_reason(raised(case("3", **ninths, answer="I", patch_x=85.0, patch_y=170.0)), "elsewhere") == []
 
 
 def test_what_was_not_answered_or_offers_no_options_is_left_to_people() -> None:
@@ -116,14 +132,15 @@ def test_what_was_not_answered_or_offers_no_options_is_left_to_people() -> None:
     ],
 )
 def test_an_option_names_a_place_or_none(text: str, expected: tuple[float, float] | None) -> None:
-    assert places.place(text) == expected
+    box = option_region.region(text)
+    assert (box and option_region.middle(box)) == (expected and pytest.approx(expected))
 
 
 def test_opening_twice_adds_nothing_and_the_audit_lane_is_drawn_once(data_folder: Path) -> None:
     seeded = seed.seed(data_folder, images=8)
     chosen = Rules(budget=5, audit_share=0.4)
-    first = nightly.open_run(seeded.store, seeded.run.run_id, chosen)
-    again = nightly.open_run(seeded.store, seeded.run.run_id, chosen)
+    first = disputes.open_run(seeded.store, seeded.run.run_id, chosen, actor=ANN)
+    again = disputes.open_run(seeded.store, seeded.run.run_id, chosen, actor=ANN)
 
     assert first.added == sum(first.reasons.values()) + first.audited
     assert (again.added, again.audited) == (0, 2)
@@ -138,9 +155,9 @@ def test_opening_twice_adds_nothing_and_the_audit_lane_is_drawn_once(data_folder
 
 def test_a_run_that_is_not_there_is_named(data_folder: Path) -> None:
     seeded = seed.seed(data_folder, images=2)
-    with pytest.raises(ReviewError, match="there is no run nothing"):
-        nightly.open_run(seeded.store, "nothing", Rules())
+    with pytest.raises(UnknownRun, match="there is no run nothing"):
+        disputes.open_run(seeded.store, "nothing", Rules(), actor=ANN)
     with pytest.raises(ReviewError, match="asked no question"):
-        disputes.open_by(seeded.store, seeded.run.run_id, Key("no", "such"), "anna")
+        disputes.open_by(seeded.store, seeded.run.run_id, Key("no", "such"), actor=by("anna"))
     with pytest.raises(ReviewError, match="opens nothing"):
         Rules(budget=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from warehouse.records import Option
-from warehouse.review_records import DefectBox
-from workbench.inspection.errors import UnreadableImage
-from workbench.review import boxes, labelstudio_task, pictures
-from workbench.review.errors import Malformed
-from workbench.review.labelstudio_task import CaseForReview
+from warehouse.records.reviews import DefectBox
+from warehouse.records.scoring import Option
+from workbench.errors import Malformed, UnreadableImage
+from workbench.review import boxes, pictures
+from workbench.review.labelstudio import task as labelstudio_task
+from workbench.review.labelstudio.task import CaseForReview
 from workbench.review.pictures import Folder, Web
 
 CASE = CaseForReview(
     task_key="d.1",
+    dispute_id="d",
     title="plate <b>",
     question="Where?",
     options=(Option("A", "Top, <i>left</i>."), Option("B", "Right.")),
@@ -38,12 +40,14 @@ CASE = CaseForReview(
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_label_studios_own_checks_pass_config_task_and_prediction() -> None:
+@pytest.mark.parametrize("drawn", [False, True])
+def test_label_studios_own_checks_pass_config_task_and_prediction(drawn: bool) -> None:
     from label_studio_sdk.label_interface.interface import LabelInterface
 
-    interface: Any = LabelInterface(labelstudio_task.CONFIG)
+    case = replace(CASE, answer_hidden=drawn)
+    interface: Any = LabelInterface(labelstudio_task.DRAWN_CONFIG if drawn else labelstudio_task.CONFIG)
     interface.validate()
-    task = labelstudio_task.task(CASE)
+    task = labelstudio_task.task(case)
     assert interface.validate_task({"data": task["data"]})
     predictions = task["predictions"]
     assert isinstance(predictions, list)
@@ -56,6 +60,41 @@ def test_the_task_tells_neither_the_label_nor_why_it_is_asked() -> None:
     assert isinstance(data, dict)
     assert set(data) == {"key", "config", "title", "query", "reference", "asked", "choices", "knowledge"}
     assert "The model's answer: A Top, <i>left</i>. (probability 0.50, entropy 1.25 nat)" in data["asked"]
+
+
+def test_a_drawn_case_is_judged_before_the_model_s_answer_is_shown() -> None:
+    told = labelstudio_task.task(replace(CASE, answer_hidden=True))
+    data, predictions = told["data"], told["predictions"]
+    assert isinstance(data, dict)
+    assert isinstance(predictions, list)
+    assert data["asked"] == "Where?\n   A  Top, <i>left</i>.\n   B  Right."
+    assert [choice["value"] for choice in data["choices"]] == [
+        "A: Top, <i>left</i>.", "B: Right.", labelstudio_task.NONE_IS_RIGHT, labelstudio_task.CANNOT_TELL,
+    ]  # fmt: skip
+    assert "score" not in predictions[0]
+    assert {region["from_name"] for region in predictions[0]["result"]} == {"outline"}
+    assert "verdict" not in labelstudio_task.DRAWN_CONFIG
+    assert "model" not in labelstudio_task.DRAWN_CONFIG
+
+
+@pytest.mark.parametrize(
+    ("said", "judged"),
+    [("A: Top, <i>left</i>.", ("correct", "A")), ("B: Right.", ("wrong", "B")),
+     (labelstudio_task.NONE_IS_RIGHT, ("wrong", None)), (labelstudio_task.CANNOT_TELL, ("unsure", None))],
+)  # fmt: skip
+def test_what_is_said_of_a_drawn_case_becomes_a_decision_about_the_hidden_answer(
+    said: str, judged: tuple[str, str | None]
+) -> None:
+    result = [{"from_name": "right_option", "to_name": "query", "type": "choices", "value": {"choices": [said]}}]
+    told = labelstudio_task.judgement(result, CASE.options, "A", 640, 480, labelstudio_task.DRAWN_VERSION)
+    assert (told.decision, told.right_answer) == judged
+
+
+@pytest.mark.parametrize("result", [[], [{"from_name": "right_option", "to_name": "query", "type": "choices",
+                                          "value": {"choices": ["C: Left."]}}]])  # fmt: skip
+def test_a_drawn_case_without_one_of_its_options_is_no_verdict(result: list[dict[str, object]]) -> None:
+    with pytest.raises(Malformed, match="isn't one of this question's"):
+        labelstudio_task.judgement(result, CASE.options, "A", 640, 480, labelstudio_task.DRAWN_VERSION)
 
 
 @given(

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.people import ANN
 from tests.review import studio, trouble
 from tests.review.conftest import Case, Studio
-from workbench.review import push
-from workbench.review.desk import Desk
-from workbench.review.errors import DeskRefused, DeskUnreachable
-from workbench.review.labelstudio import Address, LabelStudio
-from workbench.review.pull import pull
+from workbench.errors import ServerRefused, ServerUnreachable
+from workbench.review.labelstudio import push
+from workbench.review.labelstudio.client import Address, LabelStudio
+from workbench.review.labelstudio.configuration import Connection
+from workbench.review.labelstudio.pull import pull
 
 pytestmark = pytest.mark.labelstudio
 
@@ -23,8 +24,8 @@ def keys(case: Case, client: LabelStudio) -> list[str]:
     return sorted(client.keys(project.project_id))
 
 
-def desk(studio_server: Studio, url: str, patience: float = 30.0, timeout: float = 20.0) -> Desk:
-    return Desk(LabelStudio(Address(url, studio_server.token), patience, timeout), studio_server.folder())
+def connection(studio_server: Studio, url: str, patience: float = 30.0, timeout: float = 20.0) -> Connection:
+    return Connection(LabelStudio(Address(url, studio_server.token), patience, timeout), studio_server.folder())
 
 
 @pytest.mark.parametrize("what", [500, 429, "after", "stall"])
@@ -41,7 +42,7 @@ def test_a_server_that_fails_now_and_then_gets_each_task_once(
         return what if awkward and seen[place] == 1 else None
 
     with trouble.proxy(studio_server.url, now_and_then) as url:
-        done = push.push(case.store, desk(studio_server, url, timeout=2.0), limit=4)
+        done = push.push(case.store, connection(studio_server, url, timeout=2.0), limit=4, audit_share=0.0, actor=ANN)
 
     assert done.sent == 4
     assert sum(count > 1 for count in seen.values()) > 0  # something was tried again
@@ -59,9 +60,11 @@ def test_a_server_that_goes_on_failing_is_named_and_nothing_is_lost(
 ) -> None:
     with (
         trouble.proxy(studio_server.url, lambda *_: what) as url,
-        pytest.raises(DeskUnreachable, match=r"gave no answer.*Nothing is lost") as caught,
+        pytest.raises(ServerUnreachable, match=r"gave no answer.*Nothing is lost") as caught,
     ):
-        push.push(case.store, desk(studio_server, url, patience=1.5, timeout=0.5), limit=4)
+        push.push(
+            case.store, connection(studio_server, url, patience=1.5, timeout=0.5), limit=4, audit_share=0.0, actor=ANN
+        )
 
     assert studio_server.token not in str(caught.value)
     assert set(case.reviews.queue()["state"]) == {"open"}
@@ -88,33 +91,33 @@ def test_a_wrong_token_is_said_plainly_without_showing_it(case: Case, studio_ser
 
 
 def test_a_deleted_project_is_said_and_given_up_only_on_request(case: Case, studio_server: Studio) -> None:
-    push.push(case.store, case.desk, limit=4, audit_share=0.0)
+    push.push(case.store, case.connection, limit=4, audit_share=0.0, actor=ANN)
     first, *_ = case.reviews.tasks()
     studio_server.judge(first.task_id, "Correct")
-    pull(case.store, case.desk)
+    pull(case.store, case.connection, actor=ANN)
     (project,) = case.reviews.projects()
     studio_server.sdk().projects.delete(project.project_id)
 
-    with pytest.raises(DeskRefused, match=r"is gone from .*--new-project"):
-        push.push(case.store, case.desk, limit=4)
-    with pytest.raises(DeskRefused, match="verdicts pulled before are kept"):
-        pull(case.store, case.desk)
+    with pytest.raises(ServerRefused, match=r"is gone from .*--new-project"):
+        push.push(case.store, case.connection, limit=4, audit_share=0.0, actor=ANN)
+    with pytest.raises(ServerRefused, match="verdicts pulled before are kept"):
+        pull(case.store, case.connection, actor=ANN)
     assert case.reviews.verdicts().height == 1
 
-    done = push.push(case.store, case.desk, limit=3, audit_share=0.0, anew=True)
+    done = push.push(case.store, case.connection, limit=3, audit_share=0.0, anew=True, actor=ANN)
     assert done.sent == 3
     (anew,) = case.reviews.projects()
     assert anew.project_id != project.project_id
     assert case.reviews.verdicts().height == 1
-    assert pull(case.store, case.desk).withdrawn == 0
+    assert pull(case.store, case.connection, actor=ANN).withdrawn == 0
 
 
 def test_no_token_stands_in_the_warehouse_or_in_an_object_s_words(case: Case, studio_server: Studio) -> None:
-    push.push(case.store, case.desk, limit=1)
+    push.push(case.store, case.connection, limit=1, audit_share=0.0, actor=ANN)
     address = Address(studio_server.url, studio_server.token)
     assert studio_server.token not in repr(address)
     for file in case.store.data.rglob("*"):
         if file.is_file():
             assert studio_server.token.encode() not in file.read_bytes(), file
-    with pytest.raises(DeskRefused, match="must hold no name, password or token"):
+    with pytest.raises(ServerRefused, match="must hold no name, password or token"):
         Address("http://admin:secret@127.0.0.1:8080", "token")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from tests.people import by
 from tests.warehouse import rows
 from warehouse import spool
 from warehouse.ingest import ingest
-from warehouse.nights import Nights
-from warehouse.records import Option
-from warehouse.reviews import Reviews
+from warehouse.queries.nights import Nights
+from warehouse.queries.reviews import Reviews
+from warehouse.records.scoring import Option
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
 from workbench.review import agreement, disputes
@@ -18,6 +21,7 @@ from workbench.review import agreement, disputes
 WORDS = [("OK", "NOK"), ("Normal.", "Not normal."), ("Conforming", "Non-conforming"), ("Gut", "Schlecht"), ("x", "y")]
 
 
+@pytest.mark.slow
 def test_nok_is_an_alarm_and_a_person_s_nok_is_never_a_good_label(data_folder: Path) -> None:
     store, reviews = Store(data_folder), Reviews(data_folder)
     store.open_run(rows.run())
@@ -36,9 +40,9 @@ def test_nok_is_an_alarm_and_a_person_s_nok_is_never_a_good_label(data_folder: P
     alarms = dict(morning.select("image_id", "alarm").iter_rows())
     settled = []
     for one in made:
-        disputes.open_by(store, rows.RUN, Key(one.image_id, one.question_id), "anna")
+        disputes.open_by(store, rows.RUN, Key(one.image_id, one.question_id), actor=by("anna"))
         (dispute,) = reviews.queue().filter(image_id=one.image_id)["dispute_id"]
-        settled.append(agreement.settle_by(reviews, dispute, "wrong", None, "anna", "").label)
+        settled.append(agreement.settle_by(reviews, dispute, "wrong", None, "", actor=by("anna")).label)
 
     assert [alarms[one.image_id] for one in made] == [False, True] * 4 + [None, None]
     assert settled == ["defective", "good"] * 4 + [None, None]

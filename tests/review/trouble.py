@@ -1,18 +1,19 @@
-"""A proxy before Label Studio that stalls, breaks or answers in its place; and the desk's commands as processes."""
+"""A proxy before Label Studio that stalls, breaks or answers in its place; and our commands as processes."""
 
 from __future__ import annotations
 
 import http.client
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import CompletedProcess
 from urllib.parse import urlsplit
+
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 # What to do with a request, by its method and path: None lets it through; a number is answered with that status;
@@ -75,20 +76,14 @@ def proxy(target: str, trouble: Trouble) -> Iterator[str]:
 
 def disputes(
     data: Path, *arguments: str, url: str, token: str, files: Path, die_at: str | None = None
-) -> subprocess.CompletedProcess[str]:
+) -> CompletedProcess[str]:
     """`workbench disputes ...` in a process of its own, killed at a phase where told so."""
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs", "disputes", *arguments],
-        env=environment(data, url, token, files) | ({"WORKBENCH_DIE_AT": die_at} if die_at else {}),
-        cwd=data.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    variables = environment(data, url, token, files) | ({"WORKBENCH_DIE_AT": die_at} if die_at else {})
+    return forked.run("jobs", "disputes", *arguments, environment=variables, folder=data.parent)
 
 
 def environment(data: Path, url: str, token: str, files: Path) -> dict[str, str]:
-    """What a process is told of the data folder and the desk."""
+    """What a process is told of the data folder and the connection."""
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),

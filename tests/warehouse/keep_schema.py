@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal
 
 import duckdb
 
-from warehouse import migrations, schema
+from warehouse import migrations, schema, views
 from warehouse.database import insert
+from warehouse.queries import truth
 
 SCHEMAS = Path(__file__).parent / "schemas"
 MOMENT = datetime(2025, 1, 3, 22, 0, 5, 123456, UTC)
@@ -46,6 +47,8 @@ def main() -> None:
         text.append(
             f"{schema.ddl(table.name, table.record, table.key)};\nINSERT INTO {table.name} VALUES (\n    {values}\n);"
         )
+    text += [f"{statement};" for statement in views.statements()]
+    text += [f"CREATE VIEW {name} AS {query.strip()};" for name, query in truth.VIEWS.items()]
     (SCHEMAS / f"{newest:03d}.sql").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 
 

@@ -6,22 +6,26 @@ import dataclasses
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import polars as pl
 from pyarrow import feather
 
-from warehouse import records, spool
+from tests.mmad import DECLARED
+from warehouse import names, schema, spool
+from warehouse.queries import facts
+from warehouse.records import scoring
 
 NOW = datetime(2025, 1, 3, 22, 0, 5, 123456, tzinfo=UTC)
 RUN = "20250103T220005123Z-a1b2c3d4"
 
 
-def archive(**values: Any) -> records.Archive:
-    return dataclasses.replace(records.Archive("archive", "/images", "images", NOW), **values)
+def archive(**values: Any) -> scoring.Archive:
+    return dataclasses.replace(scoring.Archive("archive", "/images", "images", NOW), **values)
 
 
-def entry(number: int, **values: Any) -> records.Entry:
-    plain = records.Entry(
+def entry(number: int, **values: Any) -> scoring.Entry:
+    plain = scoring.Entry(
         image_id=f"image-{number}",
         archive_id="archive",
         path=f"bottle/test/{number:03d}.png",
@@ -42,8 +46,15 @@ def entry(number: int, **values: Any) -> records.Entry:
     return dataclasses.replace(plain, **values)
 
 
-def run(run_id: str = RUN, **values: Any) -> records.Run:
-    plain = records.Run(
+def retrieved(
+    description_id: str, revision: int = 1, rank: int = 1, score: float | None = 0.5
+) -> scoring.RetrievedDescription:
+    dataset, product, entry = names.split(description_id)
+    return scoring.RetrievedDescription(description_id, revision, rank, score, dataset, product, entry)
+
+
+def run(run_id: str = RUN, **values: Any) -> scoring.Run:
+    plain = scoring.Run(
         run_id=run_id,
         digest="a1b2c3d4",
         plan="plan",
@@ -63,15 +74,20 @@ def run(run_id: str = RUN, **values: Any) -> records.Run:
         host="here",
         device="cpu",
         versions="{}",
-        timings=records.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        timings=scoring.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        evaluator="segments",
+        evaluator_version="weights",
+        capabilities=scoring.Capabilities(probabilities=True, attention=True, latents=True, text=True),
+        question_set="mmad",
+        subtasks=DECLARED,
     )
     return dataclasses.replace(plain, **values)
 
 
-def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> records.Prediction:
+def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> scoring.Prediction:
     """Question `number` of a block, two to an image."""
     image = block * 100 + number // 2
-    plain = records.Prediction(
+    plain = scoring.Prediction(
         run_id=run_id,
         block=block,
         image_id=f"image-{image}",
@@ -87,7 +103,7 @@ def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> rec
         question_id=f"question-{number % 2}",
         subtask="Anomaly Detection" if number % 2 == 0 else "Object Analysis",
         question="Is there any defect in the object?",
-        options=(records.Option("A", "Yes."), records.Option("B", "No.")),
+        options=(scoring.Option("A", "Yes."), scoring.Option("B", "No.")),
         conditional=False,
         reference_path=None,
         answer="B",
@@ -100,7 +116,7 @@ def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> rec
         token_entropy=((1.0, 2.0), (1.0, 1.5), (1.0, 1.0)),
         reward=(-0.5, -0.25, 0.0),
         best_iteration=2,
-        descriptions=(records.RetrievedDescription("drawn/bottle/crack", 1, 1, 0.5),),
+        descriptions=(retrieved("drawn/bottle/crack"),),
         knowledge_dropped=0,
         knowledge_cut=False,
         raw_text=None,
@@ -108,6 +124,7 @@ def prediction(block: int, number: int, run_id: str = RUN, **values: Any) -> rec
         seconds=0.25,
         created_at=NOW,
         claims=("defective", "good") if number % 2 == 0 else None,
+        no_defect=None if number % 2 == 0 else (),
     )
     return dataclasses.replace(plain, **values)
 
@@ -117,11 +134,23 @@ def content(run_id: str, image: int) -> str:
     return hashlib.sha256(f"{run_id} {image}".encode()).hexdigest()
 
 
-def patch(block: int, number: int, run_id: str = RUN, **values: Any) -> records.Patch:
+def patch(block: int, number: int, run_id: str = RUN, **values: Any) -> scoring.Patch:
     """The patch proposed for `prediction(block, number)`."""
     asked = prediction(block, number, run_id)
-    plain = records.Patch(run_id, block, asked.image_id, asked.question_id, 1, 2, 3, 0.0, 1.0, 28.0, 29.0, 0.5, True)
+    plain = scoring.Patch(run_id, block, asked.image_id, asked.question_id, 1, 2, 3, 0.0, 1.0, 28.0, 29.0, 0.5, True)
     return dataclasses.replace(plain, **values)
+
+
+def facts_of(*predictions: scoring.Prediction) -> pl.DataFrame:
+    """The facts of predictions, in their order."""
+    found, _ = facts.of(schema.table(scoring.Prediction, predictions))
+    return cast(pl.DataFrame, pl.from_arrow(found))
+
+
+def cells_of(*predictions: scoring.Prediction) -> pl.DataFrame:
+    """Their cells, of images none of which shares its cluster."""
+    _, found = facts.of(schema.table(scoring.Prediction, predictions))
+    return cast(pl.DataFrame, pl.from_arrow(found)).with_columns(cluster_id=pl.lit(None, pl.String))
 
 
 def write_part(data: Path, block: int, run_id: str = RUN, questions: int = 6) -> Path:
@@ -134,8 +163,8 @@ def write_part(data: Path, block: int, run_id: str = RUN, questions: int = 6) ->
         block,
         predictions,
         [patch(block, number, run_id) for number in range(questions)],
-        [records.ImageVector(each, "encoder@1", image_vector(each)) for each in contents],
-        [records.PatchVector(each, "model@1", 2, 3, (0.5, 0.25)) for each in contents],
+        [scoring.ImageVector(each, "encoder@1", image_vector(each)) for each in contents],
+        [scoring.PatchVector(each, "model@1", 2, 3, (0.5, 0.25)) for each in contents],
     )
 
 
@@ -153,8 +182,8 @@ def image_vector(of: str) -> tuple[float, ...]:
     return (1.0, float(int(of, 16) % 1000), 0.5)
 
 
-def description(entry: str, revision: int = 1, **values: Any) -> records.Description:
-    plain = records.Description(
+def description(entry: str, revision: int = 1, **values: Any) -> scoring.Description:
+    plain = scoring.Description(
         description_id=f"drawn/bottle/{entry}",
         revision=revision,
         dataset="drawn",

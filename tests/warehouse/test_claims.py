@@ -17,8 +17,8 @@ from warehouse import claims, migrations, schema, spool
 from warehouse.claim_words import asks, denies, read
 from warehouse.database import Database, insert
 from warehouse.ingest import ingest
-from warehouse.records import Option, Prediction
-from warehouse.review_records import Dispute, Settlement
+from warehouse.records.reviews import Dispute, Settlement
+from warehouse.records.scoring import Option, Prediction
 from warehouse.store import Store
 
 DEFECT = "Is there any defect in the object?"

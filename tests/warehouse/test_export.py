@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -14,9 +15,10 @@ from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import schema, spool
 from warehouse.errors import Refused
-from warehouse.export import Exported
 from warehouse.ingest import ingest
-from warehouse.records import Patch, Prediction
+from warehouse.queries import export
+from warehouse.queries.export import Exported
+from warehouse.records.scoring import Patch, Prediction, Run
 from warehouse.store import Store
 
 NAMED = {
@@ -58,6 +60,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
+def test_a_record_is_exported_with_every_column_it_has() -> None:
+    for table, record in (("predictions", Prediction), ("patches", Patch), ("runs", Run)):
+        columns = [name.strip() for name in export._COLUMNS[table].split(",")]  # type: ignore[index]
+        assert sorted(columns) == sorted(field.name for field in dataclasses.fields(record))
+
+
 @pytest.mark.parametrize("table", ["predictions", "patches", "runs"])
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 def test_every_format_has_the_named_columns_and_this_run_alone(
@@ -78,7 +86,8 @@ def test_parquet_gives_back_the_very_records(exported: Store, tmp_path: Path) ->
     exported.export("patches", RUN, tmp_path / "q.parquet")
 
     predictions = schema.records(Prediction, pl.read_parquet(tmp_path / "p.parquet"))
-    assert predictions == [AWKWARD, rows.prediction(0, 1), *(rows.prediction(1, number) for number in range(6))]
+    stored = [AWKWARD, rows.prediction(0, 1), *(rows.prediction(1, number) for number in range(6))]
+    assert predictions == [dataclasses.replace(one, cluster_id=one.content) for one in stored]
     patches = schema.records(Patch, pl.read_parquet(tmp_path / "q.parquet"))
     assert patches == [rows.patch(0, 1), *(rows.patch(1, number) for number in range(6))]
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import spool
 from warehouse.database import Database
-from warehouse.facts import CELLS, FACTS, rebuild
 from warehouse.ingest import ingest
-from warehouse.records import Prediction
-from warehouse.rollups import Place, Rollups, Selection, sql
+from warehouse.queries.facts import CELLS, rebuild
+from warehouse.queries.rollups import Place, Rollups, Selection, sql
+from warehouse.queries.truth import Truth
+from warehouse.records.scoring import Prediction
 from warehouse.store import Store
-from workbench.analysis import facts as analysis
-from workbench.analysis import metrics, shapes
+from workbench.analysis import intervals, overview
 
 ASKED = ("Anomaly Detection", "Defect Classification", "Object Analysis")
 
@@ -39,6 +36,7 @@ def some(block: int) -> list[Prediction]:
                 number,
                 image_id=f"image-{place}",
                 image_path=f"{place}.png",
+                content=rows.content(RUN, place),
                 question_id=f"q{number}",
                 subtask=subtask,
                 product=("bottle", "nut")[image % 2],
@@ -53,7 +51,8 @@ def some(block: int) -> list[Prediction]:
             )
             if place == 5:
                 one = rows.prediction(
-                    block, number, image_id="image-5", image_path="5.png", question_id=f"q{number}", subtask=subtask,
+                    block, number, image_id="image-5", image_path="5.png", content=rows.content(RUN, 5),
+                    question_id=f"q{number}", subtask=subtask,
                     status="failed", error="truncated", answer=None, entropy=(), best_iteration=None, descriptions=(),
                     option_probabilities={}, product="nut", label=label, line="1",
                 )  # fmt: skip
@@ -81,28 +80,19 @@ def sums(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Float64).round(9)).sort(pl.all().exclude(pl.Float64), nulls_last=True)
 
 
-def test_a_fact_says_what_the_analysis_says_of_its_prediction(filled: Path) -> None:
-    told = analysis.of(Store(filled).predictions(RUN)).with_columns(pl.col("outcome").cast(pl.String))
-    facts = Rollups(filled).facts(Selection(RUN))
-    assert facts.columns == told.columns
+def test_facts_in_memory_are_those_stored(filled: Path) -> None:
+    with Database(filled).reading() as con:
+        stored = (
+            con.sql(f"FROM facts WHERE run_id = '{RUN}'")
+            .pl()
+            .rename({"settled_entropy": "entropy", "correct": "right"})
+            .with_columns(evidence=pl.col("evidence_id").str.head(15).str.to_integer(base=16))
+        )
+    read = Rollups(filled).facts(Selection(RUN)).drop("letter", "verified", "basis")
     key = ("image_id", "question_id")
-    assert_frame_equal(facts.sort(key), told.sort(key), check_dtypes=False)
-    assert set(facts["outcome"]) == {"right", "wrong", "escape", "overkill", "failed", "unlabelled"}
-    assert set(facts["retrieval"]) == {"other entry", "other product", "right", None}
-
-
-@settings(max_examples=25)
-@given(st.lists(st.lists(st.sampled_from([0.1, 0.14, 0.3, 0.9, 1.2, 2.0]), max_size=8), min_size=20, max_size=40))
-def test_a_trace_s_shape_is_the_analysis_s(traces: list[list[float]]) -> None:
-    shape = FACTS[FACTS.index("CASE\n            WHEN len(entropy) < 3") :].partition(" AS shape")[0]
-    moves = FACTS[FACTS.index("list_filter(list_transform(range(2, len(entropy)") :].partition(" AS moves")[0]
-    frame = pl.DataFrame(
-        {"place": range(len(traces)), "entropy": traces}, schema_overrides={"entropy": pl.List(pl.Float64)}
-    )
-    con = duckdb.connect()
-    con.register("traces", frame)
-    found = con.sql(f"SELECT {shape} AS shape FROM (SELECT *, {moves} AS moves FROM traces) ORDER BY place").pl()
-    assert found["shape"].to_list() == frame.select(shapes.shape(pl.col("entropy"))).to_series().to_list()
+    assert_frame_equal(read.sort(key), stored.select(read.columns).sort(key), check_dtypes=False)
+    assert set(read["outcome"]) == {"right", "wrong", "escape", "overkill", "failed", "alarm", "pass", "unlabelled"}
+    assert set(read["retrieval"]) == {"other entry", "other product", "right", None}
 
 
 def test_cells_kept_up_part_by_part_are_those_counted_from_the_facts(filled: Path) -> None:
@@ -114,7 +104,8 @@ def test_cells_kept_up_part_by_part_are_those_counted_from_the_facts(filled: Pat
     assert int(kept["questions"].sum()) == int(counted["questions"].sum()) + int(without_failed["questions"].sum())
     with Database(filled).reading() as con:
         anew = con.sql(CELLS.format(source="facts")).pl().filter(pl.col("run_id") == RUN)
-    assert_frame_equal(sums(kept), sums(anew.select(kept.columns)))
+    assert kept["cluster_id"].null_count() == kept.height
+    assert_frame_equal(sums(kept.drop("cluster_id")), sums(anew.select(kept.drop("cluster_id").columns)))
 
 
 def test_cells_that_are_kept_and_cells_counted_on_the_spot_are_the_same_under_filters(filled: Path) -> None:
@@ -130,23 +121,79 @@ def test_cells_that_are_kept_and_cells_counted_on_the_spot_are_the_same_under_fi
 def test_a_cell_s_sums_over_images_are_those_of_a_loop(filled: Path) -> None:
     found = Rollups(filled)
     cells = found.cells(Selection(RUN)).filter(pl.col("subtask").is_null())
-    loop = {"images": 0, "nn": 0, "ny": 0, "yy": 0, "correct": 0}
-    facts = metrics.outcomes(Store(filled).prediction_index(RUN))
-    for _, image in facts.group_by("image_id"):
-        n = image.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed").height
-        y = image.filter(pl.col("outcome") == "right").height
-        for name, more in (("images", 1), ("nn", n * n), ("ny", n * y), ("yy", y * y), ("correct", y)):
-            loop[name] += more
+    loop = {"images": 0, "counted_squared": 0, "counted_correct": 0, "correct_squared": 0, "correct": 0}
+    index = Store(filled).prediction_index(RUN)
+    for _, image in index.group_by("image_id"):
+        counted = image.filter(pl.col("correct_answer").is_not_null(), pl.col("status") != "failed")
+        n, y = counted.height, counted.filter(pl.col("answer") == pl.col("correct_answer")).height
+        more = {"counted_squared": n * n, "counted_correct": n * y, "correct_squared": y * y, "correct": y}
+        for name, value in {"images": 1, **more}.items():
+            loop[name] += value
     assert {name: cells[name].sum() for name in loop} == loop
 
 
+@pytest.mark.parametrize("truth", ["archive", "reviewed"])
+def test_images_that_share_a_cluster_are_in_cells_of_their_own_and_the_rest_is_as_before(
+    data: Path, truth: Truth
+) -> None:
+    """Three pieces of three views over as many blocks and two cameras, beside images by themselves."""
+    store = Store(data)
+    store.open_run(rows.run())
+    for block in range(3):
+        views = [
+            dataclasses.replace(one, cluster_id=f"piece {number % 3}", camera=str(block % 2)) if number % 4 < 3 else one
+            for one in some(block)
+            for number in (int(one.image_path.removesuffix(".png")),)
+        ]
+        spool.write_part(data, RUN, block, views)
+        ingest(store)
+    found = Rollups(data)
+    kept = found.cells(Selection(RUN, truth=truth))
+    everyone = tuple(found.facts(Selection(RUN, truth=truth))["image_id"].unique())
+    counted = found.cells(Selection(RUN, images=everyone, truth=truth))
+    assert_frame_equal(sums(kept), sums(counted.select(kept.columns)))
+    assert set(kept["cluster_id"].drop_nulls()) == {"piece 0", "piece 1", "piece 2"}
+
+    facts = found.facts(Selection(RUN, truth=truth))
+    for by in ((), ("product",), ("camera",), ("subtask",), ("label", "product")):
+        expected = intervals.rates(facts, by)
+        assert_frame_equal(overview.rates(kept, by), expected, check_row_order=False, check_dtypes=False)
+    detection = overview.detection(kept).escape
+    asked = facts.filter(pl.col("detection"), pl.col("right").is_not_null(), pl.col("label") == "defective")
+    missed = intervals.rates(asked.with_columns(missed=pl.col("outcome") == "escape"), value="missed")
+    assert detection is not None
+    assert (detection.value, detection.low, detection.high) == pytest.approx(
+        missed.select("rate", "low", "high").row(0)
+    )
+
+
 def test_facts_and_cells_made_anew_are_those_that_were_kept_up_part_by_part(filled: Path) -> None:
-    with Database(filled).writing() as con:
+    with Database(filled)._transaction() as con:
         before = [con.sql(f"SELECT * FROM {name}").pl() for name in ("facts", "cells")]
         rebuild(con)
         after = [con.sql(f"SELECT * FROM {name}").pl() for name in ("facts", "cells")]
     assert_frame_equal(after[0], before[0], check_row_order=False)
     assert_frame_equal(sums(after[1]), sums(before[1]))
+
+
+def test_a_fact_s_cluster_is_the_prediction_s_and_an_older_prediction_s_its_content(data: Path) -> None:
+    views, older = [rows.prediction(0, number, cluster_id="piece") for number in (0, 2)], rows.prediction(0, 4)
+    stored = rows.facts_of(*views, older)
+    assert stored["cluster_id"].to_list() == ["piece", "piece", older.content]
+
+    store = Store(data)
+    store.open_run(rows.run())
+    spool.write_part(data, RUN, 0, [*views, older])
+    ingest(store)
+    read, numbered = (
+        Rollups(data).facts(Selection(RUN), ("image_id", "cluster_id"), numbered=way) for way in (False, True)
+    )
+    assert dict(read.iter_rows()) == {each.image_id: each.cluster_id or each.content for each in (*views, older)}
+    assert numbered["cluster_id"].dtype == pl.UInt32
+    assert (numbered["image_id"].n_unique(), numbered["cluster_id"].n_unique()) == (3, 2)
+    store.export("predictions", RUN, data / "answers.parquet")
+    exported = pl.read_parquet(data / "answers.parquet", columns=["image_id", "cluster_id"])
+    assert_frame_equal(exported.sort("image_id"), read.sort("image_id"))
 
 
 def test_filters_choose_what_polars_would(filled: Path) -> None:

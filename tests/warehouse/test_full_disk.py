@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.warehouse import rows
-from warehouse import records, spool
+from warehouse import spool
 from warehouse.errors import DiskFull
 from warehouse.ingest import ingest
+from warehouse.records import scoring
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 
@@ -67,7 +68,7 @@ def ingest_on_a_full_disk(folder: Path) -> None:
     ingest(store)
     rows.write_part(folder, 1, questions=2000)
     contents = [f"{number:064x}" for number in range(2000)]
-    Vectors(folder).upsert_images(records.ImageVector(content, "encoder@1", (1.0, 0.0, 0.5)) for content in contents)
+    Vectors(folder).upsert_images(scoring.ImageVector(content, "encoder@1", (1.0, 0.0, 0.5)) for content in contents)
     ballast = fill(folder, leave=100_000)
     try:
         ingest(store)
@@ -82,6 +83,7 @@ def ingest_on_a_full_disk(folder: Path) -> None:
     assert store.predictions(rows.RUN).height == 2006
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("megabytes", "function"), [(2, spool_until_full), (24, ingest_on_a_full_disk)], ids=["spooling", "ingesting"]
 )

@@ -13,9 +13,10 @@ from pyarrow import feather
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import ingest as ingest_module
-from warehouse import records, spool
+from warehouse import spool
 from warehouse.errors import BrokenIndex
 from warehouse.ingest import ingest
+from warehouse.records import scoring
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 
@@ -117,7 +118,7 @@ def test_vectors_that_do_not_fit_put_their_part_aside(store: Store, data: Path) 
         RUN,
         1,
         [rows.prediction(1, 0)],
-        image_vectors=[records.ImageVector(letter * 64, "encoder@1", (1.0,) * ord(letter)) for letter in "ab"],
+        image_vectors=[scoring.ImageVector(letter * 64, "encoder@1", (1.0,) * ord(letter)) for letter in "ab"],
     )
 
     assert ingest(store).quarantined == 1
@@ -197,6 +198,7 @@ def test_a_part_from_before_an_optional_column_is_ingested_with_the_column_empty
     assert store.predictions(RUN).select(pl.col("camera").null_count()).item() == 12
 
 
+@pytest.mark.slow
 def test_two_ingesters_at_once_store_every_block_once(store: Store, data: Path) -> None:
     for block in range(12):
         rows.write_part(data, block)

@@ -14,26 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.warehouse import rows
-from warehouse import phases, schema, spool
-from warehouse.ingest import ingest
-from warehouse.records import Patch, Prediction
+from tests.warehouse.writer import BLOCKS, QUESTIONS, write_and_ingest
+from warehouse import kill_points, schema
+from warehouse.records.scoring import Patch, Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 
-BLOCKS, QUESTIONS = 3, 6
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def write_and_ingest(data: Path, run_id: str) -> None:
-    """What a scoring run does with its blocks: spool those that are missing, ingest now and then."""
-    store = Store(data)
-    for block in range(BLOCKS):
-        if block not in spool.spooled_blocks(data, run_id) | store.ingested_blocks(run_id):
-            rows.write_part(data, block, run_id, QUESTIONS)
-        if block == 1:
-            ingest(store)
-    ingest(store)
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +43,17 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 # Also in the middle of a part's files, and when some blocks are in already.
-@pytest.mark.parametrize("phase", [*phases.SPOOL, *phases.INGEST, "after-write:7", "after-commit:2", "within-remove:2"])
+@pytest.mark.parametrize(
+    "phase", [*kill_points.SPOOL, *kill_points.INGEST, "after-write:7", "after-commit:2", "within-remove:2"]
+)
 def test_killed_and_started_again_everything_is_there_once(watched: Path, phase: str) -> None:
     run_id = phase.replace(":", "-")
     store, vectors = Store(watched), Vectors(watched)
     store.open_run(rows.run(run_id))
     before = vector_counts(vectors)
 
-    script = f"from tests.warehouse.test_kills import *; write_and_ingest(Path({str(watched)!r}), {run_id!r})"
-    killed = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "WORKBENCH_DIE_AT": phase}, check=False
-    )
+    dying = {**os.environ, "WORKBENCH_DIE_AT": phase}
+    killed = forked.run("tests.warehouse.writer:write_and_ingest", watched, run_id, environment=dying)
     assert killed.returncode == -9
     write_and_ingest(watched, run_id)
 

@@ -16,9 +16,10 @@ from pyarrow import feather
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
-from warehouse import ledger, manifest, records, schema, spool
+from warehouse import ledger, manifest, schema, spool
 from warehouse.errors import DiskFull, Locked, MalformedPart, NewerWarehouse
 from warehouse.ingest import ingest
+from warehouse.records import scoring
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 
@@ -202,9 +203,9 @@ def test_whatever_is_wrong_with_parts_all_others_arrive_and_nothing_wrong_is_sto
     assert (done.parts, done.quarantined) == (4, len(MALFORMED) + 2)
     assert store.ingested_blocks(RUN) == set(good)
     expected = [rows.prediction(block, number) for block in good for number in range(6)]
-    assert schema.records(records.Prediction, store.predictions(RUN)) == expected
+    assert schema.records(scoring.Prediction, store.predictions(RUN)) == expected
     patches = [rows.patch(block, number) for block in good for number in range(6)]
-    assert schema.records(records.Patch, store.patches(RUN)) == patches
+    assert schema.records(scoring.Patch, store.patches(RUN)) == patches
     # Vectors go first: those of a part whose rows were refused may lie there too; they are its pictures' own.
     contents, vectors = Vectors(data).every_image_vector("encoder@1")
     assert set(contents) >= {row.content for row in expected}
@@ -259,7 +260,7 @@ def test_a_number_that_is_not_finite_is_not_written(data: Path) -> None:
     with pytest.raises(ValueError, match=r"Prediction\.entropy holds a number that isn't finite"):
         spool.write_part(data, RUN, 0, [rows.prediction(0, 0, entropy=(1.0, math.nan))])
     with pytest.raises(ValueError, match=r"ImageVector\.vector holds"):
-        spool.write_part(data, RUN, 0, [], image_vectors=[records.ImageVector("a" * 64, "e", (math.inf,))])
+        spool.write_part(data, RUN, 0, [], image_vectors=[scoring.ImageVector("a" * 64, "e", (math.inf,))])
     assert spool.pending(data) == []
 
 

@@ -104,7 +104,7 @@ def test_a_step_that_fails_leaves_the_database_as_it_was() -> None:
 def test_a_newer_database_is_refused_by_readers_and_writers(data: Path) -> None:
     store = Store(data)
     store.open_run(rows.run())
-    with Database(data).writing() as con:
+    with Database(data)._transaction() as con:
         con.execute("INSERT INTO schema_versions VALUES (99, now())")
 
     with pytest.raises(NewerWarehouse, match="has version 99 and this program knows versions up to"):

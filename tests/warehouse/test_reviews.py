@@ -9,22 +9,24 @@ from typing import Any
 
 import pytest
 
+from tests.people import ANN
+from tests.warehouse.judging import stored
 from tests.warehouse.rows import NOW, RUN
-from warehouse.records import Option
-from warehouse.review_records import (
+from warehouse.queries.reviews import Reviews, dispute_id, task_key
+from warehouse.records.judgements import Pulled
+from warehouse.records.reviews import (
     AuditCase,
     AuditDraw,
     DefectBox,
     Dispute,
     DisputeReason,
-    Pulled,
     QuarantinedResult,
     ReviewProject,
     ReviewTask,
     Settlement,
     Verdict,
 )
-from warehouse.reviews import Reviews, dispute_id, task_key
+from warehouse.records.scoring import Option
 
 
 def dispute(number: int, **values: Any) -> Dispute:
@@ -97,8 +99,8 @@ def states(reviews: Reviews) -> dict[str, str]:
 def test_nothing_is_open_twice_for_the_same_entry_question_and_reason(reviews: Reviews) -> None:
     one, two = dispute(1), dispute(2)
 
-    assert reviews.open([one, two], [reason(one), reason(two, weight=0.75)]) == 2
-    assert reviews.open([one, two], [reason(one), reason(two), reason(two, "flip", 0.5)]) == 1
+    assert reviews.open([one, two], [reason(one), reason(two, weight=0.75)], actor=ANN) == 2
+    assert reviews.open([one, two], [reason(one), reason(two), reason(two, "flip", 0.5)], actor=ANN) == 1
 
     rows = reviews.queue().select("image_id", "reasons", "weight").rows()
     assert rows == [("image-2", ["uncertain", "flip"], 1.25), ("image-1", ["uncertain"], 0.5)]
@@ -106,12 +108,12 @@ def test_nothing_is_open_twice_for_the_same_entry_question_and_reason(reviews: R
 
 def test_a_settled_case_is_only_disputed_again_on_request(reviews: Reviews) -> None:
     one = dispute(1)
-    reviews.open([one], [reason(one)])
-    reviews.settle([settlement(one)])
+    reviews.open([one], [reason(one)], actor=ANN)
+    reviews.judge(stored([settlement(one)]), actor=ANN)
 
-    assert reviews.open([one], [reason(one, "flip")]) == 0
-    assert reviews.open([one], [reason(one, "person")], reopen=True) == 1
-    assert reviews.open([one], [reason(one, "flip")]) == 1
+    assert reviews.open([one], [reason(one, "flip")], actor=ANN) == 0
+    assert reviews.open([one], [reason(one, "person")], reopen=True, actor=ANN) == 1
+    assert reviews.open([one], [reason(one, "flip")], actor=ANN) == 1
 
     rows = reviews.queue().sort("number").select("number", "dispute_id", "state", "reasons").rows()
     assert rows == [
@@ -119,18 +121,21 @@ def test_a_settled_case_is_only_disputed_again_on_request(reviews: Reviews) -> N
         (2, dispute_id("image-1", "question", 2), "open", ["flip", "person"]),
     ]
 
-    reviews.settle([settlement(one, dispute_id=dispute_id("image-1", "question", 2), right_answer="C")])
+    reviews.judge(
+        stored([settlement(one, dispute_id=dispute_id("image-1", "question", 2), right_answer="C")]), actor=ANN
+    )
     assert reviews.queue()["state"].to_list() == ["settled", "settled"]
 
 
 def test_the_state_follows_from_what_happened(reviews: Reviews) -> None:
     cases = [dispute(number, slots=2) for number in range(5)]
-    reviews.open(cases, [reason(case) for case in cases])
+    reviews.open(cases, [reason(case) for case in cases], actor=ANN)
     reviews.record_tasks(
-        [ReviewTask(task_key(case.dispute_id, 1), case.dispute_id, 1, "p", 7, 64, 48, NOW) for case in cases[1:]]
+        [ReviewTask(task_key(case.dispute_id, 1), case.dispute_id, 1, "p", 7, 64, 48, NOW) for case in cases[1:]],
+        actor=ANN,
     )
-    reviews.add_verdicts([verdict(cases[2]), verdict(cases[3]), verdict(cases[3], 2, right_answer="C")])
-    reviews.settle([settlement(cases[4])])
+    reviews.judge(stored([verdict(cases[2]), verdict(cases[3]), verdict(cases[3], 2, right_answer="C")]), actor=ANN)
+    reviews.judge(stored([settlement(cases[4])]), actor=ANN)
 
     assert states(reviews) == {
         "image-0": "open",
@@ -143,13 +148,13 @@ def test_the_state_follows_from_what_happened(reviews: Reviews) -> None:
 
 def test_a_verdict_is_stored_once_and_an_edit_is_a_further_revision(reviews: Reviews) -> None:
     one = dispute(1)
-    reviews.open([one], [reason(one)])
+    reviews.open([one], [reason(one)], actor=ANN)
     later = NOW + timedelta(minutes=5)
 
-    assert reviews.add_verdicts([verdict(one)]) == 1
-    assert reviews.add_verdicts([verdict(one, stored_at=later)]) == 0
-    assert reviews.add_verdicts([verdict(one, decision="unsure", judged_at=later)]) == 1
-    assert reviews.add_verdicts([verdict(one, decision="unsure", judged_at=later, deleted=True)]) == 1
+    assert reviews.judge(stored([verdict(one)]), actor=ANN) == 1
+    assert reviews.judge(stored([verdict(one, stored_at=later)]), actor=ANN) == 0
+    assert reviews.judge(stored([verdict(one, decision="unsure", judged_at=later)]), actor=ANN) == 1
+    assert reviews.judge(stored([verdict(one, decision="unsure", judged_at=later, deleted=True)]), actor=ANN) == 1
 
     assert reviews.verdicts().is_empty()
     assert reviews.verdicts(history=True).select("revision", "decision", "deleted").rows() == [
@@ -161,14 +166,14 @@ def test_a_verdict_is_stored_once_and_an_edit_is_a_further_revision(reviews: Rev
 
 def test_what_was_pulled_and_how_far_are_one_transaction(reviews: Reviews) -> None:
     one = dispute(1)
-    reviews.open([one], [reason(one)])
-    reviews.plan_project(ReviewProject("p", "http://desk", 1, "v1", None, None, None, NOW))
+    reviews.open([one], [reason(one)], actor=ANN)
+    reviews.plan_project(ReviewProject("p", "http://connection", 1, "v1", None, None, None, NOW), actor=ANN)
     reviews.found_project("p", 12)
     bad = QuarantinedResult("r", "p", 7, 9, "names no verdict", "{}", NOW)
 
     for _ in range(2):
-        reviews.store_pulled("p", Pulled((verdict(one),), (bad,), NOW))
-    reviews.store_pulled("p", Pulled((), (), NOW - timedelta(hours=1)))
+        reviews.store_pulled("p", Pulled(stored((verdict(one),), "Label Studio"), (bad,), NOW), actor=ANN)
+    reviews.store_pulled("p", Pulled((), (), NOW - timedelta(hours=1)), actor=ANN)
 
     (project,) = reviews.projects()
     assert (project.project_id, project.pulled_until) == (12, NOW)
@@ -178,14 +183,14 @@ def test_what_was_pulled_and_how_far_are_one_transaction(reviews: Reviews) -> No
 
 def test_unjudged_tasks_of_a_lost_project_can_be_sent_again(reviews: Reviews) -> None:
     cases = [dispute(1), dispute(2)]
-    reviews.open(cases, [reason(case) for case in cases])
-    reviews.plan_project(ReviewProject("p", "http://desk", 1, "v1", 12, None, None, NOW))
+    reviews.open(cases, [reason(case) for case in cases], actor=ANN)
+    reviews.plan_project(ReviewProject("p", "http://connection", 1, "v1", 12, None, None, NOW), actor=ANN)
     reviews.record_tasks(
-        [ReviewTask(task_key(case.dispute_id, 1), case.dispute_id, 1, "p", 7, 64, 48, NOW) for case in cases]
+        [ReviewTask(task_key(case.dispute_id, 1), case.dispute_id, 1, "p", 7, 64, 48, NOW) for case in cases], actor=ANN
     )
-    reviews.add_verdicts([verdict(cases[0])])
+    reviews.judge(stored([verdict(cases[0])]), actor=ANN)
 
-    assert reviews.give_up_project("p", NOW) == 1
+    assert reviews.give_up_project("p", NOW, actor=ANN) == 1
 
     assert reviews.projects() == []
     assert [task.dispute_id for task in reviews.tasks()] == [cases[0].dispute_id]
@@ -194,12 +199,12 @@ def test_unjudged_tasks_of_a_lost_project_can_be_sent_again(reviews: Reviews) ->
 
 def test_the_newest_settlement_counts_until_it_is_withdrawn(reviews: Reviews) -> None:
     one = dispute(1)
-    reviews.open([one], [reason(one)])
-    reviews.settle([settlement(one)])
-    reviews.settle([settlement(one, right_answer="C")])
+    reviews.open([one], [reason(one)], actor=ANN)
+    reviews.judge(stored([settlement(one)]), actor=ANN)
+    reviews.judge(stored([settlement(one, right_answer="C")]), actor=ANN)
     assert reviews.overrides().select("image_id", "right_answer").rows() == [("image-1", "C")]
 
-    reviews.settle([settlement(one, withdrawn=True)])
+    reviews.judge(stored([settlement(one, withdrawn=True)]), actor=ANN)
 
     assert reviews.overrides().is_empty()
     assert reviews.settlements()["revision"].to_list() == [1, 2, 3]
@@ -210,8 +215,8 @@ def test_a_run_has_one_audit_draw(reviews: Reviews) -> None:
     one, two = dispute(1), dispute(2)
     draw = AuditDraw(RUN, 100, 7, (AuditCase("image-1", "question"),), NOW)
 
-    assert reviews.draw_audit(draw, [one], [reason(one, "audit")])
-    assert not reviews.draw_audit(replace(draw, seed=8), [two], [reason(two, "audit")])
+    assert reviews.draw_audit(draw, [one], [reason(one, "audit")], actor=ANN)
+    assert not reviews.draw_audit(replace(draw, seed=8), [two], [reason(two, "audit")], actor=ANN)
 
     assert reviews.audit_draw(RUN) == draw
     assert states(reviews) == {"image-1": "open"}

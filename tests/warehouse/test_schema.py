@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.warehouse import rows
-from warehouse import migrations, records, schema
+from warehouse import migrations, schema
+from warehouse.records import scoring
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -64,33 +65,33 @@ def test_a_row_read_back_equals_the_row_written(table: migrations.Table) -> None
     check()
 
 
-@given(row=any_record(records.Prediction))
-def test_a_prediction_survives_arrow_and_polars(row: records.Prediction) -> None:
-    table = schema.table(records.Prediction, [row])
+@given(row=any_record(scoring.Prediction))
+def test_a_prediction_survives_arrow_and_polars(row: scoring.Prediction) -> None:
+    table = schema.table(scoring.Prediction, [row])
 
-    assert table.schema == schema.arrow(records.Prediction)
-    assert schema.records(records.Prediction, pl.DataFrame(table)) == [row]
+    assert table.schema == schema.arrow(scoring.Prediction)
+    assert schema.records(scoring.Prediction, pl.DataFrame(table)) == [row]
 
 
 def test_a_missing_value_is_named_before_it_reaches_the_disk() -> None:
     with pytest.raises(ValueError, match=r"Prediction\.subtask is None"):
-        schema.table(records.Prediction, [rows.prediction(0, 0, subtask=None)])
+        schema.table(scoring.Prediction, [rows.prediction(0, 0, subtask=None)])
 
 
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        schema.table(records.Prediction, [rows.prediction(0, 0, created_at=datetime(2025, 1, 3))])
+        schema.table(scoring.Prediction, [rows.prediction(0, 0, created_at=datetime(2025, 1, 3))])
 
 
 def test_half_precision_vectors_keep_half_precision() -> None:
-    table = schema.table(records.PatchVector, [records.PatchVector("c", "e", 0, 0, (0.1, 2.0))])
+    table = schema.table(scoring.PatchVector, [scoring.PatchVector("c", "e", 0, 0, (0.1, 2.0))])
 
     assert str(table.schema.field("vector").type.value_type) == "halffloat"
     assert [round(value, 3) for value in table["vector"][0].as_py()] == [0.1, 2.0]
 
 
 def test_the_ddl_says_what_the_class_says() -> None:
-    assert schema.ddl("descriptions", records.Description, ("description_id", "revision")) == (
+    assert schema.ddl("descriptions", scoring.Description, ("description_id", "revision")) == (
         "CREATE TABLE descriptions (\n"
         "    description_id VARCHAR NOT NULL,\n"
         "    revision BIGINT NOT NULL,\n"

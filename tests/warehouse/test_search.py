@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lancedb
 
-from warehouse.search import TextSearch, Words
+from warehouse.queries.search import TextSearch, Words
 
 X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 

@@ -16,8 +16,9 @@ from pyarrow import feather
 
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
-from warehouse import records, schema, spool
+from warehouse import schema, spool
 from warehouse.errors import MalformedPart
+from warehouse.records import scoring
 
 
 def a_dead_pid() -> int:
@@ -46,7 +47,7 @@ def test_a_part_holds_its_rows_under_its_run_and_block(data: Path) -> None:
         "predictions.arrow",
     ]
     assert feather.read_table(part / "predictions.arrow").equals(
-        schema.table(records.Prediction, [rows.prediction(12, number) for number in range(4)])
+        schema.table(scoring.Prediction, [rows.prediction(12, number) for number in range(4)])
     )
     assert spool.identity(part) == (RUN, 12)
     assert spool.pending(data) == [part]
@@ -160,7 +161,7 @@ def test_rows_of_several_parts_come_one_part_after_the_other(data: Path) -> None
     parts = [rows.write_part(data, block, questions=2) for block in (0, 1)]
 
     assert spool.rows([spool.read(part) for part in parts], "predictions").equals(
-        schema.table(records.Prediction, [rows.prediction(block, number) for block in (0, 1) for number in (0, 1)])
+        schema.table(scoring.Prediction, [rows.prediction(block, number) for block in (0, 1) for number in (0, 1)])
     )
 
 

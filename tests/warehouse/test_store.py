@@ -12,12 +12,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.warehouse import rows
+from tests.warehouse import raw, rows
 from tests.warehouse.rows import NOW, RUN
-from warehouse import records, spool
+from warehouse import spool
 from warehouse.database import Database
 from warehouse.errors import BrokenWarehouse, Refused
 from warehouse.ingest import ingest
+from warehouse.records import scoring
 from warehouse.store import Store
 
 
@@ -117,7 +118,7 @@ def test_an_entry_of_another_archive_is_refused(data: Path) -> None:
 def test_a_run_is_stored_whole_and_its_timings_add_up(store: Store) -> None:
     assert store.run(RUN) == rows.run()
 
-    store.close_run(RUN, "stopped", NOW, "the window closed", records.Timings(1.0, 2.0, 3.0, 4.0, 5.0, 6.0))
+    store.close_run(RUN, "stopped", NOW, "the window closed", scoring.Timings(1.0, 2.0, 3.0, 4.0, 5.0, 6.0))
     stopped = store.run(RUN)
     assert stopped is not None
     assert (stopped.state, stopped.message, stopped.finished_at) == ("stopped", "the window closed", NOW)
@@ -127,10 +128,10 @@ def test_a_run_is_stored_whole_and_its_timings_add_up(store: Store) -> None:
     assert again is not None
     assert (again.state, again.message, again.finished_at) == ("running", None, None)
 
-    store.close_run(RUN, "finished", timings=records.Timings(1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
+    store.close_run(RUN, "finished", timings=scoring.Timings(1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
     finished = store.run(RUN)
     assert finished is not None
-    assert finished.timings == records.Timings(2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+    assert finished.timings == scoring.Timings(2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
     assert finished.finished_at is not None
 
 
@@ -213,7 +214,7 @@ def test_a_summary_counts_by_subtask_and_names_the_failures(store: Store, data: 
             rows.prediction(0, 2, answer="A"),
             rows.prediction(0, 4, correct_answer=None),
             rows.prediction(0, 6, status="invalid", answer="maybe"),
-            rows.prediction(0, 1, status="failed", answer=None, error="truncated image"),
+            rows.prediction(0, 1, status="failed", answer=None, error="truncated: its end"),
         ],
     )
     ingest(store)
@@ -231,6 +232,10 @@ def test_a_summary_counts_by_subtask_and_names_the_failures(store: Store, data: 
             "overkill": 1,
             "unreadable": 1,
             "unclaimed": 0,
+            "alarms": 0,
+            "passes": 1,
+            "detections": 3,
+            "correct_detections": 1,
             "defective": 0,
             "good": 3,
         },
@@ -246,49 +251,37 @@ def test_a_summary_counts_by_subtask_and_names_the_failures(store: Store, data: 
             "overkill": 0,
             "unreadable": 0,
             "unclaimed": 0,
+            "alarms": 0,
+            "passes": 0,
+            "detections": 0,
+            "correct_detections": 0,
             "defective": 0,
             "good": 0,
         },
     ]
-    assert store.failures(RUN).rows() == [("truncated image", 1, 1, "bottle/test/000.png")]
+    assert store.failures(RUN).rows() == [("truncated", 1, 1, 1, "truncated: its end", "bottle/test/000.png")]
     run = store.run(RUN)
     assert run is not None
     assert (run.answered, run.invalid, run.failed) == (3, 1, 1)
 
 
-def test_publishing_moves_the_pointer_and_rolling_back_moves_it_again(data: Path) -> None:
+def test_the_newest_published_version_and_its_texts_are_read_together(data: Path) -> None:
     store = Store(data)
-    store.add_descriptions([rows.description("crack"), rows.description("crack", 2), rows.description("dent")])
-    crack, dent = records.KnowledgeMember("drawn/bottle/crack", 1), records.KnowledgeMember("drawn/bottle/dent", 1)
-    first = records.KnowledgeVersion("first", (crack, dent), NOW)
-    second = records.KnowledgeVersion("second", (records.KnowledgeMember("drawn/bottle/crack", 2),), NOW + timedelta(1))
+    crack, dent = scoring.KnowledgeMember("drawn/bottle/crack", 1), scoring.KnowledgeMember("drawn/bottle/dent", 1)
+    first = scoring.KnowledgeVersion("first", (crack, dent), NOW)
+    second = scoring.KnowledgeVersion("second", (scoring.KnowledgeMember("drawn/bottle/crack", 2),), NOW + timedelta(1))
+    assert store.published_knowledge() == (None, [])
 
-    store.publish(first)
+    texts = [rows.description("crack"), rows.description("crack", 2), rows.description("dent")]
+    raw.store_knowledge(data, texts, first)
     assert store.published_knowledge() == (first, [rows.description("crack"), rows.description("dent")])
-    store.publish(second)
+    raw.store_knowledge(data, [], second)
     assert store.published_knowledge() == (second, [rows.description("crack", 2)])
-    back = records.KnowledgeVersion("first", (crack, dent), NOW + timedelta(2))
-    store.publish(back)
+    back = scoring.KnowledgeVersion("first", (crack, dent), NOW + timedelta(2))
+    raw.store_knowledge(data, [], back)
     assert store.published_knowledge() == (back, store.knowledge("first"))
     assert store.descriptions()["revision"].to_list() == [2, 1]
     assert store.descriptions(latest=False).height == 3
-
-
-def test_a_stored_revision_never_changes(data: Path) -> None:
-    store = Store(data)
-    store.add_descriptions([rows.description("crack")])
-
-    with pytest.raises(Refused):
-        store.add_descriptions([rows.description("dent"), rows.description("crack", text="Something else.")])
-    assert store.descriptions()["text"].to_list() == ["A crack is a dark line."]
-
-
-def test_a_version_with_a_member_that_is_not_stored_is_not_published(data: Path) -> None:
-    store = Store(data)
-
-    with pytest.raises(Refused, match="drawn/bottle/crack revision 7"):
-        store.publish(records.KnowledgeVersion("v", (records.KnowledgeMember("drawn/bottle/crack", 7),), NOW))
-    assert store.published_knowledge() == (None, [])
 
 
 def test_the_stamp_changes_with_content_and_only_then(store: Store, data: Path) -> None:
@@ -349,7 +342,7 @@ def test_ctrl_c_in_the_middle_of_a_query_is_ctrl_c(data: Path, writing: bool) ->
     database = Database(data)
 
     def within(text: str) -> None:
-        with database.writing() if writing else database.reading():
+        with database._transaction() if writing else database.reading():
             raise RuntimeError(text)
 
     with pytest.raises(KeyboardInterrupt):

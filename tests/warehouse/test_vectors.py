@@ -8,14 +8,14 @@ import lancedb
 import numpy as np
 import pytest
 
-from warehouse import records
 from warehouse import vectors as vectors_module
 from warehouse.errors import BrokenIndex, Refused
+from warehouse.records import scoring
 from warehouse.vectors import Vectors
 
 
-def text(entry: str, vector: tuple[float, ...], revision: int = 1, encoder: str = "e") -> records.TextVector:
-    return records.TextVector(f"drawn/bottle/{entry}", revision, encoder, vector)
+def text(entry: str, vector: tuple[float, ...], revision: int = 1, encoder: str = "e") -> scoring.TextVector:
+    return scoring.TextVector(f"drawn/bottle/{entry}", revision, encoder, vector)
 
 
 def test_without_an_index_there_is_nothing_and_nothing_is_made(data: Path) -> None:
@@ -29,12 +29,12 @@ def test_without_an_index_there_is_nothing_and_nothing_is_made(data: Path) -> No
 
 def test_a_vector_written_twice_is_there_once(data: Path) -> None:
     vectors = Vectors(data)
-    first = records.ImageVector("a" * 64, "e", (1.0, 0.0))
+    first = scoring.ImageVector("a" * 64, "e", (1.0, 0.0))
     vectors.upsert_images([first, first])
-    vectors.upsert_images([first, records.ImageVector("b" * 64, "e", (0.0, 1.0))])
-    patch = records.PatchVector("a" * 64, "m", 1, 2, (0.5, 0.25, 0.125))
+    vectors.upsert_images([first, scoring.ImageVector("b" * 64, "e", (0.0, 1.0))])
+    patch = scoring.PatchVector("a" * 64, "m", 1, 2, (0.5, 0.25, 0.125))
     vectors.upsert_patches([patch, patch])
-    vectors.upsert_patches([patch, records.PatchVector("a" * 64, "m", 2, 2, (0.5, 0.25, 0.125))])
+    vectors.upsert_patches([patch, scoring.PatchVector("a" * 64, "m", 2, 2, (0.5, 0.25, 0.125))])
 
     assert sorted(vectors.counts().rows()) == [("images", "e", 2), ("patches", "m", 2)]
     assert vectors.patch_places(["a" * 64, "b" * 64], "m") == {("a" * 64, 1, 2), ("a" * 64, 2, 2)}
@@ -44,7 +44,7 @@ def test_a_vector_written_twice_is_there_once(data: Path) -> None:
 def test_encoders_of_different_length_live_side_by_side(data: Path) -> None:
     vectors = Vectors(data)
     vectors.upsert_images(
-        [records.ImageVector("a" * 64, "small", (1.0, 2.0)), records.ImageVector("a" * 64, "large", (1.0, 2.0, 3.0))]
+        [scoring.ImageVector("a" * 64, "small", (1.0, 2.0)), scoring.ImageVector("a" * 64, "large", (1.0, 2.0, 3.0))]
     )
 
     assert vectors.image_vectors(["a" * 64], "small")["a" * 64].tolist() == [1.0, 2.0]
@@ -81,7 +81,7 @@ def test_texts_of_one_encoder_come_back_with_their_revisions(data: Path) -> None
 def test_a_text_is_there_when_all_its_windows_are(data: Path) -> None:
     vectors = Vectors(data)
     one, two, three = (
-        records.TextVector("drawn/bottle/crack", 1, "e", vector, window, 3)
+        scoring.TextVector("drawn/bottle/crack", 1, "e", vector, window, 3)
         for window, vector in enumerate([(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)])
     )
     vectors.upsert_texts([text("crack", (0.5, 0.5), revision=2), three, one])
@@ -134,7 +134,7 @@ def test_many_small_appends_are_merged_into_few_fragments(data: Path, monkeypatc
     monkeypatch.setattr(vectors_module, "_SMALL_APPENDS", 4)
     vectors = Vectors(data)
     for number in range(7):
-        vectors.upsert_images([records.ImageVector(f"{number:064x}", "e", (1.0, float(number)))])
+        vectors.upsert_images([scoring.ImageVector(f"{number:064x}", "e", (1.0, float(number)))])
 
     (table,) = (data / "vectors").glob("images-*.lance")
     assert vectors.counts().rows() == [("images", "e", 7)]

@@ -1,4 +1,4 @@
-"""What the arms of an ablation say, from stored runs: each arm's accuracy, its difference to its baseline, its course.
+"""The arms of an ablation compared, from stored runs: each arm's accuracy, its difference to its baseline, its course.
 
 Arms and the facts of their runs go in, frames come out. Two arms are compared on the questions both were asked, with
 intervals clustered by image (`compare.table`); two intervals side by side are never compared.
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from warehouse.experiment_records import Arm, Step
-from workbench.analysis import compare, metrics
+from warehouse.queries.shared import SharedAnswers
+from warehouse.records.experiments import Arm, Step
+from warehouse.records.questions import Subtask
+from workbench.analysis import compare, intervals, right_reason, subtasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +22,23 @@ class Study:
     """An experiment as it is stored."""
 
     arms: tuple[Arm, ...]
-    facts: Mapping[str, pl.DataFrame]  # by run, see `facts.COLUMNS`
+    facts: Mapping[str, pl.DataFrame]  # by run, see `rollups.ANALYSED`
+    evidence: Mapping[str, tuple[str, ...]]  # by run: sources that showed any of its questions something
     evaluations: Mapping[str, float]  # by run: forwards of the loop per question
     steps: tuple[Step, ...]
     hard: Mapping[str, str]  # image_id -> "tiny", "faint" or "tiny faint", where the archive says so
     demo: bool  # answered by the embedded demo model
+    subtasks: tuple[Subtask, ...]  # as the runs' question set declares them
+    shared: SharedAnswers  # of the arms' runs, in their order
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The arms' runs, each once."""
+        return list(dict.fromkeys(arm.run_id for arm in self.arms))
 
     def of(self, arm: str) -> pl.DataFrame:
         """The facts of an arm's run."""
         return self.facts[next(each.run_id for each in self.arms if each.arm == arm)]
-
-
-ABOUT_THE_OBJECT = ("Object Classification", "Object Analysis")
 
 
 def arms(study: Study, images: Collection[str] | None = None) -> pl.DataFrame:
@@ -41,36 +48,40 @@ def arms(study: Study, images: Collection[str] | None = None) -> pl.DataFrame:
         images: only questions about a defect on these images; None takes all questions.
 
     Returns:
-        arm, family, level, baseline, run_id, n, right, accuracy, low and high (95 % Wilson), entropy (nats, mean over
-        the best states; null without think tokens), collapse (how much more often the most frequent letter was
-        answered than is right, as a share), evaluations (forwards of the loop per question).
+        arm, family, level, baseline, evidence (its sources by name), run_id, n, right, accuracy, low and high (95 %,
+        clustered), entropy (nats, mean over the best states; null without think tokens), collapse (how much more often
+        the most frequent letter was answered than is right, as a share), evaluations (forwards of the loop per
+        question), and over the questions measured in all arms the columns of `right_reason.COLUMNS`.
     """
     rows = []
     for arm in study.arms:
-        facts = _some(study.facts[arm.run_id], images)
+        facts = _some(study, arm.run_id, images)
         judged = facts.filter(pl.col("right").is_not_null())
-        n, right = judged.height, int(judged["right"].sum())
-        interval = metrics.wilson(right, n)
+        rate = intervals.rates(judged).row(0, named=True)
         rows.append(
             {
                 "arm": arm.arm, "family": arm.family, "level": arm.level, "baseline": arm.baseline,
-                "run_id": arm.run_id, "n": n, "right": right, "accuracy": right / n if n else None,
-                "low": interval.low, "high": interval.high, "entropy": facts["entropy"].mean(),
+                "evidence": ", ".join(study.evidence.get(arm.run_id, ())) or "none",
+                "run_id": arm.run_id, "n": int(rate["n"]), "right": int(rate["right"]), "accuracy": rate["rate"],
+                "low": rate["low"], "high": rate["high"], "entropy": facts["entropy"].mean(),
                 "collapse": _collapse(judged), "evaluations": study.evaluations.get(arm.run_id, 0.0),
             }
         )  # fmt: skip
-    return pl.DataFrame(rows, schema=_ARMS)
+    _, reasons = right_reason.over_shared_questions(study.shared, study.run_ids)
+    found = pl.DataFrame(rows, schema=_ARMS)
+    return found.join(right_reason.columns(reasons), on="run_id", how="left", maintain_order="left")
 
 
 _ARMS = {
-    "arm": pl.String, "family": pl.String, "level": pl.Float64, "baseline": pl.String, "run_id": pl.String,
+    "arm": pl.String, "family": pl.String, "level": pl.Float64, "baseline": pl.String, "evidence": pl.String,
+    "run_id": pl.String,
     "n": pl.Int64, "right": pl.Int64, "accuracy": pl.Float64, "low": pl.Float64, "high": pl.Float64,
     "entropy": pl.Float64, "collapse": pl.Float64, "evaluations": pl.Float64,
 }  # fmt: skip
 
 
 def answers(study: Study) -> pl.DataFrame:
-    """Every answer of every arm: arm, and the columns of `facts.COLUMNS`."""
+    """Every answer of every arm: arm, and the columns of its facts."""
     return pl.concat(
         [study.of(arm.arm).select(pl.lit(arm.arm).alias("arm"), pl.all()) for arm in study.arms], how="diagonal_relaxed"
     )
@@ -86,22 +97,20 @@ def differences(
         against: arm -> baseline, instead of those the arms name.
 
     Returns:
-        arm, family, level, baseline and `compare.COLUMNS`.
+        arm, family, level, baseline and `compare.COLUMNS`; all arms are corrected together (Holm).
     """
-    frames = []
+    found, compared = [], []
     by_name = {arm.arm: arm for arm in study.arms}
     for arm in study.arms:
         baseline = by_name.get((against or {}).get(arm.arm, "") if against is not None else arm.baseline or "")
         if baseline is None:
             continue
-        pairs = compare.pair(_some(study.facts[baseline.run_id], images), _some(study.facts[arm.run_id], images))
+        pairs = compare.pair(_some(study, baseline.run_id, images), _some(study, arm.run_id, images))
         if pairs.frame.height:
-            told = pl.DataFrame(
-                {"arm": [arm.arm], "family": [arm.family], "level": [arm.level], "baseline": [baseline.arm]},
-                schema_overrides={"level": pl.Float64},
-            )
-            frames.append(pl.concat([told, compare.table(pairs.frame)], how="horizontal"))
-    return pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame()
+            found.append(pairs.frame)
+            compared.append((arm.arm, arm.family, arm.level, baseline.arm))
+    kinds = {"arm": pl.String, "family": pl.String, "level": pl.Float64, "baseline": pl.String}
+    return compare.together(pl.DataFrame(compared, schema=kinds, orient="row"), found)
 
 
 def convergence(study: Study, family: str) -> pl.DataFrame:
@@ -137,21 +146,25 @@ def hard(study: Study) -> frozenset[str]:
 
 def unanimous(study: Study, arms: Sequence[str]) -> float | None:
     """Share of questions that all these arms answered alike."""
-    frames = [study.of(arm).select("image_id", "asked", **{f"answer_{i}": "answer"}) for i, arm in enumerate(arms)]
+    frames = [
+        study.of(arm).select("image_id", "question_id", **{f"answer_{i}": "answer"}) for i, arm in enumerate(arms)
+    ]
     if len(frames) < 2:
         return None
     joined = frames[0]
     for frame in frames[1:]:
-        joined = joined.join(frame, on=["image_id", "asked"], how="inner")
+        joined = joined.join(frame, on=["image_id", "question_id"], how="inner")
     alike = pl.all_horizontal(pl.col("answer_0").eq_missing(pl.col(f"answer_{i}")) for i in range(1, len(frames)))
     return float(joined.select(alike.mean()).item()) if joined.height else None
 
 
-def _some(facts: pl.DataFrame, images: Collection[str] | None) -> pl.DataFrame:
-    """All facts, or those of questions about a defect on some images."""
+def _some(study: Study, run_id: str, images: Collection[str] | None) -> pl.DataFrame:
+    """All facts of a run, or those of questions about a defect on some images."""
+    facts = study.facts[run_id]
     if images is None:
         return facts
-    return facts.filter(pl.col("image_id").is_in(list(images)), ~pl.col("subtask").is_in(ABOUT_THE_OBJECT))
+    about_the_object = subtasks.about_the_object(study.subtasks)
+    return facts.filter(pl.col("image_id").is_in(list(images)), ~pl.col("subtask").is_in(about_the_object))
 
 
 def _collapse(judged: pl.DataFrame) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from workbench.analysis import ablation, intervals
+from workbench.analysis import ablation, compare, intervals, right_reason
 from workbench.analysis.ablation import Study
 
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
@@ -15,7 +15,14 @@ DEMO = "Answered by the embedded demo model about drawn images: says nothing abo
 def markdown(study: Study) -> str:
     """All tables of an experiment."""
     parts = [f"*{DEMO}*"] if study.demo else []
-    parts += ["Accuracy, all questions:", _arms(ablation.arms(study)), _against(ablation.differences(study))]
+    arms = ablation.arms(study)
+    parts += [
+        "Accuracy, all questions:",
+        _arms(arms),
+        _by(study),
+        _evidence(arms),
+        _against(ablation.differences(study)),
+    ]
     hard = ablation.hard(study)
     for first in range(2 if hard else 0):
         against = {arm.arm: study.arms[first].arm for arm in study.arms[first + 1 :]}
@@ -32,27 +39,42 @@ def markdown(study: Study) -> str:
 
 def _arms(table: pl.DataFrame) -> str:
     lines = [
-        "| arm | questions | accuracy, 95 % | mean entropy, nats | lean to one letter | forwards of the loop |",
-        "| - | - | - | - | - | - |",
+        "| arm | questions | accuracy, 95 % | right reason (chance), % | mean entropy, nats "
+        "| lean to one letter | forwards of the loop |",
+        "| - | - | - | - | - | - | - |",
     ]
     lines += [
-        f"| {row['arm']} | {row['n']} | {_rate(row)} | {_number(row['entropy'], 3)} | {_number(row['collapse'], 3)} "
-        f"| {row['evaluations']:.1f} |"
+        f"| {row['arm']} | {row['n']} | {_rate(row)} | {right_reason.cell(row) or '-'} "
+        f"| {_number(row['entropy'], 3)} | {_number(row['collapse'], 3)} | {row['evaluations']:.1f} |"
         for row in table.iter_rows(named=True)
     ]
     return "\n".join(lines)
 
 
+def _by(study: Study) -> str:
+    """What the arms are right for."""
+    by, reasons = right_reason.over_shared_questions(study.shared, study.run_ids)
+    return f"Right reason: {right_reason.shared_sentence(by, reasons)}." if by and reasons.height else ""
+
+
+def _evidence(table: pl.DataFrame) -> str:
+    """Which arms were shown what."""
+    groups = table.group_by("evidence", maintain_order=True).agg("arm").iter_rows()
+    return "\n".join(["Evidence shown:", "", *(f"- {sources}: {', '.join(arms)}" for sources, arms in groups)])
+
+
 def _against(table: pl.DataFrame) -> str:
     if not table.height:
         return ""
+    level = compare.percent(table["coverage"][0])
     lines = [
-        "| arm | against | questions | images | points, 95 % by image | wrong to right | right to wrong | p |",
+        f"| arm | against | questions | images | points, {level} by image | wrong to right | right to wrong "
+        "| p after Holm |",
         "| - | - | - | - | - | - | - | - |",
     ]
     lines += [
         f"| {row['arm']} | {row['baseline']} | {row['n']} | {row['images']} | {_points(row)} | {row['gained']} "
-        f"| {row['lost']} | {_number(row['p'], 3)} |"
+        f"| {row['lost']} | {_number(row['q'], 3)} |"
         for row in table.iter_rows(named=True)
     ]
     return "\n".join(lines)

@@ -1,7 +1,8 @@
-"""Whether the model knows when it is wrong: calibration, risk against coverage, entropy as a warning.
+"""Calibration: reliability, risk against coverage, and entropy as a warning of wrong answers.
 
-Confidence is the likeliest option's probability; risk is the share of wrong answers. An answer that could not be read
-is wrong and, without probabilities, has no confidence: it is left out here and counted in `Scores.unscored`.
+Confidence is the likeliest option's probability; risk is the share of wrong answers. An answer without a confidence or
+an entropy, or with one that is no number, is left out here and counted as unscored; it is never a score. Equal values
+are told apart nowhere: neither by the order of rows, nor by the end of a bin.
 """
 
 from __future__ import annotations
@@ -14,13 +15,31 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import special
 
-from workbench.analysis import clusters, intervals
+from warehouse.records.scoring import Capabilities
+from workbench.analysis import image_groups, intervals
 from workbench.analysis.intervals import Estimate
 
 Signal = Literal["entropy", "confidence"]
 CURVE = 400  # points of a curve at most: what a screen can show
+FEWEST = (
+    10  # images with wrong answers, and with right ones, below which nothing is said of a warning or of calibration
+)
+_DRAWS = 2000  # of the gaps' noise
+_FIRM = 30  # images of the rarer kind; with more, their own scatter soon counts alone
 
 Values = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+NotEnough = Literal["answers", "wrong answers", "right answers", "images"]
+"""What there is too little of: judged answers with the signal at all; images with wrong or right ones; images."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationError:
+    """How far stated confidence lies from accuracy: root mean square over the bins, less what noise alone adds."""
+
+    estimate: Estimate  # 0..1; its low end is above 0 exactly where the value is beyond `floor`
+    floor: float  # with perfect calibration the value would stay at or below this on 97.5 % of such runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,45 +48,128 @@ class Scores:
 
     n: int
     unscored: int  # judged, but without a confidence
+    bars: pl.DataFrame  # the reliability diagram: bin (from 0), n, right, images, confidence (mean), rate, low, high
     brier: float | None  # mean squared error of confidence against right or wrong; lower is better
-    ece: float | None  # expected calibration error over `reliability`'s bins, weighted by n
-    over: float | None  # mean confidence - accuracy; above 0 is overconfident
+    error: CalibrationError | None  # None: see `lacking`
+    over: Estimate | None  # mean confidence - accuracy; above 0 is overconfident; None: see `lacking`
+    lacking: NotEnough | None = None
 
 
-def reliability(facts: pl.DataFrame, bins: int = 10) -> pl.DataFrame:
-    """The reliability diagram: bins of equally many questions by confidence.
-
-    Returns:
-        bin (from 0), n, images, confidence (mean), rate, low, high (95 %, clustered by image).
-    """
-    rows = _scored(facts, "confidence").with_columns(
-        bin=(pl.col("confidence").rank("ordinal").cast(pl.Int64) - 1) * bins // pl.len()
+def carried(facts: pl.DataFrame, capabilities: Capabilities) -> pl.DataFrame:
+    """The facts with a null for each signal that the run's answers don't carry by what it declared."""
+    lacking = {"confidence": not capabilities.probabilities, "entropy": not capabilities.latents}
+    return facts.with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name, lacks in lacking.items() if lacks and name in facts.columns
     )
-    found = intervals.rates(rows, ("bin",))
+
+
+def scores(facts: pl.DataFrame, bins: int = 10) -> Scores:
+    """Reliability, Brier score, calibration error and overconfidence of the judged rows, intervals clustered by image.
+
+    Bins have about equally many answers by confidence; equal confidences are in one bin.
+
+    Args:
+        facts: see `rollups.ANALYSED`.
+        bins: at most; fewer where a bin would have fewer than FEWEST images.
+
+    Source: the mean squared gap of bins less its expected noise, as Bröcker, "Estimating reliability and resolution of
+    probability forecasts through decomposition of the empirical score", Climate Dynamics 39 (2012), and Kumar, Liang
+    and Ma, "Verified uncertainty calibration", NeurIPS 2019. The noise is that of images, not of questions.
+    """
+    judged = facts["right"].len() - facts["right"].null_count()
+    scored = _scored(facts, "confidence")
+    images = scored["cluster_id"].n_unique()
+    rows = _binned(scored, max(1, min(bins, images // FEWEST)))
+    bars, unscored = _bars(rows), judged - rows.height
+    if rows.is_empty():
+        return Scores(0, unscored, bars, None, None, None, "answers")
+    brier = rows.select(((pl.col("confidence") - pl.col("right").cast(pl.Float64)) ** 2).mean()).item()
+    if images < FEWEST:
+        return Scores(rows.height, unscored, bars, brier, None, None, "images")
+    found = _gaps(rows)
+    return Scores(rows.height, unscored, bars, brier, _error(found), found.over)
+
+
+def _binned(rows: pl.DataFrame, bins: int) -> pl.DataFrame:
+    """The rows with `bin`, from 0 without gaps; equal confidences are in the bin of their middle one."""
+    middle = rows["confidence"].rank("average").to_numpy() - 0.5
+    place = np.floor(middle * bins / max(rows.height, 1)).astype(np.int64)
+    there = np.bincount(place, minlength=bins) > 0
+    return rows.with_columns(bin=pl.Series((there.cumsum() - 1)[place], dtype=pl.UInt32))
+
+
+def _bars(rows: pl.DataFrame) -> pl.DataFrame:
     means = rows.group_by("bin").agg(pl.col("confidence").mean())
     return (
-        found.join(means, on="bin")
-        .select("bin", pl.col("n", "right").cast(pl.Int64), "images", "confidence", "rate", "low", "high")
+        intervals.rates(rows, ("bin",))
+        .join(means, on="bin")
+        .select(pl.col("bin", "n", "right").cast(pl.Int64), "images", "confidence", "rate", "low", "high")
         .sort("bin")
     )
 
 
-def scores(facts: pl.DataFrame, bars: pl.DataFrame | None = None) -> Scores:
-    """Brier score, expected calibration error and overconfidence of the judged rows.
+@dataclass(frozen=True, slots=True)
+class _Gaps:
+    """Mean confidence less accuracy, bin by bin."""
 
-    Args:
-        facts: see `facts.COLUMNS`.
-        bars: as `reliability` gives them, where they are at hand; else of ten bins.
+    share: Values  # (B,) of all answers
+    gap: Values  # (B,)
+    noise: Values  # (B, B) covariance of the gaps, clustered by image
+    perfect: Values  # (B,) variance of the gaps of independent answers that are right as often as they state
+    over: Estimate  # the gap of all answers together
+
+
+def _gaps(rows: pl.DataFrame) -> _Gaps:
+    found = image_groups.by_cluster(rows, ("bin",))
+    order = np.argsort(found.names["bin"].to_numpy())
+    confidence = rows["confidence"].to_numpy()
+    n = found.per_group(found.per_pair())
+    of_pairs = found.per_pair(confidence - rows["right"].to_numpy().astype(np.float64))
+    gap = found.per_group(of_pairs) / n
+    # What each image adds to each bin's gap beyond its share; unbiased by the number of the bin's images.
+    images = found.per_group()
+    grown = np.sqrt(images / np.maximum(images - 1, 1)) / n
+    beyond = (of_pairs - found.per_pair() * gap[found.group]) * grown[found.group]
+    noise = np.empty((found.groups, found.groups))
+    for place in range(found.groups):
+        own = found.per_cluster(np.where(found.group == place, beyond, 0.0))
+        noise[place] = found.per_group(beyond * own[found.cluster])
+    perfect = found.per_group(found.per_pair(confidence * (1 - confidence))) / n**2
+    over = float(of_pairs.sum() / n.sum())
+    scatter = found.per_cluster(of_pairs - over * found.per_pair())
+    error = np.sqrt((scatter**2).sum() * found.clusters / (found.clusters - 1)) / n.sum()
+    half = float(special.stdtrit(found.clusters - 1, 0.975) * error)
+    return _Gaps(
+        (n / n.sum())[order],
+        gap[order],
+        noise[np.ix_(order, order)],
+        perfect[order],
+        Estimate(over, over - half, over + half),
+    )
+
+
+def _error(found: _Gaps) -> CalibrationError:
+    """The root mean square gap less its noise; its interval holds every size of the gaps that both tails allow.
+
+    A size is tried by stretching the gaps seen and adding noise: normal, with the images' covariance, and in no bin
+    less than perfect calibration has.
     """
-    judged = facts["right"].len() - facts["right"].null_count()
-    rows = _scored(facts, "confidence")
-    if rows.is_empty():
-        return Scores(0, judged, None, None, None)
-    right = pl.col("right").cast(pl.Float64)
-    found = rows.select(brier=((pl.col("confidence") - right) ** 2).mean(), over=(pl.col("confidence") - right).mean())
-    bars = reliability(facts) if bars is None else bars
-    ece = bars.select(((pl.col("confidence") - pl.col("rate")).abs() * pl.col("n")).sum() / pl.col("n").sum()).item()
-    return Scores(rows.height, judged - rows.height, found["brier"][0], ece, found["over"][0])
+    share, bins = found.share, len(found.share)
+    expected = float((share * np.diag(found.noise)).sum())
+    raw = float((share * found.gap**2).sum())
+    value = np.sqrt(max(raw - expected, 0.0))
+    spread = found.noise + np.diag(np.clip(found.perfect - np.diag(found.noise), 0, None))
+    of_spread = float((share * np.diag(spread)).sum())
+    drawn = np.random.default_rng(0).multivariate_normal(np.zeros(bins), spread, _DRAWS, method="eigh")  # (R, B)
+    direction = found.gap / np.sqrt(raw) if raw > 0 else np.ones(bins)
+    along, alone = drawn @ (share * direction), (drawn**2) @ share - of_spread
+    sizes = np.linspace(0, min(1.0, np.sqrt(raw) + 4 * np.sqrt(of_spread)), 100)
+    tried = sizes[:, None] ** 2 + 2 * sizes[:, None] * along + alone  # (sizes, R)
+    low, high = np.quantile(tried, [0.025, 0.975], axis=1)
+    possible = sizes[(low <= raw - expected) & (raw - expected <= high)]
+    floor = float(np.sqrt(max(high[0], 0.0)))
+    ends = (possible[0], possible[-1]) if len(possible) else (0.0, floor)  # less scatter than noise alone would have
+    return CalibrationError(Estimate(float(value), float(min(ends[0], value)), float(max(ends[1], value))), floor)
 
 
 def risk_coverage(facts: pl.DataFrame, signal: Signal = "entropy", points: int = CURVE) -> pl.DataFrame:
@@ -107,30 +209,52 @@ def risk_coverage(facts: pl.DataFrame, signal: Signal = "entropy", points: int =
 class Warned:
     """How well a signal tells wrong answers from right ones."""
 
-    auroc: Estimate | None  # 0.5 tells nothing, 1 all; None unless there are both right and wrong answers
-    area: float | None  # under the risk-coverage curve; lower is better
+    auroc: Estimate | None  # 0.5 tells nothing, 1 all; None: see `lacking`
+    area: float | None  # mean risk over all coverages; lower is better, a signal that tells nothing has the error rate
+    best: float | None  # the area if all wrong answers were the least sure ones
     n: int
     wrong: int
     images: int
+    unscored: int  # judged, but without the signal
+    lacking: NotEnough | None = None
 
 
 def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
     """How likely a wrong answer is warned of above a right one, with its interval clustered by image.
 
-    Source: Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997).
+    The interval holds the values that the ranks don't reject, whose variance is that of Hanley and McNeil (Radiology
+    143, 1982) at each value, as in Newcombe's fifth method (Statistics in Medicine 25, 2006), made as much larger or
+    smaller as images scatter (Obuchowski, Biometrics 53, 1997), with t on the rarer kind's images - 1 degrees of
+    freedom. Where images of a kind are fewer than FEWEST there is none.
     """
     rows = _scored(facts, signal)
-    images = clusters.numbered(rows, ("image_id",))
+    judged = facts["right"].len() - facts["right"].null_count()
+    images = image_groups.numbered(rows, ("cluster_id",))
     found = _ranked(rows, signal)
-    wrong, count = int(found.wrong.sum()), int(images.max(initial=-1)) + 1
-    area = _area(found)
-    if not 0 < wrong < rows.height or count < 2:
-        return Warned(None, area, rows.height, wrong, count)
-    return Warned(_auroc(found, ~rows["right"].to_numpy().astype(bool), images), area, rows.height, wrong, count)
+    missed = ~rows["right"].to_numpy().astype(bool)
+    wrong, count = int(missed.sum()), int(images.max(initial=-1)) + 1
+    kinds = {
+        "wrong answers": int(np.count_nonzero(np.bincount(images[missed], minlength=count))),
+        "right answers": int(np.count_nonzero(np.bincount(images[~missed], minlength=count))),
+    }
+    lacking: NotEnough | None = None
+    if rows.is_empty():
+        lacking = "answers"
+    elif count < FEWEST:
+        lacking = "images"
+    elif kinds["wrong answers"] < FEWEST:
+        lacking = "wrong answers"
+    elif kinds["right answers"] < FEWEST:
+        lacking = "right answers"
+    auroc = None if lacking else _auroc(found, missed, images, min(kinds.values()))
+    area, best = _area(found.answers, found.wrong), None
+    if rows.height:
+        best = _area(np.array([wrong, rows.height - wrong]), np.array([wrong, 0]))
+    return Warned(auroc, area, best, rows.height, wrong, count, judged - rows.height, lacking)
 
 
 def _scored(facts: pl.DataFrame, signal: Signal) -> pl.DataFrame:
-    return facts.filter(pl.col("right").is_not_null(), pl.col(signal).is_not_null())
+    return facts.filter(pl.col("right").is_not_null(), pl.col(signal).is_finite())
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +262,9 @@ class _Ranked:
     """A signal's values, the least sure first, and the answers with each."""
 
     values: Values
-    answers: NDArray[np.int64]
-    wrong: NDArray[np.int64]
-    place: NDArray[np.int64]  # of each row's value among the values
+    answers: Counts
+    wrong: Counts
+    place: Counts  # of each row's value among the values
 
 
 def _ranked(rows: pl.DataFrame, signal: Signal) -> _Ranked:
@@ -156,17 +280,30 @@ def _ranked(rows: pl.DataFrame, signal: Signal) -> _Ranked:
     return _Ranked(ordered[starts] * least_sure_first, answers, wrong, place)
 
 
-def _area(found: _Ranked) -> float | None:
-    """Under risk against coverage, whose points are: nothing reviewed, then value by value but for the last."""
-    total, errors = found.answers.sum(), found.wrong.sum()
-    kept = total - np.concatenate([[0], found.answers.cumsum()[:-1]]) if total else np.zeros(0)
-    if len(kept) < 2:
+def _area(answers: Counts, wrong: Counts) -> float | None:
+    """The mean, over 1 to all answers kept, of the share of wrong ones among these, averaged over the orders of ties.
+
+    Among the j first of a tie of m with w wrong ones there are j w / m on average, so that with K kept before, E of
+    them wrong, the tie adds the sum over j of (E + j w / m) / (K + j) = w + (E - K w / m) (H(K + m) - H(K)), H being
+    the harmonic numbers.
+
+    Args:
+        answers: with each value, the least sure first.
+        wrong: of these.
+
+    Source: Geifman, Uziel and El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR 2019.
+    """
+    total = int(answers.sum())
+    if not total:
         return None
-    left = errors - np.concatenate([[0], found.wrong.cumsum()[:-1]])
-    return float(np.trapezoid((left / kept)[::-1], (kept / total)[::-1]))
+    some = answers > 0
+    m, w = answers[some][::-1].astype(np.float64), wrong[some][::-1].astype(np.float64)
+    kept, errors = m.cumsum() - m, w.cumsum() - w
+    harmonic = special.digamma(kept + m + 1) - special.digamma(kept + 1)
+    return float((w + (errors - kept * w / m) * harmonic).sum() / total)
 
 
-def _auroc(found: _Ranked, wrong: NDArray[np.bool_], images: NDArray[np.int64]) -> Estimate:
+def _auroc(found: _Ranked, wrong: NDArray[np.bool_], images: Counts, fewest: int) -> Estimate:
     right = found.answers - found.wrong
     # Of the right answers, those that are surer than each value, and of the wrong ones, those less sure; ties half.
     surer = (right.sum() - right.cumsum() + right / 2) / right.sum()
@@ -176,8 +313,16 @@ def _auroc(found: _Ranked, wrong: NDArray[np.bool_], images: NDArray[np.int64]) 
     of_bad = np.bincount(images[wrong], above - auroc, groups) / len(above)
     of_good = np.bincount(images[~wrong], below - auroc, groups) / len(below)
     variance = float(((of_bad + of_good) ** 2).sum()) * groups / (groups - 1)
-    # On the logit's scale, where the interval stays within 0..1.
-    inner = min(max(auroc, 1e-9), 1 - 1e-9)
-    half = special.stdtrit(groups - 1, 0.975) * np.sqrt(variance) / (inner * (1 - inner))
-    middle = special.logit(inner)
-    return Estimate(auroc, float(special.expit(middle - half)), float(special.expit(middle + half)))
+
+    def of_ranks(value: Values) -> Values:
+        bad, good = value / (2 - value), 2 * value**2 / (1 + value)
+        of_pairs = value * (1 - value) + (len(above) - 1) * (bad - value**2) + (len(below) - 1) * (good - value**2)
+        return of_pairs / (len(above) * len(below))
+
+    expected = float(of_ranks(np.array([auroc]))[0])
+    # With few images the scatter that was seen may be far too small: none at all where the ranks are perfect.
+    scatter = max(variance / expected if expected > 0 else 0.0, min(1.0, _FIRM / fewest) ** 2)
+    values: Values = np.linspace(0, 1, 20_001)[1:-1].astype(np.float64)
+    within = np.abs(values - auroc) <= special.stdtrit(fewest - 1, 0.975) * np.sqrt(scatter * of_ranks(values))
+    possible = np.append(values[within], auroc)  # of many perfect ranks the interval is finer than the values tried
+    return Estimate(auroc, float(possible.min()), float(possible.max()))

@@ -18,9 +18,10 @@ import numpy as np
 import polars as pl
 from scipy import sparse, special, stats
 
-from workbench.analysis import facts as dimensions
-from workbench.analysis import intervals
+from workbench.analysis import cluster_robust, intervals
 
+OF_THE_ARCHIVE = ("subtask", "dataset", "product", "defect", "line", "camera", "night", "retrieval", "letter")
+"""Dimensions known before the model answers: a slice found by them names a cause, not a symptom."""
 DEPTH = 3  # conditions of a slice at most
 SMALLEST = 20  # images a slice has in the first half at least
 ALPHA = 0.05
@@ -50,6 +51,7 @@ class Effect:
 
     n: int  # sum of weights
     images: int
+    effective: float  # images with one weight that would say as much
     difference: float
     error: float  # cluster-robust standard error; nan without a rest or with one image
     score: float  # difference over the error it would have if there were none
@@ -58,14 +60,14 @@ class Effect:
 
 def find(
     facts: pl.DataFrame,
-    over: Sequence[str] = dimensions.OF_THE_ARCHIVE,
+    over: Sequence[str] = OF_THE_ARCHIVE,
     seed: int = 0,
     depth: int = DEPTH,
 ) -> pl.DataFrame:
     """Slices that are worse than the rest of the run, the confirmed ones first, worst first.
 
     Args:
-        facts: see `facts.COLUMNS`; of one run.
+        facts: see `rollups.ANALYSED`; of one run.
         over: what slices may be made of; those with a single value play no part.
         seed: which images go into which half.
         depth: conditions of a slice at most.
@@ -75,10 +77,10 @@ def find(
     """
     rows = facts.filter(pl.col("right").is_not_null())
     used = [name for name in over if rows[name].n_unique() > 1]
-    rows = rows.select("image_id", *used, "right", kind="subtask").with_columns(e=residual("kind"), w=pl.lit(1.0))
-    first = half(rows["image_id"], seed)
+    rows = rows.select("cluster_id", *used, "right", kind="subtask").with_columns(e=residual("kind"), w=pl.lit(1.0))
+    first = half(rows["cluster_id"], seed)
     found, tested = rows.filter(first), rows.filter(~first)
-    if not used or min(found["image_id"].n_unique(), tested["image_id"].n_unique()) < 2 * SMALLEST:
+    if not used or min(found["cluster_id"].n_unique(), tested["cluster_id"].n_unique()) < 2 * SMALLEST:
         return pl.DataFrame(schema=_SCHEMA)
     candidates = [
         (conditions, effect)
@@ -88,8 +90,9 @@ def find(
     lines = []
     for conditions, before in candidates:
         after = against_the_rest(tested, conditions)
-        p = float(special.stdtr(max(after.images - 1, 1), after.score)) if after.error > 0 else None
-        margin = float(special.stdtrit(max(after.images - 1, 1), 0.975)) * after.error
+        degrees = max(after.effective - 1, 1)
+        p = float(special.stdtr(degrees, after.score)) if after.error > 0 else None
+        margin = float(special.stdtrit(degrees, 0.975)) * after.error
         lines.append(
             (
                 " and ".join(f"{name} = {value}" for name, value in conditions),
@@ -116,11 +119,13 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }  # fmt: skip
 
 
-def half(images: pl.Series, seed: int) -> pl.Series:
-    """True for half of the images, always the same ones for a seed whatever the order of rows."""
-    names = images.unique().sort()
+def half(clusters: pl.Series, seed: int) -> pl.Series:
+    """True for half of the clusters, always the same ones for a seed whatever the order of rows."""
+    if clusters.is_empty():
+        return pl.Series(dtype=pl.Boolean)
+    names = clusters.unique().sort()
     first = np.random.default_rng(seed).permutation(len(names)) < len(names) // 2
-    return images.replace_strict(names, pl.Series(first), return_dtype=pl.Boolean)
+    return clusters.replace_strict(names, pl.Series(first), return_dtype=pl.Boolean)
 
 
 def _grow(rows: pl.DataFrame, used: Sequence[str], depth: int) -> list[tuple[Condition, ...]]:
@@ -135,7 +140,7 @@ def _grow(rows: pl.DataFrame, used: Sequence[str], depth: int) -> list[tuple[Con
         for value in common:
             names.append((name, value))
             columns.append(sparse.csc_array((codes == value).to_numpy().astype(np.float32)[:, None]))
-    smallest = max(SMALLEST, round(SMALLEST * rows.height / rows["image_id"].n_unique()))
+    smallest = max(SMALLEST, round(SMALLEST * rows.height / rows["cluster_id"].n_unique()))
     tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=smallest, random_state=0)
     grown = tree.fit(sparse.hstack(columns).tocsc(), rows["e"].to_numpy()).tree_
     found: dict[frozenset[Condition], None] = {}
@@ -167,13 +172,13 @@ def against_the_rest(rows: pl.DataFrame, conditions: Sequence[Condition]) -> Eff
     """The slice against all other rows: with weights of 1 the same estimate as `slices.table`, of one slice.
 
     Args:
-        rows: image_id, what the conditions are about, w (a row's weight) and e (its residual times that weight).
+        rows: cluster_id, what the conditions are about, w (a row's weight) and e (its residual times that weight).
         conditions: all hold in the slice.
     """
     inside, outside = pl.col("inside"), 1 - pl.col("inside")
     images = (
-        rows.select("image_id", pl.col("w", "e"), inside=holds(conditions).cast(pl.Float64))
-        .group_by("image_id")
+        rows.select("cluster_id", pl.col("w", "e"), inside=holds(conditions).cast(pl.Float64))
+        .group_by("cluster_id")
         .agg(
             n=(pl.col("w") * inside).sum(), e=(pl.col("e") * inside).sum(),
             x=(pl.col("w") * outside).sum(), y=(pl.col("e") * outside).sum(),
@@ -183,13 +188,19 @@ def against_the_rest(rows: pl.DataFrame, conditions: Sequence[Condition]) -> Eff
     count = int((n > 0).sum())
     if count < 2 or x.sum() == 0:
         difference = float(e.sum() / n.sum() - y.sum() / x.sum()) if n.sum() and x.sum() else 0.0
-        return Effect(int(n.sum()), count, difference, float("nan"), 0.0, 1.0)
+        return Effect(int(n.sum()), count, float(count), difference, float("nan"), 0.0, 1.0)
     here, rest = e.sum() / n.sum(), y.sum() / x.sum()
     mean = (e.sum() + y.sum()) / (n.sum() + x.sum())
-    error, flat = (
-        float(np.sqrt((((e - a * n) / n.sum() - (y - b * x) / x.sum()) ** 2).sum() * len(n) / (len(n) - 1)))
+    clusters = float(cluster_robust.effective(n.sum(), (n**2).sum()))
+    scatter, flat = (
+        float(
+            np.sqrt((((e - a * n) / n.sum() - (y - b * x) / x.sum()) ** 2).sum() * clusters / max(clusters - 1, 1e-9))
+        )
         for a, b in ((here, rest), (mean, mean))
     )
+    error = max(scatter, flat)  # where nearly all answers are right, about its own rate a slice scatters too little
     power = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
     difference = float(here - rest)
-    return Effect(int(n.sum()), count, difference, error, difference / flat if flat else 0.0, float(power * error))
+    return Effect(
+        int(n.sum()), count, clusters, difference, error, difference / flat if flat else 0.0, float(power * error)
+    )

@@ -1,6 +1,7 @@
-"""What changed between a night and the nights before it: images of both go in, tested signals and rates come out.
+"""Drift between a night and the nights before it: images of both go in, tested signals and rates come out.
 
-One row is one image, whatever it was asked, so questions about the same picture are never taken for independent ones.
+One row is one image, whatever it was asked, so questions about the same picture are never taken for independent ones;
+and of a cluster - copies of a picture, pictures of a piece - one image counts, of each camera where cameras are tested.
 Tonight is compared with the baseline within *strata* - product, line and camera - so a night with another mixture of
 products is not a change, and one camera's change is not hidden by another's.
 
@@ -24,6 +25,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import special
+
+from workbench.analysis import cluster_robust, image_groups
 
 Group = Literal["all", "product", "line", "camera"]
 GROUPS: tuple[Group, ...] = ("all", "product", "line", "camera")
@@ -83,20 +87,21 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     """Every signal of a night, the surest first; those with `alarm` are what changed.
 
     Args:
-        images: `tonight` (bool), the STRATA (text or null), any of RATES (bool or null: doesn't apply) and of MEASURES
-            and LOOKS (float or null).
+        images: cluster_id, `tonight` (bool), the STRATA (text or null), any of RATES (bool or null: doesn't apply) and
+            of MEASURES and LOOKS (float or null).
         false_alarm: of nights without any change, the share that may raise an alarm.
     """
     from scipy.stats import false_discovery_control
 
     strata = images.with_columns(pl.col(name).fill_null("") for name in STRATA)
     found: list[Signal] = []
-    for name in RATES:
-        if name in images.columns:
-            found += _rate_signals(strata.drop_nulls(name), name)
-    for name, columns in (*((name, (name,)) for name in MEASURES), ("appearance", LOOKS)):
-        if set(columns) <= set(images.columns):
-            found += _measure_signals(strata.drop_nulls(columns), name, columns)
+    for within, groups in (((), GROUPS[:-1]), (("camera",), GROUPS[-1:])):
+        for name in RATES:
+            if name in images.columns:
+                found += _rate_signals(_one_of_each(strata.drop_nulls(name), within), name, groups)
+        for name, columns in (*((name, (name,)) for name in MEASURES), ("appearance", LOOKS)):
+            if set(columns) <= set(images.columns):
+                found += _measure_signals(_one_of_each(strata.drop_nulls(columns), within), name, columns, groups)
     if not found:
         return []
     adjusted = false_discovery_control([signal.p_value for signal in found])
@@ -104,13 +109,16 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     return sorted(marked, key=lambda signal: (signal.p_value, GROUPS.index(signal.group), signal.name, signal.value))
 
 
+def _one_of_each(images: pl.DataFrame, within: Sequence[str]) -> pl.DataFrame:
+    """One image of each cluster, of tonight and of the baseline."""
+    return images.unique(["cluster_id", "tonight", *within], keep="first", maintain_order=True)
+
+
 def standardised(images: pl.DataFrame, name: str) -> Rate | None:
     """Tonight's rate or mean as it would be with the baseline's mixture of strata; None with nothing to compare.
 
-    The weighted mean's interval is robust (HC1); where every image says the same, Wilson's is taken instead.
+    A rate's interval is that of `cluster_robust.py`, a mean's is t on as many degrees of freedom.
     """
-    import statsmodels.api as sm
-
     known = images.drop_nulls(name).with_columns(pl.col(column).fill_null("") for column in STRATA)
     values = known.with_columns(pl.col(name).cast(pl.Float64))
     baseline, tonight = values.filter(~pl.col("tonight")), values.filter(pl.col("tonight"))
@@ -123,22 +131,24 @@ def standardised(images: pl.DataFrame, name: str) -> Rate | None:
     shares = shared.group_by(STRATA).agg(share=pl.len() / shared.height)
     weighted = tonight.join(shares, on=STRATA).join(sizes, on=STRATA).with_columns(w=pl.col("share") / pl.col("here"))
     y, w = weighted[name].to_numpy(), weighted["w"].to_numpy()
-    mean = float(np.average(y, weights=w))
-    if np.ptp(y) > 0 and len(y) > 2:
-        low, high = sm.WLS(y, np.ones(len(y)), weights=w).fit(cov_type="HC1").conf_int()[0]
-    elif name in SHARES:
-        from statsmodels.stats.proportion import proportion_confint
-
-        low, high = proportion_confint(int(y.sum()), len(y), method="wilson")
-    else:
-        low = high = mean
-    if name in SHARES:
-        low, high = max(0.0, low), min(1.0, high)
+    cluster = image_groups.numbered(weighted, ("cluster_id",))
+    size, sums = np.bincount(cluster, w), np.bincount(cluster, w * y)
+    mean = float(sums.sum() / size.sum())
+    found = cluster_robust.weighted(
+        np.array(mean),
+        ((sums - mean * size) ** 2).sum(),
+        cluster_robust.effective(size.sum(), (size**2).sum()),
+        cluster_robust.rarer(sums.sum(), (sums**2).sum(), (size - sums).sum(), ((size - sums) ** 2).sum()),
+    )
+    low, high = float(found.low), float(found.high)
+    if name not in SHARES:
+        half = special.stdtrit(max(float(found.effective) - 1, 1), 0.975) * np.sqrt(np.nan_to_num(found.variance))
+        low, high = mean - float(half), mean + float(half)
     return Rate(
         name=name,
         tonight=mean,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         baseline=float(shared[name].to_numpy().mean()),
         images=tonight.height,
         baseline_images=shared.height,
@@ -203,7 +213,7 @@ def looks(
     return found
 
 
-def _rate_signals(images: pl.DataFrame, name: str) -> Iterator[Signal]:
+def _rate_signals(images: pl.DataFrame, name: str, groups: Sequence[Group]) -> Iterator[Signal]:
     counted = (
         images.group_by(STRATA)
         .agg(
@@ -215,7 +225,7 @@ def _rate_signals(images: pl.DataFrame, name: str) -> Iterator[Signal]:
         .filter(pl.col("n") > 0, pl.col("baseline_n") > 0)
         .sort(STRATA)
     )
-    for group, value, some in _groups(counted):
+    for group, value, some in _groups(counted, groups):
         n, baseline_n = int(some["n"].sum()), int(some["baseline_n"].sum())
         if n < LEAST_TONIGHT or baseline_n < LEAST_BASELINE:
             continue
@@ -225,7 +235,9 @@ def _rate_signals(images: pl.DataFrame, name: str) -> Iterator[Signal]:
         yield Signal(name, group, value, seen, expected, None, n, baseline_n, exact(rows), alarm=False)
 
 
-def _measure_signals(images: pl.DataFrame, name: str, columns: Sequence[str]) -> Iterator[Signal]:
+def _measure_signals(
+    images: pl.DataFrame, name: str, columns: Sequence[str], groups: Sequence[Group]
+) -> Iterator[Signal]:
     from scipy.stats import kstwo
 
     numbered = images.with_columns(stratum=pl.struct(STRATA).rank("dense"))
@@ -237,7 +249,7 @@ def _measure_signals(images: pl.DataFrame, name: str, columns: Sequence[str]) ->
     tonight = ranked["tonight"].to_numpy()
     ranks = ranked.select(f"rank_{column}" for column in columns).to_numpy()  # (N, columns)
     values, stratum = ranked[columns[0]].to_numpy(), ranked["stratum"].to_numpy()
-    for group, value, rows in _rows_of_groups(ranked):
+    for group, value, rows in _rows_of_groups(ranked, groups):
         now, before = rows[tonight[rows]], rows[~tonight[rows]]
         n, m = len(now), len(before)
         if n < LEAST_TONIGHT or m < LEAST_BASELINE:
@@ -284,18 +296,21 @@ def _at_the_mixture_of(now: NDArray[np.int64], before: NDArray[np.int64], values
     return float(np.mean(sums[now] / counts[now]))
 
 
-def _groups(images: pl.DataFrame) -> Iterator[tuple[Group, str, pl.DataFrame]]:
+def _groups(images: pl.DataFrame, groups: Sequence[Group]) -> Iterator[tuple[Group, str, pl.DataFrame]]:
     """The rows of each group of `_rows_of_groups`."""
-    for group, value, rows in _rows_of_groups(images):
+    for group, value, rows in _rows_of_groups(images, groups):
         yield group, value, images[rows]
 
 
-def _rows_of_groups(images: pl.DataFrame) -> Iterator[tuple[Group, str, NDArray[np.int64]]]:
-    """All images, then each product's, line's and camera's; a facet with one value says nothing more: left out."""
+def _rows_of_groups(images: pl.DataFrame, groups: Sequence[Group]) -> Iterator[tuple[Group, str, NDArray[np.int64]]]:
+    """All images, each product's, line's and camera's; a facet with one value says nothing more: left out."""
     if images.is_empty():
         return
-    yield "all", "", np.arange(images.height)
-    for group in GROUPS[1:]:
+    if "all" in groups:
+        yield "all", "", np.arange(images.height)
+    for group in groups:
+        if group == "all":
+            continue
         values = images[group]
         known = sorted(value for value in values.unique() if value)
         if len(known) < 2:

@@ -1,16 +1,14 @@
 """Rates with intervals that know that an image's questions are not independent.
 
 A rate over questions is a ratio of two sums over images, so its variance comes from how the images' sums scatter about
-it (the ratio estimate; the same as `statsmodels ols("right ~ 1").fit(cov_type="cluster")`). Its design effect, that
-variance over the one of as many independent questions, turns n into an effective n, and Wilson's interval is taken of
-that. Only sums are needed: a million predictions are one `group_by`, and stored sums become intervals later.
+it; what is made of it for images of unequal size is in `cluster_robust.py`. Only sums are needed: a million predictions
+are one `group_by`, and stored sums become intervals later.
 
 `bootstrap` is for the number that is exported: it resamples images.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,11 +16,9 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from workbench.analysis import clusters
+from workbench.analysis import cluster_robust, image_groups, metrics
 
-LEVEL = 0.95
-MOMENTS = ("n", "right", "images", "nn", "nr", "rr")
-"""Sums over images of a group: of n, right, 1, n * n, n * right, right * right. They add up over disjoint images."""
+LEVEL = cluster_robust.LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,84 +30,113 @@ class Estimate:
     high: float
 
 
-def per_image(facts: pl.DataFrame, by: Sequence[str] = (), value: str = "right") -> pl.DataFrame:
-    """`by`, image_id, n (rows whose value is known) and right (their sum), one row per group and image."""
+def per_cluster(facts: pl.DataFrame, by: Sequence[str] = (), value: str = "right") -> pl.DataFrame:
+    """`by`, cluster_id, n (rows whose value is known) and right (their sum), one row per group and cluster."""
     return (
         facts.lazy()
         .filter(pl.col(value).is_not_null())
-        .group_by(*by, "image_id")
+        .group_by(*by, "cluster_id")
         .agg(n=pl.len().cast(pl.Float64), right=pl.col(value).cast(pl.Float64).sum())
         .collect()
     )
 
 
 def moments(sums: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """`by` and MOMENTS, one row per group.
+    """`by`, n, right, images, nn, nr, rr, one row per group: sums over its images, which add up over disjoint images.
 
     Args:
-        sums: as `per_image` gives them.
+        sums: as `per_cluster` gives them.
     """
     n, right = pl.col("n"), pl.col("right")
     sums_of_groups = (
         n.sum(),
         right.sum(),
         pl.len().cast(pl.Int64).alias("images"),
-        (n * n).sum().alias("nn"),
-        (n * right).sum().alias("nr"),
-        (right * right).sum().alias("rr"),
+        (n * n).sum().alias("n_squared"),
+        (n * right).sum().alias("n_right"),
+        (right * right).sum().alias("right_squared"),
     )
     return sums.group_by(by).agg(*sums_of_groups) if by else sums.select(*sums_of_groups)
 
 
 def with_intervals(groups: pl.DataFrame, level: float = LEVEL) -> pl.DataFrame:
-    """The groups with rate, se, deff, low and high; n and right become whole numbers where they are.
+    """The groups with rate, se, effective, deff, low and high; n and right become whole numbers where they are.
 
-    With no image the interval is 0 to 1. With one image, or with every answer alike, the variance says nothing: each
-    image then counts as one question.
+    `effective` is how many images of one size would say as much; with fewer than `cluster_robust.LEAST` the interval
+    is 0 to 1.
+
+    Args:
+        groups: as `moments` gives them.
+        level: of the intervals.
     """
-    n, right, images = pl.col("n"), pl.col("right"), pl.col("images")
-    scatter = (pl.col("rr") - 2 * pl.col("rate") * pl.col("nr") + pl.col("rate") ** 2 * pl.col("nn")).clip(0)
-    alone = pl.col("rate") * (1 - pl.col("rate")) / n
-    variance = scatter / n**2 * images / (images - 1)
-    known = (images > 1) & (variance > 0) & (alone > 0)
-    groups = groups.with_columns(rate=pl.when(n > 0).then(right / n))
-    groups = groups.with_columns(
-        se=pl.when(known).then(variance.sqrt()),
-        deff=pl.when(known).then(variance / alone).when(n > 0).then(n / images),
-    )
-    degrees = np.maximum(groups["images"].to_numpy() - 1, 1)
-    groups = groups.with_columns(z=pl.Series(special.stdtrit(degrees, (1 + level) / 2)), effective=n / pl.col("deff"))
-    z, effective, rate = pl.col("z"), pl.col("effective"), pl.col("rate")
-    shrink = 1 + z**2 / effective
-    middle = (rate + z**2 / (2 * effective)) / shrink
-    half = z / shrink * (rate * (1 - rate) / effective + z**2 / (4 * effective**2)).sqrt()
-    return groups.with_columns(
-        # At the ends the formula is exact but its rounding is not.
-        low=pl.when(n == 0).then(0.0).when(rate == 0).then(0.0).otherwise((middle - half).clip(0, 1)),
-        high=pl.when(n == 0).then(1.0).when(rate == 1).then(1.0).otherwise((middle + half).clip(0, 1)),
-    ).drop("z", "effective")
+    names = ("n", "right", "n_squared", "n_right", "right_squared")
+    n, right, n_squared, n_right, right_squared = (groups[name].cast(pl.Float64).to_numpy() for name in names)
+    found = cluster_robust.ratio(n, right, n_squared, n_right, right_squared, level)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alone = found.value * (1 - found.value) / n
+        deff = np.where((alone > 0) & (found.used > 0), found.used / alone, n / found.effective)
+        error = np.sqrt(np.where(found.variance > 0, found.variance, np.nan))
+    columns = {
+        "rate": found.value, "se": error, "effective": found.effective, "deff": np.where(n > 0, deff, np.nan),
+        "low": found.low, "high": found.high,
+    }  # fmt: skip
+    return groups.with_columns(pl.Series(name, values).fill_nan(None) for name, values in columns.items())
 
 
 def rates(facts: pl.DataFrame, by: Sequence[str] = (), value: str = "right") -> pl.DataFrame:
-    """`by`, n, right, images, rate, se, deff, low, high; one row per group, in no order.
+    """`by`, n, right, images, effective, rate, se, deff, low, high; one row per group, in no order.
 
     Args:
-        facts: image_id, `by` and `value`; rows without a value are left out.
+        facts: cluster_id, `by` and `value`; rows without a value are left out.
         value: Boolean, or a number in 0..1.
     """
     rows = facts.filter(pl.col(value).is_not_null())
-    found = clusters.by_image(rows, by)
+    found = image_groups.by_cluster(rows, by)
     n, right = found.per_pair(), found.per_pair(rows[value].cast(pl.Float64).to_numpy())
-    sums = found.table(n=n, right=right, nn=n * n, nr=n * right, rr=right * right)
+    sums = found.table(n=n, right=right, n_squared=n * n, n_right=n * right, right_squared=right * right)
     groups = with_intervals(sums.with_columns(images=pl.Series(found.per_group(), dtype=pl.Int64)))
-    return groups.select(*by, "n", "right", "images", "rate", "se", "deff", "low", "high")
+    return groups.select(*by, "n", "right", "images", "effective", "rate", "se", "deff", "low", "high")
+
+
+def over_pictures(cells: pl.DataFrame, counted: str, among: str, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Rates over pictures, each asked once: Wilson's interval, clustered where pictures share a cluster.
+
+    Args:
+        cells: `counted`, `among`, `by` and cluster_id, null where no picture shares its cluster with another.
+        counted: how many pictures are so.
+        among: how many pictures there are.
+        by: further columns.
+
+    Returns:
+        `by`, n, right, images, rate, low, high; one row per group with pictures, in no order.
+    """
+    n, right = pl.col("n"), pl.col("right")
+    shared = pl.col("cluster_id").is_not_null() & (n > 1)
+    units = cells.group_by(*by, "cluster_id").agg(
+        n=pl.col(among).sum().cast(pl.Float64), right=pl.col(counted).sum().cast(pl.Float64)
+    )
+    units = units.filter(n > 0).with_columns(
+        # A picture by itself is right or not: its number is its square.
+        images=pl.when(shared).then(1).otherwise(n), n_squared=pl.when(shared).then(n * n).otherwise(n),
+        n_right=pl.when(shared).then(n * right).otherwise(right),
+        right_squared=pl.when(shared).then(right * right).otherwise(right), shared=shared,
+    )  # fmt: skip
+    sums = [pl.col("n", "right", "images", "n_squared", "n_right", "right_squared").sum(), pl.col("shared").any()]
+    groups = units.group_by(by).agg(sums) if by else units.select(sums).filter(n > 0)
+    groups = with_intervals(groups.with_columns(pl.col("images").cast(pl.Int64)))
+    ends = [metrics.wilson(int(y), int(m)) for y, m in groups.select("right", "n").iter_rows()]
+    return groups.select(
+        *by, pl.col("n", "right").cast(pl.Int64), "images", "rate",
+        low=pl.when("shared").then("low").otherwise(pl.Series([end.low for end in ends], dtype=pl.Float64)),
+        high=pl.when("shared").then("high").otherwise(pl.Series([end.high for end in ends], dtype=pl.Float64)),
+    )  # fmt: skip
 
 
 def bootstrap(sums: pl.DataFrame, seed: int = 0, resamples: int = 2000, level: float = LEVEL) -> Estimate:
     """The rate with its percentile bootstrap interval by image: for export.
 
     Args:
-        sums: n and right, one row per image, as `per_image` gives them without `by`.
+        sums: n and right, one row per image, as `per_cluster` gives them without `by`.
 
     Source: `scipy.stats.bootstrap`, pairs of (right, n) resampled together.
     """
@@ -135,29 +160,6 @@ def bootstrap(sums: pl.DataFrame, seed: int = 0, resamples: int = 2000, level: f
     return Estimate(rate, float(found.low), float(found.high))
 
 
-def change(sums: pl.DataFrame, level: float = LEVEL) -> Estimate:
-    """The mean change per question with its interval, clustered by image; no image, no change.
-
-    A ratio estimate's interval, with one image that won a question and one that lost one beside those given, as
-    Agresti and Min (Biometrics 61, 2005) do with pairs: without them no change on five images would be sure to be
-    none, and the same gain on two images sure to be a gain.
-
-    Args:
-        sums: image_id, n and right (questions won minus lost), one row per image, as `per_image` gives them.
-        level: of both ends together.
-    """
-    if sums.is_empty():
-        return Estimate(0.0, 0.0, 0.0)
-    each = float(sums["n"].sum()) / sums.height
-    more = pl.DataFrame({"n": [each, each], "right": [1.0, -1.0]})
-    row = moments(pl.concat([sums.select(pl.col("n", "right").cast(pl.Float64)), more])).row(0, named=True)
-    n, mean, images = row["n"], row["right"] / row["n"], row["images"]
-    scatter = row["rr"] - 2 * mean * row["nr"] + mean**2 * row["nn"]
-    error = math.sqrt(max(scatter, 0.0) * images / (images - 1)) / n
-    half = float(special.stdtrit(images - 1, 0.5 + level / 2)) * error
-    return Estimate(float(sums["right"].sum()) / float(sums["n"].sum()), max(mean - half, -1.0), min(mean + half, 1.0))
-
-
 def two_sided(t: pl.Series, degrees: pl.Series) -> pl.Series:
     """The p-value of each t with so many degrees of freedom; null stays null."""
     known = t.fill_null(np.nan).to_numpy()
@@ -176,17 +178,32 @@ def discoveries(p: pl.Series) -> pl.Series:
     return pl.Series("q", q).fill_nan(None)
 
 
-def detectable(rate: pl.Expr, effective: pl.Expr, others: pl.Expr, alpha: float = 0.05, power: float = 0.8) -> pl.Expr:
+def holm(p: pl.Series) -> pl.Series:
+    """Holm's adjusted p: the chance of any false claim at which each would be called.
+
+    Args:
+        p: without nulls.
+
+    Source: Holm, Scandinavian Journal of Statistics 6, 1979.
+    """
+    order = np.argsort(p.to_numpy(), kind="stable")
+    stepped = p.to_numpy()[order] * np.arange(len(p), 0, -1)
+    q = np.empty(len(p))
+    q[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return pl.Series("q", q)
+
+
+def detectable(rate: pl.Expr, effective: pl.Expr, rest: pl.Expr, alpha: float = 0.05, power: float = 0.8) -> pl.Expr:
     """The smallest loss of rate that a two-sided test would notice with this power, in rate points 0..1.
 
     Args:
         rate: what is expected.
         effective: questions of the slice over its design effect.
-        others: the same of what it is compared with.
+        rest: the same of what it is compared with.
 
     Source: Cohen's h, as `statsmodels.stats.power.NormalIndPower` solves it.
     """
-    h = (special.ndtri(1 - alpha / 2) + special.ndtri(power)) * (1 / effective + 1 / others).sqrt()
+    h = (special.ndtri(1 - alpha / 2) + special.ndtri(power)) * (1 / effective + 1 / rest).sqrt()
     at = rate.clip(0, 1).sqrt().arcsin()
     lowered: pl.Expr = (at - h / 2).clip(0).sin() ** 2
     return rate - lowered

@@ -11,7 +11,7 @@
 is labelled so, and nothing is guessed: `model.letters` reads answers and keys. Of several answers to one question of an
 image the first counts (`official` counts all), and a question whose right answer can't be read isn't counted.
 
-Both: accuracy in percent per (data set, subtask); Anomaly Detection is the mean of the accuracies on normal and on
+Both: accuracy in percent per (data set, subtask); detection is the mean of the accuracies on normal and on
 anomalous images; `Average` is the unweighted mean over subtasks, and the last row the one over data sets. Accuracy over
 all questions (micro) is another number and never called MMAD's.
 
@@ -31,15 +31,19 @@ from typing import Literal
 
 import polars as pl
 
-from warehouse.records import SUBTASKS
+from warehouse.queries.truth import NONE_OF_THESE
+from warehouse.records.questions import Subtask
+from workbench.analysis import macro
+from workbench.analysis import subtasks as declared_subtasks
 from workbench.model import letters
+from workbench.question_sets import MMAD, built_in
 
 Scorer = Literal["official", "strict"]
-DETECTION = SUBTASKS[0]
+SHORT = declared_subtasks.short(built_in(MMAD).subtasks)  # for captions
+(DETECTION,) = built_in(MMAD).detecting
 AVERAGE = "Average"
 LETTERS = ("A", "B", "C", "D", "E")
 _GOOD_PATH = pl.col("image").str.contains("good", literal=True)
-RENAMED = {"Object Structure": "Object Analysis", "Object Details": "Object Analysis"}
 
 ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
     "dataset": pl.String,  # data set
@@ -86,17 +90,25 @@ class Scores:
         return self.rows[-1]
 
 
+def asks_the_benchmark(declared: Sequence[Subtask]) -> bool:
+    """Whether all of these subtasks are MMAD's, so that its average says something of their answers."""
+    return {each.name for each in declared} <= set(SHORT)
+
+
 def answers(predictions: pl.DataFrame, *, verbatim: bool = False) -> pl.DataFrame:
     """The labelled answers of a run, in its order.
 
     Args:
         predictions: of the warehouse, in the plan's order: image_path, dataset, subtask, label, status, answer,
-            correct_answer, options, raw_text.
+            correct_answer, options, raw_text; under the truth `reviewed` also verified.
         verbatim: raw texts are an imported file's answers, which its script had read already.
 
     Returns:
         ANSWERS.
     """
+    if "verified" in predictions.columns:  # what people settled that nobody can tell does not count
+        told = pl.col("correct_answer").is_not_null() | pl.col("verified").is_null()
+        predictions = predictions.filter(told)
     status, key = predictions["status"], predictions["correct_answer"]
     judged = predictions.filter((status != "failed") & (key.is_not_null() | verbatim))
     letter = pl.col("answer").fill_null("")
@@ -150,19 +162,7 @@ def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
         scorer: see the module; the result says which.
     """
     official = scorer == "official"
-    if not official:
-        answers = answers.filter(pl.col("correct") != "", ~pl.col("repeated").fill_null(False))
-    said = answers.select(
-        "dataset",
-        "subtask",
-        normal=_GOOD_PATH if official else pl.col("normal"),
-        right=(pl.col(scorer) == pl.col("correct")).fill_null(False),
-        valid=pl.col("official").is_in(LETTERS) & pl.col("correct").is_in(LETTERS)
-        if official
-        else pl.col("strict").is_not_null(),
-    )
-    walked = said.filter(pl.Series(list(_walk(said["valid"].fill_null(False).to_list())), dtype=pl.Boolean))
-    counted = walked if official else said
+    said, counted = _read(answers, scorer)
     counts = {
         (row["dataset"], row["subtask"], row["normal"]): (row["n"], row["right"])
         for row in counted.group_by("dataset", "subtask", "normal")
@@ -170,7 +170,7 @@ def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
         .iter_rows(named=True)
     }
     asked = set(said["subtask"])
-    subtasks = tuple(name for name in SUBTASKS if name in asked)
+    subtasks = tuple(name for name in built_in(MMAD).names if name in asked)
     absent = 0.0 if official else None
     rows = [_row(name, subtasks, counts, absent) for name in said["dataset"].unique(maintain_order=True)]
     return Scores(
@@ -179,9 +179,67 @@ def score(answers: pl.DataFrame, scorer: Scorer = "official") -> Scores:
         subtasks=subtasks,
         questions=said.height,
         invalid=int((~said["valid"].fill_null(False)).sum()),
-        skipped=int(said["valid"].sum()) - walked.height if official else 0,
+        skipped=int(said["valid"].sum()) - counted.height if official else 0,
         micro=100 * float(said["right"].sum()) / said.height if said.height else None,
     )
+
+
+INTERVALS = {
+    "name": pl.String,  # the data set, or AVERAGE
+    "subtask": pl.String,  # null: over all
+    "side": pl.String,  # of detection: good or defective images; null: over all
+    "images": pl.Int64,
+    "accuracy": pl.Float64,  # percent, as are the next two
+    "low": pl.Float64,  # 95 %
+    "high": pl.Float64,
+}
+
+
+def intervals(answers: pl.DataFrame, scorer: Scorer = "official") -> pl.DataFrame:
+    """The table's numbers with their 95 % intervals by image: `macro.estimate` of the answers that the scorer counts.
+
+    Overkill is 100 less detection's accuracy on good images, Miss 100 less that on defective ones. What one data set
+    has one kind of image for only is left out by `strict`, as in the table.
+
+    Args:
+        answers: ANSWERS.
+        scorer: see the module.
+
+    Returns:
+        INTERVALS, one row per number.
+    """
+    official = scorer == "official"
+    counted = _read(answers, scorer)[1].filter(pl.col("subtask").is_in(built_in(MMAD).names))
+    if not official:
+        kinds = pl.col("normal").drop_nulls().n_unique().over("dataset", "subtask")
+        counted = counted.filter((pl.col("subtask") != DETECTION) | (pl.col("normal").is_not_null() & (kinds == 2)))
+    label = pl.when(pl.col("normal")).then(pl.lit("good")).when(~pl.col("normal")).then(pl.lit("defective"))
+    design = macro.design(
+        counted.rename({"image": "cluster_id"}).with_columns(label=label), {DETECTION}, absent_is_zero=official
+    )
+    found = macro.estimate(design, counted.select(pl.col("right").cast(pl.Float64)).to_numpy())
+    percent = pl.col("accuracy", "low", "high") * 100
+    name = pl.col("dataset").fill_null(AVERAGE).alias("name")
+    return found.select(name, "subtask", "side", "images", percent).cast(INTERVALS)  # type: ignore[arg-type]
+
+
+def _read(answers: pl.DataFrame, scorer: Scorer) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The answers as the scorer reads them, and those of them that it counts."""
+    official = scorer == "official"
+    if not official:
+        answers = answers.filter(pl.col("correct") != "", ~pl.col("repeated").fill_null(False))
+    said = answers.select(
+        "image",
+        "dataset",
+        "subtask",
+        normal=_GOOD_PATH if official else pl.col("normal"),
+        right=(pl.col(scorer) == pl.col("correct")).fill_null(False),
+        valid=pl.col("official").is_in(LETTERS) & pl.col("correct").is_in((*LETTERS, NONE_OF_THESE))
+        if official
+        else pl.col("strict").is_not_null(),
+    )
+    walked = said.filter(pl.Series(list(_walk(said["valid"].fill_null(False).to_list())), dtype=pl.Boolean))
+    return said, walked if official else said
 
 
 def misread(answers: pl.DataFrame) -> int:

@@ -1,8 +1,9 @@
 """From the warehouse's counted cells to the numbers of overview pages: nothing here looks at a prediction.
 
-`warehouse.facts.Cell` holds, per kind of image and subtask, the sums over images that `intervals` needs; they add up
-over images that are disjoint, which the cells of one subtask are. So these tables are those of `slices` and `intervals`
-over the same rows, at the price of a few thousand counts.
+`warehouse.queries.facts.Cell` holds, per kind of image and subtask, the sums over images that `intervals` needs; they
+add up over images that are disjoint, which the cells of one subtask are. Images that share a cluster with another are
+in cells of their cluster alone. So these tables are those of `slices` and `intervals` over the same rows, at the price
+of a few thousand counts.
 """
 
 from __future__ import annotations
@@ -13,25 +14,39 @@ from string import ascii_uppercase
 
 import polars as pl
 
-from warehouse.records import SUBTASKS
-from workbench.analysis import intervals, metrics, slices
+from warehouse.records.questions import Subtask
+from workbench.analysis import concentration, intervals, slices, subtasks
 from workbench.analysis.intervals import Estimate
 
-_MOMENTS = {"n": "counted", "right": "correct", "images": "judged", "nn": "nn", "nr": "ny", "rr": "yy"}
+_MOMENTS = {
+    "n": "counted", "right": "correct", "images": "counted_images", "n_squared": "counted_squared",
+    "n_right": "counted_correct", "right_squared": "correct_squared",
+}  # fmt: skip
 
 
 def rates(cells: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """`intervals.rates` of the predictions that the cells count.
 
     Args:
-        cells: see `warehouse.facts.Cell`.
+        cells: see `warehouse.queries.truth.clustered_cells`.
         by: any of the cells' columns; with `subtask` the cells per subtask are taken, else those over all.
     """
     rows = cells.filter(pl.col("subtask").is_not_null() if "subtask" in by else pl.col("subtask").is_null())
     sums = [pl.col(of).sum().cast(pl.Float64).alias(name) for name, of in _MOMENTS.items()]
-    groups = rows.group_by(by).agg(sums) if by else rows.select(sums)
-    found = intervals.with_intervals(groups.filter(pl.col("n") > 0).with_columns(pl.col("images").cast(pl.Int64)))
-    return found.select(*by, "n", "right", "images", "rate", "se", "deff", "low", "high")
+    n, right, is_cluster = pl.col("n"), pl.col("right"), pl.col("cluster_id").is_not_null()
+    of_cluster = {
+        "images": (n > 0).cast(pl.Float64),
+        "n_squared": n * n,
+        "n_right": n * right,
+        "right_squared": right**2,
+    }
+    clusters = rows.group_by(*by, "cluster_id").agg(sums)
+    clusters = clusters.with_columns(
+        pl.when(is_cluster).then(x).otherwise(name).alias(name) for name, x in of_cluster.items()
+    )
+    groups = clusters.group_by(by).agg(pl.col(*_MOMENTS).sum()) if by else clusters.select(pl.col(*_MOMENTS).sum())
+    found = intervals.with_intervals(groups.filter(n > 0).with_columns(pl.col("images").cast(pl.Int64)))
+    return found.select(*by, "n", "right", "images", "effective", "rate", "se", "deff", "low", "high")
 
 
 def heat(cells: pl.DataFrame) -> pl.DataFrame:
@@ -40,15 +55,17 @@ def heat(cells: pl.DataFrame) -> pl.DataFrame:
     return slices.against_margins(found, "product", "subtask", "dataset")
 
 
-def accuracy_by_subtask(cells: pl.DataFrame) -> pl.DataFrame:
-    """One row per subtask in the benchmark's order: subtask, n, right, images, rate, low, high, chance."""
+def error_slices(cells: pl.DataFrame, cuts: Sequence[concentration.Cut] = concentration.CUTS) -> pl.DataFrame:
+    """`concentration.table` of the predictions that the cells count."""
+    return concentration.table({cut: rates(cells, cut) for cut in cuts}, rates(cells))
+
+
+def accuracy_by_subtask(cells: pl.DataFrame, declared: Sequence[Subtask]) -> pl.DataFrame:
+    """One row per subtask in the order declared: subtask, n, right, images, rate, low, high, chance."""
     chance = cells.filter(pl.col("subtask").is_not_null(), pl.col("counted") > 0).group_by("subtask")
-    place = {name: at for at, name in enumerate(SUBTASKS)}
-    return (
-        rates(cells, ("subtask",))
-        .join(chance.agg(chance=_guessed()), on="subtask")
-        .sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")
-        .select("subtask", pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "chance")
+    table = rates(cells, ("subtask",)).join(chance.agg(chance=_guessed()), on="subtask")
+    return subtasks.in_order(table, declared).select(
+        "subtask", pl.col("n", "right").cast(pl.Int64), "images", "rate", "low", "high", "chance"
     )
 
 
@@ -76,17 +93,17 @@ class Detection:
 def detection(cells: pl.DataFrame) -> Detection:
     """Escape and overkill rates, and beside them the share of answers that could not be read, which are neither.
 
-    An image is asked once, so Wilson's interval is of independent questions.
+    An image is asked once, so Wilson's interval is of independent questions, or of independent clusters.
     """
-    rows = cells.filter(pl.col("subtask") == SUBTASKS[0])
+    rows = cells.filter(pl.col("subtask").is_null())
     defective, good = (rows.filter(pl.col("label") == label) for label in ("defective", "good"))
     escapes, overkills = int(defective["escape"].sum()), int(good["overkill"].sum())
     unread = int(defective["unreadable"].sum()) + int(good["unreadable"].sum())
-    missed, called = int(defective["counted"].sum()), int(good["counted"].sum())
+    missed, called = int(defective["counted_detections"].sum()), int(good["counted_detections"].sum())
     return Detection(
-        escape=_rate(escapes, missed),
-        overkill=_rate(overkills, called),
-        unreadable=_rate(unread, missed + called),
+        escape=_rate(defective, "escape", missed),
+        overkill=_rate(good, "overkill", called),
+        unreadable=_rate(pl.concat([defective, good]), "unreadable", missed + called),
         escapes=escapes,
         defective=missed,
         overkills=overkills,
@@ -96,9 +113,11 @@ def detection(cells: pl.DataFrame) -> Detection:
     )
 
 
-def _rate(count: int, n: int) -> Estimate | None:
-    ends = metrics.wilson(count, n)
-    return Estimate(count / n, ends.low, ends.high) if n else None
+def _rate(cells: pl.DataFrame, counted: str, n: int) -> Estimate | None:
+    if not n:
+        return None
+    row = intervals.over_pictures(cells, counted, "counted_detections").row(0, named=True)
+    return Estimate(row["rate"], row["low"], row["high"])
 
 
 def total(cells: pl.DataFrame, column: str) -> int:
@@ -118,13 +137,13 @@ def images_per_second(cells: pl.DataFrame) -> float | None:
     return int(whole["images"].sum()) / took if took > 0 else None
 
 
-def average(cells: pl.DataFrame) -> float | None:
+def average(cells: pl.DataFrame, declared: Sequence[Subtask]) -> float | None:
     """MMAD's macro average of the `strict` scorer in percent, as `mmad.score` gives it; None without labelled answers.
 
     Per data set and subtask, detection as the mean over good and defective images; then over subtasks, then data sets.
     """
     rows = cells.filter(pl.col("subtask").is_not_null(), pl.col("counted") > 0)
-    detection = pl.col("subtask") == SUBTASKS[0]
+    detection = pl.col("subtask").is_in(subtasks.detecting(declared))
     side = pl.when(detection).then(pl.col("label"))
     rate = pl.col("correct").sum() / pl.col("counted").sum()
     found = (

@@ -1,4 +1,4 @@
-"""Where a case's patches lie: on the defect's mask or beside it, and how often chance would have hit.
+"""Patch hits: a case's patches on the defect's mask or beside it, and how often chance would have hit.
 
 A patch hits when the mask touches it at all, because defects are often thinner than a patch. Chance is the share of
 all patches of the image's grid that the mask touches, so a selector that picks patches at random hits, on average,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,17 @@ class Hits:
     """Which patches the mask touches, beside what chance would give."""
 
     on_mask: tuple[bool, ...]  # one per box, in order
-    chance: float  # 0..1: the expected share of hits of a random choice
+    touched: int  # patches of the image's grid that the mask touches
+    cells: int  # patches of that grid
+
+    @property
+    def chance(self) -> float:
+        """The expected share of hits of a random choice, 0..1."""
+        return self.touched / self.cells if self.cells else 0.0
+
+    def any_chance(self, count: int) -> float:
+        """How likely one of so many different random patches hits, 0..1: hypergeometric."""
+        return 1 - comb(self.cells - self.touched, count) / comb(self.cells, count) if count else 0.0
 
     @property
     def count(self) -> int:
@@ -45,7 +56,7 @@ def hits(mask: Mask, boxes: Sequence[Box], width: float, height: float) -> Hits:
         height: of the original image, in pixels.
     """
     if not boxes:
-        return Hits((), 0.0)
+        return Hits((), 0, 0)
     corners = _corner_sums(mask)
     x0, y0, x1, y1 = boxes[0]
     columns, rows = max(1, round(width / (x1 - x0))), max(1, round(height / (y1 - y0)))
@@ -53,15 +64,25 @@ def hits(mask: Mask, boxes: Sequence[Box], width: float, height: float) -> Hits:
     cells = (width * c / columns, height * r / rows, width * (c + 1) / columns, height * (r + 1) / rows)
     grid = _touched(corners, np.stack(cells, axis=1), width, height)
     on_mask = _touched(corners, np.array(boxes, dtype=np.float64), width, height)
-    return Hits(tuple(on_mask.tolist()), float(grid.mean()))
+    return Hits(tuple(on_mask.tolist()), int(grid.sum()), grid.size)
 
 
-def _corner_sums(mask: Mask) -> NDArray[np.int64]:
+def touched_boxes(mask: Mask, boxes: Sequence[Box]) -> tuple[bool, ...]:
+    """Which boxes the mask touches, given as shares of the image's width and height."""
+    found = _touched(_corner_sums(mask), np.array(boxes, dtype=np.float64).reshape(-1, 4), 1.0, 1.0)
+    return tuple(found.tolist())
+
+
+def _corner_sums(mask: Mask) -> NDArray[np.uint32]:
     """(rows + 1, columns + 1): how many mask pixels lie above and left of each pixel corner."""
-    return np.pad(mask.cumsum(0, dtype=np.int64).cumsum(1), ((1, 0), (1, 0)))
+    sums: NDArray[np.uint32] = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.uint32)
+    inner = sums[1:, 1:]
+    np.cumsum(mask, 0, out=inner)
+    np.cumsum(inner, 1, out=inner)
+    return sums
 
 
-def _touched(corners: NDArray[np.int64], boxes: NDArray[np.float64], width: float, height: float) -> NDArray[np.bool_]:
+def _touched(corners: NDArray[np.uint32], boxes: NDArray[np.float64], width: float, height: float) -> NDArray[np.bool_]:
     """Whether the mask has a pixel whose centre lies in each box; a box has at least one pixel.
 
     Args:

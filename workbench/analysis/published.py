@@ -1,21 +1,28 @@
-"""What others published on MMAD, as reference lines: accuracy in percent, each with its setting and its source.
+"""Published results on MMAD, as reference lines: a dated file of quoted rows, and what may stand among them.
 
-Rows are quoted, not measured here. A one-shot number beside a zero-shot one, or a model trained on part of MMAD beside
-one that never saw it, is no comparison; `setting` says what each is.
+The rows are in `workbench/sets/mmad-published.toml`, accuracy in percent, each with its setting and its source. A
+one-shot number beside a zero-shot one, or a model trained on part of MMAD beside one that never saw it, is no
+comparison; `setting` says what each is. A run stands among them only if it asked MMAD's registered set about MMAD's
+own data sets, all of them: the average of a drawn archive says nothing beside a person's on MMAD.
 """
 
 from __future__ import annotations
 
+import math
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
 
-from warehouse.records import SUBTASKS
+from warehouse.records.scoring import Run
+from workbench.question_sets import MMAD, built_in
 
-TABLE = "MMAD's official result table"
-SIGMA = "as quoted by SiGMA"
-LR = "as quoted by Anomaly-LR"
-AUTHORS = "as its authors report"
+FILE = Path(__file__).parents[1] / "sets" / "mmad-published.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,38 +30,93 @@ class Published:
     """One published line; None where its source doesn't say."""
 
     method: str
-    accuracy: tuple[float, float, float, float, float, float, float]  # percent, by SUBTASKS
+    accuracy: tuple[float | None, ...]  # percent, by the subtasks of MMAD's set
     average: float
     setting: str
     source: str
-    overkill: float | None = None  # percent
-    miss: float | None = None  # percent
+    overkill: float | None  # percent
+    miss: float | None  # percent
 
 
-ROWS = (
-    Published("Human expert", (95.2, 75.0, 92.3, 83.3, 94.2, 86.1, 80.4), 86.7, "people", SIGMA),
-    Published("GPT-4o", (67.47, 64.80, 54.97, 72.29, 82.98, 94.89, 82.75), 74.31, "1-shot", TABLE),
-    Published("Qwen2.5-VL-7B", (71.10, 56.02, 60.69, 64.13, 78.26, 91.49, 83.67), 72.19, "1-shot", TABLE, 23.73, 34.07),
-    Published("Qwen2.5-VL-72B-AWQ", (72.66, 62.31, 67.16, 73.56, 81.95, 94.30, 86.78), 76.96, "1-shot", TABLE),
-    Published("Reason-IAD", (75.2, 75.1, 62.8, 76.4, 85.6, 96.3, 84.6), 79.4, "1-shot", SIGMA),
-    Published("Reason-IAD", (70.74, 67.97, 60.82, 72.78, 82.62, 97.17, 84.99), 76.73, "zero-shot, presumed", LR),
-    Published("AnomalyR1 3B", (60.6, 63.6, 70.1, 80.5, 85.3, 92.5, 86.2), 77.0, "not said", SIGMA),
-    Published("EMIT 8B", (73.87, 80.85, 76.39, 83.00, 85.92, 90.26, 83.37), 81.95, "1-shot, with knowledge", AUTHORS),
-    Published(
-        "Anomaly-LR 7B", (75.39, 82.70, 81.62, 89.29, 89.39, 98.07, 93.36), 87.12, "trained on 20 % of MMAD", AUTHORS
-    ),
-)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """The file's rows, and what their averages are over."""
+
+    rows: tuple[Published, ...]
+    dated: date  # when they were quoted
+    datasets: tuple[str, ...]
+    questions: int
+
+
+@cache
+def table() -> PublishedTable:
+    """The rows of FILE, in its order."""
+    document = _Document.model_validate(tomllib.loads(FILE.read_text(encoding="utf-8")))
+    rows = tuple(
+        Published(
+            row.method, tuple(None if math.isnan(value) else value for value in row.accuracy),
+            row.average, row.setting, row.source, row.overkill, row.miss,
+        )
+        for row in document.rows
+    )  # fmt: skip
+    return PublishedTable(rows, document.dated, tuple(document.datasets), document.questions)
 
 
 def frame() -> pl.DataFrame:
-    """ROWS in the layout of `mmad.as_frame`, with method, setting and source first."""
+    """The rows in the layout of `mmad.as_frame`, with method, setting and source first."""
     return pl.DataFrame(
         [
             {
                 "method": row.method, "setting": row.setting, "source": row.source,
-                **dict(zip(SUBTASKS, row.accuracy, strict=True)),
+                **dict(zip(built_in(MMAD).names, row.accuracy, strict=True)),
                 "Average": row.average, "Overkill": row.overkill, "Miss": row.miss,
             }
-            for row in ROWS
-        ]
+            for row in table().rows
+        ],
+        infer_schema_length=None,
     )  # fmt: skip
+
+
+def why_apart(run: Run, datasets: Iterable[str | None]) -> str | None:
+    """Why this run's average may not stand among published ones, as the end of a sentence; None where it may.
+
+    Args:
+        run: with the question set that it asked.
+        datasets: of its judged answers.
+    """
+    if run.demo:
+        return "the embedded demo model answers drawn pictures"
+    if run.question_set != MMAD:
+        return f"the run asked the question set {run.question_set}, not MMAD's"
+    missing = [name for name in table().datasets if name not in (own := set(datasets))]
+    if missing:
+        return f"the run has no judged answer about {', '.join(missing)}, and published averages are over all of MMAD"
+    foreign = sorted(str(name) for name in own - set(table().datasets))
+    return f"the run's average is also over {', '.join(foreign)}, which MMAD does not have" if foreign else None
+
+
+def why_apart_any(runs: Iterable[Run], datasets: Iterable[str | None]) -> str | None:
+    """Why these runs together may not stand among published ones: the first one's reason; None where all may."""
+    over = list(datasets)
+    return next(filter(None, (why_apart(run, over) for run in runs)), None)
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    method: str
+    accuracy: list[float] = Field(min_length=7, max_length=7)
+    average: float
+    setting: str
+    source: str
+    overkill: float | None = None
+    miss: float | None = None
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    dated: date
+    datasets: list[str]
+    questions: int
+    rows: list[_Row]

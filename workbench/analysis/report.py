@@ -7,74 +7,91 @@ figures are those of the pages.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 import polars as pl
 
-from warehouse.records import SUBTASKS, Run
+from warehouse.records.scoring import Run
 from workbench.analysis import (
+    alarms,
     bias,
     calibration,
-    charts,
-    charts_compare,
-    charts_errors,
-    charts_trust,
+    calibration_words,
     compare,
     confusion,
     discovery,
     intervals,
-    look,
+    losses,
     metrics,
+    missing_capabilities,
     mmad,
     published,
+    report_comparison,
+    reviewed,
+    right_reason,
+    run_differences,
     slices,
+    subtasks,
     traces,
 )
+from workbench.analysis.alarms import Alarms
+from workbench.analysis.charts import common, errors, theme, trust
+from workbench.analysis.charts import compare as charts_compare
+from workbench.analysis.missing_capabilities import Lack
 from workbench.analysis.mmad import Scores
 from workbench.analysis.report_page import Section, page
+from workbench.analysis.reported import Reported
 
 WORST = 12  # rows of a table at most
-PALETTE = look.LIGHT
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """What a report needs of a run."""
-
-    run: Run
-    facts: pl.DataFrame  # see `facts.COLUMNS`
-    answers: pl.DataFrame  # see `mmad.ANSWERS`
-    profiles: pl.DataFrame  # as `traces.profiles` gives them
-
-    @property
-    def name(self) -> str:
-        """How the run is called in sentences."""
-        return f"{self.run.model} of {self.run.started_at:%Y-%m-%d %H:%M}"
+PALETTE = theme.LIGHT
 
 
 def build(run: Reported, against: Reported | None = None) -> str:
     """The report as HTML."""
     sections = [_verdict(run, against)]
+    if against:
+        sections.append(report_comparison.made_with(run, against))
+    if run.alarms.called.images:
+        sections.append(_called(run))
+    if against and (disagreement := report_comparison.disagreement(run, against)):
+        sections.append(disagreement)
     if run.facts["right"].drop_nulls().is_empty():
-        sections.append(Section("Accuracy", ("No answer of this run has a label to be held against.",)))
+        sections.append(Section("Accuracy", ("No answer of this run has a label to be compared with.",)))
     else:
         if against:
-            sections.append(_compared(run, against))
-        sections += [_benchmark(run), _accuracy(run), _worst(run), _mistaken(run), _trust(run)]
-    if run.profiles.height:
+            sections += report_comparison.compared(run, against)
+        if mmad.asks_the_benchmark(run.run.subtasks):
+            sections.append(_benchmark(run))
+        sections += [_accuracy(run), _right_reason(run), _worst(run), _mistaken(run), _trust(run)]
+    if lack := missing_capabilities.of(run.run, "latents"):
+        sections.append(_lacking("Traces", lack))
+    elif run.profiles.height:
         sections.append(_traces(run))
     return page(run.run, against.run if against else None, sections)
 
 
 def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     """What the report says in words, the most important first."""
-    said = []
+    said = [reviewed.sentence(reviewed.of_facts(run.facts))] if run.truth == "reviewed" else []
     if against:
         pairs = compare.pair(against.facts, run.facts)
-        said.append(compare.verdict(pairs, against.name, run.name).sentence)
-        said += [left] if (left := compare.unpaired(pairs, against.name, run.name)) else []
-    detection = run.facts.filter(pl.col("subtask") == mmad.DETECTION, pl.col("right").is_not_null())
+        differing = alarms.disagreement(against.facts, run.facts).sentence(against.name, run.name)
+        if pairs.frame.height or not differing:
+            said.append(compare.verdict(pairs, against.name, run.name).sentence)
+        told = (
+            losses.sentence(report_comparison.slices(run, against), run.name),
+            compare.unpaired(pairs, against.name, run.name),
+            compare.other_evidence(pairs.frame),
+        )
+        said += [sentence for sentence in told if sentence]
+        if reasons := right_reason.comparison(against.groundings, run.groundings, against.name, run.name):
+            said.append(reasons)
+        if differing:
+            said.append(differing)
+        made_with = run_differences.between(against.run, run.run, {**against.archives, **run.archives})
+        said.append(run_differences.sentence(made_with, against.run.digest == run.run.digest, "The runs"))
+    asks = run.facts.filter("detection")
+    detection = asks.filter(pl.col("right").is_not_null())
     for label, outcome, what in (
         ("defective", "escape", "Escapes: {} of defective images"),
         ("good", "overkill", "Overkill: {} of good images"),
@@ -87,11 +104,9 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     if labelled.height:
         row = intervals.rates(labelled, value="unread").row(0, named=True)
         said.append(f"Unreadable: {_interval(row)} of these answers, which are neither escape nor overkill.")
-    unclaimed = run.facts.filter(
-        pl.col("subtask") == mmad.DETECTION,
-        pl.col("status") == "answered",
-        pl.col("claim").is_null(),
-    )
+    if run.alarms.called.images:
+        said.append(run.alarms.called.sentence)
+    unclaimed = asks.filter(pl.col("status") == "answered", pl.col("claim").is_null())
     if unclaimed.height:
         said.append(
             f"Of {unclaimed.height:,} detection answers nothing tells whether they claim a defect, neither key and "
@@ -100,6 +115,10 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     overall = intervals.rates(run.facts).row(0, named=True)
     if overall["n"]:
         said.append(f"Micro accuracy: {_interval(overall)} of {overall['n']:,.0f} questions.")
+    if (reason := right_reason.of(run.groundings)) is not None:
+        said.append(right_reason.sentence(reason))
+        if reason.painting is not None:
+            said.append(right_reason.painted_sentence(reason, run.run.run_id))
     positions = bias.by_position(run.facts)
     if positions.height:
         said.append(bias.verdict(positions).sentence)
@@ -123,77 +142,63 @@ def _verdict(run: Reported, against: Reported | None) -> Section:
     )
 
 
-def _compared(run: Reported, against: Reported) -> Section:
-    pairs = compare.pair(against.facts, run.facts).frame
-    if pairs.is_empty():
-        return Section("Comparison", ("The runs share no judged question.",))
-    rows = _in_order(compare.table(pairs, ("subtask",)))
-    flips = compare.flips(pairs)
-    counts = {(row["was"], row["now"]): row["n"] for row in flips.iter_rows(named=True)}
-    published_number = compare.bootstrap(pairs)
+def _called(run: Reported) -> Section:
+    pictures = pl.DataFrame(run.alarms.pictures)
+    tables = [("By product, line and camera", _groups(run.alarms))]
+    if pictures.height:
+        shown = pictures.select(
+            pl.col("image_path").alias("picture"), "product", "line", "camera", pl.col("answer_text").alias("answer"),
+            _stated("defect_probability"), "region",
+        )  # fmt: skip
+        tables.append((f"The likeliest defects, {pictures.height:,} of {run.alarms.called.defective:,}", shown))
     return Section(
-        f"Compared with {against.name}",
-        (
-            f"To be quoted, by a bootstrap of images: {100 * published_number.value:+.2f} points, 95 % interval "
-            f"{100 * published_number.low:+.2f} to {100 * published_number.high:+.2f}. "
-            "The verdict goes by its own interval.",
-        ),
-        (
-            (
-                "Difference by subtask (A the baseline, B this run); grey is what so many pairs cannot show",
-                charts_compare.forest(PALETTE, rows),
-            ),
-            ("Accuracy before and after", charts_compare.slopes(PALETTE, rows, "A, the baseline", "B, this run")),
-            ("Answers that changed sides", charts_compare.flips(PALETTE, counts, None)),
-        ),
-        (("Paired differences; differences, their ends and what is detectable in points", _differences(rows)),),
-        how="Pairs are the same question about the same image, judged in both runs. p is that of sign flips of the "
-        "images' net gains, q is p after Benjamini and Hochberg over the subtasks. The interval is the same test's, at "
-        f"{compare.percent(rows['coverage'][0])}: it excludes 0 exactly when q is below 5 %. Detectable is what these "
-        "pairs would show at 5 % with a power of 80 %. "
-        "The bootstrap resamples images 2,000 times.",
-        rates=("A", "B"),
-        points=("difference", "low", "high"),
-        sizes=("detectable",),
+        "Called defective",
+        (run.alarms.called.sentence,),
+        tables=tables,
+        pictures=[
+            (run.thumbnails[each.image_id], each.caption)
+            for each in run.alarms.pictures
+            if each.image_id in run.thumbnails
+        ],
+        how="Pictures without a label: nobody knows whether a call is right, so an alarm is no error. Wilson's 95 % "
+        "intervals over pictures; probability is the mean of the stated probabilities of a defect over the alarms.",
+        rates=("share", "low", "high"),
+        verbatim=("picture",),
     )
-
-
-def _differences(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(
-        "subtask", "images", pl.col("n").alias("pairs"), pl.col("rate_old").alias("A"), pl.col("rate_new").alias("B"),
-        "difference", "low", "high", "detectable", pl.col("gained").alias("won"), "lost", "p", "q",
-        pl.col("word").alias("verdict"),
-    )  # fmt: skip
 
 
 def _benchmark(run: Reported) -> Section:
     strict, official = (mmad.score(run.answers, scorer) for scorer in ("strict", "official"))
-    rows = [charts_compare.Row(f"{row.method}, {row.setting}", row.average, own=0) for row in published.ROWS]
     ours = official.average.average
     figures: list[tuple[str, go.Figure]] = []
-    if ours is not None and set(strict.subtasks) == set(SUBTASKS):
+    tables = [
+        ("Strict scorer, %", mmad.as_frame(strict).rename(mmad.SHORT, strict=False)),
+        ("Official scorer, %", mmad.as_frame(official).rename(mmad.SHORT, strict=False)),
+    ]
+    why = published.why_apart(run.run, run.answers["dataset"])
+    if why is None:
+        tables.append((f"Published by {published.table().dated}, %", _published()))
+    if why is None and ours is not None and set(strict.subtasks) == set(mmad.SHORT):
+        rows = [charts_compare.Row(row.method, row.average, 0, row.setting) for row in published.table().rows]
         chart = charts_compare.published(PALETTE, [*rows, charts_compare.Row(run.run.model, ours, own=2)])
-        figures.append(("MMAD's average among published ones, %", chart))
+        figures.append(("MMAD's average by the official scorer, as published ones are, %", chart))
+    apart = f"Published results are left out: {why}." if why else ""
     return Section(
         "MMAD",
-        (_counted(strict), _counted(official)),
+        (_counted(strict), _counted(official), *filter(None, [apart])),
         figures,
-        (
-            ("Strict scorer, %", mmad.as_frame(strict).rename(metrics.SHORT, strict=False)),
-            ("Official scorer, %", mmad.as_frame(official).rename(metrics.SHORT, strict=False)),
-            ("Published, %", _published()),
-        ),
+        tables,
         how="Detection is the mean of the accuracies on good and defective images; the average is unweighted over"
         " subtasks, then data sets. The official scorer reproduces the published script: an unreadable answer"
         " and the one after it are not counted, and a subtask without questions is 0. The strict one counts "
-        "an unreadable answer as wrong and leaves out what was not asked. Published rows differ in setting; "
-        "see theirs.",
+        "an unreadable answer as wrong and leaves out what was not asked."
+        + ("" if why else " Published rows differ in setting; see theirs."),
         rates=(),
     )
 
 
 def _published() -> pl.DataFrame:
-    rows = published.frame().rename(metrics.SHORT)
+    rows = published.frame().rename(mmad.SHORT)
     return rows.select(
         "method", pl.format("{}; {}", "setting", "source").alias("how"), pl.exclude("method", "setting", "source")
     )
@@ -207,16 +212,39 @@ def _counted(scores: Scores) -> str:
     )
 
 
+def _groups(found: Alarms) -> pl.DataFrame:
+    return pl.DataFrame(found.most()).rename({"rate": "share"}).with_columns(_stated("probability"))
+
+
+def _stated(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.Float64).map_elements(alarms.probability, pl.String)
+
+
 def _accuracy(run: Reported) -> Section:
-    rows = _in_order(intervals.rates(run.facts, ("subtask",)))
+    rows = subtasks.in_order(intervals.rates(run.facts, ("subtask",)), run.run.subtasks)
     chance = run.facts.filter(pl.col("right").is_not_null()).group_by("subtask")
     rows = rows.join(chance.agg(chance=metrics.GUESSED), on="subtask", maintain_order="left")
     return Section(
         "Accuracy by subtask",
         (),
-        (("Share of right answers, 95 % interval; the tick is guessing", charts.accuracy(PALETTE, rows, None)),),
+        (("Share of right answers, 95 % interval; the tick is guessing", common.accuracy(PALETTE, rows, None)),),
         how="95 % intervals clustered by image. An answer that could not be read is wrong; a question that failed"
         " with its image is not judged.",
+    )
+
+
+def _right_reason(run: Reported) -> Section:
+    rows = right_reason.by_subtask(run.groundings, run.run.subtasks)
+    if rows.is_empty():
+        return _lacking("Right for the right reason", right_reason.lack(run.run))
+    caption = "Share of answers that are right and point at the defect; the tick is chance"
+    return Section(
+        "Right for the right reason",
+        (),
+        ((caption, common.accuracy(PALETTE, rows, None)),),
+        (("By subtask", rows),),
+        how=right_reason.HOW,
+        rates=("right", "rate", "low", "high", "chance"),
     )
 
 
@@ -226,9 +254,9 @@ def _worst(run: Reported) -> Section:
     found = discovery.find(run.facts)
     confirmed = int(found["confirmed"].sum())
     said = (
-        f"{confirmed} slices are worse than the rest beyond doubt."
+        f"{confirmed} slices are significantly worse than the rest."
         if confirmed
-        else "No slice is worse than the rest beyond doubt."
+        else "No slice is significantly worse than the rest."
     )
     shown = found.head(WORST).select(
         "slice", "n", "images", "difference", "low", "high", "p", "q", "detectable", "confirmed"
@@ -236,7 +264,7 @@ def _worst(run: Reported) -> Section:
     return Section(
         "Where it goes wrong",
         (said,),
-        (("Accuracy by product and subtask less what both lead one to expect", _heat(cells)),),
+        (("Accuracy by product and subtask less what both lead one to expect", _heat(run.run, cells)),),
         (("Slices found on one half of the images and tested on the other", shown),),
         how="A decision tree of at most three conditions looks on half of the images for worse answers than the "
         "subtask explains; the other half tests what it found, one-sided and cluster-robust, after Benjamini "
@@ -246,14 +274,15 @@ def _worst(run: Reported) -> Section:
     )
 
 
-def _heat(cells: pl.DataFrame) -> go.Figure:
-    return charts_errors.heat(PALETTE, cells, set(), (None, None))
+def _heat(run: Run, cells: pl.DataFrame) -> go.Figure:
+    return errors.heat(PALETTE, cells, set(), (None, None), run.subtasks, expectation=True)
 
 
 def _mistaken(run: Reported) -> Section:
     defects = confusion.by_defect(run.facts.filter(pl.col("defect").is_not_null()))
-    options = confusion.by_option(run.facts.filter(pl.col("subtask") == SUBTASKS[1]), ())
-    figures = [("What a defect is taken for, % of its questions", charts_errors.confusion(PALETTE, options))]
+    about_the_type = subtasks.about_the_type(run.run.subtasks)
+    options = confusion.by_option(run.facts.filter(pl.col("subtask").is_in(about_the_type)), ())
+    figures = [("What a defect is taken for, % of its questions", errors.confusion(PALETTE, options))]
     return Section(
         "What is taken for what",
         (),
@@ -264,33 +293,28 @@ def _mistaken(run: Reported) -> Section:
 
 
 def _trust(run: Reported) -> Section:
-    scores, warned = calibration.scores(run.facts), calibration.warning(run.facts)
+    if lack := missing_capabilities.of(run.run, "probabilities"):
+        return _lacking("Trust", lack)
+    facts = calibration.carried(run.facts, run.run.capabilities)
+    scores, warned = calibration.scores(facts), calibration.warning(facts)
     if not scores.n:
-        return Section("Trust", ("The run has no option probabilities.",))
-    said = [
-        f"Brier score {scores.brier:.3f}, calibration error {scores.ece:.3f}; on average the stated confidence is "
-        f"{100 * abs(scores.over or 0):.1f} points {'above' if (scores.over or 0) > 0 else 'below'} the accuracy."
-    ]
-    if warned.auroc:
-        said.append(
-            f"Entropy tells wrong answers from right ones with an AUROC of {warned.auroc.value:.3f} "
-            f"(95 % interval {warned.auroc.low:.3f} to {warned.auroc.high:.3f}); 0.5 tells nothing."
-        )
-    figures = [
-        ("Stated confidence against accuracy", charts_trust.reliability(PALETTE, calibration.reliability(run.facts)))
-    ]
-    curve = calibration.risk_coverage(run.facts)
+        return Section("Trust", ("No judged answer has options to be sure of.",))
+    said = [f"Brier score {scores.brier:.3f}. {calibration_words.error(scores)} {calibration_words.over(scores)}"]
+    if lack := missing_capabilities.of(run.run, "latents"):
+        said.append(f"Entropy can't warn here. {lack.sentence}")
+    else:
+        said.append(" ".join(calibration_words.warning(warned)))
+    figures = [("Stated confidence against accuracy", trust.reliability(PALETTE, scores.bars))]
+    curve = calibration.risk_coverage(facts)
     if curve.height > 1:
-        figures.append(
-            ("Wrong answers left over the share nobody reviews", charts_trust.risk_coverage(PALETTE, curve, None))
-        )
+        figures.append(("Wrong answers left over the share nobody reviews", trust.risk_coverage(PALETTE, curve, None)))
     return Section(
-        "Trust",
-        said,
-        figures,
-        how=f"{scores.n:,} judged answers with a confidence. Ten bins of equally many answers. The AUROC's "
-        "interval is clustered by image (Obuchowski 1997).",
+        "Trust", said, figures, how=f"{scores.n:,} judged answers with a confidence. {calibration_words.HOW}"
     )
+
+
+def _lacking(title: str, lack: Lack) -> Section:
+    return Section(title, (f"{lack.sentence} {lack.instead}",))
 
 
 def _traces(run: Reported) -> Section:
@@ -298,15 +322,10 @@ def _traces(run: Reported) -> Section:
         row["shape"]: row["n"]
         for row in run.facts.drop_nulls("shape").group_by("shape").agg(n=pl.len()).iter_rows(named=True)
     }
-    figure = charts_trust.multiples(PALETTE, run.profiles, traces.by_shape(run.facts), counts, None)
+    figure = trust.multiples(PALETTE, run.profiles, traces.by_shape(run.facts), counts, None)
     return Section(
         "Traces",
         (),
         (("Entropy over the iterations by shape: median and quartiles, in nats", figure),),
         how="Shapes by fixed rules over each question's entropy trace; see docs/analysis.md.",
     )
-
-
-def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    place = {name: at for at, name in enumerate(SUBTASKS)}
-    return rows.sort(pl.col("subtask").replace_strict(place, default=len(place), return_dtype=pl.Int64), "subtask")

@@ -9,11 +9,13 @@ Per flip, the thetas under which it is at least as extreme as what was seen are 
 difference over the images whose sign it keeps and the difference over those it turns (Hartigan, JASA 64, 1969), so the
 inversion is a count: the interval's ends are quantiles of those ends.
 
-An image of one question that was won and one of one that was lost stand beside those given (Agresti and Min, Biometrics
-61, 2005): without them no change on five images would be sure to be none, and where few images change the interval
-misses twice as often as it claims. With one question per image p is McNemar's exact one with 1 added to both kinds of
-discordant pairs. The test is exact if gains are symmetric about what
-is tested; with unequal images it is as good as the clusters are many (docs/analysis.md has its measured coverage).
+An image that won as many questions as those that changed usually do, as a rule one, and one that lost as many stand
+beside those given (Agresti and Min, Biometrics 61, 2005): without them no change on five images would be sure to be
+none, and where few images change the interval misses twice as often as it claims. With one question per image p is
+McNemar's exact one with 1 added to both kinds of discordant pairs. The test is exact if gains are symmetric about what
+is tested; with unequal images it is as good as the clusters are many (docs/analysis.md has its measured coverage). Of
+fewer than `cluster_robust.LEAST` effective images nothing is said: p is 1 and the interval -1 to 1.
+An image here is a cluster: with all its copies, with all pictures of its piece.
 
 Images alike in (d, m) are flipped together: how many of them keep their sign is binomial, so the cost depends on how
 many kinds of images there are, not on how many images. Where there are at most EXACT combinations all are counted.
@@ -24,8 +26,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy import special
+
+from workbench.analysis import cluster_robust
 
 EXACT = 20_000  # combinations of kept signs that are all counted; above, FLIPS of them are drawn
 FLIPS = 4_999
@@ -54,12 +59,32 @@ class Flipped:
         ends, share = (self.lows, self.below) if self.difference > 0 else (-self.highs, self.above)
         return float(share[np.searchsorted(ends, 0.0, side="right") - 1])
 
+    @property
+    def p_above(self) -> float:
+        """One-sided p of a difference of at most 0."""
+        return self.p / 2 if self.difference > 0 else 1 - self.p / 2
+
+    @property
+    def p_below(self) -> float:
+        """One-sided p of a difference of at least 0."""
+        return self.p / 2 if self.difference < 0 else 1 - self.p / 2
+
     def interval(self, level: float) -> tuple[float, float]:
         """The differences that aren't rejected at 1 - level; it excludes 0 exactly when p < 1 - level."""
         alpha = 1 - level
         low = self.lows[np.searchsorted(self.below, alpha, side="left")]
         high = self.highs[np.searchsorted(self.above, alpha, side="left")]
         return max(min(float(low), self.difference), -1.0), min(max(float(high), self.difference), 1.0)
+
+
+def of(sums: pl.DataFrame, seed: int = 0) -> Flipped:
+    """The test of images' sums.
+
+    Args:
+        sums: n and right (questions won less lost), one row per image, as `intervals.per_cluster` gives them.
+        seed: as of `flip`.
+    """
+    return flip(sums["right"].to_numpy(), sums["n"].to_numpy(), seed)
 
 
 def flip(gain: Values, questions: Values, seed: int = 0) -> Flipped:
@@ -70,13 +95,14 @@ def flip(gain: Values, questions: Values, seed: int = 0) -> Flipped:
         questions: (G,) how many pairs the image has, at least 1.
         seed: of the flips, where not all are counted.
     """
-    if not len(gain):
-        nothing = np.ones(1)
-        return Flipped(0.0, nothing * -np.inf, nothing, nothing * np.inf, nothing, exact=True)
     total, size = float(gain.sum()), float(questions.sum())
+    if not cluster_robust.enough(cluster_robust.effective(size, (questions**2).sum())):
+        nothing = np.ones(1)
+        return Flipped(total / max(size, 1.0), nothing * -np.inf, nothing, nothing * np.inf, nothing, exact=True)
     # The same flips whichever run is called the new one.
     turn = -1.0 if (total or float((gain**3).sum())) < 0 else 1.0
-    kinds, counts = _kinds(np.append(turn * gain, (1.0, -1.0)), np.append(questions, (1.0, 1.0)))
+    usual = max(round(float(np.median(np.abs(gain[gain != 0])))), 1) if gain.any() else 1  # three where all have copies
+    kinds, counts = _kinds(np.append(turn * gain, (usual, -usual)), np.append(questions, (usual, usual)))
     exact = float(np.log1p(counts).sum()) <= np.log(EXACT)
     kept, weights = _all_kept(kinds, counts) if exact else _drawn(kinds, counts, seed)
     turned = counts @ kinds - kept

@@ -1,4 +1,4 @@
-"""What disturbance does to accuracy, to overkill and escape, to calibration, reward and explanation: from stored runs.
+"""Effects of disturbance on accuracy, to overkill and escape, to calibration, reward and explanation: from stored runs.
 
 The arms of a stress test go in (`ablation.Study`), frames come out. A disturbed run is compared with the same method's
 undisturbed one over the same questions, paired by the image's path: its pixels, and so its identity, differ.
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from warehouse.experiment_records import Arm
-from warehouse.records import SUBTASKS
-from workbench.analysis import calibration, compare, intervals, metrics
+from warehouse.records.experiments import Arm
+from workbench.analysis import calibration, compare, intervals
 from workbench.analysis.ablation import Study
 
-PAIRED_BY = ("image_path", "asked")
+PAIRED_BY = ("image_path", "question_id")
 UNDISTURBED = "undisturbed"  # the condition of the runs the others are compared with
+METHODS = ("full", "plain")  # the full method, and the model asked plainly without knowledge
 
 
 def table(study: Study, pointing: Mapping[str, Mapping[str, float]] | None = None) -> pl.DataFrame:
@@ -39,30 +39,37 @@ def table(study: Study, pointing: Mapping[str, Mapping[str, float]] | None = Non
         row = {"condition": arm.family, "strength": arm.level, "method": method_of(arm), **figures(facts)}
         row |= _against(study.facts[baseline.run_id], facts) if baseline else dict.fromkeys(_AGAINST)
         rows.append(row | {"hit": points.get("hit"), "chance": points.get("chance")})
-    return pl.DataFrame(rows, infer_schema_length=None)
+    kinds = {"condition": pl.String, "strength": pl.Float64, "method": pl.String, **FIGURES}
+    return pl.DataFrame(rows, schema={**kinds, **dict.fromkeys((*_AGAINST, "hit", "chance"), pl.Float64)})
 
 
 def falls(study: Study) -> pl.DataFrame:
     """One row per disturbed arm: its run against the same method's undisturbed one.
 
     Returns:
-        condition, strength, method, and `compare.COLUMNS`; empty when no question was asked in both.
+        condition, strength, method, and `compare.COLUMNS`, all arms corrected together (Holm); empty when no question
+        was asked in both.
     """
     by_name = {arm.arm: arm for arm in study.arms}
-    frames = []
+    found, compared = [], []
     for arm in study.arms:
         baseline = by_name.get(arm.baseline or "")
         pairs = None if baseline is None else _pairs(study.facts[baseline.run_id], study.facts[arm.run_id])
         if pairs is not None and pairs.height:
-            told = {"condition": [arm.family], "strength": [arm.level], "method": [method_of(arm)]}
-            told_frame = pl.DataFrame(told, schema_overrides={"strength": pl.Float64})
-            frames.append(pl.concat([told_frame, compare.table(pairs)], how="horizontal"))
-    return pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame()
+            found.append(pairs)
+            compared.append((arm.family, arm.level, method_of(arm)))
+    kinds = {"condition": pl.String, "strength": pl.Float64, "method": pl.String}
+    return compare.together(pl.DataFrame(compared, schema=kinds, orient="row"), found)
+
+
+def arm_name(condition: str, strength: float, method: str) -> str:
+    """The name of the arm of a condition, a strength and one of `METHODS`."""
+    return f"{condition} {strength:g}, {method}"
 
 
 def method_of(arm: Arm) -> str:
-    """Which of the two methods an arm is: its name ends with it."""
-    return arm.arm.rpartition(", ")[2]
+    """Which of `METHODS` an arm is; the arm's own name for an arm of another experiment."""
+    return next((each for each in METHODS if arm.arm == arm_name(arm.family, arm.level or 0.0, each)), arm.arm)
 
 
 def by(facts: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -70,32 +77,34 @@ def by(facts: pl.DataFrame, column: str) -> pl.DataFrame:
     rows = [
         {column: value, **figures(part)} for (value,), part in facts.group_by([column], maintain_order=True) if value
     ]
-    return pl.DataFrame(rows, infer_schema_length=None).sort(column) if rows else pl.DataFrame()
+    return pl.DataFrame(rows, schema={column: pl.String, **FIGURES}).sort(column)
 
 
 def figures(facts: pl.DataFrame) -> dict[str, float | int | None]:
-    """Of some questions: n, accuracy, low, high (95 % Wilson), overkill (share of good images called defective),
-    escape (share of defective ones called good), unreadable (share of both that no claim could be read of), ece,
-    entropy (nats, mean of the best states).
+    """Of some questions: n, accuracy, low, high (95 %, clustered), overkill (share of good images called defective),
+    escape (share of defective ones called good), unreadable (share of both that no claim could be read of),
+    calibration (error, see `calibration.scores`), entropy (nats, mean of the best states).
     """  # fmt: skip
     judged = facts.filter(pl.col("right").is_not_null())
-    right = int(judged["right"].sum())
-    interval = metrics.wilson(right, judged.height)
-    asked = judged.filter(pl.col("subtask") == SUBTASKS[0])
-    good, defective = (asked.filter(pl.col("label") == label) for label in ("good", "defective"))
+    rate = intervals.rates(judged).row(0, named=True)
+    detection, error = judged.filter("detection"), calibration.scores(facts).error
+    good, defective = (detection.filter(pl.col("label") == label) for label in ("good", "defective"))
     return {
         "n": judged.height,
-        "accuracy": right / judged.height if judged.height else None,
-        "low": interval.low,
-        "high": interval.high,
+        "accuracy": rate["rate"],
+        "low": rate["low"],
+        "high": rate["high"],
         "overkill": good.select((pl.col("outcome") == "overkill").mean()).item(),
         "escape": defective.select((pl.col("outcome") == "escape").mean()).item(),
-        "unreadable": asked.select((pl.col("status") == "invalid").mean()).item(),
-        "ece": calibration.scores(facts).ece,
+        "unreadable": detection.select((pl.col("status") == "invalid").mean()).item(),
+        "calibration": error.estimate.value if error else None,
         "entropy": facts["entropy"].mean(),
     }
 
 
+FIGURES = {"n": pl.Int64} | dict.fromkeys(
+    ("accuracy", "low", "high", "overkill", "escape", "unreadable", "calibration", "entropy"), pl.Float64
+)
 _AGAINST = ("fall", "fall_low", "fall_high", "moved")
 
 
@@ -121,33 +130,33 @@ def _minus(value: float | None) -> float | None:
     return None if value is None else 0.0 - value
 
 
-def markdown(found: pl.DataFrame) -> str:
+def markdown(rows: pl.DataFrame) -> str:
     """The rows of `table` as Markdown."""
     lines = [
         "| condition | strength | method | accuracy, 95 % | fall in points, 95 % by image | overkill | escape "
-        "| unreadable | ECE | entropy | moved | patches on the defect (chance) |",
+        "| unreadable | calibration error | entropy | moved | patches on the defect (chance) |",
         "| - | - | - | - | - | - | - | - | - | - | - | - |",
     ]
-    for row in found.iter_rows(named=True):
+    for row in rows.iter_rows(named=True):
         fall = "-" if row["fall"] is None else _points(row["fall"], row["fall_low"], row["fall_high"])
         patches = "-" if row["hit"] is None or row["hit"] != row["hit"] else f"{row['hit']:.2f} ({row['chance']:.2f})"
         lines.append(
             f"| {row['condition']} | {row['strength']:g} | {row['method']} | {_rate(row)} | {fall} "
             f"| {_number(row['overkill'])} | {_number(row['escape'])} "
-            f"| {_number(row['unreadable'])} | {_number(row['ece'])} "
+            f"| {_number(row['unreadable'])} | {_number(row['calibration'])} "
             f"| {_number(row['entropy'])} | {_number(row['moved'])} | {patches} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def markdown_by(found: pl.DataFrame, column: str) -> str:
+def markdown_by(rows: pl.DataFrame, column: str) -> str:
     """The rows of `by` as Markdown."""
     lines = [
-        f"| {column} | questions | accuracy, 95 % | overkill | escape | unreadable | ECE | entropy |",
+        f"| {column} | questions | accuracy, 95 % | overkill | escape | unreadable | calibration error | entropy |",
         f"| {'- | ' * 8}".rstrip(),
     ]
-    for row in found.iter_rows(named=True):
-        cells = (_number(row[name]) for name in ("overkill", "escape", "unreadable", "ece", "entropy"))
+    for row in rows.iter_rows(named=True):
+        cells = (_number(row[name]) for name in ("overkill", "escape", "unreadable", "calibration", "entropy"))
         lines.append(f"| {row[column]} | {row['n']} | {_rate(row)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

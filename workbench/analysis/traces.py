@@ -1,8 +1,8 @@
-"""What the loop's traces say: error rates by shape, entropy over iterations, and whether patches lie on the defect.
+"""The loop's traces: error rates by shape, entropy over iterations, and whether patches lie on the defect.
 
 A patch's hit is set against chance: the share of the image's patches that the mask touches (`patches.py`). The ratio of
-hits to what chance would give is 1 for a selector that picks at random. "Right for the wrong place" are right answers
-none of whose accepted patches touch the mask.
+hits to what chance would give is 1 for a selector that picks at random. Whether right answers have a patch on the
+defect is in `right_reason.py`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from workbench.analysis import intervals, patches, shapes
+from warehouse.queries.facts import SHAPES
+from workbench.analysis import intervals, patches
 from workbench.analysis.intervals import Estimate
 from workbench.analysis.patches import Mask
 
 HITS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "image_id": pl.String, "question_id": pl.String, "iteration": pl.Int64, "accepted": pl.Boolean,
-    "on_mask": pl.Boolean, "chance": pl.Float64,
+    "image_id": pl.String, "cluster_id": pl.String, "question_id": pl.String, "iteration": pl.Int64,
+    "accepted": pl.Boolean, "on_mask": pl.Boolean, "chance": pl.Float64,
 }  # fmt: skip
 """One row per patch of an image with a mask; chance is the image's own, 0..1."""
 
 
 def by_shape(facts: pl.DataFrame) -> pl.DataFrame:
-    """Error rates by trace shape, in `shapes.SHAPES`'s order.
+    """Error rates by trace shape, in `SHAPES`'s order.
 
     Returns:
         shape, n, images, wrong (share), low, high (95 %, clustered by image), share (of all traces).
@@ -36,21 +37,21 @@ def by_shape(facts: pl.DataFrame) -> pl.DataFrame:
         intervals.rates(rows, ("shape",), "wrong")
         .select("shape", pl.col("n").cast(pl.Int64), "images", wrong="rate", low="low", high="high")
         .with_columns(share=pl.col("n") / pl.col("n").sum())
-        .sort(pl.col("shape").cast(pl.Enum(shapes.SHAPES)))
+        .sort(pl.col("shape").cast(pl.Enum(SHAPES)))
     )
 
 
-def profiles(predictions: pl.DataFrame) -> pl.DataFrame:
+def profiles(found: pl.DataFrame) -> pl.DataFrame:
     """Entropy over the iterations by shape: what small multiples draw.
 
     Args:
-        predictions: the warehouse's, with `entropy`.
+        found: shape and entropy (a list of nats), as `Rollups.traces` gives them.
 
     Returns:
         shape, iteration (from 0), n, median, lower and upper (quartiles), in nats; by shape and iteration.
     """
     return (
-        predictions.select("entropy", shape=shapes.shape(pl.col("entropy")))
+        found.select("entropy", "shape")
         .filter(pl.col("shape").is_not_null())
         .with_columns(iteration=pl.int_ranges(0, pl.col("entropy").list.len()))
         .explode("entropy", "iteration")
@@ -61,7 +62,7 @@ def profiles(predictions: pl.DataFrame) -> pl.DataFrame:
             lower=pl.col("entropy").quantile(0.25),
             upper=pl.col("entropy").quantile(0.75),
         )
-        .sort(pl.col("shape").cast(pl.Enum(shapes.SHAPES)), "iteration")
+        .sort(pl.col("shape").cast(pl.Enum(SHAPES)), "iteration")
     )
 
 
@@ -70,22 +71,23 @@ class Masked:
     """An image's mask and the image's size in pixels."""
 
     image_id: str
+    cluster_id: str
     mask: Mask
     width: float
     height: float
 
 
-def hits(found: pl.DataFrame, masks: Iterable[Masked]) -> pl.DataFrame:
+def hits(patch_rows: pl.DataFrame, masks: Iterable[Masked]) -> pl.DataFrame:
     """Which patches touch their image's mask.
 
     Args:
-        found: the warehouse's patches of one run.
+        patch_rows: the warehouse's patches of one run.
         masks: of the images that have one; patches of others are left out.
 
     Returns:
         HITS.
     """
-    of_image = found.partition_by("image_id", as_dict=True)
+    of_image = patch_rows.partition_by("image_id", as_dict=True)
     parts = []
     for masked in masks:
         rows = of_image.get((masked.image_id,))
@@ -94,10 +96,12 @@ def hits(found: pl.DataFrame, masks: Iterable[Masked]) -> pl.DataFrame:
         result = patches.hits(masked.mask, rows.select("x0", "y0", "x1", "y1").rows(), masked.width, masked.height)
         parts.append(
             rows.select("image_id", "question_id", "iteration", "accepted").with_columns(
-                on_mask=pl.Series(result.on_mask, dtype=pl.Boolean), chance=pl.lit(result.chance)
+                cluster_id=pl.lit(masked.cluster_id),
+                on_mask=pl.Series(result.on_mask, dtype=pl.Boolean),
+                chance=pl.lit(result.chance),
             )
         )
-    return pl.concat(parts).cast(pl.Schema(HITS)) if parts else pl.DataFrame(schema=HITS)
+    return pl.concat(parts).select(*HITS).cast(pl.Schema(HITS)) if parts else pl.DataFrame(schema=HITS)
 
 
 def hit_rate(hits: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +131,7 @@ def hit_rate(hits: pl.DataFrame) -> pl.DataFrame:
 
 def lift(hits: pl.DataFrame) -> Estimate:
     """Hits over what chance would give, 1.0 for a random selector, with its interval clustered by image."""
-    images = hits.group_by("image_id").agg(h=pl.col("on_mask").cast(pl.Float64).sum(), c=pl.col("chance").sum())
+    images = hits.group_by("cluster_id").agg(h=pl.col("on_mask").cast(pl.Float64).sum(), c=pl.col("chance").sum())
     expected, count = float(images["c"].sum()), images.height
     if expected <= 0 or count < 2:
         return Estimate(float("nan"), 0.0, float("inf"))
@@ -135,38 +139,6 @@ def lift(hits: pl.DataFrame) -> Estimate:
     scatter = float(((images["h"] - ratio * images["c"]) ** 2).sum()) * count / (count - 1)
     half = float(special.stdtrit(count - 1, 0.975)) * float(np.sqrt(scatter)) / expected
     return Estimate(ratio, max(0.0, ratio - half), ratio + half)
-
-
-def wrong_place(facts: pl.DataFrame, hits: pl.DataFrame) -> pl.DataFrame:
-    """Right answers none of whose accepted patches touch the mask, by subtask.
-
-    Args:
-        facts: of the run.
-        hits: HITS.
-
-    Returns:
-        subtask, n (right answers with a mask and accepted patches), missed, images, rate, low, high, expected (the
-        share that as many random patches would miss).
-    """
-    cases = (
-        hits.filter("accepted")
-        .group_by("image_id", "question_id")
-        .agg(
-            missed=~pl.col("on_mask").any(),
-            expected=(1 - pl.col("chance").first()) ** pl.len(),
-        )
-    )
-    rows = facts.filter(pl.col("right").eq(True)).join(cases, on=("image_id", "question_id"))
-    expected = rows.group_by("subtask").agg(pl.col("expected").mean())
-    return (
-        intervals.rates(rows, ("subtask",), "missed")
-        .join(expected, on="subtask")
-        .select(
-            "subtask", pl.col("n").cast(pl.Int64), pl.col("right").cast(pl.Int64).alias("missed"), "images", "rate",
-            "low", "high", "expected",
-        )
-        .sort("rate", descending=True)
-    )  # fmt: skip
 
 
 _RATIO = ("ratio", "ratio_low", "ratio_high")

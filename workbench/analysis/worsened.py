@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from workbench.analysis import clusters, discovery, intervals
+from workbench.analysis import discovery, image_groups, intervals
 from workbench.analysis.discovery import DEPTH, SMALLEST, Condition, against_the_rest, holds
 from workbench.analysis.drift import Slice
 
@@ -40,18 +40,20 @@ def find(answers: pl.DataFrame, false_alarm: float = 0.05, seed: int = 0) -> lis
     None where nothing can be said: too few images tonight, none like them before, or nothing to tell slices by.
 
     Args:
-        answers: `tonight` (bool), image_id, OVER (text or null) and `right` (bool); judged ones.
+        answers: `tonight` (bool), cluster_id, OVER (text or null) and `right` (bool); judged ones.
         false_alarm: of nights without any change, the share that may have any.
         seed: which images go into which half.
     """
     tonight, before = answers.filter("tonight"), answers.filter(~pl.col("tonight"))
     used = [name for name in OVER if tonight[name].n_unique() > 1]
-    images = tonight["image_id"].n_unique()
+    images = tonight["cluster_id"].n_unique()
     if not used or before.is_empty() or images < LEAST:
         return None
     tonight = tonight.with_columns(e=discovery.residual("subtask"), w=pl.lit(1.0))
     both = pl.concat([tonight, before], how="diagonal")
-    first = discovery.half(both["image_id"], seed)  # of the nights before too: their luck would be searched for as well
+    first = discovery.half(
+        both["cluster_id"], seed
+    )  # of the nights before too: their luck would be searched for as well
     to_search, to_test = both.filter(first), both.filter(~first)
     changed = changes(to_search)
     if not changed["w"].sum() > 0:  # no product, camera or subtask of tonight was there before
@@ -124,7 +126,7 @@ def _judged(to_test: pl.DataFrame, conditions: Sequence[Condition]) -> tuple[flo
         against_the_rest(to_test.filter("tonight"), conditions),
         against_the_rest(changes(to_test, conditions), conditions),
     )
-    degrees = max(min(test.images for test in tests) - 1, 1)
+    degrees = max(min(test.effective for test in tests) - 1, 1)
     known = all(test.error > 0 for test in tests)
     p = max(float(special.stdtr(degrees, test.score)) for test in tests) if known else None
     return p, max(test.detectable for test in tests)
@@ -138,7 +140,7 @@ def changes(both: pl.DataFrame, conditions: Sequence[Condition] = ()) -> pl.Data
     few rows scatters too little about its own mean, which the factor makes good.
     """
     inside = holds(conditions).cast(pl.UInt8) if conditions else pl.lit(1, pl.UInt8)
-    kind = clusters.numbered(both.with_columns(inside=inside), ["inside", *STRATA])
+    kind = image_groups.numbered(both.with_columns(inside=inside), ["inside", *STRATA])
     n = np.bincount(kind)
     tonight, right = (both[name].cast(pl.Float64).to_numpy() for name in ("tonight", "right"))
     x = tonight - (np.bincount(kind, tonight) / n)[kind]
@@ -158,7 +160,7 @@ def _told(
     return Slice(
         conditions=conditions,
         n=here.height,
-        images=here["image_id"].n_unique(),
+        images=here["cluster_id"].n_unique(),
         rate=rate,
         expected=rate - against_the_rest(tonight, conditions).difference,
         baseline=float(known.to_numpy().mean()),

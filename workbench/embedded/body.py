@@ -125,7 +125,7 @@ def _corpus() -> Iterator[str]:
             prompt.image_part(entries[:3]),
             prompt.question_part(asked[0], ()),
             prompt.question_part(asked[0], (("A", "Yes"),)),
-            prompt.stub_part(),
+            prompt.answer_cue(),
             prompt.rationale_part(),
         )
         for text in part

@@ -2,7 +2,7 @@
 
 A small contrastive head on features the model already has: for an image its visual tokens, pooled by two learned
 queries and their mean; for a text the mean of the decoder's last rows and of its embeddings. Trained by
-`train_retrieval`; here it is read from the checkpoint folder and used.
+`training/retrieval.py`; here it is read from the checkpoint folder and used.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.errors import CheckpointError
 from workbench.model import windows
 
 if TYPE_CHECKING:
@@ -63,10 +64,6 @@ def text_features(body: Qwen2_5_VLForConditionalGeneration, tokens: PreTrainedTo
     return F.rms_norm(both, both.shape[-1:]).flatten()
 
 
-class CheckpointError(Exception):
-    """The embedded checkpoint can't be used; the message says which file and what to do."""
-
-
 class EmbeddedEncoder:
     """The Encoder protocol of `workbench.model.embedder` on the embedded checkpoint.
 
@@ -88,7 +85,7 @@ class EmbeddedEncoder:
             reason = str(error).strip().partition("\n")[0]
             raise CheckpointError(
                 f"{folder} is not a whole embedded checkpoint: {reason}; bring its files back, or make it anew with "
-                "workbench train-embedded"
+                "python -m training train"
             ) from error
         self.dim = self.head.image.out_features
         digest = hashlib.sha256()

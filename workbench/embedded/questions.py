@@ -8,63 +8,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from workbench.embedded.world import COLORS, CONSEQUENCES, DEFECTS, LOOKS, PRODUCTS, REGIONS, SIZES, TONES, Facts
+from workbench.question_sets import MMAD, built_in
 
-Subtask = Literal[
-    "Anomaly Detection",
-    "Defect Classification",
-    "Defect Localization",
-    "Defect Description",
-    "Defect Analysis",
-    "Object Classification",
-    "Object Analysis",
-]
-SUBTASKS: tuple[Subtask, ...] = get_args(Subtask)
+Subtask = str  # of MMAD's set, in its order
+SUBTASKS: tuple[Subtask, ...] = built_in(MMAD).names
+DETECTION, CLASSIFICATION, LOCALIZATION, DESCRIPTION, ANALYSIS, OBJECT_CLASS, OBJECT_ANALYSIS = SUBTASKS
 LETTERS = "ABCDEFGHI"
 
 # The last wording of each is held out: never trained on.
 WORDINGS: dict[str, tuple[str, ...]] = {
-    "Anomaly Detection": (
+    DETECTION: (
         "Is there any defect in the object?",
         "Does the test sample show an anomaly?",
         "Is the product damaged?",
         "Is anything wrong with this sample?",
     ),
-    "Defect Classification": (
+    CLASSIFICATION: (
         "What is the type of the defect?",
         "Which defect does the object have?",
         "What kind of defect is this?",
         "How is this damage called?",
     ),
-    "Defect Localization": (
+    LOCALIZATION: (
         "Where is the defect?",
         "In which area of the image is the defect?",
         "What is the location of the defect?",
         "At which place does the damage lie?",
     ),
-    "Defect Description": (
+    DESCRIPTION: (
         "What does the defect look like?",
         "What is the appearance of the defect?",
         "Which description fits the defect?",
         "How does the damage appear?",
     ),
-    "Defect Analysis": (
+    ANALYSIS: (
         "What does the defect lead to?",
         "What is the effect of the defect?",
         "What can the defect cause?",
         "What may follow from this damage?",
     ),
-    "Object Classification": (
+    OBJECT_CLASS: (
         "Which product is in the image?",
         "What kind of object is shown?",
         "What is the object in the test sample?",
         "Which item do you see?",
     ),
-    "Object Analysis": (
+    OBJECT_ANALYSIS: (
         "What is the color of the object?",
         "Which color does the product have?",
         "What color is the test sample?",
@@ -114,11 +107,11 @@ def ask(
 ) -> Choice | None:
     """A question of the subtask about the drawing; None when it asks about a defect and there is none."""
     topic: str = subtask
-    if subtask == "Anomaly Detection":
+    if subtask == DETECTION:
         options = ["Yes", "No"] if facets.defect else ["No", "Yes"]
-    elif subtask == "Object Classification":
+    elif subtask == OBJECT_CLASS:
         options = [facets.product, *_others(rng, PRODUCTS, facets.product, 3)]
-    elif subtask == "Object Analysis":
+    elif subtask == OBJECT_ANALYSIS:
         if facets.parts and rng.random() < 0.5:
             topic = "parts"
             options = [str(facets.parts), *_others(rng, "2345", str(facets.parts), 3)]
@@ -138,13 +131,13 @@ def ask(
 def _defect_options(rng: np.random.Generator, subtask: Subtask, facets: Facets, defect: str, facts: Facts) -> list[str]:
     """The right option first, then its distractors."""
     siblings = _others(rng, PRODUCTS[facets.product].defects, defect, 3)
-    if subtask == "Defect Classification":
+    if subtask == CLASSIFICATION:
         foreign = _others(rng, [d for d in DEFECTS if d not in PRODUCTS[facets.product].defects], defect, 1)
         return [defect, *siblings[:2], *foreign]
-    if subtask == "Defect Localization":
+    if subtask == LOCALIZATION:
         assert facets.region is not None
         return [facets.region, *_others(rng, REGIONS, facets.region, 3)]
-    if subtask == "Defect Description":
+    if subtask == DESCRIPTION:
         shape = LOOKS[defect].shape
         wrong = [f"{_other(SIZES, facets.size)} {facets.adjective} {shape}"]
         if LOOKS[defect].toned:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from workbench.model.backbone import Backbone, BackboneError
+from workbench.errors import BackboneError
+from workbench.model.backbone import Backbone
 from workbench.model.engine import Engine, Prefix, Rows
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -73,8 +74,8 @@ def generate(engine: Engine, prefix: Prefix, states: Rows, limit: int) -> list[l
             break
         names = []
         for index in open_rows:
-            held = states.constants[index] if states.constants else ()
-            names.append((*held, *((run, place) for place in range(len(held), len(rows[index]) - 1))))
+            injected = states.constants[index] if states.constants else ()
+            names.append((*injected, *((run, place) for place in range(len(injected), len(rows[index]) - 1))))
         at = torch.tensor([[len(rows[index]) - 1] for index in open_rows])
         asked = states.question[open_rows]
         going_on = Rows(asked, tuple(rows[index] for index in open_rows), at, tuple(names))

@@ -1,7 +1,7 @@
 """Exact attention over shared segments, as an attention function of the transformers library.
 
     tokens of all rows, packed:   | row 0 | row 1 | row 2 | ...          no padding anywhere
-    each row sees                 [its reference] [its picture] [its question] [its held patches] [itself]
+    each row sees                 [its reference] [its picture] [its question] [its injected patches] [itself]
 
 Rows stand in the order of the tree they hang from, so rows that share a segment are neighbours: a segment costs one
 product of its keys with a stretch of queries, however many rows share it, and nothing is copied. Attention over several

@@ -1,4 +1,4 @@
-"""What goes into the latent loop and what comes out of it, as plain values.
+"""The latent loop's input and output, as plain values.
 
 A `Case` is one question about one picture; a `Reasoned` is its answer with the whole trace. Neither knows where
 pictures come from or where answers are stored.
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
+from workbench.errors import Failure
+
 if TYPE_CHECKING:
     from workbench.model.backbone import ImageInput
 
@@ -19,11 +21,17 @@ if TYPE_CHECKING:
 class Picture:
     """An image and what identifies it: equal keys mean equal pixels."""
 
-    key: str  # SHA-256 of the file's bytes; with the number shown as white behind an @ where samples are deep
-    image: Image.Image  # RGB, the right way up; reduced (`reduction.py`) where it was huge and is made ready
+    content: str  # SHA-256 of the file's bytes
+    image: Image.Image  # RGB, the right way up; reduced (`picture_reduction.py`) where it was huge and is made ready
     # The same made ready for the model, where that was done beforehand: it takes longer than decoding.
     ready: ImageInput | None = field(default=None, compare=False, repr=False)
     oddity: str | None = None  # what a person should know of it, such as that it is of one colour
+    white: float | None = None  # the sample that is shown as white, where samples are deep
+
+    @property
+    def key(self) -> str:
+        """What tells pictures apart: the content, with the number shown as white where samples are deep."""
+        return self.content if self.white is None else f"{self.content}@{self.white:g}"
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -31,17 +39,12 @@ class Picture:
         width, height = self.ready.size if self.ready else self.image.size
         return self.image.width / width, self.image.height / height
 
-    @property
-    def content(self) -> str:
-        """SHA-256 of the file's bytes."""
-        return self.key.partition("@")[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One question about one picture, with its evidence."""
 
-    question_id: str
+    seed_key: str  # what the noise is seeded by, with the picture: the question and its reference
     query: Picture
     reference: Picture | None  # a normal sample; None is zero-shot
     knowledge: tuple[str, ...]  # retrieved texts, best first
@@ -100,10 +103,10 @@ class Reasoned:
     rationale: str | None
     knowledge_dropped: int
     knowledge_cut: bool
-    error: str | None = None  # why it failed
+    error: Failure | None = None  # why it failed
 
     @staticmethod
-    def failure(error: str) -> Reasoned:
+    def failure(error: Failure) -> Reasoned:
         """A case without an answer."""
         return Reasoned("failed", None, {}, {}, (), None, (), (), None, None, 0, False, error)
 

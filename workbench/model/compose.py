@@ -14,8 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from workbench.errors import BackboneError, Failure
 from workbench.model import prompt
-from workbench.model.backbone import Backbone, BackboneError, ImageInput
+from workbench.model.backbone import Backbone, ImageInput
 from workbench.model.case import Case, Picture
 from workbench.model.prompt import FittedKnowledge, Order, Part, Slot
 
@@ -54,7 +55,7 @@ class Script:
     knowledge: tuple[FittedKnowledge, ...]  # one per image part
     pictures: tuple[Picture, ...]  # the query picture of each image part
     cases: tuple[int, ...]  # which of the cases each question is: those that can't be asked are left out
-    misfits: dict[int, str]  # cases that can't be asked, and why
+    misfits: dict[int, Failure]  # cases that can't be asked, and why
     behind: int  # most tokens that may follow a question
 
     @property
@@ -67,7 +68,7 @@ class Script:
         """Every distinct picture by its key."""
         return {part.image.key: part.image for part in (*self.products, *self.images) if part.image}
 
-    def some(self, questions: Sequence[int]) -> Script:
+    def take(self, questions: Sequence[int]) -> Script:
         """These questions alone, with the parts they need."""
         of_question = self.image_of_question[list(questions)]
         images, image_of_question = torch.unique(of_question, return_inverse=True)  # sorted: the tree's order is kept
@@ -100,7 +101,7 @@ def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0, order: O
     fitted: dict[_ImageKey, FittedKnowledge] = {}
     pictures: dict[_ImageKey, Picture] = {}
     questions: dict[int, TokenPart] = {}
-    misfits: dict[int, str] = {}
+    misfits: dict[int, Failure] = {}
 
     def ready(picture: Picture) -> ImageInput:
         if picture.key not in prepared:
@@ -131,7 +132,7 @@ def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0, order: O
             _check_room(backbone.context, (products[product_of[key]], images[key], question), behind)
             questions[index] = question
         except (BackboneError, ValueError) as error:  # ValueError: a processor refuses a picture's shape
-            misfits[index] = str(error)
+            misfits[index] = Failure("does not fit", str(error))
     used = [key for key in products if key in product_of.values()]
     keys = sorted(images, key=lambda key: used.index(product_of[key]))
     whole = Script(
@@ -148,7 +149,7 @@ def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0, order: O
         misfits=misfits,
         behind=behind,
     )
-    return replace(whole.some(range(len(whole.questions))), misfits=misfits) if misfits else whole
+    return replace(whole.take(range(len(whole.questions))), misfits=misfits) if misfits else whole
 
 
 class _ProductKey(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the latent loop asks of an engine: read the constant parts once, then evaluate rows behind them.
+"""The engine protocol of the latent loop: read the constant parts once, then evaluate rows behind them.
 
 Two engines do this: `segments.SegmentedEngine`, which shares, and `naive.NaiveEngine`, which reads the full prefix for
 every row and is the oracle the other is held against.
@@ -51,15 +51,15 @@ class Rows:
     """Sequences to evaluate, each behind its question."""
 
     question: Tensor  # (B,) which case each row belongs to
-    embeddings: tuple[Tensor, ...]  # one (L, d) per row: [held patches][Z][stub ...]
+    embeddings: tuple[Tensor, ...]  # one (L, d) per row: [injected patches][Z][cue ...]
     at: Tensor  # (B, places) where to read logits, counted within the row
-    # Names of each row's leading vectors that stay as they are, its held patches: equal names behind one question mean
-    # equal vectors, so an engine may read them once. () when none are known to stay.
+    # Names of each row's leading vectors that stay as they are, its injected patches: equal names behind one question
+    # mean equal vectors, so an engine may read them once. () when none are known to stay.
     constants: tuple[Names, ...] = ()
 
-    def some(self, which: Sequence[int]) -> Rows:
+    def take(self, indices: Sequence[int]) -> Rows:
         """These rows, in this order."""
-        places = list(which)
+        places = list(indices)
         embeddings = tuple(self.embeddings[i] for i in places)
         constants = tuple(self.constants[i] for i in places) if self.constants else ()
         return Rows(self.question[places], embeddings, self.at[places], constants)
@@ -96,7 +96,7 @@ class Engine(Protocol):
     def backbone(self) -> Backbone:
         """The model it drives."""
 
-    def waves(self, script: Script) -> list[Script]:
+    def batches(self, script: Script) -> list[Script]:
         """The script in pieces that fit the memory, in the order they should be read: by reference."""
 
     def read(self, script: Script) -> Prefix:

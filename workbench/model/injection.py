@@ -1,4 +1,4 @@
-"""Which patches the think tokens ask to see again."""
+"""The proposal of patches to inject: those the think tokens attend to most."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def most_looked_at(attention: Tensor, most: int) -> list[Look]:
 
     Args:
         attention: (Q, m, n), from think tokens to the query picture's visual tokens; below 0 where there is none.
-        most: of each; as many as it may name besides those that may be held.
+        most: of each; as many as it may name besides those that may be injected.
 
     Returns:
         By question.
@@ -35,12 +35,12 @@ def most_looked_at(attention: Tensor, most: int) -> list[Look]:
     return [list(zip(tokens, scores, strict=True)) for tokens, scores in pairs]
 
 
-def propose(look: Look, held: Collection[int], per_latent: int, room: int) -> list[Proposal]:
-    """The patches each think token attends to most among those not held, best first.
+def propose(look: Look, injected: Collection[int], per_latent: int, room: int) -> list[Proposal]:
+    """The patches each think token attends to most among those not injected, best first.
 
     Args:
         look: of a question, by `most_looked_at`.
-        held: visual tokens injected already.
+        injected: visual tokens injected already.
         per_latent: patches each think token may name, p.
         room: most proposals to return.
 
@@ -49,7 +49,9 @@ def propose(look: Look, held: Collection[int], per_latent: int, room: int) -> li
     """
     best: dict[int, float] = {}
     for tokens, scores in look:
-        free = ((token, score) for token, score in zip(tokens, scores, strict=True) if score >= 0 and token not in held)
+        free = (
+            (token, score) for token, score in zip(tokens, scores, strict=True) if score >= 0 and token not in injected
+        )
         for token, score in islice(free, per_latent):
             best[token] = max(score, best.get(token, 0.0))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))

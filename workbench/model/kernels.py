@@ -25,7 +25,7 @@ from itertools import accumulate, groupby, pairwise
 import torch
 from torch import Tensor
 
-from workbench.model.transfer import sent
+from workbench.model.device_transfer import sent
 
 logger = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from workbench.errors import Failure
 from workbench.model import answer as answers
 from workbench.model import estimators, injection, letters, prompt, reward
 from workbench.model.backbone import ZOOM_TOKENS, Backbone
@@ -38,7 +39,7 @@ from workbench.model.noise import Noise
 
 __all__ = ["Case", "Picture", "Reasoned", "reason"]
 
-NOT_FINITE = "the model's numbers are not finite; try --dtype float32"
+NOT_FINITE = Failure("not finite", "the model's numbers are not finite; try --dtype float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class _State:
     """Something that was evaluated: these think tokens behind these patches had these entropies."""
 
     z: Tensor  # (m, d) float32
-    held: tuple[int, ...]  # visual tokens injected before Z, in the order they were accepted
+    injected: tuple[int, ...]  # visual tokens injected before Z, in the order they were accepted
     entropies: tuple[float, ...]  # (m,) nats
     reward: float  # nats
     iteration: int
@@ -60,14 +61,14 @@ class _Question:
     key: str  # identifies question and picture, for the noise
     start: Tensor  # (m, d), Z_0
     z: Tensor  # (m, d), the tokens being optimised
-    held: tuple[int, ...] = ()
+    injected: tuple[int, ...] = ()
     best: _State | None = None
     tested: set[frozenset[int]] = field(default_factory=set)
     trace: list[_State] = field(default_factory=list)  # the winner of each iteration
     choices: list[PatchChoice] = field(default_factory=list)
-    gained: int = 0  # the last iteration whose best reward rose by more than a plateau
-    mark: float = -math.inf  # the best reward then
-    error: str | None = None  # why it can't be answered
+    last_improvement: int = 0  # the last iteration whose best reward rose by more than a plateau
+    plateau_best: float = -math.inf  # the best reward then
+    error: Failure | None = None  # why it can't be answered
 
 
 def reason(engine: Engine, cases: Sequence[Case], method: Method) -> list[Reasoned]:
@@ -88,9 +89,9 @@ def reason(engine: Engine, cases: Sequence[Case], method: Method) -> list[Reason
     script = compose(engine.backbone, cases, _most_behind(engine.backbone, cases, method), method.prompt)
     engine.work.timings.vision += time.perf_counter() - started  # resizing is most of it
     reasoned = {index: Reasoned.failure(why) for index, why in script.misfits.items()}
-    for wave in engine.waves(script):
-        answered = _reason(engine, wave, [cases[index] for index in wave.cases], method)
-        reasoned |= zip(wave.cases, answered, strict=True)
+    for batch in engine.batches(script):
+        answered = _reason(engine, batch, [cases[index] for index in batch.cases], method)
+        reasoned |= zip(batch.cases, answered, strict=True)
     return [reasoned[index] for index in range(len(cases))]
 
 
@@ -101,7 +102,7 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
     body, started = engine.backbone, time.perf_counter()
     z_0 = body.latent_start(method.think_tokens)  # (m, d)
     questions = [
-        _Question(index, f"{case.query.key}/{case.question_id}", start=z_0, z=z_0) for index, case in enumerate(cases)
+        _Question(index, f"{case.query.key}/{case.seed_key}", start=z_0, z=z_0) for index, case in enumerate(cases)
     ]
     loop = _Loop(engine, prefix, method, z_0.shape[1])
     if method.think_tokens:
@@ -109,7 +110,7 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
         loop.start(questions)
         # 3. N times: perturb, reward, propose patches, keep the best, step
         for n in range(1, method.iterations + 1):
-            if going_on := [q for q in questions if not loop.at_rest(q, n)]:
+            if going_on := [q for q in questions if not loop.has_converged(q, n)]:
                 with torch.no_grad():
                     loop.iterate(going_on, n)
     engine.work.timings.loop += time.perf_counter() - started
@@ -121,11 +122,11 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
 
 
 def _most_behind(body: Backbone, cases: Sequence[Case], method: Method) -> int:
-    """Most tokens that may come to stand behind a question: patches, think tokens, stub, and what the model writes."""
+    """Most tokens that may come to stand behind a question: patches, think tokens, cue, and what the model writes."""
     writes = method.answer == "generate" or method.rationale or not all(case.options for case in cases)
     patches = {"none": 0, "zoom": ZOOM_TOKENS**2}.get(method.injection, 1) * method.patch_cap
-    stub = len(body.tokenize(prompt.stub_part(), {}))
-    return method.think_tokens + patches + stub + writes * method.max_new_tokens
+    cue = len(body.tokenize(prompt.answer_cue(), {}))
+    return method.think_tokens + patches + cue + writes * method.max_new_tokens
 
 
 class _Loop:
@@ -147,19 +148,19 @@ class _Loop:
         for q, state in zip(questions, states, strict=True):
             q.best = state
             q.trace.append(state)
-            q.mark = state.reward
+            q.plateau_best = state.reward
             q.error = None if math.isfinite(state.reward) else NOT_FINITE
 
-    def at_rest(self, question: _Question, n: int) -> bool:
+    def has_converged(self, question: _Question, n: int) -> bool:
         """Nothing more is evaluated for it at iteration n: it is broken, or its reward has stopped rising."""
         patience = self.method.patience
-        return question.error is not None or (patience > 0 and n > question.gained + patience)
+        return question.error is not None or (patience > 0 and n > question.last_improvement + patience)
 
     def iterate(self, questions: Sequence[_Question], n: int) -> None:
         """Iteration n of every question."""
         method = self.method
         K = estimators.sample_count(method)
-        # 3a. K candidates Z + eps per question, evaluated behind the held patches
+        # 3a. K candidates Z + eps per question, evaluated behind the injected patches
         z = torch.stack([q.z for q in questions])  # (Q, m, d)
         keys = [q.key for q in questions]
         noise = self._noise.of(keys, n).to(z)  # (Q, K, m, d)
@@ -168,7 +169,7 @@ class _Loop:
         if exact:
             evaluation, slopes = self._evaluate_exactly(questions)
         else:
-            rows = [(q, each, q.held) for q, some in zip(questions, candidates, strict=True) for each in some]
+            rows = [(q, each, q.injected) for q, some in zip(questions, candidates, strict=True) for each in some]
             evaluation = self._evaluate(rows, attention=self._injects)
         self._noise.draw(keys, n + 1)
         entropies = evaluation.values.cpu()  # (Q * K, m)
@@ -176,7 +177,7 @@ class _Loop:
         rewards = reward.reward(entropies).view(len(questions), K)
         leaders = [i * K + leader for i, leader in enumerate(rewards.argmax(1).tolist())]
         best = candidates.flatten(0, 1)[leaders]  # (Q, m, d)
-        winners = _states(best, [q.held for q in questions], entropies[leaders], iteration=n)
+        winners = _states(best, [q.injected for q in questions], entropies[leaders], iteration=n)
         for q, state in zip(questions, winners, strict=True):
             if q.best is None or state.reward > q.best.reward:
                 q.best = state
@@ -193,8 +194,8 @@ class _Loop:
             q = questions[i]
             assert q.best is not None
             accepted = state.reward > q.best.reward
-            if accepted:  # the held set grows, and 3d. the best state is the one that was measured
-                q.held, q.best, winners[i] = state.held, state, state
+            if accepted:  # the injected set grows, and 3d. the best state is the one that was measured
+                q.injected, q.best, winners[i] = state.injected, state, state
             q.choices += [self._choice(q, n, each, accepted) for each in proposed]
             q.error = q.error or (None if math.isfinite(state.reward) else NOT_FINITE)
         finite = entropies.view(len(questions), -1).isfinite().all(1).tolist()
@@ -202,8 +203,8 @@ class _Loop:
             q.trace.append(winner)
             q.error = q.error or (None if sound else NOT_FINITE)
             assert q.best is not None
-            if q.best.reward > q.mark + method.plateau:
-                q.gained, q.mark = n, q.best.reward
+            if q.best.reward > q.plateau_best + method.plateau:
+                q.last_improvement, q.plateau_best = n, q.best.reward
         # 3e. a step along the gradient estimated from the candidates' rewards
         nats = math.log(self._vocabulary)
         normal = 1 - (1 - rewards) / nats  # entropy as a share of log |V|, so that a step means the same across models
@@ -214,11 +215,11 @@ class _Loop:
             q.z = after
 
     def _propose(self, question: _Question, look: injection.Look) -> list[Proposal]:
-        """Patches worth testing: looked at, not held, within the cap, and not tested together before."""
+        """Patches worth testing: looked at, not injected, within the cap, and not tested together before."""
         method = self.method
-        room = method.patch_cap - len(question.held)
-        proposed = injection.propose(look, question.held, method.patches_per_latent, room)
-        together = frozenset(question.held) | {each.token for each in proposed}
+        room = method.patch_cap - len(question.injected)
+        proposed = injection.propose(look, question.injected, method.patches_per_latent, room)
+        together = frozenset(question.injected) | {each.token for each in proposed}
         if not proposed or together in question.tested:
             return []
         question.tested.add(together)
@@ -231,17 +232,17 @@ class _Loop:
         tests: Sequence[tuple[int, list[Proposal]]],
         n: int,
     ) -> list[_State]:
-        """Each tested question's best candidate, evaluated with the proposed patches beside the held ones."""
+        """Each tested question's best candidate, evaluated with the proposed patches beside the injected ones."""
         if not tests:
             return []
         rows = []
         for i, proposed in tests:
-            held = (*questions[i].held, *(each.token for each in proposed))
-            rows.append((questions[i], winners[i].z, held))
+            injected = (*questions[i].injected, *(each.token for each in proposed))
+            rows.append((questions[i], winners[i].z, injected))
         if self.method.injection == "zoom":
             self._zoom([(questions[i].index, [each.token for each in proposed]) for i, proposed in tests])
         entropies = self._evaluate(rows).values.cpu()
-        return _states([z for _, z, _ in rows], [held for _, _, held in rows], entropies, iteration=n)
+        return _states([z for _, z, _ in rows], [injected for _, _, injected in rows], entropies, iteration=n)
 
     def _evaluate_exactly(self, questions: Sequence[_Question]) -> tuple[Evaluation, Tensor]:
         """Entropies (Q, m) of Z itself, and dR/dZ (Q, m, d).
@@ -250,7 +251,7 @@ class _Loop:
         """
         with torch.enable_grad():
             leaves = [q.z.detach().requires_grad_(True) for q in questions]
-            rows = [(q, z, q.held) for q, z in zip(questions, leaves, strict=True)]
+            rows = [(q, z, q.injected) for q, z in zip(questions, leaves, strict=True)]
             evaluation = self._evaluate(rows, attention=self._injects)
             normal = reward.reward(evaluation.values / math.log(self._vocabulary))
             slopes = torch.autograd.grad(normal.sum(), leaves)
@@ -261,8 +262,8 @@ class _Loop:
     ) -> Evaluation:
         """Entropies (B, m) at the think tokens of each row; a GPU is not waited for."""
         m = self.method.think_tokens
-        rows_of = self.rows([(q.index, z, held) for q, z, held in rows])
-        at = rows_of.at + 1 - m + torch.arange(m)  # Z stands last: [held][Z]
+        rows_of = self.rows([(q.index, z, injected) for q, z, injected in rows])
+        at = rows_of.at + 1 - m + torch.arange(m)  # Z stands last: [injected][Z]
         return self.engine.evaluate(self.prefix, replace(rows_of, at=at), self._read, attention=attention)
 
     def _read(self, logits: Tensor) -> Tensor:
@@ -271,19 +272,19 @@ class _Loop:
         return reward.entropy(logits)
 
     def rows(self, states: Sequence[tuple[int, Tensor, tuple[int, ...]]], *behind: Tensor) -> Rows:
-        """[held patches' true visual features][think tokens][what stands behind], read at the last token.
+        """[injected patches' true visual features][think tokens][what stands behind], read at the last token.
 
         Args:
-            states: (question, think tokens (m, d), visual tokens held).
+            states: (question, think tokens (m, d), visual tokens injected).
             behind: (L, d) each.
         """
         after = self.method.think_tokens + sum(len(each) for each in behind)
         pieces: list[Tensor] = []
         lengths, constants = [], []
         # A question's candidates hold the same patches and stand beside each other.
-        for (question, held), group in groupby(states, key=lambda state: (state[0], state[2])):
-            patches = [self.injected(question, token) for token in held]
-            names = tuple((token, i) for token, some in zip(held, patches, strict=True) for i in range(len(some)))
+        for (question, injected), group in groupby(states, key=lambda state: (state[0], state[2])):
+            patches = [self.injected(question, token) for token in injected]
+            names = tuple((token, i) for token, some in zip(injected, patches, strict=True) for i in range(len(some)))
             for _, z, _ in group:
                 pieces += [*patches, z, *behind]
                 lengths.append(len(names) + after)
@@ -324,13 +325,13 @@ class _Loop:
 
 
 def _states(
-    z: Tensor | Sequence[Tensor], held: Sequence[tuple[int, ...]], entropies: Tensor, iteration: int
+    z: Tensor | Sequence[Tensor], injected: Sequence[tuple[int, ...]], entropies: Tensor, iteration: int
 ) -> list[_State]:
     """What was evaluated, row by row: think tokens (m, d) each, patches, entropies (B, m)."""
     numbers = zip(entropies.tolist(), reward.reward(entropies).tolist(), strict=True)
     return [
         _State(tokens, patches, tuple(h), r, iteration)
-        for tokens, patches, (h, r) in zip(z, held, numbers, strict=True)
+        for tokens, patches, (h, r) in zip(z, injected, numbers, strict=True)
     ]
 
 
@@ -338,9 +339,9 @@ def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) 
     """Each question's answer, read behind its best state, with the options' probabilities before and after the loop."""
     engine, prefix, method = loop.engine, loop.prefix, loop.method
     body = engine.backbone
-    stub = body.embed(body.tokenize(prompt.stub_part(), {}), []).float()  # (stub tokens, d)
+    cue = body.embed(body.tokenize(prompt.answer_cue(), {}), []).float()  # (cue tokens, d)
     before = [(q.index, q.start, ()) for q in questions]
-    after = [(q.index, q.best.z, q.best.held) if q.best else (q.index, q.start, ()) for q in questions]
+    after = [(q.index, q.best.z, q.best.injected) if q.best else (q.index, q.start, ()) for q in questions]
     asked = [q.index for q in questions if cases[q.index].options and not q.error]
     initial: dict[int, Tensor] = {}
     final: dict[int, Tensor] = {}
@@ -349,13 +350,13 @@ def _answer(loop: _Loop, cases: Sequence[Case], questions: Sequence[_Question]) 
         read = answers.read_letters(answers.letter_tokens(body, letters))
         with torch.no_grad():
             states = [before[index] for index in asked] + [after[index] for index in asked]
-            log_p = engine.evaluate(prefix, loop.rows(states, stub), read).values[:, 0].cpu()
+            log_p = engine.evaluate(prefix, loop.rows(states, cue), read).values[:, 0].cpu()
         initial = dict(zip(asked, log_p[: len(asked)], strict=True))
         final = dict(zip(asked, log_p[len(asked) :], strict=True))
         for index in asked:
             sound = bool(torch.cat([initial[index], final[index]]).isfinite().all())
             questions[index].error = None if sound else NOT_FINITE
-    behind = loop.rows(after, stub) if after else None
+    behind = loop.rows(after, cue) if after else None
     texts = _texts(engine, prefix, cases, behind, method)
     reasoned = []
     for q, case in zip(questions, cases, strict=True):
@@ -410,7 +411,7 @@ def _texts(
     if not wanted or states is None:
         return {}
     with torch.no_grad():
-        written = answers.generate(engine, prefix, states.some(wanted), method.max_new_tokens)
+        written = answers.generate(engine, prefix, states.take(wanted), method.max_new_tokens)
     return {i: _as_text(engine, tokens) for i, tokens in zip(wanted, written, strict=True)}
 
 
@@ -428,7 +429,7 @@ def _with_rationales(
         behind.append(torch.cat([states.embeddings[i], body.embed(said, []).float()]))
     at = torch.tensor([[len(row) - 1] for row in behind])
     with torch.no_grad():
-        rows = replace(states.some(answered), embeddings=tuple(behind), at=at)
+        rows = replace(states.take(answered), embeddings=tuple(behind), at=at)
         written = answers.generate(engine, prefix, rows, method.max_new_tokens)
     for i, tokens in zip(answered, written, strict=True):
         reasoned[i] = replace(reasoned[i], rationale=_as_text(engine, tokens))
@@ -440,8 +441,8 @@ def _as_text(engine: Engine, tokens: list[int] | None) -> str | None:
 
 
 def _features(prefix: Prefix, question: _Question) -> list[PatchFeature]:
-    """The vectors of the patches held in the best state."""
-    held = list(question.best.held) if question.best else []
-    vectors = prefix.visual_tokens(question.index)[held].float().tolist() if held else []
-    places = (prefix.place(question.index, token) for token in held)
+    """The vectors of the patches injected in the best state."""
+    injected = list(question.best.injected) if question.best else []
+    vectors = prefix.visual_tokens(question.index)[injected].float().tolist() if injected else []
+    places = (prefix.place(question.index, token) for token in injected)
     return [PatchFeature(row, col, tuple(vector)) for (row, col, _), vector in zip(places, vectors, strict=True)]

@@ -1,4 +1,4 @@
-"""Which option a text means: the one reader of generated texts, of others' answer files, and of answer keys.
+"""The reader of options from text: the only one of generated texts, of others' answer files, and of answer keys.
 
 A letter counts however it is dressed: `B`, `b)`, `(B) No.`, `**B**`, `Answer: B`, `<answer>B</answer>`, a LaTeX box; so
 does an option's whole text. Nothing is guessed: where two options are named, or a letter nobody offered, or none, the
@@ -9,7 +9,8 @@ The surest sign decides, and within one kind of sign all have to agree:
 2. a letter that is said to be the answer: "the answer is B", "option B", "I would say B";
 3. a line that is nothing but a letter;
 4. a line that begins with a letter as lists have it: "B. No.", "(B) because ...";
-5. the only letter named, at either end of the text or before "because" and its like.
+5. the only letter named, at either end of the text or before "because" and its like; behind a noun or a verb that
+   rules out, as in "Vitamin B" or "all but B", it names no option.
 
 MMAD's own rule guesses; it is kept in `mmad.py` for the official scorer alone.
 """
@@ -60,6 +61,12 @@ _DENIED = re.compile(
     re.I,
 )
 _REFUTED = re.compile(r"\W*\s(?:is|was|seems|looks)(?:n['’]t|\s+(?:not|wrong|incorrect|false))\b", re.IGNORECASE)
+_LEADS = re.compile(  # what a letter at a text's end stands behind when it is meant as the answer
+    r"(?:^|[^\w\s'’]|\b(?:is|was|be|it['’]s|that['’]s|think|guess|believe|say|with|for|to|on|definitely|certainly|clearly|"
+    r"obviously|surely|probably|likely|maybe|perhaps|possibly|so|thus|hence|therefore|then|just|simply|ist|wohl|est|es|è))"
+    r"[\s:=(\[{<\"'“‘„_–—-]*$",
+    re.IGNORECASE,
+)
 _REASON = re.compile(r"\W*\s(?:because|since|as|is|for|due)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\S\r\n]+(?!(?:or|and|nor|vs|versus|because|since|as|is|for|due)\b)\w{2,}", re.IGNORECASE)
 
@@ -160,7 +167,7 @@ def _mentioned(said: str, options: Options) -> set[str]:
     first, last = said.strip(_ENDS)[:1], said.strip(_ENDS)[-1:]
     at_an_end = any(
         (match.start() == said.find(first) and not said[: match.start()].strip(_ENDS))
-        or (match[1] == last and not said[match.end() :].strip(_ENDS))
+        or (match[1] == last and not said[match.end() :].strip(_ENDS) and _LEADS.search(said[: match.start()]))
         or _REASON.match(said[match.end() :])
         for match in named
     )

@@ -54,7 +54,7 @@ class Method:
     published_step: float = 1e-3  # eta of the `published` estimator, in units of s squared
     injection: Injection = "features"  # `zoom` re-encodes the proposed patches' region from the original pixels
     patches_per_latent: int = 2  # p
-    patch_cap: int = 16  # most patches held at once
+    patch_cap: int = 16  # most patches injected at once
     patience: int = 0  # a question stops after so many iterations without a gain; 0 goes on to N, as published
     plateau: float = 0.01  # a smaller rise of the best reward is no gain, in nats
     prompt: Prompt = "segments"  # the order of its parts: for speed, or as MMAD published it

@@ -26,7 +26,7 @@ class NaiveEngine:
         self.memory = 0  # it keeps nothing
         self.work = Work()
 
-    def waves(self, script: Script) -> list[Script]:
+    def batches(self, script: Script) -> list[Script]:
         """All at once: nothing is kept that would need room."""
         return [script] if script.questions else []
 

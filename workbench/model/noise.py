@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from workbench.model import estimators
+from workbench.model.device_transfer import sent
 from workbench.model.method import Method
-from workbench.model.transfer import sent
 
 
 class Noise:

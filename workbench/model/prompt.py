@@ -3,8 +3,8 @@
     product   system message, normal reference          the same for all images of a product
     image     query image, knowledge                    the same for all questions about an image
     question  question, options, start of the answer    one per question
-    [held patches] [think tokens Z]                      the latent loop's own (latent.py)
-    stub      end of thinking, "Answer:"                 what the answer is read from
+    [injected patches] [think tokens Z]                  the latent loop's own (latent.py)
+    cue       end of thinking, "Answer:"                 what the answer is read from
 
 MMAD's order, for runs to be set beside papers, has the knowledge and what is asked for before the pictures, all in one
 user message; images share less of it:
@@ -96,7 +96,7 @@ def _plain(text: str) -> str:
     return re.sub(r"<(?=[|/\w])", "< ", text)
 
 
-def stub_part() -> Part:
+def answer_cue() -> Part:
     """What follows the think tokens; the next token is the answer."""
     return ("</think>", "Answer:")
 

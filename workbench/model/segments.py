@@ -1,17 +1,17 @@
 """The fast engine: prompt parts are read once, kept as keys and values, and shared by everything that follows them.
 
-    reference  <-  picture + knowledge  <-  question  <-  held patches  <-  rows: [think tokens Z]
+    reference  <-  picture + knowledge  <-  question  <-  injected patches  <-  rows: [think tokens Z]
 
 A row attends to the segments it hangs from and to itself (`attention.py`); segments are never copied per row and never
 changed. What is read, and when:
 
     reference       once while memory lasts: its keys and values outlive the block, for the next pictures of the product
-    picture         once per wave, its features beyond it while memory lasts
-    question        once per wave
-    held patches    once, when they are tested; patches before Z don't depend on Z
-    Z, stub, text   every time
+    picture         once per batch, its features beyond it while memory lasts
+    question        once per batch
+    injected        once, when they are tested; patches before Z don't depend on Z
+    Z, cue, text    every time
 
-A wave is as many questions as the memory holds (`waves`); there is no batch size. Rows of any length stand packed one
+A batch is as many questions as the memory holds (`batches`); no size is set. Rows of any length stand packed one
 behind the other, so no token of padding is ever fed.
 
 A new reference is read alone: then its floats don't depend on which pictures happened to need it first, and a run that
@@ -30,14 +30,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from workbench.lru_cache import LRUCache
 from workbench.model.attention import Attachment, Segment, scores, segmented_attention
 from workbench.model.backbone import Backbone, ImageFeatures, ImageInput, register_attention
 from workbench.model.case import Work
 from workbench.model.compose import Script, TokenPart
+from workbench.model.device_transfer import sent
 from workbench.model.engine import Evaluation, Names, Prefix, Rows, padded
-from workbench.model.kept import Kept
 from workbench.model.kernels import Spans
-from workbench.model.transfer import sent
 
 GIB = 2**30
 CPU_MEMORY = GIB  # bytes kept on a CPU unless told otherwise
@@ -47,7 +47,7 @@ READ_TOKENS = 8192  # most tokens fed to the decoder at once; activations grow w
 VISION_TOKENS = 16384  # most visual tokens encoded at once
 LOGIT_PLACES = 512  # most places whose logits exist at once: 0.3 GB with a vocabulary of 152,000
 PIECES = 8  # most that a set's keys and values lie in
-HELD_SETS = 3  # per question that are remembered: the accepted one, one that was refused, and the one being tested
+PATCH_SETS = 3  # per question that are remembered: the accepted one, one that was refused, and the one being tested
 
 
 Pieces = tuple[tuple[Tensor, Tensor], ...]  # keys and values (layers, tokens, N, D), one behind the other
@@ -55,32 +55,29 @@ Pieces = tuple[tuple[Tensor, Tensor], ...]  # keys and values (layers, tokens, N
 
 @dataclass(slots=True)
 class Tree:
-    """Keys and values of one wave's parts."""
+    """Keys and values of one batch's parts."""
 
     products: Segment
     images: Segment
     questions: Segment  # in the order of the tree
     rank: list[int]  # place of each question in that order
     visual: list[Tensor]  # places of each image's visual tokens among `images`
-    held: dict[int, dict[Names, Pieces]] = field(default_factory=dict)  # by question
+    patch_sets: dict[int, LRUCache[Names, Pieces]] = field(default_factory=dict)  # by question
 
     def known(self, question: int, names: Names) -> Names:
         """The longest beginning of these names whose keys and values are there."""
-        sets = self.held.get(question, {})
-        return next((names[:n] for n in range(len(names), 0, -1) if names[:n] in sets), ())
+        sets = self.patch_sets.get(question)
+        return next((names[:n] for n in range(len(names), 0, -1) if sets and names[:n] in sets), ())
 
     def use(self, question: int, names: Names) -> Pieces:
         """Keys and values of a known set, which counts as used."""
-        sets = self.held[question]
-        sets[names] = found = sets.pop(names)
-        return found
+        pieces = self.patch_sets[question].get(names)
+        assert pieces is not None
+        return pieces
 
     def keep(self, question: int, names: Names, pieces: Pieces) -> None:
-        """Remember a set; the one not used for longest makes room."""
-        sets = self.held.setdefault(question, {})
-        sets[names] = pieces
-        while len(sets) > HELD_SETS:
-            sets.pop(next(iter(sets)))
+        """Remember a set."""
+        self.patch_sets.setdefault(question, LRUCache(PATCH_SETS)).put(names, pieces)
 
 
 class SegmentedEngine:
@@ -97,15 +94,15 @@ class SegmentedEngine:
         self.backbone = backbone
         self.memory = memory or _memory(backbone.device)
         self.work = Work()
-        self._references: Kept[Segment] = Kept()
-        self._features: Kept[ImageFeatures] = Kept()
+        self._references: LRUCache[str, Segment] = LRUCache()
+        self._features: LRUCache[str, ImageFeatures] = LRUCache()
         self._token_size = self._measure()
 
-    def waves(self, script: Script) -> list[Script]:
+    def batches(self, script: Script) -> list[Script]:
         """The script in pieces whose keys and values fit the memory, in the tree's order; at least a question each."""
         room = self.memory // self._token_size
-        waves: list[list[int]] = []
-        used, seen = room, set[tuple[str, int]]()  # full: the first question opens a wave
+        batches: list[list[int]] = []
+        used, seen = room, set[tuple[str, int]]()  # full: the first question opens a batch
         for question in script.order:
             image = int(script.image_of_question[question])
             product = int(script.product_of_image[image])
@@ -113,13 +110,13 @@ class SegmentedEngine:
             more = sum(len(part.ids) for node, part in nodes.items() if node not in seen)
             own = len(script.questions[question].ids) + script.behind
             if used + more + own > room:
-                waves.append([])
+                batches.append([])
                 used, seen = 0, set()
                 more = sum(len(part.ids) for part in nodes.values())
-            waves[-1].append(question)
+            batches[-1].append(question)
             used += more + own
             seen |= nodes.keys()
-        return [script.some(sorted(wave)) for wave in waves]
+        return [script.take(sorted(batch)) for batch in batches]
 
     def forget(self) -> None:
         """Give back what is kept."""
@@ -227,8 +224,8 @@ class SegmentedEngine:
         tree: Tree = prefix.state
         names = rows.constants or ((),) * len(rows.question)
         asked = rows.question.tolist()
-        known = [tree.known(question, held) for question, held in zip(asked, names, strict=True)]
-        # Neighbours share: by question in the tree's order, then by what is held.
+        known = [tree.known(question, injected) for question, injected in zip(asked, names, strict=True)]
+        # Neighbours share: by question in the tree's order, then by what is injected.
         order = sorted(range(len(asked)), key=lambda row: (tree.rank[asked[row]], known[row]))
         place_of = torch.tensor(order).argsort()
         back = sent(place_of, self.backbone.device)  # before the device is busy
@@ -242,10 +239,12 @@ class SegmentedEngine:
             if attention:
                 looks += [(attachment, place) for place in range(len(some))]
 
-        def attention_of(some: Sequence[int]) -> Tensor:
-            wanted = [int(place_of[row]) for row in some]
+        def attention_of(row_indices: Sequence[int]) -> Tensor:
+            wanted = [int(place_of[row]) for row in row_indices]
             ordered = sorted(range(len(wanted)), key=lambda i: wanted[i])
-            looked = self._looked(prefix, [(asked[some[i]], *looks[wanted[i]]) for i in ordered], rows.at.shape[1])
+            looked = self._looked(
+                prefix, [(asked[row_indices[i]], *looks[wanted[i]]) for i in ordered], rows.at.shape[1]
+            )
             return looked[sent(torch.tensor(ordered).argsort(), looked.device)]
 
         return Evaluation(torch.cat(values)[back], attention_of if attention else None)
@@ -265,7 +264,7 @@ class SegmentedEngine:
         ]
         attached = [(segment, Spans.shared(lengths, part, segment.bounds)) for segment, part in hanging]
         if any(row.known for row in rows):
-            attached.append(_held(tree, rows, lengths))
+            attached.append(_injected(tree, rows, lengths))
         shift = torch.tensor([start - len(row.known) for row, start in zip(rows, starts, strict=False)])
         places = torch.stack([row.at for row in rows]) + shift[:, None]
         flat = sent(places.flatten(), body.device)  # (B * places,)
@@ -351,7 +350,7 @@ class _Row:
         return len(self.names) - len(self.known)
 
 
-def _held(tree: Tree, rows: Sequence[_Row], lengths: Sequence[int]) -> tuple[Segment, Spans]:
+def _injected(tree: Tree, rows: Sequence[_Row], lengths: Sequence[int]) -> tuple[Segment, Spans]:
     """The sets of patches these rows hold, and who holds which; rows of one set are neighbours."""
     pieces: list[tuple[Tensor, Tensor]] = []
     sizes: list[int] = []

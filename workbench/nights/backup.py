@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from warehouse import database, locks, migrations, phases, private
+from warehouse import database, file_permissions, kill_points, locks, migrations
 from warehouse.errors import BrokenWarehouse, NewerWarehouse, Refused, full_disk_named
-from warehouse.night_records import Backup
-from warehouse.nights import Nights
-from warehouse.upkeep import Upkeep, sound
-from workbench.nights.errors import BackupError
+from warehouse.queries.nights import Nights
+from warehouse.records.audit import Actor
+from warehouse.records.nights import Backup
+from warehouse.upkeep import Upkeep, arrived, sound
+from workbench.errors import BackupError
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Restored:
     aside: Path | None  # where the database that was there lies now
 
 
-def make(data: Path, now: datetime, to: Path | None = None) -> Path:
+def make(data: Path, now: datetime, to: Path | None = None, *, actor: Actor) -> Path:
     """The copy's file; below backups/ in the data folder unless told otherwise.
 
     Raises:
@@ -59,11 +60,11 @@ def make(data: Path, now: datetime, to: Path | None = None) -> Path:
     except Refused as error:
         file.unlink()  # it would be taken for one, and an older one thinned out in its place
         raise BackupError(f"no backup was made: {error}") from error
-    Nights(data).keep_backup(Backup(now, str(file.resolve())))
+    Nights(data).keep_backup(Backup(now, str(file.resolve())), actor=actor)
     return file
 
 
-def thin_out(data: Path, keep: int, now: datetime) -> int:
+def thin_out(data: Path, keep: int, now: datetime, *, actor: Actor) -> int:
     """Remove all but the newest so many of the copies that nights made; those with names of their own stay.
 
     One dated later than now was dated by a clock that ran ahead, and goes before all others. What a killed process
@@ -75,10 +76,13 @@ def thin_out(data: Path, keep: int, now: datetime) -> int:
                 left.unlink()
     mine = [file for file in (data / "backups").glob("*.duckdb") if _NIGHTLY.fullmatch(file.name)]
     mine.sort(key=lambda file: (file.name <= _name(now), file.name))
-    for file in mine[:-keep]:
+    too_many = mine[:-keep]
+    Upkeep(data).note_dropping("backups", len(too_many), actor=actor)
+    for file in too_many:
         with _left_if_it_must_be(file):
             file.unlink()
-    return sum(not file.exists() for file in mine[:-keep])
+            kill_points.at("within-drop")
+    return sum(not file.exists() for file in too_many)
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def _left_if_it_must_be(file: Path) -> Iterator[None]:
         logger.warning("backup=%s can't be removed: %s", file, error)
 
 
-def restore(data: Path, file: Path, now: datetime) -> Restored:
+def restore(data: Path, file: Path, now: datetime, *, actor: Actor) -> Restored:
     """Go back to a copy.
 
     Raises:
@@ -103,17 +107,18 @@ def restore(data: Path, file: Path, now: datetime) -> Restored:
         raise BackupError(f"{file} can't be restored: {error}") from error
     if version > migrations.newest():
         raise BackupError(f"{file} has version {version}, this program knows versions up to {migrations.newest()}")
-    private.folder(data)
+    file_permissions.folder(data)
     here, arriving = data / database.FILE, data / f"{database.FILE}.arriving"
     with full_disk_named(data), _nobody_else(data):
-        phases.at("before-arrival")
+        kill_points.at("before-arrival")
         try:
             _fetch(file, arriving)
-            phases.at("after-arrival")
+            arrived(arriving, file, actor=actor)
+            kill_points.at("after-arrival")
             aside = _set_aside(data, now) if here.exists() else None
             arriving.replace(here)
             _to_disk(data)
-            phases.at("after-replace")
+            kill_points.at("after-replace")
         finally:
             arriving.unlink(missing_ok=True)
     return Restored(version, aside)
@@ -147,7 +152,7 @@ def _set_aside(data: Path, now: datetime) -> Path:
         settled = False
     else:
         settled = True
-    phases.at("after-checkpoint")
+    kill_points.at("after-checkpoint")
     aside = _folder_aside(data, now)
     if not (aside / here.name).exists():
         try:
@@ -155,7 +160,7 @@ def _set_aside(data: Path, now: datetime) -> Path:
         except OSError:  # a file system without links
             shutil.copyfile(here, aside / here.name)
             _to_disk(aside / here.name)
-    phases.at("after-copy-aside")
+    kill_points.at("after-copy-aside")
     if not settled and _log(here).exists():
         _log(here).rename(aside / _log(here).name)
     if (data / "vectors").exists():
@@ -163,7 +168,7 @@ def _set_aside(data: Path, now: datetime) -> Path:
         (data / "vectors").rename(aside / name)
     _to_disk(aside)
     _to_disk(data)
-    phases.at("after-vectors")
+    kill_points.at("after-vectors")
     return aside
 
 

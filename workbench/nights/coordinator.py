@@ -1,4 +1,4 @@
-"""Which night is worked on now: due schedules go in, by priority, one after the other; how each night stands comes out.
+"""The coordinator of nights: due schedules go in, by priority, one after the other; how each night stands comes out.
 
 `run_due` may be called at any time by anybody - a systemd timer, cron, a container's loop, a person - and as often as
 they like: it does what is due and nothing twice. Calls exclude each other by a lock that the kernel frees, so a night
@@ -10,31 +10,27 @@ Knows nothing of scoring: who calls hands in the work, and tests hand in a clock
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
+from typing import Literal, Protocol
 
-from filelock import FileLock, Timeout
-
-from warehouse import private
-from warehouse.night_records import Night, NightState, Schedule
+from warehouse import file_permissions
+from warehouse.records.audit import Actor
+from warehouse.records.nights import Night, NightState, Schedule
+from workbench.errors import NightsBusy
 from workbench.nights import schedules
-from workbench.nights.errors import NightsBusy
 from workbench.nights.schedules import Due
+from workbench.processes import single_instance, stop_signals
 
 logger = logging.getLogger(__name__)
 
-WINDOW_SHUT = "its window shut"
+StopKind = Literal["signal", "window", "priority"]  # the process was told to; its window shut; another goes first
 
 
 class Ledger(Protocol):
-    """Where schedules and nights are remembered: `warehouse.nights.Nights`."""
+    """Where schedules and nights are remembered: `warehouse.queries.nights.Nights`."""
 
     def schedules(self) -> list[Schedule]:
         """All schedules."""
@@ -45,7 +41,7 @@ class Ledger(Protocol):
     def keep_night(self, night: Night) -> None:
         """Store a night as it stands."""
 
-    def void_nights(self, schedule: str, after: datetime) -> int:
+    def void_nights(self, schedule: str, after: datetime, *, actor: Actor) -> int:
         """Let a schedule's nights that are due after a moment count no longer; how many there were."""
 
 
@@ -58,17 +54,35 @@ class Worked:
     message: str | None = None
 
 
-class Stop:
-    """Why work on a night has to end; asked after each block."""
+@dataclass(frozen=True, slots=True)
+class StopReason:
+    """Why work on a night has to end."""
 
-    def __init__(self, why: Callable[[], str]) -> None:
-        self._why = why
-        self.reason = ""  # the last answer
+    kind: StopKind
+    text: str
+
+
+class Stop:
+    """Whether work on a night has to end; asked after each block. Once it has to, it has to."""
+
+    def __init__(self, find: Callable[[], StopReason | None]) -> None:
+        self._find = find
+        self.reason: StopReason | None = None
 
     def __call__(self) -> str:
-        """The reason, or "" to go on."""
-        self.reason = self.reason or self._why()
-        return self.reason
+        """The reason in words, or "" to go on."""
+        self.reason = self.reason or self._find()
+        return self.text
+
+    @property
+    def kind(self) -> StopKind | None:
+        """The kind of the reason, once there is one."""
+        return self.reason.kind if self.reason else None
+
+    @property
+    def text(self) -> str:
+        """The reason in words, "" while there is none."""
+        return self.reason.text if self.reason else ""
 
 
 Work = Callable[[Due, Night, Stop], Worked]
@@ -88,12 +102,14 @@ def run_due(
     """
     worked: list[Night] = []
     aside: set[str] = set()  # schedules that can't go on in this call
-    with _alone(data), _signals() as asked:
-        while not asked():
+    file_permissions.folder(data)
+    taken = NightsBusy("another process works through the nights of this data folder")
+    with single_instance(data / "locks" / "nights.lock", taken), stop_signals() as stop_signal:
+        while not stop_signal():
             due = _forced(ledger, at_once, clock()) if at_once else _next(ledger, clock(), aside)
             if due is None:
                 break
-            night, gave_way = _work_on(due, ledger, work, clock, asked, forced=bool(at_once))
+            night, gave_way = _work_on(due, ledger, work, clock, stop_signal, forced=bool(at_once))
             worked.append(night)
             if night.state == "stopped" and not gave_way:
                 aside.add(due.schedule.name)
@@ -103,12 +119,13 @@ def run_due(
 
 
 def _work_on(
-    due: Due, ledger: Ledger, work: Work, clock: Callable[[], datetime], asked: Callable[[], str], *, forced: bool
+    due: Due, ledger: Ledger, work: Work, clock: Callable[[], datetime], stop_signal: Callable[[], str], *, forced: bool
 ) -> tuple[Night, bool]:
     """The night as it stands now, and whether it only lets another one go first."""
     night = _begun(due, clock())
     # By the night's own date: the clock may have jumped since, and nights that were done must not be undone.
-    if not forced and (void := ledger.void_nights(due.schedule.name, due.due_at)):
+    by = Actor(due.schedule.name, "schedule")
+    if not forced and (void := ledger.void_nights(due.schedule.name, due.due_at, actor=by)):
         logger.warning(
             "schedule=%s void=%d: nights dated later than this one; a clock was wrong", due.schedule.name, void
         )
@@ -117,19 +134,19 @@ def _work_on(
     rivals = [each for each in ledger.schedules() if each.priority > due.schedule.priority]
     last = _last(ledger, clock())
 
-    def why() -> str:
-        if signal_name := asked():
-            return signal_name
+    def reason() -> StopReason | None:
+        if name := stop_signal():
+            return StopReason("signal", name)
         if forced:
-            return ""
+            return None
         now = clock()
         if not schedules.is_open(due.schedule, now):
-            return WINDOW_SHUT
+            return StopReason("window", "its window shut")
         # Only a night that begins goes first: one that stopped in this call has had its turn.
         first = schedules.first(filter(_is_new, _candidates(rivals, last, now)))
-        return f"{first.schedule.name} goes first" if first else ""
+        return StopReason("priority", f"{first.schedule.name} goes first") if first else None
 
-    stop = Stop(why)
+    stop = Stop(reason)
     try:
         done = work(due, night, stop)
     except Exception as error:
@@ -140,10 +157,10 @@ def _work_on(
         state=done.state,
         ended_at=clock(),
         images=done.images,
-        message=done.message or (stop.reason if done.state in ("stopped", "cut") else None),
+        message=done.message or (stop.text or None if done.state in ("stopped", "cut") else None),
     )
     ledger.keep_night(night)
-    return night, stop.reason.endswith("goes first")
+    return night, stop.kind == "priority"
 
 
 def _begun(due: Due, now: datetime) -> Night:
@@ -191,42 +208,3 @@ def _last(ledger: Ledger, now: datetime) -> dict[str, Night]:
     wrong, and a machine that starts with an old date and finds nothing due changes nothing.
     """
     return ledger.last_nights(schedules.latest(now))
-
-
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    private.folder(data)
-    folder = data / "locks"
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / "nights.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise NightsBusy("another process works through the nights of this data folder") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[], str]]:
-    """A function that names the signal asking to stop, once there was one. Signals reach the main thread alone."""
-    received: list[str] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: ""
-        return
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        received.append(signal.Signals(number).name)
-        above = before[signal.Signals(number)]
-        if callable(above) and above is not signal.default_int_handler:
-            above(number, frame)  # a loop around this call has to know too
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C stops at once
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: received[0] if received else ""
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -15,65 +15,93 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
-from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
-from workbench.analysis import drift
+from markupsafe import Markup
+
+from warehouse.store import Store
+from workbench import wording
+from workbench.analysis import alarms, drift, markup
+from workbench.archive import previews
+from workbench.backoff import Backoff
+from workbench.errors import NightError
 from workbench.nights import reports
-from workbench.nights.errors import NightError
 from workbench.nights.reports import Morning
+from workbench.scoring import alarm_pictures
 from workbench.settings import Operation
 
 logger = logging.getLogger(__name__)
 
-PAUSES = (1.0, 5.0, 20.0)  # seconds before another try
+PATIENCE = 30.0  # seconds after which an address isn't tried again
 TIMEOUT = 15.0  # seconds
 PREFIX = (
     "WORKBENCH_SMTP_"  # of USER and PASSWORD in the environment; a password is no setting, those are shown and kept
 )
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#17202b;background:#fff;max-width:52rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:1.6rem 0 .3rem}p{margin:.3rem 0}.quiet{color:#5f6b7a}
-table{border-collapse:collapse;width:100%}td,th{padding:.25rem .8rem .25rem 0;text-align:left;border-bottom:1px solid
-#dfe3e8}th{font-weight:400;color:#5f6b7a}.n{text-align:right;font-variant-numeric:tabular-nums}
-@media(prefers-color-scheme:dark){body{background:#171c22;color:#e4e8ed}td,th{border-color:#2a323b}}
-"""
+
+class Part(NamedTuple):
+    """A heading, a sentence, its table, pictures, and a note below; what is empty is left out."""
+
+    title: str = ""
+    head: tuple[str, ...] = ()
+    rows: Sequence[tuple[str, ...]] = ()
+    note: str = ""
+    pictures: Sequence[tuple[str, str]] = ()  # address, caption
+    sentence: str = ""
 
 
-def html(report: Morning) -> str:
-    """The report as one page without anything from outside."""
-    title = f"{report.schedule}, night of {report.due_at:%A %d %B %Y}"
+def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
+    """The report as one page without anything from outside.
+
+    Args:
+        report: what it says.
+        pictures: addresses of pictures that were called defective, by image_id.
+    """
     slices = report.slices or ()
-    blocks = [
-        f"<h1>{escape(title)}</h1><p><b>{escape(report.finding)}</b></p>",
-        f'<p class="quiet">{escape(_under(report))}</p>',
-        _table("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
-        _errors(report),
-        _table(
+    parts = [
+        Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
+        *_called_defective(report, pictures or {}),
+        Part(note=_errors_in_words(report)),
+        *(
+            [
+                Part(
+                    "True escape and overkill of the week, from drawn cases",
+                    ("", "", "95 %", "whatever the unanswered are"),
+                    reports.week_rows(report.week),
+                    reports.week_in_words(report.week),
+                )
+            ]
+            if report.week
+            else []
+        ),
+        Part(
             f"What changed, {len(report.changes)} of {report.signals} signals",
             ("", "images", "p"),
-            [(reports.in_words(each), f"{each.images:,}", f"{each.p_value:.1e}") for each in report.changes],
+            [(reports.in_words(each), f"{each.images:,}", wording.p_number(each.p_value)) for each in report.changes],
         ),
-        _table(
+        Part(
             "New bad slices",
             ("", "questions", "images", "q"),
-            [(reports.slice_in_words(each), f"{each.n:,}", f"{each.images:,}", f"{each.q:.1e}") for each in slices],
+            [
+                (reports.slice_in_words(each), f"{each.n:,}", f"{each.images:,}", wording.p_number(each.q))
+                for each in slices
+            ],
+            reports.odds(report) if slices else "",
         ),
-        f'<p class="quiet">{escape(reports.odds(report))}</p>' if slices else "",
-        _table(
+        Part(
             "Failed images",
-            ("reason", "images", "such as"),
-            [(each.reason, f"{each.images:,}", each.example) for each in report.failures],
+            ("what failed", "such as", "reason"),
+            [(each.in_words(), each.example, each.reason) for each in report.failures],
         ),
-        _table("After scoring", ("step", "", ""), [(each.step, each.state, each.message) for each in report.steps]),
+        Part("After scoring", ("step", "", ""), [(each.step, each.state, each.message) for each in report.steps]),
     ]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>{''.join(blocks)}</body></html>\n"
+    title = f"{report.schedule}, night of {report.due_at:%A %d %B %Y}"
+    return markup.render(
+        "workbench.nights", "morning.html", title=title, finding=report.finding, under=_under(report), parts=parts
     )
 
 
@@ -81,13 +109,68 @@ def text(report: Morning) -> str:
     """The report as a mail's text."""
     lines = [report.finding, "", _under(report), ""]
     lines += ["  ".join(_rate_cells(rate)) for rate in report.rates]
-    if not report.labelled:
-        lines += [_errors_in_words(report)]
-    lines += ["", *(f"- {reports.in_words(each)} ({each.images:,} images)" for each in report.changes)]
-    lines += [f"- new bad slice: {reports.slice_in_words(each)} ({each.n:,} questions)" for each in report.slices or ()]
-    lines += [f"- failed: {each.images:,} images: {each.reason}, such as {each.example}" for each in report.failures]
+    parts = _called_defective(report, {})
+    lines += [line for part in parts for line in (part.sentence, *map("  ".join, part.rows)) if line]
+    lines += [words] if (words := _errors_in_words(report)) else []
+    if report.week:
+        lines += ["", "True escape and overkill of the week, from drawn cases (95 %; whatever the unanswered are):"]
+        lines += ["  ".join(cells) for cells in reports.week_rows(report.week)]
+        lines += [reports.week_in_words(report.week)]
+    lines += ["", *(f"- {reports.in_words(each)} ({wording.counted(each.images, 'image')})" for each in report.changes)]
+    lines += [
+        f"- new bad slice: {reports.slice_in_words(each)} ({wording.counted(each.n, 'question')})"
+        for each in report.slices or ()
+    ]
+    lines += [f"- failed: {each.in_words()}, such as {each.example}: {each.reason}" for each in report.failures]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"
+
+
+def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
+    """Pictures without a label that were called defective: where and which; nothing without any."""
+    found = report.alarms
+    if found is None or not found.called.images:
+        return []
+    where = [
+        (
+            group.name,
+            f"{group.defective:,} of {group.images:,}",
+            wording.percent(group.rate),
+            wording.percent_interval(group.low, group.high),
+            alarms.probability(group.probability),
+        )
+        for group in found.most()
+    ]
+    which = [
+        (
+            each.image_path,
+            each.product,
+            each.line or "-",
+            each.camera or "-",
+            alarms.probability(each.defect_probability),
+            (each.region or "-").rstrip("."),
+        )
+        for each in found.pictures
+    ]
+    return [
+        Part(
+            "Called defective",
+            ("", "pictures", "share", "95 %", "probability"),
+            where,
+            sentence=found.called.sentence,
+        ),
+        Part(
+            f"The likeliest defects, {len(which)} of {found.called.defective:,}",
+            ("picture", "product", "line", "camera", "probability", "region"),
+            which,
+            pictures=[(pictures[each.image_id], each.caption) for each in found.pictures if each.image_id in pictures],
+        ),
+    ]
+
+
+def thumbnails(report: Morning, data: Path) -> dict[str, bytes]:
+    """Small JPEGs of the pictures that the report names as called defective, by image_id."""
+    return alarm_pictures.jpegs(Store(data), report.alarms.pictures if report.alarms else ())
 
 
 def write(report: Morning, data: Path) -> Path:
@@ -96,7 +179,8 @@ def write(report: Morning, data: Path) -> Path:
     file = data / "reports" / _folder_name(report.schedule) / f"{report.due_at:%Y-%m-%dT%H%M}{second}Z.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".tmp")
-    unfinished.write_text(html(report), encoding="utf-8")
+    shown = {image_id: previews.data_uri(jpeg) for image_id, jpeg in thumbnails(report, data).items()}
+    unfinished.write_text(html(report, shown), encoding="utf-8")
     unfinished.rename(file)
     return file
 
@@ -110,8 +194,19 @@ def _folder_name(schedule: str) -> str:
     return plain if plain == schedule else f"{plain}-{hashlib.sha256(schedule.encode()).hexdigest()[:8]}".lstrip("-")
 
 
-def send(report: Morning, where: Operation, pause: Callable[[float], None] = time.sleep) -> list[str]:
+def send(
+    report: Morning,
+    where: Operation,
+    pause: Callable[[float], None] = time.sleep,
+    pictures: Mapping[str, bytes] | None = None,
+) -> list[str]:
     """Where it was sent.
+
+    Args:
+        report: what is sent.
+        where: the addresses.
+        pause: waits so many seconds before another try.
+        pictures: JPEGs of pictures that were called defective, by image_id; they go with a mail.
 
     Raises:
         NightError: an address could not be reached, however often it was tried; the others have been served.
@@ -122,7 +217,7 @@ def send(report: Morning, where: Operation, pause: Callable[[float], None] = tim
         ways.append(("web hook", lambda: _post(url, report)))
     if where.report_email:
         address = where.report_email
-        ways.append((address, lambda: _mail(address, where, report)))
+        ways.append((address, lambda: _mail(address, where, report, pictures or {})))
     sent, trouble = [], []
     for name, way in ways:
         error = _tried(way, pause)
@@ -140,9 +235,8 @@ def send(report: Morning, where: Operation, pause: Callable[[float], None] = tim
 
 def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
     """The last error in words, without the address, which may hold a secret; "" when it went through."""
-    error = ""
-    for seconds in (0.0, *PAUSES):
-        pause(seconds)
+    backoff = Backoff(PATIENCE)
+    while True:
         try:
             way()
         except Exception as problem:  # noqa: BLE001  whatever one way raises, the other is tried too
@@ -151,7 +245,9 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
             error = f"{type(problem).__name__}{f': {reason}' if reason else ''}"
         else:
             return ""
-    return error
+        if (seconds := backoff.pause()) is None:
+            return error
+        pause(seconds)
 
 
 def _post(url: str, report: Morning) -> None:
@@ -164,7 +260,7 @@ def _post(url: str, report: Morning) -> None:
         pass
 
 
-def _mail(address: str, where: Operation, report: Morning) -> None:
+def _mail(address: str, where: Operation, report: Morning, pictures: Mapping[str, bytes]) -> None:
     """Send it; with the login that the environment names, which is never told to a server that anybody could be."""
     user, password = (os.environ.get(f"{PREFIX}{name}", "") for name in ("USER", "PASSWORD"))
     host, _, port = (where.smtp or "localhost").partition(":")
@@ -177,7 +273,12 @@ def _mail(address: str, where: Operation, report: Morning) -> None:
     message["Subject"] = f"{report.schedule}: {report.finding}"[:200].replace("\n", " ")
     message["From"], message["To"] = user if "@" in user else address, address
     message.set_content(text(report))
-    message.add_alternative(html(report), subtype="html")
+    # Mail programs show no data URIs: each picture is a part of its own, which the page names.
+    message.add_alternative(html(report, {image_id: f"cid:{image_id}" for image_id in pictures}), subtype="html")
+    page = message.get_body(("html",))
+    assert page is not None
+    for image_id, jpeg in pictures.items():
+        page.add_related(jpeg, "image", "jpeg", cid=f"<{image_id}>", disposition="inline")
     known = ssl.create_default_context()
     with (
         smtplib.SMTP_SSL(host, number, timeout=TIMEOUT, context=known)
@@ -194,13 +295,14 @@ def _mail(address: str, where: Operation, report: Morning) -> None:
 def _under(report: Morning) -> str:
     model = "embedded demo model: drawn products only" if report.demo else report.model
     pieces = [
-        f"{report.images:,} images, {report.questions:,} questions",
+        f"{wording.counted(report.images, 'image')}, {wording.counted(report.questions, 'question')}",
         f"{report.failed:,} failed, {report.invalid:,} invalid",
         f"{report.seconds / 60:.0f} min",
-        f"{report.left:,} images wait for the next night" if report.left else "",
-        f"{report.caught_up} missed nights caught up" if report.caught_up else "",
-        f"{report.disputes_waiting:,} disputes wait",
-        f"compared with {report.baseline_images:,} images of {report.baseline_nights} nights",
+        f"{wording.counted(report.left, 'image waits', 'images wait')} for the next night" if report.left else "",
+        f"{wording.counted(report.caught_up, 'missed night')} caught up" if report.caught_up else "",
+        wording.counted(report.disputes_waiting, "dispute waits", "disputes wait"),
+        f"compared with {wording.counted(report.baseline_images, 'image')} of "
+        f"{wording.counted(report.baseline_nights, 'night')}",
         model,
     ]
     return " · ".join(piece for piece in pieces if piece)
@@ -208,27 +310,23 @@ def _under(report: Morning) -> str:
 
 def _rate_cells(rate: drift.Rate) -> tuple[str, ...]:
     if rate.name in drift.SHARES:
-        numbers = (f"{rate.tonight:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{rate.baseline:.1%}")
+        numbers = (
+            wording.percent(rate.tonight, 1),
+            wording.percent_interval(rate.low, rate.high, 1),
+            wording.percent(rate.baseline, 1),
+        )
     else:
         numbers = (f"{rate.tonight:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", f"{rate.baseline:.2f}")
     return (rate.name, *numbers, f"{rate.images:,}")
 
 
-def _errors(report: Morning) -> str:
-    return "" if report.labelled or not report.images else f"<p>{escape(_errors_in_words(report))}</p>"
-
-
 def _errors_in_words(report: Morning) -> str:
+    """What tells errors where labels cannot; empty where labels do, or the week's estimate stands below."""
+    if report.labelled or not report.images or (report.week and not report.truth):
+        return ""
     if not report.truth:
         return "Errors: not measurable; there are no labels, no labelled golden samples and no judged audit cases."
     return "Errors: " + "; ".join(
-        f"{each.wrong} of {each.n} {each.source} ({each.low:.1%}–{each.high:.1%})" for each in report.truth
+        f"{each.wrong} of {each.n} {each.source} ({wording.percent_interval(each.low, each.high, 1)})"
+        for each in report.truth
     )
-
-
-def _table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<h2>{escape(title)}</h2><table><tr>{top}</tr>{body}</table>"

@@ -14,16 +14,18 @@ from pathlib import Path
 
 import polars as pl
 
-from warehouse.night_records import NightRun, Schedule
-from warehouse.nights import Nights
-from warehouse.records import Entry, Run
+from warehouse.queries.nights import Nights
+from warehouse.records.audit import Actor
+from warehouse.records.nights import NightRun, Schedule
+from warehouse.records.scoring import Entry, Run
 from warehouse.store import Store
-from workbench.inspection import scoring
-from workbench.inspection.archive import Scan
-from workbench.inspection.part import Part
-from workbench.inspection.plan import Plan
-from workbench.inspection.scoring import Watch
+from workbench import wording
+from workbench.archive.scan import Scan
 from workbench.nights.schedules import Due
+from workbench.scoring import run as scoring
+from workbench.scoring.plan import Plan
+from workbench.scoring.subset import Part
+from workbench.scoring.watch import Watch
 from workbench.settings import Settings
 
 _KEY = ["image_path", "question_id"]
@@ -42,7 +44,7 @@ def check(due: Due, settings: Settings, watch: Watch, stop: Callable[[], str]) -
     """Score the schedule's golden samples and compare; None when the schedule has none, or was stopped over them.
 
     Raises:
-        InspectionError, WarehouseError: as `scoring.score`.
+        WorkbenchError: as `scoring.score`.
     """
     if due.schedule.golden is None:
         return None
@@ -61,14 +63,16 @@ def check(due: Due, settings: Settings, watch: Watch, stop: Callable[[], str]) -
         images = {asked.entry.image_id for block in plan.blocks for asked in block.asked}
         ledger.open_run(run, NightRun(due.schedule.name, due.due_at, run.run_id, "golden"), sorted(images))
 
-    outcome = scoring.score(Path(due.schedule.golden), fixed, watch, part=Part(all_of_them, open_run, stop))
+    outcome = scoring.score(
+        Path(due.schedule.golden), fixed, watch, purpose="golden", part=Part(all_of_them, open_run), stop=stop
+    )
     run = outcome.run
     if run.state != "finished":
         return None
     answers = store.predictions(run.run_id)
     standard = None if due.schedule.golden_run is None else store.run(due.schedule.golden_run)
     if standard is None:
-        ledger.trust_golden(due.schedule.name, run.run_id)
+        ledger.trust_golden(due.schedule.name, run.run_id, actor=Actor(due.schedule.name, "schedule"))
         return Checked(run, answers.height, None)
     moved = differences(store.predictions(standard.run_id), answers, settings.operation.golden_tolerance)
     if moved is None:
@@ -89,7 +93,10 @@ def differences(standard: pl.DataFrame, answers: pl.DataFrame, tolerance: float)
     both = standard.select(columns).join(answers.select(columns), on=_KEY, how="full", suffix="_now")
     one_sided = both.filter(pl.col("status").is_null() | pl.col("status_now").is_null())
     if one_sided.height:
-        return f"{one_sided.height} golden questions are asked now or then only: the samples themselves were changed"
+        return (
+            f"{wording.counted(one_sided.height, 'golden question is', 'golden questions are')} asked now or "
+            "then only: the samples themselves were changed"
+        )
     changed = both.filter(pl.col("content") != pl.col("content_now"))
     if changed.height:
         return f"the golden image {changed['image_path'][0]} is another picture now"
@@ -104,7 +111,7 @@ def differences(standard: pl.DataFrame, answers: pl.DataFrame, tolerance: float)
                 largest, where = shift, row["image_path"]
     if not moved:
         return None
-    return f"{moved} of {both.height} golden answers moved, the largest by {largest:.3f} ({where})"
+    return f"{moved} of {wording.counted(both.height, 'golden answer')} moved, the largest by {largest:.3f} ({where})"
 
 
 def _shift(before: Mapping[str, float], now: Mapping[str, float]) -> float:

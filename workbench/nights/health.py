@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from warehouse import database, schema
-from warehouse.nights import Nights
-from warehouse.records import Run
+from warehouse.queries.nights import Nights
+from warehouse.records.scoring import Run
 from warehouse.store import Store
-from workbench.inspection import archive, doctor
-from workbench.inspection.doctor import Finding
+from workbench import wording
+from workbench.archive import scan
 from workbench.nights import schedules
-from workbench.review import checks, desk
+from workbench.processes import is_free
+from workbench.review.labelstudio import checks, configuration
+from workbench.scoring import doctor
+from workbench.scoring.doctor import Finding
 
 _LATE = timedelta(hours=1)  # a due time that nobody has worked on for so long, its window being open
 _BACKUP_DAYS = 7
@@ -32,7 +33,7 @@ def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
         "backup": lambda: _backup(data),
         "model cache": lambda: _models(data),
         "Label Studio": lambda: _label_studio(data),
-        **({"review desk": lambda: checks.examine(data)} if thorough else {}),
+        **({"Label Studio projects": lambda: checks.examine(data)} if thorough else {}),
     }
     return doctor.examine(data, more, thorough=thorough)
 
@@ -77,22 +78,21 @@ def _schedules(data: Path) -> Iterator[Finding]:
         elif night and night.state == "stopped":
             yield Finding("yellow", subject, night.message or "stopped", "workbench schedule run-due goes on")
         elif not _can_be_scanned(schedule.archive):
-            yield Finding(
-                "red", subject, f"its archive {schedule.archive} isn't there", "mount it, or remove the schedule"
-            )
+            told = f"its archive {schedule.archive} isn't there or is empty"
+            yield Finding("red", subject, told, "mount it, or remove the schedule")
         else:
-            told = f"last night {night.state}, {night.images:,} images" if night else "no night yet"
+            told = f"last night {night.state}, {wording.counted(night.images, 'image')}" if night else "no night yet"
             yield Finding("green", subject, f"{told}; due {next_due:%Y-%m-%d %H:%M} UTC" if next_due else told)
 
 
 def _can_be_scanned(place: str) -> bool:
-    return "://" in place or archive.is_there(Path(place))
+    return "://" in place or scan.is_there(Path(place))
 
 
 def _runs(data: Path) -> Iterator[Finding]:
     """Runs that say they are running while no process holds their lock."""
     running = [run for run in schema.records(Run, Store(data).runs()) if run.state == "running"]
-    dead = [run for run in running if _is_free(data / "locks" / f"run-{run.digest}-{run.plan}.lock")]
+    dead = [run for run in running if is_free(data / "locks" / f"run-{run.digest}-{run.plan}.lock")]
     if dead:
         names = ", ".join(run.run_id for run in dead[:_SHOWN])
         yield Finding(
@@ -106,20 +106,8 @@ def _runs(data: Path) -> Iterator[Finding]:
 
 
 def _locks(data: Path) -> Iterator[Finding]:
-    held = [] if _is_free(data / "locks" / "nights.lock") else ["a night is being worked on"]
+    held = [] if is_free(data / "locks" / "nights.lock") else ["a night is being worked on"]
     yield Finding("green", "locks", "; ".join(held) or "none is held")
-
-
-def _is_free(lock: Path) -> bool:
-    if not lock.exists():
-        return True
-    mine = FileLock(lock)
-    try:
-        mine.acquire(timeout=0)
-    except Timeout:
-        return False
-    mine.release()
-    return True
 
 
 def _backup(data: Path) -> Iterator[Finding]:
@@ -164,7 +152,7 @@ def _models(data: Path) -> Iterator[Finding]:
 
 
 def _label_studio(data: Path) -> Iterator[Finding]:
-    address = desk.address_of(data)
+    address = configuration.address_of(data)
     if address is None:
         yield Finding("green", "Label Studio", "not used (workbench labelstudio up)")
         return
@@ -180,4 +168,4 @@ def _label_studio(data: Path) -> Iterator[Finding]:
             "red", "Label Studio", f"{address.url} doesn't answer: {reason}", "start it: workbench labelstudio up"
         )
     else:
-        yield Finding("green", "Label Studio", f"{address.url} answers")
+        yield Finding("green", "Label Studio", f"it answers at {address.url}")

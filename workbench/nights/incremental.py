@@ -1,4 +1,4 @@
-"""What a schedule's night scores: what it has never scored, a run that it left unfinished first.
+"""The incremental plan of a night: images it has never scored, after a run that it left unfinished (an anti-join).
 
 A run that was cut by its window, killed or stopped is gone on with as long as knowledge and settings are the same. If
 they changed, it ends where it is and what it hadn't scored belongs to the night's own run, like everything new. An
@@ -12,22 +12,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from warehouse.night_records import Night, NightRun, Purpose
-from warehouse.nights import Nights
-from warehouse.records import Entry, Run
+from warehouse.errors import WorkbenchError
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import Night, NightRun, Purpose
+from warehouse.records.scoring import Entry, Run, RunPurpose
 from warehouse.store import Store
-from workbench.inspection import scoring
-from workbench.inspection.archive import Scan
-from workbench.inspection.errors import NothingNew
-from workbench.inspection.part import Part
-from workbench.inspection.plan import Plan
-from workbench.inspection.scoring import Outcome, Watch
+from workbench.archive.scan import Scan
+from workbench.errors import NothingNew
+from workbench.scoring import run as scoring
+from workbench.scoring.plan import Plan
+from workbench.scoring.run import Outcome
+from workbench.scoring.subset import Part
+from workbench.scoring.watch import Watch
 from workbench.settings import Settings
 
 Rescore = Literal["affected", "all"]
 
 
-class _Superseded(Exception):
+class _Superseded(WorkbenchError):
     """The unfinished run was made with other settings or knowledge."""
 
 
@@ -42,7 +44,7 @@ def score(
 
     Raises:
         NothingNew: there is nothing to score, or nothing more.
-        InspectionError, WarehouseError: as `scoring.score`.
+        WorkbenchError: as `scoring.score`.
     """
     ledger, store = Nights(settings.work.data), Store(settings.work.data)
     left = ledger.unfinished_run(night.schedule)
@@ -63,7 +65,7 @@ def _go_on(
     root: Path, settings: Settings, night: Night, left: NightRun, watch: Watch, stop: Callable[[], str]
 ) -> Outcome | None:
     """The unfinished run as far as it could be brought; None when it can't go on."""
-    ledger = Nights(settings.work.data)
+    ledger, settle = Nights(settings.work.data), settings.operation.settle_seconds
     planned = {entry.image_id: entry for entry in ledger.planned_entries(left.run_id)}
     ledger.join_run(NightRun(night.schedule, night.due_at, left.run_id, left.purpose))
 
@@ -75,7 +77,7 @@ def _go_on(
         raise _Superseded
 
     try:
-        return scoring.score(root, settings, watch, part=Part(choose, refuse, stop, settings.operation.settle_seconds))
+        return scoring.score(root, settings, watch, part=Part(choose, refuse, settle), stop=stop)
     except (_Superseded, NothingNew):
         return None
 
@@ -99,4 +101,6 @@ def _anew(
         images = {asked.entry.image_id for block in plan.blocks for asked in block.asked}
         ledger.open_run(run, NightRun(night.schedule, night.due_at, run.run_id, purpose), sorted(images))
 
-    return scoring.score(root, settings, watch, part=Part(choose, open_run, stop, settings.operation.settle_seconds))
+    opened_for: RunPurpose = "rescore" if rescore else "night"
+    part = Part(choose, open_run, settings.operation.settle_seconds)
+    return scoring.score(root, settings, watch, purpose=opened_for, part=part, stop=stop)

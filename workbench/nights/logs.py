@@ -13,7 +13,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from warehouse import private
+from warehouse import file_permissions
 
 MOST_BYTES, KEPT = 10 * 2**20, 5  # of a file; files besides the present one
 _FIELD = re.compile(r"(\w+)=(\S+)")
@@ -38,7 +38,7 @@ class _AsJson(logging.Formatter):
 def to_file(data: Path) -> Path:
     """Log to the data folder from now on, from INFO up; what the terminal shows stays as it was."""
     file = data / "logs" / "nights.jsonl"
-    private.folder(data)
+    file_permissions.folder(data)
     file.parent.mkdir(exist_ok=True)
     root = logging.getLogger()
     if any(getattr(handler, "baseFilename", None) == str(file.resolve()) for handler in root.handlers):

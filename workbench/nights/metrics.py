@@ -1,4 +1,4 @@
-"""How the nights stand, for Prometheus: a file for the node exporter's textfile collector, replaced whole."""
+"""Metrics of the nights for Prometheus: a file for the node exporter's textfile collector, replaced whole."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from warehouse import spool
-from warehouse.night_records import NightState
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import NightState
+from workbench.errors import ScheduleError
 from workbench.nights import reports, schedules
-from workbench.nights.errors import ScheduleError
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ def write(data: Path, file: Path, now: datetime) -> None:
     """Write the metrics of a data folder."""
     registry = CollectorRegistry()
 
-    def gauge(name: str, what: str, labels: tuple[str, ...] = ()) -> Gauge:
-        return Gauge(f"workbench_{name}", what, labels, registry=registry)
+    def gauge(name: str, help_text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"workbench_{name}", help_text, labels, registry=registry)
 
     state = gauge("night_state", "1 for the state of a schedule's newest night", ("schedule", "state"))
     due = gauge("next_due_timestamp_seconds", "When a schedule is due next", ("schedule",))

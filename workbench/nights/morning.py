@@ -18,16 +18,18 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from warehouse.failures import QUARANTINED, kind
-from warehouse.night_records import MorningReport, Night, NightRun
-from warehouse.nights import Nights
-from warehouse.records import Run
-from warehouse.reviews import Reviews
+from warehouse.queries.nights import Nights
+from warehouse.queries.reviews import Reviews
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.records.nights import MorningReport, Night, NightRun
+from warehouse.records.scoring import Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.analysis import drift, metrics, worsened
+from workbench.analysis import alarms, drift, metrics, subtasks, worsened
+from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Slice
-from workbench.nights.reports import Done, Failure, Morning, Truth, as_json
+from workbench.nights import review_week
+from workbench.nights.reports import Done, FailedImages, Morning, Truth, as_json
 from workbench.nights.steps import Context
 from workbench.review import disputes
 
@@ -67,7 +69,7 @@ def report(context: Context) -> Morning:
         invalid=int(tonight["questions_invalid"].sum()),
         failed=int(tonight["questions_failed"].sum()),
         failed_images=int(tonight["failed"].sum()),
-        quarantined=sum(each.images for each in failures if kind(each.reason) == QUARANTINED),
+        quarantined=sum(each.images for each in failures if each.kind == "poison"),
         left=_left(ledger, runs) if night.state == "cut" else None,
         seconds=seconds,
         images_per_second=tonight.height / seconds if tonight.height and seconds > 0 else None,
@@ -83,7 +85,9 @@ def report(context: Context) -> Morning:
         disputes_waiting=_waiting(Reviews(settings.work.data)),
         review_budget=context.schedule.review_budget,
         steps=tuple(Done(each.step, each.state, each.message) for each in ledger.steps(night.schedule, night.due_at)),
+        alarms=_alarms(context, runs, tonight["image_id"].to_list()),
         slices=_slices(ledger, context, before, share),
+        week=review_week.of_night(settings.work.data, night.schedule, night.due_at),
     )
 
 
@@ -134,11 +138,11 @@ def _encoder(run: Run | None) -> str | None:
 
 def _compared(images: pl.DataFrame) -> pl.DataFrame:
     """The columns that `drift` compares: failed images say nothing about the product."""
-    neither = pl.when("unreadable").then(False)  # an answer that could not be read is one of those a rate is over
-    good, defective = pl.col("label") == "good", pl.col("label") == "defective"
+    # An answer that could not be read, or claims nothing known, is one of those a rate is over.
+    good, defective = (pl.col("counts") & (pl.col("label") == label) for label in ("good", "defective"))
     return images.filter(~pl.col("failed")).with_columns(
-        overkill=pl.when(good).then(pl.coalesce("alarm", neither)),
-        escape=pl.when(defective).then(pl.coalesce("cleared", neither)),
+        overkill=pl.when(good).then(pl.col("alarm").fill_null(False)),
+        escape=pl.when(defective).then(pl.col("cleared").fill_null(False)),
     )
 
 
@@ -149,6 +153,21 @@ def _rates(images: pl.DataFrame, labelled: bool) -> list[Rate]:
     unread = ("unreadable",) if images["unreadable"].any() else ()
     found = [drift.standardised(images, name) for name in (*names, *unread, "invalid", "entropy")]
     return [rate for rate in found if rate]
+
+
+def _alarms(context: Context, runs: Sequence[Run], images: Sequence[str]) -> Alarms:
+    """Tonight's pictures without a label that were called defective: each by the newest run that calls it anything."""
+    if not runs:
+        return alarms.NOTHING
+    rollups, left = Rollups(context.settings.work.data), set(images)
+    cells, pictures = [], []
+    for run in reversed(runs):
+        chosen, regions = Selection(run.run_id, images=tuple(sorted(left))), subtasks.locating(run.subtasks)
+        cells.append(rollups.cells(chosen).filter(pl.col("subtask").is_null()))
+        pictures.append(rollups.alarms(chosen, alarms.PICTURES, alarms.SHOWN, regions))
+        left -= set(rollups.calls(chosen, ("image_id",))["image_id"])
+    likeliest = pl.concat(pictures).sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
+    return alarms.of(pl.concat(cells), likeliest.head(alarms.SHOWN))
 
 
 def _slices(ledger: Nights, context: Context, before: Sequence[NightRun], share: float) -> tuple[Slice, ...] | None:
@@ -167,8 +186,8 @@ def _truth(context: Context) -> list[Truth]:
     found: list[Truth] = []
     for run in Nights(data).night_runs(context.night.schedule):
         if run.purpose == "golden" and run.due_at == context.night.due_at:
-            judged = Store(data).run_summary(run.run_id).filter(pl.col("subtask") == "Anomaly Detection")
-            n, right = int(judged["labelled"].sum()), int(judged["correct"].sum())
+            summary = Store(data).run_summary(run.run_id)
+            n, right = int(summary["detections"].sum()), int(summary["correct_detections"].sum())
             if n:
                 interval = metrics.wilson(n - right, n)
                 found.append(Truth("golden samples", n - right, n, interval.low, interval.high))
@@ -184,14 +203,22 @@ def _audited(judged: int, wrong: int) -> Truth:
     return Truth("audited cases", wrong, judged, interval.low, interval.high)
 
 
-def _failures(tonight: pl.DataFrame) -> list[Failure]:
+def _failures(tonight: pl.DataFrame) -> list[FailedImages]:
     counted = (
         tonight.filter(pl.col("failed"))
-        .group_by("error")
-        .agg(images=pl.len(), example=pl.col("image_path").min())
-        .sort(["images", "error"], descending=[True, False])
+        .group_by("failure")
+        .agg(
+            reason=pl.col("error").sort_by("image_path").first(),
+            images=pl.len(),
+            example=pl.col("image_path").min(),
+            questions=pl.col("questions_failed").sum(),
+        )
+        .sort(["images", "failure"], descending=[True, False])
     )
-    return [Failure(error or "", images, example) for error, images, example in counted.iter_rows()]
+    return [
+        FailedImages(row["reason"] or "", row["images"], row["example"], row["failure"], row["questions"])
+        for row in counted.iter_rows(named=True)
+    ]
 
 
 def _left(ledger: Nights, runs: Sequence[Run]) -> int:

@@ -4,7 +4,7 @@
 
 How a night ends: `finished`, nothing is left; `cut` by its window, the next night goes on; `stopped`, the next call
 goes on: a signal, a full disk, a locked warehouse, an archive that went away; `alarm`, golden samples moved and the
-archive was left alone; `failed`, somebody must look, and the next due time tries again.
+archive was left alone; `failed`, it needs attention, and the next due time tries again.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from warehouse.errors import DiskFull, Locked
-from warehouse.night_records import Night, NightState, Schedule
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import Night, NightState, Schedule
 from workbench import settings as configuration
-from workbench.inspection import remote
-from workbench.inspection.errors import AlreadyRunning, ArchiveError, DeviceLost, NothingNew
-from workbench.inspection.scoring import Watch
+from workbench import wording
+from workbench.archive import remote
+from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost, NothingNew, ScheduleError, SettingsError
 from workbench.nights import golden, incremental, steps
-from workbench.nights.coordinator import WINDOW_SHUT, Stop, Worked
-from workbench.nights.errors import ScheduleError
+from workbench.nights.coordinator import Stop, Worked
 from workbench.nights.incremental import Rescore
 from workbench.nights.schedules import Due
 from workbench.nights.steps import Context, Step
-from workbench.settings import Settings, SettingsError
+from workbench.scoring.watch import Watch
+from workbench.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -83,12 +83,12 @@ class Scoring:
                 if outcome.run.state == "failed":
                     state = "failed"
                 elif outcome.run.state != "finished":
-                    state, message = _interrupted(stop), stop.reason or message
+                    state, message = _interrupted(stop), stop.text or message
         except NothingNew as nothing:
             waiting = nothing.waiting
         if waiting and state == "finished":
             within = f"{settings.operation.settle_seconds:g} s"
-            recent = f"{waiting:,} files were changed within {within} and wait for the next pass"
+            recent = f"changed within {within}, for the next pass: {wording.counted(waiting, 'file')}"
             message = f"{message}; {recent}" if message else recent
         return state, message
 
@@ -97,7 +97,7 @@ class Scoring:
         over_the_archive = tuple(sorted(run.run_id for run in runs if run.purpose != "golden"))
         context = Context(due.schedule, night, settings, over_the_archive, self.clock)
         # The window may shut while steps are done: they are minutes of work about the night that was.
-        steps.work_through(self.steps, context, lambda: "" if stop.reason in ("", WINDOW_SHUT) else stop.reason)
+        steps.work_through(self.steps, context, lambda: "" if stop.kind == "window" else stop.text)
 
     def _dated(self, night: Night, began: float) -> Night:
         """The night, begun no later than this work was by the clock as it goes now: it may have been put right since.
@@ -129,4 +129,4 @@ def settings_of(schedule: Schedule, data: Path, config: Path | None = None) -> S
 
 
 def _interrupted(stop: Stop) -> NightState:
-    return "cut" if stop.reason == WINDOW_SHUT else "stopped"
+    return "cut" if stop.kind == "window" else "stopped"

@@ -1,4 +1,4 @@
-"""What a morning report says, as one object: stored as JSON, shown on the Tonight page, written and sent.
+"""The morning report as one object: stored as JSON, shown on the Tonight page, written and sent.
 
 `morning.py` makes it. Light on purpose: a page reads it without any of what made it.
 """
@@ -10,9 +10,13 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from warehouse.night_records import NightState, StepState
-from workbench.analysis import drift
+from warehouse.failures import FailureKind
+from warehouse.records.nights import NightState, StepState
+from workbench import wording
+from workbench.analysis import drift, failures
+from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Signal, Slice
+from workbench.review.weekly import Estimate, Week
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,20 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Images that failed for one reason."""
+class FailedImages:
+    """Images that failed for one kind of reason."""
 
-    reason: str
+    reason: str  # the most frequent text
     images: int
     example: str  # path
+    kind: FailureKind = "unknown"  # older reports hold a group for each text
+    questions: int | None = None
+
+    def in_words(self) -> str:
+        """`4 pictures truncated, 28 questions`; of an older report the reason."""
+        if self.questions is None:
+            return f"{wording.counted(self.images, 'picture')}: {self.reason}"
+        return failures.in_words(self.kind, self.images, self.questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +87,13 @@ class Morning:
     signals: int  # how many were tested
     changes: tuple[Signal, ...]  # those past the false-alarm rate
     false_alarm_percent: float
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedImages, ...]
     disputes_waiting: int
     review_budget: int | None
     steps: tuple[Done, ...]
+    alarms: Alarms | None = None  # pictures without a label that were called defective; None in older reports
     slices: tuple[Slice, ...] | None = None  # parts of the answers that became bad; None where none were looked for
+    week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
 
     @property
     def finding(self) -> str:
@@ -91,11 +105,17 @@ class Morning:
         if not self.images:
             return "Nothing was new."
         if not self.baseline_images:
-            return f"{self.images:,} images were scored. There is no earlier night to compare with."
+            return (
+                f"{wording.counted(self.images, 'image was', 'images were')} scored. There "
+                "is no earlier night to compare with."
+            )
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
-            return f"{self.images:,} images were scored; none of {self.signals} signals changed."
+            return (
+                f"{wording.counted(self.images, 'image was', 'images were')} scored; "
+                f"none of {self.signals} signals changed."
+            )
         first = self.changes[0]
         more = f", and {len(self.changes) - 1} more" if len(self.changes) > 1 else ""
         return f"{in_words(first)}{more}."
@@ -119,11 +139,48 @@ def in_words(signal: Signal) -> str:
     where = f" of {signal.group} {signal.value}" if signal.value else ""
     moved = "rose" if signal.tonight > signal.baseline else "fell"
     if signal.name in drift.RATES:
-        before, now = (f"{100 * rate:.1f} %" for rate in (signal.baseline, signal.tonight))
+        before, now = (wording.percent(rate, 1) for rate in (signal.baseline, signal.tonight))
         return f"{signal.name.capitalize()}{where} {moved} from {before} to {now}"
     if signal.name == "appearance":
         return f"Images{where} look different"
     return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
+
+
+def week_rows(week: Week) -> list[tuple[str, str, str, str]]:
+    """What is estimated, its value, its interval, and the interval whatever the unanswered cases are."""
+    good, defective = week.called_good, week.called_defective
+    estimates = (
+        ("escape, of defective images", week.escape),
+        ("overkill, of good images", week.overkill),
+        (f"wrong among {good.answers:,} called good", good.share),
+        (f"wrong among {defective.answers:,} called defective", defective.share),
+    )
+    return [(name, *_cells(each)) for name, each in estimates]
+
+
+def _cells(each: Estimate) -> tuple[str, str, str]:
+    bounds = wording.percent_interval(each.bound_low, each.bound_high, 1)
+    if each.value is None:
+        return "not measurable", "", bounds
+    return wording.percent(each.value, 1), wording.percent_interval(each.low, each.high, 1), bounds
+
+
+def week_in_words(week: Week) -> str:
+    """What a week's estimate rests on, as sentences."""
+    drawn = week.judgements + week.unanswered
+    said = [
+        f"People judged {week.judgements:,} of "
+        f"{wording.counted(drawn, 'case that was', 'cases that were')} drawn for review in seven days."
+    ]
+    if week.unanswered:
+        said.append(
+            "The first interval takes the unanswered for like the answered; the second holds whatever they are."
+        )
+    if week.called_good.power or week.called_defective.power:
+        said.append("The model's probabilities over all answers sharpen it, corrected by the judged cases.")
+    if week.uncovered:
+        said.append(f"It does not speak of {wording.counted(week.uncovered, 'answer')} of runs without an audit lane.")
+    return " ".join(said)
 
 
 def odds(report: Morning) -> str:
@@ -134,16 +191,19 @@ def odds(report: Morning) -> str:
     )
 
 
-def slice_in_words(one: Slice) -> str:
+def slice_in_words(bad_slice: Slice) -> str:
     """A new bad slice as a sentence without its full stop."""
-    rate, expected, before = (f"{100 * value:.0f} %" for value in (one.rate, one.expected, one.baseline))
-    return f"{conditions_in_words(one)}: {rate} right where {expected} were expected, {before} before"
+    rate, expected, before = (
+        wording.percent(value) for value in (bad_slice.rate, bad_slice.expected, bad_slice.baseline)
+    )
+    return f"{conditions_in_words(bad_slice)}: {rate} right where {expected} were expected, {before} before"
 
 
-def conditions_in_words(one: Slice) -> str:
+def conditions_in_words(bad_slice: Slice) -> str:
     """A slice's conditions: the value of each, after its dimension where the value doesn't say it."""
     return ", ".join(
-        value if name in _TELLING or value.startswith(name) else f"{name} {value}" for name, value in one.conditions
+        value if name in _TELLING or value.startswith(name) else f"{name} {value}"
+        for name, value in bad_slice.conditions
     )
 
 

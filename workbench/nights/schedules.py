@@ -1,4 +1,4 @@
-"""When a schedule is due, and until when it may work: cron expressions and windows in a time zone, without a clock.
+"""Due times and windows of a schedule: cron expressions and windows in a time zone, without a clock.
 
 Every function takes the moment it is asked about, so the whole of this is tested over years of invented nights. What a
 schedule has done is its newest night in the warehouse; nothing else is remembered. Times that go in and come out have
@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
-from warehouse.night_records import Night, Schedule
-from workbench.nights.errors import ScheduleError
+from warehouse.records.nights import Night, Schedule
+from workbench.errors import ScheduleError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -1,8 +1,8 @@
-"""What follows scoring, step by step: each on its own, so that one that fails doesn't keep the next from its work.
+"""The steps after scoring: each on its own, so that one that fails doesn't keep the next from its work.
 
-To join the night, add a `Step` to `usual.STEPS`: a name, and a function that takes the `Context` and returns a sentence
-about what it did. It may be called again for the same night after a kill, so it does nothing twice. What it raises is
-stored, logged and shown; a `Skip` says why there is nothing for it to do.
+To join the night, add a `Step` to `pipeline.STEPS`: a name, and a function that takes the `Context` and returns a
+sentence about what it did. It may be called again for the same night after a kill, so it does nothing twice. What it
+raises is stored, logged and shown; a `Skip` says why there is nothing for it to do.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from warehouse.night_records import Night, NightStep, Schedule, StepState
-from warehouse.nights import Nights
+from warehouse.queries.nights import Nights
+from warehouse.records.nights import Night, NightStep, Schedule, StepState
+from workbench.errors import Skip
 from workbench.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,6 @@ class Context:
     settings: Settings  # the schedule's; settings.work.data is the data folder
     run_ids: tuple[str, ...]  # the night's runs over the archive, oldest first
     clock: Callable[[], datetime]
-
-
-class Skip(Exception):
-    """There is nothing for this step to do; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,39 +6,71 @@ In the address: `run` (B), `base` (A), the filters (`address.py`), `flip`, which
 from __future__ import annotations
 
 import re
-from html import escape
+from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 import streamlit as st
+from markupsafe import Markup
 
-from warehouse import rollups
-from warehouse.records import Run
-from warehouse.rollups import Selection
-from workbench.analysis import charts_compare, compare, intervals, metrics, overview, published
-from workbench.analysis.charts_compare import Row
+from warehouse.queries import rollups
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from workbench.analysis import (
+    alarms,
+    compare,
+    concentration,
+    intervals,
+    losses,
+    mmad,
+    overview,
+    published,
+    run_differences,
+    subtasks,
+)
+from workbench.analysis.alarms import Disagreement
+from workbench.analysis.charts import compare as charts_compare
+from workbench.analysis.charts.compare import Row
 from workbench.analysis.compare import Pairs, Verdict
-from workbench.pages import address, embedding, parts, run_cards, shared, thumbnails
-from workbench.pages.parts import card, chart, header, html
+from workbench.analysis.intervals import Estimate
+from workbench.pages.runs import cards
+from workbench.pages.ui import address, called_defective, components, embedding, reads, right_reason_card, thumbnails
+from workbench.pages.ui.components import card, chart, header, html
 
 CASES = 24
+LOSING = 8  # slices that are drawn
 _MINUS = re.compile(r"-(?=\d)")
 GLYPHS = {"better": ("↑", "accent"), "worse": ("↓", "escape"), "not enough evidence": ("○", "muted")}
 
-now = shared.snapshot()
-runs = shared.runs(now)
+now = reads.snapshot()
+runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def by_subtask(now: shared.Snapshot, base: str, chosen: Selection) -> pl.DataFrame:
+def by_subtask(now: reads.Snapshot, base: str, chosen: Selection) -> pl.DataFrame:
     """The paired differences, largest gain first."""
-    rows = compare.table(shared.pairs(now, base, chosen), ("subtask",))
+    rows = compare.table(reads.pairs(now, base, chosen), ("subtask",))
     return rows.sort("difference", descending=True, nulls_last=True)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def judged(now: shared.Snapshot, base: str, chosen: Selection) -> Verdict:
+def slices_looked_at(now: reads.Snapshot, base: str, chosen: Selection) -> pl.DataFrame:
+    """Every slice that was looked at for losses, those that lose first, with the unpaired questions of images."""
+    old, new = (
+        _judged(now, Selection(run_id, chosen.facets, truth=chosen.truth)) if chosen.counted_beforehand else None
+        for run_id in (base, chosen.run_id)
+    )
+    return losses.table(reads.pairs(now, base, chosen), old, new)
+
+
+def _judged(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
+    return reads.counts(now, selection, ("right", *losses.DIMENSIONS)).filter(pl.col("right").is_not_null())
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def judged(now: reads.Snapshot, base: str, chosen: Selection) -> Verdict:
     """The verdict over all shared pairs."""
-    return compare.verdict(Pairs(shared.pairs(now, base, chosen), 0, 0), "A", "B")
+    return compare.verdict(Pairs(reads.pairs(now, base, chosen), 0, 0), "A", "B")
 
 
 def unpaired(base: Run, chosen: Selection, pairs: int) -> str:
@@ -46,33 +78,128 @@ def unpaired(base: Run, chosen: Selection, pairs: int) -> str:
     if not chosen.counted_beforehand:
         return ""
     asked = [
-        int(shared.cells(now, Selection(run_id, chosen.facets)).filter(pl.col("subtask").is_null())["counted"].sum())
+        int(
+            reads.cells(now, Selection(run_id, chosen.facets, truth=chosen.truth))
+            .filter(pl.col("subtask").is_null())["counted"]
+            .sum()
+        )
         for run_id in (base.run_id, chosen.run_id)
     ]
     said = compare.unpaired(Pairs(pl.DataFrame(), *(max(n - pairs, 0) for n in asked)), "A", "B")
-    return f" {escape(said)}" if said else ""
+    return f" {said}" if said else ""
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def flipped(now: shared.Snapshot, base: str, chosen: Selection) -> dict[tuple[str, str], int]:
+def other_evidence(now: reads.Snapshot, base: str, chosen: Selection) -> str:
+    """How many pairs were shown different evidence, as a sentence; empty where there are none."""
+    return compare.other_evidence(reads.pairs(now, base, chosen))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def flipped(now: reads.Snapshot, base: str, chosen: Selection) -> dict[tuple[str, str], int]:
     """(was, now) to pairs."""
-    rows = compare.flips(shared.pairs(now, base, chosen)).select("was", "now", "n")
+    rows = compare.flips(reads.pairs(now, base, chosen)).select("was", "now", "n")
     return {(was, is_now): n for was, is_now, n in rows.iter_rows()}
 
 
-def finding(verdict: Verdict, rows: pl.DataFrame) -> str:
+@st.cache_resource(show_spinner=False, max_entries=16)
+def disagreement(now: reads.Snapshot, base: str, chosen: Selection) -> Disagreement:
+    """Which pictures without a label only one of the runs calls defective."""
+    found = reads.rollups(now)
+    new = found.calls(chosen, ("image_id", "cluster_id", "outcome", *alarms.DIMENSIONS))
+    same_pictures = Selection(base, images=tuple(new["image_id"].unique()), truth=chosen.truth)
+    return alarms.disagreement(found.calls(same_pictures, ("image_id", "cluster_id", "outcome")), new)
+
+
+def show_disagreement(calls: Disagreement, base: Run, run: Run, chosen: Selection) -> None:
+    """How the runs call the pictures without a label; nothing without any."""
+    if calls.share is None:
+        return
+    with card("disagreement", "Called defective", "pictures without a label, by what A and B call them", fill=False):
+        counts = [("all pictures", calls.images, len(calls.only_old), len(calls.only_new), calls.both, calls.share)]
+        counts += [
+            (one.name, one.images, one.only_old, one.only_new, one.both,
+             Estimate(one.rate, one.low, one.high))
+            for one in calls.most()
+        ]  # fmt: skip
+        rows = [
+            [
+                where,
+                *(f"{n:,}" for n in (only_old, only_new, both, images - only_old - only_new - both)),
+                f"{only_old + only_new:,} of {images:,}",
+                f"{100 * share.value:.0f} %",
+                f"{100 * share.low:.0f}–{100 * share.high:.0f} %",
+            ]
+            for where, images, only_old, only_new, both, share in counts
+        ]
+        heads = ["Called defective by", "only A", "only B", "both", "neither", "Differently", "Share", "95 %"]
+        html(components.table(rows, heads, numbers=7))
+    for one, images, title in ((base, calls.only_old, "Only A"), (run, calls.only_new, "Only B")):
+        of_one = Selection(one.run_id, images=images, truth=chosen.truth)
+        pictures = reads.called_defective(now, of_one, alarms.SHOWN)
+        called_defective.show_pictures(now, [(one, pictures)], len(images), f"{title} calls defective")
+
+
+def finding(verdict: Verdict, rows: pl.DataFrame, short: Mapping[str, str]) -> Markup:
     """The page's one sentence, and what the subtasks say."""
     glyph, colour = GLYPHS[verdict.word]
     words = {"better": "gains in", "worse": "loses in"}
     more = []
     for word, verb in words.items():
-        names = [metrics.SHORT.get(name, name) for name in rows.filter(pl.col("word") == word)["subtask"]]
+        names = [short.get(name, name) for name in rows.filter(pl.col("word") == word)["subtask"]]
         if names:
-            more.append(f"{verb} {', '.join(escape(name) for name in names)}")
+            more.append(f"{verb} {', '.join(names)}")
     unsure = rows.filter(pl.col("word") == "not enough evidence").height
     told = f" It {' and '.join(more)}." if more else ""
     rest = f" {unsure} of {rows.height} subtasks: not enough evidence." if unsure and rows.height > 1 else ""
-    return f'<span class="{colour}">{glyph}</span> <b>{_MINUS.sub("−", escape(verdict.sentence))}</b>{told}{rest}'
+    return Markup('<span class="{}">{}</span> <b>{}</b>{}{}').format(
+        colour, glyph, _MINUS.sub("−", verdict.sentence), told, rest
+    )
+
+
+def loss(slices: pl.DataFrame) -> str:
+    """Where B loses most, as a sentence; empty where no loss is sure."""
+    said = losses.sentence(slices)
+    return f" {_MINUS.sub('−', said)}" if said else ""
+
+
+def show_losses(slices: pl.DataFrame) -> None:
+    """The slices where B loses, the most telling first."""
+    losing = losses.losing(slices)
+    rows = losing.head(LOSING)
+    looked = "1 slice" if slices.height == 1 else f"{slices.height} slices"
+    with card("losses", "Where B loses", f"q below 5 % over all {looked} looked at; click one to filter", fill=False):
+        if rows.is_empty():
+            components.empty(
+                "No slice loses for sure",
+                f"Of {looked} with at least {losses.LEAST} changed images none loses after false-discovery control.",
+            )
+            return
+        names = [concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]
+
+        def pick(place: str) -> None:
+            row = rows.row(int(place), named=True)
+            values = [rollups.NONE if value is None else value for value in row["values"]]
+            address.put(**dict(zip(row["cut"], values, strict=True)))
+
+        chart(
+            charts_compare.losses(components.ink(), rows, names),
+            "compare.losses",
+            "B loses in " + "; ".join(names),
+            pick,
+        )
+        some = f"showing {rows.height} of {losing.height}; " if losing.height > rows.height else ""
+        cuts = "subtask, product, camera, defect, retrieval, product by subtask"
+        html(Markup('<div class="note">{}looked at: {}; the most telling first</div>').format(some, cuts))
+
+
+def show_differences(differences: list[run_differences.Difference]) -> None:
+    """What A and B were made with differently."""
+    with card("differences", "What differs", "of what can change answers", fill=False):
+        if not differences:
+            components.empty("Nothing that is stored", run_differences.sentence(differences, base.digest == run.digest))
+            return
+        html(components.table([[row.name, row.old, row.new] for row in differences], ["", "A", "B"], numbers=0))
 
 
 def show_flips(base: Run, chosen: Selection, held: str) -> None:
@@ -81,48 +208,75 @@ def show_flips(base: Run, chosen: Selection, held: str) -> None:
     total = sum(counts.values())
     with card("flips", "Flips", f"{total:,} shared questions; click a square"):
         won, lost = counts.get(("wrong", "right"), 0), counts.get(("right", "wrong"), 0)
-        figure = charts_compare.flips(parts.ink(), counts, held)
+        figure = charts_compare.flips(components.ink(), counts, held)
         chart(figure, "compare.flips", f"{won:,} won, {lost:,} lost of {total:,}", lambda what: address.put(flip=what))
         verdict = judged(now, base.run_id, chosen)
-        p = "" if verdict.p is None else f": <b>p {'< 0.001' if verdict.p < 0.001 else f'= {verdict.p:.3f}'}</b>"
-        html(f'<div class="note">Won against lost, {verdict.test}{p}.</div>')
+        p = (
+            ""
+            if verdict.p is None
+            else Markup(": <b>p {}</b>").format("< 0.001" if verdict.p < 0.001 else f"= {verdict.p:.3f}")
+        )
+        html(Markup('<div class="note">Won against lost, {}{}.</div>').format(verdict.test, p))
 
 
 def show_flipped(run: Run, chosen: Selection, held: str) -> None:
     """The cases of the chosen square."""
-    of_flip = Selection(run.run_id, chosen.facets, chosen.ranges, held, base.run_id, chosen.images)  # type: ignore[arg-type]
-    found = shared.listed(now, of_flip, CASES)
+    of_flip = replace(chosen, flip=held, base=base.run_id)  # type: ignore[arg-type]
+    found = reads.listed(now, of_flip, CASES)
     total = flipped(now, base.run_id, chosen).get(
         next((was, is_now) for was, is_now, word in charts_compare.FLIPS if word == held), 0
     )
     with st.container(key="card-flipped", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note = f"showing {found.height} of {total:,}, wrong first, then highest entropy" if found.height else ""
-            st.html(f'<div class="title">{held.capitalize()}<i>{note}</i></div>', width="stretch")
+            note = f"showing {found.height} of {total:,}, {reads.order_in_words(chosen)}" if found.height else ""
+            html(Markup('<div class="title">{}<i>{}</i></div>').format(held.capitalize(), note), width="stretch")
             target = address.going(run=run.run_id, base=base.run_id, flip=held)
-            st.page_link(parts.GALLERY, label="Open in Gallery", query_params=target)
+            st.page_link(components.GALLERY, label="Open in Gallery", query_params=target)
         if found.is_empty():
-            parts.empty("No flip of this kind", "Among the shared questions that pass the filters there is none.")
+            components.empty("No flip of this kind", "Among the shared questions that pass the filters there is none.")
             return
         thumbnails.grid(
-            now, run, found, lambda case: run_cards.caption(case, None), width=88, base=base.run_id, flip=held
+            now, run, found, lambda case: cards.caption(run, case, None), width=88, base=base.run_id, flip=held
         )
 
 
 def show_published(run: Run, base: Run, chosen: Selection) -> None:
-    """Both macro averages among published rows."""
-    rows = [Row(f"{one.method}, {one.setting}", one.average, 0) for one in published.ROWS]
-    for one, name, own in ((base, "A, baseline", 1), (run, "B, this run", 2)):
-        value = overview.average(
-            shared.cells(now, Selection(one.run_id, chosen.facets)) if _images_only(chosen) else _none()
+    """Both macro averages among published rows; nothing where neither run asks MMAD's subtasks."""
+    asking = [one for one in (base, run) if mmad.asks_the_benchmark(one.subtasks)]
+    if not asking:
+        with card("published", "Beside published rows"):
+            components.empty(
+                "No average to compare", "Neither run asks MMAD's subtasks, and MMAD's average is over these."
+            )
+        return
+    rows, apart = [], []
+    for own_run, name, setting, own in ((base, "A", "baseline", 1), (run, "B", "this run", 2)):
+        if own_run not in asking:
+            continue
+        cells = (
+            reads.cells(now, Selection(own_run.run_id, chosen.facets, truth=chosen.truth))
+            if _images_only(chosen)
+            else _none()
         )
+        value = overview.average(cells, own_run.subtasks)
         if value is not None:
-            rows.append(Row(name, value, own))
-    with card("published", "Beside published rows", "MMAD's macro average, strict scorer"):
-        alt = ", ".join(f"{row.name} {row.value:.1f}" for row in rows if row.own) or "no average of our own"
-        chart(charts_compare.published(parts.ink(), rows), "compare.published", alt)
-        demo = " The embedded model answers drawn images: no comparison." if run.demo or base.demo else ""
-        html(f'<div class="note">Comparable only for runs over MMAD with the same shots; rows are quoted.{demo}</div>')
+            rows.append(Row(name, value, own, setting))
+            apart.append(published.why_apart(own_run, cells.filter(pl.col("counted") > 0)["dataset"]))
+    why = next(filter(None, apart), None)
+    quoted = published.table()
+    if rows and why is None:
+        rows = [*(Row(row.method, row.average, 0, row.setting) for row in quoted.rows), *rows]
+    title = "Macro average" if why else "Beside published rows"
+    with card("published", title, "over subtasks, then data sets; strict scorer"):
+        alt = ", ".join(f"{row.title} {row.value:.1f}" for row in rows if row.own) or "no average of our own"
+        chart(charts_compare.published(components.ink(), rows), "compare.published", alt)
+        note = (
+            f"Published rows are left out: {why}."
+            if why
+            else "Comparable only with the same shots. Published rows are quoted, by the official scorer, as of "
+            f"{quoted.dated}."
+        )
+        html(Markup('<div class="note">{}</div>').format(note))
 
 
 def _images_only(chosen: Selection) -> bool:
@@ -130,13 +284,13 @@ def _images_only(chosen: Selection) -> bool:
 
 
 def _none() -> pl.DataFrame:
-    return shared.cells(now, Selection("")).clear()
+    return reads.cells(now, Selection("")).clear()
 
 
-run = parts.need_run("Compare", runs, address.chosen_run(runs))
+run = components.need_run("Compare", runs, address.chosen_run(runs))
 found_base = address.base_run(runs, run)
 if found_base is None:
-    parts.instead(
+    components.instead(
         "Compare",
         "There is one run, and a comparison needs two.",
         "Nothing to compare with",
@@ -146,41 +300,76 @@ if found_base is None:
 base = found_base
 resolved = embedding.selection(now, runs, run)
 held = resolved.flip or "lost"
-chosen = Selection(run.run_id, resolved.facets, resolved.ranges, images=resolved.images)
+chosen = replace(resolved, flip=None, base=None)
 rows = by_subtask(now, base.run_id, chosen)
 verdict = judged(now, base.run_id, chosen)
 level = rows["coverage"][0] if rows.height else 0.95
-archives = shared.archives(now)
-under = f"A {parts.model_chip(base)}&ensp;B {parts.model_chip(run)}&ensp;{run_cards.between(base, run)}"
+archives = reads.archives(now)
+short = subtasks.short(run.subtasks)
+under = Markup("A {}&ensp;B {}&ensp;{}").format(
+    components.model_chip(base), components.model_chip(run), cards.between(base, run)
+)
+if beside := reads.beside(now, chosen):
+    under += Markup("<br>{}").format(beside)
 
-with header("Compare", finding(verdict, rows) + unpaired(base, chosen, verdict.n), under):
-    shared.choose_run(now, runs, base, "base", "A, baseline")
-    shared.choose_run(now, runs, run, "run", "B, run")
-    parts.computed(
+if base.archive_id != run.archive_id:
+    name = archives[base.archive_id].name if base.archive_id in archives else base.archive_id
+    under += Markup(
+        "<br>A is a run of another archive, {}: only questions about the same pictures are compared."
+    ).format(name)
+evidence = other_evidence(now, base.run_id, chosen)
+looked_at = slices_looked_at(now, base.run_id, chosen)
+differing = disagreement(now, base.run_id, chosen)
+differs = differing.sentence("A", "B")
+if differing.images and not verdict.n:
+    lead = Markup("<b>{}</b>").format(differs)
+else:
+    lead = finding(verdict, rows, short) + loss(looked_at) + unpaired(base, chosen, verdict.n)
+    lead += f" {evidence}" if evidence else ""
+    lead += Markup(" {}").format(differs) if differs else ""
+differences = run_differences.between(base, run, {one.archive_id: one.name for one in archives.values()})
+under += Markup("<br>{}").format(run_differences.sentence(differences, base.digest == run.digest))
+
+with header("Compare", lead, under):
+    reads.choose_run(now, runs, base, "base", "A, baseline")
+    reads.choose_run(now, runs, run, "run", "B, run")
+    components.computed(
         {
             "test": f"{verdict.test}, two-sided; subtasks after Benjamini–Hochberg",
             "interval": f"of the same flips: 95 %, of subtasks {compare.percent(level)}, which excludes 0 if q < 5 %",
             "n": f"{verdict.n:,} pairs judged in both runs",
             "clusters": f"{verdict.images:,} images",
-            "pairs": "same image, subtask, question and option texts; the reference may differ",
+            "where B loses": f"sign flips per slice, Benjamini–Hochberg over all {looked_at.height} slices in which "
+            f"at least {losses.LEAST} images changed",
+            "called differently": "of pictures without a label that both runs call defective or good; Wilson's 95 % "
+            "interval over pictures",
+            "pairs": "same image, subtask, question and option texts; reference and retrieved texts may differ",
         },
-        rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, asked)",
+        rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, question_id)",
     )
-    of_base = Selection(base.run_id, chosen.facets, chosen.ranges, images=chosen.images)
-    parts.export(
+    of_base = replace(chosen, run_id=base.run_id)
+    components.export(
         "compare",
         {
-            "pairs": lambda: shared.pairs_export(now, base.run_id, chosen),
-            "answers of A": lambda: shared.export(now, of_base, rollups.ANALYSED),
-            "answers of B": lambda: shared.export(now, chosen, rollups.ANALYSED),
+            "pairs": lambda: reads.pairs_export(now, base.run_id, chosen),
+            "slices": lambda: looked_at.with_columns(pl.col("cut", "values").list.join(" · ", ignore_nulls=True)),
+            "right reason of A": lambda: reads.groundings(now, of_base),
+            "right reason of B": lambda: reads.groundings(now, chosen),
+            "answers of A": lambda: reads.export(now, of_base, rollups.ANALYSED),
+            "answers of B": lambda: reads.export(now, chosen, rollups.ANALYSED),
         },
     )
 address.chips()
 
+show_disagreement(differing, base, run, chosen)
+if rows.is_empty() and differing.images:
+    show_differences(differences)
+    reads.follow(now, refresh=run.state == "running")
+    st.stop()
 if rows.is_empty():
     with card("none", "", fill=False):
         why = "No question that passes the filters was judged in both runs: choose another baseline or fewer filters."
-        parts.empty("No shared question", why)
+        components.empty("No shared question", why)
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
@@ -190,12 +379,17 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
                 f"{row['subtask']} {intervals.in_points(row['difference'])} {row['word']}"
                 for row in rows.iter_rows(named=True)
             )
-            chart(charts_compare.forest(parts.ink(), rows), "compare.forest", said)
+            chart(charts_compare.forest(components.ink(), rows), "compare.forest", said)
     with grid.cell():
         show_flips(base, chosen, held)
+    with grid.cell(column_span=2):
+        show_losses(looked_at)
+    with grid.cell():
+        show_differences(differences)
     with grid.cell(column_span=2), card("slopes", "Accuracy per subtask", "dotted: not enough evidence"):
-        chart(charts_compare.slopes(parts.ink(), rows, "A", "B"), "compare.slopes", said)
+        chart(charts_compare.slopes(components.ink(), rows, "A", "B", short), "compare.slopes", said)
     with grid.cell():
         show_published(run, base, chosen)
+right_reason_card.show_compared(now, of_base, chosen, run)
 show_flipped(run, chosen, held)
-shared.follow(now, refresh=run.state == "running")
+reads.follow(now, refresh=run.state == "running")

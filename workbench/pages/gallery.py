@@ -5,20 +5,22 @@ In the address: `run`, the filters (`address.py`), `from`; `mask=on` and `patche
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
+from markupsafe import Markup
 
-from warehouse import rollups
-from warehouse.rollups import Selection
-from workbench.analysis import look, overview
-from workbench.pages import address, embedding, parts, run_cards, shared, thumbnails
-from workbench.pages.parts import header
+from warehouse.queries import rollups
+from warehouse.queries.facts import OUTCOMES
+from warehouse.queries.rollups import Selection
+from workbench import wording
+from workbench.analysis import overview
+from workbench.pages.runs import cards
+from workbench.pages.ui import address, components, embedding, reads, thumbnails
+from workbench.pages.ui.components import header, html
 
 SHOWN = 60
 
-now = shared.snapshot()
-runs = shared.runs(now)
+now = reads.snapshot()
+runs = reads.runs(now)
 
 
 def flip(what: str) -> None:
@@ -26,47 +28,51 @@ def flip(what: str) -> None:
     address.put(**{what: None if what in address.asked() else "on"})
 
 
-def finding(total: int, chosen: Selection) -> str:
+def finding(total: int, chosen: Selection) -> Markup:
     """The page's one sentence."""
     if not total:
-        return "<b>No case passes the filters.</b>"
-    counted = dict(shared.counts(now, chosen, ("outcome",)).iter_rows())
-    words = ", ".join(
-        f"{parts.glyph(name)} {counted[name]:,} {escape(name)}" for name in look.OUTCOMES if name in counted
+        return Markup("<b>No case passes the filters.</b>")
+    counted = dict(reads.counts(now, chosen, ("outcome",)).iter_rows())
+    words = Markup(", ").join(
+        components.glyph(name) + f" {counted[name]:,} {name}" for name in OUTCOMES if name in counted
     )
-    return f"<b>{total:,} {'case' if total == 1 else 'cases'}:</b> {words}."
+    said = Markup("<b>{}:</b> {}.").format(wording.counted(total, "case"), words)
+    return said + cards.called_where(reads.cells(now, chosen))
 
 
-run = parts.need_run("Gallery", runs, address.chosen_run(runs))
+run = components.need_run("Gallery", runs, address.chosen_run(runs))
 chosen = embedding.selection(now, runs, run)
-archive = shared.archives(now).get(run.archive_id)
-total = overview.total(shared.cells(now, chosen), "questions")
+archive = reads.archives(now).get(run.archive_id)
+total = overview.total(reads.cells(now, chosen), "questions")
 first = address.number("from", at_most=max(total - 1, 0))
 
-with header("Gallery", finding(total, chosen), run_cards.under(run, archive)):
-    shared.choose_run(now, runs, run)
+with header("Gallery", finding(total, chosen), cards.under(run, archive, reads.beside(now, chosen))):
+    reads.choose_run(now, runs, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
-        parts.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
-    parts.computed({"order": "worst outcome first, then highest entropy", "n": f"{total:,} cases"}, rollups.sql(chosen))
-    parts.export("gallery", {"cases": lambda: shared.export(now, chosen, rollups.ANALYSED)})
+        components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
+    components.computed(
+        {"order": reads.order_in_words(chosen), "n": wording.counted(total, "case")}, rollups.sql(chosen)
+    )
+    components.export("gallery", {"cases": lambda: reads.export(now, chosen, rollups.ANALYSED)})
 address.chips()
 
-found = shared.listed(now, chosen, SHOWN, first)
+found = reads.listed(now, chosen, SHOWN, first)
 with st.container(key="card-cases", gap="small"):
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         upto = f"{first + 1:,}–{first + found.height:,}" if first else f"{found.height:,}"
-        note = f"showing {upto} of {total:,}, wrong first, then highest entropy" if found.height else ""
-        st.html(f'<div class="title">Cases<i>{note}</i></div>', width="stretch")
-        shared.choose_outcome(now, chosen, "gallery")
+        note = f"showing {upto} of {total:,}, {reads.order_in_words(chosen)}" if found.height else ""
+        html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
+        reads.choose_outcome(now, chosen, "gallery")
+        reads.choose_order("gallery")
     if found.is_empty():
-        parts.empty("No case to show", "The filters leave none; Esc clears them.")
+        components.empty("No case to show", "The filters leave none; Esc clears them.")
     thumbnails.grid(
         now,
         run,
         found,
-        lambda case: run_cards.caption(case, dict(chosen.facets).get("subtask")),
+        lambda case: cards.caption(run, case, dict(chosen.facets).get("subtask")),
         masks="mask" in st.query_params,
         patches="patches" in st.query_params,
     )
-    shared.turn_pages("gallery", first, SHOWN, total)
-shared.follow(now, refresh=run.state == "running")
+    reads.turn_pages("gallery", first, SHOWN, total)
+reads.follow(now, refresh=run.state == "running")

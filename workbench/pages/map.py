@@ -5,33 +5,37 @@ In the address: `run`, the filters (`address.py`), `region`, the drawn polygon; 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import streamlit as st
+from markupsafe import Markup
 
-from warehouse import rollups
-from warehouse.records import Run
-from warehouse.rollups import Selection
-from workbench.analysis import charts_trust, look
-from workbench.pages import address, embedding, parts, run_cards, shared, thumbnails
-from workbench.pages.parts import card, header, html
+from warehouse.queries import rollups
+from warehouse.queries.facts import OUTCOMES
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from workbench import wording
+from workbench.analysis.charts import trust
+from workbench.pages.runs import cards
+from workbench.pages.ui import address, called_defective, components, embedding, reads, thumbnails
+from workbench.pages.ui.components import card, header, html
+from workbench.scoring import answer_file
 
 CASES = 12
 
-now = shared.snapshot()
-runs = shared.runs(now)
+now = reads.snapshot()
+runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def points(now: shared.Snapshot, run_id: str, everything: Selection) -> pl.DataFrame:
+def points(now: reads.Snapshot, everything: Selection) -> pl.DataFrame:
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
-    at = embedding.images(now, run_id).select("image_id", "x", "y")
-    found = shared.rollups(now)
-    of_all = found.outcomes(Selection(run_id), at["image_id"].to_list())
-    inside = (
-        set(found.outcomes(everything, at["image_id"].to_list())["image_id"])
-        if everything != Selection(run_id)
-        else None
-    )
+    at = embedding.images(now, everything.run_id).select("image_id", "x", "y")
+    found = reads.rollups(now)
+    whole = Selection(everything.run_id, truth=everything.truth)
+    of_all = found.outcomes(whole, at["image_id"].to_list())
+    inside = set(found.outcomes(everything, at["image_id"].to_list())["image_id"]) if everything != whole else None
     rows = at.join(of_all, on="image_id")
     return rows.with_columns(
         in_selection=pl.col("image_id").is_in(list(inside)) if inside is not None else pl.lit(True)
@@ -41,48 +45,60 @@ def points(now: shared.Snapshot, run_id: str, everything: Selection) -> pl.DataF
 def drawn() -> None:
     """What was drawn or clicked goes to the address."""
     event = st.session_state["map.scatter"]
-    shape = parts.lassoed(event)
+    shape = components.lassoed(event)
     if shape is not None:
         address.put(region=shape, point=None)
-    elif (point := parts.clicked(event)) is not None:
-        address.put(point=point)
+    elif values := components.clicked(event):
+        address.put(point=values[0])
 
 
-def finding(shown: pl.DataFrame, chosen: Selection) -> str:
+def finding(shown: pl.DataFrame, chosen: Selection) -> Markup:
     """The page's one sentence."""
     if shown.is_empty():
-        return "<b>No embedding of these images is stored.</b>"
+        return Markup("<b>No embedding of these images is stored.</b>{}").format(
+            cards.called_where(reads.cells(now, chosen))
+        )
     inside = shown.filter("in_selection")
     wrong = inside.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
     if chosen.images is not None:
         few = inside.filter(pl.col("image_id").is_in(list(chosen.images)))
         bad = few.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
+        if few["outcome"].is_in(["alarm", "pass"]).any():
+            return Markup("<b>{} in the region:</b>{}").format(
+                wording.counted(few.height, "image"), cards.called_where(reads.cells(now, chosen))
+            )
         share, rest = bad / max(few.height, 1), (wrong - bad) / max(inside.height - few.height, 1)
-        return (
-            f"<b>{few.height:,} images in the region:</b> {100 * share:.0f} % have a wrong answer, "
-            f"{100 * rest:.0f} % of the others do."
+        return Markup("<b>{} in the region:</b> {} have a wrong answer, {} of the others do.").format(
+            wording.counted(few.height, "image"),
+            wording.percent(share),
+            wording.percent(rest),
         )
-    return f"<b>{inside.height:,} images,</b> {wrong:,} with a wrong answer. Draw around a cluster to look at it."
+    judged = inside["outcome"].is_in(["right", "escape", "overkill", "wrong", "invalid"]).any()
+    images = wording.counted(inside.height, "image")
+    said = Markup("<b>{},</b> {:,} with a wrong answer.").format(images, wrong)
+    if not judged:
+        said = Markup("<b>{},</b> none with a label.").format(images)
+    return said + cards.called_where(reads.cells(now, chosen)) + " Draw around a cluster to look at it."
 
 
 def show_map(shown: pl.DataFrame) -> None:
     """The scatter."""
-    note = f"{shown.height:,} images, first two principal components; draw with the mouse"
+    note = f"{wording.counted(shown.height, 'image')}, first two principal components; draw with the mouse"
     with card("map", "Embeddings", note):
         corners = address.polygon(st.query_params.get("region", ""))
         st.plotly_chart(
-            charts_trust.scatter(parts.ink(), shown, corners),
+            trust.scatter(components.ink(), shown, corners),
             theme=None,
             key="map.scatter",
-            alt=f"{shown.height} images by outcome",
+            alt=f"{wording.counted(shown.height, 'image')} by outcome",
             config={"displayModeBar": False, "scrollZoom": False},
             on_select=drawn,
             selection_mode=("lasso", "points"),
         )
-        kinds = [name for name in look.OUTCOMES if name in set(shown["outcome"])]
-        dots = {"right": '<span class="accent">●</span>', "unlabelled": '<span class="muted">●</span>'}
-        key = "&emsp;".join(f"{dots.get(name) or parts.glyph(name)} {name}" for name in kinds)
-        html(f'<div class="note">{key}: an image’s worst answer</div>')
+        kinds = [name for name in OUTCOMES if name in set(shown["outcome"])]
+        dots = {"right": Markup('<span class="accent">●</span>'), "unlabelled": Markup('<span class="muted">●</span>')}
+        key = Markup("&emsp;").join((dots.get(name) or components.glyph(name)) + f" {name}" for name in kinds)
+        html(Markup('<div class="note">{}: an image’s worst answer</div>').format(key))
 
 
 def show_cases(run: Run, shown: pl.DataFrame, chosen: Selection) -> None:
@@ -95,28 +111,29 @@ def show_cases(run: Run, shown: pl.DataFrame, chosen: Selection) -> None:
         rows = shown.filter("in_selection")
         if chosen.images is not None:
             rows = rows.filter(pl.col("image_id").is_in(list(chosen.images)))
-        rows = rows.with_columns(rank=pl.col("outcome").cast(pl.Enum(look.OUTCOMES))).sort(
+        rows = rows.with_columns(rank=pl.col("outcome").cast(pl.Enum(OUTCOMES))).sort(
             "rank", pl.col("settled_entropy").fill_null(0), descending=[False, True]
         )
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             note = f"showing {min(rows.height, CASES)} of {rows.height:,}, worst first"
-            st.html(f'<div class="title">{title}<i>{note}</i></div>', width="stretch")
-            st.page_link(parts.GALLERY, label="Open in Gallery", query_params=address.going())
+            html(Markup('<div class="title">{}<i>{}</i></div>').format(title, note), width="stretch")
+            st.page_link(components.GALLERY, label="Open in Gallery", query_params=address.going())
         if rows.is_empty():
-            parts.empty("No image here", "Draw around some marks; Esc clears the region.")
+            components.empty("No image here", "Draw around some marks; Esc clears the region.")
         else:
             columns = rows.head(CASES).with_columns(error=pl.lit(None, pl.String), subtask=pl.lit(""))
-            thumbnails.grid(now, run, columns, lambda case: run_cards.caption(case, "an image"), width=88)
+            thumbnails.grid(now, run, columns, lambda case: cards.caption(run, case, "an image"), width=88)
 
 
-run = parts.need_run("Map", runs, address.chosen_run(runs))
+run = components.need_run("Map", runs, address.chosen_run(runs))
 chosen = embedding.selection(now, runs, run)
-everything = Selection(run.run_id, chosen.facets, chosen.ranges, chosen.flip, chosen.base)
-shown = points(now, run.run_id, everything)
-with header("Map", finding(shown, chosen), run_cards.under(run, shared.archives(now).get(run.archive_id))):
-    shared.choose_run(now, runs, run)
-    parts.computed(
+everything = replace(chosen, images=None)
+shown = points(now, everything)
+archive = reads.archives(now).get(run.archive_id)
+with header("Map", finding(shown, chosen), cards.under(run, archive, reads.beside(now, chosen))):
+    reads.choose_run(now, runs, run)
+    components.computed(
         {
             "plane": "first two principal components of the retrieval encoder's image vectors, scaled to ±1",
             "images": f"at most {embedding.SHOWN:,} of the run, always the same ones",
@@ -124,16 +141,22 @@ with header("Map", finding(shown, chosen), run_cards.under(run, shared.archives(
         },
         rollups.sql(everything),
     )
-    parts.export("map", {"images": lambda: shown})
+    components.export("map", {"images": lambda: shown})
 address.chips()
 if shown.is_empty():
     with card("none", "", fill=False):
-        why = "Vectors are stored when a run retrieves knowledge; they can be made afterwards too."
-        parts.empty("Nothing to draw", why, "workbench reindex")
+        if run.evaluator == answer_file.EVALUATOR:
+            why = "An answer file brings no pictures; vectors that another run makes of them serve this one too."
+            components.empty("Nothing to draw", why, "workbench score ARCHIVE")
+        else:
+            why = "Vectors are stored when a run retrieves knowledge; they can be made afterwards too."
+            components.empty("Nothing to draw", why, "workbench reindex")
+    pictures = reads.called_defective(now, chosen, CASES)
+    called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, chosen).called.defective)
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
         show_map(shown)
     with grid.cell():
         show_cases(run, shown, chosen)
-shared.follow(now, refresh=run.state == "running")
+reads.follow(now, refresh=run.state == "running")

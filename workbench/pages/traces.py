@@ -6,38 +6,66 @@ In the address: `run` and the filters (`address.py`); a click on a panel sets `s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import polars as pl
 import streamlit as st
+from markupsafe import Markup
 
-from warehouse import rollups
-from warehouse.records import Run
-from warehouse.rollups import Selection
-from workbench.analysis import charts_trust, traces
+from warehouse.identity import cluster_id
+from warehouse.queries import rollups
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from workbench.analysis import alarms, missing_capabilities, traces
+from workbench.analysis.charts import trust
 from workbench.analysis.traces import Masked
-from workbench.inspection.images import frame_of
-from workbench.pages import address, embedding, parts, pictures, run_cards, shared, thumbnails
-from workbench.pages.parts import card, chart, header, html
+from workbench.archive import previews
+from workbench.archive.images import frame_of
+from workbench.pages.runs import cards
+from workbench.pages.ui import address, components, embedding, pictures, reads, right_reason_card, thumbnails
+from workbench.pages.ui.components import card, chart, header, html
 
 PROFILED = 2500  # traces whose course is drawn: quartiles don't change with more
 MEASURED = 64  # images whose masks are opened
 CASES = 24
 
-now = shared.snapshot()
-runs = shared.runs(now)
+now = reads.snapshot()
+runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def rates(now: shared.Snapshot, chosen: Selection) -> pl.DataFrame:
+def rates(now: reads.Snapshot, chosen: Selection) -> pl.DataFrame:
     """Wrong answers by shape."""
-    return traces.by_shape(shared.facts(now, chosen, ("image_id", "right", "shape")))
+    return traces.by_shape(reads.facts(now, chosen, ("cluster_id", "right", "shape")))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def profiles(now: shared.Snapshot, chosen: Selection) -> pl.DataFrame:
+def profiles(now: reads.Snapshot, chosen: Selection) -> pl.DataFrame:
     """The course of each shape, over at most PROFILED traces."""
-    return traces.profiles(shared.rollups(now).traces(chosen, PROFILED))
+    return traces.profiles(reads.rollups(now).traces(chosen, PROFILED))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def alarm_rates(now: reads.Snapshot, chosen: Selection) -> pl.DataFrame:
+    """Of detection answers without a label, the share that calls the picture defective, by shape."""
+    return alarms.by_group(reads.facts(now, chosen, ("cluster_id", "outcome", "shape")), ("shape",))
+
+
+def show_alarms(chosen: Selection) -> None:
+    """Pictures called defective by shape; nothing where every picture has a label."""
+    rows = alarm_rates(now, chosen).sort("rate", "shape", descending=[True, False])
+    if rows.is_empty():
+        return
+    with card("alarms", "Called defective by shape", "detection answers without a label; 95 % interval by image"):
+        cells = [
+            [
+                row["shape"],
+                f"{round(row['n'] * row['rate']):,} of {row['n']:,.0f}",
+                f"{100 * row['rate']:.0f} %",
+                f"{100 * row['low']:.0f}–{100 * row['high']:.0f} %",
+            ]
+            for row in rows.iter_rows(named=True)
+        ]
+        html(components.table(cells, ["Shape", "Called defective", "Share", "95 %"], numbers=3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +74,50 @@ class Measured:
 
     hits: pl.DataFrame  # traces.HITS
     images: int
-    wrong_place: pl.DataFrame
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def measured(now: shared.Snapshot, run: Run, chosen: Selection) -> Measured:
+def measured(now: reads.Snapshot, run: Run, chosen: Selection) -> Measured:
     """Which patches touch their mask, over at most MEASURED images."""
-    found = shared.rollups(now)
-    archive = shared.archives(now).get(run.archive_id)
-    with shared.together(now):
+    found = reads.rollups(now)
+    archive = reads.archives(now).get(run.archive_id)
+    with reads.together(now):
         paths = found.masked(chosen, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
-        entries = [entry for image_id in paths if (entry := shared.entry(now, image_id))]
+        entries = [entry for image_id in paths if (entry := reads.entry(now, image_id))]
     masks = []
     for entry in entries:
         assert archive is not None  # else there are no paths
-        picture = pictures.locate(entry.path, archive.root, [archive.root])
+        picture = previews.locate(entry.path, archive.root, [archive.root])
         if picture is None or pictures.content_of(picture) != entry.content:
             continue  # its mask says nothing of the picture that was scored
-        place = pictures.locate(paths[entry.image_id], archive.root, [archive.root])
+        place = previews.locate(paths[entry.image_id], archive.root, [archive.root])
         mask = pictures.mask(place, picture)
         if mask is not None:
-            masks.append(Masked(entry.image_id, mask, *frame_of(picture).upright))
+            masks.append(Masked(entry.image_id, cluster_id(entry), mask, *frame_of(picture).upright))
     hits = traces.hits(proposed, masks)
-    rows = found.facts(
-        Selection(run.run_id, chosen.facets, images=tuple(mask.image_id for mask in masks)),
-        ("image_id", "question_id", "subtask", "right"),
-    )
-    return Measured(hits, len(masks), traces.wrong_place(rows, hits))
+    return Measured(hits, len(masks))
 
 
-def finding(rates: pl.DataFrame, total: int) -> str:
+def finding(rates: pl.DataFrame, total: int) -> Markup:
     """The page's one sentence."""
     if not total:
-        return "<b>No trace here:</b> the loop ran for none of these answers."
+        return Markup("<b>No trace here:</b> the loop ran for none of these answers.")
     if rates.height < 2:
-        return f"<b>{total:,} traces.</b> Without labels, or with one shape alone, no error rates can be compared."
+        return Markup(
+            "<b>{:,} traces.</b> Without labels, or with one shape alone, no error rates can be compared."
+        ).format(total)
     enough = rates.filter(pl.col("n") >= 20)
     table = (enough if enough.height > 1 else rates).sort("wrong")
     best, worst = table.row(0, named=True), table.row(-1, named=True)
     apart = best["high"] < worst["low"]
     verdict = "" if apart else "; their intervals overlap, so it is not enough evidence"
-    return (
-        f"<b>{worst['shape'].capitalize()} traces are wrong in {100 * worst['wrong']:.0f} %</b>, "
-        f"{best['shape']} ones in {100 * best['wrong']:.0f} %{verdict}."
+    return Markup("<b>{} traces are wrong in {:.0f} %</b>, {} ones in {:.0f} %{}.").format(
+        worst["shape"].capitalize(),
+        100 * worst["wrong"],
+        best["shape"],
+        100 * best["wrong"],
+        verdict,
     )
 
 
@@ -99,66 +127,55 @@ def show_hits(found: Measured) -> None:
         accepted = found.hits.filter("accepted")
         if accepted.is_empty():
             why = "It takes masks, and patches that were accepted: neither is there for this selection."
-            parts.empty("Nothing to measure", why)
+            components.empty("Nothing to measure", why)
             return
         rows = traces.hit_rate(accepted)
         lift = traces.lift(accepted)
         ratio = f"{lift.value:.2f} times chance (95 %: {lift.low:.2f}–{lift.high:.2f})"
-        chart(charts_trust.hit_rate(parts.ink(), rows), "traces.hits", ratio)
+        chart(trust.hit_rate(components.ink(), rows), "traces.hits", ratio)
         over = f"over {accepted.height:,} patches of {found.images:,} images with a mask"
-        html(f'<div class="note"><b>{ratio}</b> {over}.</div>')
-
-
-def show_wrong_place(found: Measured) -> None:
-    """Right answers whose patches all missed the mask."""
-    with card("place", "Right for the wrong place", "no accepted patch touches the mask"):
-        if found.wrong_place.is_empty():
-            parts.empty("Nothing to measure", "No right answer here has accepted patches and a mask.")
-            return
-        rows = [
-            [escape(row["subtask"]), f"{100 * row['rate']:.0f} %", f"{100 * row['expected']:.0f} %", f"{row['n']:,}"]
-            for row in found.wrong_place.iter_rows(named=True)
-        ]
-        html(parts.table(rows, ["Subtask", "Missed", "By chance", "n"], numbers=3))
+        html(Markup('<div class="note"><b>{}</b> {}.</div>').format(ratio, over))
 
 
 def show_cases(run: Run, chosen: Selection) -> None:
     """The cases of the chosen shape."""
     shape = dict(chosen.facets).get("shape")
-    found = shared.listed(now, chosen, CASES)
+    found = reads.listed(now, chosen, CASES)
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            total = int(shared.counts(now, chosen, ("run_id",))["n"].sum())
-            note = f"showing {found.height} of {total:,}, wrong first, then highest entropy" if found.height else ""
-            st.html(f'<div class="title">{escape(shape or "All shapes")}<i>{note}</i></div>', width="stretch")
-            st.page_link(parts.GALLERY, label="Open in Gallery", query_params=address.going())
+            total = int(reads.counts(now, chosen, ("run_id",))["n"].sum())
+            note = f"showing {found.height} of {total:,}, {reads.order_in_words(chosen)}" if found.height else ""
+            html(Markup('<div class="title">{}<i>{}</i></div>').format(shape or "All shapes", note), width="stretch")
+            st.page_link(components.GALLERY, label="Open in Gallery", query_params=address.going())
         if found.is_empty():
-            parts.empty("No case to show", "The filters leave none; Esc clears them.")
-        thumbnails.grid(now, run, found, lambda case: run_cards.caption(case, None))
+            components.empty("No case to show", "The filters leave none; Esc clears them.")
+        thumbnails.grid(now, run, found, lambda case: cards.caption(run, case, None))
 
 
-run = parts.need_run("Traces", runs, address.chosen_run(runs))
+run = components.need_run("Traces", runs, address.chosen_run(runs))
 chosen = embedding.selection(now, runs, run)
 every_shape = address.without(chosen, "shape")
 by_shape = rates(now, every_shape)
-counted = shared.counts(now, every_shape, ("shape",)).drop_nulls("shape")
+counted = reads.counts(now, every_shape, ("shape",)).drop_nulls("shape")
 total = int(counted["n"].sum())
 
-with header("Traces", finding(by_shape, total), run_cards.under(run, shared.archives(now).get(run.archive_id))):
-    shared.choose_run(now, runs, run)
-    parts.computed(
+archive = reads.archives(now).get(run.archive_id)
+lead = finding(by_shape, total) + cards.called_where(reads.cells(now, every_shape))
+with header("Traces", lead, cards.under(run, archive, reads.beside(now, chosen))):
+    reads.choose_run(now, runs, run)
+    components.computed(
         {
-            "shapes": "rules over the entropy per iteration, thresholds fixed: see workbench/analysis/shapes.py",
+            "shapes": "rules over the entropy per iteration, thresholds fixed: see warehouse/queries/facts.py",
             "wrong": "share of judged answers, 95 % interval clustered by image",
             "n": f"{total:,} traces; courses drawn from {min(total, PROFILED):,} of them",
             "patch hits": f"over at most {MEASURED} images with masks; chance is the share of patches the mask touches",
         },
         rollups.sql(chosen),
     )
-    parts.export(
+    components.export(
         "traces",
         {
-            "traces": lambda: shared.rollups(now).traces(chosen),
+            "traces": lambda: reads.rollups(now).traces(chosen),
             "patches": lambda: measured(now, run, chosen).hits,
         },
     )
@@ -166,8 +183,10 @@ address.chips()
 
 if not total:
     with card("none", "", fill=False):
-        why = "The plain model has none, nor has an imported answer file."
-        parts.empty("No trace is stored", why, "workbench score ARCHIVE --think-tokens 4")
+        if lack := missing_capabilities.of(run, "latents"):
+            components.lacking(lack)
+        else:
+            components.empty("No trace here", "No question was answered, or the filters leave none; Esc clears them.")
     st.stop()
 note = "nat; median and quartiles; n and share of wrong answers with its 95 % interval; click a panel"
 with card("multiples", "Entropy by the trace's shape", note, fill=False):
@@ -175,15 +194,21 @@ with card("multiples", "Entropy by the trace's shape", note, fill=False):
     said = "; ".join(
         f"{row['shape']} {row['wrong']:.0%} wrong of {row['n']:,}" for row in by_shape.iter_rows(named=True)
     )
-    figure = charts_trust.multiples(parts.ink(), profiles(now, every_shape), by_shape, dict(counted.iter_rows()), shape)
+    figure = trust.multiples(components.ink(), profiles(now, every_shape), by_shape, dict(counted.iter_rows()), shape)
     chart(figure, "traces.multiples", said or "no labels", lambda what: address.put(shape=what))
     if total > PROFILED:
-        html(f'<div class="note">Courses drawn from {PROFILED:,} of {total:,} traces; shares are of all.</div>')
-found = measured(now, run, chosen)
-with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    with grid.cell(column_span=2):
-        show_hits(found)
-    with grid.cell():
-        show_wrong_place(found)
+        note = Markup('<div class="note">Courses drawn from {:,} of {:,} traces; shares are of all.</div>')
+        html(note.format(PROFILED, total))
+show_alarms(every_shape)
+if lack := missing_capabilities.of(run, "attention"):
+    with card("hits", "Patches on the defect", fill=False):
+        components.lacking(lack)
+else:
+    found = measured(now, run, chosen)
+    with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+        with grid.cell(column_span=2):
+            show_hits(found)
+        with grid.cell():
+            right_reason_card.show(now, run, chosen)
 show_cases(run, chosen)
-shared.follow(now, refresh=run.state == "running")
+reads.follow(now, refresh=run.state == "running")

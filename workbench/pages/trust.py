@@ -9,18 +9,24 @@ from typing import NamedTuple
 
 import polars as pl
 import streamlit as st
+from markupsafe import Markup
 
-from warehouse import rollups
-from warehouse.rollups import Selection
-from workbench.analysis import calibration, charts_trust
+from warehouse.queries import rollups
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from workbench import wording
+from workbench.analysis import calibration, calibration_words, missing_capabilities
 from workbench.analysis.calibration import Scores, Warned
-from workbench.pages import address, embedding, parts, run_cards, shared
-from workbench.pages.parts import card, chart, header, html
+from workbench.analysis.charts import trust
+from workbench.analysis.missing_capabilities import Lack
+from workbench.pages.runs import cards
+from workbench.pages.ui import address, components, embedding, reads
+from workbench.pages.ui.components import card, chart, header, html
 
-COLUMNS = ("image_id", "right", "confidence", "entropy")
+COLUMNS = ("cluster_id", "right", "confidence", "entropy")
 
-now = shared.snapshot()
-runs = shared.runs(now)
+now = reads.snapshot()
+runs = reads.runs(now)
 
 
 class Judged(NamedTuple):
@@ -29,35 +35,19 @@ class Judged(NamedTuple):
     warning: Warned  # how well entropy warns
     scores: Scores  # how well confidence speaks the truth
     curve: pl.DataFrame  # risk against coverage, by entropy
-    bins: pl.DataFrame  # the reliability diagram's
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def judged(now: shared.Snapshot, chosen: Selection) -> Judged:
-    """All numbers of the page, from one look at the selection."""
-    rows = shared.facts(now, chosen, COLUMNS)
-    bins = calibration.reliability(rows)
-    return Judged(calibration.warning(rows), calibration.scores(rows, bins), calibration.risk_coverage(rows), bins)
+def judged(now: reads.Snapshot, run: Run, chosen: Selection) -> Judged:
+    """All numbers of the page, from one look at the selection; none of a signal that the run's answers don't carry."""
+    rows = calibration.carried(reads.facts(now, chosen, COLUMNS), run.capabilities)
+    return Judged(calibration.warning(rows), calibration.scores(rows), calibration.risk_coverage(rows))
 
 
-def finding(warning: Warned, scores: Scores) -> str:
-    """The page's one sentence."""
-    if warning.auroc is None:
-        return "<b>Nothing to judge:</b> it takes labelled answers, right and wrong ones, with an entropy."
-    found = warning.auroc
-    if found.low > 0.5:
-        head = (
-            f"<b>Entropy warns:</b> a wrong answer has the higher entropy in {100 * found.value:.0f} % of comparisons"
-        )
-    elif found.high < 0.5:
-        head = f"<b>Entropy misleads:</b> a wrong answer has the higher entropy in only {100 * found.value:.0f} %"
-    else:
-        head = f"<b>Not enough evidence that entropy warns:</b> {100 * found.value:.0f} % where chance gives 50"
-    over = ""
-    if scores.over is not None and abs(scores.over) >= 0.005:
-        side = "over" if scores.over > 0 else "under"
-        over = f" The model is {side}confident by {100 * abs(scores.over):.0f} points on average."
-    return f"{head} (95 %: {100 * found.low:.0f}–{100 * found.high:.0f}).{over}"
+def finding(warning: Warned, scores: Scores, lack: Lack | None) -> Markup:
+    """The page's one sentence, and one on confidence."""
+    head, rest = ("Entropy can't warn here.", lack.sentence) if lack else calibration_words.warning(warning)
+    return Markup("<b>{}</b> {} {}").format(head, rest, calibration_words.over(scores))
 
 
 def slide(total: int) -> int:
@@ -76,18 +66,23 @@ def show_budget(rows: pl.DataFrame) -> None:
     """The slider and what it comes to."""
     with card("budget", "Review budget", "the highest entropy first"):
         total, errors = int(rows["reviewed"][-1]), int(rows["caught"][-1])
-        at = charts_trust.within(rows, slide(total))
+        at = trust.within(rows, slide(total))
         threshold = "none" if at["threshold"] is None else f"entropy ≥ {at['threshold']:.3f} nat"
         chance = errors * at["reviewed"] / max(total, 1)
         html(
-            f'<div class="row" style="margin-top:.4rem"><span class="big">{at["caught"]:,.0f}'
-            f"<small>of {errors:,} errors caught</small></span></div>"
-            + parts.table(
+            Markup(
+                '<div class="row" style="margin-top:.4rem"><span class="big">{:,.0f}'
+                "<small>of {:,} errors caught</small></span></div>"
+            ).format(
+                at["caught"],
+                errors,
+            )
+            + components.table(
                 [
                     ["Threshold", threshold],
                     ["Answers reviewed", f"{at['reviewed']:,.0f} of {total:,}"],
                     ["Errors left", f"{at['left']:,.0f}"],
-                    ["Of the rest wrong", "–" if at["risk"] is None else f"{100 * at['risk']:.1f} %"],
+                    ["Of the rest wrong", "–" if at["risk"] is None else wording.percent(at["risk"], 1)],
                     ["Caught by as many random reviews", f"{chance:,.0f}"],
                 ]
             )
@@ -101,66 +96,91 @@ def show_scores(warning: Warned, scores: Scores) -> None:
         def shown(value: float | None) -> str:
             return "–" if value is None else f"{value:.3f}"
 
-        auroc = "–"
-        if warning.auroc is not None:
-            auroc = f"{warning.auroc.value:.3f} ({warning.auroc.low:.3f}–{warning.auroc.high:.3f})"
+        auroc, error, over = "–", "–", "–"
+        if warning.auroc:
+            auroc = calibration_words.with_interval(warning.auroc)
+        elif warning.n and warning.lacking:
+            auroc = f"not enough: {calibration_words.lacking(warning.lacking)}"
+        if scores.error and scores.over:
+            error, over = (
+                calibration_words.with_interval(scores.error.estimate),
+                calibration_words.with_interval(scores.over, "+"),
+            )
+        elif scores.n and scores.lacking:
+            error = over = f"not enough: {calibration_words.lacking(scores.lacking)}"
         html(
-            parts.table(
+            components.table(
                 [
                     ["Entropy's AUROC, 95 %", auroc],
                     ["Area under risk-coverage", shown(warning.area)],
+                    ["The same in the best order", shown(warning.best)],
                     ["Brier score", shown(scores.brier)],
-                    ["Expected calibration error", shown(scores.ece)],
-                    ["Confidence − accuracy", "–" if scores.over is None else f"{scores.over:+.3f}".replace("-", "−")],
+                    ["Calibration error, 95 %", error],
+                    ["Noise alone reaches", shown(scores.error.floor if scores.error else None)],
+                    ["Confidence − accuracy, 95 %", over],
                     ["Judged answers without confidence", f"{scores.unscored:,}"],
+                    ["Judged answers without entropy", f"{warning.unscored:,}"],
                 ]
             )
         )
 
 
-run = parts.need_run("Trust", runs, address.chosen_run(runs))
+run = components.need_run("Trust", runs, address.chosen_run(runs))
 chosen = embedding.selection(now, runs, run)
-warning, scores, rows, table = judged(now, chosen)
-with header("Trust", finding(warning, scores), run_cards.under(run, shared.archives(now).get(run.archive_id))):
-    shared.choose_run(now, runs, run)
-    parts.computed(
+warning, scores, rows = judged(now, run, chosen)
+table = scores.bars
+archive = reads.archives(now).get(run.archive_id)
+lead = finding(warning, scores, missing_capabilities.of(run, "latents"))
+with header("Trust", lead, cards.under(run, archive, reads.beside(now, chosen))):
+    reads.choose_run(now, runs, run)
+    components.computed(
         {
-            "reliability": "ten bins of equally many answers; 95 % intervals clustered by image",
-            "AUROC": "Obuchowski's interval for clustered data",
-            "n": f"{warning.n:,} judged answers with an entropy, {warning.wrong:,} wrong",
-            "clusters": f"{warning.images:,} images",
+            "numbers": calibration_words.HOW,
+            "n": f"{wording.counted(warning.n, 'judged answer')} with an entropy, {warning.wrong:,} wrong",
+            "clusters": wording.counted(warning.images, "image") + components.CLUSTERED,
             "threshold": "equal entropies are never split, so each row is a threshold that can be set",
         },
         rollups.sql(chosen),
     )
-    parts.export("trust", {"answers": lambda: shared.export(now, chosen, rollups.ANALYSED)})
+    components.export("trust", {"answers": lambda: reads.export(now, chosen, rollups.ANALYSED)})
 address.chips()
 
-if warning.n == 0:
+no_confidence, no_entropy = missing_capabilities.of(run, "probabilities"), missing_capabilities.of(run, "latents")
+neither = missing_capabilities.of(run, "probabilities", "latents") if no_confidence and no_entropy else None
+if neither or (warning.n == 0 and (table.is_empty() or not no_entropy)):
     with card("none", "", fill=False):
-        why = "Without labels nobody knows which answers are wrong; an imported answer file has no entropy."
-        parts.empty("Nothing to judge", why, "workbench disputes   # people's verdicts can stand in for labels")
-    st.stop()
-budget = (
-    address.number("budget", at_most=int(rows["reviewed"][-1])) if "budget" in st.query_params else min(40, warning.n)
-)
-with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    with grid.cell(column_span=2), card("coverage", "Risk against coverage", "click a point for its budget"):
-        if rows["risk"].drop_nulls().len() < 3:
-            parts.empty("Too few answers for a curve", f"{warning.n} judged with an entropy; it takes three.")
+        if neither:
+            components.lacking(neither)
         else:
-            said = f"{rows['risk'].drop_nulls()[0]:.1%} of all answers are wrong"
-            figure = charts_trust.risk_coverage(parts.ink(), rows, budget)
-            chart(figure, "trust.coverage", said, lambda what: address.write(budget=what))
-    with grid.cell():
-        show_budget(rows)
-    with grid.cell(column_span=2), card("reliability", "Reliability", "┃ 95 % interval; dotted: as sure as right"):
-        if table.is_empty():
-            parts.empty("No confidence is stored", "An imported answer file has letters, and no probabilities.")
-        else:
-            chart(
-                charts_trust.reliability(parts.ink(), table), "trust.reliability", f"{table.height} bins of confidence"
+            why = "Without labels nobody knows which answers are wrong."
+            components.empty(
+                "Nothing to judge", why, "workbench disputes   # people's verdicts can stand in for labels"
             )
+    st.stop()
+with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+    if no_entropy:
+        with grid.cell(column_span=3), card("coverage", "Risk against coverage"):
+            components.lacking(no_entropy)
+    else:
+        budget = min(40, warning.n)
+        if "budget" in st.query_params:
+            budget = address.number("budget", at_most=int(rows["reviewed"][-1]))
+        with grid.cell(column_span=2), card("coverage", "Risk against coverage", "click a point for its budget"):
+            if rows["risk"].drop_nulls().len() < 3:
+                components.empty("Too few answers for a curve", f"{warning.n} judged with an entropy; it takes three.")
+            else:
+                said = f"{wording.percent(rows['risk'].drop_nulls()[0], 1)} of all answers are wrong"
+                figure = trust.risk_coverage(components.ink(), rows, budget)
+                chart(figure, "trust.coverage", said, lambda what: address.write(budget=what))
+        with grid.cell():
+            show_budget(rows)
+    with grid.cell(column_span=2), card("reliability", "Reliability", "┃ 95 % interval; dotted: as sure as right"):
+        if no_confidence:
+            components.lacking(no_confidence)
+        elif table.is_empty():
+            components.empty("Nothing to judge", "No judged answer of this selection has options to be sure of.")
+        else:
+            chart(trust.reliability(components.ink(), table), "trust.reliability", f"{table.height} bins of confidence")
     with grid.cell():
         show_scores(warning, scores)
-shared.follow(now, refresh=run.state == "running")
+reads.follow(now, refresh=run.state == "running")

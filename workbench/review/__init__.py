@@ -1,1 +1,1 @@
-"""People: disputes, Label Studio, verdicts, and the curation of knowledge."""
+"""Disputed cases and people's verdicts: rules, budget, disputes, agreement."""

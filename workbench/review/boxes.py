@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.review_records import DefectBox
-from workbench.review.errors import Malformed
+from warehouse.records.reviews import DefectBox
+from workbench.errors import Malformed
 
 _CORNERS = 24  # rows of an outline at most
 _PARTS = 12  # outlines of a mask at most, the largest

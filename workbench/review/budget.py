@@ -1,12 +1,14 @@
-"""How many errors so many reviews would catch: from what is known of judged cases to a threshold, with intervals.
+"""A review budget: from judged cases to the errors that so many reviews would catch, with intervals and a threshold.
 
-    features and verdicts of judged cases -> Forecast for a new run's cases -> curve -> a night's budget
+    features and verdicts of judged cases -> Forecast for a new run's cases
+    that and the batches that are sent -> curve -> a night's budget
     a random sample of the cases nobody disputed, judged -> how many errors are among them
 
 The chance that an answer is wrong is a logistic regression on what the run stores with every answer. An interval for
-the errors among the reviewed cases holds three doubts: the regression itself (refitted on resampled *images*, as the
-questions of one image are not independent), the chance of each error, and that errors of one image come together (the
-design effect, measured on the calibration's own residuals). Pure functions; knows nothing of storage or pages.
+the errors among the reviewed cases holds three doubts: the regression itself (refitted on resampled *clusters*, as the
+questions of one picture, of its copies and of its piece are not independent), the chance of each error, and that
+errors of one cluster come together (the design effect, measured on the calibration's own residuals). Pure functions;
+knows nothing of storage or pages.
 
 The audit lane's estimate needs no model: it is the sample's rate, and its interval is exact for draws without
 replacement.
@@ -17,12 +19,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.review_records import BudgetPoint
+from warehouse.records.reviews import BudgetPoint
 
 Floats = NDArray[np.float64]
 
@@ -30,9 +31,10 @@ REFITS = 200
 FEWEST_CASES, FEWEST_ERRORS = 60, 10  # with fewer judged cases, or errors or right ones among them, nothing is claimed
 TOO_FEW = (
     f"it takes {FEWEST_CASES} judged or labelled cases, {FEWEST_ERRORS} wrong and {FEWEST_ERRORS} right ones among "
-    "them, and as many in each half where a run teaches itself"
+    "them; as many in each half of the images where the labels are the run's own"
 )
 POINTS = 160  # of a curve, at most
+_AT_ONCE = 10_000  # cases whose refits are held
 _STRENGTH = 1.0  # inverse ridge penalty on standardised features
 
 
@@ -42,9 +44,9 @@ class Calibration:
 
     centre: Floats  # (F,)
     scale: Floats  # (F,)
-    weights: Floats  # (1 + REFITS, F): the fit itself, then those on resampled images
+    weights: Floats  # (1 + REFITS, F): the fit itself, then those on resampled clusters
     intercepts: Floats  # (1 + REFITS,)
-    design_effect: float  # at least 1: variance of errors per image over what independent questions would have
+    design_effect: float  # at least 1: variance of errors per cluster over what independent questions would have
     cases: int
     errors: int
 
@@ -65,14 +67,14 @@ class Calibration:
 
 
 def calibrate(
-    features: Floats, wrong: NDArray[np.bool_], images: NDArray[np.str_], seed: int = 0
+    features: Floats, wrong: NDArray[np.bool_], clusters: NDArray[np.str_], seed: int = 0
 ) -> Calibration | None:
     """The regression on judged cases; None when there are too few of them to say anything.
 
     Args:
         features: (n, F), finite.
         wrong: (n,) whether the answer was.
-        images: (n,) which image a case belongs to; images are resampled whole.
+        clusters: (n,) which cluster a case belongs to; they are resampled whole.
         seed: of the resampling.
     """
     errors = int(wrong.sum())
@@ -81,12 +83,12 @@ def calibrate(
     centre, scale = features.mean(0), features.std(0)
     scale[scale < 1e-9] = 1.0
     standard = (features - centre) / scale
-    _, owner = np.unique(images, return_inverse=True)
+    _, owner = np.unique(clusters, return_inverse=True)
     count = int(owner.max()) + 1
     rng = np.random.default_rng(seed)
     fits = [_fit(standard, wrong, np.ones(len(wrong)))]
     for _ in range(REFITS):
-        copies = rng.multinomial(count, np.full(count, 1 / count))  # how often each image was drawn
+        copies = rng.multinomial(count, np.full(count, 1 / count))  # how often each cluster was drawn
         weight = copies[owner].astype(np.float64)
         kept = wrong[weight > 0]
         fits.append(_fit(standard, wrong, weight) if kept.any() and not kept.all() else fits[0])
@@ -111,16 +113,17 @@ class Judged:
 
     features: Floats  # (n, F)
     wrong: NDArray[np.bool_]  # (n,)
-    images: NDArray[np.str_]  # (n,)
+    clusters: NDArray[np.str_]  # (n,) of their pictures
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The chance that each of n answers is wrong, never told by a case of its own image."""
+    """The chance that each of n answers is wrong, never told by a case of its own cluster."""
 
     features: Floats  # (n, F)
     by: NDArray[np.intp]  # (n,) which calibration speaks of a case
     calibrations: tuple[Calibration, ...]
+    fixed: Floats | None = None  # (n,) the chance of those that no calibration is asked about; nan for the others
 
     @property
     def design_effect(self) -> float:
@@ -132,7 +135,7 @@ class Forecast:
         found = np.zeros(len(self.features))
         for place, calibration in enumerate(self.calibrations):
             found[self.by == place] = calibration.probabilities(self.features[self.by == place])
-        return found
+        return self._with_fixed(found, np.arange(len(found)))
 
     def refits(self, which: NDArray[np.intp]) -> Floats:
         """(REFITS, len(which)) the chances of some cases, one row per refit."""
@@ -140,20 +143,33 @@ class Forecast:
         for place, calibration in enumerate(self.calibrations):
             mine = self.by[which] == place
             found[:, mine] = calibration.refits(self.features[which[mine]])
-        return found
+        return self._with_fixed(found, which)
+
+    def _with_fixed(self, found: Floats, which: NDArray[np.intp]) -> Floats:
+        return found if self.fixed is None else np.where(np.isnan(self.fixed[which]), found, self.fixed[which])
+
+    def fixing(self, own_chances: Floats, more_chances: Floats) -> Forecast:
+        """The same with chances told from elsewhere: (n,) of its own cases, nan where none is, and (m,) of m more."""
+        more = len(more_chances)
+        return Forecast(
+            np.concatenate([self.features, np.zeros((more, self.features.shape[1]))]),
+            np.concatenate([self.by, np.zeros(more, np.intp)]),
+            self.calibrations,
+            np.concatenate([own_chances, more_chances]),
+        )
 
 
-def forecast(features: Floats, images: NDArray[np.str_], judged: Judged) -> Forecast | None:
+def forecast(features: Floats, clusters: NDArray[np.str_], judged: Judged) -> Forecast | None:
     """The chances of errors among new cases; None where too little was judged.
 
-    Where the judged cases and the new ones share images, each half of the images is told by the other half.
+    Cross-fitting: where judged and new cases share clusters, each half of these is forecast by the other half.
     """
-    if not np.isin(images, judged.images).any():
-        whole = calibrate(judged.features, judged.wrong, judged.images)
+    if not np.isin(clusters, judged.clusters).any():
+        whole = calibrate(judged.features, judged.wrong, judged.clusters)
         return Forecast(features, np.zeros(len(features), np.intp), (whole,)) if whole else None
-    half, judged_half = _half(images), _half(judged.images)
+    half, judged_half = _half(clusters), _half(judged.clusters)
     told = [
-        calibrate(judged.features[chosen], judged.wrong[chosen], judged.images[chosen])
+        calibrate(judged.features[chosen], judged.wrong[chosen], judged.clusters[chosen])
         for chosen in (judged_half == 1, judged_half == 0)
     ]
     if told[0] is None or told[1] is None:
@@ -161,53 +177,75 @@ def forecast(features: Floats, images: NDArray[np.str_], judged: Judged) -> Fore
     return Forecast(features, half, (told[0], told[1]))
 
 
-def _half(images: NDArray[np.str_]) -> NDArray[np.intp]:
-    """0 or 1 for each image, by its name alone."""
-    return np.array([zlib.crc32(image.encode()) % 2 for image in images.tolist()], np.intp)
+def _half(clusters: NDArray[np.str_]) -> NDArray[np.intp]:
+    """0 or 1 for each cluster, by its name alone."""
+    return np.array([zlib.crc32(cluster.encode()) % 2 for cluster in clusters.tolist()], np.intp)
 
 
-def curve(forecast: Forecast, seed: int = 0, level: float = 0.9) -> tuple[BudgetPoint, ...]:
-    """What reviewing the likeliest errors first would bring, for budgets from 0 to all n cases.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The cases that so many reviews look at."""
+
+    reviews: int
+    picked: NDArray[np.intp]  # places of those that are looked at for a reason
+    at_random: NDArray[np.intp]  # places of those drawn at random
+
+
+def curve(forecast: Forecast, batches: Sequence[Batch], seed: int = 0, level: float = 0.9) -> tuple[BudgetPoint, ...]:
+    """What each batch of reviews would bring.
 
     Args:
-        forecast: of the cases to choose from.
+        forecast: of the cases that the batches' places are of; those in no batch are errors left, too.
+        batches: by reviews, from none.
         seed: of the simulated chances.
         level: of the intervals.
     """
     chances = forecast.chances()
-    n = len(chances)
-    order = np.argsort(-chances, kind="stable")
-    budgets = np.unique(np.linspace(0, n, min(n + 1, POINTS)).round().astype(int))
-    sums, noise = np.zeros((2, REFITS, len(budgets)))  # per refit, of the cases between one budget and the next
-    for place, (first, last) in enumerate(pairwise(budgets.tolist()), 1):
-        drawn = forecast.refits(order[first:last])  # (R, last - first)
-        sums[:, place] = drawn.sum(1)
-        noise[:, place] = (drawn * (1 - drawn)).sum(1) * forecast.design_effect
-    sums, noise = sums.cumsum(1), noise.cumsum(1)
-    rest, rest_noise = sums[:, -1:] - sums, noise[:, -1:] - noise
-    luck, rest_luck = np.random.default_rng(seed).standard_normal((2, REFITS, 40, 1))  # many per refit: smooth ends
-    caught = sums[:, None] + luck * np.sqrt(noise[:, None])
-    missed = rest[:, None] + rest_luck * np.sqrt(rest_noise[:, None].clip(0))
+    listed = np.unique(np.concatenate([part for batch in batches for part in (batch.picked, batch.at_random)]))
+    within = np.zeros((len(batches), len(listed)))
+    for place, batch in enumerate(batches):
+        within[place, np.searchsorted(listed, np.concatenate([batch.picked, batch.at_random]))] = 1
+    refits = forecast.refits(listed)  # (R, listed)
+    sums, noise = refits @ within.T, _noise(forecast, refits) @ within.T  # (R, batches)
+    total, total_noise = np.zeros((2, REFITS, 1))
+    for start in range(0, len(chances), _AT_ONCE):
+        refits = forecast.refits(np.arange(start, min(start + _AT_ONCE, len(chances))))
+        total += refits.sum(1, keepdims=True)
+        total_noise += _noise(forecast, refits).sum(1, keepdims=True)
+    draws = np.random.default_rng(seed).standard_normal((2, REFITS, 40, 1))  # many per refit: smooth ends
+    caught = sums[:, None] + draws[0] * np.sqrt(noise[:, None])
+    missed = (total - sums)[:, None] + draws[1] * np.sqrt((total_noise - noise)[:, None].clip(0))
     tails = [(1 - level) / 2, (1 + level) / 2]
-    low, high = np.quantile(caught.reshape(-1, len(budgets)), tails, axis=0)
-    missed_low, missed_high = np.quantile(missed.reshape(-1, len(budgets)), tails, axis=0)
-    expected = np.concatenate([[0.0], chances[order].cumsum()])
+    low, high = np.quantile(caught.reshape(-1, len(batches)), tails, axis=0)
+    missed_low, missed_high = np.quantile(missed.reshape(-1, len(batches)), tails, axis=0)
     points = []
-    for place, budget in enumerate(budgets.tolist()):
-        most, rest_most = float(budget), float(n - budget)
+    for place, batch in enumerate(batches):
+        expected, looked_at = float(within[place] @ chances[listed]), float(within[place].sum())
+        rest, left = len(chances) - looked_at, float(chances.sum()) - expected
         points.append(
             BudgetPoint(
-                reviews=budget,
-                threshold=float(chances[order[budget - 1]]) if budget else 1.0,
-                caught=float(expected[budget]),
-                caught_low=_within(low[place], most),
-                caught_high=_within(high[place], most),
-                missed=float(expected[-1] - expected[budget]),
-                missed_low=_within(missed_low[place], rest_most),
-                missed_high=_within(missed_high[place], rest_most),
+                reviews=batch.reviews,
+                threshold=float(chances[batch.picked].min()) if len(batch.picked) else 1.0,
+                caught=expected,
+                caught_low=min(_within(low[place], looked_at), expected),
+                caught_high=max(_within(high[place], looked_at), expected),
+                missed=max(left, 0.0),
+                missed_low=_within(missed_low[place], rest),
+                missed_high=_within(missed_high[place], rest),
             )
         )
     return tuple(points)
+
+
+def _noise(forecast: Forecast, refits: Floats) -> Floats:
+    """The variance that each case adds to the errors of a batch."""
+    return refits * (1 - refits) * forecast.design_effect
+
+
+def budgets(most: int, *asked_for: int) -> list[int]:
+    """So many reviews as a curve has points for, from 0 to `most`, those asked for among them."""
+    steps = np.linspace(0, most, min(most + 1, POINTS)).round().astype(int).tolist()
+    return sorted({*steps, *(min(reviews, most) for reviews in asked_for)})
 
 
 def _within(value: float, most: float) -> float:

@@ -21,10 +21,10 @@ from urllib.parse import quote
 from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
-from workbench.inspection.deep import is_deep
-from workbench.inspection.errors import UnreadableImage
-from workbench.inspection.images import FORMATS, decode, frame_in, frame_of, read
-from workbench.inspection.tone import ALONE, Tone
+from workbench.archive.high_bit_depth import is_deep
+from workbench.archive.images import FORMATS, decode, frame_in, frame_of, read
+from workbench.archive.tone import ALONE, Tone
+from workbench.errors import UnreadableImage
 
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _MODES = {"L", "RGB", "P"}
@@ -138,7 +138,7 @@ def inside(root: Path, path: str) -> Path:
     """
     found = (root / path).resolve()
     if not found.is_relative_to(root.resolve()):
-        raise UnreadableImage("it lies outside its archive")
+        raise UnreadableImage("vanished", "it lies outside its archive")
     return found
 
 
@@ -153,5 +153,5 @@ def _look(file: BinaryIO, name: str) -> tuple[int, int, str]:
             with Image.open(file, formats=FORMATS) as image:
                 suffix = _AS_IT_IS.get(image.format or "", "") if image.mode in _MODES else ""
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
-        raise UnreadableImage(f"{name}: {error}") from error
+        raise UnreadableImage("damaged", f"{name}: {error}") from error
     return width, height, suffix

@@ -1,4 +1,4 @@
-"""Which answers people should judge, and why: the cases of a run go in, suspicions come out. Pure functions.
+"""The rules that suspect answers: the cases of a run go in, suspicions come out. Pure functions.
 
 A rule sees what the run stored and says how strongly it suspects an answer, from 0 to 1. What a rule adds to a case's
 place in the queue is its score times its weight. Uncertainty counts as the calibrated chance of an error, so the others
@@ -18,12 +18,12 @@ from typing import cast
 import polars as pl
 
 from warehouse import claims
-from warehouse.records import SUBTASKS, OptionClaim
-from warehouse.review_records import Reason
+from warehouse.records.reviews import Reason
+from warehouse.records.scoring import OptionClaim
+from workbench.analysis import option_region
 from workbench.analysis.metrics import Key
-from workbench.review import places
+from workbench.errors import ReviewError
 from workbench.review.budget import Floats, Forecast
-from workbench.review.errors import ReviewError
 
 Size = Callable[[str], tuple[int, int] | None]  # an image's path -> width and height of the upright image in pixels
 
@@ -41,7 +41,6 @@ MOST = 5  # a rule opens at most so many times the budget: hundreds are sent, ne
 BUDGET = 40  # reviews a night
 AUDIT_SHARE = 0.2  # of the budget, judged at random
 BLIND_SHARE = 0.1  # of the disputes, judged by two
-_DETECTION, _CLASSIFICATION, _LOCALIZATION = SUBTASKS[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +125,24 @@ def contradictions(cases: pl.DataFrame) -> dict[Key, tuple[float, str]]:
     "No defect" beside a named defect or a place, or "a defect" beside "no defect": only where the other question
     offered to say that there is none.
     """
-    chosen = cases.filter(pl.col("subtask").is_in([_DETECTION, _CLASSIFICATION, _LOCALIZATION]))
+    names_a_defect = (pl.col("about") == "defect type") | (pl.col("kind") == "region")
+    chosen = cases.filter(pl.col("claims").is_not_null() | names_a_defect.fill_null(False))
     by_image: dict[str, list[dict[str, object]]] = {}
     for row in chosen.select(
-        "image_id", "question_id", "subtask", "letters", "texts", "answer", "probability", "claims"
+        "image_id", "question_id", "letters", "texts", "answer", "probability", "claims", "no_defect"
     ).iter_rows(named=True):
         by_image.setdefault(str(row["image_id"]), []).append(row)
     found: dict[Key, tuple[float, str]] = {}
     for image_id, rows in by_image.items():
-        for detection in (row for row in rows if row["subtask"] == _DETECTION):
+        for detection in (row for row in rows if row["claims"] is not None):
             claim = claims.of_letter(
                 _claims(detection["claims"]), _list(detection["letters"]), str(detection["answer"])
             )
-            for other in (row for row in rows if row["subtask"] != _DETECTION):
-                offers = [claims.denies(text) for text in _list(other["texts"])]
-                text = _text(other)
-                if claim not in ("defective", "good") or text is None or not any(offers):
+            for other in (row for row in rows if row["claims"] is None):
+                denying, text = _list(other["no_defect"]), _text(other)
+                if claim not in ("defective", "good") or text is None or not denying:
                     continue
-                if (claim == "defective") != claims.denies(text):
+                if (claim == "defective") != (other["answer"] in denying):
                     continue
                 score = min(_number(detection["probability"]), _number(other["probability"]))
                 key = Key(image_id, str(detection["question_id"]))
@@ -178,9 +177,9 @@ def distances(cases: pl.DataFrame, size: Size) -> list[float | None]:
     """
     found: list[float | None] = []
     for row in cases.select(
-        "image_path", "subtask", "letters", "texts", "answer", "patches", "patch_x", "patch_y"
+        "image_path", "kind", "scorer", "letters", "texts", "answer", "patches", "patch_x", "patch_y"
     ).iter_rows(named=True):
-        named = places.place(_text(row) or "") if row["subtask"] == _LOCALIZATION and row["patches"] else None
+        named = _region(row) if row["kind"] == "region" and row["patches"] else None
         sides = size(row["image_path"]) if named else None
         if named is None or sides is None:
             found.append(None)
@@ -189,8 +188,25 @@ def distances(cases: pl.DataFrame, size: Size) -> list[float | None]:
     return found
 
 
-def features(cases: pl.DataFrame, distances: Sequence[float | None]) -> Floats:
-    """(n, F) what the chance of an error is told from; all finite, nothing that reads a label."""
+def _region(row: Mapping[str, object]) -> tuple[float, float] | None:
+    """Where the answer says the defect is, as shares of the image's width and height: by its words, or by its place
+    among nine options that stand row by row."""
+    letters, texts, answer = _list(row["letters"]), _list(row["texts"]), str(row["answer"])
+    number = letters.index(answer) if answer in letters else None
+    if number is None or number >= len(texts):
+        return None
+    named = option_region.of_option(str(row["scorer"]), number, texts[number])
+    return None if named is None else option_region.middle(named)
+
+
+def features(cases: pl.DataFrame, distances: Sequence[float | None], subtasks: Sequence[str]) -> Floats:
+    """(n, F) what the chance of an error is told from; all finite, nothing that reads a label.
+
+    Args:
+        cases: as `disputable` gives them.
+        distances: per case.
+        subtasks: those told apart; the same ones for frames whose features are put together.
+    """
     contradicted = contradictions(cases)
     own = cases.with_columns(
         far=pl.Series([distance or 0.0 for distance in distances], dtype=pl.Float64),
@@ -208,6 +224,6 @@ def features(cases: pl.DataFrame, distances: Sequence[float | None]) -> Floats:
         (pl.col("earlier_answer").is_not_null() & (pl.col("earlier_answer") != pl.col("answer"))).cast(pl.Float64),
         pl.col("far"),
         pl.col("contradicted").cast(pl.Float64),
-        *((pl.col("subtask") == subtask).cast(pl.Float64) for subtask in SUBTASKS),
+        *((pl.col("subtask") == subtask).cast(pl.Float64) for subtask in subtasks),
     ]
     return own.select(expression.alias(str(place)) for place, expression in enumerate(columns)).to_numpy().astype(float)

@@ -11,7 +11,6 @@ from workbench.model.backbone.loading import FAMILIES, load, weights_revision
 from workbench.model.backbone.protocol import (
     ZOOM_TOKENS,
     Backbone,
-    BackboneError,
     Box,
     Device,
     DType,
@@ -25,7 +24,6 @@ __all__ = [
     "FAMILIES",
     "ZOOM_TOKENS",
     "Backbone",
-    "BackboneError",
     "Box",
     "DType",
     "Device",

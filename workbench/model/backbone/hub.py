@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.model.backbone.protocol import BackboneError, Box, ImageFeatures, ImageInput, Pictures
-from workbench.model.backbone.quicker import make_quicker
+from workbench.errors import BackboneError
+from workbench.model.backbone.gpu_rewrites import make_quicker
+from workbench.model.backbone.protocol import Box, ImageFeatures, ImageInput, Pictures
+from workbench.model.device_transfer import sent
 from workbench.model.prompt import Part, Slot
-from workbench.model.transfer import sent
 
 ROWS_AT_ONCE = 512  # of the embedding matrix, summed in float64; they stay in a CPU's cache
 LATENT_TOKENS = ("<|latent|>", "<|fim_pad|>", "<|endoftext|>")  # the first the tokenizer has starts the think tokens

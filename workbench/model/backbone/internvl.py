@@ -15,18 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from workbench.errors import BackboneError
 from workbench.model.backbone.hub import HubBackbone, Parts, one_after_another
-from workbench.model.backbone.protocol import (
-    ZOOM_TOKENS,
-    BackboneError,
-    Box,
-    ImageFeatures,
-    ImageInput,
-    Tile,
-    whole_pixels,
-)
-from workbench.model.reduction import moderate
-from workbench.model.transfer import sent
+from workbench.model.backbone.protocol import ZOOM_TOKENS, Box, ImageFeatures, ImageInput, Tile, whole_pixels
+from workbench.model.device_transfer import sent
+from workbench.model.picture_reduction import moderate
 
 
 @dataclass(frozen=True, slots=True)

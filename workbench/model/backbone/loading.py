@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from workbench.errors import BackboneError
 from workbench.model.backbone import refusals
 from workbench.model.backbone.hub import HubBackbone, Parts
 from workbench.model.backbone.internvl import InternVL
-from workbench.model.backbone.protocol import BackboneError, Device, DType
+from workbench.model.backbone.protocol import Device, DType
 from workbench.model.backbone.qwen3 import Qwen3VL
 from workbench.model.backbone.qwen25 import Qwen25VL
 
@@ -68,8 +69,8 @@ def load(
         ) from error
 
 
-def model_type(name: str | Path, known: Collection[str], what: str = "supported families are") -> str:
-    """The family a checkpoint says it is of, if it is one of those `known`.
+def model_type(name: str | Path, model_types: Collection[str], noun: str = "supported families are") -> str:
+    """The family a checkpoint says it is of, if it is one of those `model_types`.
 
     Raises:
         BackboneError: it is of another, or can't be had.
@@ -88,13 +89,13 @@ def model_type(name: str | Path, known: Collection[str], what: str = "supported 
         refusals.refuse_adapter(name, adapter_folder(name), "AutoModelForImageTextToText")
         raise BackboneError(f"can't load {name}: {remedy(error)}") from error
     found = str(config.get("model_type"))
-    if found in known:
+    if found in model_types:
         refusals.refuse_quantised(name, files_of(name), config)
         return found
     hint = ""
     if "auto_map" in config:
         hint = "; it brings code of its own, which is never run: look for the same model named ...-hf"
-    raise BackboneError(f"{name} is a {found} model; {what} {', '.join(sorted(known))}{hint}")
+    raise BackboneError(f"{name} is a {found} model; {noun} {', '.join(sorted(model_types))}{hint}")
 
 
 def read_parts(

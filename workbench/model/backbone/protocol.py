@@ -1,4 +1,4 @@
-"""What the engines ask of a model family, and the plain values they exchange with it.
+"""The protocol between engines and a model family, and the plain values they exchange.
 
 Shapes: B rows, L tokens, d hidden size, V vocabulary, n visual tokens of one picture.
 """
@@ -20,10 +20,6 @@ DType = Literal["float32", "bfloat16"]
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in a picture's pixels
 
 ZOOM_TOKENS = 2  # a zoomed patch is encoded as ZOOM_TOKENS x ZOOM_TOKENS visual tokens
-
-
-class BackboneError(Exception):
-    """A model that can't be loaded or used; the message says what to give instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,20 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from workbench.errors import BackboneError
 from workbench.model.attention import windowed_attention
 from workbench.model.backbone.hub import HubBackbone, Parts, one_after_another, register_attention
-from workbench.model.backbone.protocol import (
-    ZOOM_TOKENS,
-    BackboneError,
-    Box,
-    ImageFeatures,
-    ImageInput,
-    Tile,
-    whole_pixels,
-)
+from workbench.model.backbone.protocol import ZOOM_TOKENS, Box, ImageFeatures, ImageInput, Tile, whole_pixels
+from workbench.model.device_transfer import sent
 from workbench.model.kernels import FORMULA, kernel_for
-from workbench.model.reduction import moderate
-from workbench.model.transfer import sent
+from workbench.model.picture_reduction import moderate
 
 WINDOWED = "windowed_flash"  # the library gives all windows at once to a function named so
 

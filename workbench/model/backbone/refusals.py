@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.model.backbone.protocol import BackboneError
+from workbench.errors import BackboneError
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 QUANTISED_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")  # older or other layouts

@@ -1,0 +1,85 @@
+"""How tests are shared between workers: the longest modules first, and those that share a server on one worker.
+
+xdist's `loadscope` keeps a module's tests on one worker and begins with the modules of most tests, so that a module of
+one long test comes last, when the other worker has nothing left to do. Here modules go by the seconds they take, and
+all that talk to Label Studio, or drive the dashboard in Chromium, are one unit: each server is started once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+LABELSTUDIO, BROWSER = "all that talk to Label Studio", "all in Chromium"
+# Modules that talk to Label Studio in some of their tests.
+_GROUPS = {
+    **dict.fromkeys(
+        (
+            "tests/review/test_checks.py",
+            "tests/review/test_kills.py",
+            "tests/review/test_knowledge_story.py",
+            "tests/review/test_listen.py",
+            "tests/review/test_malformed.py",
+            "tests/review/test_private_files.py",
+            "tests/review/test_push_and_pull.py",
+            "tests/review/test_reviewers_path.py",
+            "tests/review/test_trouble.py",
+        ),
+        LABELSTUDIO,
+    ),
+    "tests/browser/test_pages.py": BROWSER,
+    "tests/browser/test_story.py": BROWSER,
+}
+# Seconds of the units that take more than ten, from `pytest --durations=150 -m "not gpu" -n 2 --dist loadscope` on two
+# calm cores. Older numbers than the tests only balance worse.
+SECONDS = {
+    LABELSTUDIO: 260,
+    "tests/scoring/test_process_pool.py": 180,
+    BROWSER: 171,
+    "tests/curation/test_curation_kills.py": 80,
+    "tests/test_kills.py": 65,
+    "tests/nights/test_nights.py": 62,
+    "tests/warehouse/test_kills.py": 55,
+    "tests/curation/test_gate_and_story.py": 43,
+    "tests/test_whole_way.py": 37,
+    "tests/embedded/test_training_command.py": 36,
+    "tests/scoring/test_process_pool_trouble.py": 35,
+    "tests/embedded/test_checkpoint.py": 32,
+    "tests/jobs/test_command_line.py": 24,
+    "tests/warehouse/test_readers.py": 23,
+    "tests/review/test_budget.py": 23,
+    "tests/scoring/test_retrieval.py": 20,
+    "tests/scoring/test_safe_opening.py": 20,
+    "tests/scoring/test_memory.py": 19,
+    "tests/experiments/test_explanations.py": 18,
+    "tests/scoring/test_image_loader.py": 17,
+    "tests/pages/test_states.py": 17,
+    "tests/scoring/test_run.py": 16,
+    "tests/nights/test_schedules.py": 15,
+    "tests/curation/test_knowledge_page.py": 14,
+    "tests/experiments/test_stress.py": 11,
+}
+
+
+def unit(nodeid: str) -> str:
+    """What a test is given to a worker with: its module, or all modules of its server."""
+    module = nodeid.split("::", 1)[0]
+    return _GROUPS.get(module, module)
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Bring the tests in the order in which their units are handed out."""
+    items.sort(key=lambda item: -SECONDS.get(unit(item.nodeid), 0))
+
+
+class Units(LoadScopeScheduling):  # type: ignore[misc]
+    """See the module's opening lines; the units come in the order of the collected tests."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)

@@ -1,0 +1,1 @@
+"""What makes the embedded demo model's checkpoint; not part of the installed package."""

@@ -1,0 +1,1 @@
+"""The statements over the tables, one module per subject."""

@@ -1,0 +1,82 @@
+"""A run's rows as a file for other programs: Parquet and JSON Lines keep nested values, CSV holds them as JSON.
+
+The file is written beside its place and renamed, so a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from warehouse.errors import Refused, full_disk_named
+from warehouse.queries.facts import CLUSTER
+from warehouse.queries.truth import PREDICTIONS, Truth
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Exported = Literal["predictions", "patches", "runs"]
+
+_COLUMNS: dict[Exported, str] = {
+    "predictions": """
+        run_id, image_id, image_path, dataset, product, label, defect, line, camera, captured_at,
+        question_id, subtask, question, options, conditional, reference_path, answer, correct_answer, status, error,
+        initial_option_probabilities, option_probabilities, entropy, token_entropy, reward, best_iteration,
+        descriptions, knowledge_dropped, knowledge_cut, raw_text, rationale, seconds, content, block, created_at,
+        claims, no_defect, oddity, evidence_id, failure, evidence, cluster_id
+    """,
+    "patches": "run_id, image_id, question_id, iteration, row, col, x0, y0, x1, y1, score, accepted, block",
+    "runs": """
+        run_id, digest, settings, knowledge_version, started_at, finished_at, state, planned, answered, invalid, failed,
+        host, device, versions, timings, model, demo, message, archive_id, plan,
+        purpose, question_set, subtasks, evaluator, evaluator_version, capabilities, embedding_scale
+    """,
+}
+_MEASURED = ", patches_hit, patches_chance, region_hit, region_chance, changed, changed_elsewhere"  # see `Grounding`
+_REVIEWED = ", verified, basis, archive_label, archive_correct_answer"  # behind the columns of predictions
+_ORDER: dict[Exported, str] = {
+    "predictions": "block, t.rowid",
+    "patches": "block, t.rowid",
+    "runs": "started_at, run_id",
+}
+_FORMATS = {".parquet": "PARQUET, COMPRESSION zstd", ".csv": "CSV, HEADER", ".jsonl": "JSON"}
+
+
+def write(con: DuckDBPyConnection, table: Exported, run_id: str | None, output: Path, truth: Truth = "archive") -> int:
+    """Rows written; of one run, or of all of them without a run_id. Only predictions have a truth to choose.
+
+    Raises:
+        Refused: there is no such run, or the file's name has another ending.
+        DiskFull: nothing was written.
+        FileNotFoundError: the file's folder is not there.
+    """
+    suffix = output.suffix.lower()
+    if suffix not in _FORMATS:
+        raise Refused(f"{output} ends in {suffix or 'nothing'}; name a file that ends in {', '.join(_FORMATS)}")
+    if run_id is not None and not con.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchall():
+        raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
+    beside = _MEASURED if table == "predictions" else ""
+    beside += _REVIEWED if table == "predictions" and truth == "reviewed" else ""
+    names = _COLUMNS[table].replace("cluster_id", CLUSTER)
+    source = f"{PREDICTIONS[truth]} AS t LEFT JOIN groundings USING (run_id, image_id, question_id)"
+    source = source if table == "predictions" else f"{table} AS t"
+    selected = con.sql(
+        f"SELECT {names}{beside} FROM {source} WHERE coalesce(run_id = $run, true) ORDER BY {_ORDER[table]}",
+        params={"run": run_id},
+    )
+    columns = [
+        f"to_json({name}) AS {name}" if suffix == ".csv" and kind.id in ("list", "struct", "map") else name
+        for name, kind in zip(selected.columns, selected.types, strict=True)
+    ]
+    unfinished = output.with_name(f"{output.name}.tmp-{os.getpid()}")
+    unfinished.touch()  # in words, if there is no such folder
+    try:
+        with full_disk_named(output.parent):
+            target = str(unfinished).replace("'", "''")
+            query = f"SELECT {', '.join(columns)} FROM selected"
+            ((rows,),) = con.execute(f"COPY ({query}) TO '{target}' (FORMAT {_FORMATS[suffix]})").fetchall()
+            unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return int(rows)

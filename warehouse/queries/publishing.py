@@ -1,0 +1,133 @@
+"""Publishing within one transaction: the set, where each revision stands, and the history; what `curation.py` calls.
+
+Takes the caller's connection; commits nothing itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from warehouse import schema
+from warehouse.database import insert
+from warehouse.errors import Refused
+from warehouse.records.curation import KnowledgeChange
+from warehouse.records.scoring import Description, DescriptionState, KnowledgeMember, KnowledgeVersion
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_NEWEST = "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
+
+
+def share(budget: float, attempt: int) -> float:
+    """What of the budget the k-th test spends: budget / (k (k + 1)), so any number of them together stay within it."""
+    return budget / (attempt * (attempt + 1))
+
+
+def version_name(members: Iterable[Description]) -> str:
+    """The name of the set of exactly these revisions: a hash of ids, revisions and texts."""
+    stated = json.dumps(sorted((d.description_id, d.revision, d.text) for d in members))
+    return hashlib.sha256(stated.encode()).hexdigest()[:12]
+
+
+def newest(con: DuckDBPyConnection) -> KnowledgeVersion | None:
+    """The published set; None before the first."""
+    found = schema.records(KnowledgeVersion, con.sql(_NEWEST).pl())
+    return found[0] if found else None
+
+
+def as_map(version: KnowledgeVersion | None) -> dict[str, int]:
+    """A set's revisions by description."""
+    return {member.description_id: member.revision for member in version.members} if version else {}
+
+
+def members_of(con: DuckDBPyConnection, members: Mapping[str, int]) -> list[Description]:
+    """The descriptions of a set, by id.
+
+    Raises:
+        Refused: one isn't stored.
+    """
+    chosen = schema.table(KnowledgeMember, [KnowledgeMember(*item) for item in members.items()])
+    con.register("chosen", chosen)
+    query = "SELECT d.* FROM descriptions AS d SEMI JOIN chosen USING (description_id, revision)"
+    found = schema.records(Description, con.sql(query).pl().sort("description_id"))
+    if missing := members.keys() - {d.description_id for d in found}:
+        first = min(missing)
+        raise Refused(f"{first} has no revision {members[first]}; see `workbench knowledge history`")
+    return found
+
+
+def publish(con: DuckDBPyConnection, members: Mapping[str, int], author: str, reason: str) -> KnowledgeVersion:
+    """Make these revisions the published set: the set, where each stands, and the history, or nothing at all."""
+    chosen, last = members_of(con, members), newest(con)  # leaves `chosen` registered
+    name = version_name(chosen)
+    if last and last.version == name:
+        return last
+    # The newest row is the pointer: a clock that was set back must not point elsewhere.
+    at = max(datetime.now(UTC), last.published_at + timedelta(microseconds=1)) if last else datetime.now(UTC)
+    ordered = tuple(KnowledgeMember(d.description_id, d.revision) for d in chosen)
+    version = KnowledgeVersion(name, ordered, at)
+    insert(con, "knowledge_versions", schema.table(KnowledgeVersion, [version]))
+    before = as_map(last)
+    came = [(key, revision) for key, revision in sorted(members.items()) if before.get(key) != revision]
+    left = [(key, revision) for key, revision in sorted(before.items()) if members.get(key) != revision]
+    con.execute(
+        "UPDATE descriptions SET state = 'retired' WHERE state = 'published' AND NOT EXISTS "
+        "(SELECT 1 FROM chosen AS c WHERE c.description_id = descriptions.description_id "
+        "AND c.revision = descriptions.revision)"
+    )
+    con.execute(
+        "UPDATE descriptions SET state = 'published' WHERE state <> 'published' AND EXISTS "
+        "(SELECT 1 FROM chosen AS c WHERE c.description_id = descriptions.description_id "
+        "AND c.revision = descriptions.revision)"
+    )
+    note(con, left, "retired", name, author, reason)
+    note(con, came, "published", name, author, reason)
+    return version
+
+
+def stand(
+    con: DuckDBPyConnection, description_id: str, revision: int, state: DescriptionState, author: str, reason: str
+) -> None:
+    """Move one revision that isn't published.
+
+    Raises:
+        Refused: there is no such revision, or it is published.
+    """
+    changed = con.execute(
+        "UPDATE descriptions SET state = ? WHERE description_id = ? AND revision = ? AND state <> 'published'",
+        [state, description_id, revision],
+    ).fetchall()
+    if changed != [(1,)]:
+        raise Refused(f"{description_id} has no unpublished revision {revision}; see `workbench knowledge history`")
+    note(con, [(description_id, revision)], state, None, author, reason)
+
+
+def note(
+    con: DuckDBPyConnection,
+    keys: Sequence[tuple[str, int]],
+    state: DescriptionState,
+    version: str | None,
+    author: str,
+    reason: str,
+) -> None:
+    """Lines of history, numbered on."""
+    ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM knowledge_changes").fetchall()
+    now = datetime.now(UTC)
+    rows = [
+        KnowledgeChange(number, key, revision, state, version, author, reason, now)
+        for number, (key, revision) in enumerate(keys, start=last + 1)
+    ]
+    insert(con, "knowledge_changes", schema.table(KnowledgeChange, rows))
+
+
+def next_revision(con: DuckDBPyConnection, description_id: str) -> int:
+    """The number of a description's next revision, from 1."""
+    ((last,),) = con.execute(
+        "SELECT coalesce(max(revision), 0) FROM descriptions WHERE description_id = ?", [description_id]
+    ).fetchall()
+    return int(last) + 1

@@ -1,0 +1,1 @@
+"""The shape of everything stored: one frozen class per table, one module per subject."""

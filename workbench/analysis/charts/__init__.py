@@ -1,0 +1,1 @@
+"""Figures from numbers, with Plotly; nothing here knows Streamlit or storage."""

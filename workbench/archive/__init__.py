@@ -1,0 +1,1 @@
+"""From a folder to images, labels, masks, references and questions."""

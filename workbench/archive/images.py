@@ -1,0 +1,409 @@
+"""Opening one picture: a path goes in, 8-bit RGB as a person would see it comes out, or the reason why not.
+
+Choices that bite:
+- Samples deeper than 8 bit are shown by the range of their camera (`tone.py`), grey and colours alike.
+- Transparent pixels become white, as most viewers show them; dropping alpha would bring hidden colours to light. A
+  picture whose alpha is nought everywhere would be one white sheet: cameras leave that byte empty, so it is seen by
+  its colours, and that is told; so is one with next to nothing opaque.
+- A damaged file is an error, never half a picture: a missing half may be where the defect is.
+- Of several pages or frames the first is taken. Colour profiles are not applied.
+- What decoding takes is worked out from the header first. A picture that would take more than MEMORY_LIMIT, or half
+  of what this process may have, is refused: a small file of a huge picture must not end a run. Given up: a picture
+  that a larger computer answers may fail on a smaller one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import resource
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
+from workbench.archive import high_bit_depth, tone
+from workbench.archive.high_bit_depth import Deep
+from workbench.archive.tone import ALONE, Tone
+from workbench.errors import ReplacedImage, UnreadableImage
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
+
+# Only these decoders are ever tried, whatever a file claims to be: some of Pillow's others start outside programs.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
+
+PIXEL_LIMIT = 178_956_970  # half a gigabyte as RGB; the size at which Pillow itself gives up
+MEMORY_LIMIT = 2 * 2**30  # bytes that opening one picture may take, its file included
+
+Oddity = Literal[
+    "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
+    "partly below 0 or no numbers",
+]  # fmt: skip
+_SIDE = 256  # of the few pixels that a picture's brightness is judged by
+_CLIPPED = 0.05  # share of a picture's samples that lie outside its range, from which on it is told
+_FAINT = 8  # of 255: what is less opaque can't be told from white
+_SEEN = 0.001  # share of a picture's pixels that has to be more opaque, else its colours are what it shows
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """A picture, and what a person should know of it."""
+
+    image: Image.Image  # RGB, upright
+    white: float | None  # the number shown as white; None where samples have 8 bits
+    oddity: Oddity | None
+
+
+def open_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> Image.Image:
+    """The picture as RGB, turned upright by its EXIF orientation; the bytes that are hashed are the bytes decoded.
+
+    Args:
+        path: the file.
+        content: the SHA-256 that its bytes must have, in hex; None takes whatever lies there.
+        tone: the range of its camera, as a run knows it; else it follows from the picture.
+
+    Raises:
+        ReplacedImage: the file holds other bytes than `content` names.
+        UnreadableImage: vanished, permission denied, empty, not an image, too large, truncated or damaged.
+    """
+    return decode(read(path, content), tone)
+
+
+def inspect_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> OpenedImage:
+    """As `open_image`, with what is odd about the picture."""
+    found = _opened(read(path, content), tone)
+    return OpenedImage(found.image, found.white, _oddity(found.image) or found.oddity)
+
+
+def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:
+    """Whether a deep picture holds integers or floats, and how bright it is; None for any other."""
+    try:
+        with path.open("rb") as file:
+            if not high_bit_depth.is_deep(file):
+                return None
+        found = load(read(path))
+    except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
+        return None
+    return (found.kind, tone.brightness(found)) if isinstance(found, Deep) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a picture lies in its file, from the file's head."""
+
+    width: int  # as stored
+    height: int
+    orientation: int  # as EXIF counts; 1 is upright
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as the picture is shown."""
+        return (self.height, self.width) if self.orientation in _SWAPPED else (self.width, self.height)
+
+
+def frame_of(path: Path) -> Frame:
+    """How the picture lies in its file; nothing is decoded.
+
+    Raises:
+        UnreadableImage: it is no picture, or can't be read.
+    """
+    with _reasons(), path.open("rb") as file:
+        return frame_in(file)
+
+
+def frame_in(file: BinaryIO) -> Frame:
+    """The same of an open file.
+
+    Raises:
+        UnreadableImage: it is no picture.
+    """
+    with _reasons():
+        try:
+            with _quiet():
+                image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError:
+            file.seek(0)
+            found = high_bit_depth.header(file.read())  # one that Pillow refuses
+            if found is None:
+                raise
+            return Frame(found.width, found.height, found.orientation)
+        with image:
+            turned, (width, height) = high_bit_depth.orientation(image), image.size
+        if image.format == "TIFF" and turned in _SWAPPED:  # Pillow gives the size that it will have
+            width, height = height, width
+        return Frame(width, height, turned)
+
+
+def read(path: Path, content: str | None = None) -> bytes:
+    """The file's bytes, all of one moment.
+
+    Raises:
+        ReplacedImage: they aren't those that `content`, a SHA-256 in hex, names.
+        UnreadableImage: vanished, permission denied, a disk in trouble, empty, too many.
+    """
+    with _reasons(), path.open("rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > memory_limit():
+            raise UnreadableImage.of(_too_much(size))
+        data = file.read()
+    if content is not None and hashlib.sha256(data).hexdigest() != content:
+        raise ReplacedImage
+    if not data:
+        raise UnreadableImage("empty", "empty: the file has no bytes")
+    return data
+
+
+def decode(data: bytes, tone: Tone = ALONE) -> Image.Image:
+    """The picture that a file's bytes hold, as `open_image` gives it.
+
+    Raises:
+        UnreadableImage: not an image, too large, truncated or damaged.
+    """
+    return _opened(data, tone).image
+
+
+def load(data: bytes) -> Image.Image | Deep:
+    """The picture as it lies in the file, its memory looked at before: deep samples, or Pillow's picture, loaded.
+
+    Raises:
+        UnreadableImage: too large.
+        whatever damaged bytes make a decoder raise.
+    """
+    if (head := high_bit_depth.header(data)) is not None:
+        _make_sure_of(head.width, head.height, head.working_bytes + len(data) + 4 * head.width * head.height)
+        if (found := high_bit_depth.read(data)) is not None:
+            return found
+    with _quiet():
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _make_sure_of(*image.size, _working_bytes(image, len(data)))
+    if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
+        raise UnreadableImage("unsupported", "a TIFF of signed 8-bit samples, which aren't read; save it unsigned")
+    image.load()
+    return high_bit_depth.of_image(image) if image.mode.startswith(("I", "F")) else image
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """The picture upright."""
+    method = _UPRIGHT.get(orientation)
+    return image if method is None else image.transpose(method)
+
+
+_SWAPPED = {5, 6, 7, 8}  # orientations that swap width and height
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _opened(data: bytes, tone: Tone) -> OpenedImage:
+    with _reasons():
+        found = load(data)
+        return _deep_rgb(found, tone) if isinstance(found, Deep) else _rgb(found)
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Whatever goes wrong in here is an `UnreadableImage` with the reason."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except MemoryError as error:
+        raise UnreadableImage.of(OUT_OF_MEMORY) from error
+    except Exception as error:  # decoders meet damaged bytes with every kind of exception
+        raise UnreadableImage.of(_reason(error)) from error
+
+
+_TOO_LARGE = Failure("too large", f"too large: more than {PIXEL_LIMIT:,} pixels")
+
+
+def _reason(error: Exception) -> Failure:
+    match error:
+        case FileNotFoundError():
+            return VANISHED
+        case PermissionError():
+            return DENIED
+        case OSError(errno=int()):  # what decoders raise has no number
+            return Failure("disk error", f"can't be read: {error.strerror or error}")
+        case Image.DecompressionBombError():
+            return _TOO_LARGE
+        case UnidentifiedImageError():
+            return Failure("not an image", f"not an image: its content is none of {', '.join(FORMATS)}")
+    text = str(error) or type(error).__name__
+    if "truncated" in text.lower():
+        return Failure("truncated", "truncated: the file ends before the picture does")
+    return Failure("damaged", f"damaged: {text}")
+
+
+_warnings_lock = threading.Lock()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow's remarks on odd metadata and large pictures, kept from people who can't act on them.
+
+    Warning filters belong to the process, so only one thread at a time may bend them; decoding stays outside.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def _make_sure_of(width: int, height: int, needed: int) -> None:
+    if width * height > PIXEL_LIMIT:
+        raise UnreadableImage.of(_TOO_LARGE)
+    if needed > memory_limit():
+        raise UnreadableImage.of(_too_much(needed))
+
+
+def _too_much(needed: int) -> Failure:
+    return Failure(
+        "too large",
+        f"too large: opening it takes {needed / 2**20:,.0f} MiB of memory, more than the {memory_limit() / 2**20:,.0f} "
+        "MiB that one picture may take here",
+    )
+
+
+def _working_bytes(image: Image.Image, file_bytes: int) -> int:
+    """What decoding takes at its height: the file, the picture as it lies there, and as RGB."""
+    pixels, bands = image.width * image.height, len(image.getbands())
+    of_pixel = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
+    if image.mode != "RGB" or high_bit_depth.orientation(image) in _UPRIGHT:
+        of_pixel += 4
+    if image.info.get("progressive") or image.format == "WEBP":
+        of_pixel += 2 * bands  # coefficients of the whole picture; libwebp's own copy
+    if image.format == "TIFF":
+        file_bytes *= 2
+        of_pixel += bands  # libtiff's strip may be all of it
+    tags = getattr(image, "tag_v2", {})
+    tile = int(tags.get(322, 0)) * int(tags.get(323, 0)) * 4 * bands
+    return file_bytes + tile + pixels * of_pixel
+
+
+@cache
+def memory_limit() -> int:
+    """Bytes that opening one picture may take: half of what this process may have, at most MEMORY_LIMIT."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft)
+    limits += _of_cgroups()
+    return min(MEMORY_LIMIT, min(limits) // 2)
+
+
+def _of_cgroups() -> Iterator[int]:
+    """The memory limits of the groups this process is in, of either version."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").split()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "memory":
+            home, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+        elif controllers == "":
+            home, name = Path("/sys/fs/cgroup"), "memory.max"
+        else:
+            continue
+        at = home / group.lstrip("/")
+        for folder in (at, *at.parents):
+            try:
+                yield int((folder / name).read_text(encoding="ascii"))
+            except (OSError, ValueError):  # no such file; "max"
+                continue
+
+
+# -- pixels ------------------------------------------------------------------------------------------------------------
+
+
+def _rgb(image: Image.Image) -> OpenedImage:
+    oddity: Oddity | None = None
+    orientation = high_bit_depth.orientation(image)
+    if image.has_transparency_data:
+        opaque = sum(sum(strip.getchannel("A").histogram()[_FAINT:]) for _, strip in _strips(image))
+        transparent = opaque < _SEEN * image.width * image.height
+        oddity = "transparent throughout" if transparent else None
+        out = Image.new("RGB", image.size)
+        for top, strip in _strips(image):
+            seen = strip if transparent else Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+            out.paste(seen.convert("RGB"), (0, top))
+    else:
+        out = image if image.mode == "RGB" else image.convert("RGB")
+    return OpenedImage(turned(_plain(out), orientation), None, oddity)
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture as RGBA, a few rows at a time: a copy of all of it would double what it takes."""
+    step = max(1, high_bit_depth.ROWS_AT_ONCE // image.width)
+    for top in range(0, image.height, step):
+        yield top, image.crop((0, top, image.width, min(image.height, top + step))).convert("RGBA")
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The same pixels without the file they came from, its metadata and its orientation."""
+    if type(image) is Image.Image:
+        return image
+    return Image.Image()._new(image.im)
+
+
+def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
+    """Deep samples from black at 0 to white at the camera's greatest value, in strips."""
+    white = given.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
+    opaque = _opaque(found)
+    out, above, below = Image.new("RGB", (found.width, found.height)), 0, 0
+    for top, rows in found.strips():
+        values: high_bit_depth.Numbers = np.nan_to_num(
+            rows[..., : found.channels].astype(np.float32), posinf=0.0, neginf=0.0
+        )
+        above += int((values > white).sum())
+        below += int((values < 0).sum()) + int((~np.isfinite(rows[..., : found.channels])).sum())
+        values = values.clip(0, white) * (255 / white) if white > 0 else np.zeros_like(values)
+        values = 255 - values if found.inverted else values
+        if opaque:
+            share = (np.nan_to_num(rows[..., found.channels :].astype(np.float32)) / opaque).clip(0, 1)
+            values = (values if found.alpha == "premultiplied" else values * share) + 255 * (1 - share)
+        if found.clear is not None:
+            values[(rows[..., : found.channels] == np.array(found.clear)).all(-1)] = 255
+        eight = values.clip(0, 255).round().astype(np.uint8)
+        out.paste(Image.fromarray(eight.repeat(3, 2) if found.channels == 1 else eight), (0, top))
+    oddity: Oddity | None = "transparent throughout" if opaque == 0 else None
+    outside = _CLIPPED * found.width * found.height * found.channels
+    if above > outside:
+        oddity = oddity or "brighter than its range"
+    if below > outside:
+        oddity = oddity or "partly below 0 or no numbers"
+    return OpenedImage(turned(out, found.orientation), white, oddity)
+
+
+def _opaque(found: Deep) -> float | None:
+    """The alpha that is opaque: tools write the file's greatest value, or the camera's; None without alpha."""
+    if found.alpha == "none":
+        return None
+    most = max(float(np.nan_to_num(rows[..., found.channels :]).max()) for _, rows in found.strips())
+    return tone.camera_range(most, found.kind) if most > 0 else 0.0
+
+
+def _oddity(image: Image.Image) -> Oddity | None:
+    """What a glance at a few pixels says; that there is one colour alone is made sure of."""
+    few = np.asarray(image.resize((min(_SIDE, image.width), min(_SIDE, image.height)), Image.Resampling.NEAREST))
+    if (few == few[0, 0]).all() and all(low == high for low, high in image.getextrema()):  # type: ignore[misc]
+        return "one colour"
+    return "under a quarter of its range" if np.quantile(few.max(-1), 0.995) < 64 else None

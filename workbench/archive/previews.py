@@ -1,0 +1,64 @@
+"""Pictures made small, and where a stored path may lead: for pages, and for files that stand alone.
+
+A path in the warehouse is a claim, not a permission. It is resolved, links and all, and must then lie below an allowed
+folder; anything else is not opened. Nor is a file shown as a picture that was scored when it holds another one by now.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from workbench.archive.images import open_image
+from workbench.archive.tone import ALONE, Tone
+from workbench.errors import UnreadableImage
+
+SIDE = 160  # pixels of a thumbnail's longest side, in a file that stands alone
+
+
+def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
+    """Where a stored path leads, or None when that is outside every allowed folder.
+
+    Args:
+        path: as stored: relative to `root`, or absolute.
+        root: the archive's root.
+        allowed: folders below which files may be shown.
+    """
+    try:
+        found = (Path(root) / path).resolve()
+        folders = [Path(folder).resolve() for folder in allowed]
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte
+        return None
+    return found if any(found.is_relative_to(folder) for folder in folders) else None
+
+
+def jpeg(path: Path, content: str, tone: Tone = ALONE) -> bytes | None:
+    """The picture as its run saw it, made small; None where it is gone, can't be read or is another one by now.
+
+    Args:
+        path: the file.
+        content: the SHA-256 of the picture that was scored, in hex.
+        tone: the range of its camera.
+    """
+    try:
+        image = open_image(path, content, tone)
+    except (OSError, UnreadableImage):
+        return None
+    return encoded(image, SIDE, 80)
+
+
+def encoded(image: Image.Image, side: int, quality: int, comment: bytes = b"") -> bytes:
+    """The picture as JPEG, its longest side at most `side` pixels."""
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, comment=comment)
+    return file.getvalue()
+
+
+def data_uri(data: bytes) -> str:
+    """A JPEG as the address that holds all of it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,90 @@
+"""The normal picture that a product's images are compared with (one-shot): entries go in, references come out.
+
+Asked in this order: the question file's own template (questions.py), the sidecar's `reference`, one seeded picture of
+the product's `train/good`, one seeded picture of the folder given with --references, and none (zero-shot). The seeded
+choice is the picture whose name hashes lowest with the seed: adding a picture changes the choice only if the new one
+wins, and the order of a folder never matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.records.scoring import Entry
+from workbench.archive.images import SUFFIXES
+from workbench.archive.json_text import same_name
+from workbench.archive.scan import Scan, content_of
+from workbench.errors import ArchiveError
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A normal picture. `archive.root / path` opens it in either case."""
+
+    path: str  # relative to the archive's root; absolute if it lies outside
+    content: str  # SHA-256 of its bytes
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What an archive and a folder beside it offer."""
+
+    in_archive: dict[str, Reference]  # every picture of the archive, by path
+    of_products: dict[tuple[str, str], Reference]  # (dataset, product)
+
+    def choose(self, entry: Entry) -> Reference | None:
+        """The picture to compare the entry with, when the question file names none."""
+        named = self.in_archive.get(entry.reference_path) if entry.reference_path else None
+        return named or self.of_products.get((entry.dataset, entry.product))
+
+
+def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
+    """The references of a scanned archive.
+
+    Args:
+        folder: DIR/product/* serves that product, DIR/* every other, where the archive has none of its own.
+
+    Raises:
+        ArchiveError: the folder or a picture in it can't be read.
+    """
+    in_archive = {entry.path: Reference(entry.path, entry.content) for entry in scan.registered}
+    normal: dict[tuple[str, str], list[str]] = {}
+    for entry in scan.references:
+        if entry.label == "good":  # a sidecar's reference serves the images that name it, not its whole folder
+            normal.setdefault((entry.dataset, entry.product), []).append(entry.path)
+    of_products = {product: in_archive[_seeded(paths, seed)] for product, paths in normal.items()}
+    if folder:
+        for product in {(entry.dataset, entry.product) for entry in scan.entries} - of_products.keys():
+            found = _from_folder(folder, product[1], seed)
+            if found:
+                of_products[product] = found
+    return References(in_archive, of_products)
+
+
+def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:
+    try:
+        # Looked up among the names that are there: a product's name is free text and may be no path at all.
+        wanted = same_name(product)
+        own = next((item for item in folder.iterdir() if same_name(item.name) == wanted and item.is_dir()), None)
+        pictures = (_pictures(own) if own else []) or _pictures(folder)
+        if not pictures:
+            return None
+        path = _seeded(pictures, seed)
+        return Reference(path, content_of(Path(path)))
+    except OSError as error:
+        raise ArchiveError(f"the references in {folder} can't be read: {error.strerror or error}") from error
+
+
+def _pictures(folder: Path) -> list[str]:
+    return [
+        str(file.resolve())
+        for file in folder.iterdir()
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    ]
+
+
+def _seeded(paths: Iterable[str], seed: int) -> str:
+    return min(paths, key=lambda path: hashlib.sha256(f"{seed}\0{path}".encode()).digest())

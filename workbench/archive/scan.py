@@ -1,0 +1,427 @@
+"""From a folder of images to entries: what is there, what it is, and what it is called.
+
+A folder and what is known of it from last time go in; entries, references and problems come out. The identity of an
+image is the SHA-256 of its bytes; a file is not read again whose path, size, modification time, change time and inode
+are those that are known. Nothing is decoded here: a file that is no picture is an entry too, and fails with its reason
+when it is opened.
+
+The change time finds what a copy hides that keeps its source's time. It and the inode can only cause a file to be read
+in vain, never a wrong answer, as whoever opens a picture checks its content. Two choices keep that cheap. Entries from
+before either was stored are taken as known, and both are filled in. Inodes count only while most stay what they were:
+some network shares number all files anew when they are mounted, and reading a million files each time would cost a
+night. Given up: a file that another one replaced at that very scan with size and both times the same.
+
+Links to folders are not followed: what they point to inside the archive is found at its own place, so a loop can't
+arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside. What is passed
+over is told by kind with its count (`skipped_files.py`), and an item that can't be asked what it is ends no scan.
+
+Knows nothing of storage, questions or the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from warehouse.identity import cluster_id
+from warehouse.records.scoring import Archive, Entry
+from workbench import wording
+from workbench.archive import known_files, labels, layout, sidecar
+from workbench.archive.images import open_image
+from workbench.archive.known_files import File, Remembered, of_stat
+from workbench.archive.labels import Label
+from workbench.archive.problems import Problem, is_text, printable
+from workbench.archive.skipped_files import PassedOver
+from workbench.errors import ArchiveError, UnreadableImage
+
+__all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
+
+_READERS = 8  # threads; on a network disk most of the time is spent waiting
+_BATCH = 2048  # files handed to them at once, so that memory stays flat
+
+_NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't name
+# What may change about an entry; a mask that only a question file names is found again when the image is asked about.
+_SAID = (
+    "size", "mtime_ns", "dataset", "product", "label", "defect", "reference_path", "line", "camera", "captured_at",
+    "ctime_ns", "inode", "serial",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """An archive as it lies there now. Remember `registered`, all of it, so that nothing is read twice."""
+
+    archive: Archive
+    entries: list[Entry]  # the images to score, by path
+    references: list[Entry]  # normal images that others are compared with, by path
+    problems: list[Problem]  # what was left out
+    images_read: int  # how many had to be read to know their content
+    waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
+    notes: tuple[str, ...] = ()  # what a person should see: how words were read as labels
+
+    @property
+    def registered(self) -> list[Entry]:
+        """Everything the warehouse should know: the entries, then the references."""
+        return [*self.entries, *self.references]
+
+
+def scan(
+    root: Path,
+    registered: pl.DataFrame,
+    sidecar_file: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+    read_content: Callable[[Path], str] | None = None,
+    settle_seconds: float = 0.0,
+    again: Container[str] = frozenset(),
+    picture: str | None = None,
+) -> Scan:
+    """The archive below `root`, in the order of its paths.
+
+    Args:
+        registered: the archive's stored entries (path, size, mtime_ns, ctime_ns, inode, content, seen_at); empty at the
+            first scan.
+        sidecar_file: instead of the archive's own images.csv or images.jsonl.
+        progress: is told how many images are done, now and then.
+        read_content: what reads a file to its SHA-256; the tests count with it.
+        settle_seconds: a new or changed file must have been left alone for so long, else it waits for another scan;
+            0 takes all as they are.
+        again: paths to read whatever is known, as those of pictures that failed: a file system may hide a change.
+        picture: only this one, with what is known of the archive as its references; no folder is listed.
+
+    Raises:
+        ArchiveError: the folder or the sidecar can't be used at all.
+    """
+    archive = identify(root)
+    root = Path(archive.root)
+    problems: list[Problem] = []
+    listed = _walk(root, problems) if picture is None else known_files.named(root, picture, registered)
+    files = {file.path: file for file in listed}
+
+    table, rows = _rows(root, sidecar_file, files, problems)
+    words = labels.read_column(row.label for row in rows.values() if row.label)
+    places, left_out = layout.places(root, files)
+    problems += left_out
+    masks = {row.mask for row in rows.values() if row.mask}
+    serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
+    wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
+    if picture is not None:
+        places.setdefault(picture, layout.Place("query", root.name, layout.UNKNOWN, None, None))
+        serving -= {picture}
+        wanted = [files[picture]] + [
+            file
+            for file in wanted
+            if file.path != picture and (places[file.path].role == "reference" or file.path in serving)
+        ]
+
+    remembered = Remembered(registered, again, wanted)
+    waiting = _unsettled(wanted, remembered, settle_seconds)
+    wanted = [file for file in wanted if file.path not in waiting]
+    entries: list[Entry] = []
+    references: list[Entry] = []
+    images_read = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            unread = [file for file in batch if file not in remembered]
+            images_read += len(unread)
+            fresh = _contents(root, unread, read_content, readers, problems)
+            if settle_seconds:
+                waiting |= {file.path for file in unread if _changed_meanwhile(root, file)}
+            for file in batch:
+                if file.path in waiting:
+                    continue
+                content = remembered.content_of(file) or fresh[file.path]
+                if content is not None:
+                    seen_at = remembered.seen_at(file.path, content) or archive.registered_at
+                    place = places[file.path]
+                    serves = file.path != picture and (place.role == "reference" or file.path in serving)
+                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW), words)
+                    (references if serves else entries).append(entry)
+            if progress:
+                progress(start + len(batch))
+    defective = {entry.path for entry in (*entries, *references) if entry.label == "defective"}
+    for entry in entries:
+        if entry.reference_path in defective:
+            reason = "its reference is labelled defective"
+            problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason))
+    if picture is not None:
+        return Scan(archive, entries, references, [one for one in problems if one.path == picture], images_read)
+    notes = tuple(_label_notes(entries, places, table, rows, words))
+    return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes)
+
+
+def identify(root: Path) -> Archive:
+    """The archive below `root`, by its resolved path.
+
+    Raises:
+        ArchiveError: there is no such folder, or it can't be listed.
+    """
+    try:
+        root = root.resolve(strict=True)
+        os.scandir(root).close()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArchiveError(f"the archive {root} can't be listed: {reason}") from error
+    if not is_text(str(root)):
+        raise ArchiveError(f"the archive's path isn't UTF-8: {printable(str(root))}; rename the folder")
+    return Archive(_hash(str(root))[:16], str(root), root.name, datetime.now(UTC))
+
+
+def placed(picture: Path, archives: Sequence[Archive]) -> tuple[Path, str]:
+    """The root of the archive that a picture belongs to, and its path below it: the nearest known one, else its folder.
+
+    Raises:
+        ArchiveError: it can't be read as a picture.
+    """
+    try:
+        picture = picture.resolve(strict=True)
+        open_image(picture)
+    except (OSError, RuntimeError, UnreadableImage) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArchiveError(f"{picture} can't be scored: {reason}; give a picture, or a folder of pictures") from error
+    roots = [Path(archive.root) for archive in archives if picture.is_relative_to(archive.root)]
+    root = max(roots, key=lambda root: len(root.parts), default=picture.parent)
+    return root, picture.relative_to(root).as_posix()
+
+
+def is_there(root: Path) -> bool:
+    """Whether the folder can be listed and has something in it; an unmounted disk leaves an empty folder."""
+    try:
+        with os.scandir(root) as listing:
+            return any(not item.name.startswith(".") for item in listing)
+    except OSError:
+        return False
+
+
+def changed(entries: Sequence[Entry], registered: pl.DataFrame) -> list[Entry]:
+    """The entries that are new, or of which the archive says something else than what is known."""
+    if registered.is_empty():
+        return list(entries)
+    as_known = dict(zip(registered["image_id"], registered.select(*_SAID).iter_rows(), strict=True))
+    said = operator.attrgetter(*_SAID)
+    return [entry for entry in entries if as_known.get(entry.image_id) != said(entry)]
+
+
+def content_of(file: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _walk(root: Path, problems: list[Problem]) -> Iterator[File]:
+    """Every image file below the root; what can't be used is a problem, and so is each kind that is passed over."""
+    folders = [""]
+    passed_over = PassedOver()
+    while folders:
+        folder = folders.pop()
+        for item in _listing(root, folder, problems):
+            path = f"{folder}/{item.name}" if folder else item.name
+            if not is_text(path):
+                problems.append(Problem(path, "the name isn't UTF-8; rename it"))
+                continue
+            try:
+                is_folder = item.is_dir(follow_symlinks=False)
+            except Exception as error:  # noqa: BLE001 - whatever one item raises, the others are found
+                problems.append(Problem(path, _why(error)))
+                continue
+            if is_folder:
+                if not passed_over.folder(path):
+                    folders.append(path)
+                continue
+            file = _file(root, path, item, passed_over)
+            if isinstance(file, File):
+                yield file
+            elif file:
+                problems.append(file)
+    problems += passed_over.problems()
+
+
+def _listing(root: Path, folder: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
+    """A folder's items by name; as many as came, if the listing breaks off."""
+    found: list[os.DirEntry[str]] = []
+    try:
+        with os.scandir(root / folder) as listing:
+            for item in listing:
+                found.append(item)
+    except Exception as error:  # noqa: BLE001 - whatever one folder raises, the others are listed
+        what = "the folder's listing broke off" if found else "the folder can't be listed"
+        problems.append(Problem(folder or ".", f"{what}: {getattr(error, 'strerror', None) or error}"))
+    return sorted(found, key=lambda item: item.name)
+
+
+def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver) -> File | Problem | None:
+    """The image file; or why it can't be used; or None for what isn't meant to be an image."""
+    try:
+        is_link = item.is_symlink()
+        if is_link and not item.name.startswith("."):
+            target = Path(item.path).resolve(strict=True)
+            if target.is_dir():
+                reason = "a link to a folder isn't followed"
+                return Problem(path, f"{reason}: {target}", kind=reason)
+        if passed_over.file(path):
+            return None
+        if is_link and not target.is_relative_to(root):
+            return Problem(path, "a link that leaves the archive isn't followed; copy its file here")
+        stat = item.stat()
+        return of_stat(path, stat) if item.is_file() else Problem(path, "not a file")
+    except Exception as error:  # noqa: BLE001 - RuntimeError is pathlib's word for links that go in a circle
+        return Problem(path, _why(error))
+
+
+def _unsettled(files: Sequence[File], remembered: Container[File], settle_seconds: float) -> set[str]:
+    """New files that were changed just now, by the clock of this machine; one dated ahead of it counts as settled."""
+    if not settle_seconds:
+        return set()
+    since = time.time_ns() - int(settle_seconds * 1e9)
+    return {file.path for file in files if since < file.mtime_ns <= time.time_ns() and file not in remembered}
+
+
+def _changed_meanwhile(root: Path, file: File) -> bool:
+    try:
+        stat = (root / file.path).stat()
+    except OSError:
+        return False  # vanished: noted as a problem already
+    return of_stat(file.path, stat) != file
+
+
+def _contents(
+    root: Path,
+    files: Sequence[File],
+    read_content: Callable[[Path], str] | None,
+    readers: ThreadPoolExecutor,
+    problems: list[Problem],
+) -> dict[str, str | None]:
+    """Content by path, None where the file can't be read any more (a problem)."""
+
+    def read(file: File) -> str | Exception:
+        try:
+            return (read_content or content_of)(root / file.path)
+        except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are read
+            return error
+
+    contents: dict[str, str | None] = {}
+    for file, content in zip(files, readers.map(read, files), strict=True):
+        if isinstance(content, Exception):
+            problems.append(Problem(file.path, _why(content)))
+        contents[file.path] = content if isinstance(content, str) else None
+    return contents
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "vanished while the archive was scanned, or a link that leads nowhere"
+        case PermissionError():
+            return "permission denied: the file can't be read"
+    return f"can't be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _rows(
+    root: Path, given: Path | None, files: dict[str, File], problems: list[Problem]
+) -> tuple[str, dict[str, sidecar.Row]]:
+    """The sidecar's name, and its rows by image; a mask or reference that isn't there is taken out of its row."""
+    file = given or sidecar.find(root)
+    if file is None:
+        return "", {}
+    if given is None:
+        beside = [name for name in sidecar.NAMES if name != file.name and (root / name).is_file()]
+        problems += (Problem(name, f"not read: {file.name} counts") for name in beside)
+    said, invalid = sidecar.read(file)
+    problems += invalid
+    there = sidecar.Paths(files)
+    rows: dict[str, sidecar.Row] = {}
+    for name, row in said.items():
+        path = there.find(name)
+        if path is None:
+            problems.append(Problem(name, f"{file.name} names it, but the archive has no such image"))
+            continue
+        if path in rows:
+            twice = f"another row of {file.name} names the same image; the first one counts"
+            problems.append(Problem(name, twice))
+            continue
+        found = {"mask": row.mask and there.find(row.mask), "reference": row.reference and there.find(row.reference)}
+        for kind, file_path in found.items():
+            if getattr(row, kind) and file_path is None:
+                reason = f"{file.name} gives it the {kind} {getattr(row, kind)}, which isn't there"
+                problems.append(Problem(path, reason, kind=f"{file.name} gives it a {kind} that isn't there"))
+            if file_path == path:
+                itself = f"{file.name} gives it itself as its {kind}, which isn't used"
+                problems.append(Problem(path, itself, kind=itself))
+                found[kind] = None
+        rows[path] = row.model_copy(update=found)
+    for path in sorted({row.mask for row in rows.values() if row.mask} & rows.keys()):
+        a_mask = f"{file.name} has a row for it and gives it to another image as its mask: it isn't scored"
+        problems.append(Problem(path, a_mask, kind=a_mask))
+    return file.name, rows
+
+
+def _label_notes(
+    entries: Sequence[Entry],
+    places: Mapping[str, layout.Place],
+    table: str,
+    rows: Mapping[str, sidecar.Row],
+    words: Mapping[str, Label],
+) -> Iterator[str]:
+    """How the table's and the folders' words, and its serials, were read, so that a person sees a misreading."""
+    column = Counter(row.label for row in rows.values() if row.label)
+    if column:
+        yield f"labels in {table}: {labels.counts(column, words)}"
+    said_by_row = {path for path, row in rows.items() if row.label and words[row.label].label}
+    kinds = [places[entry.path] for entry in entries if places[entry.path].kind and entry.path not in said_by_row]
+    if kinds:
+        yield f"labels of folders: {layout.counts(kinds)}"
+    named = [entry for entry in entries if entry.serial is not None]
+    if named:
+        pieces = len({cluster_id(entry) for entry in named})
+        yield (
+            f"serial in {table}: {wording.counted(len(named), 'image')} of "
+            f"{wording.counted(pieces, 'piece')}; a piece counts once in every interval"
+        )
+
+
+def _entry(
+    archive: Archive,
+    file: File,
+    content: str,
+    seen_at: datetime,
+    place: layout.Place,
+    row: sidecar.Row,
+    words: Mapping[str, Label],
+) -> Entry:
+    said = words[row.label] if row.label else Label("unlabelled")
+    label, defect = (said.label, said.defect) if said.label else (place.label, place.defect)
+    return Entry(
+        image_id=_hash(f"{archive.archive_id}\0{file.path}\0{content}")[:32],
+        archive_id=archive.archive_id,
+        path=file.path,
+        content=content,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        dataset=place.dataset,
+        product=row.product or place.product,
+        label=label,
+        defect=defect,
+        mask_path=row.mask or place.mask,
+        reference_path=row.reference,
+        line=row.line,
+        camera=row.camera,
+        captured_at=row.captured_at,
+        seen_at=seen_at,
+        ctime_ns=file.ctime_ns,
+        inode=file.inode,
+        serial=row.serial,
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,303 @@
+"""`images.csv` or `images.jsonl`: what a plant knows about its images, one row per image, validated row by row.
+
+`path` is required (relative to the archive's root); product, label, mask, line, camera, captured_at, reference and
+serial are optional and override what the folder says. `serial` names the piece that is shown: several pictures of one
+product with one serial are of one piece, so they are no independent evidence. What a label means is `labels.py`'s; a
+time is an ISO date or date and time, without a zone taken as UTC, and never a bare number: seconds since 1970 to one
+tool are a date to the next.
+
+A table is never guessed at. A row with a cell too many or too few isn't used, for its cells may be shifted; a field
+that can't be read costs that field and not the row; a column whose name looks like one of these is told, and of two
+columns of one name the first counts. Names of columns are compared without blanks around them and without case.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from workbench.archive import json_text
+from workbench.archive.problems import Problem, because
+from workbench.errors import ArchiveError
+
+NAMES = ("images.csv", "images.jsonl")
+
+_FIRST_YEAR = 1980  # of a digital camera's clock; what is before it is a clock that was never set
+_LOOKS_LIKE = {
+    "path": ("file", "file_name", "filename", "image", "image_path", "file_path", "filepath", "name", "image_file"),
+    "label": (
+        "class",
+        "verdict",
+        "result",
+        "status",
+        "defect",
+        "defect_type",
+        "defect_class",
+        "category",
+        "annotation",
+    ),
+    "product": ("object", "item", "part", "article"),
+    "mask": ("mask_path", "mask_file", "ground_truth", "segmentation"),
+    "captured_at": ("time", "date", "timestamp", "datetime", "date_time", "captured", "acquired_at", "created_at"),
+    "reference": ("reference_path", "template", "golden", "golden_sample"),
+    "serial": ("serial_number", "serial_no", "piece", "piece_id", "part_id", "unit_id"),
+}
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_TIME = re.compile(
+    r"(\d{4})(-?)(\d\d)\2(\d\d)(?:[Tt _]+(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?\s*([Zz]|[+-]\d\d(?::?\d\d)?)?)?"
+)
+
+
+class Row(BaseModel):
+    """One image's row."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=False)
+
+    path: str = Field(min_length=1)
+    product: str | None = None
+    label: str | None = None
+    mask: str | None = None
+    line: str | None = None
+    camera: str | None = None
+    captured_at: datetime | None = None
+    reference: str | None = None
+    serial: str | None = None
+
+    @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        """JSON's numbers as a table has them, and nothing for a field of blanks or a NaN."""
+        if _says_nothing(value):
+            return None
+        if isinstance(value, float) and math.isfinite(value) and value == int(value):
+            return str(int(value))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        return value
+
+    @field_validator("product", "label", "line", "camera", "serial")
+    @classmethod
+    def _trimmed(cls, value: str | None) -> str | None:
+        return value if value is None else json_text.same_name(value)
+
+    @field_validator("path", "mask", "reference")
+    @classmethod
+    def _inside_the_archive(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if _ABSOLUTE.match(value) or ".." in value.replace("\\", "/").split("/"):
+            raise ValueError(f"{value} must be relative to the archive and stay inside it")
+        return str(PurePosixPath(value))
+
+    @field_validator("captured_at", mode="before")
+    @classmethod
+    def _in_utc(cls, value: object) -> datetime | None:
+        return None if _says_nothing(value) else _time(value)
+
+
+def _says_nothing(value: object) -> bool:
+    return (
+        value is None
+        or (isinstance(value, str) and not value.strip())
+        or (isinstance(value, float) and math.isnan(value))
+    )
+
+
+def find(root: Path) -> Path | None:
+    """The archive's own sidecar, if it has one; its name's case doesn't matter."""
+    exact = next((root / name for name in NAMES if (root / name).is_file()), None)
+    if exact is not None:
+        return exact
+    try:
+        with os.scandir(root) as listing:
+            found = sorted(item.name for item in listing if item.name.lower() in NAMES)
+    except OSError:
+        return None
+    return next((root / name for name in found if (root / name).is_file()), None)
+
+
+def read(file: Path) -> tuple[dict[str, Row], list[Problem]]:
+    """The valid rows by path, and a problem for each row and field that isn't.
+
+    Raises:
+        ArchiveError: the file can't be read, isn't UTF-8, or has no `path` column.
+    """
+    rows: dict[str, Row] = {}
+    problems: list[Problem] = []
+    for line, raw in raw_rows(file, problems):
+        place = f"{file.name} line {line}"
+        row = _row(raw, file, place, problems)
+        if row is None:
+            continue
+        if row.path in rows:
+            twice = "has a row already; the first one counts"
+            problems.append(Problem(place, f"{row.path} {twice}", kind=twice))
+        else:
+            rows[row.path] = row
+    return rows, problems
+
+
+def raw_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
+    """Each row's line and cells by column, known columns under their own names; what can't be used is a problem.
+
+    Raises:
+        ArchiveError: the file can't be read, isn't UTF-8, or has no `path` column.
+    """
+    try:
+        yield from _json_lines(file, problems) if file.suffix.lower() == ".jsonl" else _csv_rows(file, problems)
+    except OSError as error:
+        raise ArchiveError(f"the sidecar {file} can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ArchiveError(f"the sidecar {file} isn't UTF-8 text: {error.reason} at byte {error.start}") from error
+    except csv.Error as error:
+        raise ArchiveError(f"the sidecar {file} isn't CSV: {error}") from error
+
+
+class Paths:
+    """Finds the file that a table means, among those that are there.
+
+    The very name first; else the one file whose name is the same to a person: composed or decomposed letters, either
+    slash, blanks at the ends, other case. None where two files would do.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = frozenset(paths)
+        self._same: dict[str, str | None] | None = None  # made when the first name isn't there as it is written
+
+    def find(self, name: str) -> str | None:
+        """The file's path in the archive."""
+        if name in self._paths:
+            return name
+        if self._same is None:
+            self._same = {}
+            for path in self._paths:
+                key = _same_path(path)
+                self._same[key] = path if key not in self._same else None
+        return self._same.get(_same_path(name))
+
+
+def _same_path(path: str) -> str:
+    parts = unicodedata.normalize("NFC", path).replace("\\", "/").casefold().split("/")
+    return "/".join(part for each in parts if (part := each.strip()) not in ("", "."))
+
+
+def _row(raw: dict[str, JsonValue], file: Path, place: str, problems: list[Problem]) -> Row | None:
+    """The row without the fields that can't be read, each of them a problem; None if its path is one of them."""
+    try:
+        return Row.model_validate(raw)
+    except ValidationError as error:
+        broken = {str(found["loc"][0]) for found in error.errors(include_url=False)}
+        if "path" in broken:
+            problems.append(Problem(place, because(error)))
+            return None
+        kept = "the rest of the row counts"
+        kind = f"{file.name}: {', '.join(sorted(broken))} can't be read"
+        problems.append(Problem(place, f"{because(error)}; {kept}", kind=kind))
+        return Row.model_validate({name: value for name, value in raw.items() if name not in broken})
+    except Exception as error:  # noqa: BLE001 - whatever one row raises, the others count
+        problems.append(Problem(place, f"can't be read: {because(error)}", kind=f"{file.name}: can't be read"))
+        return None
+
+
+def _csv_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        header = next(reader, [])
+        columns = _columns(header, file, f"{file.name} line 1", problems)
+        if "path" not in columns.values():
+            named = ", ".join(header) or "none"
+            raise ArchiveError(f"the sidecar {file} has no column `path`; its columns: {named}")
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) == len(header):
+                yield reader.line_num, {name: cells[index] for index, name in columns.items()}
+                continue
+            more = len(cells) > len(header)
+            problems.append(
+                Problem(
+                    f"{file.name} line {reader.line_num}",
+                    f"{len(cells)} cells where the header has {len(header)}: the row isn't used, its cells may be "
+                    f"shifted{'; put a text with a comma in quotes' if more else ''}",
+                    kind=f"{file.name}: a cell too {'many' if more else 'few'}",
+                )
+            )
+
+
+def _json_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
+    known: dict[tuple[str, ...], dict[int, str]] = {}
+    with file.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            place = f"{file.name} line {number}"
+            try:
+                document = json_text.load(line)
+            except ValueError as error:
+                problems.append(Problem(place, f"Invalid JSON: {error}", kind=f"{file.name}: Invalid JSON"))
+                continue
+            problems += (Problem(place, doubled.reason) for doubled in document.doubled)
+            if not isinstance(document.value, dict):
+                problems.append(Problem(place, "an image's row is an object, {...}"))
+                continue
+            names = tuple(document.value)
+            if names not in known:
+                known[names] = _columns(names, file, place, problems)
+            values = list(document.value.values())
+            yield number, {name: values[index] for index, name in known[names].items()}
+
+
+def _columns(header: Iterable[str], file: Path, place: str, problems: list[Problem]) -> dict[int, str]:
+    """Names by position; a doubled one is a problem and left out, so is the like of a known one that isn't there."""
+    plain = ["_".join(name.strip().casefold().split()) for name in header]
+    known = Row.model_fields.keys()
+    found: dict[int, str] = {}
+    for index, (name, written) in enumerate(zip(plain, header, strict=True)):
+        if not name:
+            continue
+        if name in found.values():
+            kind = f"{file.name}: the column {name} stands there twice"
+            problems.append(
+                Problem(place, f"the column {written.strip()!r} stands there twice; the first counts", kind)
+            )
+            continue
+        found[index] = name
+        if name not in known and (meant := _meant(name, plain)):
+            kind = f"{file.name}: the column {name} isn't read"
+            problems.append(
+                Problem(place, f"the column {written.strip()!r} isn't read; call it {meant} if it is", kind)
+            )
+    return found
+
+
+def _meant(name: str, header: Iterable[str]) -> str | None:
+    """The known column, not in the header, that an unknown one looks like."""
+    absent = [known for known in Row.model_fields if known not in header]
+    said = next((known for known in absent if name in _LOOKS_LIKE.get(known, ())), None)
+    return said or next(iter(difflib.get_close_matches(name, absent, n=1, cutoff=0.75)), None)
+
+
+def _time(value: object) -> datetime:
+    """The moment, in UTC.
+
+    Raises:
+        ValueError: it isn't written as ISO 8601 has it, or can't be when a picture was taken.
+    """
+    said = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if said is None:
+        raise ValueError(f"{value} isn't a date and time such as 2026-11-29T22:05:30+01:00 or 20261129T220530")
+    year, _, month, day, hour, minute, second, fraction, zone = said.groups()
+    clock = f"{hour or '00'}:{minute or '00'}:{second or '00'}.{(fraction or '0')[:6].ljust(6, '0')}"
+    moment = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}{(zone or 'Z').upper()}")
+    if not _FIRST_YEAR <= moment.year <= datetime.now(UTC).year + 1:
+        raise ValueError(f"{value} lies outside the years {_FIRST_YEAR} to next year: is the camera's clock set?")
+    return moment.astimezone(UTC)

@@ -1,0 +1,82 @@
+"""Files that a scan passes over, counted by kind: names go in, one problem for each kind comes out.
+
+File servers, operating systems and packers keep folders of their own in a share: thumbnails, recycle bins, snapshots.
+Pictures in them are no pictures of the archive, and a snapshot may hold it all a hundred times over, so these folders
+are counted and not entered. So are hidden ones. Files of kinds that hold pictures and aren't read are counted by kind.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from workbench.archive.images import SUFFIXES
+from workbench.archive.problems import Problem
+
+_FOLDERS = """
+    @eaDir, #recycle, #snapshot, @tmp, @sharebin, @Recycle, @Recently-Snapshot, @__thumb, ~snapshot, $RECYCLE.BIN,
+    $Extend, RECYCLER, RECYCLED, System Volume Information, FOUND.000, lost+found, __MACOSX, Network Trash Folder,
+    Temporary Items, Thumbs, _thumbs, _thumbnails
+"""
+HOUSEKEEPING = frozenset(name.strip().casefold() for name in _FOLDERS.split(","))
+
+_PICTURES = """
+    jp2 j2k jpf jpx j2c jxl gif heic heif hif avif apng svg psd exr hdr dcm ico tga pcx dds mpo dib fits fit dng
+    pfm pam qoi cr2 cr3 nef arw raw raf orf rw2 pef srw czi nd2 lif vsi svs ndpi mrxs
+"""
+_FILMS = "avi mp4 mov mkv mpg mpeg wmv webm"
+_PACKED = "zip tar gz tgz 7z rar bz2 xz zst parquet tfrecord h5 hdf5 npy npz"
+UNREAD = frozenset(f".{kind}" for kind in f"{_PICTURES} {_FILMS} {_PACKED}".split())
+
+_WHAT = {
+    "housekeeping": "housekeeping folder{s}",
+    "hidden": "hidden folder{s}",
+    "hidden pictures": "hidden file{s}",
+    "unread": "file{s} of kinds that aren't read",
+}
+
+
+def is_housekeeping(name: str) -> bool:
+    """Whether a folder of this name is a file server's, a system's or a packer's own."""
+    return name.casefold() in HOUSEKEEPING
+
+
+@dataclass(slots=True)
+class PassedOver:
+    """What one scan passed over."""
+
+    first: dict[str, str] = field(default_factory=dict)  # a path of each kind
+    names: dict[str, Counter[str]] = field(default_factory=dict)  # by kind: folders' names, files' suffixes
+
+    def folder(self, path: str) -> bool:
+        """Whether the folder is passed over; counts it if so."""
+        name = posixpath.basename(path)
+        kind = "housekeeping" if is_housekeeping(name) else "hidden" if name.startswith(".") else None
+        return self._count(kind, path, name) if kind else False
+
+    def file(self, path: str) -> bool:
+        """Whether the file is passed over; counts it if it may hold pictures."""
+        name, suffix = posixpath.basename(path), posixpath.splitext(path)[1].lower()
+        if name.startswith("."):
+            return self._count("hidden pictures", path, name) if suffix in SUFFIXES else True
+        return self._count("unread", path, suffix) if suffix in UNREAD else suffix not in SUFFIXES
+
+    def problems(self) -> Iterable[Problem]:
+        """One for each kind, at the first path of its kind."""
+        for kind, names in sorted(self.names.items()):
+            count = names.total()
+            what = _WHAT[kind].format(s="" if count == 1 else "s")
+            told = "" if kind == "hidden pictures" else f": {_counted(names)}"
+            yield Problem(self.first[kind], f"{count:,} {what} passed over{told}", kind=what)
+
+    def _count(self, kind: str, path: str, name: str) -> bool:
+        self.first.setdefault(kind, path)
+        self.names.setdefault(kind, Counter())[name] += 1
+        return True
+
+
+def _counted(names: Counter[str], shown: int = 6) -> str:
+    said = ", ".join(f"{count:,} {name}" for name, count in names.most_common(shown))
+    return f"{said}, ..." if len(names) > shown else said

@@ -1,0 +1,1 @@
+"""From verdicts to a published knowledge text: edit, lint, test, gate, publish."""

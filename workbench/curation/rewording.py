@@ -1,0 +1,32 @@
+"""A wording by a model for what reviewers proposed: a suggestion, marked as the model's wherever it is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from warehouse.store import Store
+from workbench.archive import scan, tone
+from workbench.curation import blast_radius
+from workbench.curation.proposals import Proposal
+from workbench.model.case import Case, Picture
+from workbench.model.method import Method
+from workbench.scoring import replay
+
+
+def suggested(store: Store, proposal: Proposal) -> str:
+    """What the newest run's model would write instead, shown the first of the proposal's images.
+
+    Raises:
+        WorkbenchError: no run used knowledge; the picture is gone or no longer the one that was scored.
+        BackboneError: its model can't be loaded.
+    """
+    replayed = replay.load(store, blast_radius.newest_run(store).run_id)
+    entry = store.entry(proposal.images[0])
+    if entry is None:
+        return ""
+    camera, file = tone.of_run(replayed.run).of(entry.dataset, entry.product, entry.camera), Path(replayed.archive.root)
+    picture = Picture(entry.content, scan.open_image(file / entry.path, entry.content, camera))
+    asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
+    case = Case("rewrite", picture, None, (proposal.text,), asked, ())
+    [got] = replayed.evaluator.answer([case], Method(iterations=0, think_tokens=0, answer="generate"))
+    return got.raw_text or got.answer or ""

@@ -1,0 +1,1 @@
+"""Studies that score an archive several times: ablation, stress, explanations, attention layers."""

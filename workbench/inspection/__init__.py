@@ -1,1 +1,0 @@
-"""From a folder of images to stored predictions: archive, questions, retrieval, scoring."""

@@ -1,0 +1,130 @@
+"""The steps of every night, in their order. Each is a few lines: what it calls is another room's."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from warehouse.errors import DiskFull, Locked
+from warehouse.queries.nights import Nights
+from warehouse.records.audit import Actor
+from warehouse.store import Store
+from workbench import wording
+from workbench.curation import trial
+from workbench.errors import NightError, Skip
+from workbench.nights import backup, deliver, morning, reports, retention
+from workbench.nights.steps import Context, Step
+from workbench.review import disputes
+from workbench.review.labelstudio import configuration
+from workbench.review.labelstudio.pull import pull
+from workbench.review.labelstudio.push import push
+from workbench.review.rules import BUDGET, Rules
+from workbench.scoring.watch import QuietWatch
+
+logger = logging.getLogger(__name__)
+
+
+def _pull_verdicts(context: Context) -> str:
+    data = _with_label_studio(context)
+    done = pull(Store(data), configuration.connect(data), actor=_actor(context))
+    return (
+        f"{wording.counted(done.verdicts, 'verdict')} new or edited, "
+        f"{wording.counted(done.settled, 'case')} settled, {done.quarantined} put aside"
+    )
+
+
+def _open_disputes(context: Context) -> str:
+    budget = _budget(context)
+    if not context.run_ids:
+        raise Skip("nothing was scored")
+    store = Store(context.settings.work.data)
+    added, trouble = 0, []
+    for run_id in context.run_ids:
+        try:
+            added += disputes.open_run(store, run_id, Rules(budget=budget), actor=_actor(context)).added
+        except (DiskFull, Locked):
+            raise
+        except Exception as error:  # the other runs of the night are looked through all the same
+            logger.exception("run=%s: no disputes were opened", run_id)
+            trouble.append(f"{run_id}: {type(error).__name__}: {error}")
+    if trouble:
+        raise NightError(f"no disputes of {'; '.join(trouble)}; {added} reasons of other runs were added")
+    return f"{added} reasons to look at a case were added"
+
+
+def _push_disputes(context: Context) -> str:
+    budget, data = _budget(context), _with_label_studio(context)
+    done = push(Store(data), configuration.connect(data), limit=budget, actor=_actor(context))
+    return (
+        f"{wording.counted(done.sent, 'task')} sent, {wording.counted(done.waiting, 'dispute waits', 'disputes wait')}"
+    )
+
+
+def _test_drafts(context: Context) -> str:
+    done = trial.test_waiting(Store(context.settings.work.data), QuietWatch(), actor=_actor(context))
+    if not done.results and not done.refused and not done.left:
+        raise Skip("no draft waits for its test")
+    told = f"{len(done.results)} drafts tested, {done.left} wait"
+    return told + (f"; refused: {'; '.join(done.refused)}" if done.refused else "")
+
+
+def _tidy(context: Context) -> str:
+    data = context.settings.work.data
+    return retention.tidy(data, context.settings.operation, context.clock(), actor=_actor(context)).in_words()
+
+
+def _back_up(context: Context) -> str:
+    data, now = context.settings.work.data, context.clock()
+    file = backup.make(data, now, actor=_actor(context))
+    thinned = backup.thin_out(data, context.settings.operation.keep_backups, now, actor=_actor(context))
+    return f"{file.name} made" + (f", {thinned} older removed" if thinned else "")
+
+
+def _report(context: Context) -> str:
+    made = morning.report(context)
+    morning.keep(context, made)
+    return str(deliver.write(made, context.settings.work.data))
+
+
+def _send(context: Context) -> str:
+    where = context.settings.operation
+    if not where.report_url and not where.report_email:
+        raise Skip("nobody is to be told: set report_url or report_email")
+    night, newest = context.night, Nights(context.settings.work.data).reports(context.night.schedule)
+    stored = next((report for report in newest if report.due_at == night.due_at), None)
+    if stored is None:
+        raise NightError("there is no report to send")
+    report, data = reports.from_json(stored.report), context.settings.work.data
+    pictures = deliver.thumbnails(report, data) if where.report_email else {}
+    return "sent to " + ", ".join(deliver.send(report, where, pictures=pictures))
+
+
+STEPS = (
+    Step("pull verdicts", _pull_verdicts),
+    Step("open disputes", _open_disputes),
+    Step("push disputes", _push_disputes),
+    Step("test drafts", _test_drafts),
+    Step("tidy up", _tidy),
+    Step("back up", _back_up),
+    Step("report", _report, on_alarm=True),
+    Step("send report", _send, on_alarm=True),
+)
+
+
+def _actor(context: Context) -> Actor:
+    """The schedule: nobody sits there at night."""
+    return Actor(context.schedule.name, "schedule")
+
+
+def _budget(context: Context) -> int:
+    budget = BUDGET if context.schedule.review_budget is None else context.schedule.review_budget
+    if not budget:
+        raise Skip("its review budget is 0")
+    return budget
+
+
+def _with_label_studio(context: Context) -> Path:
+    data = context.settings.work.data
+    if configuration.address_of(data) is None:
+        raise Skip("no Label Studio is known: workbench labelstudio up")
+    return data

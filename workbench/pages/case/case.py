@@ -1,0 +1,222 @@
+"""One case: a question about an image; what the model saw, thought and answered, and whether that was right.
+
+In the address: `run`, `image`, `question`; the filters (`address.py`) that Next and Previous walk under; `mask=off` and
+`patches=off`.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from markupsafe import Markup
+
+from warehouse.queries.facts import Outcome
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Prediction, Run
+from workbench.analysis import metrics, missing_capabilities
+from workbench.analysis.charts import case_figure, common
+from workbench.analysis.metrics import Key
+from workbench.pages.case import cards, links
+from workbench.pages.case import view as case_view
+from workbench.pages.case.view import View
+from workbench.pages.disputes import widgets
+from workbench.pages.knowledge import counterfactual
+from workbench.pages.ui import address, components, embedding, reads
+from workbench.pages.ui.components import card, chart, header, html
+
+now = reads.snapshot()
+runs = reads.runs(now)
+
+
+def go(key: Key) -> None:
+    """Open another case under the same filters. A link to the page it stands on would not change the address."""
+    address.write(image=key.image_id, question=key.question_id)
+
+
+def flip(what: str) -> None:
+    """Show or hide the mask or the patches."""
+    address.write(**{what: None if what in address.asked() else "off"})
+
+
+def _filters(chosen: Selection) -> list[str]:
+    """What Next and Previous walk under, in words."""
+    held = [value for _, value in chosen.facets]
+    held += [f"{name} {low:g}–{high:g}" for name, low, high in chosen.ranges]
+    return (
+        held + ([chosen.flip] if chosen.flip else []) + (["a region of the map"] if chosen.images is not None else [])
+    )
+
+
+def show_buttons(run: Run, around: metrics.Neighbours, here: Key, view: View) -> None:
+    """What can be done, each with its key."""
+    st.page_link(components.GALLERY, label="All cases", query_params=address.going(run=run.run_id))
+    there = (("m", "mask", "Mask", view.mask is not None), ("p", "patches", "Patches", bool(view.patches)))
+    for key, name, label, is_there in there:
+        if is_there:
+            components.toggle(label, key, f"case.{name}", name not in st.query_params, flip, name)
+    for key, label, case in (("k", "Previous", around.before), ("j", "Next", around.after)):
+        st.button(label, shortcut=key, key=f"case.{label}", on_click=go, args=[case], disabled=case is None)
+    components.export(
+        "case",
+        {
+            "answers": lambda: case_view.as_rows(of_image),
+            "patches": lambda: case_view.patch_rows(of_question, view),
+        },
+    )
+    links.dispute_button(now, run, here)
+
+
+def show_pictures(run: Run, view: View) -> None:
+    """Query, reference and evidence in one figure, zoomed together."""
+    masked, patched = "mask" not in st.query_params, "patches" not in st.query_params
+    title = "Query, normal reference, evidence" if view.reference else "Query and evidence, zero-shot"
+    with card("pictures", title, "drag to zoom: all move together; double-click resets"):
+        figure = case_figure.figure(
+            components.ink(), view.query, view.reference, view.mask if masked else None, view.patches if patched else ()
+        )
+        chart(figure, "case.pictures", cards.pictures_sentence(view))
+        html(cards.pictures_note(view, masked, patched, missing_capabilities.of(run, "attention")))
+
+
+def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:
+    """Every option's probability before and after latent reasoning, or the answer in words."""
+    note = prediction.subtask + (", only meant if there is a defect" if prediction.conditional else "")
+    with card("options", prediction.question, note):
+        if prediction.option_probabilities:
+            html(Markup('<div class="note">Probability, ○ before and ● after latent reasoning</div>'))
+            texts = {option.letter: option.text for option in prediction.options}
+            before, after = prediction.initial_option_probabilities, prediction.option_probabilities
+            figure = common.options(
+                components.ink(), texts, before, after, prediction.answer, prediction.correct_answer
+            )
+            chart(figure, "case.options", cards.options_sentence(prediction))
+        else:
+            html(cards.options_list(prediction, missing_capabilities.of(run, "probabilities")))
+        html(cards.answer_table(prediction, outcome, chosen.truth))
+
+
+def show_trace(run: Run, prediction: Prediction, view: View) -> None:
+    """Entropy over the iterations."""
+    with card("trace", "Entropy over iterations", "nat"):
+        if lack := missing_capabilities.of(run, "latents"):
+            components.lacking(lack)
+            return
+        if prediction.entropy:
+            figure = common.trace(
+                components.ink(), prediction.entropy, prediction.token_entropy, prediction.best_iteration, view.injected
+            )
+            values = ", ".join(f"{value:.2f}" for value in prediction.entropy)
+            chart(figure, "case.trace", f"Entropy per iteration: {values}")
+        html(cards.trace_note(prediction, view))
+
+
+def show_texts(run: Run, prediction: Prediction) -> None:
+    """The retrieved descriptions, best first, and what other sources of evidence showed."""
+    version = run.knowledge_version
+    note = f"knowledge {version[:8]}" if version else ""
+    with card("texts", "Retrieved descriptions", note):
+        if not prediction.descriptions:
+            html(Markup('<div class="note">{}</div>').format(cards.no_texts(run)))
+        known = reads.texts(now, version) if version else {}
+        for retrieved, text in cards.texts_by_revision(prediction.descriptions, known):
+            link = {"text": retrieved.description_id, "revision": str(retrieved.revision)}
+            with st.container(key=f"door-{retrieved.rank}", gap=None):
+                html(cards.description(retrieved, text))
+                st.page_link(components.KNOWLEDGE, label="Open in Knowledge", query_params=link)
+        for item in prediction.evidence or ():
+            html(cards.evidence(item))
+        if left_out := cards.descriptions_note(prediction):
+            html(Markup('<div class="note">{}</div>').format(left_out))
+
+
+def show_siblings(predictions: list[Prediction], outcomes: dict[str, Outcome], here: Key) -> None:
+    """The image's other questions; a click opens one."""
+    with card("siblings", "The image's questions", "entropy in nat"), st.container(gap=None):
+        for place, other in enumerate(predictions):
+            chosen = "chosen-" if other.question_id == here.question_id else ""
+            with st.container(
+                key=f"link-row-{chosen}{place}", horizontal=True, vertical_alignment="center", gap="small", wrap=False
+            ):
+                key = Key(other.image_id, other.question_id)
+                label = components.plain(other.question, 60)
+                st.button(label, key=f"case.{place}", type="tertiary", width="stretch", on_click=go, args=[key])
+                html(cards.sibling_answer(other, outcomes[other.question_id]), width="content")
+
+
+def show_words(prediction: Prediction) -> None:
+    """What the model wrote, where it wrote anything."""
+    if prediction.raw_text is None and prediction.rationale is None:
+        return
+    with card("words", "In the model's own words", fill=False):
+        for name, text in (("answer as written", prediction.raw_text), ("rationale", prediction.rationale)):
+            if text is not None:
+                html(Markup('<div class="note">{}</div><div class="text">{}</div>').format(name, text or "(nothing)"))
+
+
+run = components.need_run("Case", runs, address.chosen_run(runs))
+chosen = embedding.selection(now, runs, run)
+if {"image", "question"} <= set(st.query_params):
+    here = Key(st.query_params["image"], st.query_params["question"])
+else:
+    first = reads.listed(now, chosen, 1)
+    if first.is_empty():
+        first = reads.listed(now, Selection(run.run_id, truth=chosen.truth), 1)
+    if first.is_empty():
+        components.instead(
+            "Case",
+            "This run has no predictions yet.",
+            "Nothing is stored of this run",
+            "Its first block may still be in work.",
+            "workbench ingest",
+        )
+    named = st.query_params.get("image", first["image_id"][0])
+    here = Key(named, st.query_params.get("question", first["question_id"][0]))
+with reads.together(now):
+    of_image = reads.predictions(now, run.run_id, here.image_id, chosen.truth)
+    proposed = reads.patches(now, run.run_id, here.image_id)
+    entry = reads.entry(now, here.image_id)
+    if here.question_id not in {one.question_id for one in of_image}:
+        here = Key(here.image_id, reads.question_named(now, here.question_id))
+prediction = next((one for one in of_image if one.question_id == here.question_id), of_image[0] if of_image else None)
+if prediction is None:
+    components.instead(
+        "Case",
+        "There is no such case in this run.",
+        "The address names an image that this run didn't score",
+        "It may belong to another run.",
+        f"workbench export predictions --run {run.run_id} -o predictions.csv",
+    )
+here = Key(prediction.image_id, prediction.question_id)
+siblings = reads.listed(now, Selection(run.run_id, images=(here.image_id,), truth=chosen.truth), 1000)
+outcomes = dict(siblings.select("question_id", "outcome").iter_rows())
+outcome = outcomes[here.question_id]
+of_question = proposed.filter(question_id=here.question_id)
+view = case_view.view(run, prediction, of_question, entry, reads.archives(now))
+around = reads.place(now, chosen, here)
+
+title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
+lead = cards.finding(prediction, outcome, view, chosen.truth)
+with header(title, lead, cards.under(run, around, _filters(chosen))):
+    reads.choose_truth(now)
+    show_buttons(run, around, here, view)
+
+with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+    with grid.cell(column_span=2):
+        show_pictures(run, view)
+    with grid.cell():
+        show_options(run, prediction, outcome)
+    with grid.cell():
+        show_trace(run, prediction, view)
+    with grid.cell():
+        show_texts(run, prediction)
+    with grid.cell():
+        show_siblings(of_image, outcomes, here)
+    reviewed = widgets.has_review(now, prediction)
+    if reviewed:
+        with grid.cell():
+            widgets.show_review(now, prediction)
+    if asked_again := counterfactual.texts(now, run, prediction):
+        with grid.cell(column_span=2 if reviewed else 3):
+            counterfactual.show_counterfactual(now, run, prediction, asked_again)
+show_words(prediction)
+links.show_nearest(now, run, here)
+reads.follow(now, refresh=False)

@@ -1,0 +1,86 @@
+"""Where a case leads: a dispute, and its nearest neighbours with their outcomes and what people said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import streamlit as st
+
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from warehouse.store import Store
+from workbench.analysis.metrics import Key
+from workbench.errors import REFUSALS
+from workbench.pages.disputes import widgets
+from workbench.pages.ui import address, components, embedding, reads, thumbnails
+from workbench.pages.ui.components import card
+from workbench.pages.ui.reads import Snapshot
+from workbench.pages.ui.signed_in_actor import actor
+from workbench.review import disputes
+
+NEAREST = 8
+
+
+def disputed(now: Snapshot, image_id: str) -> dict[str, str]:
+    """The image's disputed questions and how far each dispute is; of one that was disputed again, the newest."""
+    found = widgets.queue(now).filter(image_id=image_id).sort("number")
+    return dict(found.select("question_id", "state").iter_rows())
+
+
+def dispute_button(now: Snapshot, run: Run, here: Key) -> None:
+    """The primary button, with its key; a case that is disputed says how far that is."""
+    state = disputed(now, here.image_id).get(here.question_id)
+
+    def dispute() -> None:
+        try:
+            opened = disputes.open_by(Store(Path(now.data)), run.run_id, here, actor=actor())
+        except REFUSALS as error:
+            st.toast(f"Not disputed: {error}")
+        else:
+            st.toast("Disputed: it waits in the queue for a person." if opened else "It is disputed already.")
+
+    label = "Dispute" if state is None else f"Disputed, {state}"
+    st.button(
+        label,
+        shortcut="d",
+        key="case.dispute",
+        type="primary",
+        on_click=dispute,
+        disabled=state is not None and state != "settled",
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _nearest(now: Snapshot, run_id: str, image_id: str) -> pl.DataFrame:
+    """image_id and similarity of the images most like this one, among those of the Map."""
+    vectors = embedding.vectors(now, run_id, image_id)
+    if vectors is None:
+        return pl.DataFrame({"image_id": [], "similarity": []}, {"image_id": pl.String, "similarity": pl.Float64})
+    ids, matrix, own = vectors
+    similarity = matrix @ own
+    order = [int(at) for at in np.argsort(-similarity) if ids[int(at)] != image_id][:NEAREST]
+    return pl.DataFrame({"image_id": [ids[at] for at in order], "similarity": [float(similarity[at]) for at in order]})
+
+
+def show_nearest(now: Snapshot, run: Run, here: Key) -> None:
+    """The run's most similar images, each by the question of the same kind, with the verdict where there is one."""
+    near = _nearest(now, run.run_id, here.image_id)
+    if near.is_empty():
+        return
+    of_run = reads.rollups(now).outcomes(Selection(run.run_id, truth=address.truth()), near["image_id"].to_list())
+    rows = near.join(of_run, on="image_id").sort("similarity", descending=True)
+    judged = {image_id: disputed(now, image_id) for image_id in rows["image_id"]}
+    with card("near", "Nearest cases", "by the query’s embedding; cosine similarity; verdicts of people", fill=False):
+
+        def caption(case: thumbnails.Row) -> str:
+            settled = judged[case["image_id"]].get(case["question_id"])
+            said = f" · {settled}" if settled else ""
+            return components.plain(
+                f"{case['defect'] or case['label'] or 'no label'} · {case['similarity']:.2f}{said}", 30
+            )
+
+        thumbnails.grid(
+            now, run, rows.with_columns(error=pl.lit(None, pl.String)), caption, key="near", width=80, columns=NEAREST
+        )

@@ -1,0 +1,130 @@
+"""One case put together for the page: its pictures, mask, patches and texts, each where it may be shown.
+
+Goes from records to what the charts take; knows nothing of the address or of widgets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from warehouse import schema
+from warehouse.records.scoring import Archive, Entry, Prediction, Run
+from workbench.analysis.charts.case_figure import PatchMark, Picture
+from workbench.analysis.patches import Hits, Mask, hits
+from workbench.archive import previews, tone
+from workbench.pages.ui import pictures
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is seen of a case."""
+
+    query: Picture
+    reference: Picture | None  # None when zero-shot
+    mask: Mask | None
+    patches: tuple[PatchMark, ...]  # in the order of proposal
+    hits: Hits | None  # of the accepted patches; None without a mask or without patches
+
+    @property
+    def injected(self) -> dict[int, list[int]]:
+        """Iteration to the numbers of the patches accepted there."""
+        numbers: dict[int, list[int]] = {}
+        for patch in self.patches:
+            if patch.number is not None:
+                numbers.setdefault(patch.iteration, []).append(patch.number)
+        return numbers
+
+
+def view(
+    run: Run,
+    prediction: Prediction,
+    proposed: pl.DataFrame,
+    entry: Entry | None,
+    archives: Mapping[str, Archive],
+) -> View:
+    """The case as the page shows it.
+
+    Args:
+        run: says which folder of references may be shown beside the archives.
+        prediction: the case.
+        proposed: its patches, as stored.
+        entry: the image's entry, which knows the mask.
+        archives: the registered ones, by id.
+    """
+    archive = archives.get(run.archive_id)
+    root = archive.root if archive else ""
+    roots = [known.root for known in archives.values()]
+    place = _locate(prediction.image_path, root, roots)
+    camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
+    if prediction.failure == "poison":  # opening it may kill this process too
+        shown = pictures.Shown(None, 1, 1, prediction.error)
+    else:
+        shown = pictures.large(place, prediction.content, camera)
+    query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
+    reference = None
+    if prediction.reference_path:
+        given = json.loads(run.settings).get("references")
+        allowed = [*roots, *([given] if given else [])]
+        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, camera)
+        reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
+    masked = shown.source is not None and entry is not None and entry.mask_path
+    mask = pictures.mask(_locate(masked, root, roots), place) if masked else None  # it says nothing of another picture
+    accepted = proposed.filter("accepted")
+    boxes = [(row["x0"], row["y0"], row["x1"], row["y1"]) for row in accepted.iter_rows(named=True)]
+    on = hits(mask, boxes, query.width, query.height) if mask is not None and boxes else None
+    return View(query, reference, mask, _marks(proposed, on), on)
+
+
+def as_rows(predictions: Sequence[Prediction]) -> pl.DataFrame:
+    """Everything stored of these answers, for export."""
+    frame = pl.from_arrow(schema.table(Prediction, predictions))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def patch_rows(proposed: pl.DataFrame, view: View) -> pl.DataFrame:
+    """The proposed patches as stored, their numbers on the page and whether they touch the mask, for export."""
+    return proposed.with_columns(
+        pl.Series("number", [patch.number for patch in view.patches], pl.Int64),
+        pl.Series("on_mask", [patch.on_mask for patch in view.patches], pl.Boolean),
+    )
+
+
+def product(prediction: Prediction) -> str:
+    """The product in words: folder names often have underscores for spaces."""
+    return prediction.product.replace("_", " ")
+
+
+def name(prediction: Prediction) -> str:
+    """What people call the image: its folder and file."""
+    return "/".join(PurePosixPath(prediction.image_path).parts[-2:])
+
+
+def _titled(title: str, prediction: Prediction) -> str:
+    known = [word for word in (prediction.label, prediction.defect) if word]
+    return f"{title} · {', '.join(known)}" if known else title
+
+
+def _locate(path: str, root: str, allowed: list[str]) -> Path | None:
+    # A relative path of an archive that isn't registered would otherwise start from the server's own folder.
+    return previews.locate(path, root, allowed) if root or Path(path).is_absolute() else None
+
+
+def _marks(proposed: pl.DataFrame, on: Hits | None) -> tuple[PatchMark, ...]:
+    """Patches as drawn, the accepted ones numbered in their order."""
+    marks: list[PatchMark] = []
+    number = 0
+    for row in proposed.iter_rows(named=True):
+        box = (row["x0"], row["y0"], row["x1"], row["y1"])
+        if row["accepted"]:
+            on_mask = on.on_mask[number] if on else None
+            number += 1
+            marks.append(PatchMark(box, row["iteration"], row["score"], number, on_mask))
+        else:
+            marks.append(PatchMark(box, row["iteration"], row["score"], None, None))
+    return tuple(marks)

@@ -1,0 +1,1 @@
+"""The Tonight and Health pages."""

@@ -1,0 +1,198 @@
+"""Runs, newest first; the chosen one's accuracy, time, failures, manifest, and its cases, wrong ones first.
+
+In the address: `run`, the filters (`address.py`), `from`; `state` and `archive`, which runs are listed;
+`board=1`, the leaderboard is open.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+from markupsafe import Markup
+
+from warehouse.queries import rollups
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from workbench.analysis import overview, right_reason
+from workbench.analysis.charts import common
+from workbench.pages.runs import board, cards
+from workbench.pages.ui import address, called_defective, components, embedding, reads, right_reason_card, thumbnails
+from workbench.pages.ui.components import card, chart, header, html
+
+RUNS_SHOWN = 8
+CASES_SHOWN = 30
+ALARMS = 12
+
+now = reads.snapshot()
+runs = reads.runs(now)
+
+
+def open_run(run: Run) -> None:
+    """Another run begins without filters. A link to the page it stands on would not change the address."""
+    gone = {name: None for name in address.asked() if name not in ("state", "archive", "truth", "board")}
+    address.write(**{**gone, "run": run.run_id})
+
+
+def list_runs(chosen: Run) -> None:
+    """The newest runs that the list's own filters let through, and the chosen one wherever it stands."""
+    wanted = {name: st.query_params.get(name) for name in ("state", "archive")}
+    found = [
+        run for run in runs if wanted["state"] in (None, run.state) and wanted["archive"] in (None, _archive_name(run))
+    ]
+    shown = found[:RUNS_SHOWN]
+    if chosen not in shown:
+        shown = [*shown[: RUNS_SHOWN - 1], chosen]
+    more = f"showing {len(shown)} of {len(found)}, newest first" if len(shown) < len(found) else "newest first"
+    with card("runs", "Runs", more):
+        states: list[str] = sorted({run.state for run in runs})
+        names = sorted({_archive_name(run) for run in runs})
+        with st.container(horizontal=True, gap="xsmall"):
+            for name, offered in (("state", states), ("archive", names)):
+                if len(offered) > 1 or wanted[name]:
+                    _choose(name, offered, wanted[name])
+        for place, run in enumerate(shown):
+            key = f"link-run-chosen-{place}" if run == chosen else f"link-run-{place}"
+            with st.container(key=key, gap=None):
+                st.button(
+                    cards.moment(run.started_at),
+                    key=f"runs.{run.run_id}",
+                    type="tertiary",
+                    on_click=open_run,
+                    args=[run],
+                )
+                html(cards.line(run, archives.get(run.archive_id)))
+
+
+def _archive_name(run: Run) -> str:
+    archive = archives.get(run.archive_id)
+    return archive.name if archive else "unknown archive"
+
+
+def _choose(name: str, offered: list[str], held: str | None) -> None:
+    """One filter of the list of runs."""
+    address.choose(
+        name,
+        offered,
+        held if held in offered else None,
+        f"runs.by.{name}",
+        lambda picked: address.put(**{name: picked}),
+        index=None,
+        placeholder=f"any {name}",
+        label_visibility="collapsed",
+    )
+
+
+def show_accuracy(cells: pl.DataFrame, subtask: str | None) -> None:
+    """Accuracy per subtask; a click chooses the subtask's cases."""
+    rows = overview.accuracy_by_subtask(cells, run.subtasks)
+    if rows.is_empty():
+        with card("accuracy", "Answers per subtask"):
+            html(cards.subtasks_without_labels(cells))
+        return
+    with card("accuracy", "Accuracy per subtask", "95 % interval by image; click a row for its cases"):
+        sentence = "; ".join(f"{row['subtask']} {row['rate']:.0%} of {row['n']}" for row in rows.iter_rows(named=True))
+        chart(
+            common.accuracy(components.ink(), rows, subtask),
+            "runs.accuracy",
+            sentence,
+            lambda name: address.put(subtask=name),
+        )
+        html(
+            Markup(
+                '<div class="note">● rate&emsp;<span class="muted">┃</span> guessing among the options&emsp;'
+                "invalid counts as not right, failed is left out</div>"
+            )
+        )
+
+
+def show_cases(run: Run, chosen: Selection) -> None:
+    """Thumbnails of the chosen cases; a click opens one."""
+    total = overview.total(reads.cells(now, chosen), "questions")
+    first = address.number("from", at_most=max(total - 1, 0))
+    shown = reads.listed(now, chosen, CASES_SHOWN, first)
+    subtask = dict(chosen.facets).get("subtask")
+    with st.container(key="card-cases", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            upto = f"{first + 1:,}–{first + shown.height:,}" if first else f"{shown.height:,}"
+            note = f"showing {upto} of {total:,}, {reads.order_in_words(chosen)}" if shown.height else ""
+            html(Markup('<div class="title">{}<i>{}</i></div>').format(subtask or "Cases", note), width="stretch")
+            reads.choose_outcome(now, chosen, "runs")
+        if shown.is_empty():
+            stored = run.answered + run.invalid + run.failed
+            why = "The filters leave none." if stored else "No prediction of this run is stored yet."
+            components.empty("No case to show", why)
+        thumbnails.grid(now, run, shown, lambda case: cards.caption(run, case, subtask))
+        reads.turn_pages("runs", first, CASES_SHOWN, total)
+
+
+def manifest(run: Run) -> None:
+    """Everything that was recorded about how the run was made."""
+    with card("manifest", "Manifest", f"run {run.run_id}", fill=False):
+        html(cards.facts("Where and with what", cards.circumstances(run, archive)))
+        for title, pairs in cards.settings(run).items():
+            html(cards.facts(title, pairs))
+        if run.state != "finished":
+            html(Markup('<div class="note" style="margin-top:.5rem"><b>Continue this run</b></div>'))
+            st.code(cards.resume(run, archive, now.data), language="bash", wrap_lines=True)
+
+
+run = components.need_run("Runs", runs, address.chosen_run(runs))
+archives = reads.archives(now)
+archive = archives.get(run.archive_id)
+chosen = embedding.selection(now, runs, run)
+everything = Selection(run.run_id, truth=chosen.truth)
+cells = reads.cells(now, everything)
+
+reason = right_reason_card.of_run(now, everything)
+asked_about_defects = bool(cells.filter(pl.col("label") == "defective")["counted"].sum())
+
+lead = cards.finding(run, cells) + right_reason_card.lead(reason)
+with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything))):
+    reads.choose_truth(now)
+    for target, label in ((components.ERRORS, "Errors"), (components.COMPARE, "Compare")):
+        st.page_link(target, label=label, query_params=address.going(run=run.run_id))
+    components.computed(
+        {
+            "rate": "right / judged questions; 95 % interval clustered by image",
+            "n": f"{overview.total(cells, 'counted'):,} judged questions of {overview.total(cells, 'questions'):,}",
+            "mean accuracy": "unweighted over subtasks; strict: invalid counts as wrong",
+            "right for the right reason": right_reason.HOW,
+            "left out": "unlabelled, failed and open questions",
+        },
+        rollups.sql(chosen),
+    )
+    components.export(
+        "run",
+        {
+            "answers": lambda: reads.export(now, chosen, (*rollups.ANALYSED, "error", "seconds")),
+            "run": lambda: cards.as_row(run),
+            "right reason": lambda: reads.groundings(now, everything),
+        },
+    )
+address.chips()
+
+with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
+    unlabelled = bool(cells["unlabelled_images"].sum())
+    with grid.cell(row_span=3 + unlabelled + asked_about_defects):
+        list_runs(run)
+    with grid.cell(column_span=2):
+        show_accuracy(cells, dict(chosen.facets).get("subtask"))
+    if asked_about_defects:
+        with grid.cell(column_span=2):
+            right_reason_card.show(now, run, everything)
+    if unlabelled:
+        with grid.cell(column_span=2):
+            called_defective.show(now, run, everything)
+    with grid.cell(), card("progress", "Progress", cards.state_words(run)):
+        html(cards.progress(run, cells))
+    with grid.cell(), card("time", "Where the time went", "seconds of work, waiting left out"):
+        html(cards.time_spent(run.timings))
+    with grid.cell(column_span=2), card("failures", "Failures and invalid answers"):
+        html(cards.trouble(run, reads.failures(now, run.run_id, run.failed)))
+
+pictures = reads.called_defective(now, chosen, ALARMS)
+called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, chosen).called.defective)
+board.show(now, run, runs, chosen.truth)
+show_cases(run, chosen)
+manifest(run)
+reads.follow(now, refresh=any(run.state == "running" for run in runs))

@@ -1,0 +1,1 @@
+"""What pages share: address, components, pictures, thumbnails, cached reads."""

@@ -1,0 +1,200 @@
+"""The address is the state: run, baseline and filters are read from it and written to it, so a link restores the view.
+
+`run`, `base` and one name per facet (`subtask`, `product`, ..., see `warehouse.queries.rollups.FACETS`; "none" where
+the warehouse holds nothing); `entropy` and `confidence` as from-to; `flip` against the base; `region` is a polygon
+drawn on the Map; `order=likeliest defect` looks at the likeliest defects first; `truth=reviewed` holds answers against
+what people settled, where they did, instead of the archive.
+What an address says is checked here: what makes no sense is left out.
+
+Streamlit keeps one address per session, while two runs of a session may overlap: a look of `reads.follow`, sent before
+a click, may begin in the old thread after the click's run has begun in its own, and it sets the session's address back
+to the one it was sent with. So a change is made to what its own run was asked with (`asked`), never to what the session
+holds at that moment; else the filters that were there would vanish with the click that adds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, get_args
+from urllib.parse import parse_qsl
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from warehouse.queries.facts import OUTCOMES
+from warehouse.queries.rollups import FACETS, RANGES, Flip, Order, Selection
+from warehouse.queries.truth import Truth
+from warehouse.records.scoring import Run
+from workbench.pages.ui import components
+
+WORDS = {
+    "answer_text": "answer",
+    "correct_text": "truth",
+    "confidence_band": "confidence",
+    "entropy_band": "entropy",
+    "letter": "right letter",
+    "description": "description",
+}
+T = TypeVar("T")
+KEPT = ("run", "base", "truth", "order", "flip", "region", *FACETS, *RANGES)  # what goes along from page to page
+
+
+def word(facet: str) -> str:
+    """A facet's name for people."""
+    return WORDS.get(facet, facet)
+
+
+def chosen_run(runs: Sequence[Run]) -> Run | None:
+    """The run the address names, else the newest; None when it names one that isn't there."""
+    named = st.query_params.get("run")
+    if named is None:
+        return runs[0] if runs else None
+    return next((run for run in runs if run.run_id == named), None)
+
+
+def base_run(runs: Sequence[Run], run: Run) -> Run | None:
+    """What the run is compared with; None when there is no other.
+
+    The address's `base`; else of the runs of the same archive, or if it has none of all, the newest finished one before
+    the run, else the newest.
+    """
+    others = [one for one in runs if one.run_id != run.run_id]
+    named = next((one for one in others if one.run_id == st.query_params.get("base")), None)
+    candidates = [one for one in others if one.archive_id == run.archive_id] or others
+    before = [one for one in candidates if one.started_at < run.started_at and one.state == "finished"]
+    return named or next(iter([*before, *candidates]), None)
+
+
+def selection(run: Run, base: Run | None = None, images: tuple[str, ...] | None = None) -> Selection:
+    """The run's predictions that the address's filters let through."""
+    address = st.query_params
+    facets = tuple((name, address[name]) for name in FACETS if name in address)
+    if address.get("outcome") not in (None, *OUTCOMES):
+        facets = tuple(one for one in facets if one[0] != "outcome")
+    ranges = tuple((name, *ends) for name in RANGES if (ends := _ends(address.get(name, ""))))
+    flip = address.get("flip")
+    return Selection(
+        run.run_id,
+        facets,
+        ranges,
+        flip if flip in get_args(Flip) and base else None,  # type: ignore[arg-type]
+        base.run_id if base and flip in get_args(Flip) else None,
+        images,
+        truth(),
+        order(),
+    )
+
+
+def order() -> Order:
+    """What a list begins with: the worst outcome, unless the address says `order=likeliest defect`."""
+    return "likeliest defect" if st.query_params.get("order") == "likeliest defect" else "worst"
+
+
+def truth() -> Truth:
+    """What is right and wrong goes by: the archive, unless the address says `truth=reviewed`."""
+    return "reviewed" if st.query_params.get("truth") == "reviewed" else "archive"
+
+
+def without(chosen: Selection, *names: str) -> Selection:
+    """The selection with these facets open: what a chart shows that lets one choose among them."""
+    return replace(chosen, facets=tuple(one for one in chosen.facets if one[0] not in names))
+
+
+_EMBEDDING = ("embed", "embed_options")  # Streamlit's own: how a page is shown within another
+
+
+def asked() -> dict[str, str]:
+    """The address that this run was asked with, and what it has changed since."""
+    context = get_script_run_ctx()
+    text = context.query_string if context else ""
+    return {name: value for name, value in parse_qsl(text, keep_blank_values=True) if name not in _EMBEDDING}
+
+
+def settle() -> None:
+    """Read this run's own address from here on, whatever another run of the session has made of it."""
+    own = asked()
+    if st.query_params.to_dict() != own:
+        st.query_params.from_dict(own)
+
+
+def write(**what: str | None) -> None:
+    """Change the address; None takes a name out."""
+    own = asked()
+    changed = {name: value for name, value in {**own, **what}.items() if value is not None}
+    if changed != own or changed != st.query_params.to_dict():
+        st.query_params.from_dict(changed)
+
+
+def choose(label: str, offered: Sequence[T], chosen: T, key: str, pick: Callable[[T], None], **how: Any) -> None:
+    """A list to choose from. The address decides what is chosen, the widget follows: a link or Back changes it too.
+
+    Args:
+        label: the list's name.
+        offered: what there is.
+        chosen: what the address says.
+        key: the widget's.
+        pick: puts a choice into the address.
+        how: else for `st.selectbox`.
+    """
+    st.session_state[key] = chosen
+    st.selectbox(label, offered, key=key, on_change=lambda: pick(st.session_state[key]), **how)
+
+
+def put(**what: str | None) -> None:
+    """Write filters to the address; None takes one out. A list begins anew.
+
+    Writing twice is writing once: a chart may report a click again when it is drawn anew.
+    """
+    write(**{**what, "from": None})
+
+
+def clear() -> None:
+    """Take every filter out; run, baseline and truth stay."""
+    put(**{name: None for name in KEPT if name not in ("run", "base", "truth", "order")})
+
+
+def going(**what: str | None) -> dict[str, str]:
+    """The address to go on with: run, baseline and filters, and what is new."""
+    held = {name: value for name, value in st.query_params.items() if name in KEPT}
+    more: Mapping[str, str | None] = {**held, **what}
+    return {name: value for name, value in more.items() if value is not None}
+
+
+def chips() -> None:
+    """The filters that are set, each with a button that takes it out; Escape takes out all. Nothing without filters."""
+    address = st.query_params
+    held = [name for name in (*FACETS, *RANGES, "flip", "region") if name in address]
+    if not held:
+        return
+    with st.container(key="chips", horizontal=True, gap="xsmall", vertical_alignment="center"):
+        for name in held:
+            value = "drawn" if name == "region" else address[name]
+            label = f"{word(name)}: {value}" if len(value) <= 40 else f"{word(name)}: {value[:39]}…"
+            st.button(f"{components.plain(label)} ✕", key=f"chip.{name}", on_click=put, kwargs={name: None})
+        st.button("Clear filters", key="chip.all", shortcut="Escape", type="tertiary", on_click=clear)
+
+
+def polygon(text: str) -> list[tuple[float, float]]:
+    """The corners of `region`; empty when it makes no sense."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+    if len(numbers) < 6 or len(numbers) % 2 or not all(abs(number) < 1e6 for number in numbers):
+        return []
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def number(name: str, at_most: int) -> int:
+    """A whole number of the address, 0 where there is none that makes sense."""
+    text = st.query_params.get(name, "")
+    return min(int(text), at_most) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+
+
+def _ends(text: str) -> tuple[float, float] | None:
+    low, dash, high = text.partition("-")
+    try:
+        return (float(low), float(high)) if dash else None
+    except ValueError:
+        return None

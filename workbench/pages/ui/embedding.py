@@ -1,0 +1,80 @@
+"""A run's images on the plane of their embeddings, and the selection that a region drawn on it makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import streamlit as st
+from numpy.typing import NDArray
+
+from warehouse.queries.rollups import Selection
+from warehouse.records.scoring import Run
+from warehouse.vectors import Vectors
+from workbench.analysis import projection
+from workbench.pages.ui import address, reads
+from workbench.pages.ui.reads import Snapshot
+
+SHOWN = 2000  # images: more can't be told apart, and each is a mark in the browser
+
+
+class Embedded(NamedTuple):
+    """Images and their vectors, in the same order."""
+
+    images: pl.DataFrame  # image_id, content
+    vectors: NDArray[np.float32]  # (N, d), unit norm
+    encoder: str
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
+    """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
+    found = reads.rollups(now).images(run_id, SHOWN)
+    index = Vectors(Path(now.data))
+    known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
+    for encoder in known["encoder"]:
+        held = index.image_vectors(found["content"], encoder)
+        rows = found.filter(pl.col("content").is_in(list(held)))
+        if rows.height:
+            return Embedded(rows, np.stack([held[content] for content in rows["content"]]), encoder)
+    return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def images(now: Snapshot, run_id: str) -> pl.DataFrame:
+    """The run's images on the plane: image_id, content, x, y in -1..1; empty without vectors."""
+    found = _embedded(now, run_id)
+    if found is None:
+        return pl.DataFrame(schema={"image_id": pl.String, "content": pl.String, "x": pl.Float64, "y": pl.Float64})
+    at = projection.plane(found.vectors)
+    return found.images.with_columns(x=at[:, 0], y=at[:, 1])
+
+
+def vectors(
+    now: Snapshot, run_id: str, image_id: str
+) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]] | None:
+    """The run's embedded images, their vectors, and the vector of one image; None where it has none."""
+    found = _embedded(now, run_id)
+    if found is None:
+        return None
+    ids = found.images["image_id"].to_list()
+    if image_id in ids:
+        return ids, found.vectors, found.vectors[ids.index(image_id)]
+    entry = reads.entry(now, image_id)
+    if entry is None:
+        return None
+    own = Vectors(Path(now.data)).image_vectors([entry.content], found.encoder).get(entry.content)
+    return None if own is None else (ids, found.vectors, own)
+
+
+def selection(now: Snapshot, runs: list[Run], run: Run) -> Selection:
+    """The address's selection, its drawn region resolved to images."""
+    base = address.base_run(runs, run)
+    corners = address.polygon(st.query_params.get("region", ""))
+    if not corners:
+        return address.selection(run, base)
+    found = images(now, run.run_id)
+    within = found.filter(pl.Series(projection.inside(found.select("x", "y").to_numpy(), corners)))
+    return address.selection(run, base, tuple(within["image_id"]))

@@ -1,0 +1,366 @@
+"""The pages' reads: cached by the warehouse's stamp, so that a page asks for the same thing once per change.
+
+Connections are never cached: a Store opens, reads and closes. `Snapshot` goes into every cached call as the data
+folder's name and stamp, so a new stamp is a new entry and old ones fall out.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import polars as pl
+import streamlit as st
+from markupsafe import Markup
+
+from warehouse import schema
+from warehouse.queries.facts import OUTCOMES
+from warehouse.queries.groundings import Groundings
+from warehouse.queries.rollups import Order, Rollups, Selection
+from warehouse.queries.truth import Truth
+from warehouse.records.scoring import Archive, Description, Entry, Prediction, Run
+from warehouse.store import Store
+from workbench.analysis import alarms as unlabelled
+from workbench.analysis import reviewed
+from workbench.analysis.alarms import Alarms
+from workbench.analysis.charts import theme
+from workbench.analysis.metrics import Key, Neighbours
+from workbench.pages.ui import address, components
+from workbench.pages.ui import run_cache as held
+
+CHOICES = 200  # runs to choose from, the newest
+_FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
+LISTED = (
+    "image_id", "image_path", "dataset", "product", "label", "defect", "question_id", "subtask", "outcome", "error",
+    "failure",    "confidence", "settled_entropy", "shape", "line", "camera", "defect_probability",
+)  # fmt: skip
+
+
+class Snapshot(NamedTuple):
+    """The warehouse as it is now."""
+
+    data: str
+    stamp: str
+
+
+def snapshot() -> Snapshot:
+    """What the cached reads below are asked with; WORKBENCH_DATA says where, else ./data."""
+    data = os.environ.get("WORKBENCH_DATA", "data")
+    return Snapshot(data, _store(data).stamp())
+
+
+def _store(data: str) -> Store:
+    return Store(Path(data))
+
+
+def together(now: Snapshot) -> AbstractContextManager[None]:
+    """A block of reads that open the database once; writers wait meanwhile, so nothing is drawn within."""
+    return _store(now.data).together()
+
+
+def rollups(now: Snapshot) -> Rollups:
+    """What is asked of facts and cells, over what is in memory (`run_cache.py`)."""
+    return Rollups(Path(now.data), held.CachedRuns(*now, _stored(now), settled(now)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def _stored(now: Snapshot) -> dict[str, int]:
+    """Run to how many predictions it has."""
+    return {run.run_id: run.answered + run.invalid + run.failed for run in runs(now)}
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def settled(now: Snapshot) -> int:
+    """A number that grows with every settlement; 0 where people settled nothing."""
+    return _store(now.data).settled_changes()
+
+
+def beside(now: Snapshot, chosen: Selection) -> Markup:
+    """What stands beside reviewed numbers: how many answers people verified, by which rule; nothing beside others."""
+    if chosen.truth == "archive":
+        return Markup()
+    found = reviewed.of_facts(facts(now, chosen, ("verified", "basis", "right")))
+    return components.glyph("finished") + f" {reviewed.sentence(found)}"
+
+
+def choose_truth(now: Snapshot) -> None:
+    """A button that holds answers against what people settled; none where they settled nothing."""
+    if settled(now) or address.truth() == "reviewed":
+        components.toggle("Reviewed truth", "t", "choose.truth", address.truth() == "reviewed", _flip_truth, "truth")
+
+
+def _flip_truth(name: str) -> None:
+    address.put(**{name: None if address.truth() == "reviewed" else "reviewed"})
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def archives(now: Snapshot) -> dict[str, Archive]:
+    """Registered archives by id."""
+    return {archive.archive_id: archive for archive in _store(now.data).archives()}
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def runs(now: Snapshot) -> list[Run]:
+    """All runs, newest first."""
+    return schema.records(Run, _store(now.data).runs())
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def question_named(now: Snapshot, name: str) -> str:
+    """The question that an address names, which may be an old one."""
+    return _store(now.data).question_named(name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def cells(now: Snapshot, selection: Selection) -> pl.DataFrame:
+    """Counts of a selection per kind of image and subtask, see `warehouse.queries.facts.Cell`."""
+    return rollups(now).cells(selection)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def counts(now: Snapshot, selection: Selection, by: tuple[str, ...]) -> pl.DataFrame:
+    """How many predictions of a selection there are by these columns: the columns and `n`."""
+    return rollups(now).counts(selection, by)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def listed(now: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pl.DataFrame:
+    """A page of a selection's cases, in its order."""
+    return rollups(now).facts(selection, LISTED, limit, offset)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def alarms(now: Snapshot, selection: Selection) -> Alarms:
+    """How many pictures without truth a selection calls defective, and where; none is named."""
+    return unlabelled.of(cells(now, selection).filter(pl.col("subtask").is_null()))
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def called_defective(now: Snapshot, selection: Selection, limit: int) -> pl.DataFrame:
+    """The pictures without truth that a selection calls defective, the likeliest defect first: LISTED."""
+    return rollups(now).alarms(selection, LISTED, limit)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def facts(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A selection's rows in no order, with columns of `rollups.ANALYSED`. Images are numbers: only identity counts.
+
+    The frame is shared between sessions: never changed.
+    """
+    return rollups(now).facts(selection, columns, numbered=True)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def pairs(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
+    """The judged questions of a selection that the base was asked too; images are numbers."""
+    return rollups(now).pairs(base, selection, numbered=True)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def groundings(now: Snapshot, selection: Selection) -> pl.DataFrame:
+    """A selection's judged questions of which it was measured whether they point at the defect."""
+    return Groundings(Path(now.data)).of_selection(selection)
+
+
+@st.cache_data(show_spinner=False, max_entries=_MANY)
+def place(now: Snapshot, selection: Selection, here: Key) -> Neighbours:
+    """Where a case stands in a selection, and who stands beside it."""
+    found = rollups(now).place(selection, *here)
+    before, after = (Key(*key) if key else None for key in (found.before, found.after))
+    return Neighbours(found.place, found.total, before, after)
+
+
+def pairs_export(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
+    """All pairs with their names, answers and the truth they go by, to be written to a file: not kept."""
+    found = rollups(now).pairs(base, selection).sort("image_id", "question_id")
+    return found.with_columns(truth=pl.lit(selection.truth))
+
+
+def export(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A selection's rows with the truth they go by, to be written to a file: not kept."""
+    return rollups(now).facts(selection, columns).with_columns(truth=pl.lit(selection.truth))
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def failures(now: Snapshot, run_id: str, failed: int) -> pl.DataFrame:
+    """Why so many questions of a run failed, as `Store.failures` says; reads nothing for none."""
+    if not failed:
+        return pl.DataFrame(schema=["failure", "questions", "images", "texts", "error", "image_path"])
+    return _store(now.data).failures(run_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=_MANY)
+def predictions(now: Snapshot, run_id: str, image_id: str, truth: Truth) -> list[Prediction]:
+    """Everything about one image's questions, in the plan's order."""
+    return _store(now.data).case(run_id, image_id, truth)
+
+
+@st.cache_data(show_spinner=False, max_entries=_MANY)
+def patches(now: Snapshot, run_id: str, image_id: str) -> pl.DataFrame:
+    """The patches that the loops of one image's questions proposed, in order."""
+    return _store(now.data).patches(run_id, image_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=_MANY)
+def entry(now: Snapshot, image_id: str) -> Entry | None:
+    """The archive's entry of an image: where its mask is."""
+    return _store(now.data).entry(image_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def mask_paths(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
+    """Where the masks of these images are, relative to their archive; those that have one."""
+    return rollups(now).mask_paths(image_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def contents(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
+    """What these images' files held when they were scanned, as SHA-256; those that a registered archive has."""
+    return rollups(now).contents(image_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def texts(now: Snapshot, version: str) -> dict[str, Description]:
+    """A knowledge version's descriptions by id."""
+    return {text.description_id: text for text in _store(now.data).knowledge(version)}
+
+
+def run_label(run: Run, known: dict[str, Archive]) -> str:
+    """A run in a list to choose from."""
+    model = "embedded" if run.demo else run.model.rstrip("/").rsplit("/", 1)[-1]
+    archive = known.get(run.archive_id)
+    name = f" · {archive.name}" if archive else ""
+    return f"{run.started_at:%-d %b %H:%M} · {model}{name}"
+
+
+def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", label: str = "Run") -> None:
+    """A list of the newest runs; the choice goes to the address, and the filters stay. The first list has the truth
+    beside it."""
+    known = archives(now)
+    offered = [one.run_id for one in all_runs[:CHOICES]]
+    if run.run_id not in offered:
+        offered.append(run.run_id)
+    by_id = {one.run_id: one for one in all_runs}
+    address.choose(
+        label,
+        offered,
+        run.run_id,
+        f"choose.{name}",
+        lambda run_id: address.write(**{name: run_id}),
+        width=230,
+        format_func=lambda run_id: run_label(by_id[run_id], known),
+    )
+    if name == "run":
+        choose_truth(now)
+
+
+def choose_outcome(now: Snapshot, chosen: Selection, page: str) -> None:
+    """One button per outcome there is; pressing the chosen one again shows all."""
+    held = dict(chosen.facets).get("outcome")
+    counted = dict(counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
+    key = f"{page}.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
+    st.segmented_control(
+        "Outcome",
+        [name for name in OUTCOMES if name in counted or name == held],
+        default=held,
+        key=key,
+        on_change=lambda: address.put(outcome=st.session_state[key]),
+        label_visibility="collapsed",
+        format_func=lambda name: f"{theme.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
+    )
+
+
+def order_in_words(chosen: Selection) -> str:
+    """What a list of cases begins with."""
+    return "wrong first, then highest entropy" if chosen.order == "worst" else "likeliest defect first"
+
+
+def choose_order(page: str) -> None:
+    """What the list begins with; it goes along to the other pages."""
+    address.choose(
+        "Order",
+        get_args(Order),
+        address.order(),
+        f"{page}.order",
+        lambda order: address.put(order=None if order == "worst" else order),
+        width=170,
+        format_func=lambda order: f"{order} first",
+        label_visibility="collapsed",
+    )
+
+
+def turn_pages(page: str, first: int, shown: int, total: int) -> None:
+    """Earlier and later cases of a list that shows so many of them at once."""
+    if total <= shown:
+        return
+    with st.container(horizontal=True, gap="xsmall", horizontal_alignment="center"):
+        for key, label, to, off in (
+            ("k", "Earlier", first - shown, first == 0),
+            ("j", "Later", first + shown, first + shown >= total),
+        ):
+            st.button(
+                label,
+                shortcut=key,
+                key=f"{page}.{label}",
+                disabled=off,
+                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
+            )
+
+
+def follow(now: Snapshot, refresh: bool) -> None:
+    """Run the page again when the browser's theme changes and, with `refresh`, when the warehouse isn't any more what
+    the page was drawn from.
+
+    A theme switch doesn't rerun a script by itself: charts would keep the colours of the other mode. Each look carries
+    the address as the browser had it. One that was sent while a click was changing that would draw the page as it was
+    before the click, so it is left to the next look; and looks are rare where nothing is being written.
+    """
+
+    @st.fragment(run_every=2 if refresh else 10)
+    def watch() -> None:
+        seen = (st.context.theme.type, snapshot().stamp if refresh else None)
+        drawn, shown = st.session_state.get("shared.drawn", (seen, address.asked()))
+        if drawn != seen and shown == address.asked() and not drawing:
+            st.rerun()
+
+    st.session_state["shared.drawn"] = ((st.context.theme.type, now.stamp if refresh else None), address.asked())
+    drawing = True  # what was written meanwhile is left to the next look: else a busy warehouse gives a page no rest
+    watch()
+    drawing = False
+
+
+@st.cache_resource(show_spinner=False)
+def set_aside(modules: int) -> None:  # noqa: ARG001
+    """Spare the collector what so many imported modules hold; it is called anew when a page has imported more.
+
+    Streamlit collects garbage after every script, before the browser gets the rest of the page. Going over all that
+    torch, plotly and the like keep in memory takes a quarter of a second each time.
+    """
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # else a library complains at the end that its objects are still there
+
+
+def warehouse_state(now: Snapshot) -> Markup:
+    """The sidebar's lines: which data folder, how much is in it, whether something is being added."""
+    known, found = archives(now), runs(now)
+    names = ", ".join(archive.name for archive in list(known.values())[:3]) or "no archive yet"
+    more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+    stored = sum(run.answered + run.invalid + run.failed for run in found)
+    running = sum(run.state == "running" for run in found)
+    state = components.glyph("running") + f" {running} running" if running else components.glyph("finished") + " idle"
+    return Markup(
+        '<div class="note" style="padding-top:.2rem"><b>{}</b>{}<br>'
+        '<span class="number">{:,}</span> predictions<br>{}<br><span title="{}">data folder {}</span></div>'
+    ).format(
+        names,
+        more,
+        stored,
+        state,
+        Path(now.data).absolute(),
+        Path(now.data).name,
+    )

@@ -1,0 +1,110 @@
+"""Cases as thumbnails: border and badge say the outcome, a click opens the case.
+
+Only what lies below a registered archive is shown. The contour of the mask is part of the thumbnail's file, patches
+are placed over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+import streamlit as st
+from markupsafe import Markup
+
+from warehouse.records.scoring import Run
+from workbench.analysis import alarms
+from workbench.archive import previews, tone
+from workbench.archive.tone import Tone
+from workbench.pages.ui import address, components, pictures, reads
+from workbench.pages.ui.reads import Snapshot
+
+Row = Mapping[str, Any]
+
+
+def grid(
+    now: Snapshot,
+    run: Run,
+    cases: pl.DataFrame,
+    caption: Callable[[Row], str],
+    masks: bool = False,
+    patches: bool = False,
+    key: str = "thumb",
+    width: int = 104,
+    columns: int | None = None,
+    **onward: str,
+) -> None:
+    """Thumbnails of cases, each a link to its case under the address's filters.
+
+    Args:
+        now: the warehouse.
+        run: whose cases they are.
+        cases: image_id, question_id, image_path, outcome, error; where they have dataset, product and camera, each
+            picture is shown as its run saw it.
+        caption: what stands under a case, Markdown escaped.
+        masks: draw the mask's contour.
+        patches: draw the accepted patches.
+        key: of the containers; one per grid on a page.
+        width: least width of a column in pixels.
+        columns: how many there are where there is room; None for as many as there is room for.
+        onward: what an address of a case holds beside the page's filters.
+    """
+    archive = reads.archives(now).get(run.archive_id)
+    root = archive.root if archive else ""
+    images = tuple(sorted(set(cases["image_id"])))
+    of_mask = reads.mask_paths(now, images) if masks else {}
+    contents = reads.contents(now, images)
+    boxes = _boxes(now, run, cases) if patches else {}
+    tones = tone.of_run(run)
+    with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
+        for place, case in enumerate(cases.iter_rows(named=True)):
+            with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
+                content = contents.get(case["image_id"], "")
+                camera = tones.of(case.get("dataset", ""), case.get("product", ""), case.get("camera"))
+                picture = _picture(now, case, root, of_mask.get(case["image_id"]), content, camera)
+                over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
+                reason = picture.problem if picture.problem == pictures.NO_LONGER else case["error"] or picture.problem
+                components.html(components.thumbnail(picture.source, case["outcome"], reason or "", over))
+                here = {"run": run.run_id, "image": case["image_id"], "question": case["question_id"]}
+                target = address.going(**onward, **here)
+                st.page_link(components.CASE, label=caption(case), query_params=target)
+
+
+def suspicion(case: Row) -> str:
+    """Under a picture without a label: its product and camera, and the probability of a defect."""
+    where = " ".join(filter(None, (case["product"].replace("_", " "), case["camera"])))
+    likely = case["defect_probability"]
+    return components.plain(where, 28) + ("" if likely is None else f" · {alarms.probability(likely)}")
+
+
+def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, content: str, camera: Tone) -> pictures.Shown:
+    if case.get("failure") == "poison":  # opening it may kill this process too
+        return pictures.Shown(None, 1, 1, case["error"])
+    # Where the archive isn't registered, no folder is: nothing is shown.
+    found = previews.locate(case["image_path"], root, [root]) if root else None
+    masked = previews.locate(mask_path, root, [root]) if root and mask_path else None
+    return pictures.small(now.data, found, masked, content, camera)
+
+
+def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:
+    keys = list(cases.select("image_id", "question_id").iter_rows())
+    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+    for row in reads.rollups(now).accepted(run.run_id, keys).iter_rows(named=True):
+        found.setdefault((row["image_id"], row["question_id"]), []).append((row["x0"], row["y0"], row["x1"], row["y1"]))
+    return found
+
+
+def _placed(boxes: list[tuple[float, ...]], picture: pictures.Shown) -> Markup:
+    """Patches in percent of the square that a thumbnail shows: the picture's middle, as wide as its shorter side."""
+    side = min(picture.width, picture.height)
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    return Markup().join(
+        Markup('<i style="left:{:.1f}%;top:{:.1f}%;width:{:.1f}%;height:{:.1f}%"></i>').format(
+            100 * (x0 - left) / side,
+            100 * (y0 - top) / side,
+            100 * (x1 - x0) / side,
+            100 * (y1 - y0) / side,
+        )
+        for x0, y0, x1, y1 in boxes
+    )

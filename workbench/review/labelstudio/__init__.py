@@ -1,0 +1,1 @@
+"""One Label Studio: its client, tasks, push, pull, webhooks, a server of one's own."""

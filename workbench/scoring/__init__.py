@@ -1,0 +1,1 @@
+"""From a plan to stored answers: runs, blocks, executors, retrieval, replay."""

@@ -1,0 +1,28 @@
+"""The pictures that a run called defective, small, for reports that stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from warehouse.store import Store
+from workbench.analysis.alarms import Picture
+from workbench.archive import previews, tone
+
+
+def jpegs(store: Store, pictures: Iterable[Picture]) -> dict[str, bytes]:
+    """Each picture as its run saw it, as a small JPEG by image_id.
+
+    Left out are those that are gone, can't be read, hold something else by now or lie in no registered archive.
+    """
+    roots = {archive.archive_id: archive.root for archive in store.archives()}
+    found: dict[str, bytes] = {}
+    for picture in pictures:
+        entry = store.entry(picture.image_id)
+        if entry is None or entry.archive_id not in roots:
+            continue
+        root = roots[entry.archive_id]
+        path = previews.locate(entry.path, root, [root])
+        seen = tone.of_run(store.run(picture.run_id)).of(entry.dataset, entry.product, entry.camera)
+        if path and (small := previews.jpeg(path, entry.content, seen)):
+            found[picture.image_id] = small
+    return found

@@ -1,0 +1,30 @@
+"""Which executor answers a run's blocks: this process, or one process per device where several are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from warehouse.records.scoring import Description
+from workbench.scoring import executor, models
+from workbench.scoring.executor import Executor
+from workbench.scoring.process_pool import Processes
+from workbench.settings import Settings
+
+
+def create(settings: Settings, descriptions: Sequence[Description], step: Callable[[str], None]) -> Executor:
+    """The executor of settled settings, its models loaded: one process per device where several are named.
+
+    Args:
+        descriptions: the published texts.
+        step: is told what is being done.
+
+    Raises:
+        EncoderError: retrieval's encoder can't be loaded.
+        BackboneError: the model can't be loaded, or a device isn't there.
+    """
+    devices = models.devices(settings.machine)
+    if len(devices) > 1:
+        step(f"loading {settings.machine.model} on {len(devices)} devices")
+        return Processes(devices, settings, descriptions)
+    step(f"loading {settings.machine.model}")
+    return executor.create_local(settings, descriptions)

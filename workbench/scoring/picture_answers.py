@@ -1,0 +1,98 @@
+"""What a run says of one picture: its answers with their probabilities, in one sentence and in a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warehouse.queries.facts import Outcome
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.queries.truth import Truth
+from warehouse.records.scoring import PredictionStatus
+from warehouse.store import Store
+from workbench.analysis import alarms, subtasks
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one question."""
+
+    subtask: str
+    status: PredictionStatus
+    answer: str | None  # the option's words, or the text of an open answer; None where there is none
+    probability: float | None  # of that option, 0..1
+    error: str | None  # why it failed
+
+
+@dataclass(frozen=True, slots=True)
+class PictureAnswers:
+    """All answers about one picture."""
+
+    image_path: str
+    product: str
+    line: str | None
+    camera: str | None
+    label: str | None
+    outcome: Outcome | None  # of the detection answer; None where no question asks whether there is a defect
+    claim: str | None  # what that answer says: defective, good, cannot say, unreadable; None where nothing tells
+    defect_probability: float | None
+    region: str | None  # where the defect is said to be
+    answers: tuple[Answer, ...]  # in the order of the question set
+
+    @property
+    def sentence(self) -> str:
+        """Such as `plate.png is called defective, probability of a defect 0.93, at the top left; it has no label.`"""
+        if all(each.status == "failed" for each in self.answers):
+            return f"{self.image_path} could not be scored: {self.answers[0].error}"
+        if self.claim is None or self.claim == "unreadable":
+            said = "could not be read" if self.claim else "does not tell whether there is a defect"
+            return f"{self.image_path}: the answer {said}."
+        claim = "not judged: the answer is that it cannot say" if self.claim == "cannot say" else f"called {self.claim}"
+        likely = self.defect_probability
+        sure = "" if likely is None else f", probability of a defect {alarms.probability(likely)}"
+        where = f", region: {self.region.rstrip('.').lower()}" if self.region and self.claim == "defective" else ""
+        right = "it has no label" if self.label is None else f"its label is {self.label}"
+        missed = {"escape": ", so this is an escape", "overkill": ", so this is overkill"}.get(self.outcome or "", "")
+        return f"{self.image_path} is {claim}{sure}{where}; {right}{missed}."
+
+
+def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswers | None:
+    """What a run over one picture says of it; None where it has no answer."""
+    run = store.run(run_id)
+    if run is None:
+        return None
+    facts = Rollups(store.data).facts(Selection(run_id, truth=truth), _NAMES)
+    rows = subtasks.in_order(facts, run.subtasks).to_dicts()
+    if not rows:
+        return None
+    texts = {row["question_id"]: row["answer"] for row in store.predictions(run_id).iter_rows(named=True)}
+    answers = tuple(
+        Answer(
+            row["subtask"],
+            row["status"],
+            row["answer_text"] or (texts[row["question_id"]] if row["status"] == "answered" else None),
+            row["confidence"],
+            row["error"],
+        )
+        for row in rows
+    )
+    first, asks = rows[0], next((row for row in rows if row["detection"]), {})
+    locating = subtasks.locating(run.subtasks)
+    region = next((each.answer for each in answers if each.subtask in locating and each.answer), None)
+    return PictureAnswers(
+        image_path=first["image_path"],
+        product=first["product"],
+        line=first["line"],
+        camera=first["camera"],
+        label=first["label"],
+        outcome=asks.get("outcome"),
+        claim=asks.get("claim"),
+        defect_probability=asks.get("defect_probability"),
+        region=region,
+        answers=answers,
+    )
+
+
+_NAMES = (
+    "image_path", "product", "line", "camera", "label", "question_id", "subtask", "status", "error", "answer_text",
+    "confidence", "outcome", "claim", "detection", "defect_probability",
+)  # fmt: skip
