@@ -185,7 +185,7 @@ def test_label_studios_own_webhook_brings_a_verdict_home(case: Case, studio_serv
             studio_server.judge(task.task_id, "Correct", comment="by a webhook")
             # Other actions hint as well: on a slow machine what is pulled first may be nothing.
             pulls = iter(process.stdout.readline, "")
-            assert any(pulled.startswith("1 verdicts new or edited") for pulled in pulls)
+            assert any(pulled.startswith("1 verdict new or edited") for pulled in pulls)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
             assert process.stdout.read().endswith("stopped\n")

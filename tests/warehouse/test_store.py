@@ -328,8 +328,10 @@ def test_another_program_that_has_the_database_open_is_waited_for(store: Store, 
         program.stdout.readline()
         with pytest.raises(duckdb.IOException):
             duckdb.connect(str(data / "warehouse.duckdb"))
-        threading.Timer(0.5, program.communicate, ["close\n"]).start()
+        closing = threading.Timer(0.5, program.communicate, ["close\n"])
+        closing.start()
         store.close_run(RUN, "finished")
+        closing.join()
 
     run = store.run(RUN)
     assert run is not None
