@@ -214,7 +214,7 @@ class GroupDisagreement:
     only_new: int
     both: int
     rate: float  # of pictures that the runs call differently
-    low: float  # of Wilson's 95 % interval over pictures
+    low: float  # of Wilson's 95 % interval over pictures, clustered where they share a cluster
     high: float
 
     @property

@@ -161,7 +161,8 @@ def _called(run: Reported) -> Section:
             if each.image_id in run.thumbnails
         ],
         how="Pictures without a label: nobody knows whether a call is right, so an alarm is no error. Wilson's 95 % "
-        "intervals over pictures; probability is the mean of the stated probabilities of a defect over the alarms.",
+        "intervals over pictures, clustered where pictures are copies or of one piece; probability is the "
+        "mean of the stated probabilities of a defect over the alarms.",
         rates=("share", "low", "high"),
         verbatim=("picture",),
     )

@@ -59,7 +59,8 @@ def disagreement(run: Reported, against: Reported) -> Section | None:
         "Called differently",
         (calls.sentence("A, the baseline,", "B, this run,"),),
         tables=(("Called defective by A, by B, by both; share called differently", rows),),
-        how="Pictures without a label that both runs call defective or good. Wilson's 95 % intervals over pictures.",
+        how="Pictures without a label that both runs call defective or good. Wilson's 95 % intervals over pictures, "
+        "clustered where pictures are copies or of one piece.",
         rates=("differently", "low", "high"),
     )
 

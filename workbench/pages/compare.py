@@ -342,7 +342,7 @@ with header("Compare", lead, under):
             "where B loses": f"sign flips per slice, Benjamini–Hochberg over all {looked_at.height} slices in which "
             f"at least {losses.LEAST} images changed",
             "called differently": "of pictures without a label that both runs call defective or good; Wilson's 95 % "
-            "interval over pictures",
+            "interval over pictures, clustered where pictures are copies or of one piece",
             "pairs": "same image, subtask, question and option texts; reference and retrieved texts may differ",
         },
         rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, question_id)",
