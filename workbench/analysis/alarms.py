@@ -117,13 +117,6 @@ class Alarms:
         """At most GROUPS values of each dimension, those with most alarms."""
         return _most(self.groups)
 
-    @property
-    def where(self) -> str:
-        """Where most alarms are, such as `Most: product pcb 9 of 12, camera A1 5 of 8.`; empty without any."""
-        tops = [next((one for one in self.groups if one.dimension == name), None) for name in DIMENSIONS]
-        counts = [f"{top.name} {top.defective:,} of {top.images:,}" for top in tops if top and top.defective]
-        return f"Most: {', '.join(counts)}." if counts else ""
-
 
 def _name(dimension: str, value: str) -> str:
     value = value.replace("_", " ")

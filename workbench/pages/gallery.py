@@ -14,7 +14,7 @@ from warehouse.queries.rollups import Selection
 from workbench import wording
 from workbench.analysis import overview
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, components, embedding, reads, thumbnails
+from workbench.pages.ui import address, called_defective, components, embedding, reads, thumbnails
 from workbench.pages.ui.components import header, html
 
 SHOWN = 60
@@ -37,7 +37,7 @@ def finding(total: int, chosen: Selection) -> Markup:
         components.glyph(name) + f" {counted[name]:,} {name}" for name in OUTCOMES if name in counted
     )
     said = Markup("<b>{}:</b> {}.").format(wording.counted(total, "case"), words)
-    return said + cards.called_where(reads.cells(now, chosen))
+    return said + cards.called(reads.cells(now, address.without(chosen, "outcome")))
 
 
 run = components.need_run("Gallery", runs, address.chosen_run(runs))
@@ -55,6 +55,7 @@ with header("Gallery", finding(total, chosen), cards.under(run, archive, reads.b
     )
     components.export("gallery", {"cases": lambda: reads.export(now, chosen, rollups.ANALYSED)})
 address.chips()
+called_defective.show_groups(now, address.without(chosen, "outcome"))
 
 found = reads.listed(now, chosen, SHOWN, first)
 with st.container(key="card-cases", gap="small"):

@@ -52,21 +52,22 @@ def drawn() -> None:
         address.put(point=values[0])
 
 
+def called(chosen: Selection) -> Markup:
+    """How many pictures of a selection, of any outcome, are called defective; nothing where all have a label."""
+    return cards.called(reads.cells(now, address.without(chosen, "outcome")))
+
+
 def finding(shown: pl.DataFrame, chosen: Selection) -> Markup:
     """The page's one sentence."""
     if shown.is_empty():
-        return Markup("<b>No embedding of these images is stored.</b>{}").format(
-            cards.called_where(reads.cells(now, chosen))
-        )
+        return Markup("<b>No embedding of these images is stored.</b>{}").format(called(chosen))
     inside = shown.filter("in_selection")
     wrong = inside.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
     if chosen.images is not None:
         few = inside.filter(pl.col("image_id").is_in(list(chosen.images)))
         bad = few.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
         if few["outcome"].is_in(["alarm", "pass"]).any():
-            return Markup("<b>{} in the region:</b>{}").format(
-                wording.counted(few.height, "image"), cards.called_where(reads.cells(now, chosen))
-            )
+            return Markup("<b>{} in the region:</b>{}").format(wording.counted(few.height, "image"), called(chosen))
         share, rest = bad / max(few.height, 1), (wrong - bad) / max(inside.height - few.height, 1)
         return Markup("<b>{} in the region:</b> {} have a wrong answer, {} of the others do.").format(
             wording.counted(few.height, "image"),
@@ -78,7 +79,7 @@ def finding(shown: pl.DataFrame, chosen: Selection) -> Markup:
     said = Markup("<b>{},</b> {:,} with a wrong answer.").format(images, wrong)
     if not judged:
         said = Markup("<b>{},</b> none with a label.").format(images)
-    return said + cards.called_where(reads.cells(now, chosen)) + " Draw around a cluster to look at it."
+    return said + called(chosen) + " Draw around a cluster to look at it."
 
 
 def show_map(shown: pl.DataFrame) -> None:
@@ -143,6 +144,7 @@ with header("Map", finding(shown, chosen), cards.under(run, archive, reads.besid
     )
     components.export("map", {"images": lambda: shown})
 address.chips()
+called_defective.show_groups(now, address.without(chosen, "outcome"))
 if shown.is_empty():
     with card("none", "", fill=False):
         if run.evaluator == answer_file.EVALUATOR:

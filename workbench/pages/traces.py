@@ -22,7 +22,16 @@ from workbench.analysis.traces import Masked
 from workbench.archive import previews
 from workbench.archive.images import frame_of
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, components, embedding, pictures, reads, right_reason_card, thumbnails
+from workbench.pages.ui import (
+    address,
+    called_defective,
+    components,
+    embedding,
+    pictures,
+    reads,
+    right_reason_card,
+    thumbnails,
+)
 from workbench.pages.ui.components import card, chart, header, html
 
 PROFILED = 2500  # traces whose course is drawn: quartiles don't change with more
@@ -162,7 +171,7 @@ counted = reads.counts(now, every_shape, ("shape",)).drop_nulls("shape")
 total = int(counted["n"].sum())
 
 archive = reads.archives(now).get(run.archive_id)
-lead = finding(by_shape, total) + cards.called_where(reads.cells(now, every_shape))
+lead = finding(by_shape, total) + cards.called(reads.cells(now, address.without(every_shape, "outcome")))
 with header("Traces", lead, cards.under(run, archive, reads.beside(now, chosen))):
     reads.choose_run(now, runs, run)
     components.computed(
@@ -182,6 +191,7 @@ with header("Traces", lead, cards.under(run, archive, reads.beside(now, chosen))
         },
     )
 address.chips()
+called_defective.show_groups(now, address.without(every_shape, "outcome"))
 
 if not total:
     with card("none", "", fill=False):

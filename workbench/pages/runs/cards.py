@@ -104,12 +104,6 @@ def called(cells: pl.DataFrame) -> Markup:
     return Markup(" {} {}").format(glyph("alarm"), found.sentence) if found.images else Markup()
 
 
-def called_where(cells: pl.DataFrame) -> Markup:
-    """The same, and where most of them are: for pages without a table of it."""
-    where = alarms.of(cells.filter(pl.col("subtask").is_null())).where
-    return called(cells) + (f" {where}" if where else "")
-
-
 def unclaimed(counts: Detection) -> str:
     """How many detection answers claim nothing that anybody knows of, if any."""
     many = wording.counted(counts.unclaimed, "detection answer")

@@ -12,7 +12,7 @@ from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis import alarms as unlabelled
-from workbench.analysis.alarms import Alarms
+from workbench.analysis.alarms import Alarms, Group
 from workbench.pages.ui import address, components, reads, thumbnails
 from workbench.pages.ui.components import card, html
 from workbench.pages.ui.reads import Snapshot
@@ -20,17 +20,66 @@ from workbench.pages.ui.reads import Snapshot
 
 def table(alarms: Alarms) -> Markup:
     """One row per product, line and camera."""
-    rows = [
-        [
-            group.name,
-            f"{group.defective:,} of {group.images:,}",
-            wording.percent(group.rate),
-            wording.percent_interval(group.low, group.high),
-            unlabelled.probability(group.probability),
-        ]
-        for group in alarms.most()
-    ]
+    rows = [_row(group) for group in alarms.most()]
     return components.table(rows, ["", "Called defective", "Share", "95 %", "Probability"], numbers=4)
+
+
+def _row(group: Group) -> list[str]:
+    return [
+        group.name,
+        f"{group.defective:,} of {group.images:,}",
+        wording.percent(group.rate),
+        wording.percent_interval(group.low, group.high),
+        unlabelled.probability(group.probability),
+    ]
+
+
+def show_groups(now: Snapshot, chosen: Selection) -> None:
+    """The shares by product, line and camera, the largest first, in a card that folds; a list for each of them filters
+    the page. Nothing where the selection calls no picture without a label anything.
+    """
+    alarms = reads.alarms(now, chosen)
+    if not alarms.groups:
+        return
+    with (
+        st.container(key="card-called-groups"),
+        st.expander("Called defective by product, line and camera, with 95 % intervals", expanded=True),
+    ):
+        tables = (_ranked(alarms, dimension) for dimension in unlabelled.DIMENSIONS)
+        html(Markup('<div class="tables">{}</div>').format(Markup().join(tables)))
+        with st.container(horizontal=True, gap="xsmall"):
+            for dimension in unlabelled.DIMENSIONS:
+                values = sorted(group.value for group in alarms.groups if group.dimension == dimension)
+                if len(values) > 1:
+                    _filter(dimension, values)
+
+
+def _ranked(alarms: Alarms, dimension: str) -> Markup:
+    """The values of a dimension with most alarms, the largest share first; empty without any."""
+    groups = [group for group in alarms.most() if group.dimension == dimension]
+    if not groups:
+        return Markup()
+    groups.sort(key=lambda group: (-group.rate, group.value))
+    known = sum(group.dimension == dimension for group in alarms.groups)
+    more = f"showing {len(groups)} of {known}, those with most alarms" if len(groups) < known else ""
+    table = components.table([_row(group)[:-1] for group in groups], numbers=3)
+    return Markup('<div>{}<div class="note">{}</div></div>').format(table, more)
+
+
+def _filter(dimension: str, values: Sequence[str]) -> None:
+    """A list that filters the page by a value of a dimension."""
+    address.choose(
+        dimension,
+        values,
+        None,
+        f"called.{dimension}",
+        lambda value: address.put(**{dimension: value}),
+        index=None,
+        placeholder=f"any {dimension}",
+        label_visibility="collapsed",
+        width=170,
+        format_func=lambda value: value.replace("_", " "),
+    )
 
 
 def show(now: Snapshot, run: Run, chosen: Selection) -> None:
