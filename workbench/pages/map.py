@@ -52,9 +52,9 @@ def drawn() -> None:
         address.put(point=values[0])
 
 
-def called(chosen: Selection) -> Markup:
+def called(selection: Selection) -> Markup:
     """How many pictures of a selection, of any outcome, are called defective; nothing where all have a label."""
-    return cards.called(reads.cells(now, address.without(chosen, "outcome")))
+    return cards.called(reads.cells(now, address.without(selection, "outcome")))
 
 
 def finding(shown: pl.DataFrame, chosen: Selection) -> Markup:

@@ -34,11 +34,11 @@ def _row(group: Group) -> list[str]:
     ]
 
 
-def show_groups(now: Snapshot, chosen: Selection) -> None:
+def show_groups(now: Snapshot, selection: Selection) -> None:
     """The shares by product, line and camera, the largest first, in a card that folds; a list for each of them filters
     the page. Nothing where the selection calls no picture without a label anything.
     """
-    alarms = reads.alarms(now, chosen)
+    alarms = reads.alarms(now, selection)
     if not alarms.groups:
         return
     with (
@@ -82,9 +82,9 @@ def _filter(dimension: str, values: Sequence[str]) -> None:
     )
 
 
-def show(now: Snapshot, run: Run, chosen: Selection) -> None:
+def show(now: Snapshot, run: Run, selection: Selection) -> None:
     """The card; nothing where the selection calls no picture without a label anything."""
-    alarms = reads.alarms(now, chosen)
+    alarms = reads.alarms(now, selection)
     if not alarms.called.images:
         return
     with card("called", "Called defective", "without a label; an alarm is no error; probability: mean over the alarms"):
