@@ -168,6 +168,9 @@ def pages_agree(story: Story) -> None:
         assert re.search(story.how_many, text), name
         counts = {key: f"{key} {called} of {images}" for key, (called, images) in story.groups.items()}
         assert all(words_ in text for words_ in counts.values()), name
+        if name == "Runs":
+            called = story.answers.filter("defective").height
+            assert f"{called} of {story.answers.height} called defective" in text
         if name in ("Runs", "Errors", "Tonight"):
             shown = min(story.answers.filter("defective").height, alarms.SHOWN)
             assert f"showing {shown} of {story.answers.filter('defective').height}, likeliest defect first" in text

@@ -74,6 +74,18 @@ def test_of_many_cameras_those_with_most_alarms_are_shown_and_their_number_is_sa
     assert "showing 8 of 10, those with most alarms" in text
 
 
+def test_the_list_of_runs_says_how_many_each_calls_defective_and_nothing_of_a_labelled_one(data_folder: Path) -> None:
+    score(data_folder)
+    seed.seed(data_folder, images=4)
+    listed = [
+        block for block in words(opened("workbench/pages/runs/runs.py")).split("\n") if "row note number" in block
+    ]
+    told = [surfaces.plain(block) for block in listed if " questions" in block]
+    assert sum("9 of 16 called defective" in text for text in told) == 1
+    assert sum("called defective" in text for text in told) == 1
+    assert len(told) > 1
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_labelled_run_has_no_such_table(data_folder: Path, name: str) -> None:
     seed.seed(data_folder, images=4)

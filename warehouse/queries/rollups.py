@@ -180,6 +180,18 @@ class Rollups:
         region = stated.select("image_id", pl.col("answer_text").alias("region"))
         return found.join(region, on="image_id", how="left", maintain_order="left")
 
+    def alarm_counts(self, run_ids: Sequence[str], truth: Truth = "archive") -> pl.DataFrame:
+        """Of runs with pictures without truth: run_id, unlabelled_images, and alarm_images that an answer calls
+        defective."""
+        names = ("unlabelled_images", "alarm_images")
+        sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in names)
+        counted = truths.summands(truth, "list_contains($runs::VARCHAR[], run_id)")
+        return self._database.frame(
+            f"SELECT run_id, {sums} FROM ({counted}) WHERE subtask IS NULL GROUP BY run_id "
+            "HAVING sum(unlabelled_images) > 0 ORDER BY run_id",
+            {"runs": list(run_ids)},
+        )
+
     def calls(self, selection: Selection, names: Sequence[str]) -> pl.DataFrame:
         """The detection answers without truth that call their picture defective or good, in no order.
 

@@ -144,8 +144,14 @@ def _left(planned: int, cells: pl.DataFrame) -> str:
     return f"about {duration(overview.seconds(cells) / done * (planned - done))} of work left"
 
 
-def line(run: Run, archive: Archive | None) -> Markup:
-    """A run in the list: state, model, archive, how far."""
+def line(run: Run, archive: Archive | None, calls: tuple[int, int] | None) -> Markup:
+    """A run in the list: state, model, archive, how far.
+
+    Args:
+        run: the run.
+        archive: its archive; None where it isn't registered here.
+        calls: how many pictures without a label it calls defective, of how many; None without any.
+    """
     done = run.answered + run.invalid + run.failed
     name = archive.name if archive else "unknown archive"
     trouble = Markup().join(
@@ -153,10 +159,15 @@ def line(run: Run, archive: Archive | None) -> Markup:
         for kind, count in (("invalid", run.invalid), ("failed", run.failed))
         if count
     )
+    called_defective = Markup()
+    if calls is not None:
+        called_defective = Markup('<div class="note number">{} {:,} of {:,} called defective</div>').format(
+            glyph("alarm"), *calls
+        )
     return Markup(
         '<div class="row note"><span>{} {} · {}</span>{}</div>'
         '<div style="margin:.3rem 0 .25rem">{}</div>'
-        '<div class="row note number"><span>{:,} of {}{}</span></div>'
+        '<div class="row note number"><span>{:,} of {}{}</span></div>{}'
     ).format(
         glyph(run.state),
         run.state,
@@ -166,6 +177,7 @@ def line(run: Run, archive: Archive | None) -> Markup:
         done,
         wording.counted(run.planned, "question"),
         trouble,
+        called_defective,
     )
 
 

@@ -51,6 +51,7 @@ def list_runs(chosen: Run) -> None:
             for name, offered in (("state", states), ("archive", names)):
                 if len(offered) > 1 or wanted[name]:
                     _choose(name, offered, wanted[name])
+        called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth())
         for place, run in enumerate(shown):
             key = f"link-run-chosen-{place}" if run == chosen else f"link-run-{place}"
             with st.container(key=key, gap=None):
@@ -61,7 +62,7 @@ def list_runs(chosen: Run) -> None:
                     on_click=open_run,
                     args=[run],
                 )
-                html(cards.line(run, archives.get(run.archive_id)))
+                html(cards.line(run, archives.get(run.archive_id), called.get(run.run_id)))
 
 
 def _archive_name(run: Run) -> str:

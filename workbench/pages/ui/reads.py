@@ -139,6 +139,13 @@ def alarms(now: Snapshot, selection: Selection) -> Alarms:
     return unlabelled.of(cells(now, selection).filter(pl.col("subtask").is_null()))
 
 
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def alarm_counts(now: Snapshot, run_ids: tuple[str, ...], truth: Truth) -> dict[str, tuple[int, int]]:
+    """Of runs over pictures without truth: how many they call defective, and how many of these pictures there are."""
+    found = rollups(now).alarm_counts(run_ids, truth).select("run_id", "alarm_images", "unlabelled_images")
+    return {run_id: (defective, images) for run_id, defective, images in found.iter_rows()}
+
+
 @st.cache_resource(show_spinner=False, max_entries=_SOME)
 def called_defective(now: Snapshot, selection: Selection, limit: int) -> pl.DataFrame:
     """The pictures without truth that a selection calls defective, the likeliest defect first: LISTED."""
