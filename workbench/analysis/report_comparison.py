@@ -118,7 +118,7 @@ def _differences(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _where_it_loses(slices: pl.DataFrame) -> Section:
     sure = losses.losing(slices)
-    looked = "1 slice" if slices.height == 1 else wording.counted(slices.height, "slice")
+    looked = wording.counted(slices.height, "slice")
     none = f"Of {looked} with at least {losses.LEAST} changed images none loses after false-discovery control."
     rows = sure.head(LOSING)
     names = [concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]
