@@ -341,6 +341,34 @@ MUTANTS = (
         "score = max(_number(",
         "tests/review/test_rules.py::test_answers_of_one_image_that_contradict_each_other",
     ),
+    Mutant(
+        "the views of a piece as so many pictures in the alarms' interval",
+        "workbench/analysis/intervals.py",
+        'shared = pl.col("cluster_id").is_not_null() & (n > 1)',
+        'shared = pl.col("cluster_id").is_not_null() & (n < 0)',
+        "tests/analysis/test_alarms.py::test_the_views_of_a_piece_are_one_in_the_alarms_interval",
+    ),
+    Mutant(
+        "a picture called defective only where all its answers are alarms",
+        "workbench/analysis/alarms.py",
+        'defective=(outcome == "alarm").any()',
+        'defective=(outcome == "alarm").all()',
+        "tests/analysis/test_alarms.py::test_two_runs_disagree_on_pictures_that_one_alone_calls_defective",
+    ),
+    Mutant(
+        "pictures of one serial as pieces of their own",
+        "warehouse/identity.py",
+        "    if entry.serial is None:\n",
+        "    if entry.path:\n",
+        "tests/archive/test_archive_sidecar.py::test_pictures_of_one_piece_and_copies_of_one_picture_are_one_cluster",
+    ),
+    Mutant(
+        "each row as a cluster of its own",
+        "workbench/analysis/image_groups.py",
+        'cluster, clusters = _dense(_codes(rows["cluster_id"])[0])',
+        "cluster, clusters = np.arange(rows.height), rows.height",
+        "tests/analysis/test_clusters.py::test_three_copies_of_every_picture_narrow_no_interval",
+    ),
 )
 
 

@@ -17,6 +17,8 @@ from rich import progress
 from rich.console import Console
 from rich.table import Column, Table
 
+from workbench import wording
+
 if TYPE_CHECKING:
     from workbench.analysis.alarms import Alarms
     from workbench.archive.problems import Problem
@@ -68,7 +70,7 @@ class Progress:
         self._bar.update(self._task, description="scoring", total=images, completed=images_done)
         if not self._console.is_terminal:
             done = f", {images_done:,} of them stored already" if images_done else ""
-            self._console.print(f"scoring {_images(images)}{done}", highlight=False)
+            self._console.print(f"scoring {wording.counted(images, 'image')}{done}", highlight=False)
 
     def advance(self, images: int, failed: int) -> None:
         """A block was stored."""
@@ -80,7 +82,8 @@ class Progress:
         if not self._console.is_terminal and (now - self._told > EVERY or self._done == self._total):
             self._told = now
             left = (self._total - self._done) / rate
-            line = f"{self._done:,} of {_images(self._total)}, {rate:.1f}/s, {left:.0f} s left, {self._failed} failed"
+            done = f"{self._done:,} of {wording.counted(self._total, 'image')}"
+            line = f"{done}, {rate:.1f}/s, {left:.0f} s left, {self._failed} failed"
             self._console.print(line, highlight=False)
 
 
@@ -122,8 +125,8 @@ def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) ->
         console.print(f"note: {plain(note)}")
     if outcome.images:
         spent = " ".join(f"{name} {seconds:.1f}" for name, seconds in asdict(run.timings).items())
-        rate = outcome.images / outcome.seconds
-        console.print(f"{_images(outcome.images)} in {outcome.seconds:.1f} s ({rate:.2f}/s); seconds: {spent}")
+        images, rate = wording.counted(outcome.images, "image"), outcome.images / outcome.seconds
+        console.print(f"{images} in {outcome.seconds:.1f} s ({rate:.2f}/s); seconds: {spent}")
     else:
         console.print("nothing was left to score")
     console.print(f"look at it: workbench serve --data {data}")
@@ -172,7 +175,7 @@ def show_alarms(alarms: Alarms, console: Console) -> None:
         names = ("called defective", "of pictures", "share", "95 %", "probability")
         table = Table("", *(_right(name) for name in names))
         for group in alarms.most():
-            share, ends = f"{100 * group.rate:.0f} %", f"{100 * group.low:.0f}-{100 * group.high:.0f} %"
+            share, ends = wording.percent(group.rate), wording.percent_interval(group.low, group.high)
             counts = (f"{group.defective:,}", f"{group.images:,}", share, ends, _probability(group.probability))
             table.add_row(plain(group.name), *counts)
         console.print(table)
@@ -189,10 +192,6 @@ def show_alarms(alarms: Alarms, console: Console) -> None:
         console.print(table)
         if alarms.called.defective > len(alarms.pictures):
             console.print(f"showing {len(alarms.pictures)} of {alarms.called.defective:,}, the likeliest defects first")
-
-
-def _images(number: int) -> str:
-    return "1 image" if number == 1 else f"{number:,} images"
 
 
 def _probability(value: float | None) -> str:
@@ -270,11 +269,14 @@ def show_blast(blast: Blast, limit: int, as_document: bool) -> None:
         print(json.dumps({**known, "questions": blast.questions, "seconds": blast.seconds, "changed": changed}))  # noqa: T201
         return
     stdout().print(
-        f"{blast.changed.height:,} of {blast.images:,} images of run {blast.run.run_id} would be shown something else; "
-        f"testing their {blast.questions:,} questions twice takes about {blast.seconds:,.0f} s at that run's speed"
+        f"{blast.changed.height:,} of {wording.counted(blast.images, 'image')} of run {blast.run.run_id} would be "
+        f"shown something else; testing their {wording.counted(blast.questions, 'question')} twice takes about "
+        f"{blast.seconds:,.0f} s at that run's speed"
     )
     if blast.unseen:
-        stdout().print(f"{blast.unseen:,} images have no vector any more: workbench reindex")
+        stdout().print(
+            f"{wording.counted(blast.unseen, 'image has', 'images have')} no vector any more: workbench reindex"
+        )
     table = Table("image", "product", "defect", _right("rank now"), _right("rank then"))
     for each in changed:
         ranks = (str(each[name]) if each[name] else "-" for name in ("before", "after"))

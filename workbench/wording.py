@@ -50,9 +50,15 @@ def p_value(p: float, name: str = "p") -> str:
     return f"{name} < {SMALLEST_P}" if p < SMALLEST_P else f"{name} = {p:.3f}"
 
 
-def p_number(p: float) -> str:
-    """A p-value where its column says what it is, such as `0.012` or `< 0.001`."""
-    return f"< {SMALLEST_P}" if p < SMALLEST_P else f"{p:.3f}"
+def p_number(p: float, digits: int = 3) -> str:
+    """A p-value where its column says what it is, such as `0.012` or `< 0.001`.
+
+    Args:
+        p: 0..1.
+        digits: behind the point; more where it stands beside a level that needs them.
+    """
+    smallest = 10.0**-digits
+    return f"< {smallest:.{digits}f}" if p < smallest else f"{p:.{digits}f}"
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

@@ -43,7 +43,7 @@ def test_a_model_that_always_says_a_is_flagged_for_a() -> None:
     positions = bias.by_position(letters(pl.lit("A")))
     verdict = bias.verdict(positions)
     assert verdict.flagged
-    assert verdict.sentence.startswith("Option A is preferred: answered in 100%")
+    assert verdict.sentence.startswith("Option A is preferred: answered in 100 %")
     row = positions.filter(pl.col("letter") == "A").row(0, named=True)
     asked = FACTS.filter(pl.col("subtask") != "Anomaly Detection")
     truly = (asked["correct_answer"] == "A").to_numpy().mean()

@@ -300,7 +300,7 @@ def test_ablation_each_arm_and_its_difference(files: Files) -> None:
     rows = files["answers"].filter(pl.col("right").is_not_null())
     for (arm,), part in rows.group_by("arm"):
         assert f"<td>{arm}</td>" in text
-        assert f'<td class="right">{100 * share(part):.1f}</td>' in text
+        assert f'<td class="right">{100 * share(part):.1f} (' in text
     key = ("image_id", "question_id")
     old, new = (rows.filter(arm=name).select(*key, "right") for name in ("plain", "knowledge"))
     both = new.join(old, on=key)

@@ -203,7 +203,7 @@ def test_of_several_answers_to_a_question_the_first_counts_read_directly_and_sto
     imported = answer_file.store(store, file, "one")
     assert [problem.reason for problem in imported.problems] == [
         "the same question is answered twice: About Anomaly Detection?; 2 answers of the file are to a question "
-        "answered before, 1 of them say something else; the first one counts"
+        "answered before, 1 of them says something else; the first one counts"
     ]
     assert imported.answers == 5
     stored = mmad.answers(store.predictions(imported.run.run_id), verbatim=True)

@@ -64,7 +64,7 @@ def test_a_normal_picture_beside_it_helps_by_eight_points_paired_by_picture(stor
 def test_a_letter_that_is_avoided_is_named(store: Store) -> None:
     verdict = bias.verdict(bias.by_position(facts(store, ROBUSTMAD / "phi_3.5_vision_instruct.json")))
     assert verdict.flagged
-    assert "Option E is avoided: answered in 14% of 4,510 questions and right in 18%" in verdict.sentence
+    assert "Option E is avoided: answered in 14 % of 4,510 questions and right in 18 %" in verdict.sentence
 
 
 @pytest.mark.skipif(not MODELS, reason="the answers are not at hand")

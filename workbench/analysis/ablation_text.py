@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from workbench.analysis import ablation, compare, intervals, right_reason
+from workbench import wording
+from workbench.analysis import ablation, intervals, right_reason
 from workbench.analysis.ablation import Study
 
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
@@ -28,7 +29,8 @@ def markdown(study: Study) -> str:
         against = {arm.arm: study.arms[first].arm for arm in study.arms[first + 1 :]}
         table = _against(ablation.differences(study, hard, against))
         if table:
-            about = f"the {len(hard)} images with a tiny or faint defect, questions about the defect"
+            images = wording.counted(len(hard), "image")
+            about = f"the {images} with a tiny or faint defect, questions about the defect"
             parts += [f"Only {about}; each arm against *{study.arms[first].arm}*:", table]
     for family in ("seed", "seed, zoom"):
         rows = _course(study, family)
@@ -66,7 +68,7 @@ def _evidence(table: pl.DataFrame) -> str:
 def _against(table: pl.DataFrame) -> str:
     if not table.height:
         return ""
-    level = compare.percent(table["coverage"][0])
+    level = wording.level(table["coverage"][0])
     lines = [
         f"| arm | against | questions | images | points, {level} by image | wrong to right | right to wrong "
         "| p after Holm |",

@@ -214,7 +214,7 @@ class GroupDisagreement:
     only_new: int
     both: int
     rate: float  # of pictures that the runs call differently
-    low: float  # of Wilson's 95 % interval over pictures
+    low: float  # of Wilson's 95 % interval over pictures, clustered where they share a cluster
     high: float
 
     @property
@@ -247,9 +247,9 @@ class Disagreement:
         if self.share is None:
             return ""
         differ = len(self.only_old) + len(self.only_new)
-        pictures = "picture" if self.images == 1 else "pictures"
+        pictures = wording.counted(self.images, "picture")
         return (
-            f"{old} and {new} call {differ:,} of {self.images:,} {pictures} without a label differently "
+            f"{old} and {new} call {differ:,} of {pictures} without a label differently "
             f"({wording.percent(self.share.value, 1)}, 95 % interval "
             f"{wording.percent_interval(self.share.low, self.share.high, 1)}): only {old} calls "
             f"{len(self.only_old):,} defective, only {new} {len(self.only_new):,}, both {self.both:,}. "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from warehouse.queries.truth import NONE_OF_THESE
+from workbench import wording
 from workbench.analysis import intervals, sign_flips
 
 FLAGGED = 0.05  # of answers: a preference smaller than this is real, perhaps, and no matter
@@ -61,8 +62,9 @@ def verdict(positions: pl.DataFrame) -> Bias:
 def _stated(positions: pl.DataFrame, word: str) -> str:
     row = positions.row(0, named=True)
     return (
-        f"Option {row['letter']} is {word}: answered in {row['answered']:.0%} of {row['n']:,} questions and right "
-        f"in {row['truly']:.0%} (excess {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points)."
+        f"Option {row['letter']} is {word}: answered in {wording.percent(row['answered'])} of "
+        f"{wording.counted(row['n'], 'question')} and right in {wording.percent(row['truly'])} "
+        f"(excess {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points)."
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
+from workbench import wording
 from workbench.analysis import image_groups, intervals, sign_flips
 from workbench.analysis.intervals import Estimate
 
@@ -189,7 +190,7 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
         )  # fmt: skip
     value, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
     points = f"{value} points (95 % interval {low} to {high})"
-    counts = f"{row['n']:,} questions about {row['images']:,} images asked of both"
+    counts = f"{wording.counted(row['n'], 'question')} about {wording.counted(row['images'], 'image')} asked of both"
     said = {
         "better": f"{new} is better than {old}: {points} over {counts}.",
         "worse": f"{new} is worse than {old}: {points} over {counts}.",
@@ -216,8 +217,9 @@ def other_evidence(pairs: pl.DataFrame) -> str:
     count = int((pairs["evidence"] != pairs["old_evidence"]).sum())
     if not count:
         return ""
-    share = "All" if count == pairs.height else f"{count:,} of"
-    return f"{share} {pairs.height:,} pairs were shown different evidence: another reference or other texts."
+    share = "All" if count == pairs.height > 1 else f"{count:,} of"
+    of_all = wording.counted(pairs.height, "pair was", "pairs were")
+    return f"{share} {of_all} shown different evidence: another reference or other texts."
 
 
 def flips(pairs: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
@@ -269,10 +271,5 @@ def scale(together: pl.DataFrame) -> str:
     """
     if together.is_empty():
         return "points, by image"
-    over = f", corrected over {together.height} arms" if together.height > 1 else ""
-    return f"points, {percent(together['coverage'][0])} by image{over}"
-
-
-def percent(level: float) -> str:
-    """An interval's level with as many digits as it needs: `95 %`, `99.29 %`."""
-    return f"{100 * level:.4g} %"
+    over = f", corrected over {wording.counted(together.height, 'arm')}" if together.height > 1 else ""
+    return f"points, {wording.level(together['coverage'][0])} by image{over}"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from warehouse.records.questions import Subtask
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import macro, right_reason, subtasks
 
 ALPHA = 0.05
@@ -186,9 +187,10 @@ def sentence(board: Leaderboard, ranked: pl.DataFrame) -> str:
     """What the ranking says in words."""
     if ranked.is_empty():
         return "The runs share no judged question, so nothing can be ranked."
-    over = f"{board.questions:,} questions about {board.images:,} images that all {ranked.height} runs were judged on"
+    images, runs = wording.counted(board.images, "image"), wording.counted(ranked.height, "run")
     if ranked.height == 1:
-        return f"One run, over {board.questions:,} judged questions about {board.images:,} images."
+        return f"One run, over {wording.counted(board.questions, 'judged question')} about {images}."
+    over = f"{wording.counted(board.questions, 'question')} about {images} that all {runs} were judged on"
     differ = board.pairs.filter(pl.col("p") < ALPHA).height
     may_lead = ranked.filter(pl.col("rank_low") == 1)
     if may_lead.height == 1:
@@ -196,5 +198,6 @@ def sentence(board: Leaderboard, ranked: pl.DataFrame) -> str:
     elif not differ:
         lead = "Not enough evidence that any two runs differ"
     else:
-        lead = f"{may_lead.height} of {ranked.height} runs may be first"
-    return f"{lead}; {differ} of {board.pairs.height} pairs differ (5 % for all of them together), over {over}."
+        lead = f"{may_lead.height} of {runs} may be first"
+    pairs = wording.counted(board.pairs.height, "pair differs", "pairs differ")
+    return f"{lead}; {differ} of {pairs} (5 % for all of them together), over {over}."

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
+from workbench import wording
 from workbench.analysis import cluster_robust, compare, concentration, image_groups, intervals, sign_flips
 from workbench.analysis.concentration import Cut
 
@@ -97,10 +98,11 @@ def sentence(slices: pl.DataFrame, name: str = "B") -> str:
         return ""
     first = sure.row(0, named=True)
     place = concentration.in_words(first["cut"], first["values"])
-    more = f", and in {sure.height - 1} more of the {slices.height} slices looked at" if sure.height > 1 else ""
+    looked = wording.counted(slices.height, "slice")
+    more = f", and in {sure.height - 1} more of the {looked} looked at" if sure.height > 1 else ""
     return (
         f"{name} loses most in {place}: {intervals.in_points(first['difference'])} points, "
-        f"{first['lost']:,} lost and {first['gained']:,} won of {first['n']:,} pairs{more}."
+        f"{first['lost']:,} lost and {first['gained']:,} won of {wording.counted(first['n'], 'pair')}{more}."
     )
 
 

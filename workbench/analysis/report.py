@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import (
     alarms,
     bias,
@@ -109,12 +110,12 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     unclaimed = asks.filter(pl.col("status") == "answered", pl.col("claim").is_null())
     if unclaimed.height:
         said.append(
-            f"Of {unclaimed.height:,} detection answers nothing tells whether they claim a defect, neither key and "
-            "label nor words: they are neither escape nor overkill."
+            f"Of {wording.counted(unclaimed.height, 'detection answer')} nothing tells whether a defect is claimed, "
+            "neither key and label nor words: that is neither escape nor overkill."
         )
     overall = intervals.rates(run.facts).row(0, named=True)
     if overall["n"]:
-        said.append(f"Micro accuracy: {_interval(overall)} of {overall['n']:,.0f} questions.")
+        said.append(f"Micro accuracy: {_interval(overall)} of {wording.counted(int(overall['n']), 'question')}.")
     if (reason := right_reason.of(run.groundings)) is not None:
         said.append(right_reason.sentence(reason))
         if reason.painting is not None:
@@ -123,12 +124,13 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     if positions.height:
         said.append(bias.verdict(positions).sentence)
     if run.run.invalid or run.run.failed:
-        said.append(f"{run.run.invalid:,} answers could not be read and {run.run.failed:,} questions failed.")
+        unread, failed = wording.counted(run.run.invalid, "answer"), wording.counted(run.run.failed, "question")
+        said.append(f"{unread} could not be read and {failed} failed.")
     return said
 
 
 def _interval(row: Mapping[str, float]) -> str:
-    rate, low, high = (f"{100 * row[name]:.1f} %" for name in ("rate", "low", "high"))
+    rate, low, high = (wording.percent(row[name], 1) for name in ("rate", "low", "high"))
     return f"{rate} (95 % interval {low} to {high})"
 
 
@@ -161,7 +163,8 @@ def _called(run: Reported) -> Section:
             if each.image_id in run.thumbnails
         ],
         how="Pictures without a label: nobody knows whether a call is right, so an alarm is no error. Wilson's 95 % "
-        "intervals over pictures; probability is the mean of the stated probabilities of a defect over the alarms.",
+        "intervals over pictures, clustered where pictures are copies or of one piece; probability is the "
+        "mean of the stated probabilities of a defect over the alarms.",
         rates=("share", "low", "high"),
         verbatim=("picture",),
     )
@@ -205,11 +208,11 @@ def _published() -> pl.DataFrame:
 
 
 def _counted(scores: Scores) -> str:
-    average = "no average" if scores.average.average is None else f"average {scores.average.average:.2f} %"
+    average = scores.average.average
+    mean = "no average" if average is None else f"average {wording.percent(average / 100, 2)}"
+    answers = wording.counted(scores.questions, "answer")
     skipped = f", {scores.skipped:,} skipped behind them" if scores.scorer == "official" else ""
-    return (
-        f"{scores.scorer.capitalize()}: {average}; {scores.invalid:,} of {scores.questions:,} answers invalid{skipped}."
-    )
+    return f"{scores.scorer.capitalize()}: {mean}; {scores.invalid:,} of {answers} invalid{skipped}."
 
 
 def _groups(found: Alarms) -> pl.DataFrame:
@@ -254,7 +257,7 @@ def _worst(run: Reported) -> Section:
     found = discovery.find(run.facts)
     confirmed = int(found["confirmed"].sum())
     said = (
-        f"{confirmed} slices are significantly worse than the rest."
+        f"{wording.counted(confirmed, 'slice is', 'slices are')} significantly worse than the rest."
         if confirmed
         else "No slice is significantly worse than the rest."
     )

@@ -59,7 +59,8 @@ def disagreement(run: Reported, against: Reported) -> Section | None:
         "Called differently",
         (calls.sentence("A, the baseline,", "B, this run,"),),
         tables=(("Called defective by A, by B, by both; share called differently", rows),),
-        how="Pictures without a label that both runs call defective or good. Wilson's 95 % intervals over pictures.",
+        how="Pictures without a label that both runs call defective or good. Wilson's 95 % intervals over pictures, "
+        "clustered where pictures are copies or of one piece.",
         rates=("differently", "low", "high"),
     )
 
@@ -117,7 +118,7 @@ def _differences(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _where_it_loses(slices: pl.DataFrame) -> Section:
     sure = losses.losing(slices)
-    looked = "1 slice" if slices.height == 1 else wording.counted(slices.height, "slice")
+    looked = wording.counted(slices.height, "slice")
     none = f"Of {looked} with at least {losses.LEAST} changed images none loses after false-discovery control."
     rows = sure.head(LOSING)
     names = [concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]

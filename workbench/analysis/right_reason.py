@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from warehouse.queries.shared import SharedAnswers
 from warehouse.records.questions import Subtask
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import compare, intervals, subtasks
 from workbench.analysis.intervals import Estimate
 from workbench.analysis.missing_capabilities import Lack
@@ -235,12 +236,13 @@ def comparison(old: pl.DataFrame, new: pl.DataFrame, old_name: str, new_name: st
         return ""
     row = compare.table(both).row(0, named=True)
     points, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
-    chances = [100 * float(both.select(pl.col(name).mean()).item()) for name in ("old_chance", "chance")]
+    before, after = (wording.percent(row[name], 1) for name in ("rate_old", "rate_new"))
+    means = [float(both.select(pl.col(name).mean()).item()) for name in ("old_chance", "chance")]
+    chances = " and ".join(wording.percent(mean, 1) for mean in means)
     return (
-        f"Right for the right reason, by {WORDS[by]}: {old_name} {100 * row['rate_old']:.1f} %, "
-        f"{new_name} {100 * row['rate_new']:.1f} % (by chance {chances[0]:.1f} % and {chances[1]:.1f} %); "
-        f"{points} points (95 % interval {low} to {high}), {row['word']}, over {row['n']:,} questions "
-        f"about {row['images']:,} images."
+        f"Right for the right reason, by {WORDS[by]}: {old_name} {before}, {new_name} {after} "
+        f"(by chance {chances}); {points} points (95 % interval {low} to {high}), {row['word']}, "
+        f"over {wording.counted(row['n'], 'question')} about {wording.counted(row['images'], 'image')}."
     )
 
 
@@ -251,20 +253,21 @@ def shared_sentence(by: Pointer, of_runs: pl.DataFrame) -> str:
         by: as is `of_runs`, what `over_shared_questions` gave.
         of_runs: at least one run.
     """
-    n, images = of_runs.row(0, named=True)["n"], of_runs.row(0, named=True)["images"]
+    row = of_runs.row(0, named=True)
+    questions, images = wording.counted(row["n"], "question"), wording.counted(row["images"], "image")
     return (
-        f"right for the right reason, by {WORDS[by]}, over {n:,} questions about defects of {images:,} images that "
+        f"right for the right reason, by {WORDS[by]}, over {questions} about defects of {images} that "
         f"all runs were judged on; in brackets what {_CHANCE[by]} would give at the same accuracy"
     )
 
 
 def sentence(reason: RightReason) -> str:
     """The headline in words."""
-    rate = reason.rate
     return (
-        f"Right for the right reason: {100 * rate.value:.1f} % of {reason.n:,} questions about defects "
-        f"(95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}), by {WORDS[reason.pointer]}; "
-        f"{_CHANCE[reason.pointer]} would give {100 * reason.chance:.1f} %; right are {100 * reason.right:.1f} %."
+        f"Right for the right reason: {wording.percent(reason.rate.value, 1)} of "
+        f"{wording.counted(reason.n, 'question')} about defects ({_interval(reason.rate)}), "
+        f"by {WORDS[reason.pointer]}; {_CHANCE[reason.pointer]} would give {wording.percent(reason.chance, 1)}; "
+        f"right are {wording.percent(reason.right, 1)}."
     )
 
 
@@ -274,10 +277,14 @@ def painted_sentence(reason: RightReason, run_id: str) -> str:
         return f"Whether painting it out changes the answer was not asked: workbench explain {run_id}"
     painting = reason.painting
     return (
-        f"And painting it out changes the answer: {100 * painting.rate.value:.1f} % of {painting.n:,} questions "
-        f"(95 % interval {100 * painting.rate.low:.1f} to {100 * painting.rate.high:.1f}); painting out as much "
-        f"elsewhere {100 * painting.chance:.1f} %."
+        f"And painting it out changes the answer: {wording.percent(painting.rate.value, 1)} of "
+        f"{wording.counted(painting.n, 'question')} ({_interval(painting.rate)}); "
+        f"painting out as much elsewhere {wording.percent(painting.chance, 1)}."
     )
+
+
+def _interval(rate: Estimate) -> str:
+    return f"95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}"
 
 
 def lack(run: Run) -> Lack:

@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.records.curation import GateVerdict
+from workbench import wording
 from workbench.analysis import intervals, sign_flips
 from workbench.analysis.sign_flips import Flipped
 
@@ -95,11 +96,12 @@ def decide(
     elif needed is not None:
         worth = max(affected.difference, margin)
         why = (
-            f"a gain of {worth:.1%} would show in the next test on about {needed:,} images it is for; "
-            f"there are {affected.images:,}"
+            f"a gain of {wording.percent(worth, 1)} would show in the next test on about "
+            f"{wording.counted(needed, 'image')} it is for; there are {affected.images:,}"
         )
     elif worst < -margin:
-        why = f"answers about other images that retrieve it may have fallen by {-worst:.1%}, beyond {margin:.1%}"
+        fall, allowed = wording.percent(-worst, 1), wording.percent(margin, 1)
+        why = f"answers about other images that retrieve it may have fallen by {fall}, beyond {allowed}"
     else:
         verdict, why = (
             "better",

@@ -29,6 +29,7 @@ from warehouse.records.curation import GateAttempt, GateResult, KnowledgeTrial
 from warehouse.records.scoring import Description, KnowledgeMember, Run
 from warehouse.store import Store
 from workbench import settings as configuration
+from workbench import wording
 from workbench.curation import blast_radius, gate
 from workbench.curation.edit import check
 from workbench.errors import CannotTest, DeviceLost
@@ -131,9 +132,11 @@ def open_test(
     images = choose(store, draft, run, changed, most)
     if not images.affected:
         raise CannotTest(
-            f"{named(draft)} has no image to be tested on: it would change {changed.height:,} images of run "
-            f"{run.run_id}, of which {images.unknown:,} have no known answer and {images.curated:,} were seen by "
-            "curation; label or adjudicate more images of its product and score them"
+            f"{named(draft)} has no image to be tested on: it would change "
+            f"{wording.counted(changed.height, 'image')} of run {run.run_id}, of which "
+            f"{wording.counted(images.unknown, 'has', 'have')} no known answer and "
+            f"{wording.counted(images.curated, 'was', 'were')} seen by curation; label or "
+            "adjudicate more images of its product and score them"
         )
     old = next((d for d in published if d.description_id == draft.description_id), None)
     members = [d for d in published if d is not old] + [draft]

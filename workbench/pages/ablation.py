@@ -15,6 +15,7 @@ from markupsafe import Markup
 from warehouse.queries.experiments import Experiments
 from warehouse.queries.truth import Truth
 from warehouse.records.experiments import Arm
+from workbench import wording
 from workbench.analysis import ablation, intervals, missing_capabilities, reviewed, right_reason
 from workbench.analysis import compare as differences
 from workbench.analysis.ablation import Study
@@ -66,9 +67,9 @@ def finding(rows: pl.DataFrame) -> Markup:
     ]
     unsure = rows.height - len(said)
     if not said:
-        arms = "this arm" if unsure == 1 else f"any of these {unsure} arms"
+        arms = "this arm" if unsure == 1 else f"any of these {wording.counted(unsure, 'arm')}"
         return Markup("Not enough evidence that {} differs from its baseline.").format(arms)
-    arms = "1 arm" if unsure == 1 else f"{unsure} arms"
+    arms = wording.counted(unsure, "arm")
     return Markup("; ").join(said) + "." + (f" {arms}: not enough evidence." if unsure else "")
 
 
@@ -147,14 +148,16 @@ run = next((run for run in stored if run.run_id == study.arms[0].run_id), None)
 def _name(arm: Arm) -> str:
     archive = archives.get(arm.archive_id)
     count = sum(each.experiment == arm.experiment for each in arms)
-    return f"{archive.name if archive else 'an archive'}, {count} arms"
+    return f"{archive.name if archive else 'an archive'}, {wording.counted(count, 'arm')}"
 
 
 names = components.told_apart({key: _name(arm) for key, arm in experiments.items()})
 
 
-under = Markup("{}&ensp;{} arms over {:,} questions").format(
-    components.model_chip(run) if run else "", len(study.arms), questions
+under = Markup("{}&ensp;{} over {}").format(
+    components.model_chip(run) if run else "",
+    wording.counted(len(study.arms), "arm"),
+    wording.counted(questions, "question"),
 )
 if address.truth() == "reviewed":
     under += Markup("<br>{}").format(reviewed.sentence(reviewed.of_facts(pl.concat(study.facts.values()))))
@@ -220,7 +223,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_arms(study, family, of_family)
     for first in study.arms[:2] if hard else ():
         with grid.cell(column_span=3):
-            note = f"questions about the defect on {len(hard):,} images, each arm against {first.arm}"
+            note = f"questions about the defect on {wording.counted(len(hard), 'image')}, each arm against {first.arm}"
             with card(f"hard-{first.place}", "Tiny and faint defects only", note):
                 forest(
                     compared(now, experiment, address.truth(), first.arm).filter(pl.col("family") == family),

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import (
     alarms,
     compare,
@@ -127,8 +128,8 @@ def show_disagreement(calls: Disagreement, base: Run, run: Run, chosen: Selectio
                 where,
                 *(f"{n:,}" for n in (only_old, only_new, both, images - only_old - only_new - both)),
                 f"{only_old + only_new:,} of {images:,}",
-                f"{100 * share.value:.0f} %",
-                f"{100 * share.low:.0f}–{100 * share.high:.0f} %",
+                wording.percent(share.value),
+                wording.percent_interval(share.low, share.high),
             ]
             for where, images, only_old, only_new, both, share in counts
         ]
@@ -167,7 +168,7 @@ def show_losses(slices: pl.DataFrame) -> None:
     """The slices where B loses, the most telling first."""
     losing = losses.losing(slices)
     rows = losing.head(LOSING)
-    looked = "1 slice" if slices.height == 1 else f"{slices.height} slices"
+    looked = wording.counted(slices.height, "slice")
     with card("losses", "Where B loses", f"q below 5 % over all {looked} looked at; click one to filter", fill=False):
         if rows.is_empty():
             components.empty(
@@ -206,16 +207,12 @@ def show_flips(base: Run, chosen: Selection, held: str) -> None:
     """Won, lost, kept and still wrong."""
     counts = flipped(now, base.run_id, chosen)
     total = sum(counts.values())
-    with card("flips", "Flips", f"{total:,} shared questions; click a square"):
+    with card("flips", "Flips", f"{wording.counted(total, 'shared question')}; click a square"):
         won, lost = counts.get(("wrong", "right"), 0), counts.get(("right", "wrong"), 0)
         figure = charts_compare.flips(components.ink(), counts, held)
         chart(figure, "compare.flips", f"{won:,} won, {lost:,} lost of {total:,}", lambda what: address.put(flip=what))
         verdict = judged(now, base.run_id, chosen)
-        p = (
-            ""
-            if verdict.p is None
-            else Markup(": <b>p {}</b>").format("< 0.001" if verdict.p < 0.001 else f"= {verdict.p:.3f}")
-        )
+        p = "" if verdict.p is None else Markup(": <b>{}</b>").format(wording.p_value(verdict.p))
         html(Markup('<div class="note">Won against lost, {}{}.</div>').format(verdict.test, p))
 
 
@@ -336,13 +333,13 @@ with header("Compare", lead, under):
     components.computed(
         {
             "test": f"{verdict.test}, two-sided; subtasks after Benjamini–Hochberg",
-            "interval": f"of the same flips: 95 %, of subtasks {compare.percent(level)}, which excludes 0 if q < 5 %",
-            "n": f"{verdict.n:,} pairs judged in both runs",
-            "clusters": f"{verdict.images:,} images",
-            "where B loses": f"sign flips per slice, Benjamini–Hochberg over all {looked_at.height} slices in which "
-            f"at least {losses.LEAST} images changed",
+            "interval": f"of the same flips: 95 %, of subtasks {wording.level(level)}, which excludes 0 if q < 5 %",
+            "n": f"{wording.counted(verdict.n, 'pair')} judged in both runs",
+            "clusters": wording.counted(verdict.images, "image"),
+            "where B loses": f"sign flips per slice, Benjamini–Hochberg over all "
+            f"{wording.counted(looked_at.height, 'slice')} in which at least {losses.LEAST} images changed",
             "called differently": "of pictures without a label that both runs call defective or good; Wilson's 95 % "
-            "interval over pictures",
+            "interval over pictures, clustered where pictures are copies or of one piece",
             "pairs": "same image, subtask, question and option texts; reference and retrieved texts may differ",
         },
         rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, question_id)",
@@ -373,7 +370,7 @@ if rows.is_empty():
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
-        note = f"points, {compare.percent(level)} interval; shaded: differences this many pairs cannot show"
+        note = f"points, {wording.level(level)} interval; shaded: differences this many pairs cannot show"
         with card("forest", "Paired difference, B − A", note):
             said = "; ".join(
                 f"{row['subtask']} {intervals.in_points(row['difference'])} {row['word']}"

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import concentration, confusion, overview, slices, subtasks
 from workbench.analysis.charts import errors
 from workbench.pages.runs import cards
@@ -179,7 +180,7 @@ def show_ranked(selection: Selection) -> None:
         # A family that is selected among others is tested at its share of 5 % (Benjamini and Bogomolov 2014).
         rows = enough.head(RANKED).with_columns(q=(pl.col("q") * among).clip(upper_bound=1.0))
         if rows.is_empty():
-            count = "1 slice" if table.height == 1 else f"{table.height:,} slices"
+            count = wording.counted(table.height, "slice")
             few = f"{count}, none with {slices.ENOUGH} effective images and something beside it to compare with."
             components.empty(
                 "No slice can be judged", few if table.height else "No labelled answer passes the filters."
@@ -191,8 +192,8 @@ def show_ranked(selection: Selection) -> None:
         facets = dict(selection.facets)
         here = tuple(facets.get(name, "") for name in by)
         worst = rows.row(0, named=True)
-        rates = f"{worst['rate']:.0%} right, expected {worst['expected']:.0%}"
-        alt = f"Worst of {enough.height} slices: {' · '.join(names[0])}, {rates}"
+        rates = f"{wording.percent(worst['rate'])} right, expected {wording.percent(worst['expected'])}"
+        alt = f"Worst of {wording.counted(enough.height, 'slice')}: {' · '.join(names[0])}, {rates}"
         chart(
             errors.ranked(components.ink(), rows, names, here),
             f"errors.ranked.{cut}",
@@ -200,9 +201,8 @@ def show_ranked(selection: Selection) -> None:
             lambda *values: pick_slice(cut, *values),
             fields=len(by),
         )
-        some = (
-            f"showing {rows.height} of {enough.height:,} slices, worst first; " if enough.height > rows.height else ""
-        )
+        all_of_them = wording.counted(enough.height, "slice")
+        some = f"showing {rows.height} of {all_of_them}, worst first; " if enough.height > rows.height else ""
         of_cuts = f" over {among} cuts, of which the data chose this one" if among > 1 else ""
         html(
             Markup(
@@ -279,12 +279,13 @@ def finding(concentrated: pl.DataFrame, tested: pl.DataFrame, cells: pl.DataFram
         why = Markup("<b>No labelled answer here:</b> without labels nothing is right or wrong.")
         return why + cards.detection(cells)
     rate = overview.rates(cells).row(0, named=True)
-    level = escape(f"{cards.percent(rate['rate'])} of {rate['n']:,.0f} answers are right.") + cards.detection(cells)
+    judged = wording.counted(int(rate["n"]), "answer is", "answers are")
+    level = escape(f"{cards.percent(rate['rate'])} of {judged} right.") + cards.detection(cells)
     if concentrated.is_empty():
         return Markup("<b>No slice can be judged:</b> none has {} effective images and something beside it; {}").format(
             slices.ENOUGH, level
         )
-    wrong = f"{rate['n'] - rate['right']:,.0f} wrong answers"
+    wrong = wording.counted(round(rate["n"] - rate["right"]), "wrong answer")
     first = concentrated.row(0, named=True)
     if first["q"] is None or first["q"] >= SURE or not first["ratio"]:
         where = Markup("<b>No slice has surely more than its share of the {}</b>: not enough evidence;").format(wrong)
@@ -305,9 +306,9 @@ def _below_expectation(tested: pl.DataFrame) -> Markup:
     if worse.is_empty():
         return Markup()
     first = worse.row(0, named=True)
-    many = "1 slice is" if worse.height == 1 else f"{worse.height} slices are"
+    many = wording.counted(worse.height, "slice is", "slices are")
     where = concentration.in_words(("product", "subtask"), (first["product"], first["subtask"]))
-    gap = f"{100 * first['rate']:.0f} % right where {100 * first['expected']:.0f} % were expected"
+    gap = f"{wording.percent(first['rate'])} right where {wording.percent(first['expected'])} were expected"
     return Markup(" {} worse than expected. The worst is <b>{}</b>, {}.").format(many, where, gap)
 
 
@@ -329,12 +330,13 @@ with header(
     components.computed(
         {
             "headline": "the slice of the largest likelihood ratio of a Bernoulli scan over its design effect; pooled "
-            f"test with design effects, Benjamini–Hochberg over all {concentrated.height} slices of all cuts",
+            "test with design effects, Benjamini–Hochberg over all "
+            f"{wording.counted(concentrated.height, 'slice')} of all cuts",
             "against expectation": "rate − (product's rate + subtask's rate − overall), intervals clustered by image",
             "test": "cluster-robust t of residuals against all questions outside the slice; "
             "Benjamini–Hochberg over the slices with enough images",
-            "n": f"{overview.total(everything, 'counted'):,} judged questions",
-            "clusters": f"{overview.rates(everything)['images'].sum() or 0:,} images",
+            "n": wording.counted(overview.total(everything, "counted"), "judged question"),
+            "clusters": wording.counted(int(overview.rates(everything)["images"].sum() or 0), "image"),
             "left out": "unlabelled, failed and open questions; invalid answers count as wrong",
         },
         rollups.sql(selection),

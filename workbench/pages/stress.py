@@ -17,6 +17,7 @@ from markupsafe import Markup
 from warehouse.queries.experiments import Experiments
 from warehouse.records.experiments import Arm
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import compare as differences
 from workbench.analysis import intervals, missing_capabilities
 from workbench.analysis import stress as analysis
@@ -200,8 +201,10 @@ names = components.told_apart(
 )
 
 
-count = f"{len(study.arms)} arm{'s' if len(study.arms) != 1 else ''}"
-under = Markup("{}&ensp;{} over {:,} images").format(components.model_chip(run) if run else "", count, images)
+count = wording.counted(len(study.arms), "arm")
+under = Markup("{}&ensp;{} over {}").format(
+    components.model_chip(run) if run else "", count, wording.counted(images, "image")
+)
 if address.truth() == "reviewed":
     under += Markup("<br>By the archive's labels: disturbed copies are other images, of which nobody settled anything.")
 with header("Stress", finding(falls), under):

@@ -15,6 +15,7 @@ from warehouse.identity import cluster_id
 from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import alarms, missing_capabilities, traces
 from workbench.analysis.charts import trust
 from workbench.analysis.traces import Masked
@@ -69,8 +70,8 @@ def show_alarms(chosen: Selection) -> None:
             [
                 row["shape"],
                 f"{round(row['n'] * row['rate']):,} of {row['n']:,.0f}",
-                f"{100 * row['rate']:.0f} %",
-                f"{100 * row['low']:.0f}–{100 * row['high']:.0f} %",
+                wording.percent(row["rate"]),
+                wording.percent_interval(row["low"], row["high"]),
             ]
             for row in rows.iter_rows(named=True)
         ]
@@ -113,19 +114,19 @@ def finding(rates: pl.DataFrame, total: int) -> Markup:
     if not total:
         return Markup("<b>No trace here:</b> the loop ran for none of these answers.")
     if rates.height < 2:
-        return Markup(
-            "<b>{:,} traces.</b> Without labels, or with one shape alone, no error rates can be compared."
-        ).format(total)
+        return Markup("<b>{}.</b> Without labels, or with one shape alone, no error rates can be compared.").format(
+            wording.counted(total, "trace")
+        )
     enough = rates.filter(pl.col("n") >= 20)
     table = (enough if enough.height > 1 else rates).sort("wrong")
     best, worst = table.row(0, named=True), table.row(-1, named=True)
     apart = best["high"] < worst["low"]
     verdict = "" if apart else "; their intervals overlap, so it is not enough evidence"
-    return Markup("<b>{} traces are wrong in {:.0f} %</b>, {} ones in {:.0f} %{}.").format(
+    return Markup("<b>{} traces are wrong in {}</b>, {} ones in {}{}.").format(
         worst["shape"].capitalize(),
-        100 * worst["wrong"],
+        wording.percent(worst["wrong"]),
         best["shape"],
-        100 * best["wrong"],
+        wording.percent(best["wrong"]),
         verdict,
     )
 
@@ -142,7 +143,8 @@ def show_hits(found: Measured) -> None:
         lift = traces.lift(accepted)
         ratio = f"{lift.value:.2f} times chance (95 %: {lift.low:.2f}–{lift.high:.2f})"
         chart(trust.hit_rate(components.ink(), rows), "traces.hits", ratio)
-        over = f"over {accepted.height:,} patches of {found.images:,} images with a mask"
+        of_images = wording.counted(found.images, "image")
+        over = f"over {wording.counted(accepted.height, 'patch', 'patches')} of {of_images} with a mask"
         html(Markup('<div class="note"><b>{}</b> {}.</div>').format(ratio, over))
 
 
@@ -176,7 +178,7 @@ with header("Traces", lead, cards.under(run, archive, reads.beside(now, chosen))
         {
             "shapes": "rules over the entropy per iteration, thresholds fixed: see warehouse/queries/facts.py",
             "wrong": "share of judged answers, 95 % interval clustered by image",
-            "n": f"{total:,} traces; courses drawn from {min(total, PROFILED):,} of them",
+            "n": f"{wording.counted(total, 'trace')}; courses drawn from {min(total, PROFILED):,} of them",
             "patch hits": f"over at most {MEASURED} images with masks; chance is the share of patches the mask touches",
         },
         rollups.sql(chosen),
@@ -202,7 +204,8 @@ note = "nat; median and quartiles; n and share of wrong answers with its 95 % in
 with card("multiples", "Entropy by the trace's shape", note, fill=False):
     shape = dict(chosen.facets).get("shape")
     said = "; ".join(
-        f"{row['shape']} {row['wrong']:.0%} wrong of {row['n']:,}" for row in by_shape.iter_rows(named=True)
+        f"{row['shape']} {wording.percent(row['wrong'])} wrong of {row['n']:,}"
+        for row in by_shape.iter_rows(named=True)
     )
     figure = trust.multiples(components.ink(), profiles(now, every_shape), by_shape, dict(counted.iter_rows()), shape)
     chart(figure, "traces.multiples", said or "no labels", lambda what: address.put(shape=what))

@@ -20,6 +20,7 @@ import polars as pl
 from warehouse import claims
 from warehouse.records.reviews import Reason
 from warehouse.records.scoring import OptionClaim
+from workbench import wording
 from workbench.analysis import option_region
 from workbench.analysis.metrics import Key
 from workbench.errors import ReviewError
@@ -94,7 +95,7 @@ def suspicions(
         margin = _margin(row)
         chance = float(chances[place]) if chances is not None else 1 - margin
         entropy = f"entropy {row['entropy']:.2f} nat, " if row["entropy"] is not None else ""
-        doubt = f"; {chance:.0%} chance of an error" if chances is not None else "; not calibrated yet"
+        doubt = f"; {wording.percent(chance)} chance of an error" if chances is not None else "; not calibrated yet"
         found["uncertain"].append(Suspicion(key, "uncertain", chance, f"{entropy}margin {margin:.2f}{doubt}"))
         if rules.labels and row["correct_answer"] is not None and row["answer"] != row["correct_answer"]:
             note = f"answered {row['answer']}, the label says {row['correct_answer']}"

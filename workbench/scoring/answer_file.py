@@ -33,6 +33,7 @@ from warehouse.records.questions import Subtask
 from warehouse.records.scoring import Capabilities, Entry, Prediction, Run, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
+from workbench import wording
 from workbench.analysis import mmad
 from workbench.archive import image_paths, json_text, layout, question_file
 from workbench.archive.problems import Problem, because, printable
@@ -203,19 +204,17 @@ def _repeated(given: Sequence[Given]) -> tuple[frozenset[int], list[Problem]]:
     if not again:
         return frozenset(), []
     example = given[next(iter(again))]
-    reason = (
-        f"the same question is answered twice: {example.question}; {len(again):,} answers of the file are to a "
-        f"question answered before, {sum(again.values()):,} of them say something else; the first one counts"
-    )
-    return frozenset(again), [Problem(example.image, reason)]
+    answers = wording.counted(len(again), "answer of the file is", "answers of the file are")
+    others = wording.counted(sum(again.values()), "of them says", "of them say")
+    reason = f"the same question is answered twice: {example.question}; {answers} to a question answered before"
+    return frozenset(again), [Problem(example.image, f"{reason}, {others} something else; the first one counts")]
 
 
 def _without_key(given: Sequence[Given]) -> list[Problem]:
     """One problem for each right answer that can't be read, and one for all answers that have none."""
     missing = [one for one in given if not one.correct.strip()]
-    told = []
-    if missing:
-        told.append(Problem(missing[0].image, f"{len(missing):,} answers have no right answer, and aren't judged"))
+    many = wording.counted(len(missing), "answer has", "answers have")
+    told = [Problem(missing[0].image, f"{many} no right answer to be judged by")] if missing else []
     return told + [
         Problem(one.image, f"its right answer {one.correct!r} is no option of: {one.question}; it isn't judged")
         for one in given

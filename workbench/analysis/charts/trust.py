@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from warehouse.queries.facts import OUTCOMES, SHAPES
+from workbench import wording
 from workbench.analysis.charts import theme
 from workbench.analysis.charts.theme import Palette, escape
 
@@ -166,7 +167,7 @@ def multiples(
         rate = (
             ""
             if found is None
-            else f"{100 * found['wrong']:.0f} % wrong ({100 * found['low']:.0f}–{100 * found['high']:.0f})"
+            else f"{wording.percent(found['wrong'])} wrong ({100 * found['low']:.0f}–{100 * found['high']:.0f})"
         )
         n = f"<span style='color:{p.muted}'>{counts.get(name, 0):,}</span>"
         fig.add_annotation(

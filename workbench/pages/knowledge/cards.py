@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, Sentence
 from warehouse.records.scoring import Description
+from workbench import wording
 from workbench.analysis.charts import knowledge
 from workbench.analysis.charts.knowledge import Bar, Row
 from workbench.curation import edit, gate
@@ -78,7 +79,7 @@ def provenance(sentences: Sequence[Sentence]) -> Markup:
         said = ORIGINS[sources[0].origin]
         verdicts = [each.verdict_id for each in sources if each.verdict_id]
         if verdicts:
-            said = f"{many(len(verdicts), 'verdict')}: {', '.join(each[-8:] for each in verdicts[:3])}"
+            said = f"{wording.counted(len(verdicts), 'verdict')}: {', '.join(each[-8:] for each in verdicts[:3])}"
         cells.append([text, Markup('<span class="muted">{}</span>').format(said)])
     return Markup('<div class="wrap">{}</div>').format(components.table(cells, numbers=1))
 
@@ -99,7 +100,10 @@ def findings(lint_findings: Sequence[Finding]) -> Markup:
 
 def proposal(draft: Proposal) -> Markup:
     """A proposal's reason and its sentences with their votes."""
-    rows = [[each.text, many(each.votes, "vote") if each.votes else ORIGINS[each.origin]] for each in draft.sentences]
+    rows = [
+        [each.text, wording.counted(each.votes, "vote") if each.votes else ORIGINS[each.origin]]
+        for each in draft.sentences
+    ]
     return Markup('<div class="note">{}</div><div class="wrap">{}</div>').format(
         draft.why, components.table(rows, numbers=1)
     )
@@ -172,8 +176,9 @@ def lift_sentence(bars_of_texts: Sequence[Bar]) -> Markup:
     harmed = "Harmed: questions right without the text and wrong with it."
     n = len(bars_of_texts)
     if n > 1:
+        texts = wording.counted(n, "text")
         harmed += (
-            f" Each interval is 95 % by itself: of {n} texts without an effect {n / 20:.1f} would be marked by chance."
+            f" Each interval is 95 % by itself: of {texts} without an effect {n / 20:.1f} would be marked by chance."
         )
     if worst:
         return Markup('{} <span class="escape">↓</span> <b>{}</b> should be looked at next.').format(harmed, worst.name)
@@ -188,7 +193,7 @@ def by_subtask(lifts: pl.DataFrame, chosen: Description, live: Description | Non
     newest = own.filter(revision=revision).row(0, named=True)
     rows = sorted(newest["subtasks"], key=lambda each: (-each["helped"] - each["harmed"], each["subtask"]))
     touched = [each for each in rows if each["helped"] or each["harmed"]]
-    asked = f"{newest['sampled']:,} images were asked again without it"
+    asked = f"{wording.counted(newest['sampled'], 'image was', 'images were')} asked again without it"
     if not touched:
         same = "no answer changed" if rows else "an earlier version measured this and kept no counts by subtask"
         return revision, Markup('<div class="note">{}; {}.</div>').format(asked, same)
@@ -196,7 +201,7 @@ def by_subtask(lifts: pl.DataFrame, chosen: Description, live: Description | Non
         [each["subtask"], f"{each['questions']}", f"{each['helped']}", _harmed(each["harmed"])] for each in touched
     ]
     rest = len(rows) - len(touched)
-    same = f"; in {many(rest, 'other subtask')} no answer changed" if rest else ""
+    same = f"; in {wording.counted(rest, 'other subtask')} no answer changed" if rest else ""
     table = components.table(cells, ["subtask", "questions", "helped", "harmed"], numbers=3)
     return revision, Markup('<div class="wrap">{}</div><div class="note">{}{}.</div>').format(table, asked, same)
 
@@ -235,17 +240,24 @@ def gate_rows(result: GateResult) -> list[Row]:
 def gate_table(attempt: GateAttempt, result: GateResult) -> Markup:
     """The test in numbers."""
     point = knowledge.points
+    elsewhere = wording.counted(result.elsewhere_images, "image")
     rows = [
         [
             "Affected, 95 %",
             Markup("<b>{}</b> ({} to {})").format(point(result.difference), point(result.low), point(result.high)),
         ],
-        ["Won, lost", f"{result.won}, {result.lost} of {result.questions:,} about {result.images:,} images"],
-        ["p of better, of its share", f"{result.p_better:.4f} of {gate.ON_BETTER * attempt.alpha:.4f}"],
-        ["p of worse, of its share", f"{result.p_worse:.4f} of {gate.ON_WORSE * attempt.alpha:.4f}"],
+        [
+            "Won, lost",
+            f"{result.won}, {result.lost} of {result.questions:,} about {wording.counted(result.images, 'image')}",
+        ],
+        [
+            "p of better, of its share",
+            f"{wording.p_number(result.p_better, 4)} of {gate.ON_BETTER * attempt.alpha:.4f}",
+        ],
+        ["p of worse, of its share", f"{wording.p_number(result.p_worse, 4)} of {gate.ON_WORSE * attempt.alpha:.4f}"],
         [
             "Elsewhere, worst bound",
-            f"{point(result.elsewhere_low)}, margin −{100 * attempt.margin:g}; {result.elsewhere_images:,} images"
+            f"{point(result.elsewhere_low)}, margin −{100 * attempt.margin:g}; {elsewhere}"
             if result.elsewhere_images
             else "retrieved nowhere else",
         ],
@@ -274,8 +286,3 @@ def parts_of(text: str, at_most: int) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
-
-
-def many(count: int, what: str) -> str:
-    """A count with its noun."""
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -17,6 +17,7 @@ from warehouse.queries import shared
 from warehouse.queries.shared import SharedAnswers
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import leaderboard, published, right_reason, subtasks
 from workbench.analysis.charts import leaderboard as charts
 from workbench.analysis.leaderboard import Leaderboard
@@ -58,7 +59,9 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
     if len(compared) < 2:
         return
     is_open = st.query_params.get("board") == "1"
-    with card("board", "Leaderboard", f"{len(compared)} runs of this archive and question set", fill=False):
+    with card(
+        "board", "Leaderboard", f"{wording.counted(len(compared), 'run')} of this archive and question set", fill=False
+    ):
         components.toggle("Rank them" if not is_open else "Close", "l", "runs.board", is_open, _turn, "board")
         if not is_open:
             return
@@ -75,7 +78,7 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
             _show_published()
         if found.summary["seconds_per_image"].drop_nulls().len():
             said = "; ".join(
-                f"{row['model']} {row['accuracy']:.1%} at {row['seconds_per_image']:.3g} s an image"
+                f"{row['model']} {wording.percent(row['accuracy'], 1)} at {row['seconds_per_image']:.3g} s an image"
                 for row in found.summary.filter(pl.col("seconds_per_image").is_not_null()).iter_rows(named=True)
             )
             chart(charts.against_seconds(components.ink(), found.summary, run.run_id), "runs.board.seconds", said)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import overview, right_reason
 from workbench.analysis.charts import common
 from workbench.pages.runs import board, cards
@@ -91,7 +92,9 @@ def show_accuracy(cells: pl.DataFrame, subtask: str | None) -> None:
             html(cards.subtasks_without_labels(cells))
         return
     with card("accuracy", "Accuracy per subtask", "95 % interval by image; click a row for its cases"):
-        sentence = "; ".join(f"{row['subtask']} {row['rate']:.0%} of {row['n']}" for row in rows.iter_rows(named=True))
+        sentence = "; ".join(
+            f"{row['subtask']} {wording.percent(row['rate'])} of {row['n']}" for row in rows.iter_rows(named=True)
+        )
         chart(
             common.accuracy(components.ink(), rows, subtask),
             "runs.accuracy",

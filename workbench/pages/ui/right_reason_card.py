@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.analysis import compare, intervals, right_reason, subtasks
 from workbench.analysis.charts import common
 from workbench.analysis.right_reason import RightReason
@@ -36,9 +37,9 @@ def lead(reason: RightReason | None) -> Markup:
     """The headline beside accuracy, in the page's one sentence."""
     if reason is None:
         return Markup()
-    return Markup(
-        " <b>Right for the right reason {:.0f} %</b> of {:,} questions about defects (by chance {:.0f} %)."
-    ).format(100 * reason.rate.value, reason.n, 100 * reason.chance)
+    return Markup(" <b>Right for the right reason {}</b> of {} about defects (by chance {}).").format(
+        wording.percent(reason.rate.value), wording.counted(reason.n, "question"), wording.percent(reason.chance)
+    )
 
 
 def show(now: reads.Snapshot, run: Run, selection: Selection) -> None:
@@ -49,7 +50,9 @@ def show(now: reads.Snapshot, run: Run, selection: Selection) -> None:
             components.lacking(right_reason.lack(run))
             return
         table = right_reason.by_subtask(rows, run.subtasks)
-        said = "; ".join(f"{row['subtask']} {row['rate']:.0%} of {row['n']}" for row in table.iter_rows(named=True))
+        said = "; ".join(
+            f"{row['subtask']} {wording.percent(row['rate'])} of {row['n']}" for row in table.iter_rows(named=True)
+        )
         chart(common.accuracy(components.ink(), table, None), "reason.by_subtask", said)
         html(Markup('<div class="note">{}</div>').format(right_reason.sentence(found)))
         html(Markup('<div class="note">{}</div>').format(right_reason.painted_sentence(found, run.run_id)))
