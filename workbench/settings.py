@@ -93,6 +93,7 @@ class Work:
     """What is scored, in which pieces, and where it is remembered."""
 
     questions: str | None = None  # an mmad.json, or a set's name; None: mmad.json at the root, else inspection
+    layouts: Path | None = None  # a TOML file with [[layout]] rows; None: those of the settings file, if it has some
     sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
     limit: int | None = None  # only so many questions (not images), a mixture of products and kinds
     data: Path = Path("data")  # warehouse, spool and caches
@@ -186,6 +187,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "memory_gib": "the same answers, floats within 1e-4",
     "input_processes": "who opens pictures, not what is in them",
     "questions": "a path or a name; the file's hash and the set's version are among the facts",
+    "layouts": "a path; what it says is in the plan",
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",
     "data": "a path",
@@ -328,7 +330,10 @@ def _reading(hint: object) -> object:
 
 def _read_toml(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        written = tomllib.loads(file.read_text(encoding="utf-8"))
+        if written.pop("layout", None) is not None:  # rows of the archive room's own table
+            written.setdefault("layouts", str(file))
+        return written
     except OSError as error:
         raise SettingsError(f"cannot read the settings file {file}: {os.strerror(error.errno or 0)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

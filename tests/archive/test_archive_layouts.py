@@ -155,8 +155,8 @@ def test_pictures_beside_a_product_folders_own_are_left_out_and_counted(tmp_path
     scan = scanned(tmp_path)
     assert len(scan.entries) == 2
     assert reasons(scan) == {
-        "DATA/bottle": "1 image left out: a product folder has train, test and ground_truth",
-        "DATA/bottle/extra": "2 images left out: a product folder has train, test and ground_truth",
+        "DATA/bottle": "1 image left out: the layout MVTec AD has no place for it",
+        "DATA/bottle/extra": "2 images left out: the layout MVTec AD has no place for it",
     }
 
 

@@ -1,54 +1,40 @@
-"""The folder layouts that are recognised: paths go in, product, role, label and mask come out.
+"""From paths to what they say: product, role, label, defect, mask, camera, piece and time of every picture.
 
-Two shapes are known. In a *product folder*, as MVTec AD, VisA, LOCO, GoodsAD and Defect Spectrum have it, a picture's
-kind is the folder it lies in:
+The layouts that are known are rows of `layouts.toml`, with those of one's own settings before them. The folder of one
+product is found by what a row says tells it; below it, the row's patterns say what each picture is. The archive's root
+may be any folder above, the product's own included, and several layouts may lie below one root. Where nothing tells a
+layout, a folder is *plain*: all of its pictures are scored, the product is the top folder's name, and nothing is known
+of labels. There, too, a picture called as another one with `_mask` (or `_gt`, `_label`, `_seg`) after it is that one's
+mask and isn't scored.
 
-    DATASET/product/train/good/000.png            a normal reference
-    DATASET/product/test/good/000.png             a picture to score, labelled good
-    DATASET/product/test/scratch/000.png          a picture to score, labelled defective, type scratch
-    DATASET/product/ground_truth/scratch/000_mask.png    its mask (LOCO: .../000/000.png)
-
-MVTec AD 2 has the masks below the test set, and two test sets without labels:
-
-    DATASET/product/test_public/bad/000.png       a picture to score, labelled defective
-    DATASET/product/test_public/ground_truth/bad/000_mask.png    its mask
-    DATASET/product/test_private/000.png          a picture to score, nothing known (test_private_mixed too)
-
-The archive's root may be any of these folders' parents, the product folder itself included. Everything else is a
-*plain folder*: all of its pictures are scored, the product is the top folder's name, and nothing is known of labels.
-
-A folder counts as a product folder only if something below it says so (a `good` folder or a `ground_truth`): names
-like `test/lot7` alone would otherwise turn a lot number into a defect, and `test/0` into a good one. Names are compared
-as people do: `Test`, `OK` and `Ground Truth` are what they say, and composed letters equal decomposed ones. Knows
-nothing of files, only of their names.
+A folder called `test` tells nothing by itself: `test/lot7` would turn a lot into a defect, and `test/0` into a good
+picture. Names are compared as people do: `Test`, `OK` and `Ground Truth` are what they say, and composed letters equal
+decomposed ones. Knows nothing of files, only of their names.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
 from workbench import wording
-from workbench.archive import labels
+from workbench.archive import labels, layout_table
 from workbench.archive.labels import Label
+from workbench.archive.layout_table import Layout, Role, Tell
 from workbench.archive.problems import Problem
 
-Role = Literal["query", "reference", "mask"]
-
 UNKNOWN = "unknown"
+PLAIN = "plain folders"
 
-_TEST = ("test", "image", "test_public")  # Defect Spectrum says image and mask, MVTec AD test and ground_truth
-_PRIVATE = ("test_private", "test_private_mixed")
-_NORMAL = ("train", "validation")
-_GROUND_TRUTH = ("ground_truth", "groundtruth")
-_MASKS = (*_GROUND_TRUTH, "mask", "masks")
-_ASIDE = ("rgb_mask", "rbg_mask", "captions")  # Defect Spectrum's coloured masks, known and not needed
-_SPLITS = frozenset((*_TEST, *_PRIVATE, *_NORMAL, *_MASKS))
+_OF_ANOTHER = re.compile(r"(?P<picture>.+?)[ ._-]+(?:mask|gt|ground[ _-]?truth|label|seg|segmentation)", re.IGNORECASE)
+
+
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +48,21 @@ class Place:
     defect: str | None
     mask: str | None = None  # path of its only mask; None also if it has several (LOCO), for one of them would mislead
     kind: str | None = None  # the folder's name that the label is read from
+    camera: str | None = None
+    line: str | None = None
+    serial: str | None = None
+    time: str | None = None  # as the name has it
+    by_mask: bool = False  # whether the mask's content says if it is good: the reader of masks knows
 
 
-# A picture as its masks know it: product folder, kind, path below the kind without suffix.
-_Picture = tuple[tuple[str, ...], str, str]
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What the names of an archive say."""
+
+    places: dict[str, Place]  # by path
+    problems: list[Problem]  # what is left out
+    layouts: Counter[str] = field(default_factory=Counter)  # pictures by the layout they were found in
+    orphans: tuple[str, ...] = ()  # masks of no picture
 
 
 def label_of(word: str) -> tuple[str | None, str | None]:
@@ -74,69 +71,49 @@ def label_of(word: str) -> tuple[str | None, str | None]:
     return said.label, said.defect
 
 
-def places(root: Path, paths: Iterable[str]) -> tuple[dict[str, Place], list[Problem]]:
-    """Each picture's place; pictures in a product folder but in none of its known folders are left out and counted.
+def places(root: Path, paths: Iterable[str], own: Sequence[Layout] = ()) -> Understood:
+    """Each picture's place; what a product's layout has no place for is left out and counted.
 
     Args:
         root: the archive's resolved root; only its names are read.
         paths: all pictures, relative to the root with forward slashes.
+        own: layouts to look for before the project's.
     """
     above = (composed(root.parent.name), composed(root.name))
-    parts = {path: tuple(name.strip() for name in composed(path).split("/")) for path in paths}
-    folders = {names[:-1] for names in parts.values()}  # a million pictures lie in few
-    products = _product_folders(folders)
-    depths = {folder: _depth(folder, products) for folder in folders}
-    kinds = _kinds(depths)
-    found: dict[str, Place] = {}
-    masks: dict[_Picture, list[str]] = {}
-    unmasked: dict[str, _Picture] = {}
-    aside: Counter[str] = Counter()
-    for path, names in parts.items():
-        depth = depths[names[:-1]]
-        if depth is None:
-            product = names[0] if len(names) > 1 else UNKNOWN
-            found[path] = Place("query", above[1] or UNKNOWN, product, None, None)
-            continue
-        dataset, product = (name or UNKNOWN for name in (*above, *names)[depth : depth + 2])
-        split, *below = (_plain(names[depth]), *names[depth + 1 :])
-        if split in _PRIVATE:
-            found[path] = Place("query", dataset, product, None, None)
-            continue
-        if split in _TEST and len(below) > 1 and _plain(below[0]) in _GROUND_TRUTH:
-            split, *below = (_plain(below[0]), *below[1:])
-        if len(below) < 2 or split not in _SPLITS:
-            aside["/".join(names[:-1])] += split not in _ASIDE
-            continue
-        kind, *rest = below
-        said = kinds[names[:depth]].get(kind) or _read(kind)
-        role: Role = (
-            "mask" if split in _MASKS else "reference" if split in _NORMAL and said.label == "good" else "query"
-        )
-        found[path] = Place(role, dataset, product, said.label, said.defect, kind=kind)
-        stem = PurePosixPath(*rest).with_suffix("")
-        if role == "mask":
-            whole = str(stem)
-            bare = whole[: -len("_mask")] if whole.lower().endswith("_mask") else whole
-            for name in {bare, str(stem.parent)}:  # LOCO: a picture's masks have a folder
-                masks.setdefault((names[:depth], _plain(kind), name), []).append(path)
-        elif said.label != "good":
-            unmasked[path] = (names[:depth], _plain(kind), str(stem))
+    by_folder: dict[Names, list[tuple[str, str]]] = defaultdict(list)  # folder's names -> (path, file's name)
+    for path in paths:
+        *folder, name = (part.strip() for part in composed(path).split("/"))
+        by_folder[tuple(folder)].append((path, name))
 
-    for path, picture in unmasked.items():
-        match masks.get(picture):
-            case [mask]:
-                found[path] = replace(found[path], mask=mask)
-    problems = [
-        Problem(folder, f"{wording.counted(count, 'image')} left out: {_LEFT_OUT}", kind=_LEFT_OUT)
-        for folder, count in sorted(aside.items())
-        if count
-    ]
-    return found, problems
+    found = Understood({}, [])
+    orphans: list[str] = []
+    claimed: set[Names] = set()
+    for product, layouts in _products(by_folder, (*own, *layout_table.known())):
+        folders = [names for names in product.folders if names not in claimed]
+        files = [(path, names[len(product.names) :], name) for names in folders for path, name in by_folder[names]]
+        if not files:
+            continue
+        readings = [reading for layout in layouts if (reading := _Reading(layout, product.names, above)).reads(files)]
+        if read := next((reading for reading in readings if reading.pictures), next(iter(readings), None)):
+            claimed.update(folders)
+            found.places.update(read.found)
+            found.layouts[read.layout.name] += read.pictures
+            found.problems.extend(read.left_out())
+            orphans += read.orphans
+    for names, named in by_folder.items():
+        if names not in claimed:
+            plain = dict(_plain_places(names, named, above))
+            found.places.update(plain)
+            found.layouts[PLAIN] += sum(place.role == "query" for place in plain.values())
+    if orphans:
+        reason = "a mask of no picture"
+        found.problems.extend(Problem(path, reason, kind=reason) for path in orphans)
+    return replace(found, orphans=tuple(orphans))
 
 
 def counts(folders: Iterable[Place]) -> str:
     """What the folders' words meant, in words."""
-    places = [place for place in folders if place.kind]
+    told = [place for place in folders if place.kind]
     meant = {
         f"{place.kind}": Label("good")
         if place.label == "good"
@@ -145,12 +122,9 @@ def counts(folders: Iterable[Place]) -> str:
         else Label("defective")
         if place.label
         else _read(f"{place.kind}")
-        for place in places
+        for place in told
     }
-    return labels.counts(Counter(f"{place.kind}" for place in places), meant)
-
-
-_LEFT_OUT = "a product folder has train, test and ground_truth"
+    return labels.counts(Counter(f"{place.kind}" for place in told), meant)
 
 
 def composed(name: str) -> str:
@@ -158,31 +132,7 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-@lru_cache(4096)
-def _plain(name: str) -> str:
-    """A folder's name as it is compared."""
-    return "_".join(name.casefold().replace("-", " ").split())
-
-
 _read = lru_cache(4096)(labels.read)
-
-
-def _depth(folder: tuple[str, ...], products: frozenset[tuple[str, ...]]) -> int | None:
-    """How deep the product folder lies that the folder is, or is in; None in a plain folder."""
-    return next((depth for depth in range(len(folder) + 1) if folder[:depth] in products), None)
-
-
-def _product_folders(folders: Iterable[tuple[str, ...]]) -> frozenset[tuple[str, ...]]:
-    """Folders with a good or ground_truth folder where a product folder has one."""
-    found = set()
-    for names in folders:
-        for depth in range(len(names) - 1):
-            split, kind = _plain(names[depth]), names[depth + 1]
-            tells = split in (*_TEST, *_NORMAL) and (_says_good(kind) or _plain(kind) in _GROUND_TRUTH)
-            if tells or split in _GROUND_TRUTH:
-                found.add(names[:depth])
-                break
-    return frozenset(found)
 
 
 def _says_good(kind: str) -> bool:
@@ -190,20 +140,203 @@ def _says_good(kind: str) -> bool:
     return _read(kind).label == "good" and not kind.strip().isdigit()
 
 
-def _kinds(depths: Mapping[tuple[str, ...], int | None]) -> Mapping[tuple[str, ...], Mapping[str, Label]]:
-    """What each product folder's kinds mean: where one of them says good in words, all numbers are those of types.
+@dataclass(slots=True)
+class _Product:
+    """A folder that may be a product's, and the folders below it."""
 
-    Args:
-        depths: how deep the product folder of each folder lies, None for plain ones.
-    """
-    found: dict[tuple[str, ...], set[str]] = {}
-    for names, depth in depths.items():
-        if depth is not None:
-            kinds = found.setdefault(names[:depth], set())
-            if len(names) > depth + 1 and _plain(names[depth]) in _TEST:
-                kinds.add(names[depth + 1])
-    read = {folder: labels.read_column(kinds) for folder, kinds in found.items()}
-    for meanings in read.values():
-        if any(map(_says_good, meanings)):
-            meanings |= {kind: Label("type", kind) for kind in meanings if kind.strip().isdigit()}
-    return read
+    names: Names
+    folders: list[Names] = field(default_factory=list)
+
+
+def _products(
+    by_folder: Mapping[Names, Sequence[tuple[str, str]]], layouts: Sequence[Layout]
+) -> Iterator[tuple[_Product, list[Layout]]]:
+    """Every folder that something tells to be a product's, those above first, with its layouts in the table's order."""
+    told: dict[Names, dict[int, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
+    tells = [
+        (place, option, number, tell)
+        for place, layout in enumerate(layouts)
+        for option, needed in enumerate(layout.tells)
+        for number, tell in enumerate(needed)
+    ]
+    for names, files in by_folder.items():
+        for place, option, number, tell in tells:
+            depth = len(names) - len(tell.names) + tell.is_file
+            depths = (depth,) if tell.is_file else range(depth + 1)
+            for at in depths:
+                if at < 0 or (option, number) in told.get(names[:at], {}).get(place, ()):
+                    continue
+                if _tells(tell, names[at:], files):
+                    told[names[:at]][place].add((option, number))
+    complete = {
+        names: found
+        for names, by_layout in told.items()
+        if (found := [layouts[place] for place in sorted(by_layout) if _complete(layouts[place], by_layout[place])])
+    }
+    products = {names: _Product(names) for names in complete}
+    for names in by_folder:
+        for depth in range(len(names) + 1):
+            if names[:depth] in products:
+                products[names[:depth]].folders.append(names)
+    for names in sorted(products, key=lambda names: (len(names), names)):
+        yield products[names], complete[names]
+
+
+def _complete(layout: Layout, found: set[tuple[int, int]]) -> bool:
+    return any(
+        all((option, number) in found for number in range(len(needed))) for option, needed in enumerate(layout.tells)
+    )
+
+
+def _tells(tell: Tell, names: Names, files: Sequence[tuple[str, str]]) -> bool:
+    """Whether these folders, with one of the files where it takes one, begin as it says."""
+    folders = tell.names[:-1] if tell.is_file else tell.names
+    for pattern, name in zip(folders, names, strict=False):
+        found = pattern.fullmatch(name)
+        if found is None or ("good" in found.groupdict() and not _says_good(found["good"])):
+            return False
+    return not tell.is_file or any(
+        tell.names[-1].fullmatch(stem) is not None and (not tell.types or ending in tell.types)
+        for stem, ending in (_stem(name) for _, name in files)
+    )
+
+
+def _stem(name: str) -> tuple[str, str]:
+    """A file's name without its type, and that."""
+    stem, dot, ending = name.rpartition(".")
+    return (stem, ending.lower()) if dot and stem else (name, "")
+
+
+class _Reading:
+    """The pictures below one product's folder, as one layout has them."""
+
+    def __init__(self, layout: Layout, product: Names, above: Names) -> None:
+        self.layout = layout
+        self._dataset, self._product = (name or UNKNOWN for name in (*above, *product)[-2:])
+        self._folder = "/".join(product)
+        self.found: dict[str, Place] = {}
+        self.orphans: list[str] = []
+        self._masks: dict[Names, list[str]] = defaultdict(list)
+        self._keys_of_masks: dict[str, list[Names]] = defaultdict(list)
+        self._pictures: dict[str, tuple[Names, Role, dict[str, str]]] = {}
+        self._left_out: Counter[str] = Counter()
+        self._fitting = lru_cache(4096)(self._fit)
+
+    @property
+    def pictures(self) -> int:
+        """How many there are, masks aside."""
+        return len(self._pictures)
+
+    def reads(self, files: Iterable[tuple[str, Names, str]]) -> bool:
+        """Whether the layout fits these files: path, folders below the product's, name.
+
+        A layout that needs pairs doesn't where most masks belong to no picture.
+        """
+        for path, folder, name in files:
+            self._add(path, folder, name)
+        keys = {key for key, _, _ in self._pictures.values()}
+        lonely = [path for path, own in self._keys_of_masks.items() if not keys.intersection(own)]
+        if self.layout.pairs and (not self._keys_of_masks or 2 * len(lonely) > len(self._keys_of_masks)):
+            return False
+        self.orphans = sorted(lonely)
+        read = self._kinds()
+        self.found = {path: Place("mask", self._dataset, self._product, None, None) for path in self._keys_of_masks}
+        for path, (key, role, fields) in self._pictures.items():
+            self.found[path] = self._place(key, role, fields, read)
+        return True
+
+    def _add(self, path: str, folder: Names, name: str) -> None:
+        stem, ending = _stem(name)
+        role: Role | None = None
+        for fits, pattern, said, rest in self._fitting(folder):
+            if (role and fits != "mask") or (pattern.types and ending not in pattern.types):
+                continue
+            below = f"{rest}{stem}"
+            fields = said
+            if pattern.below is not None:
+                inside = pattern.below.fullmatch(below)
+                if inside is None:
+                    continue
+                fields = said | inside.groupdict()
+                below = inside["picture"]
+            key = (below, *(_plain(fields.get(each) or "") for each in self.layout.shared))
+            if fits == "mask":
+                self._masks[key].append(path)
+                self._keys_of_masks[path].append(key)
+            elif role is None and fits != "aside":
+                self._pictures[path] = (key, fits, fields)
+            role = role or fits
+            if fits != "mask":
+                break
+        if role is None:
+            self._left_out["/".join(filter(None, (self._folder, *folder)))] += 1
+
+    def left_out(self) -> Iterator[Problem]:
+        """What the layout has no place for, by folder."""
+        reason = f"the layout {self.layout.name} has no place for it"
+        for folder, count in sorted(self._left_out.items()):
+            yield Problem(folder or ".", f"{wording.counted(count, 'image')} left out: {reason}", kind=reason)
+
+    def _fit(self, folder: Names) -> list[tuple[Role, layout_table.Pattern, dict[str, str], str]]:
+        """The patterns that these folders fit, with what they say and what of the folders is left for the name."""
+        found = []
+        for role, pattern in self.layout.patterns:
+            said = pattern.below_of(folder)
+            if said is not None:
+                rest = folder[len(pattern.folders) :]
+                found.append((role, pattern, said, "".join(f"{name}/" for name in rest)))
+        return found
+
+    def _place(self, key: Names, role: Role, fields: dict[str, str], read: Mapping[str, Label]) -> Place:
+        masks, kind, by_mask = self._masks.get(key, []), fields.get("kind"), False
+        mask = masks[0] if len(masks) == 1 else None
+        label, defect = None, None
+        if self.layout.label == "kind" and kind is not None:
+            said = read.get(kind) or _read(kind)
+            label, defect = said.label, said.defect
+        elif self.layout.label == "has mask":
+            label = "defective" if masks else "good"
+        elif self.layout.label == "marked in mask":
+            by_mask = mask is not None
+        if label == "good":
+            mask = None
+        if role == "reference" and label != "good" and not by_mask:
+            role = "query"
+        return Place(
+            role, self._dataset, self._product, label, defect, mask, kind if self.layout.label == "kind" else None,
+            fields.get("camera"), fields.get("line"), fields.get("serial"), fields.get("time"), by_mask,
+        )  # fmt: skip
+
+    def _kinds(self) -> Mapping[str, Label]:
+        """What the kinds mean: where one of them says good in words, all numbers are those of types."""
+        kinds = {fields["kind"] for _, role, fields in self._pictures.values() if role == "query" and "kind" in fields}
+        read = labels.read_column(kinds)
+        if any(map(_says_good, read)):
+            read |= {kind: Label("type", kind) for kind in read if kind.strip().isdigit()}
+        return read | {kind: Label("good") for kind in kinds if kind.casefold() in self.layout.good}
+
+
+def _plain_places(names: Names, files: Sequence[tuple[str, str]], above: Names) -> Iterator[tuple[str, Place]]:
+    """A plain folder's pictures; one that is called as another with `_mask` after it is that one's mask."""
+    dataset, product = above[1] or UNKNOWN, names[0] if names else UNKNOWN
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for path, name in files:
+        by_stem[_stem(name)[0].casefold()].append(path)
+    masks: dict[str, list[str]] = defaultdict(list)
+    for path, name in files:
+        of = _OF_ANOTHER.fullmatch(_stem(name)[0])
+        if of and (pictures := by_stem.get(of["picture"].casefold())) and len(pictures) == 1:
+            masks[pictures[0]].append(path)
+    are_masks = {mask for each in masks.values() for mask in each}
+    for path, _ in files:
+        if path in are_masks:
+            yield path, Place("mask", dataset, product, None, None)
+        else:
+            mask = masks[path][0] if len(masks.get(path, ())) == 1 else None
+            yield path, Place("query", dataset, product, None, None, mask)
+
+
+@lru_cache(4096)
+def _plain(name: str) -> str:
+    """A folder's name as it is compared."""
+    return "_".join(name.casefold().replace("-", " ").split())

@@ -37,9 +37,11 @@ from warehouse.identity import cluster_id
 from warehouse.records.scoring import Archive, Entry
 from workbench import wording
 from workbench.archive import known_files, labels, layout, sidecar
+from workbench.archive.entries import labelled_by_mask, make_entry
 from workbench.archive.images import open_image
 from workbench.archive.known_files import File, Remembered, of_stat
 from workbench.archive.labels import Label
+from workbench.archive.layout_table import Layout
 from workbench.archive.problems import Problem, is_text, printable
 from workbench.archive.skipped_files import PassedOver
 from workbench.errors import ArchiveError, UnreadableImage
@@ -49,7 +51,6 @@ __all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open
 _READERS = 8  # threads; on a network disk most of the time is spent waiting
 _BATCH = 2048  # files handed to them at once, so that memory stays flat
 
-_NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't name
 # What may change about an entry; a mask that only a question file names is found again when the image is asked about.
 _SAID = (
     "size", "mtime_ns", "dataset", "product", "label", "defect", "reference_path", "line", "camera", "captured_at",
@@ -68,6 +69,7 @@ class Scan:
     images_read: int  # how many had to be read to know their content
     waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
     notes: tuple[str, ...] = ()  # what a person should see: how words were read as labels
+    layouts: Mapping[str, int] = field(default_factory=dict)  # how many pictures lie in which layout
 
     @property
     def registered(self) -> list[Entry]:
@@ -84,6 +86,7 @@ def scan(
     settle_seconds: float = 0.0,
     again: Container[str] = frozenset(),
     picture: str | None = None,
+    layouts: Sequence[Layout] = (),
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
@@ -97,6 +100,7 @@ def scan(
             0 takes all as they are.
         again: paths to read whatever is known, as those of pictures that failed: a file system may hide a change.
         picture: only this one, with what is known of the archive as its references; no folder is listed.
+        layouts: one's own, looked for before the project's.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -109,11 +113,12 @@ def scan(
 
     table, rows = _rows(root, sidecar_file, files, problems)
     words = labels.read_column(row.label for row in rows.values() if row.label)
-    places, left_out = layout.places(root, files)
-    problems += left_out
-    masks = {row.mask for row in rows.values() if row.mask}
+    understood = layout.places(root, files, layouts)
+    places = understood.places
+    problems += understood.problems
+    as_masks = {row.mask for row in rows.values() if row.mask}
     serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
-    wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in masks]
+    wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in as_masks]
     if picture is not None:
         places.setdefault(picture, layout.Place("query", root.name, layout.UNKNOWN, None, None))
         serving -= {picture}
@@ -143,9 +148,9 @@ def scan(
                 content = remembered.content_of(file) or fresh[file.path]
                 if content is not None:
                     seen_at = remembered.seen_at(file.path, content) or archive.registered_at
-                    place = places[file.path]
+                    place = labelled_by_mask(root, places[file.path])
                     serves = file.path != picture and (place.role == "reference" or file.path in serving)
-                    entry = _entry(archive, file, content, seen_at, place, rows.get(file.path, _NO_ROW), words)
+                    entry = make_entry(archive, file, content, seen_at, place, rows.get(file.path), words)
                     (references if serves else entries).append(entry)
             if progress:
                 progress(start + len(batch))
@@ -157,7 +162,7 @@ def scan(
     if picture is not None:
         return Scan(archive, entries, references, [one for one in problems if one.path == picture], images_read)
     notes = tuple(_label_notes(entries, places, table, rows, words))
-    return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes)
+    return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts)
 
 
 def identify(root: Path) -> Archive:
@@ -387,40 +392,6 @@ def _label_notes(
             f"serial in {table}: {wording.counted(len(named), 'image')} of "
             f"{wording.counted(pieces, 'piece')}; a piece counts once in every interval"
         )
-
-
-def _entry(
-    archive: Archive,
-    file: File,
-    content: str,
-    seen_at: datetime,
-    place: layout.Place,
-    row: sidecar.Row,
-    words: Mapping[str, Label],
-) -> Entry:
-    said = words[row.label] if row.label else Label("unlabelled")
-    label, defect = (said.label, said.defect) if said.label else (place.label, place.defect)
-    return Entry(
-        image_id=_hash(f"{archive.archive_id}\0{file.path}\0{content}")[:32],
-        archive_id=archive.archive_id,
-        path=file.path,
-        content=content,
-        size=file.size,
-        mtime_ns=file.mtime_ns,
-        dataset=place.dataset,
-        product=row.product or place.product,
-        label=label,
-        defect=defect,
-        mask_path=row.mask or place.mask,
-        reference_path=row.reference,
-        line=row.line,
-        camera=row.camera,
-        captured_at=row.captured_at,
-        seen_at=seen_at,
-        ctime_ns=file.ctime_ns,
-        inode=file.inode,
-        serial=row.serial,
-    )
 
 
 def _hash(text: str) -> str:

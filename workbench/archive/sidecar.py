@@ -101,7 +101,7 @@ class Row(BaseModel):
     @field_validator("captured_at", mode="before")
     @classmethod
     def _in_utc(cls, value: object) -> datetime | None:
-        return None if _says_nothing(value) else _time(value)
+        return None if _says_nothing(value) else moment(value)
 
 
 def _says_nothing(value: object) -> bool:
@@ -286,8 +286,8 @@ def _meant(name: str, header: Iterable[str]) -> str | None:
     return said or next(iter(difflib.get_close_matches(name, absent, n=1, cutoff=0.75)), None)
 
 
-def _time(value: object) -> datetime:
-    """The moment, in UTC.
+def moment(value: object) -> datetime:
+    """A date, or a date and time, as a moment in UTC.
 
     Raises:
         ValueError: it isn't written as ISO 8601 has it, or can't be when a picture was taken.

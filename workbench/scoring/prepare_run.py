@@ -17,7 +17,7 @@ from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVers
 from warehouse.store import Store
 from workbench import question_sets, wording
 from workbench import settings as configuration
-from workbench.archive import images, question_file, questions, references, registered_sets, tone
+from workbench.archive import images, layout_table, question_file, questions, references, registered_sets, tone
 from workbench.archive import scan as archive
 from workbench.archive.problems import in_groups
 from workbench.archive.questions import QuestionList
@@ -85,6 +85,7 @@ def prepare(
         settle_seconds=part.settle_seconds if part else 0.0,
         again=store.failed_paths(archive_id),
         picture=picture,
+        layouts=layout_table.from_settings(settings.work.layouts),
     )
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but held {wording.counted(known.height, 'image')}: is its disk mounted?")
