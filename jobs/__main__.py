@@ -20,6 +20,7 @@ import typer
 
 from jobs import (
     ablate,
+    archive,
     audit,
     backup,
     demo,
@@ -53,6 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.command)
+app.command("archive")(archive.command)
 app.command("score")(score.command)
 app.command("runs")(runs.command)
 app.command("export")(export.command)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Config, Data, Device, Set, Truth, settings_of
+from jobs.options import Config, Data, Device, LabelledArchive, Set, Truth, make_sure_of, settings_of
 
 
 def command(
-    archive: Annotated[Path, typer.Argument(help="A labelled folder of images.")],
+    archive: LabelledArchive,
     arms: Annotated[
         Literal["main", "grid", "layers"],
         typer.Option(
@@ -47,6 +46,7 @@ def command(
 
     Example: workbench ablate photos --limit 200
     """
+    make_sure_of(archive)
     import polars as pl
 
     from jobs import screen

@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from warehouse.records.audit import Actor
 
+
+LabelledArchive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A labelled folder of images.")]
 Data = Annotated[
     Path | None, typer.Option("--data", help="Data folder; else WORKBENCH_DATA, else ./data.", show_default=False)
 ]
@@ -40,6 +42,18 @@ Set = Annotated[
         show_default=False,
     ),
 ]
+
+
+def make_sure_of(archive: Path) -> None:
+    """Refuse a path where nothing lies, before anything that takes seconds is imported.
+
+    Raises:
+        ArchiveError: nothing lies there.
+    """
+    if not archive.exists():
+        from workbench.errors import ArchiveError
+
+        raise ArchiveError(f"the archive {archive} can't be listed: No such file or directory")
 
 
 def output_file(path: Path | None) -> Path | None:

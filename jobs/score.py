@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Config, Data, Device, Json, Set, Truth, settings_of
+from jobs.options import Config, Data, Device, Json, Set, Truth, make_sure_of, settings_of
 
 
 def command(
@@ -103,6 +103,7 @@ def command(
             typer.echo(f"{name} = {value}  # {origin}" if value is not None else f"# {name} is not set")
         return
 
+    make_sure_of(archive)
     from jobs import screen
     from warehouse.queries.groundings import Groundings
     from warehouse.store import Store

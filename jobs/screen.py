@@ -21,6 +21,7 @@ from workbench import wording
 
 if TYPE_CHECKING:
     from workbench.analysis.alarms import Alarms
+    from workbench.archive.overview import Overview
     from workbench.archive.problems import Problem
     from workbench.curation.blast_radius import Blast
     from workbench.scoring.picture_answers import PictureAnswers
@@ -155,6 +156,23 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
 
         console.print(right_reason.sentence(outcome.right_reason))
         console.print(right_reason.painted_sentence(outcome.right_reason, outcome.run.run_id))
+
+
+def show_archive(found: Overview) -> None:
+    """What an archive holds: its kinds as a table, the rest in sentences, what is passed over last."""
+    from workbench.archive import problems
+
+    console = stdout()
+    console.print(plain(found.root))
+    if found.kinds:
+        table = Table("product", "label", _right("pictures"), _right("masks"))
+        for kind in found.kinds:
+            table.add_row(plain(kind.product), plain(kind.label), f"{kind.pictures:,}", f"{kind.masks:,}")
+        console.print(table)
+    for sentence in found.sentences():
+        console.print(plain(sentence))
+    for problem in problems.one_of_each(found.problems):
+        console.print(f"passed over: {plain(problem)}")
 
 
 def show_picture(picture: PictureAnswers, console: Console) -> None:

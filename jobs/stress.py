@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Config, Data, Device, Set, Truth, settings_of
+from jobs.options import Config, Data, Device, LabelledArchive, Set, Truth, make_sure_of, settings_of
 
 
 def command(
-    archive: Annotated[Path, typer.Argument(help="A labelled folder of images.")],
+    archive: LabelledArchive,
     condition: Annotated[
         list[str] | None,
         typer.Option(help="lighting, blur, noise, color, jpeg, rotation; may be repeated (default: all)."),
@@ -34,6 +33,7 @@ def command(
 
     Example: workbench stress photos --condition blur --images 20
     """
+    make_sure_of(archive)
     from jobs import screen
     from workbench import settings
     from workbench.experiments import stress

@@ -13,6 +13,7 @@ from workbench.archive import layout_table
 from workbench.archive import scan as archive
 from workbench.archive.scan import Scan
 from workbench.errors import SettingsError
+from workbench.experiments import archive_copies
 
 BOX, NOTHING = (0, 0, 9, 9), (0, 0, 0, 0)
 
@@ -29,7 +30,7 @@ class Published:
     product: str = ""  # the folder's name, where it isn't the first of the path
 
     def build(self, root: Path) -> None:
-        masks = {each for _, _, each in self.scored.values() if each}
+        masks = {each for _, _, each in self.scored.values() if each} - set(self.empty_masks)
         for number, path in enumerate((*self.scored, *self.normals, *self.beside)):
             picture(root / path, number, (90, 60))
         for path in masks:
@@ -112,13 +113,16 @@ REAL_IAD = Published(
 )  # fmt: skip
 KOLEKTOR = Published(
     "KolektorSDD",
-    {"Teil-A/kos01/Part0.jpg": GOOD, "Teil-A/kos01/Part5.jpg": ("defective", None, "Teil-A/kos01/Part5_label.bmp")},
+    {
+        "Teil-A/kos01/Part0.jpg": ("good", None, "Teil-A/kos01/Part0_label.bmp"),
+        "Teil-A/kos01/Part5.jpg": ("defective", None, "Teil-A/kos01/Part5_label.bmp"),
+    },
     empty_masks=("Teil-A/kos01/Part0_label.bmp",),
 )
 KOLEKTOR_2 = Published(
     "KolektorSDD2",
     {
-        "Teil-A/test/20000.png": GOOD,
+        "Teil-A/test/20000.png": ("good", None, "Teil-A/test/20000_GT.png"),
         "Teil-A/test/20003.png": ("defective", None, "Teil-A/test/20003_GT.png"),
         "Teil-A/train/10002.png": ("defective", None, "Teil-A/train/10002_GT.png"),
     },
@@ -181,6 +185,13 @@ def test_a_published_layout_is_read_as_its_publisher_means_it(tmp_path: Path, na
     assert {entry.product for entry in scan.registered} == {product}
     assert scan.layouts == {published.layout: len(scan.registered)}
     assert scan.problems == []
+
+
+def test_a_copy_of_an_archive_whose_masks_say_the_labels_has_them_too(tmp_path: Path) -> None:
+    KOLEKTOR.build(tmp_path / "whole")
+    found = scanned(tmp_path / "whole")
+    archive_copies.make(found, tmp_path / "copy", found.entries, lambda _, image: image)
+    assert seen(scanned(tmp_path / "copy")) == KOLEKTOR.scored
 
 
 def test_many_layouts_lie_below_one_root(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
 @pytest.mark.parametrize("name", commands())
 def test_every_command_that_remembers_takes_a_data_folder(name: str) -> None:
     options = {word for option in commands()[name].params for word in option.opts}
-    assert "--data" in options or "draw-archive" in name
+    assert "--data" in options or name in ("workbench draw-archive", "workbench archive")
 
 
 def test_score_has_a_flag_for_every_setting_people_change() -> None:
@@ -54,7 +54,7 @@ def test_score_has_a_flag_for_every_setting_people_change() -> None:
     left_to_the_file = {
         "sigma", "sigma_decay", "step", "trust_radius", "published_step", "patches_per_latent", "patch_cap",
         "max_new_tokens", "patience", "plateau", "threads", "memory_gib", "input_processes", "block_images",
-        "ingest_seconds", "attention_layers", "integer_range", "float_range",
+        "ingest_seconds", "attention_layers", "integer_range", "float_range", "layouts",
     } | nights  # fmt: skip
     assert set(settings.Settings().values()) - flags == left_to_the_file
 

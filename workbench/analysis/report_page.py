@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class Cell(NamedTuple):
 
 
 def page(run: Run, against: Run | None, sections: Sequence[Section]) -> Markup:
-    """The whole file: Plotly's own code, a style sheet, and the sections."""
+    """A run's report: what it was, and the sections."""
     facts = {
         "run": run.run_id, "state": run.state, "started": f"{run.started_at:%Y-%m-%d %H:%M} UTC",
         "questions": f"{run.answered + run.invalid + run.failed:,} of {run.planned:,}",
@@ -52,16 +52,29 @@ def page(run: Run, against: Run | None, sections: Sequence[Section]) -> Markup:
         "baseline": against.run_id if against else "none",
     }  # fmt: skip
     model = "Embedded demo model" if run.demo else run.model.rstrip("/").rsplit("/", 1)[-1]
+    return document(f"{model}, run of {run.started_at:%-d %B %Y}", facts, sections, run.demo)
+
+
+def document(title: str, facts: Mapping[str, str], sections: Sequence[Section], demo: bool = False) -> Markup:
+    """The whole file of any sections; Plotly's code is in it where one of them has a figure.
+
+    Args:
+        title: of the page, and its first heading.
+        facts: what stands above the sections, by name.
+        sections: in their order.
+        demo: whether the embedded demo model answered, which is then said.
+    """
+    draws = any(section.figures for section in sections)
     return markup.render(
         "workbench.analysis",
         "report.html",
-        title=f"{model}, run of {run.started_at:%-d %B %Y}",
+        title=title,
         facts=facts,
-        demo=run.demo,
+        demo=demo,
         sections=[_section(section, number) for number, section in enumerate(sections)],
         palette=LIGHT,
         font=Markup(FONT),  # noqa: S704  a constant of our own, with quotes
-        plotly=Markup(get_plotlyjs()),  # noqa: S704  Plotly's own code
+        plotly=Markup(get_plotlyjs()) if draws else "",  # noqa: S704  Plotly's own code
     )
 
 

@@ -28,7 +28,7 @@ def labelled_by_mask(root: Path, place: layout.Place) -> layout.Place:
     marked = masks.read(root / place.mask) is not None
     if marked:
         return replace(place, label="defective", role="query")
-    return replace(place, label="good", mask=None)
+    return replace(place, label="good")
 
 
 def _captured_at(place: layout.Place) -> datetime | None:

@@ -29,7 +29,7 @@ from workbench.archive.layout_table import Layout, Role, Tell
 from workbench.archive.problems import Problem
 
 UNKNOWN = "unknown"
-PLAIN = "plain folders"
+PLAIN, ORPHAN = "plain folders", "a mask of no picture"
 
 _OF_ANOTHER = re.compile(r"(?P<picture>.+?)[ ._-]+(?:mask|gt|ground[ _-]?truth|label|seg|segmentation)", re.IGNORECASE)
 
@@ -106,8 +106,7 @@ def places(root: Path, paths: Iterable[str], own: Sequence[Layout] = ()) -> Unde
             found.places.update(plain)
             found.layouts[PLAIN] += sum(place.role == "query" for place in plain.values())
     if orphans:
-        reason = "a mask of no picture"
-        found.problems.extend(Problem(path, reason, kind=reason) for path in orphans)
+        found.problems.extend(Problem(path, ORPHAN, kind=ORPHAN) for path in orphans)
     return replace(found, orphans=tuple(orphans))
 
 

@@ -28,15 +28,28 @@ def in_groups(problems: Iterable[Problem], limit: int = 12) -> str:
         problems: in the order they were met.
         limit: so many kinds are told in words, the rest in numbers.
     """
+    kinds = by_kind(problems)
+    said = [_first(found) for found in kinds[:limit]]
+    rest = sum(map(len, kinds[limit:]))
+    return "; ".join([*said, f"and {rest:,} of {len(kinds) - limit:,} other kinds"] if rest else said)
+
+
+def one_of_each(problems: Iterable[Problem]) -> list[str]:
+    """Of each kind the first one and how many more there are, in the order they were met."""
+    return [_first(found) for found in by_kind(problems)]
+
+
+def by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """The problems of each kind together, in the order they were met."""
     kinds: dict[str, list[Problem]] = {}
     for each in problems:
         kinds.setdefault(each.kind or each.reason, []).append(each)
-    said = [
-        f"{first.path}: {first.reason}{f', and {len(more):,} more like it' if more else ''}"
-        for first, *more in list(kinds.values())[:limit]
-    ]
-    rest = sum(map(len, list(kinds.values())[limit:]))
-    return "; ".join([*said, f"and {rest:,} of {len(kinds) - limit:,} other kinds"] if rest else said)
+    return list(kinds.values())
+
+
+def _first(found: list[Problem]) -> str:
+    first, *more = found
+    return f"{first.path}: {first.reason}{f', and {len(more):,} more like it' if more else ''}"
 
 
 def is_text(outside: str) -> bool:

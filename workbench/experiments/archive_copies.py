@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from warehouse.records.scoring import Entry
 from warehouse.store import Store
-from workbench.archive import image_paths, images, json_text, masks, sidecar
+from workbench.archive import image_paths, images, json_text, layout_table, masks, sidecar
 from workbench.archive import scan as archive
 from workbench.archive.tone import ALONE, Tones
 
@@ -35,10 +35,11 @@ def sample(entries: Sequence[Entry], count: int | None) -> list[Entry]:
     return sorted(mixed[:count], key=lambda entry: entry.path)
 
 
-def scan(root: Path, store: Store) -> archive.Scan:
-    """What lies in the archive now."""
+def scan(root: Path, store: Store, layouts: Path | None = None) -> archive.Scan:
+    """What lies in the archive now, with the layouts of this settings file before the known ones."""
     archive_id = archive.identify(root).archive_id
-    return archive.scan(root, store.entries(archive_id), again=store.failed_paths(archive_id))
+    own = layout_table.from_settings(layouts)
+    return archive.scan(root, store.entries(archive_id), again=store.failed_paths(archive_id), layouts=own)
 
 
 def make(
@@ -55,7 +56,8 @@ def make(
         scan: the archive as it lies there.
         entries: the images it has to score; the archive's references come along as they are.
         change: of each image, RGB to RGB of the same size.
-        mask: of each mask, white on black, where pixels move. A mask that says nothing doesn't come along.
+        mask: of each mask, white on black, where pixels move. One that marks nothing comes along as it is: in some
+            layouts that says that its picture is good.
         tones: the ranges that deep pictures are seen with; the copy has 8 bits.
 
     Raises:
@@ -74,7 +76,12 @@ def make(
     for entry in entries:
         camera = tones.of(entry.dataset, entry.product, entry.camera)
         _write(change(entry, images.open_image(root / entry.path, entry.content, camera)), target / entry.path)
-        if entry.mask_path and (marked := masks.read(root / entry.mask_path, root / entry.path)) is not None:
+        if entry.mask_path is None:
+            continue
+        marked = masks.read(root / entry.mask_path, root / entry.path)
+        if marked is None:
+            _link(root / entry.mask_path, target / entry.mask_path)
+        else:
             lies = Image.fromarray(marked).convert("L")  # as on the upright picture, which the copy holds
             _write(lies if mask is None else mask(entry, lies), target / entry.mask_path)
     _questions(root / "mmad.json", target / "mmad.json", kept)

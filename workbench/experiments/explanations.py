@@ -104,7 +104,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     run = Store(base.work.data).run(run_id)
     assert run is not None
     boxes = pointed_at(base.work.data, run)
-    found = archive_copies.scan(root, Store(base.work.data))
+    found = archive_copies.scan(root, Store(base.work.data), base.work.layouts)
     entries = [entry for entry in found.entries if entry.image_id in boxes]  # not another picture of the same name
 
     def intact(_entry: Entry, image: Image.Image) -> Image.Image:

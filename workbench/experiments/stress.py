@@ -117,7 +117,7 @@ def run(
         what `scoring.score` raises; arms finished before stay.
     """
     experiment = ablation.name_of("stress", root, base, str(images) + " images")
-    found = archive_copies.scan(root, Store(base.work.data))
+    found = archive_copies.scan(root, Store(base.work.data), base.work.layouts)
     entries, tones = archive_copies.sample(found.entries, images), prepare_run.tones_of(found, base)
     home = base.work.data / "stress" / experiment
     setups = [(UNDISTURBED, 0.0)] + [(condition, strength) for condition in conditions for strength in STRENGTHS]
