@@ -114,6 +114,7 @@ CHANGED: dict[str, object] = {
     "references": Path("elsewhere"),
     "questions": "inspection",
     "sidecar": Path("elsewhere"),
+    "layouts": Path("elsewhere"),
     "data": Path("elsewhere"),
     "limit": 3,
     "sigma_decay": 0.5,
