@@ -307,6 +307,13 @@ MUTANTS = (
         "tests/review/test_budget.py::test_cases_that_err_together_count_as_one_in_the_design_effect",
     ),
     Mutant(
+        "chances as the regression has them, the highest too high",
+        "workbench/review/budget.py",
+        "return slope * weights, slope * intercept + offset",
+        "return weights, intercept",
+        "tests/review/test_budget.py::test_the_cases_with_the_highest_chances_are_wrong_about_as_often_as_they_say",
+    ),
+    Mutant(
         "a case foretold by its own half",
         "workbench/review/budget.py",
         "(judged_half == 1, judged_half == 0)",

@@ -4,11 +4,13 @@
     that and the batches that are sent -> curve -> a night's budget
     a random sample of the cases nobody disputed, judged -> how many errors are among them
 
-The chance that an answer is wrong is a logistic regression on what the run stores with every answer. An interval for
-the errors among the reviewed cases holds three doubts: the regression itself (refitted on resampled *clusters*, as the
-questions of one picture, of its copies and of its piece are not independent), the chance of each error, and that
-errors of one cluster come together (the design effect, measured on the calibration's own residuals). Pure functions;
-knows nothing of storage or pages.
+The chance that an answer is wrong is a logistic regression on what the run stores with every answer, recalibrated on
+its own out-of-fold log-odds (Cox's calibration slope, as in Platt scaling): the cases sent are those with the highest
+chances, and a regression's highest chances are too high on average (the winner's curse). An interval for the errors
+among the reviewed cases holds three doubts: the regression itself (refitted on resampled *clusters*, as the questions
+of one picture, of its copies and of its piece are not independent), the chance of each error, and that errors of one
+cluster come together (the design effect, measured on the calibration's own residuals). Pure functions; knows nothing
+of storage or pages.
 
 The audit lane's estimate needs no model: it is the sample's rate, and its interval is exact for draws without
 replacement.
@@ -36,6 +38,7 @@ TOO_FEW = (
 POINTS = 160  # of a curve, at most
 _AT_ONCE = 10_000  # cases whose refits are held
 _STRENGTH = 1.0  # inverse ridge penalty on standardised features
+_FOLDS = 5  # of clusters, for the out-of-fold log-odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +89,53 @@ def calibrate(
     _, owner = np.unique(clusters, return_inverse=True)
     count = int(owner.max()) + 1
     rng = np.random.default_rng(seed)
-    fits = [_fit(standard, wrong, np.ones(len(wrong)))]
+    out_of_fold = _out_of_fold(standard, wrong, (rng.permutation(count) % _FOLDS)[owner])
+    fits = [_recalibrated(standard, wrong, out_of_fold, np.ones(len(wrong)))]
     for _ in range(REFITS):
         copies = rng.multinomial(count, np.full(count, 1 / count))  # how often each cluster was drawn
         weight = copies[owner].astype(np.float64)
         kept = wrong[weight > 0]
-        fits.append(_fit(standard, wrong, weight) if kept.any() and not kept.all() else fits[0])
+        refit = _recalibrated(standard, wrong, out_of_fold, weight) if kept.any() and not kept.all() else fits[0]
+        fits.append(refit)
     weights = np.array([fit[0] for fit in fits])
     intercepts = np.array([fit[1] for fit in fits])
     chances = 1.0 / (1.0 + np.exp(-(standard @ weights[0] + intercepts[0])))
     spread = float((np.bincount(owner, wrong - chances) ** 2).sum())
     alone = float((chances * (1 - chances)).sum())
     return Calibration(centre, scale, weights, intercepts, max(1.0, spread / alone), len(wrong), errors)
+
+
+def _out_of_fold(standard: Floats, wrong: NDArray[np.bool_], folds: NDArray[np.intp]) -> Floats:
+    """(n, 1) each case's log-odds by a regression on the other folds."""
+    found = np.zeros((len(wrong), 1))
+    for fold in range(_FOLDS):
+        inside = folds == fold
+        rest = wrong[~inside]
+        if rest.any() and not rest.all():
+            weights, intercept = _fit(standard[~inside], rest, np.ones(len(rest)))
+            found[inside, 0] = standard[inside] @ weights + intercept
+        else:
+            found[inside, 0] = _log_odds(rest, np.ones(len(rest)))
+    return found
+
+
+def _recalibrated(
+    standard: Floats, wrong: NDArray[np.bool_], out_of_fold: Floats, weight: Floats
+) -> tuple[Floats, float]:
+    """Weights and intercept of the regression, its log-odds scaled and moved as the out-of-fold ones need it.
+
+    A slope below 0 says that nothing was learnt: every case then has the same chance.
+    """
+    weights, intercept = _fit(standard, wrong, weight)
+    (slope,), offset = _fit(out_of_fold, wrong, weight)
+    if slope < 0:
+        return np.zeros_like(weights), _log_odds(wrong, weight)
+    return slope * weights, slope * intercept + offset
+
+
+def _log_odds(wrong: NDArray[np.bool_], weight: Floats) -> float:
+    errors = float(weight[wrong].sum())
+    return float(np.log((errors + 0.5) / (float(weight.sum()) - errors + 0.5)))
 
 
 def _fit(standard: Floats, wrong: NDArray[np.bool_], weight: Floats) -> tuple[Floats, float]:

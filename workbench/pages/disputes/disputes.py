@@ -47,7 +47,8 @@ def act(what: str) -> None:
 def finding(counts: dict[str, int]) -> Markup:
     """The page's one sentence."""
     waiting = counts.get("open", 0) + counts.get("pushed", 0)
-    head = Markup("<b>{:,} of {:,} disputes wait for a verdict.</b>").format(waiting, queue.height)
+    wait = "waits" if waiting == 1 else "wait"
+    head = Markup("<b>{:,} of {} {} for a verdict.</b>").format(waiting, wording.counted(queue.height, "dispute"), wait)
     if counts.get("conflict"):
         head += f" Reviewers disagree on {counts['conflict']}; these need another look."
     oldest = queue.filter(pl.col("state").is_in(["open", "pushed"]))["opened_at"].min()

@@ -73,7 +73,7 @@ def rate(estimate: Rate, changes: Sequence[Signal]) -> Markup:
         '<div class="{}" style="position:absolute;left:{};top:50%;'
         'transform:translate(-50%,-50%);line-height:1">{}</div></div>'
         '<div class="note">95 %: {:.{}f}–{:.{}f}, before '
-        "{:.{}f} · {:,} images</div>"
+        "{:.{}f} · {}</div>"
     ).format(
         scale * estimate.tonight,
         digits,
@@ -92,7 +92,7 @@ def rate(estimate: Rate, changes: Sequence[Signal]) -> Markup:
         digits,
         scale * estimate.baseline,
         digits,
-        estimate.images,
+        wording.counted(estimate.images, "image"),
     )
 
 
