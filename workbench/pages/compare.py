@@ -169,7 +169,11 @@ def show_losses(slices: pl.DataFrame) -> None:
     losing = losses.losing(slices)
     rows = losing.head(LOSING)
     looked = wording.counted(slices.height, "slice")
-    with card("losses", "Where B loses", f"q below 5 % over all {looked} looked at; click one to filter", fill=False):
+    note = f"q below 5 % over all {looked} looked at; click one to filter" if slices.height else ""
+    with card("losses", "Where B loses", note, fill=False):
+        if slices.is_empty():
+            components.empty("No slice to look at", f"In none did the answers about {losses.LEAST} images change.")
+            return
         if rows.is_empty():
             components.empty(
                 "No slice loses for sure",
