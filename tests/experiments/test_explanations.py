@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -14,9 +15,12 @@ from tests.warehouse import rows
 from warehouse import spool
 from warehouse.errors import WorkbenchError
 from warehouse.ingest import ingest
+from warehouse.queries.groundings import Groundings
 from warehouse.store import Store
+from workbench.analysis import option_region, subtasks
 from workbench.archive.scan import content_of
-from workbench.experiments import explanations
+from workbench.experiments import ablation, explanations
+from workbench.experiments.read_study import read_study
 from workbench.settings import Settings, Work
 
 GRID = [(x, y, x + 10.0, y + 10.0) for y in (0.0, 10.0, 20.0) for x in (0.0, 10.0, 20.0)]
@@ -85,6 +89,57 @@ def test_a_run_is_pointed_and_asked_again_with_patches_painted_out(drawn_archive
     assert "| accepted painted out |" in text
     assert "| random painted out |" in text
     assert "none was written" in text
+
+
+@pytest.mark.slow
+def test_the_region_that_an_answer_names_is_painted_out_where_the_run_has_no_patches(
+    drawn_archive: Path, data_folder: Path
+) -> None:
+    settings = ablation.changed(scored.quick(data_folder, limit=20), ablation.NO_LOOP)
+    run = scored.score(drawn_archive, settings).run
+    assert not run.capabilities.attention
+    text = explanations.report(settings, run.run_id, Quiet())
+    assert "by the region it names" in text
+    assert "the region named of each image painted out" in text
+    assert "And painting it out changes the answer" in text
+
+    store = Store(data_folder)
+    answered = store.predictions(run.run_id).filter(pl.col("answer").is_not_null())
+    regions = {}
+    for row in answered.filter(pl.col("subtask") == "Defect Localization").to_dicts():
+        words = next(option["text"] for option in row["options"] if option["letter"] == row["answer"])
+        if (region := option_region.region(words)) is not None:
+            regions[row["image_path"]] = region
+    copies = {arm: next((data_folder / "stress").glob(f"*/{arm}")) for arm in ("intact", "accepted", "random")}
+    assert regions
+    for path, (x0, y0, x1, y1) in regions.items():
+        intact, painted, elsewhere = (np.asarray(Image.open(copies[arm] / path).convert("RGB")) for arm in copies)
+        height, width = intact.shape[:2]
+        inside = np.zeros((height, width), bool)
+        inside[round(y0 * height) : round(y1 * height), round(x0 * width) : round(x1 * width)] = True
+        assert (painted[~inside] == intact[~inside]).all(), path
+        assert len(np.unique(painted[inside], axis=0)) == 1, path
+        assert (elsewhere[inside] == intact[inside]).all(), path
+        assert (elsewhere != intact).any(), path
+
+    arms = read_study(data_folder, "stress", copies["intact"].parent.name).arms
+    before, after, beside = (
+        {(path, question): answer for path, question, answer in store.predictions(arm.run_id)
+         .select("image_path", "question_id", "answer").iter_rows()}
+        for arm in arms
+    )  # fmt: skip
+    of_run = store.predictions(run.run_id).filter(
+        pl.col("label") == "defective", pl.col("image_path").is_in(list(regions)),
+        ~pl.col("subtask").is_in(subtasks.about_the_object(run.subtasks)),
+    )  # fmt: skip
+    by_hand = [
+        (subtask, after[key] != before[key], beside[key] != before[key])
+        for subtask, *names in of_run.select("subtask", "image_path", "question_id").iter_rows()
+        for key in [(names[0], names[1])]
+    ]
+    stored = Groundings(data_folder).of_runs([run.run_id]).filter(pl.col("changed").is_not_null())
+    assert sorted(stored.select("subtask", "changed", "changed_elsewhere").iter_rows()) == sorted(by_hand)
+    assert any(changed for _, changed, _ in by_hand)
 
 
 def test_boxes_are_held_against_the_picture_as_it_is_shown_upright(tmp_path: Path) -> None:

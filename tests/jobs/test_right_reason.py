@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,7 +189,12 @@ def test_every_surface_says_the_same_and_it_recomputes_from_the_export(
 
     # Two runs are compared by the region, which both name, on the 16 questions that both were asked.
     pair = "by the region it names: A 12.5 %, B 62.5 % (by chance 12.5 % and 21.9 %); +50.0 points"
-    assert pair in words(opened("workbench/pages/compare.py", run=ONE, base=TWO)).replace("−", "-")
+    page = words(opened("workbench/pages/compare.py", run=ONE, base=TWO)).replace("−", "-")
+    assert pair in page
+    word = re.search(r"points \(95 % interval [^)]*\), ([^,]+), over 16 questions", page)
+    assert word is not None
+    (lead,) = re.findall(r'<div class="lead">.*', page)
+    assert f"Right for the right reason, B against A: {word[1]}, +50.0 points over 16 questions." in lead
     said("report", ONE, "--against", TWO, "-o", tmp_path / "report.html", "--data", store.data)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "12.5 % and 21.9 %); +50.0 points" in report

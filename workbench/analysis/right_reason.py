@@ -246,6 +246,19 @@ def comparison(old: pl.DataFrame, new: pl.DataFrame, old_name: str, new_name: st
     )
 
 
+def in_short(old: pl.DataFrame, new: pl.DataFrame, old_name: str, new_name: str) -> str:
+    """The verdict on right for the right reason in one clause, by the rule of accuracy; empty where nothing is
+    shared."""
+    by, both = pairs(old, new)
+    if by is None or both.is_empty():
+        return ""
+    row = compare.table(both).row(0, named=True)
+    return (
+        f"Right for the right reason, {new_name} against {old_name}: {row['word']}, "
+        f"{intervals.in_points(row['difference'])} points over {wording.counted(row['n'], 'question')}."
+    )
+
+
 def shared_sentence(by: Pointer, of_runs: pl.DataFrame) -> str:
     """What the rates of several runs are over.
 

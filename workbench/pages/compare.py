@@ -169,7 +169,11 @@ def show_losses(slices: pl.DataFrame) -> None:
     losing = losses.losing(slices)
     rows = losing.head(LOSING)
     looked = wording.counted(slices.height, "slice")
-    with card("losses", "Where B loses", f"q below 5 % over all {looked} looked at; click one to filter", fill=False):
+    note = f"q below 5 % over all {looked} looked at; click one to filter" if slices.height else ""
+    with card("losses", "Where B loses", note, fill=False):
+        if slices.is_empty():
+            components.empty("No slice to look at", f"In none did the answers about {losses.LEAST} images change.")
+            return
         if rows.is_empty():
             components.empty(
                 "No slice loses for sure",
@@ -314,6 +318,7 @@ if base.archive_id != run.archive_id:
     under += Markup(
         "<br>A is a run of another archive, {}: only questions about the same pictures are compared."
     ).format(name)
+of_base = replace(chosen, run_id=base.run_id)
 evidence = other_evidence(now, base.run_id, chosen)
 looked_at = slices_looked_at(now, base.run_id, chosen)
 differing = disagreement(now, base.run_id, chosen)
@@ -322,6 +327,7 @@ if differing.images and not verdict.n:
     lead = Markup("<b>{}</b>").format(differs)
 else:
     lead = finding(verdict, rows, short) + loss(looked_at) + unpaired(base, chosen, verdict.n)
+    lead += right_reason_card.lead_compared(now, of_base, chosen)
     lead += f" {evidence}" if evidence else ""
     lead += Markup(" {}").format(differs) if differs else ""
 differences = run_differences.between(base, run, {one.archive_id: one.name for one in archives.values()})
@@ -344,7 +350,6 @@ with header("Compare", lead, under):
         },
         rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, question_id)",
     )
-    of_base = replace(chosen, run_id=base.run_id)
     components.export(
         "compare",
         {

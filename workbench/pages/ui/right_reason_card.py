@@ -58,6 +58,12 @@ def show(now: reads.Snapshot, run: Run, selection: Selection) -> None:
         html(Markup('<div class="note">{}</div>').format(right_reason.painted_sentence(found, run.run_id)))
 
 
+def lead_compared(now: reads.Snapshot, base: Selection, selection: Selection) -> Markup:
+    """The verdict beside that on accuracy, in the lead of two runs; nothing where they share no such question."""
+    said = right_reason.in_short(reads.groundings(now, base), reads.groundings(now, selection), "A", "B")
+    return Markup(" {}").format(_MINUS.sub("−", said)) if said else Markup()
+
+
 def show_compared(now: reads.Snapshot, base: Selection, selection: Selection, run: Run) -> None:
     """The card of two runs; nothing where neither was measured."""
     old, new = reads.groundings(now, base), reads.groundings(now, selection)
