@@ -158,20 +158,20 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
         console.print(right_reason.painted_sentence(outcome.right_reason, outcome.run.run_id))
 
 
-def show_archive(found: Overview) -> None:
+def show_archive(overview: Overview) -> None:
     """What an archive holds: its kinds as a table, the rest in sentences, what is passed over last."""
     from workbench.archive import problems
 
     console = stdout()
-    console.print(plain(found.root))
-    if found.kinds:
+    console.print(plain(overview.root))
+    if overview.kinds:
         table = Table("product", "label", _right("pictures"), _right("masks"))
-        for kind in found.kinds:
+        for kind in overview.kinds:
             table.add_row(plain(kind.product), plain(kind.label), f"{kind.pictures:,}", f"{kind.masks:,}")
         console.print(table)
-    for sentence in found.sentences():
+    for sentence in overview.sentences():
         console.print(plain(sentence))
-    for problem in problems.one_of_each(found.problems):
+    for problem in problems.one_of_each(overview.problems):
         console.print(f"passed over: {plain(problem)}")
 
 

@@ -71,13 +71,13 @@ def label_of(word: str) -> tuple[str | None, str | None]:
     return said.label, said.defect
 
 
-def places(root: Path, paths: Iterable[str], own: Sequence[Layout] = ()) -> Understood:
+def places(root: Path, paths: Iterable[str], layouts: Sequence[Layout] = ()) -> Understood:
     """Each picture's place; what a product's layout has no place for is left out and counted.
 
     Args:
         root: the archive's resolved root; only its names are read.
         paths: all pictures, relative to the root with forward slashes.
-        own: layouts to look for before the project's.
+        layouts: those to look for before the project's.
     """
     above = (composed(root.parent.name), composed(root.name))
     by_folder: dict[Names, list[tuple[str, str]]] = defaultdict(list)  # folder's names -> (path, file's name)
@@ -88,12 +88,12 @@ def places(root: Path, paths: Iterable[str], own: Sequence[Layout] = ()) -> Unde
     found = Understood({}, [])
     orphans: list[str] = []
     claimed: set[Names] = set()
-    for product, layouts in _products(by_folder, (*own, *layout_table.known())):
+    for product, fitting in _products(by_folder, (*layouts, *layout_table.public_layouts())):
         folders = [names for names in product.folders if names not in claimed]
         files = [(path, names[len(product.names) :], name) for names in folders for path, name in by_folder[names]]
         if not files:
             continue
-        readings = [reading for layout in layouts if (reading := _Reading(layout, product.names, above)).reads(files)]
+        readings = [reading for layout in fitting if (reading := _Reading(layout, product.names, above)).reads(files)]
         if read := next((reading for reading in readings if reading.pictures), next(iter(readings), None)):
             claimed.update(folders)
             found.places.update(read.found)

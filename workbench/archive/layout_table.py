@@ -81,13 +81,13 @@ class Pattern:
     types: frozenset[str]  # of files, in lower case without a dot; empty for all
 
     @classmethod
-    def of(cls, written: str) -> Pattern:
+    def of(cls, pattern: str) -> Pattern:
         """Compile what a row says.
 
         Raises:
             ValueError: it isn't a pattern, with the reason.
         """
-        bare, types = _types(written)
+        bare, types = _types(pattern)
         parts = bare.split("/")
         at = next(place for place, part in enumerate(parts) if "{picture}" in part)
         folders = tuple(_compiled(part) for part in parts[:at])
@@ -116,13 +116,13 @@ class Tell:
     types: frozenset[str]
 
     @classmethod
-    def of(cls, written: str) -> Tell:
+    def of(cls, pattern: str) -> Tell:
         """Compile what a row says; what has {picture} or {time} in its last part is a file.
 
         Raises:
             ValueError: it isn't a pattern, with the reason.
         """
-        bare, types = _types(written)
+        bare, types = _types(pattern)
         *folders, last = bare.split("/")
         is_file = bool(types) or "{picture}" in last or "{time}" in last
         names = tuple(_compiled(part.replace("{picture}", "{any}")) for part in (*folders, last))
@@ -152,13 +152,13 @@ def layout_of(row: Row) -> Layout:
     tells = tuple(
         tuple(Tell.of(pattern) for pattern in ((each,) if isinstance(each, str) else each)) for each in row.tells
     )
-    patterns = tuple((role, Pattern.of(written)) for role, all_written in roles for written in all_written)
+    patterns = tuple((role, Pattern.of(pattern)) for role, all_written in roles for pattern in all_written)
     good = frozenset(kind.casefold() for kind in row.good)
     return Layout(row.name, tells, patterns, row.label, good, row.pairs, shared)
 
 
 @cache
-def known() -> tuple[Layout, ...]:
+def public_layouts() -> tuple[Layout, ...]:
     """The project's own table."""
     table = tomllib.loads(Path(__file__).with_name("layouts.toml").read_text(encoding="utf-8"))
     return tuple(layout_of(Row.model_validate(row)) for row in table["layout"])
@@ -189,21 +189,21 @@ def _has(field: str, patterns: str) -> bool:
     return f"{{{field}}}" in patterns or f"{{{field}:" in patterns
 
 
-def _types(written: str) -> tuple[str, frozenset[str]]:
+def _types(pattern: str) -> tuple[str, frozenset[str]]:
     """A pattern without the file types at its end, and those."""
-    ending = PurePosixPath(re.sub(r"\{[^{}]*\}", "x", written)).suffix
+    ending = PurePosixPath(re.sub(r"\{[^{}]*\}", "x", pattern)).suffix
     if not ending or not re.fullmatch(r"\.[a-zA-Z0-9|]+", ending):
-        return written, frozenset()
-    return written[: -len(ending)], frozenset(ending[1:].lower().split("|"))
+        return pattern, frozenset()
+    return pattern[: -len(ending)], frozenset(ending[1:].lower().split("|"))
 
 
 @cache
-def _compiled(written: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> re.Pattern[str]:
     """A regular expression of one pattern, or of the parts of it that are left."""
     try:
-        return re.compile(_expression_of_any(re.split(r"\|(?![^{}]*\})", written)), re.IGNORECASE)
+        return re.compile(_expression_of_any(re.split(r"\|(?![^{}]*\})", pattern)), re.IGNORECASE)
     except re.error as error:
-        raise ValueError(f"{written!r}: {error}") from error
+        raise ValueError(f"{pattern!r}: {error}") from error
 
 
 def _expression_of_any(options: Sequence[str]) -> str:
@@ -213,9 +213,9 @@ def _expression_of_any(options: Sequence[str]) -> str:
     return f"{_expression(first[:field])}(?:{'|'.join(map(_expression, (first[field:], *rest)))})"
 
 
-def _expression(written: str) -> str:
+def _expression(pattern: str) -> str:
     found, end = [], 0
-    for part in _PARTS.finditer(written):
+    for part in _PARTS.finditer(pattern):
         if part.start() != end:
             break
         end = part.end()
@@ -231,6 +231,6 @@ def _expression(written: str) -> str:
             found.append(f"(?P<{field}>{expression or _FIELDS[field]})")
         else:
             found.append("[ _-]*" if apart else re.escape(literal))
-    if end != len(written):
-        raise ValueError(f"{written!r} can't be read from {written[end:]!r} on")
+    if end != len(pattern):
+        raise ValueError(f"{pattern!r} can't be read from {pattern[end:]!r} on")
     return "".join(found)

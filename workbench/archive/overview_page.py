@@ -19,40 +19,40 @@ from workbench.errors import UnreadableImage
 KINDS_SHOWN = 20  # of a product, with pictures; the table has all
 
 
-def page(found: Overview) -> Markup:
+def page(overview: Overview) -> Markup:
     """The whole file.
 
     Args:
-        found: what an archive holds.
+        overview: what an archive holds.
     """
     facts = {
-        "folder": found.root,
-        "pictures": f"{found.pictures:,}",
-        "references": f"{found.references:,}",
-        "layouts": ", ".join(name for name, count in found.layouts.items() if count) or "none",
+        "folder": overview.root,
+        "pictures": f"{overview.pictures:,}",
+        "references": f"{overview.references:,}",
+        "layouts": ", ".join(name for name, count in overview.layouts.items() if count) or "none",
     }
     passed = pl.DataFrame(
-        [(each.path, each.reason, each.times) for each in found.passed_over],
+        [(each.path, each.reason, each.times) for each in overview.passed_over],
         schema={"first": pl.String, "reason": pl.String, "times": pl.Int64},
         orient="row",
     )
-    of_masks = found.table()
+    of_masks = overview.table()
     sections = [
         Section(
             "What was understood",
-            found.sentences(),
+            overview.sentences(),
             tables=[("pictures by product and label", of_masks)],
             verbatim=("data_set", "product", "label"),
         ),
         Section(
             "What is passed over",
-            [] if passed.height else ["Nothing is: every picture found is scored or serves as a reference."],
+            [] if passed.height else ["Nothing is: every picture overview is scored or serves as a reference."],
             tables=[("why, and how often", passed)],
             verbatim=("first", "reason"),
         ),
-        *(_section(name, list(kinds), Path(found.root)) for name, kinds in groupby(found.kinds, _product)),
+        *(_section(name, list(kinds), Path(overview.root)) for name, kinds in groupby(overview.kinds, _product)),
     ]
-    return report_page.document(f"The archive {Path(found.root).name}", facts, sections)
+    return report_page.document(f"The archive {Path(overview.root).name}", facts, sections)
 
 
 def _product(kind: Kind) -> str:
