@@ -123,6 +123,7 @@ class Operation:
     keep_vectors_mib: float | None = None
     keep_thumbnails_days: float | None = None
     keep_thumbnails_mib: float | None = None
+    fetched_gib: float | None = None  # disk that the copy of one archive in an object store may take
     keep_backups: int = 7  # copies that a night leaves in backups/
     metrics_file: Path | None = None  # Prometheus' textfile collector reads it
 
@@ -132,6 +133,7 @@ class Operation:
         check_bounds(self, baseline_nights=(1, MOST), keep_backups=(1, MOST), golden_tolerance=(0, 1))
         days = [each.name for each in dataclasses.fields(self) if each.name.endswith("_days")]
         sizes = [each.name for each in dataclasses.fields(self) if each.name.endswith("_mib")]
+        check_bounds(self, fetched_gib=(0, MOST))
         check_bounds(self, **dict.fromkeys(days, (0, 36_500)), **dict.fromkeys((*sizes, "settle_seconds"), (0, MOST)))
 
 

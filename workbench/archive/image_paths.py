@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
+from pathlib import Path
 
 DATA_SETS = frozenset(
     {
@@ -84,3 +85,16 @@ def _parts(path: str) -> tuple[str, list[str]]:
         elif name not in ("", "."):
             names.append(name)
     return head, names
+
+
+def link_folder(root: Path) -> Path:
+    """The folder that links below an archive may lead into: itself; of a snapshot in a Hugging Face cache, where every
+    file is a link into `blobs`, the repository.
+
+    Args:
+        root: the archive's resolved root.
+    """
+    for folder in (root, *root.parents):
+        if folder.name == "snapshots" and (folder.parent / "blobs").is_dir():
+            return folder.parent
+    return root

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from workbench.archive import image_paths
 from workbench.archive.images import open_image
 from workbench.archive.tone import ALONE, Tone
 from workbench.errors import UnreadableImage
@@ -30,7 +31,7 @@ def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
     """
     try:
         found = (Path(root) / path).resolve()
-        folders = [Path(folder).resolve() for folder in allowed]
+        folders = [image_paths.link_folder(Path(folder).resolve()) for folder in allowed]
     except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte
         return None
     return found if any(found.is_relative_to(folder) for folder in folders) else None

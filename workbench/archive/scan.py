@@ -36,7 +36,7 @@ import polars as pl
 from warehouse.identity import cluster_id
 from warehouse.records.scoring import Archive, Entry
 from workbench import wording
-from workbench.archive import known_files, labels, layout, sidecar
+from workbench.archive import image_paths, known_files, labels, layout, sidecar
 from workbench.archive.entries import labelled_by_mask, make_entry
 from workbench.archive.images import open_image
 from workbench.archive.known_files import File, Remembered, of_stat
@@ -275,7 +275,7 @@ def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver
                 return Problem(path, f"{reason}: {target}", kind=reason)
         if passed_over.file(path):
             return None
-        if is_link and not target.is_relative_to(root):
+        if is_link and not target.is_relative_to(image_paths.link_folder(root)):
             return Problem(path, "a link that leaves the archive isn't followed; copy its file here")
         stat = item.stat()
         return of_stat(path, stat) if item.is_file() else Problem(path, "not a file")

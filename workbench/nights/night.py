@@ -55,7 +55,7 @@ class Scoring:
         message: str | None = None
         state: NightState
         try:
-            root = remote.local(due.schedule.archive, self.data, self.watch.step)
+            root = remote.local(due.schedule.archive, self.data, self.watch.step, settings.operation.fetched_gib)
             checked = golden.check(due, settings, self.watch, stop)
             if checked and checked.alarm:
                 state, message = "alarm", checked.alarm
