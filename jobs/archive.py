@@ -34,10 +34,11 @@ def command(
     make_sure_of(archive)
     from workbench import settings
     from workbench.archive import layout_table, overview
+    from workbench.archive.sidecar import Times
 
     loaded = settings.load(settings_of({"sidecar": sidecar}, set_), config).settings
     own = layout_table.from_settings(loaded.work.layouts)
-    found = overview.of_folder(archive, loaded.work.sidecar, own)
+    found = overview.of_folder(archive, loaded.work.sidecar, own, Times(loaded.work.day_first, loaded.work.time_zone))
     if output is not None:
         from workbench.archive import overview_page
 

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, ValidationError, create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -94,6 +95,8 @@ class Work:
 
     questions: str | None = None  # an mmad.json, or a set's name; None: mmad.json at the root, else inspection
     layouts: Path | None = None  # a TOML file with [[layout]] rows; None: those of the settings file, if it has some
+    day_first: bool | None = None  # of the sidecar's dates such as 03.04.2026; None: they are told and not read
+    time_zone: str = "UTC"  # of the sidecar's times that name none
     sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
     limit: int | None = None  # only so many questions (not images), a mixture of products and kinds
     data: Path = Path("data")  # warehouse, spool and caches
@@ -103,6 +106,10 @@ class Work:
 
     def __post_init__(self) -> None:
         check_bounds(self, limit=(1, MOST), block_images=(1, MOST), ingest_seconds=(0, MOST))
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"time_zone is {self.time_zone!r}; it must be a name such as Europe/Berlin") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,8 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "input_processes": "who opens pictures, not what is in them",
     "questions": "a path or a name; the file's hash and the set's version are among the facts",
     "layouts": "a path; what it says is in the plan",
+    "day_first": "what it makes of times is in the plan",
+    "time_zone": "what it makes of times is in the plan",
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",
     "data": "a path",

@@ -47,5 +47,5 @@ def fetch(address: str, data: str, objects: str) -> None:
         if len(fetched) == int(objects):
             os._exit(9)
 
-    remote._Copy.fetch = fetch_one  # type: ignore[method-assign]
+    remote._Copy.fetch = fetch_one  # type: ignore[method-assign,assignment]
     remote.local(address, Path(data), lambda _: None)

@@ -194,7 +194,7 @@ def test_a_sidecar_can_lie_elsewhere(tmp_path: Path) -> None:
     [
         (b"file,label\na.png,good\n", "has no column `path`; its columns: file, label"),
         (b"", "has no column `path`; its columns: none"),
-        (b"path\ncaf\xe9.png\n", "isn't UTF-8 text"),
+        (b"path\ncaf\xe9 \xc3\xa9.png\n", "isn't UTF-8 text"),
         (b'path\n"a.png" b\n', "isn't CSV"),
     ],
 )

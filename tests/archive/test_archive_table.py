@@ -129,11 +129,14 @@ def test_a_broken_field_costs_that_field(tmp_path: Path) -> None:
     assert all(f"{name}: " in problem.reason for name in ("mask", "camera", "product", "reference"))
 
 
-def test_a_number_that_no_float_holds_is_a_word_like_any_other(tmp_path: Path) -> None:
+def test_a_number_that_no_float_holds_is_no_name_and_its_row_counts(tmp_path: Path) -> None:
     rows, problems = sidecar.read(
         table(tmp_path, f'{{"path": "a.png", "line": {10**400}, "label": 2}}', "images.jsonl")
     )
-    assert (rows["a.png"].line, rows["a.png"].label, problems) == (str(10**400), "2", [])
+    assert (rows["a.png"].line, rows["a.png"].label) == (None, "2")
+    assert [each.reason for each in problems] == [
+        "line: String should have at most 200 characters; the rest of the row counts"
+    ]
 
 
 def test_a_doubled_key_of_a_row_is_told_and_the_first_counts(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from warehouse.queries.curation import Curation, Taken
 from warehouse.records.audit import Actor
 from warehouse.records.scoring import Description
 from warehouse.store import Store
-from workbench.archive import json_text
+from workbench.archive import json_text, text_files
 from workbench.archive.skipped_files import is_housekeeping
 from workbench.errors import KnowledgeError
 
@@ -154,8 +154,9 @@ def _from_json(file: Path, content: bytes) -> Texts:
 
 
 def _from_csv(file: Path) -> Texts:
-    with file.open(newline="", encoding="utf-8-sig") as opened:
-        rows = csv.reader(opened, strict=True)
+    text = text_files.read(file).text
+    with io.StringIO(text, newline="") as opened:
+        rows = csv.reader(opened, strict=True, delimiter=text_files.separator(text, COLUMNS[0]))
         header = [name.strip().casefold() for name in next(rows, [])]
         missing = set(COLUMNS) - set(header)
         if missing:
@@ -193,7 +194,7 @@ def _from_folder(folder: Path) -> Texts:
             continue
         if len(place) != 3:
             raise KnowledgeError(f"{file} is not at {folder}/DATASET/PRODUCT/ENTRY.md")
-        text = file.read_text(encoding="utf-8-sig").strip()
+        text = text_files.read(file).text.strip()
         if not text:
             raise KnowledgeError(f"{file} is empty; remove it, or write the text")
         texts[place[0], place[1], place[2]] = text

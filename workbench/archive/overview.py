@@ -20,6 +20,7 @@ from workbench.archive import layout
 from workbench.archive import scan as archive
 from workbench.archive.layout_table import Layout
 from workbench.archive.problems import Problem, by_kind
+from workbench.archive.sidecar import ISO, Times
 
 EXAMPLES = 3  # pictures of each kind
 NO_LABEL = "without a label"
@@ -101,19 +102,22 @@ class Overview:
         return [*said, *(f"{note[0].upper()}{note[1:]}." for note in self.notes)]
 
 
-def of_folder(root: Path, sidecar_file: Path | None = None, layouts: Sequence[Layout] = ()) -> Overview:
+def of_folder(
+    root: Path, sidecar_file: Path | None = None, layouts: Sequence[Layout] = (), times: Times = ISO
+) -> Overview:
     """What the archive below `root` holds.
 
     Args:
         root: its folder.
         sidecar_file: instead of the archive's own images.csv or images.jsonl.
         layouts: one's own, looked for before the project's.
+        times: how the sidecar's are meant where they don't say it themselves.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
     """
-    found = archive.scan(root, pl.DataFrame(), sidecar_file, read_content=lambda _: "", layouts=layouts)
-    times = [entry.captured_at for entry in found.entries if entry.captured_at]
+    found = archive.scan(root, pl.DataFrame(), sidecar_file, read_content=lambda _: "", layouts=layouts, times=times)
+    moments = [entry.captured_at for entry in found.entries if entry.captured_at]
     return Overview(
         root=found.archive.root,
         pictures=len(found.entries),
@@ -124,9 +128,9 @@ def of_folder(root: Path, sidecar_file: Path | None = None, layouts: Sequence[La
         lines=_counted(entry.line for entry in found.entries),
         cameras=_counted(entry.camera for entry in found.entries),
         pieces=len({(entry.product, entry.serial) for entry in found.entries if entry.serial}),
-        timed=len(times),
-        first=min(times, default=None),
-        last=max(times, default=None),
+        timed=len(moments),
+        first=min(moments, default=None),
+        last=max(moments, default=None),
         notes=found.notes,
         passed_over=tuple(PassedOver(kind[0].path, kind[0].reason, len(kind)) for kind in by_kind(found.problems)),
         problems=tuple(found.problems),

@@ -43,6 +43,7 @@ from workbench.archive.known_files import File, Remembered, of_stat
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
 from workbench.archive.problems import Problem, is_text, printable
+from workbench.archive.sidecar import ISO, Times
 from workbench.archive.skipped_files import PassedOver
 from workbench.errors import ArchiveError, UnreadableImage
 
@@ -87,6 +88,7 @@ def scan(
     again: Container[str] = frozenset(),
     picture: str | None = None,
     layouts: Sequence[Layout] = (),
+    times: Times = ISO,
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
@@ -101,6 +103,7 @@ def scan(
         again: paths to read whatever is known, as those of pictures that failed: a file system may hide a change.
         picture: only this one, with what is known of the archive as its references; no folder is listed.
         layouts: one's own, looked for before the project's.
+        times: how the sidecar's are meant where they don't say it themselves.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -111,7 +114,7 @@ def scan(
     listed = _walk(root, problems) if picture is None else known_files.named(root, picture, registered)
     files = {file.path: file for file in listed}
 
-    table, rows = _rows(root, sidecar_file, files, problems)
+    table, rows = _rows(root, sidecar_file, files, problems, times)
     words = labels.read_column(row.label for row in rows.values() if row.label)
     understood = layout.places(root, files, layouts)
     places = understood.places
@@ -332,7 +335,7 @@ def _why(error: Exception) -> str:
 
 
 def _rows(
-    root: Path, given: Path | None, files: dict[str, File], problems: list[Problem]
+    root: Path, given: Path | None, files: dict[str, File], problems: list[Problem], times: Times
 ) -> tuple[str, dict[str, sidecar.Row]]:
     """The sidecar's name, and its rows by image; a mask or reference that isn't there is taken out of its row."""
     file = given or sidecar.find(root)
@@ -341,7 +344,7 @@ def _rows(
     if given is None:
         beside = [name for name in sidecar.NAMES if name != file.name and (root / name).is_file()]
         problems += (Problem(name, f"not read: {file.name} counts") for name in beside)
-    said, invalid = sidecar.read(file)
+    said, invalid = sidecar.read(file, times)
     problems += invalid
     there = sidecar.Paths(files)
     rows: dict[str, sidecar.Row] = {}

@@ -6,6 +6,9 @@ product with one serial are of one piece, so they are no independent evidence. W
 time is an ISO date or date and time, without a zone taken as UTC, and never a bare number: seconds since 1970 to one
 tool are a date to the next.
 
+A file is text in any encoding of `text_files.py`, its cells parted by commas, semicolons, tabs or bars. A time whose
+day or month comes first is read as `Times` says, a setting, and else told.
+
 A table is never guessed at. A row with a cell too many or too few isn't used, for its cells may be shifted; a field
 that can't be read costs that field and not the row; a column whose name looks like one of these is told, and of two
 columns of one name the first counts. Names of columns are compared without blanks around them and without case.
@@ -15,18 +18,22 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import math
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
-from workbench.archive import json_text
-from workbench.archive.problems import Problem, because
+from workbench.archive import json_text, text_files
+from workbench.archive.problems import Problem, because, is_text
 from workbench.errors import ArchiveError
 
 NAMES = ("images.csv", "images.jsonl")
@@ -52,9 +59,22 @@ _LOOKS_LIKE = {
     "serial": ("serial_number", "serial_no", "piece", "piece_id", "part_id", "unit_id"),
 }
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_DAY_AND_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?!\d)")
 _TIME = re.compile(
     r"(\d{4})(-?)(\d\d)\2(\d\d)(?:[Tt _]+(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?\s*([Zz]|[+-]\d\d(?::?\d\d)?)?)?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How a table's times are meant where they don't say it themselves."""
+
+    day_first: bool | None = None  # 03.04.2026 is 3 April; False: 4 March; None: it is told and not read
+    zone: str = "UTC"  # of times without one
+
+
+ISO = Times()
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Row(BaseModel):
@@ -62,15 +82,15 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=False)
 
-    path: str = Field(min_length=1)
-    product: str | None = None
-    label: str | None = None
+    path: str = Field(min_length=1, max_length=4096)
+    product: Name | None = None
+    label: Name | None = None
     mask: str | None = None
-    line: str | None = None
-    camera: str | None = None
+    line: Name | None = None
+    camera: Name | None = None
     captured_at: datetime | None = None
     reference: str | None = None
-    serial: str | None = None
+    serial: Name | None = None
 
     @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", mode="before")
     @classmethod
@@ -89,6 +109,13 @@ class Row(BaseModel):
     def _trimmed(cls, value: str | None) -> str | None:
         return value if value is None else json_text.same_name(value)
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _printable(cls, value: object) -> object:
+        if isinstance(value, str) and (not is_text(value) or any(unicodedata.category(each) == "Cc" for each in value)):
+            raise ValueError("it has a control character, or isn't Unicode")
+        return value
+
     @field_validator("path", "mask", "reference")
     @classmethod
     def _inside_the_archive(cls, value: str | None) -> str | None:
@@ -100,8 +127,8 @@ class Row(BaseModel):
 
     @field_validator("captured_at", mode="before")
     @classmethod
-    def _in_utc(cls, value: object) -> datetime | None:
-        return None if _says_nothing(value) else moment(value)
+    def _in_utc(cls, value: object, how: ValidationInfo) -> datetime | None:
+        return None if _says_nothing(value) else moment(value, how.context or ISO)
 
 
 def _says_nothing(value: object) -> bool:
@@ -125,8 +152,12 @@ def find(root: Path) -> Path | None:
     return next((root / name for name in found if (root / name).is_file()), None)
 
 
-def read(file: Path) -> tuple[dict[str, Row], list[Problem]]:
+def read(file: Path, times: Times = ISO) -> tuple[dict[str, Row], list[Problem]]:
     """The valid rows by path, and a problem for each row and field that isn't.
+
+    Args:
+        file: the table.
+        times: how its times are meant where they don't say it themselves.
 
     Raises:
         ArchiveError: the file can't be read, isn't UTF-8, or has no `path` column.
@@ -135,7 +166,7 @@ def read(file: Path) -> tuple[dict[str, Row], list[Problem]]:
     problems: list[Problem] = []
     for line, raw in raw_rows(file, problems):
         place = f"{file.name} line {line}"
-        row = _row(raw, file, place, problems)
+        row = _row(raw, file, place, problems, times)
         if row is None:
             continue
         if row.path in rows:
@@ -190,10 +221,10 @@ def _same_path(path: str) -> str:
     return "/".join(part for each in parts if (part := each.strip()) not in ("", "."))
 
 
-def _row(raw: dict[str, JsonValue], file: Path, place: str, problems: list[Problem]) -> Row | None:
+def _row(raw: dict[str, JsonValue], file: Path, place: str, problems: list[Problem], times: Times) -> Row | None:
     """The row without the fields that can't be read, each of them a problem; None if its path is one of them."""
     try:
-        return Row.model_validate(raw)
+        return Row.model_validate(raw, context=times)
     except ValidationError as error:
         broken = {str(found["loc"][0]) for found in error.errors(include_url=False)}
         if "path" in broken:
@@ -202,15 +233,15 @@ def _row(raw: dict[str, JsonValue], file: Path, place: str, problems: list[Probl
         kept = "the rest of the row counts"
         kind = f"{file.name}: {', '.join(sorted(broken))} can't be read"
         problems.append(Problem(place, f"{because(error)}; {kept}", kind=kind))
-        return Row.model_validate({name: value for name, value in raw.items() if name not in broken})
+        return Row.model_validate({name: value for name, value in raw.items() if name not in broken}, context=times)
     except Exception as error:  # noqa: BLE001 - whatever one row raises, the others count
         problems.append(Problem(place, f"can't be read: {because(error)}", kind=f"{file.name}: can't be read"))
         return None
 
 
 def _csv_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, strict=True)
+    with _opened(file, problems) as lines:
+        reader = csv.reader(lines, strict=True, delimiter=text_files.separator(lines.getvalue(), "path"))
         header = next(reader, [])
         columns = _columns(header, file, f"{file.name} line 1", problems)
         if "path" not in columns.values():
@@ -233,9 +264,17 @@ def _csv_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[s
             )
 
 
+def _opened(file: Path, problems: list[Problem]) -> io.StringIO:
+    """The file's text; a guess at its encoding is told."""
+    found = text_files.read(file)
+    if found.note:
+        problems.append(Problem(file.name, found.note))
+    return io.StringIO(found.text, newline="")
+
+
 def _json_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
     known: dict[tuple[str, ...], dict[int, str]] = {}
-    with file.open(encoding="utf-8-sig") as lines:
+    with _opened(file, problems) as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -286,18 +325,26 @@ def _meant(name: str, header: Iterable[str]) -> str | None:
     return said or next(iter(difflib.get_close_matches(name, absent, n=1, cutoff=0.75)), None)
 
 
-def moment(value: object) -> datetime:
+def moment(value: object, times: Times = ISO) -> datetime:
     """A date, or a date and time, as a moment in UTC.
 
     Raises:
-        ValueError: it isn't written as ISO 8601 has it, or can't be when a picture was taken.
+        ValueError: it isn't written as ISO 8601 has it or as `times` says, or can't be when a picture was taken.
     """
-    said = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    text = value.strip() if isinstance(value, str) else ""
+    if local := _DAY_AND_MONTH.match(text):
+        if times.day_first is None:
+            raise ValueError(f"{value}: say by the setting day_first whether its day stands before its month")
+        first, second, year = local.group(1, 3, 4)
+        day, month = (first, second) if times.day_first else (second, first)
+        text = f"{year}-{int(month):02}-{int(day):02}{text[local.end() :]}"
+    said = _TIME.fullmatch(text)
     if said is None:
         raise ValueError(f"{value} isn't a date and time such as 2026-11-29T22:05:30+01:00 or 20261129T220530")
     year, _, month, day, hour, minute, second, fraction, zone = said.groups()
     clock = f"{hour or '00'}:{minute or '00'}:{second or '00'}.{(fraction or '0')[:6].ljust(6, '0')}"
-    moment = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}{(zone or 'Z').upper()}")
+    moment = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}{(zone or '').upper()}")
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(times.zone))
     if not _FIRST_YEAR <= moment.year <= datetime.now(UTC).year + 1:
         raise ValueError(f"{value} lies outside the years {_FIRST_YEAR} to next year: is the camera's clock set?")
     return moment.astimezone(UTC)

@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warehouse.records.questions import Subtask
-from workbench.archive import image_paths, json_text
+from workbench.archive import image_paths, json_text, text_files
 from workbench.archive.problems import Problem, because
 from workbench.errors import AnswersError
 from workbench.model import letters
@@ -94,7 +94,7 @@ def _robustmad(file: Path, records: Sequence[object]) -> AnswerFile:
 
 def _csv(file: Path) -> AnswerFile:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = text_files.read(file).text
     except OSError as error:
         raise AnswersError(f"the answer file {file} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -21,6 +21,7 @@ from workbench.archive import images, layout_table, question_file, questions, re
 from workbench.archive import scan as archive
 from workbench.archive.problems import in_groups
 from workbench.archive.questions import QuestionList
+from workbench.archive.sidecar import Times
 from workbench.archive.tone import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
@@ -86,6 +87,7 @@ def prepare(
         again=store.failed_paths(archive_id),
         picture=picture,
         layouts=layout_table.from_settings(settings.work.layouts),
+        times=Times(settings.work.day_first, settings.work.time_zone),
     )
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but held {wording.counted(known.height, 'image')}: is its disk mounted?")
