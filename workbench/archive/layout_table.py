@@ -124,7 +124,7 @@ class Tell:
         """
         bare, types = _types(pattern)
         *folders, last = bare.split("/")
-        is_file = bool(types) or "{picture}" in last or "{time}" in last
+        is_file = bool(types) or "{picture}" in last or "{time" in last
         names = tuple(_compiled(part.replace("{picture}", "{any}")) for part in (*folders, last))
         return cls(names, is_file, types)
 
