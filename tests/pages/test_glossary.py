@@ -50,6 +50,8 @@ def test_each_term_stands_once_in_order_and_has_one_sentence() -> None:
 
 def test_readme_and_the_sidebar_lead_to_it(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "(docs/glossary.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    assert (components.ASSETS / "glossary.md").read_text(encoding="utf-8") == document  # a wheel has no docs/
     text = words(opened(components.GLOSSARY))
     for term, sentence in glossary().items():
         assert f"<b>{term}</b>" in text
