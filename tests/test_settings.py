@@ -115,6 +115,8 @@ CHANGED: dict[str, object] = {
     "questions": "inspection",
     "sidecar": Path("elsewhere"),
     "layouts": Path("elsewhere"),
+    "time_zone": "Europe/Berlin",
+    "day_first": True,
     "data": Path("elsewhere"),
     "limit": 3,
     "sigma_decay": 0.5,

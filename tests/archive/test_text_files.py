@@ -112,7 +112,7 @@ def test_a_name_that_is_none_costs_its_field_and_is_told(tmp_path: Path, name: s
 @pytest.mark.slow
 def test_of_ten_thousand_mutated_rows_none_is_accepted_out_of_bounds(tmp_path: Path) -> None:
     chance = random.Random(0)
-    good = {
+    good: dict[str, object] = {
         "path": "plate/1.png", "product": "plate", "label": "Kratzer", "mask": "m/1.png", "line": "4", "camera": "left",
         "captured_at": "2026-11-29T22:05:30+01:00", "reference": "r/1.png", "serial": "A-17",
     }  # fmt: skip
@@ -120,12 +120,12 @@ def test_of_ten_thousand_mutated_rows_none_is_accepted_out_of_bounds(tmp_path: P
            "9999-12-31", "1970-01-01", "2026-13-45", "\u202e", "\u0085", "a\nb", "-", "null", "\ufeff"]  # fmt: skip
     with (tmp_path / "images.jsonl").open("w", encoding="utf-8") as file:
         for number in range(10_000):
-            row: dict[str, object] = good | {"path": f"plate/{number}.png"}
-            for name in chance.sample(sorted(row), chance.randrange(1, 3)):
-                text, at = str(row[name]), chance.randrange(3)
+            wrong = good | {"path": f"plate/{number}.png"}
+            for name in chance.sample(sorted(wrong), chance.randrange(1, 3)):
+                text, at = str(wrong[name]), chance.randrange(3)
                 new = chance.choice([*odd, chance.randrange(-5, 10**6), 1.5, None, True, [text], {"a": text}])
-                row[name] = new if not isinstance(new, str) else (new, text + new, new + text)[at]
-            file.write(json.dumps(row) + "\n")
+                wrong[name] = new if not isinstance(new, str) else (new, text + new, new + text)[at]
+            file.write(json.dumps(wrong) + "\n")
     rows, problems = sidecar.read(tmp_path / "images.jsonl")
     assert rows
     assert problems

@@ -45,7 +45,7 @@ def rows_of_a_sidecar(data: Path, patch: pytest.MonkeyPatch) -> object:
     for name in "abc":
         picture(data / f"{name}.png")
     (data / "images.csv").write_text("path,label\na.png,good\nb.png,odd\nc.png,dent\n")
-    planted = raising(sidecar.Row.model_validate, lambda raw: raw["label"] == "odd")
+    planted = raising(sidecar.Row.model_validate, lambda raw, **_: raw["label"] == "odd")
     patch.setattr(sidecar.Row, "model_validate", planted)
     found = scanned(data)
     return [entry.defect or entry.label for entry in found.entries], reasons(found)
