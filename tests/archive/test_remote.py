@@ -118,7 +118,7 @@ def test_three_hundred_objects_take_a_tenth_of_their_time_one_by_one(plant: Path
 
 
 @pytest.mark.slow
-def test_a_listing_of_a_hundred_thousand_keys_stays_small() -> None:
+def test_a_listing_of_twenty_thousand_keys_takes_a_fifth_of_what_a_hundred_thousand_may() -> None:
     class Listing:
         def find(self, root: str, *, detail: bool) -> dict[str, dict[str, Any]]:
             assert detail
@@ -128,7 +128,7 @@ def test_a_listing_of_a_hundred_thousand_keys_stays_small() -> None:
                     "LastModified": datetime(2026, 1, 1, tzinfo=UTC), "ETag": f'"{number:032x}"', "Size": 10**6,
                     "size": 10**6, "type": "file", "StorageClass": "STANDARD", "ChecksumAlgorithm": ["CRC64NVME"],
                 }
-                for number in range(100_000)
+                for number in range(20_000)
             }  # fmt: skip
 
     tracemalloc.start()
@@ -136,8 +136,8 @@ def test_a_listing_of_a_hundred_thousand_keys_stays_small() -> None:
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     print(f"{peak:.0f} MiB")
-    assert len(found) == 100_000
-    assert peak < 300
+    assert len(found) == 20_000
+    assert peak < 300 / 5
 
 
 def test_a_snapshot_in_a_hugging_face_cache_is_an_archive_and_its_pictures_are_shown(tmp_path: Path) -> None:
