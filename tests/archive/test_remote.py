@@ -151,5 +151,6 @@ def test_a_snapshot_in_a_hugging_face_cache_is_an_archive_and_its_pictures_are_s
     scan = scanned(root)
     assert [entry.path for entry in scan.entries] == ["plate/1.png"]
     assert [problem.path for problem in scan.problems] == ["plate/2.png"]
+    assert scan.notes == ("1 link into the Hugging Face cache datasets--plant--line followed",)
     assert previews.locate("plate/1.png", str(root), [str(root)]) == blob
     assert previews.locate("plate/2.png", str(root), [str(root)]) is None

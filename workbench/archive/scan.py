@@ -12,8 +12,9 @@ some network shares number all files anew when they are mounted, and reading a m
 night. Given up: a file that another one replaced at that very scan with size and both times the same.
 
 Links to folders are not followed: what they point to inside the archive is found at its own place, so a loop can't
-arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside. What is passed
-over is told by kind with its count (`skipped_files.py`), and an item that can't be asked what it is ends no scan.
+arise, and what lies outside isn't part of the archive. A link to a file counts if the file lies inside, or in the
+Hugging Face cache that the archive is a snapshot in; those are counted in a note. What is passed over is told by kind
+with its count (`skipped_files.py`), and an item that can't be asked what it is ends no scan.
 
 Knows nothing of storage, questions or the model.
 """
@@ -25,7 +26,7 @@ import operator
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ class Scan:
     problems: list[Problem]  # what was left out
     images_read: int  # how many had to be read to know their content
     waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
-    notes: tuple[str, ...] = ()  # what a person should see: how words were read as labels
+    notes: tuple[str, ...] = ()  # what a person should see: links that were followed, how words were read as labels
     layouts: Mapping[str, int] = field(default_factory=dict)  # how many pictures lie in which layout
 
     @property
@@ -164,7 +165,7 @@ def scan(
             problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason))
     if picture is not None:
         return Scan(archive, entries, references, [one for one in problems if one.path == picture], images_read)
-    notes = tuple(_label_notes(entries, places, table, rows, words))
+    notes = (*_link_notes(root, files), *_label_notes(entries, places, table, rows, words))
     return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts)
 
 
@@ -371,6 +372,14 @@ def _rows(
         a_mask = f"{file.name} has a row for it and gives it to another image as its mask: it isn't scored"
         problems.append(Problem(path, a_mask, kind=a_mask))
     return file.name, rows
+
+
+def _link_notes(root: Path, files: Iterable[str]) -> Iterator[str]:
+    """How many links lead out of the archive into the Hugging Face cache that it is a part of, and are followed."""
+    repository = image_paths.link_folder(root)
+    if repository != root:
+        followed = sum((root / path).is_symlink() for path in files)
+        yield f"{wording.counted(followed, 'link')} into the Hugging Face cache {repository.name} followed"
 
 
 def _label_notes(
