@@ -41,13 +41,13 @@ def account(problems: Iterable[Problem]) -> tuple[PassedOver, ...]:
     return tuple(sorted(counted, key=lambda each: each.unit == "remark"))
 
 
-def in_words(each: PassedOver) -> str:
+def in_words(kind: PassedOver) -> str:
     """`12 files, such as lot/a.jp2: why`; of a remark the path and the reason."""
-    if each.unit == "remark":
-        more = f", and {each.count - 1:,} more like it" if each.count > 1 else ""
-        return f"{each.example}: {each.reason}{more}"
-    example = f"such as {each.example}" if each.count > 1 else each.example
-    return f"{wording.counted(each.count, each.unit)}, {example}: {each.reason}"
+    if kind.unit == "remark":
+        more = f", and {kind.count - 1:,} more like it" if kind.count > 1 else ""
+        return f"{kind.example}: {kind.reason}{more}"
+    example = f"such as {kind.example}" if kind.count > 1 else kind.example
+    return f"{wording.counted(kind.count, kind.unit)}, {example}: {kind.reason}"
 
 
 def rows(kinds: Iterable[PassedOver]) -> list[tuple[str, str, str]]:

@@ -262,9 +262,9 @@ def _csv_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, list[
 
 def _sheet_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
     sheet = spreadsheets.read(file)
-    if sheet.others:
-        reason = f"not read: {', '.join(sheet.others[:_SHOWN])}; {sheet.name}, the first sheet, counts"
-        problems.append(Problem(file.name, reason, unit="sheet", count=len(sheet.others)))
+    if sheet.other_sheets:
+        reason = f"not read: {', '.join(sheet.other_sheets[:_SHOWN])}; {sheet.name}, the first sheet, counts"
+        problems.append(Problem(file.name, reason, unit="sheet", count=len(sheet.other_sheets)))
     yield from sheet.rows
 
 

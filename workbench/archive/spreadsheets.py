@@ -21,7 +21,7 @@ class Sheet:
 
     name: str
     rows: list[tuple[int, list[str]]]  # number of the row from 1, and its cells; rows of blanks are left out
-    others: tuple[str, ...]  # sheets that aren't read
+    other_sheets: tuple[str, ...]  # that aren't read
 
 
 def read(file: Path) -> Sheet:
