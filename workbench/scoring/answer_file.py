@@ -78,7 +78,7 @@ class Given:
 class AnswerFile:
     """The answers in the file's order, and what had to be left out."""
 
-    given: list[Given]
+    answers: list[Given]
     repeated: frozenset[int]  # places of answers to a question that was answered before
     problems: list[Problem]
     content: str  # SHA-256 of the file and of the question file
@@ -94,7 +94,7 @@ class AnswerFile:
     @property
     def counted(self) -> list[Given]:
         """The answers that count: the first to each question of an image."""
-        return [one for place, one in enumerate(self.given) if place not in self.repeated]
+        return [one for place, one in enumerate(self.answers) if place not in self.repeated]
 
     @property
     def detecting(self) -> frozenset[str]:
@@ -236,7 +236,7 @@ def as_answers(file: AnswerFile) -> pl.DataFrame:
                 "strict": one.letter,
                 "repeated": number in file.repeated,
             }
-            for number, one in enumerate(file.given)
+            for number, one in enumerate(file.answers)
         ],
         schema=mmad.ANSWERS,
     )
