@@ -20,6 +20,7 @@ from warehouse.records import audit as audit_records
 from warehouse.records import curation as curation_records
 from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
+from warehouse.records import measures as measure_records
 from warehouse.records import nights as night_records
 from warehouse.records import questions as question_records
 from warehouse.records import reviews as review_records
@@ -38,6 +39,8 @@ from warehouse.steps import (
     groundings,
     judgements,
     lifts,
+    lots,
+    measures,
     nights,
     oddities,
     question_sets,
@@ -66,6 +69,7 @@ class Table:
 TABLES = (
     Table("archives", scoring.Archive, ("archive_id",)),
     Table("entries", scoring.Entry, ("image_id",)),
+    Table("measures", measure_records.Measures),
     Table("runs", scoring.Run, ("run_id",)),
     Table("predictions", scoring.Prediction),
     Table("patches", scoring.Patch),
@@ -146,8 +150,15 @@ def sixth(con: DuckDBPyConnection) -> None:
     clusters.add(con)
 
 
+def eighth(con: DuckDBPyConnection) -> None:
+    """Version 8: what cameras and plants really write."""
+    topics: tuple[Step, ...] = (measures.add, lots.add)
+    for add in topics:
+        add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add}
+STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add, 8: eighth}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:

@@ -23,6 +23,7 @@ Role = Literal["query", "reference", "mask", "aside"]
 
 _FIELDS = {
     "kind": "[^/]+", "good": "[^/]+", "any": "[^/]+", "serial": "[^/]+", "camera": "[^/]+?", "line": "[^/]+?",
+    "lot": "[^/]+?",
     "time": r"\d{8}[T_-]?\d{6}",
     "split": "[^/]+",
 }  # fmt: skip
@@ -31,6 +32,7 @@ _SHARED = (
     "serial",
     "camera",
     "line",
+    "lot",
     "time",
     "split",
 )  # what a mask shares with its picture

@@ -57,6 +57,7 @@ _LOOKS_LIKE = {
     "captured_at": ("time", "date", "timestamp", "datetime", "date_time", "captured", "acquired_at", "created_at"),
     "reference": ("reference_path", "template", "golden", "golden_sample"),
     "serial": ("serial_number", "serial_no", "piece", "piece_id", "part_id", "unit_id"),
+    "lot": ("lot_number", "lot_no", "lot_id", "batch", "batch_id", "batch_number", "charge", "delivery"),
 }
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 _DAY_AND_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?!\d)")
@@ -91,8 +92,9 @@ class Row(BaseModel):
     captured_at: datetime | None = None
     reference: str | None = None
     serial: Name | None = None
+    lot: Name | None = None
 
-    @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", mode="before")
+    @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", "lot", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         """JSON's numbers as a table has them, and nothing for a field of blanks or a NaN."""
@@ -104,7 +106,7 @@ class Row(BaseModel):
             return str(value)
         return value
 
-    @field_validator("product", "label", "line", "camera", "serial")
+    @field_validator("product", "label", "line", "camera", "serial", "lot")
     @classmethod
     def _trimmed(cls, value: str | None) -> str | None:
         return value if value is None else json_text.same_name(value)

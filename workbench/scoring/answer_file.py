@@ -446,4 +446,5 @@ def _prediction(
         claims=detections.claims(one.question, one.options or claims.LETTERS) if detects else None,
         no_defect=None if detects else claims.denying((each.letter, each.text) for each in question.options),
         cluster_id=cluster_id(entry) if entry else name,
+        lot=entry.lot if entry else None,
     )
