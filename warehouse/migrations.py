@@ -43,6 +43,7 @@ from warehouse.steps import (
     measures,
     nights,
     oddities,
+    passed_over,
     question_sets,
     questions,
     retrieved,
@@ -152,7 +153,7 @@ def sixth(con: DuckDBPyConnection) -> None:
 
 def eighth(con: DuckDBPyConnection) -> None:
     """Version 8: what cameras and plants really write."""
-    topics: tuple[Step, ...] = (measures.add, lots.add)
+    topics: tuple[Step, ...] = (passed_over.add, measures.add, lots.add)
     for add in topics:
         add(con)
 

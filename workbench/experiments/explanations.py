@@ -115,7 +115,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
 
     def random(entry: Entry, image: Image.Image) -> Image.Image:
         rng = archive_copies.randomness(entry, f"random patches {seed}")
-        return painted(image, others(image.size, boxes[entry.image_id], rng))
+        return painted(image, other_patches(image.size, boxes[entry.image_id], rng))
 
     arms = (
         ("intact", "intact", intact),
@@ -172,7 +172,7 @@ def most_accepted(boxes: Sequence[Box], count: int = PAINTED) -> list[Box]:
     return [box for box, _ in Counter(boxes).most_common(count)]
 
 
-def others(size: tuple[int, int], boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
+def other_patches(size: tuple[int, int], boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
     """As many other patches of the same grid, chosen at random."""
     wide, high = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
     columns, rows = max(1, round(size[0] / wide)), max(1, round(size[1] / high))

@@ -90,6 +90,7 @@ def report(context: Context) -> Morning:
         pieces=pieces.of(Pieces(settings.work.data).of_night(context.run_ids)),
         slices=_slices(ledger, context, before, share),
         week=review_week.of_night(settings.work.data, night.schedule, night.due_at),
+        passed_over=context.passed_over,
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from warehouse.failures import FailureKind
 from warehouse.records.nights import NightState, StepState
+from warehouse.records.scoring import PassedOver
 from workbench import wording
 from workbench.analysis import drift, failures
 from workbench.analysis.alarms import Alarms
@@ -96,6 +97,7 @@ class Morning:
     slices: tuple[Slice, ...] | None = None  # parts of the answers that became bad; None where none were looked for
     pieces: PieceCounts | None = None  # by piece; None where each has one picture, and in older reports
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
+    passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
 
     @property
     def finding(self) -> str:

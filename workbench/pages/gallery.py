@@ -92,34 +92,34 @@ def show_cases(selection: Selection) -> None:
 
 
 run = components.need_run("Gallery", runs, address.chosen_run(runs))
-chosen = embedding.selection(now, runs, run)
+selection = embedding.selection(now, runs, run)
 archive = reads.archives(now).get(run.archive_id)
-total = overview.total(reads.cells(now, chosen), "questions")
+total = overview.total(reads.cells(now, selection), "questions")
 first = address.number("from", at_most=max(total - 1, 0))
 
-with header("Gallery", finding(total, chosen), cards.under(run, archive, reads.beside(now, chosen))):
+with header("Gallery", finding(total, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     by_piece.choose(now, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
     components.computed(
-        {"order": reads.order_in_words(chosen), "n": wording.counted(total, "case")}, rollups.sql(chosen)
+        {"order": reads.order_in_words(selection), "n": wording.counted(total, "case")}, rollups.sql(selection)
     )
     measure_filter.choose(now, run.run_id)
     components.export(
         "gallery",
         {
-            "cases": lambda: reads.export(now, chosen, rollups.ANALYSED),
+            "cases": lambda: reads.export(now, selection, rollups.ANALYSED),
             "measures": lambda: reads.measures(now, run.run_id),
         },
     )
 address.chips()
-called_defective.show_groups(now, address.without(chosen, "outcome"))
-choose_lot(chosen)
+called_defective.show_groups(now, address.without(selection, "outcome"))
+choose_lot(selection)
 
 if address.by_piece():
-    by_piece.show(now, chosen)
-    by_piece.show_cases(now, run, chosen, "gallery", SHOWN, caption)
+    by_piece.show(now, selection)
+    by_piece.show_cases(now, run, selection, "gallery", SHOWN, caption)
 else:
-    show_cases(chosen)
+    show_cases(selection)
 reads.follow(now, refresh=run.state == "running")

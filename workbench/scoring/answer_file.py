@@ -18,7 +18,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -36,7 +36,7 @@ from workbench import settings as configuration
 from workbench import wording
 from workbench.analysis import mmad
 from workbench.archive import image_paths, json_text, layout, question_file
-from workbench.archive.problems import Problem, because, printable
+from workbench.archive.problems import Problem, account, because, printable
 from workbench.archive.questions import question_of
 from workbench.errors import AnswersError
 from workbench.model import letters
@@ -78,7 +78,7 @@ class Given:
 class AnswerFile:
     """The answers in the file's order, and what had to be left out."""
 
-    given: list[Given]
+    answers: list[Given]
     repeated: frozenset[int]  # places of answers to a question that was answered before
     problems: list[Problem]
     content: str  # SHA-256 of the file and of the question file
@@ -94,7 +94,7 @@ class AnswerFile:
     @property
     def counted(self) -> list[Given]:
         """The answers that count: the first to each question of an image."""
-        return [one for place, one in enumerate(self.given) if place not in self.repeated]
+        return [one for place, one in enumerate(self.answers) if place not in self.repeated]
 
     @property
     def detecting(self) -> frozenset[str]:
@@ -236,7 +236,7 @@ def as_answers(file: AnswerFile) -> pl.DataFrame:
                 "strict": one.letter,
                 "repeated": number in file.repeated,
             }
-            for number, one in enumerate(file.given)
+            for number, one in enumerate(file.answers)
         ],
         schema=mmad.ANSWERS,
     )
@@ -381,6 +381,7 @@ def _run(name: str, digest: str, plan: str, archive_id: str, file: AnswerFile) -
         evaluator_version=declaration.version,
         capabilities=declaration.capabilities,
         purpose="import",
+        passed_over=account(replace(each, unit="record") for each in file.problems),
     )
 
 
@@ -404,8 +405,7 @@ def _detections(given: Sequence[Given], entries: Mapping[str, Entry], detecting:
 def _prediction(
     run: Run, block: int, one: Given, entry: Entry | None, detections: claims.Questions, detects: bool
 ) -> Prediction:
-    question = question_of(one.subtask, one.question, one.options)
-    place, letter = _place(one.image), one.letter
+    question, place = question_of(one.subtask, one.question, one.options), _place(one.image)
     name = hashlib.sha256(one.image.encode()).hexdigest()  # stands for an image nobody has
     return Prediction(
         run_id=run.run_id,
@@ -426,9 +426,9 @@ def _prediction(
         options=question.options,
         conditional=False,
         reference_path=None,
-        answer=letter,
+        answer=one.letter,
         correct_answer=one.key,
-        status="answered" if letter else "invalid",
+        status="answered" if one.letter else "invalid",
         error=None,
         initial_option_probabilities={},
         option_probabilities={},
