@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
-from workbench.archive import high_bit_depth, tone
+from workbench.archive import high_bit_depth, tiff_pages, tone
 from workbench.archive.high_bit_depth import Deep
 from workbench.archive.tone import ALONE, Tone
 from workbench.errors import ReplacedImage, UnreadableImage
@@ -48,8 +48,9 @@ MEMORY_LIMIT = 2 * 2**30  # bytes that opening one picture may take, its file in
 
 Oddity = Literal[
     "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
-    "partly below 0 or no numbers",
+    "partly below 0 or no numbers", "more pages",
 ]  # fmt: skip
+MORE_PAGES: Oddity = "more pages"  # behind the first, which alone is looked at
 _SIDE = 256  # of the few pixels that a picture's brightness is judged by
 _CLIPPED = 0.05  # share of a picture's samples that lie outside its range, from which on it is told
 _FAINT = 8  # of 255: what is less opaque can't be told from white
@@ -82,8 +83,10 @@ def open_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> Im
 
 def inspect_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> OpenedImage:
     """As `open_image`, with what is odd about the picture."""
-    found = _opened(read(path, content), tone)
-    return OpenedImage(found.image, found.white, _oddity(found.image) or found.oddity)
+    data = read(path, content)
+    found = _opened(data, tone)
+    more_pages = MORE_PAGES if tiff_pages.further_pages(io.BytesIO(data)) else None
+    return OpenedImage(found.image, found.white, _oddity(found.image) or found.oddity or more_pages)
 
 
 def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from warehouse import bounded
 from warehouse.records.reviews import DefectBox
 from workbench.errors import Malformed
 
+_FARTHEST = 1e6  # percent, or degrees
 _CORNERS = 24  # rows of an outline at most
 _PARTS = 12  # outlines of a mask at most, the largest
 
@@ -46,8 +48,11 @@ def to_pixels(box: PercentBox, width: int, height: int) -> DefectBox:
     Raises:
         Malformed: it isn't finite, has no extent, or lies outside the image.
     """
-    if not all(math.isfinite(value) for value in (box.x, box.y, box.width, box.height, box.rotation)):
-        raise Malformed("a box has a coordinate that is no number")
+    try:
+        for value in (box.x, box.y, box.width, box.height, box.rotation):
+            bounded.number(value, -_FARTHEST, _FARTHEST)
+    except ValueError as error:
+        raise Malformed(f"a box has a coordinate that can't be one: {error}") from None
     left, top = box.x * width / 100, box.y * height / 100
     wide, tall = box.width * width / 100, box.height * height / 100
     turn = math.radians(box.rotation)

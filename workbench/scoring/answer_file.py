@@ -18,7 +18,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -36,7 +36,7 @@ from workbench import settings as configuration
 from workbench import wording
 from workbench.analysis import mmad
 from workbench.archive import image_paths, json_text, layout, question_file
-from workbench.archive.problems import Problem, because, printable
+from workbench.archive.problems import Problem, account, because, printable
 from workbench.archive.questions import question_of
 from workbench.errors import AnswersError
 from workbench.model import letters
@@ -381,6 +381,7 @@ def _run(name: str, digest: str, plan: str, archive_id: str, file: AnswerFile) -
         evaluator_version=declaration.version,
         capabilities=declaration.capabilities,
         purpose="import",
+        passed_over=account(replace(each, unit="record") for each in file.problems),
     )
 
 

@@ -193,6 +193,8 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         html(cards.time_spent(run.timings))
     with grid.cell(column_span=2), card("failures", "Failures and invalid answers"):
         html(cards.trouble(run, reads.failures(now, run.run_id, run.failed)))
+    with grid.cell(column_span=3), card("passed-over", "Passed over", "in the archive and its questions"):
+        html(cards.passed_over(run.passed_over))
 
 pictures = reads.called_defective(now, selection, ALARMS)
 called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, selection).called.defective)
