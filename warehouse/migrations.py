@@ -20,6 +20,7 @@ from warehouse.records import audit as audit_records
 from warehouse.records import curation as curation_records
 from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
+from warehouse.records import measures as measure_records
 from warehouse.records import nights as night_records
 from warehouse.records import questions as question_records
 from warehouse.records import reviews as review_records
@@ -38,6 +39,8 @@ from warehouse.steps import (
     groundings,
     judgements,
     lifts,
+    lots,
+    measures,
     nights,
     oddities,
     passed_over,
@@ -67,6 +70,7 @@ class Table:
 TABLES = (
     Table("archives", scoring.Archive, ("archive_id",)),
     Table("entries", scoring.Entry, ("image_id",)),
+    Table("measures", measure_records.Measures),
     Table("runs", scoring.Run, ("run_id",)),
     Table("predictions", scoring.Prediction),
     Table("patches", scoring.Patch),
@@ -148,8 +152,10 @@ def sixth(con: DuckDBPyConnection) -> None:
 
 
 def eighth(con: DuckDBPyConnection) -> None:
-    """Version 8: what plants really write."""
-    passed_over.add(con)
+    """Version 8: what cameras and plants really write."""
+    topics: tuple[Step, ...] = (passed_over.add, measures.add, lots.add)
+    for add in topics:
+        add(con)
 
 
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.

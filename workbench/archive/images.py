@@ -20,7 +20,7 @@ import os
 import resource
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -175,8 +175,12 @@ def decode(data: bytes, tone: Tone = ALONE) -> Image.Image:
     return _opened(data, tone).image
 
 
-def load(data: bytes) -> Image.Image | Deep:
+def load(data: bytes, before_decoding: Callable[[Image.Image], None] | None = None) -> Image.Image | Deep:
     """The picture as it lies in the file, its memory looked at before: deep samples, or Pillow's picture, loaded.
+
+    Args:
+        data: the file's bytes.
+        before_decoding: is handed a picture that Pillow decodes, its header read.
 
     Raises:
         UnreadableImage: too large.
@@ -188,6 +192,8 @@ def load(data: bytes) -> Image.Image | Deep:
             return found
     with _quiet():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if before_decoding is not None:
+        before_decoding(image)
     _make_sure_of(*image.size, _working_bytes(image, len(data)))
     if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
         raise UnreadableImage("unsupported", "a TIFF of signed 8-bit samples, which aren't read; save it unsigned")

@@ -37,6 +37,7 @@ CREATE TABLE entries (
     ctime_ns BIGINT,
     inode BIGINT,
     serial VARCHAR,
+    lot VARCHAR,
     PRIMARY KEY (image_id)
 );
 INSERT INTO entries VALUES (
@@ -58,7 +59,45 @@ INSERT INTO entries VALUES (
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
     NULL,
     NULL,
+    NULL,
     NULL
+);
+
+CREATE TABLE measures (
+    content VARCHAR NOT NULL,
+    width BIGINT,
+    height BIGINT,
+    white DOUBLE,
+    brightness DOUBLE,
+    contrast DOUBLE,
+    sharpness DOUBLE,
+    clipped_bright DOUBLE,
+    clipped_dark DOUBLE,
+    colour DOUBLE,
+    red DOUBLE,
+    green DOUBLE,
+    blue DOUBLE,
+    fill DOUBLE,
+    centre_x DOUBLE,
+    centre_y DOUBLE
+);
+INSERT INTO measures VALUES (
+    'text',
+    1,
+    1,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5
 );
 
 CREATE TABLE runs (
@@ -165,7 +204,8 @@ CREATE TABLE predictions (
     failure VARCHAR CHECK (failure IN ('vanished', 'replaced', 'permission denied', 'disk error', 'empty', 'not an image', 'unsupported', 'truncated', 'damaged', 'too large', 'out of memory', 'poison', 'encoder refused', 'source failed', 'does not fit', 'not finite', 'device out of memory', 'model failed', 'unknown')),
     no_defect VARCHAR[],
     evidence STRUCT(source VARCHAR, version VARCHAR, words VARCHAR, regions STRUCT(x0 DOUBLE, y0 DOUBLE, x1 DOUBLE, y1 DOUBLE)[], score DOUBLE)[],
-    cluster_id VARCHAR
+    cluster_id VARCHAR,
+    lot VARCHAR
 );
 INSERT INTO predictions VALUES (
     '20250103T220005123Z-a1b2c3d4',
@@ -205,6 +245,7 @@ INSERT INTO predictions VALUES (
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
     ['defective', 'good'],
     '281522b66337e8aa1f83658c1d64d037',
+    NULL,
     NULL,
     NULL,
     NULL,
@@ -705,6 +746,7 @@ CREATE TABLE facts (
     defect VARCHAR,
     line VARCHAR,
     camera VARCHAR,
+    lot VARCHAR,
     night VARCHAR NOT NULL,
     question_id VARCHAR NOT NULL,
     evidence_id VARCHAR,
@@ -747,6 +789,7 @@ INSERT INTO facts VALUES (
     'drawn',
     'bottle',
     'good',
+    NULL,
     NULL,
     NULL,
     NULL,
@@ -793,6 +836,7 @@ CREATE TABLE cells (
     defect VARCHAR,
     line VARCHAR,
     camera VARCHAR,
+    lot VARCHAR,
     images BIGINT NOT NULL,
     questions BIGINT NOT NULL,
     answered BIGINT NOT NULL,
@@ -825,8 +869,9 @@ INSERT INTO cells VALUES (
     '20250103T220005123Z-a1b2c3d4',
     'drawn',
     'bottle',
-    'Anomaly Detection',
+    NULL,
     'good',
+    NULL,
     NULL,
     NULL,
     NULL,
