@@ -115,6 +115,7 @@ CHANGED: dict[str, object] = {
     "questions": "inspection",
     "sidecar": Path("elsewhere"),
     "layouts": Path("elsewhere"),
+    "views": Path("elsewhere"),
     "time_zone": "Europe/Berlin",
     "day_first": True,
     "data": Path("elsewhere"),

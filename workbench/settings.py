@@ -58,6 +58,7 @@ class Support:
     # White in pictures deeper than 8 bit, such as 4095; None: chosen for each product and camera from a sample.
     integer_range: float | None = None
     float_range: float | None = None
+    views: Path | None = None  # a TOML file with [[view]] rows; None: those of the settings file, if it has some
 
     def __post_init__(self) -> None:
         if self.top_k != "all" and not 1 <= self.top_k <= MOST:
@@ -179,6 +180,7 @@ class Facts:
     encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
     sources: Mapping[str, str] | None = None  # versions of evidence sources; the knowledge's own follows from the above
     tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone.Tones`; None: all have 8 bits
+    views: Mapping[str, Any] | None = None  # regions of interest, see `run_views.py`; None: whole pictures
 
 
 _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
@@ -188,6 +190,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "references": "a path; the plan holds each reference's content",
     "integer_range": "what it came to is among the facts",
     "float_range": "what it came to is among the facts",
+    "views": "a path; what it says is among the facts",
     "model": "a name; its weights are among the facts",
     "engine": "both engines give the same answers, floats within 1e-4",
     "device": "the same answers, floats within 1e-3; how many processes give them, and how large blocks are",
@@ -212,7 +215,7 @@ def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
     # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
     chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
-    later = ("tones", "sources")
+    later = ("tones", "sources", "views")
     known = {name: value for name, value in asdict(facts).items() if name not in later or value is not None}
     stated = json.dumps({"settings": chosen, "facts": known}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]
@@ -342,8 +345,9 @@ def _reading(hint: object) -> object:
 def _read_toml(file: Path) -> dict[str, object]:
     try:
         written = tomllib.loads(file.read_text(encoding="utf-8"))
-        if written.pop("layout", None) is not None:  # rows of the archive room's own table
-            written.setdefault("layouts", str(file))
+        for rows, name in (("layout", "layouts"), ("view", "views")):  # tables that the archive room reads
+            if written.pop(rows, None) is not None:
+                written.setdefault(name, str(file))
         return written
     except OSError as error:
         raise SettingsError(f"cannot read the settings file {file}: {os.strerror(error.errno or 0)}") from None

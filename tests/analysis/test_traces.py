@@ -49,7 +49,7 @@ def patches(
             )  # fmt: skip
         mask = np.zeros((8, 8), bool)
         mask[:, :4] = True
-        masks.append(Masked(str(image), str(image), mask, 40.0, 40.0))
+        masks.append(Masked(str(image), str(image), mask, (0.0, 0.0, 40.0, 40.0)))
     return pl.DataFrame(rows), masks
 
 
@@ -75,7 +75,7 @@ def test_a_selector_that_always_hits_half_an_image_is_twice_as_good_as_chance() 
 
 def test_images_without_a_mask_and_masks_without_patches_play_no_part() -> None:
     rows, masks = patches(3, None)
-    other = Masked("elsewhere", "elsewhere", masks[0].mask, 40.0, 40.0)
+    other = Masked("elsewhere", "elsewhere", masks[0].mask, (0.0, 0.0, 40.0, 40.0))
     assert set(traces.hits(rows, [masks[0], other])["image_id"]) == {"0"}
     assert traces.hits(rows, []).is_empty()
     assert traces.hit_rate(traces.hits(rows, [])).is_empty()

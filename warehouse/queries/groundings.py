@@ -41,6 +41,9 @@ class RegionTruth:
     root: str  # of its archive
     path: str  # of the picture, relative to the root
     content: str
+    dataset: str
+    product: str
+    camera: str | None
     mask_path: str | None
     boxes: tuple[DefectBox, ...]  # in pixels of the upright picture
 
@@ -62,7 +65,7 @@ class Groundings:
                 SELECT image_id, flatten(list(boxes ORDER BY boxes)) AS boxes FROM newest
                 WHERE NOT withdrawn AND len(boxes) > 0 GROUP BY image_id
             )
-            SELECT image_id, root, path, content, mask_path, coalesce(boxes, []) AS boxes
+            SELECT image_id, root, path, content, dataset, product, camera, mask_path, coalesce(boxes, []) AS boxes
             FROM entries JOIN archives USING (archive_id) LEFT JOIN drawn USING (image_id)
             WHERE image_id IN (SELECT image_id FROM facts WHERE run_id = ?)
                 AND (mask_path IS NOT NULL OR boxes IS NOT NULL) ORDER BY image_id""",

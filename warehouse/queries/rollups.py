@@ -288,11 +288,12 @@ class Rollups:
         )
 
     def images(self, run_id: str, at_most: int) -> pl.DataFrame:
-        """A run's images with their content, at most so many and always the same ones: image_id, content."""
+        """A run's images, at most so many and always the same ones: image_id, content, product, camera."""
         ids = self._kept.columns(run_id, "archive").images["image_id"]
         chosen = ids.gather(ids.hash(seed=0).arg_sort().head(at_most))
         return self._database.frame(
-            "SELECT image_id, content FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY image_id",
+            "SELECT image_id, content, product, camera FROM entries "
+            "WHERE image_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY image_id",
             [chosen.to_list()],
         )
 

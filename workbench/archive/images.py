@@ -10,6 +10,8 @@ Choices that bite:
 - What decoding takes is worked out from the header first. A picture that would take more than MEMORY_LIMIT, or half
   of what this process may have, is refused: a small file of a huge picture must not end a run. Given up: a picture
   that a larger computer answers may fail on a smaller one.
+- A picture with more than PIXEL_LIMIT pixels is opened by its tiles alone. The newest one stays decoded, as it lies in
+  its file, so that its tiles decode it once; each tile alone becomes RGB.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -33,8 +35,9 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
 from workbench.archive import high_bit_depth, tone
 from workbench.archive.high_bit_depth import Deep
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.view import SWAPPED, Frame, PlacedView, View
 from workbench.errors import ReplacedImage, UnreadableImage
+from workbench.lru_cache import LRUCache
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
@@ -44,7 +47,9 @@ SUFFIXES = frozenset(
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 
 PIXEL_LIMIT = 178_956_970  # half a gigabyte as RGB; the size at which Pillow itself gives up
+LARGEST = 2**29  # pixels; of a picture with more no tile is opened either
 MEMORY_LIMIT = 2 * 2**30  # bytes that opening one picture may take, its file included
+WHOLE = View()  # all of whatever lies there
 
 Oddity = Literal[
     "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
@@ -60,30 +65,26 @@ _SEEN = 0.001  # share of a picture's pixels that has to be more opaque, else it
 class OpenedImage:
     """A picture, and what a person should know of it."""
 
-    image: Image.Image  # RGB, upright
+    image: Image.Image  # RGB, upright: what the view shows
+    placed: PlacedView
     white: float | None  # the number shown as white; None where samples have 8 bits
     oddity: Oddity | None
 
 
-def open_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> Image.Image:
-    """The picture as RGB, turned upright by its EXIF orientation; the bytes that are hashed are the bytes decoded.
-
-    Args:
-        path: the file.
-        content: the SHA-256 that its bytes must have, in hex; None takes whatever lies there.
-        tone: the range of its camera, as a run knows it; else it follows from the picture.
+def open_image(path: Path, view: View = WHOLE) -> Image.Image:
+    """What a view shows, as RGB, turned upright by its EXIF orientation; the bytes hashed are the bytes decoded.
 
     Raises:
-        ReplacedImage: the file holds other bytes than `content` names.
+        ReplacedImage: the file holds other bytes than the view's content names.
         UnreadableImage: vanished, permission denied, empty, not an image, too large, truncated or damaged.
     """
-    return decode(read(path, content), tone)
+    return _seen(_source(path, view), view).image
 
 
-def inspect_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> OpenedImage:
-    """As `open_image`, with what is odd about the picture."""
-    found = _opened(read(path, content), tone)
-    return OpenedImage(found.image, found.white, _oddity(found.image) or found.oddity)
+def inspect_image(path: Path, view: View = WHOLE) -> OpenedImage:
+    """As `open_image`, with where the view lies and what is odd about the picture."""
+    found = _seen(_source(path, view), view)
+    return replace(found, oddity=_oddity(found.image) or found.oddity)
 
 
 def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:
@@ -96,20 +97,6 @@ def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:
     except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
         return None
     return (found.kind, tone.brightness(found)) if isinstance(found, Deep) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """How a picture lies in its file, from the file's head."""
-
-    width: int  # as stored
-    height: int
-    orientation: int  # as EXIF counts; 1 is upright
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Width and height as the picture is shown."""
-        return (self.height, self.width) if self.orientation in _SWAPPED else (self.width, self.height)
 
 
 def frame_of(path: Path) -> Frame:
@@ -140,7 +127,7 @@ def frame_in(file: BinaryIO) -> Frame:
             return Frame(found.width, found.height, found.orientation)
         with image:
             turned, (width, height) = high_bit_depth.orientation(image), image.size
-        if image.format == "TIFF" and turned in _SWAPPED:  # Pillow gives the size that it will have
+        if image.format == "TIFF" and turned in SWAPPED:  # Pillow gives the size that it will have
             width, height = height, width
         return Frame(width, height, turned)
 
@@ -163,32 +150,42 @@ def read(path: Path, content: str | None = None) -> bytes:
     return data
 
 
-def decode(data: bytes, tone: Tone = ALONE) -> Image.Image:
-    """The picture that a file's bytes hold, as `open_image` gives it.
+def decode(data: bytes, view: View = WHOLE) -> Image.Image:
+    """What a view shows of the picture that a file's bytes hold, as `open_image` gives it.
 
     Raises:
         UnreadableImage: not an image, too large, truncated or damaged.
     """
-    return _opened(data, tone).image
+    with _reasons():
+        return _seen(load(data), view).image
 
 
-def load(data: bytes) -> Image.Image | Deep:
+def load(data: bytes, limit: int = PIXEL_LIMIT) -> Image.Image | Deep:
     """The picture as it lies in the file, its memory looked at before: deep samples, or Pillow's picture, loaded.
+
+    Args:
+        limit: the most pixels. A picture that may have more than PIXEL_LIMIT never becomes RGB as a whole.
 
     Raises:
         UnreadableImage: too large.
         whatever damaged bytes make a decoder raise.
     """
+    rgb = limit <= PIXEL_LIMIT
     if (head := high_bit_depth.header(data)) is not None:
-        _make_sure_of(head.width, head.height, head.working_bytes + len(data) + 4 * head.width * head.height)
+        as_rgb = 4 * head.width * head.height if rgb else 0
+        _make_sure_of(head.width, head.height, head.working_bytes + len(data) + as_rgb, limit)
         if (found := high_bit_depth.read(data)) is not None:
             return found
     with _quiet():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    _make_sure_of(*image.size, _working_bytes(image, len(data)))
+    _make_sure_of(*image.size, _working_bytes(image, len(data), rgb), limit)
     if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
         raise UnreadableImage("unsupported", "a TIFF of signed 8-bit samples, which aren't read; save it unsigned")
-    image.load()
+    if rgb:
+        image.load()
+    else:
+        with _quiet():  # Pillow asks for its own limit once more
+            image.load()
     return high_bit_depth.of_image(image) if image.mode.startswith(("I", "F")) else image
 
 
@@ -198,7 +195,6 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-_SWAPPED = {5, 6, 7, 8}  # orientations that swap width and height
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -210,10 +206,55 @@ _UPRIGHT = {
 }
 
 
-def _opened(data: bytes, tone: Tone) -> OpenedImage:
+class _Newest:
+    """The newest large picture, decoded; of two at once the memory would be twice as much."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._decoded: LRUCache[str, Image.Image | Deep] = LRUCache(1)
+
+    def get(self, path: Path, content: str) -> Image.Image | Deep:
+        """The picture of this content."""
+        with self._lock:
+            found = self._decoded.get(content)
+            if found is None:
+                self._decoded.clear()
+                found = load(read(path, content), LARGEST)
+                self._decoded.put(content, found)
+            return found
+
+
+_newest = _Newest()
+
+
+def _source(path: Path, view: View) -> Image.Image | Deep:
     with _reasons():
-        found = load(data)
-        return _deep_rgb(found, tone) if isinstance(found, Deep) else _rgb(found)
+        if view.tile is not None and view.content is not None:
+            return _newest.get(path, view.content)
+        return load(read(path, view.content))
+
+
+def _seen(found: Image.Image | Deep, view: View) -> OpenedImage:
+    """What a view shows of a picture as it lies in its file."""
+    with _reasons():
+        orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
+        placed = view.placed(Frame(found.width, found.height, orientation))
+        if isinstance(found, Deep):
+            white = view.tone.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
+            return _deep_rgb(found if placed.is_whole else _rows_of(found, placed), white, placed)
+        if not placed.is_whole:
+            with _quiet():
+                found = found.crop(placed.in_file)
+        return _rgb(found, placed)
+
+
+def _rows_of(found: Deep, placed: PlacedView) -> Deep:
+    left, top, right, bottom = placed.in_file
+
+    def rows(first: int, last: int) -> high_bit_depth.Numbers:
+        return found.rows(top + first, top + last)[:, left:right]
+
+    return replace(found, width=right - left, height=bottom - top, rows=rows)
 
 
 @contextmanager
@@ -229,9 +270,6 @@ def _reasons() -> Iterator[None]:
         raise UnreadableImage.of(_reason(error)) from error
 
 
-_TOO_LARGE = Failure("too large", f"too large: more than {PIXEL_LIMIT:,} pixels")
-
-
 def _reason(error: Exception) -> Failure:
     match error:
         case FileNotFoundError():
@@ -240,8 +278,6 @@ def _reason(error: Exception) -> Failure:
             return DENIED
         case OSError(errno=int()):  # what decoders raise has no number
             return Failure("disk error", f"can't be read: {error.strerror or error}")
-        case Image.DecompressionBombError():
-            return _TOO_LARGE
         case UnidentifiedImageError():
             return Failure("not an image", f"not an image: its content is none of {', '.join(FORMATS)}")
     text = str(error) or type(error).__name__
@@ -257,19 +293,24 @@ _warnings_lock = threading.Lock()
 def _quiet() -> Iterator[None]:
     """Pillow's remarks on odd metadata and large pictures, kept from people who can't act on them.
 
-    Warning filters belong to the process, so only one thread at a time may bend them; decoding stays outside.
+    Warning filters and Pillow's limit belong to the process, so only one thread at a time may bend them; decoding stays
+    outside, and `_make_sure_of` holds to the limits that count.
     """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
-def _make_sure_of(width: int, height: int, needed: int) -> None:
-    if width * height > PIXEL_LIMIT:
-        raise UnreadableImage.of(_TOO_LARGE)
+def _make_sure_of(width: int, height: int, needed: int, limit: int) -> None:
+    if width * height > limit:
+        raise UnreadableImage("too large", f"too large: more than {limit:,} pixels")
     if needed > memory_limit():
         raise UnreadableImage.of(_too_much(needed))
 
@@ -282,18 +323,20 @@ def _too_much(needed: int) -> Failure:
     )
 
 
-def _working_bytes(image: Image.Image, file_bytes: int) -> int:
-    """What decoding takes at its height: the file, the picture as it lies there, and as RGB."""
+def _working_bytes(image: Image.Image, file_bytes: int, rgb: bool) -> int:
+    """What decoding takes at its height: the file, the picture as it lies there, and as RGB where it becomes that."""
     pixels, bands = image.width * image.height, len(image.getbands())
     of_pixel = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    if image.mode != "RGB" or high_bit_depth.orientation(image) in _UPRIGHT:
+    if rgb and (image.mode != "RGB" or high_bit_depth.orientation(image) in _UPRIGHT):
         of_pixel += 4
     if image.info.get("progressive") or image.format == "WEBP":
         of_pixel += 2 * bands  # coefficients of the whole picture; libwebp's own copy
-    if image.format == "TIFF":
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and rgb:
         file_bytes *= 2
         of_pixel += bands  # libtiff's strip may be all of it
-    tags = getattr(image, "tag_v2", {})
+    elif image.format == "TIFF":
+        file_bytes += min(int(tags.get(278, image.height)), image.height) * image.width * bands
     tile = int(tags.get(322, 0)) * int(tags.get(323, 0)) * 4 * bands
     return file_bytes + tile + pixels * of_pixel
 
@@ -334,9 +377,8 @@ def _of_cgroups() -> Iterator[int]:
 # -- pixels ------------------------------------------------------------------------------------------------------------
 
 
-def _rgb(image: Image.Image) -> OpenedImage:
+def _rgb(image: Image.Image, placed: PlacedView) -> OpenedImage:
     oddity: Oddity | None = None
-    orientation = high_bit_depth.orientation(image)
     if image.has_transparency_data:
         opaque = sum(sum(strip.getchannel("A").histogram()[_FAINT:]) for _, strip in _strips(image))
         transparent = opaque < _SEEN * image.width * image.height
@@ -347,7 +389,7 @@ def _rgb(image: Image.Image) -> OpenedImage:
             out.paste(seen.convert("RGB"), (0, top))
     else:
         out = image if image.mode == "RGB" else image.convert("RGB")
-    return OpenedImage(turned(_plain(out), orientation), None, oddity)
+    return OpenedImage(turned(_plain(out), placed.frame.orientation), placed, None, oddity)
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -364,9 +406,8 @@ def _plain(image: Image.Image) -> Image.Image:
     return Image.Image()._new(image.im)
 
 
-def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
+def _deep_rgb(found: Deep, white: float, placed: PlacedView) -> OpenedImage:
     """Deep samples from black at 0 to white at the camera's greatest value, in strips."""
-    white = given.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
     opaque = _opaque(found)
     out, above, below = Image.new("RGB", (found.width, found.height)), 0, 0
     for top, rows in found.strips():
@@ -390,7 +431,7 @@ def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
         oddity = oddity or "brighter than its range"
     if below > outside:
         oddity = oddity or "partly below 0 or no numbers"
-    return OpenedImage(turned(out, found.orientation), white, oddity)
+    return OpenedImage(turned(out, found.orientation), placed, white, oddity)
 
 
 def _opaque(found: Deep) -> float | None:

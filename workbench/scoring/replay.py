@@ -31,7 +31,7 @@ from warehouse.records.scoring import (
 )
 from warehouse.store import Store
 from workbench.archive import scan as archive
-from workbench.archive import tone
+from workbench.archive import run_views
 from workbench.archive.questions import Asked, Question
 from workbench.archive.references import Reference
 from workbench.errors import CannotReplay
@@ -39,7 +39,7 @@ from workbench.model.embedder import Encoder
 from workbench.model.method import Method
 from workbench.scoring import block, models
 from workbench.scoring.block import Rows
-from workbench.scoring.evidence import BlockEvidence, KnowledgeText, Source, View
+from workbench.scoring.evidence import BlockEvidence, KnowledgeText, ShownImage, Source
 from workbench.scoring.local_evaluator import LocalEvaluator
 from workbench.scoring.plan import Block
 from workbench.settings import Engine, Machine, Settings, Support, Work
@@ -74,7 +74,7 @@ class Without(Source):
         self.name, self.encoder = source.name, source.encoder
         self.version = f"{source.version} without {description_id}"
 
-    def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:
+    def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:
         """What the source finds, without that description."""
         found = self._source.find(views, questions)
         kept = [each if isinstance(each, Failure) else self._kept(each) for each in found.of_questions]
@@ -178,7 +178,7 @@ def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
 
 def answer(replay: Replay, items: Sequence[Asked], number: int, sources: Sequence[Source]) -> Rows:
     """The rows of one block of these questions, not stored; equal evidence gives equal rows, bit for bit."""
-    pictures = block.ReferencePictures(Path(replay.archive.root), tones=tone.of_run(replay.run))
+    pictures = block.ReferencePictures(Path(replay.archive.root), views=run_views.of_run(replay.run))
     opened = block.open_block(Block(number, tuple(items)), pictures)
     return block.answer_block(opened, replay.run.run_id, replay.evaluator, sources, replay.settings.method)
 

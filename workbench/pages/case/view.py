@@ -16,7 +16,10 @@ from warehouse import schema
 from warehouse.records.scoring import Archive, Entry, Prediction, Run
 from workbench.analysis.charts.case_figure import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
-from workbench.archive import previews, tone
+from workbench.archive import previews, run_views
+from workbench.archive import view as pixels
+from workbench.archive.images import frame_of
+from workbench.archive.view import Affine
 from workbench.pages.ui import pictures
 
 
@@ -60,24 +63,24 @@ def view(
     root = archive.root if archive else ""
     roots = [known.root for known in archives.values()]
     place = _locate(prediction.image_path, root, roots)
-    camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
+    inspected = run_views.of_run(run).of(entry or prediction)
     if prediction.failure == "poison":  # opening it may kill this process too
-        shown = pictures.Shown(None, 1, 1, prediction.error)
+        shown = pictures.Shown.nothing(prediction.error)
     else:
-        shown = pictures.large(place, prediction.content, camera)
-    query = Picture(_titled("Query", prediction), shown.source, shown.width, shown.height, shown.problem)
+        shown = pictures.large(place, inspected.shown)
+    query = Picture(_titled("Query", prediction), shown.source, *shown.window.size, shown.problem)
     reference = None
     if prediction.reference_path:
         given = json.loads(run.settings).get("references")
         allowed = [*roots, *([given] if given else [])]
-        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, camera)
+        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, inspected.shown)
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
-    masked = shown.source is not None and entry is not None and entry.mask_path
-    mask = pictures.mask(_locate(masked, root, roots), place) if masked else None  # it says nothing of another picture
-    accepted = proposed.filter("accepted")
-    boxes = [(row["x0"], row["y0"], row["x1"], row["y1"]) for row in accepted.iter_rows(named=True)]
-    on = hits(mask, boxes, query.width, query.height) if mask is not None and boxes else None
-    return View(query, reference, mask, _marks(proposed, on), on)
+    mask, on = None, None
+    if shown.source is not None and place is not None and entry is not None and entry.mask_path:
+        mask_path = _locate(entry.mask_path, root, roots)  # it says nothing of another picture
+        mask = pictures.mask(mask_path, place, inspected.shown)
+        on = _hits(proposed.filter("accepted"), pictures.mask(mask_path, place, inspected), place, inspected)
+    return View(query, reference, mask, _marks(proposed, on, shown.window.to_whole.inverse), on)
 
 
 def as_rows(predictions: Sequence[Prediction]) -> pl.DataFrame:
@@ -115,12 +118,20 @@ def _locate(path: str, root: str, allowed: list[str]) -> Path | None:
     return previews.locate(path, root, allowed) if root or Path(path).is_absolute() else None
 
 
-def _marks(proposed: pl.DataFrame, on: Hits | None) -> tuple[PatchMark, ...]:
-    """Patches as drawn, the accepted ones numbered in their order."""
+def _hits(accepted: pl.DataFrame, mask: Mask | None, place: Path, inspected: pixels.View) -> Hits | None:
+    """Which patches touch the mask, among those of the part of the picture that the model saw."""
+    if mask is None or accepted.is_empty():
+        return None
+    window = inspected.placed(frame_of(place)).window
+    return hits(mask, accepted.select("x0", "y0", "x1", "y1").rows(), window.box)
+
+
+def _marks(proposed: pl.DataFrame, on: Hits | None, from_whole: Affine) -> tuple[PatchMark, ...]:
+    """Patches as drawn on what is shown, the accepted ones numbered in their order."""
     marks: list[PatchMark] = []
     number = 0
     for row in proposed.iter_rows(named=True):
-        box = (row["x0"], row["y0"], row["x1"], row["y1"])
+        box = from_whole.box((row["x0"], row["y0"], row["x1"], row["y1"]))
         if row["accepted"]:
             on_mask = on.on_mask[number] if on else None
             number += 1

@@ -30,6 +30,7 @@ from warehouse.records.judgements import Judgement, Pulled, absolute
 from warehouse.records.reviews import Dispute, QuarantinedResult, ReviewProject, ReviewTask
 from warehouse.store import Store
 from workbench import wording
+from workbench.archive.view import Window
 from workbench.errors import Malformed, ServerRefused
 from workbench.review import agreement
 from workbench.review.labelstudio.configuration import Connection
@@ -225,7 +226,7 @@ def _judgement(known: _Known, task: RemoteTask, annotation: Annotation, now: dat
     if dispute is None:
         raise Malformed("its dispute isn't in this warehouse")
     config = known.project.config
-    said = judgement(annotation.result, dispute.options, dispute.answer, ours.width, ours.height, config)
+    said = judgement(annotation.result, dispute.options, dispute.answer, Window(0, 0, ours.width, ours.height), config)
     author = annotation.author
     kind, answer = absolute(said.decision, said.right_answer, dispute.answer, bool(dispute.options))
     return Judgement(

@@ -32,7 +32,8 @@ from warehouse.store import Store
 from workbench import wording
 from workbench.archive import masks
 from workbench.archive.scan import content_of
-from workbench.archive.tone import Tone, Tones, of_run
+from workbench.archive.run_views import RunViews, of_run
+from workbench.archive.view import View
 from workbench.backoff import Backoff
 from workbench.errors import ReplacedImage, ReviewError, ServerRefused, ServerUnreachable, UnreadableImage
 from workbench.review import blinding, boxes, sending
@@ -237,8 +238,9 @@ def _record(
     unblinded: frozenset[str],
 ) -> ReviewTask:
     key = case.task_key
+    width, height = case.shown.size
     return ReviewTask(
-        key, case.dispute_id, slot, project.project_key, there[key], case.width, case.height, now, key in unblinded
+        key, case.dispute_id, slot, project.project_key, there[key], width, height, now, key in unblinded
     )
 
 
@@ -248,7 +250,7 @@ class _Pictures:
     def __init__(self, store: Store, connection: Connection) -> None:
         self._store, self._connection = store, connection
         self._roots: dict[str, Path | None] = {}
-        self._tones: dict[str, Tones] = {}
+        self._views: dict[str, RunViews] = {}
         self.shown: dict[str, Published] = {}  # by dispute, as is the next
         self.broken: dict[str, str] = {}  # why nobody can be shown it
 
@@ -261,8 +263,8 @@ class _Pictures:
                 entry = self._store.entry(dispute.image_id)
                 if entry is None:
                     raise UnreadableImage("vanished", "its archive doesn't know it")
-                camera = self.tone(dispute.run_id, entry)
-                self.shown[name] = self._connection.pictures.publish(source, dispute.image_path, entry.content, camera)
+                view = self.views(dispute.run_id).of(entry).shown
+                self.shown[name] = self._connection.pictures.publish(source, dispute.image_path, view)
             except ReplacedImage:
                 self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
@@ -273,10 +275,10 @@ class _Pictures:
                 self.broken[name] = f"{dispute.image_path}: {error!r}"
         return name in self.shown
 
-    def tone(self, run_id: str, image: Entry | Prediction) -> Tone:
-        """The range that the run saw this picture with, if it is deep."""
-        tones = self._tones[run_id] = self._tones.get(run_id) or of_run(self._store.run(run_id))
-        return tones.of(image.dataset, image.product, image.camera)
+    def views(self, run_id: str) -> RunViews:
+        """How the run saw its pictures."""
+        views = self._views[run_id] = self._views.get(run_id) or of_run(self._store.run(run_id))
+        return views
 
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
@@ -366,34 +368,37 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
             for kept in prediction.descriptions
         ),
         query=shown.url,
-        reference=_reference(connection, root, prediction, pictures.tone(dispute.run_id, prediction)),
-        width=shown.width,
-        height=shown.height,
+        reference=_reference(connection, root, prediction, pictures.views(dispute.run_id).of(prediction).shown),
+        shown=shown.window,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, entry) if entry and mask and dispute.image_id not in material.veiled else (),
+        outlines=_outlines(root, entry, pictures.views(dispute.run_id).of(entry).shown) if entry and mask and dispute.image_id not in material.veiled else (),
         blind=blinding.mask_answers(dispute),
         marked=mask is not None,
         answer_hidden=one.at_random,
     )
 
 
-def _reference(connection: Connection, root: Path, prediction: Prediction, tone: Tone) -> str:
-    """The reference's address; where there is none, or it can't be shown, a picture that says so."""
+def _reference(connection: Connection, root: Path, prediction: Prediction, view: View) -> str:
+    """The reference's address; where there is none, or it can't be shown, a picture that says so.
+
+    Args:
+        view: of the picture that it is shown beside.
+    """
     if prediction.reference_path:
         try:
             source = inside(root, prediction.reference_path)
             content = content_of(source)
             if not was_shown(prediction, content):
                 raise ReplacedImage
-            return connection.pictures.publish(source, prediction.reference_path, content, tone).url
+            return connection.pictures.publish(source, prediction.reference_path, replace(view, content=content)).url
         except (OSError, UnreadableImage) as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return connection.pictures.nothing()
 
 
-def _outlines(root: Path, entry: Entry) -> tuple[tuple[tuple[float, float], ...], ...]:
+def _outlines(root: Path, entry: Entry, view: View) -> tuple[tuple[tuple[float, float], ...], ...]:
     try:
-        marked = masks.read(inside(root, entry.mask_path or ""), inside(root, entry.path))
+        marked = masks.of_view(inside(root, entry.mask_path or ""), inside(root, entry.path), view)
     except UnreadableImage:
         return ()
     return () if marked is None else tuple(tuple(outline) for outline in boxes.outlines(marked))
