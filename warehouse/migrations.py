@@ -45,6 +45,7 @@ from warehouse.steps import (
     retrieved,
     reviews,
     run_purposes,
+    tiles,
     verdicts,
 )
 
@@ -146,8 +147,15 @@ def sixth(con: DuckDBPyConnection) -> None:
     clusters.add(con)
 
 
+def eighth(con: DuckDBPyConnection) -> None:
+    """Version 8: what cameras and plants really write."""
+    topics: tuple[Step, ...] = (tiles.add,)
+    for add in topics:
+        add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add}
+STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add, 8: eighth}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:

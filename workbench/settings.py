@@ -98,6 +98,7 @@ class Work:
     layouts: Path | None = None  # a TOML file with [[layout]] rows; None: those of the settings file, if it has some
     day_first: bool | None = None  # of the sidecar's dates such as 03.04.2026; None: they are told and not read
     time_zone: str = "UTC"  # of the sidecar's times that name none
+    tiled_above: int | None = None  # pixels: a larger picture is inspected in tiles; None: those too large for one view
     sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
     limit: int | None = None  # only so many questions (not images), a mixture of products and kinds
     data: Path = Path("data")  # warehouse, spool and caches
@@ -107,6 +108,7 @@ class Work:
 
     def __post_init__(self) -> None:
         check_bounds(self, limit=(1, MOST), block_images=(1, MOST), ingest_seconds=(0, MOST))
+        check_bounds(self, tiled_above=(2**16, 178_956_970))  # from there on Pillow itself gives up
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -202,6 +204,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "layouts": "a path; what it says is in the plan",
     "day_first": "what it makes of times is in the plan",
     "time_zone": "what it makes of times is in the plan",
+    "tiled_above": "what it makes of pictures is in the plan",
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",
     "data": "a path",

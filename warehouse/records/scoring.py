@@ -35,13 +35,24 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of a picture that is too large to be inspected at once, in pixels of the whole upright picture."""
+
+    content: str  # SHA-256 of the whole file's bytes, hex
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One (archive, path, content): what predictions belong to."""
 
     image_id: str  # hash of archive, path and content
     archive_id: str
     path: str  # relative to the archive's root, with forward slashes
-    content: str  # SHA-256 of the file's bytes, hex; the image's identity
+    content: str  # SHA-256 of the file's bytes, hex; the image's identity; a tile's: of them and where it lies
     size: int  # bytes; with mtime_ns, ctime_ns and inode tells an unchanged file, which is not hashed again
     mtime_ns: int
     dataset: str
@@ -57,6 +68,12 @@ class Entry:
     ctime_ns: int | None = None  # when the file's bytes, times, name or rights last changed; None: not known
     inode: int | None = None
     serial: str | None = None  # of the piece that it shows, as the sidecar names it
+    tile: Tile | None = None  # None: all of its file
+
+    @property
+    def file_content(self) -> str:
+        """SHA-256 of the file's bytes, hex."""
+        return self.tile.content if self.tile else self.content
 
 
 @dataclass(frozen=True, slots=True)

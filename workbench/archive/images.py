@@ -7,8 +7,8 @@ Choices that bite:
   its colours, and that is told; so is one with next to nothing opaque.
 - A damaged file is an error, never half a picture: a missing half may be where the defect is.
 - Of several pages or frames the first is taken. Colour profiles are not applied.
-- What decoding takes is worked out from the header first. A picture that would take more than MEMORY_LIMIT, or half
-  of what this process may have, is refused: a small file of a huge picture must not end a run. Given up: a picture
+- What decoding takes is worked out from the header first. A picture that would take more than it may take here
+  (`picture_memory.py`) is refused: a small file of a huge picture must not end a run. Given up: a picture
   that a larger computer answers may fail on a smaller one.
 - A picture with more than PIXEL_LIMIT pixels is opened by its tiles alone. The newest one stays decoded, as it lies in
   its file, so that its tiles decode it once; each tile alone becomes RGB.
@@ -19,13 +19,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import resource
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -33,8 +31,9 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
-from workbench.archive import high_bit_depth, tone
+from workbench.archive import high_bit_depth, picture_memory, tone
 from workbench.archive.high_bit_depth import Deep
+from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.view import SWAPPED, Frame, PlacedView, View
 from workbench.errors import ReplacedImage, UnreadableImage
 from workbench.lru_cache import LRUCache
@@ -45,16 +44,13 @@ SUFFIXES = frozenset(
 
 # Only these decoders are ever tried, whatever a file claims to be: some of Pillow's others start outside programs.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
-
-PIXEL_LIMIT = 178_956_970  # half a gigabyte as RGB; the size at which Pillow itself gives up
-LARGEST = 2**29  # pixels; of a picture with more no tile is opened either
-MEMORY_LIMIT = 2 * 2**30  # bytes that opening one picture may take, its file included
 WHOLE = View()  # all of whatever lies there
 
 Oddity = Literal[
     "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
     "partly below 0 or no numbers",
 ]  # fmt: skip
+_KEPT_SECONDS = 60.0  # a large picture that nobody asks for
 _SIDE = 256  # of the few pixels that a picture's brightness is judged by
 _CLIPPED = 0.05  # share of a picture's samples that lie outside its range, from which on it is told
 _FAINT = 8  # of 255: what is less opaque can't be told from white
@@ -140,8 +136,8 @@ def read(path: Path, content: str | None = None) -> bytes:
         UnreadableImage: vanished, permission denied, a disk in trouble, empty, too many.
     """
     with _reasons(), path.open("rb") as file:
-        if (size := os.fstat(file.fileno()).st_size) > memory_limit():
-            raise UnreadableImage.of(_too_much(size))
+        if (size := os.fstat(file.fileno()).st_size) > picture_memory.limit():
+            raise UnreadableImage.of(picture_memory.too_much(size))
         data = file.read()
     if content is not None and hashlib.sha256(data).hexdigest() != content:
         raise ReplacedImage
@@ -173,12 +169,12 @@ def load(data: bytes, limit: int = PIXEL_LIMIT) -> Image.Image | Deep:
     rgb = limit <= PIXEL_LIMIT
     if (head := high_bit_depth.header(data)) is not None:
         as_rgb = 4 * head.width * head.height if rgb else 0
-        _make_sure_of(head.width, head.height, head.working_bytes + len(data) + as_rgb, limit)
+        picture_memory.make_sure_of(head.width, head.height, head.working_bytes + len(data) + as_rgb, limit)
         if (found := high_bit_depth.read(data)) is not None:
             return found
     with _quiet():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    _make_sure_of(*image.size, _working_bytes(image, len(data), rgb), limit)
+    picture_memory.make_sure_of(*image.size, picture_memory.working_bytes(image, len(data), rgb), limit)
     if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
         raise UnreadableImage("unsupported", "a TIFF of signed 8-bit samples, which aren't read; save it unsigned")
     if rgb:
@@ -207,11 +203,12 @@ _UPRIGHT = {
 
 
 class _Newest:
-    """The newest large picture, decoded; of two at once the memory would be twice as much."""
+    """The newest large picture, decoded, until nobody asked for it for a while; two at once would take twice as much."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._decoded: LRUCache[str, Image.Image | Deep] = LRUCache(1)
+        self._timer: threading.Timer | None = None
 
     def get(self, path: Path, content: str) -> Image.Image | Deep:
         """The picture of this content."""
@@ -220,8 +217,19 @@ class _Newest:
             if found is None:
                 self._decoded.clear()
                 found = load(read(path, content), LARGEST)
+                if not isinstance(found, Deep):
+                    found = found._new(found.im)  # without the file's bytes
                 self._decoded.put(content, found)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(_KEPT_SECONDS, self._forget)
+            self._timer.daemon = True
+            self._timer.start()
             return found
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._decoded.clear()
 
 
 _newest = _Newest()
@@ -294,7 +302,7 @@ def _quiet() -> Iterator[None]:
     """Pillow's remarks on odd metadata and large pictures, kept from people who can't act on them.
 
     Warning filters and Pillow's limit belong to the process, so only one thread at a time may bend them; decoding stays
-    outside, and `_make_sure_of` holds to the limits that count.
+    outside, and `picture_memory` holds to the limits that count.
     """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -303,75 +311,6 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
-
-
-# -- memory ------------------------------------------------------------------------------------------------------------
-
-
-def _make_sure_of(width: int, height: int, needed: int, limit: int) -> None:
-    if width * height > limit:
-        raise UnreadableImage("too large", f"too large: more than {limit:,} pixels")
-    if needed > memory_limit():
-        raise UnreadableImage.of(_too_much(needed))
-
-
-def _too_much(needed: int) -> Failure:
-    return Failure(
-        "too large",
-        f"too large: opening it takes {needed / 2**20:,.0f} MiB of memory, more than the {memory_limit() / 2**20:,.0f} "
-        "MiB that one picture may take here",
-    )
-
-
-def _working_bytes(image: Image.Image, file_bytes: int, rgb: bool) -> int:
-    """What decoding takes at its height: the file, the picture as it lies there, and as RGB where it becomes that."""
-    pixels, bands = image.width * image.height, len(image.getbands())
-    of_pixel = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    if rgb and (image.mode != "RGB" or high_bit_depth.orientation(image) in _UPRIGHT):
-        of_pixel += 4
-    if image.info.get("progressive") or image.format == "WEBP":
-        of_pixel += 2 * bands  # coefficients of the whole picture; libwebp's own copy
-    tags = getattr(image, "tag_v2", {})
-    if image.format == "TIFF" and rgb:
-        file_bytes *= 2
-        of_pixel += bands  # libtiff's strip may be all of it
-    elif image.format == "TIFF":
-        file_bytes += min(int(tags.get(278, image.height)), image.height) * image.width * bands
-    tile = int(tags.get(322, 0)) * int(tags.get(323, 0)) * 4 * bands
-    return file_bytes + tile + pixels * of_pixel
-
-
-@cache
-def memory_limit() -> int:
-    """Bytes that opening one picture may take: half of what this process may have, at most MEMORY_LIMIT."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    limits += _of_cgroups()
-    return min(MEMORY_LIMIT, min(limits) // 2)
-
-
-def _of_cgroups() -> Iterator[int]:
-    """The memory limits of the groups this process is in, of either version."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").split()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "memory":
-            home, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
-        elif controllers == "":
-            home, name = Path("/sys/fs/cgroup"), "memory.max"
-        else:
-            continue
-        at = home / group.lstrip("/")
-        for folder in (at, *at.parents):
-            try:
-                yield int((folder / name).read_text(encoding="ascii"))
-            except (OSError, ValueError):  # no such file; "max"
-                continue
 
 
 # -- pixels ------------------------------------------------------------------------------------------------------------

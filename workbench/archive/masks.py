@@ -29,6 +29,7 @@ from PIL import Image
 from workbench.analysis.patches import Mask
 from workbench.archive import high_bit_depth, images
 from workbench.archive.high_bit_depth import Deep, Numbers
+from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.view import Frame, PlacedView, View
 from workbench.errors import UnreadableImage
 from workbench.lru_cache import LRUCache
@@ -65,9 +66,9 @@ def of_view(mask: Path, picture: Path | Frame, view: View) -> Mask | None:
     """
     try:
         placed = view.placed(images.frame_of(picture) if isinstance(picture, Path) else picture)
-        found = _newest.read(mask, placed.frame) if view.tile is not None else read(mask, placed.frame)
-    except (OSError, UnreadableImage):
+    except UnreadableImage:
         return None
+    found = newest(mask, placed.frame) if view.tile is not None else read(mask, placed.frame)
     return None if found is None else cut(found, placed)
 
 
@@ -79,6 +80,14 @@ def cut(mask: Mask, placed: PlacedView) -> Mask | None:
     window = placed.window.scaled(wide / width, high / height)
     part = mask[window.y0 : window.y1, window.x0 : window.x1]
     return part if part.any() else None
+
+
+def newest(mask: Path, frame: Frame) -> Mask | None:
+    """As `read`, of a large picture: the newest is kept."""
+    try:
+        return _newest.read(mask, frame)
+    except OSError:
+        return None
 
 
 class _Newest:
@@ -105,8 +114,8 @@ _newest = _Newest()
 
 
 def _read(data: bytes, frame: Frame | None) -> Mask | None:
-    is_large = frame is not None and frame.width * frame.height > images.PIXEL_LIMIT
-    found = images.load(data, images.LARGEST if is_large else images.PIXEL_LIMIT)
+    is_large = frame is None or frame.width * frame.height > PIXEL_LIMIT
+    found = images.load(data, LARGEST if is_large else PIXEL_LIMIT)
     orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
     marked = _marked_deep(found) if isinstance(found, Deep) else _marked(found, data.startswith(_LOSSY))
     if marked is None:

@@ -10,28 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from warehouse.records.scoring import Run
+from warehouse.records.scoring import Run, Tile
 from workbench.archive import tone
 from workbench.archive.problems import because
-from workbench.archive.references import Reference
 from workbench.archive.tone import Tone, Tones
-from workbench.archive.view import ORIENTATION_RULE, RegionOfInterest, View
+from workbench.archive.view import ORIENTATION_RULE, RegionOfInterest, View, Window
 from workbench.errors import SettingsError
 
 
 class Taken(Protocol):
     """A picture by who took it of what."""
-
-    @property
-    def content(self) -> str:
-        """The SHA-256 of its bytes."""
 
     @property
     def dataset(self) -> str:
@@ -44,6 +39,22 @@ class Taken(Protocol):
     @property
     def camera(self) -> str | None:
         """What took it."""
+
+
+class Part(Protocol):
+    """A picture, or a tile of one, by where its pixels are."""
+
+    @property
+    def file_content(self) -> str:
+        """The SHA-256 of its file's bytes."""
+
+    @property
+    def tile(self) -> Tile | None:
+        """The part of a large picture that it is."""
+
+
+class Located(Taken, Part, Protocol):
+    """Both."""
 
 
 class ViewRow(BaseModel):
@@ -90,6 +101,10 @@ class ViewTable:
         integer = next((row.integer_range for row in ours if row.integer_range is not None), None)
         return Tone(integer, next((row.float_range for row in ours if row.float_range is not None), None))
 
+    def region(self, product: str, camera: str | None) -> RegionOfInterest | None:
+        """The region of interest given for a product's camera."""
+        return region_of(self.regions, product, camera)
+
     @property
     def regions(self) -> tuple[CameraRegion, ...]:
         """The regions of interest, of which the first that fits counts."""
@@ -119,41 +134,49 @@ def from_settings(file: Path | None) -> ViewTable:
         raise SettingsError(f"{file}, [[view]]: {because(error)}; docs/archives.md tells how one is written") from error
 
 
+def region_of(regions: Iterable[CameraRegion], product: str, camera: str | None) -> RegionOfInterest | None:
+    """The first region that fits a product's camera; None where the whole picture is inspected."""
+    fits = (each for each in regions if each.product in (None, product) and each.camera in (None, camera))
+    return next((each.region for each in fits), None)
+
+
 @dataclass(frozen=True, slots=True)
 class RunViews:
     """The views of a run: the ranges and the regions of interest of its cameras."""
 
     tones: Tones = field(default_factory=Tones)
     regions: tuple[CameraRegion, ...] = ()
+    tiling_rule: int | None = None  # of runs over pictures in tiles
 
-    def of(self, picture: Taken) -> View:
+    def of(self, picture: Located) -> View:
         """What the model sees of a picture."""
-        return View(
-            picture.content,
-            self.tones.of(picture.dataset, picture.product, picture.camera),
-            self.region(picture.product, picture.camera),
-        )
+        return self._view(picture, picture.file_content, picture.tile)
 
-    def of_reference(self, reference: Reference, picture: Taken) -> View:
+    def of_file(self, picture: Taken, content: str) -> View:
+        """What it would see of a whole file that was taken like a picture."""
+        return self._view(picture, content, None)
+
+    def of_reference(self, reference: Part, picture: Taken) -> View:
         """What the model sees of a reference beside a picture: the same part, in the same range."""
-        return replace(self.of(picture), content=reference.content)
+        return self._view(picture, reference.file_content, reference.tile)
 
-    def seen(self, content: str, product: str, camera: str | None) -> str:
-        """What the vectors of a picture of this content go by, see `View.seen`."""
-        return View(content, region=self.region(product, camera)).seen
-
-    def region(self, product: str, camera: str | None) -> RegionOfInterest | None:
-        """The region of interest of a product's camera; None where the whole picture is inspected."""
-        for each in self.regions:
-            if each.product in (None, product) and each.camera in (None, camera):
-                return each.region
-        return None
+    def _view(self, picture: Taken, content: str, tile: Tile | None) -> View:
+        return View(
+            content,
+            self.tones.of(picture.dataset, picture.product, picture.camera),
+            region_of(self.regions, picture.product, picture.camera),
+            None if tile is None else Window(tile.x0, tile.y0, tile.x1, tile.y1),
+        )
 
     def stated(self) -> Mapping[str, Any] | None:
         """As a run's record keeps them, with their hash; None where whole pictures are seen by today's rule."""
-        if not self.regions and ORIENTATION_RULE == 1:
+        if not self.regions and self.tiling_rule is None and ORIENTATION_RULE == 1:
             return None
-        said = {"regions": [asdict(each) for each in self.regions], "orientation_rule": ORIENTATION_RULE}
+        said = {
+            "regions": [asdict(each) for each in self.regions],
+            "orientation_rule": ORIENTATION_RULE,
+            "tiling_rule": self.tiling_rule,
+        }
         hashed = json.dumps([said, self.tones.stated()], sort_keys=True)
         return said | {"hash": hashlib.sha256(hashed.encode()).hexdigest()[:16]}
 
@@ -165,8 +188,9 @@ def of_run(run: Run | None) -> RunViews:
 
 def from_facts(facts: Mapping[str, Any]) -> RunViews:
     """The views among the facts of a run's record."""
-    regions = (facts.get("views") or {}).get("regions") or ()
-    return RunViews(tone.from_record(facts.get("tones")), tuple(_region(each) for each in regions))
+    stated = facts.get("views") or {}
+    regions = tuple(_region(each) for each in stated.get("regions") or ())
+    return RunViews(tone.from_record(facts.get("tones")), regions, stated.get("tiling_rule"))
 
 
 def in_words(stated: Mapping[str, Any] | None) -> str:

@@ -39,16 +39,18 @@ from warehouse.records.scoring import Archive, Entry
 from workbench import wording
 from workbench.archive import image_paths, known_files, labels, layout, sidecar
 from workbench.archive.entries import labelled_by_mask, make_entry
-from workbench.archive.images import open_image
+from workbench.archive.images import frame_of, open_image
 from workbench.archive.known_files import File, Remembered, of_stat
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
+from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, is_text, printable
 from workbench.archive.sidecar import ISO, Times
 from workbench.archive.skipped_files import PassedOver
+from workbench.archive.tiles import Tiling, tile_notes
 from workbench.errors import ArchiveError, UnreadableImage
 
-__all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
+__all__ = ["Problem", "Scan", "content_of", "identify", "scan"]
 
 _READERS = 8  # threads; on a network disk most of the time is spent waiting
 _BATCH = 2048  # files handed to them at once, so that memory stays flat
@@ -90,6 +92,7 @@ def scan(
     picture: str | None = None,
     layouts: Sequence[Layout] = (),
     times: Times = ISO,
+    tiling: Tiling | None = None,
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
@@ -105,6 +108,7 @@ def scan(
         picture: only this one, with what is known of the archive as its references; no folder is listed.
         layouts: one's own, looked for before the project's.
         times: how the sidecar's are meant where they don't say it themselves.
+        tiling: which pictures become an entry per tile; None: none does.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -155,7 +159,8 @@ def scan(
                     place = labelled_by_mask(root, places[file.path])
                     serves = file.path != picture and (place.role == "reference" or file.path in serving)
                     entry = make_entry(archive, file, content, seen_at, place, rows.get(file.path), words)
-                    (references if serves else entries).append(entry)
+                    parts = tiling.split(entry, root, remembered.is_whole(file)) if tiling else [entry]
+                    (references if serves else entries).extend(parts)
             if progress:
                 progress(start + len(batch))
     defective = {entry.path for entry in (*entries, *references) if entry.label == "defective"}
@@ -165,7 +170,7 @@ def scan(
             problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason))
     if picture is not None:
         return Scan(archive, entries, references, [one for one in problems if one.path == picture], images_read)
-    notes = (*_link_notes(root, files), *_label_notes(entries, places, table, rows, words))
+    notes = (*_link_notes(root, files), *_label_notes(entries, places, table, rows, words), *tile_notes(entries))
     return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts)
 
 
@@ -194,7 +199,9 @@ def placed(picture: Path, archives: Sequence[Archive]) -> tuple[Path, str]:
     """
     try:
         picture = picture.resolve(strict=True)
-        open_image(picture)
+        width, height = frame_of(picture).upright
+        if width * height <= PIXEL_LIMIT:  # a larger one is opened by its tiles
+            open_image(picture)
     except (OSError, RuntimeError, UnreadableImage) as error:
         reason = getattr(error, "strerror", None) or error
         raise ArchiveError(f"{picture} can't be scored: {reason}; give a picture, or a folder of pictures") from error

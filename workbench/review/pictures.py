@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
 from workbench.archive.high_bit_depth import is_deep
-from workbench.archive.images import FORMATS, WHOLE, decode, frame_in, frame_of, open_image, read
-from workbench.archive.tone import ALONE
+from workbench.archive.images import FORMATS, WHOLE, decode, frame_in, frame_of, inspect_image, read
+from workbench.archive.tone import ALONE, Tone
 from workbench.archive.view import Frame, View, Window
 from workbench.errors import UnreadableImage
 
@@ -54,32 +54,40 @@ class Folder:
         Args:
             source: the file.
             path: within the archive.
-            view: what of it is shown; without a content, of whatever lies there.
+            view: whose tile is shown, or all of the picture; without a content, of whatever lies there.
 
         Raises:
             ReplacedImage: the file holds another picture.
             UnreadableImage: the picture can't be shown to anybody.
             DiskFull: there is no room for the copy.
         """
+        if view.tile is not None:
+            return self._publish_tile(source, view)
         data = read(source, view.content)
         frame, suffix = _look(io.BytesIO(data), source.name)
-        placed = view.placed(frame)
-        suffix = suffix if placed.is_whole else ""
-        plain = view.tone == ALONE and placed.is_whole
-        seen = "" if suffix or plain else f"-{hashlib.sha256(repr((view.tone, view.seen)).encode()).hexdigest()[:8]}"
+        seen = "" if suffix or view.tone == ALONE else f"-{_hash(view.tone)}"
         target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{seen}{suffix or '.jpg'}"
         if not target.exists():
-            draft = target.with_name(f".{target.name}.{os.getpid()}")
-            with full_disk_named(self.path):
-                if suffix:
-                    draft.write_bytes(data)
-                else:
-                    picture = decode(data, view) if placed.is_whole else open_image(source, view)
-                    picture.thumbnail((_SIDE, _SIDE))
-                    picture.save(draft, "JPEG", quality=92)
-                draft.chmod(_mode(self.path))
-                draft.replace(target)
-        return Published(f"{self.address}/{target.name}", placed.window)
+            self._write(target, data if suffix else decode(data, view.shown))
+        return Published(f"{self.address}/{target.name}", Window(0, 0, *frame.upright))
+
+    def _publish_tile(self, source: Path, view: View) -> Published:
+        opened = inspect_image(source, view)
+        target = self.path / f"{view.seen[:40]}{'' if view.tone == ALONE else f'-{_hash(view.tone)}'}.jpg"
+        if not target.exists():
+            self._write(target, opened.image)
+        return Published(f"{self.address}/{target.name}", opened.placed.window)
+
+    def _write(self, target: Path, picture: bytes | Image.Image) -> None:
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        with full_disk_named(self.path):
+            if isinstance(picture, bytes):
+                draft.write_bytes(picture)
+            else:
+                picture.thumbnail((_SIDE, _SIDE))
+                picture.save(draft, "JPEG", quality=92)
+            draft.chmod(_mode(self.path))
+            draft.replace(target)
 
     def nothing(self) -> str:
         """The address of a picture that says there is no reference."""
@@ -111,6 +119,10 @@ class Web:
     def nothing(self) -> str:
         """A picture that says there is no reference, within its address."""
         return f"data:image/png;base64,{base64.b64encode(_blank()).decode()}"
+
+
+def _hash(tone: Tone) -> str:
+    return hashlib.sha256(repr(tone).encode()).hexdigest()[:8]
 
 
 def _mode(folder: Path) -> int:

@@ -6,8 +6,9 @@ was scored says nothing.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -58,11 +59,11 @@ def measure(store: Store, run: Run) -> int:
     questions = asked.partition_by("image_id", as_dict=True)
     accepted = queries.accepted_patches(run.run_id).partition_by("image_id", as_dict=True)
 
-    views = run_views.of_run(run)
+    views, content_of = run_views.of_run(run), functools.cache(scan.content_of)  # tiles share their file
 
     def of_picture(truth: RegionTruth) -> list[Grounding]:
         key = (truth.image_id,)
-        return _of_picture(run, truth, views, questions[key], accepted.get(key)) if key in questions else []
+        return _of_picture(run, truth, views, content_of, questions[key], accepted.get(key)) if key in questions else []
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         measured = [row for rows in pool.map(of_picture, truths) for row in rows]
@@ -71,10 +72,15 @@ def measure(store: Store, run: Run) -> int:
 
 
 def _of_picture(
-    run: Run, truth: RegionTruth, views: RunViews, asked: pl.DataFrame, accepted: pl.DataFrame | None
+    run: Run,
+    truth: RegionTruth,
+    views: RunViews,
+    content_of: Callable[[Path], str],
+    asked: pl.DataFrame,
+    accepted: pl.DataFrame | None,
 ) -> list[Grounding]:
     """The picture's questions about a defect."""
-    picture = _opened(truth, views)
+    picture = _opened(truth, views, content_of)
     if picture is None:
         return []
     named = named_region(run, asked)
@@ -126,13 +132,13 @@ def _on_defect(mask: Mask, named: _Named) -> tuple[bool, float]:
     return named.answer in touching, len(touching) / len(named.regions)
 
 
-def _opened(truth: RegionTruth, views: RunViews) -> _Picture | None:
+def _opened(truth: RegionTruth, views: RunViews, content_of: Callable[[Path], str]) -> _Picture | None:
     """What was inspected of the picture and its defect; None where the picture is another or gone, the mask is in
     doubt, or no defect lies in that part.
     """
     root, view = Path(truth.root), views.of(truth)
     try:
-        if scan.content_of(root / truth.path) != view.content:
+        if content_of(root / truth.path) != view.content:
             return None
         frame = images.frame_of(root / truth.path)
     except (OSError, UnreadableImage):

@@ -78,7 +78,11 @@ class _There:
         self._pool: ProcessPoolExecutor | None = self._begun()
 
     def open(self, files: Sequence[File]) -> list[Opened]:
-        """Their pictures, or why one can't be had."""
+        """Their pictures, or why one can't be had. Tiles are opened here: each process would decode all of a large
+        picture again.
+        """
+        if any(file.view.tile for file in files):
+            return open_here(files, self._pictures)
         if self._pool is not None:
             try:
                 return [pickle.loads(made) for made in self._pool.map(_open_in_process, files)]

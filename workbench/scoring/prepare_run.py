@@ -17,12 +17,14 @@ from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVers
 from warehouse.store import Store
 from workbench import question_sets, wording
 from workbench import settings as configuration
-from workbench.archive import images, layout_table, question_file, questions, references, registered_sets, run_views, tone
+from workbench.archive import images, layout_table, question_file, questions, references, registered_sets, run_views, tiles, tone
 from workbench.archive import scan as archive
+from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import in_groups
 from workbench.archive.questions import QuestionList
 from workbench.archive.run_views import RunViews
 from workbench.archive.sidecar import Times
+from workbench.archive.tiles import Tiling
 from workbench.archive.tone import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
@@ -89,6 +91,7 @@ def prepare(
         picture=picture,
         layouts=layout_table.from_settings(settings.work.layouts),
         times=Times(settings.work.day_first, settings.work.time_zone),
+        tiling=tiling_of(settings),
     )
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but held {wording.counted(known.height, 'image')}: is its disk mounted?")
@@ -163,7 +166,16 @@ def views_of(scan: archive.Scan, settings: Settings) -> RunViews:
         support.float_range,
         table.tone,
     )
-    return RunViews(tones, table.regions)
+    return RunViews(tones, table.regions, tiles.RULE if any(entry.tile for entry in scan.entries) else None)
+
+
+def tiling_of(settings: Settings) -> Tiling:
+    """Which pictures are inspected in tiles.
+
+    Raises:
+        SettingsError: a view of the settings can't be read.
+    """
+    return Tiling(settings.work.tiled_above or PIXEL_LIMIT, run_views.from_settings(settings.support.views))
 
 
 def chosen_set(data: Path, root: Path, named: str | None) -> tuple[QuestionSet, Path | None]:

@@ -157,15 +157,21 @@ def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
     found = store.archive(run.archive_id)
     root = Path(found.root) if found else Path()
     entries = {entry.image_id: entry for entry in schema.records(Entry, store.entries(run.archive_id))}
-    contents = {entry.path: entry.content for entry in entries.values()}
-    references: dict[str, Reference | None] = {}
+    known: dict[str, list[Entry]] = {}
+    for entry in entries.values():
+        known.setdefault(entry.path, []).append(entry)
+    references: dict[tuple[str, str | None], Reference | None] = {}
     items = []
     for each in schema.records(Prediction, predictions):
         if each.image_id not in entries or each.failure == "poison":
             continue
-        if each.reference_path and each.reference_path not in references:
-            references[each.reference_path] = _reference(each, root, contents)
-        reference = references[each.reference_path] if each.reference_path else None
+        reference = None
+        if each.reference_path:
+            several = len(known.get(each.reference_path, ())) > 1  # tiles, which only what was shown tells apart
+            shown = each.reference_path, each.evidence_id if several else None
+            if shown not in references:
+                references[shown] = _reference(each, root, known.get(each.reference_path, ()))
+            reference = references[shown]
         if each.reference_path and reference is None:
             continue
         options = tuple(Option(option.letter, option.text) for option in each.options)
@@ -201,12 +207,14 @@ def _shown(prediction: Prediction) -> list[RetrievedDescription]:
     return [dataclasses.replace(each, revision=0) for each in prediction.descriptions]
 
 
-def _reference(prediction: Prediction, root: Path, contents: dict[str, str]) -> Reference | None:
-    """The picture it was asked with, if that is known or still there."""
+def _reference(prediction: Prediction, root: Path, known: Sequence[Entry]) -> Reference | None:
+    """The picture it was asked with, if that is known, as one of the entries of its path, or still there."""
     path = prediction.reference_path
     assert path is not None
+    if known:
+        return next((Reference.of(entry) for entry in known if was_shown(prediction, entry.content)), None)
     try:
-        content = contents.get(path) or archive.content_of(root / path)
+        content = archive.content_of(root / path)
     except OSError:
         return None
     return Reference(path, content) if was_shown(prediction, content) else None

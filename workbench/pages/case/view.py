@@ -14,12 +14,13 @@ import polars as pl
 
 from warehouse import schema
 from warehouse.records.scoring import Archive, Entry, Prediction, Run
+from warehouse.identity import was_shown
 from workbench.analysis.charts.case_figure import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
 from workbench.archive import previews, run_views
 from workbench.archive import view as pixels
 from workbench.archive.images import frame_of
-from workbench.archive.view import Affine
+from workbench.archive.view import Affine, Window
 from workbench.pages.ui import pictures
 
 
@@ -32,6 +33,8 @@ class View:
     mask: Mask | None
     patches: tuple[PatchMark, ...]  # in the order of proposal
     hits: Hits | None  # of the accepted patches; None without a mask or without patches
+    window: Window  # what the query shows of the upright picture
+    whole: tuple[int, int] | None  # width and height of the picture that the query is a tile of; None: it is no tile
 
     @property
     def injected(self) -> dict[int, list[int]]:
@@ -48,6 +51,7 @@ def view(
     prediction: Prediction,
     proposed: pl.DataFrame,
     entry: Entry | None,
+    at_reference: Sequence[Entry],
     archives: Mapping[str, Archive],
 ) -> View:
     """The case as the page shows it.
@@ -57,13 +61,15 @@ def view(
         prediction: the case.
         proposed: its patches, as stored.
         entry: the image's entry, which knows the mask.
+        at_reference: what the archive knows of the reference's path.
         archives: the registered ones, by id.
     """
     archive = archives.get(run.archive_id)
     root = archive.root if archive else ""
     roots = [known.root for known in archives.values()]
     place = _locate(prediction.image_path, root, roots)
-    inspected = run_views.of_run(run).of(entry or prediction)
+    views = run_views.of_run(run)
+    inspected = views.of_file(prediction, prediction.content) if entry is None else views.of(entry)
     if prediction.failure == "poison":  # opening it may kill this process too
         shown = pictures.Shown.nothing(prediction.error)
     else:
@@ -73,14 +79,20 @@ def view(
     if prediction.reference_path:
         given = json.loads(run.settings).get("references")
         allowed = [*roots, *([given] if given else [])]
-        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, inspected.shown)
+        known = next((each for each in at_reference if was_shown(prediction, each.content)), None)
+        beside = views.of_file(prediction, "") if known is None else views.of_reference(known, prediction)
+        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, beside.shown)
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
     mask, on = None, None
     if shown.source is not None and place is not None and entry is not None and entry.mask_path:
         mask_path = _locate(entry.mask_path, root, roots)  # it says nothing of another picture
         mask = pictures.mask(mask_path, place, inspected.shown)
         on = _hits(proposed.filter("accepted"), pictures.mask(mask_path, place, inspected), place, inspected)
-    return View(query, reference, mask, _marks(proposed, on, shown.window.to_whole.inverse), on)
+    whole = None
+    if shown.source is not None and place is not None and inspected.tile is not None:
+        whole = frame_of(place).upright
+    marks = _marks(proposed, on, shown.window.to_whole.inverse)
+    return View(query, reference, mask, marks, on, shown.window, whole)
 
 
 def as_rows(predictions: Sequence[Prediction]) -> pl.DataFrame:
@@ -91,7 +103,13 @@ def as_rows(predictions: Sequence[Prediction]) -> pl.DataFrame:
 
 
 def patch_rows(proposed: pl.DataFrame, view: View) -> pl.DataFrame:
-    """The proposed patches as stored, their numbers on the page and whether they touch the mask, for export."""
+    """The proposed patches as stored, their numbers on the page and whether they touch the mask, for export.
+
+    They lie in pixels of the whole picture; of a tile, in the tile's too.
+    """
+    if view.whole is not None:
+        edges = [dict(zip(("tile_x0", "tile_y0", "tile_x1", "tile_y1"), mark.box, strict=True)) for mark in view.patches]
+        proposed = pl.concat([proposed, pl.DataFrame(edges)], how="horizontal") if edges else proposed
     return proposed.with_columns(
         pl.Series("number", [patch.number for patch in view.patches], pl.Int64),
         pl.Series("on_mask", [patch.on_mask for patch in view.patches], pl.Boolean),

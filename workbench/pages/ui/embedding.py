@@ -33,9 +33,9 @@ class Embedded(NamedTuple):
 def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
     views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
-    found = reads.rollups(now).images(run_id, SHOWN)
-    seen = [views.seen(*row) for row in found.select("content", "product", "camera").iter_rows()]
-    found = found.select("image_id", pl.Series("seen", seen, pl.String))
+    entries = reads.rollups(now).images(run_id, SHOWN)
+    names = {"image_id": [entry.image_id for entry in entries], "seen": [views.of(entry).seen for entry in entries]}
+    found = pl.DataFrame(names, {"image_id": pl.String, "seen": pl.String})
     index = Vectors(Path(now.data))
     known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
     for encoder in known["encoder"]:

@@ -59,10 +59,10 @@ def reference(path: Path | None, prediction: Prediction, view: View) -> Shown:
     Args:
         path: its file.
         prediction: the question.
-        view: of the picture that it is shown beside.
+        view: of the reference; without a content where no archive knows it, and whatever lies there has to be the one.
     """
     content = None if path is None else content_of(path)
-    if content is not None and not was_shown(prediction, content):
+    if content is not None and (content != view.content if view.content else not was_shown(prediction, content)):
         return Shown.nothing("no longer the reference that was shown")
     return large(path, replace(view, content=content or ""))
 

@@ -13,7 +13,7 @@ import polars as pl
 import streamlit as st
 from markupsafe import Markup
 
-from warehouse.records.scoring import Run
+from warehouse.records.scoring import Entry, Run
 from workbench.analysis import alarms
 from workbench.archive import previews, run_views
 from workbench.archive.run_views import RunViews
@@ -41,8 +41,7 @@ def grid(
     Args:
         now: the warehouse.
         run: whose cases they are.
-        cases: image_id, question_id, image_path, outcome, error; where they have dataset, product and camera, each
-            picture is shown as its run saw it.
+        cases: image_id, question_id, image_path, outcome, error.
         caption: what stands under a case, Markdown escaped.
         masks: draw the mask's contour.
         patches: draw the accepted patches.
@@ -55,14 +54,14 @@ def grid(
     root = archive.root if archive else ""
     images = tuple(sorted(set(cases["image_id"])))
     of_mask = reads.mask_paths(now, images) if masks else {}
-    contents = reads.contents(now, images)
+    entries = reads.entries(now, images)
     boxes = _boxes(now, run, cases) if patches else {}
     views = run_views.of_run(run)
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
-                content = contents.get(case["image_id"], "")
-                picture = _picture(now, case, root, of_mask.get(case["image_id"]), content, views)
+                view = _view(entries.get(case["image_id"]), views)
+                picture = _picture(now, case, root, of_mask.get(case["image_id"]), view)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
                 reason = picture.problem if picture.problem == pictures.NO_LONGER else case["error"] or picture.problem
                 components.html(components.thumbnail(picture.source, case["outcome"], reason or "", over))
@@ -78,16 +77,18 @@ def suspicion(case: Row) -> str:
     return components.plain(where, 28) + ("" if likely is None else f" · {alarms.probability(likely)}")
 
 
-def _picture(
-    now: Snapshot, case: Row, root: str, mask_path: str | None, content: str, views: RunViews
-) -> pictures.Shown:
+def _view(entry: Entry | None, views: RunViews) -> View:
+    """An image as its run saw it; one that no archive knows is shown in no case."""
+    return View("") if entry is None else views.of(entry).shown
+
+
+def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, view: View) -> pictures.Shown:
     if case.get("failure") == "poison":  # opening it may kill this process too
         return pictures.Shown.nothing(case["error"])
     # Where the archive isn't registered, no folder is: nothing is shown.
     found = previews.locate(case["image_path"], root, [root]) if root else None
     masked = previews.locate(mask_path, root, [root]) if root and mask_path else None
-    camera = views.tones.of(case.get("dataset", ""), case.get("product", ""), case.get("camera"))
-    return pictures.small(now.data, found, masked, View(content, camera))
+    return pictures.small(now.data, found, masked, view)
 
 
 def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:

@@ -280,6 +280,23 @@ class _Pictures:
         views = self._views[run_id] = self._views.get(run_id) or of_run(self._store.run(run_id))
         return views
 
+    def reference(self, prediction: Prediction, source: Path) -> View:
+        """What the run saw of the reference, whose file this is.
+
+        Raises:
+            ReplacedImage: it holds another picture than was shown.
+            OSError: it can't be read.
+        """
+        views, run = self.views(prediction.run_id), self._store.run(prediction.run_id)
+        known = self._store.entries_at(run.archive_id, prediction.reference_path or "") if run else ()
+        for entry in known:
+            if was_shown(prediction, entry.content):
+                return views.of_reference(entry, prediction)
+        content = content_of(source)
+        if not was_shown(prediction, content):
+            raise ReplacedImage
+        return views.of_file(prediction, content)
+
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
 
@@ -368,7 +385,7 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
             for kept in prediction.descriptions
         ),
         query=shown.url,
-        reference=_reference(connection, root, prediction, pictures.views(dispute.run_id).of(prediction).shown),
+        reference=_reference(connection, root, prediction, pictures),
         shown=shown.window,
         patches=tuple(material.patches.get(name, ())),
         outlines=_outlines(root, entry, pictures.views(dispute.run_id).of(entry).shown) if entry and mask and dispute.image_id not in material.veiled else (),
@@ -378,19 +395,13 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
     )
 
 
-def _reference(connection: Connection, root: Path, prediction: Prediction, view: View) -> str:
-    """The reference's address; where there is none, or it can't be shown, a picture that says so.
-
-    Args:
-        view: of the picture that it is shown beside.
-    """
+def _reference(connection: Connection, root: Path, prediction: Prediction, pictures: _Pictures) -> str:
+    """The reference's address; where there is none, or it can't be shown, a picture that says so."""
     if prediction.reference_path:
         try:
             source = inside(root, prediction.reference_path)
-            content = content_of(source)
-            if not was_shown(prediction, content):
-                raise ReplacedImage
-            return connection.pictures.publish(source, prediction.reference_path, replace(view, content=content)).url
+            view = pictures.reference(prediction, source).shown
+            return connection.pictures.publish(source, prediction.reference_path, view).url
         except (OSError, UnreadableImage) as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return connection.pictures.nothing()
