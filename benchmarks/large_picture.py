@@ -1,8 +1,8 @@
 """A line scan of 60,000 x 4,096 pixels, opened tile by tile and scored: `python -m benchmarks.large_picture`.
 
 Draws the scan, with a hole and its mask, in every format and colour that is asked for, then has a process of its own
-open all its tiles, and another score the first one with the embedded demo model. Of each process the greatest resident memory is told; it must stay
-within 3 GiB, else this ends with 1.
+open all its tiles, and another score the first one with the embedded demo model. Of each process the greatest resident
+memory is told; it must stay within 3 GiB, else this ends with 1.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,12 @@ FORMATS = ("png", "jpg", "tif", "bmp")
 COLOURS = ("grey", "rgb")
 
 # In processes of their own, so that each tells the greatest memory of its work alone.
+_DRAW = """
+import sys
+from pathlib import Path
+from benchmarks.large_picture import draw
+draw(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+"""
 _OPEN = """
 import json, resource, sys
 from pathlib import Path
@@ -72,8 +79,7 @@ def main() -> int:
             for suffix in args.format or FORMATS:
                 root = Path(folder) / f"{colour} {suffix}"
                 root.mkdir()
-                drawing = f"from benchmarks.large_picture import draw, Path; draw(Path(r'{root}'), '{suffix}', '{colour}')"
-                subprocess.run([sys.executable, "-c", drawing], check=True)
+                subprocess.run([sys.executable, "-c", _DRAW, root, suffix, colour], check=True)
                 size = sum(file.stat().st_size for file in root.glob(f"**/scan.{suffix}"))
                 row: dict[str, object] = {"colour": colour, "format": suffix, "mib": _mib(size)}
                 rows.append(row | _measured(_OPEN, ("tiles", "peak_mib"), root))
@@ -110,7 +116,7 @@ def draw(root: Path, suffix: str, colour: str) -> None:
         scan.paste(Image.fromarray((grain - left // 1500).squeeze()), (left, 0))
     hole = (41_000, 2_000, 41_200, 2_150)
     scan.paste(0, hole)
-    options: dict[str, int] = {"png": {"compress_level": 1}, "jpg": {"quality": 90}}.get(suffix, {})
+    options: dict[str, Any] = {"png": {"compress_level": 1}, "jpg": {"quality": 90}}.get(suffix, {})
     for folder, image, name in (("test", scan, f"scan.{suffix}"), ("ground_truth", None, "scan_mask.png")):
         file = root / "belt" / folder / "hole" / name
         file.parent.mkdir(parents=True)

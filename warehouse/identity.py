@@ -5,8 +5,8 @@ every settlement, verdict and audit draw with its question. What a question was 
 retrieved texts with their revisions, in order, and what other sources found - is its evidence, and belongs to the
 prediction. A question together with its reference seeds the noise and identifies a plan (`seed_key`).
 
-Pictures of one piece, tiles of one picture and copies of one picture share a cluster (`cluster_id`): every interval and test takes clusters,
-not pictures, for independent.
+Pictures of one piece, tiles of one picture and copies of one picture share a cluster (`cluster_id`): every interval and
+test takes clusters, not pictures, for independent.
 """
 
 from __future__ import annotations

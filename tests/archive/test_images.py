@@ -142,8 +142,7 @@ def test_what_is_odd_about_a_picture_is_told_and_ordinary_ones_are_not_odd(tmp_p
         "plate": None,
     }
     deep = {
-        full: inspect_image(tmp_path / "deep.png", View(tone=Tone(integer=full))).oddity
-        for full in (1023, 4095, 65535)
+        full: inspect_image(tmp_path / "deep.png", View(tone=Tone(integer=full))).oddity for full in (1023, 4095, 65535)
     }
     assert deep == {1023: "brighter than its range", 4095: None, 65535: "under a quarter of its range"}
 

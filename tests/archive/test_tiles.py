@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.scoring.drawn import NOTHING_KNOWN, remembered
@@ -20,12 +22,13 @@ from workbench.archive.run_views import RunViews, ViewRow, ViewTable
 from workbench.archive.scan import Scan
 from workbench.archive.tiles import OVERLAP, SIDE, Tiling
 from workbench.archive.view import Window
+from workbench.errors import UnreadableImage
 
 WIDTH, HEIGHT = 3000, 1000
 SMALL = Tiling(above=1_000_000)
 
 
-def line_scan(path: Path, orientation: int = 1, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
+def line_scan(path: Path, orientation: int = 1, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> NDArray[np.uint8]:
     """A grey scan with noise, saved as its suffix says; its pixels as they lie in the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(3).integers(100, 140, shape).astype(np.uint8)
@@ -48,7 +51,7 @@ def test_tiles_cover_the_picture_overlap_a_little_and_are_near_equal(width: int,
     for low, high, first, last in ((0, 2, left, left + width), (1, 3, 7, 7 + height)):
         edges = sorted({(window.box[low], window.box[high]) for window in found})
         assert (edges[0][0], edges[-1][1]) == (first, last)
-        for (_, before), (after, _) in zip(edges, edges[1:], strict=False):
+        for (_, before), (after, _) in itertools.pairwise(edges):
             assert 1 <= before - after <= OVERLAP + 2
         sides = {end - start for start, end in edges}
         assert len(sides) == 1
@@ -98,7 +101,7 @@ def test_a_picture_over_pillows_limit_is_opened_by_its_tiles_alone(tmp_path: Pat
     dark, bright = (open_image(tmp_path / "large.tif", RunViews().of(found[at])) for at in (0, 59))
     assert dark.getpixel((500, 500)) == (0, 0, 0)
     assert bright.getpixel((500, 500)) == (255, 255, 255)
-    with pytest.raises(images.UnreadableImage, match="too large"):
+    with pytest.raises(UnreadableImage, match="too large"):
         open_image(tmp_path / "large.tif")
 
 
@@ -120,9 +123,7 @@ def test_masks_are_cut_alike_and_label_each_tile(tmp_path: Path) -> None:
     }
     last = scanned(tmp_path).entries[2]
     assert last.tile is not None
-    found = masks.of_view(
-        tmp_path / (last.mask_path or ""), tmp_path / last.path, RunViews().of(last)
-    )
+    found = masks.of_view(tmp_path / (last.mask_path or ""), tmp_path / last.path, RunViews().of(last))
     assert found is not None
     rows, columns = np.nonzero(found)
     assert (columns.min() + last.tile.x0, rows.min() + last.tile.y0, found.sum()) == (2500, 400, 2000)
@@ -140,7 +141,7 @@ def test_a_known_large_picture_is_not_read_again_and_keeps_its_tiles(tmp_path: P
 
 def test_tiles_are_cut_from_the_region_of_interest(tmp_path: Path) -> None:
     line_scan(tmp_path / "belt/a.png")
-    table = ViewTable((ViewRow(product="belt", region_of_interest=(10, 0, 90, 50)),))
+    table = ViewTable((ViewRow.model_validate({"product": "belt", "region_of_interest": (10, 0, 90, 50)}),))
     found = scanned(tmp_path, tiling=Tiling(1_000_000, table)).entries
     windows = [RunViews(regions=table.regions).of(entry).tile for entry in found]
     assert all(window is not None for window in windows)

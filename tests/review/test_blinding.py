@@ -98,7 +98,9 @@ def test_a_blind_task_never_carries_an_outline_even_if_its_case_has_one(subtask:
     (declared,) = [each for each in DECLARED if each.name == subtask]
     claims = ("defective", "good") if declared.detects else None
     blind = blinding.mask_answers(dispute(1, subtask=subtask, options=options, kind=declared.kind, claims=claims))
-    case = CaseForReview("d.1", "d", "", "?", options, "A", None, None, (), "/q", "/r", Window(0, 0, 10, 10), (), (outline,), blind)
+    case = CaseForReview(
+        "d.1", "d", "", "?", options, "A", None, None, (), "/q", "/r", Window(0, 0, 10, 10), (), (outline,), blind
+    )
     assert drawn(case) == ([] if declared.detects or declared.kind == "region" else ["polygonlabels"])
     offers = dispute(1, subtask=subtask, options=(Option("A", "Kein Fehler"),), no_defect=("A",))
     assert blinding.mask_answers(offers)

@@ -54,7 +54,14 @@ def case(image: str = "1", question: str = "q", **values: Any) -> dict[str, Any]
 
 def raised(*rows: dict[str, Any], size: tuple[int, int] | None = (100, 200), **chosen: Any) -> list[Suspicion]:
     cases = rules.disputable(pl.DataFrame(list(rows), schema=SCHEMA))
-    return list(rules.suspicions(cases, rules.distances(cases, lambda _: None if size is None else Window(0, 0, *size)), None, Rules(**chosen)))
+    return list(
+        rules.suspicions(
+            cases,
+            rules.distances(cases, lambda _: None if size is None else Window(0, 0, *size)),
+            None,
+            Rules(**chosen),
+        )
+    )
 
 
 def by_reason(found: list[Suspicion], reason: str) -> list[tuple[Key, float]]:

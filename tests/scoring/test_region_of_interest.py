@@ -73,9 +73,13 @@ def test_the_model_sees_the_region_alone_and_everything_is_stored_on_the_whole_p
 
     patches = store.patches(outcome.run.run_id)
     assert patches.height
-    assert patches.select(
-        (pl.col("x0") >= LEFT) & (pl.col("y0") >= TOP) & (pl.col("x1") <= RIGHT) & (pl.col("y1") <= BOTTOM)
-    ).to_series().all()
+    assert (
+        patches.select(
+            (pl.col("x0") >= LEFT) & (pl.col("y0") >= TOP) & (pl.col("x1") <= RIGHT) & (pl.col("y1") <= BOTTOM)
+        )
+        .to_series()
+        .all()
+    )
     chances = [
         Groundings(place.data).of_runs([each.run.run_id])["patches_chance"].sort().to_list()
         for place, each in ((store, outcome), (other, expected))
@@ -86,8 +90,8 @@ def test_the_model_sees_the_region_alone_and_everything_is_stored_on_the_whole_p
     assert any("regions of interest: plate: 15 %, 10 % to 75 %, 70 %" in note for note in outcome.notes)
     assert run_views.of_run(outcome.run).regions
     monkeypatch.setenv("WORKBENCH_DATA", str(data))
-    image = ours["image_id"][0]
-    page = opened("workbench/pages/case/case.py", run=outcome.run.run_id, image=image)
+    image, question = patches.filter("accepted").select("image_id", "question_id").row(0)
+    page = opened("workbench/pages/case/case.py", run=outcome.run.run_id, image=image, question=question)
     assert "injected patch" in words(page)
     figures = [json.loads(chart.proto.spec) for chart in page.main.get("plotly_chart")]
     (figure,) = [each for each in figures if each["layout"].get("images")]

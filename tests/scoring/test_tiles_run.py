@@ -16,10 +16,10 @@ from warehouse import schema
 from warehouse.queries.groundings import Groundings
 from warehouse.records.scoring import Entry
 from warehouse.store import Store
+from workbench.archive.run_views import of_run
 from workbench.archive.view import Window
 from workbench.review import boxes, disputes, pictures
 from workbench.review.pictures import Folder
-from workbench.archive.run_views import of_run
 from workbench.scoring.run import Outcome
 from workbench.settings import Support
 
@@ -76,9 +76,16 @@ def test_patches_lie_on_the_whole_picture_and_are_held_against_the_mask_there(ou
         own, tile = patches.filter(image_id=entry.image_id), entry.tile
         assert tile is not None
         assert own.height
-        assert own.select(
-            (pl.col("x0") >= tile.x0) & (pl.col("y0") >= tile.y0) & (pl.col("x1") <= tile.x1) & (pl.col("y1") <= tile.y1)
-        ).to_series().all()
+        assert (
+            own.select(
+                (pl.col("x0") >= tile.x0)
+                & (pl.col("y0") >= tile.y0)
+                & (pl.col("x1") <= tile.x1)
+                & (pl.col("y1") <= tile.y1)
+            )
+            .to_series()
+            .all()
+        )
     measured = Groundings(store.data).of_runs([run.run.run_id])
     assert measured.height
     on_defect = patches.filter(
@@ -151,9 +158,7 @@ def test_exports_carry_the_tile(outcome: tuple[Store, Outcome], tmp_path: Path) 
     assert set(found.iter_rows()) == {(0, 0, 1022, 1000), (989, 0, 2011, 1000), LAST.box}
 
 
-def test_the_same_tiles_resume_and_another_size_is_another_plan(
-    outcome: tuple[Store, Outcome], root: Path
-) -> None:
+def test_the_same_tiles_resume_and_another_size_is_another_plan(outcome: tuple[Store, Outcome], root: Path) -> None:
     store, run = outcome
     settings = scored.quick(store.data, Support(knowledge="none"), tiled_above=1_000_000)
     assert scored.score(root, settings, again=False).run.run_id == run.run.run_id

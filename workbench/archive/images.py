@@ -203,7 +203,7 @@ _UPRIGHT = {
 
 
 class _Newest:
-    """The newest large picture, decoded, until nobody asked for it for a while; two at once would take twice as much."""
+    """The newest large picture, decoded, until nobody asked for it for a while; two would take twice as much."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -15,7 +15,7 @@ Knows nothing of storage and the model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from warehouse.records.scoring import Entry, Tile
@@ -37,7 +37,7 @@ class Tiling:
     """Which pictures are inspected in tiles, and of which part of them."""
 
     above: int = PIXEL_LIMIT  # pixels; larger ones are
-    views: ViewTable = ViewTable()
+    views: ViewTable = field(default_factory=ViewTable)
 
     def split(self, entry: Entry, root: Path, is_known_whole: bool = False) -> list[Entry]:
         """The picture's tiles, row by row; the picture itself where it is not inspected in tiles, or can't be read.

@@ -105,7 +105,7 @@ def from_record(stated: Mapping[str, Any] | None) -> Tones:
 
 def choose(
     entries: Iterable[Entry], measure: Callable[[Entry], tuple[Kind, float] | None], integer: float | None = None,
-    floating: float | None = None, given: Callable[[str, str | None], Tone] = lambda product, camera: ALONE,
+    floating: float | None = None, given: Callable[[str, str | None], Tone] | None = None,
 ) -> Tones:  # fmt: skip
     """The tones of an archive.
 
@@ -122,10 +122,11 @@ def choose(
         groups.setdefault((entry.dataset, entry.product, entry.camera), []).append(entry)
     cameras = []
     for (dataset, product, camera), group in sorted(groups.items(), key=lambda item: str(item[0])):
-        own = given(product, camera)
+        own = given(product, camera) if given else ALONE
         own = Tone(own.integer or integer, own.floating or floating)
+        sample = heapq.nsmallest(LOOKED_AT, group, key=lambda entry: (entry.content, entry.path))
         bright: dict[Kind, list[float]] = {"integer": [], "floating": []}
-        for entry in () if None not in (own.integer, own.floating) else heapq.nsmallest(LOOKED_AT, group, key=lambda entry: (entry.content, entry.path)):
+        for entry in sample if None in (own.integer, own.floating) else ():
             if sum(map(len, bright.values())) == MEASURED:
                 break
             if (measured := measure(entry)) is not None:

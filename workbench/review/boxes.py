@@ -55,12 +55,9 @@ def to_pixels(box: PercentBox, shown: Window) -> DefectBox:
     turn = math.radians(box.rotation)
     cos, sin = (1.0, 0.0) if box.rotation == 0 else (math.cos(turn), math.sin(turn))
     corners = [(a * wide * cos - b * tall * sin, a * wide * sin + b * tall * cos) for a in (0, 1) for b in (0, 1)]
-    x0, x1 = (
-        min(max(left + end, float(shown.x0)), float(shown.x1)) for end in (min(c[0] for c in corners), max(c[0] for c in corners))
-    )
-    y0, y1 = (
-        min(max(top + end, float(shown.y0)), float(shown.y1)) for end in (min(c[1] for c in corners), max(c[1] for c in corners))
-    )
+    across, down = sorted(corner[0] for corner in corners), sorted(corner[1] for corner in corners)
+    x0, x1 = (min(max(left + end, float(shown.x0)), float(shown.x1)) for end in (across[0], across[-1]))
+    y0, y1 = (min(max(top + end, float(shown.y0)), float(shown.y1)) for end in (down[0], down[-1]))
     if x1 - x0 <= 0 or y1 - y0 <= 0:
         raise Malformed("a box has no extent within the image")
     return DefectBox(x0, y0, x1, y1)

@@ -19,7 +19,7 @@ import numpy as np
 
 from warehouse.failures import Failure
 from warehouse.identity import cluster_id, evidence_id
-from warehouse.records.scoring import Entry, Evidence, ImageVector, Option, Patch, PatchVector, Prediction, Region
+from warehouse.records.scoring import Evidence, ImageVector, Option, Patch, PatchVector, Prediction, Region
 from workbench.archive import questions
 from workbench.archive.questions import Asked
 from workbench.archive.references import Reference

@@ -100,6 +100,6 @@ def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswer
 
 
 _NAMES = (
-    "image_id", "image_path", "product", "line", "camera", "label", "question_id", "subtask", "status", "error", "answer_text",
-    "confidence", "outcome", "claim", "detection", "defect_probability",
+    "image_id", "image_path", "product", "line", "camera", "label", "question_id", "subtask", "status", "error",
+    "answer_text", "confidence", "outcome", "claim", "detection", "defect_probability",
 )  # fmt: skip

@@ -17,7 +17,17 @@ from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVers
 from warehouse.store import Store
 from workbench import question_sets, wording
 from workbench import settings as configuration
-from workbench.archive import images, layout_table, question_file, questions, references, registered_sets, run_views, tiles, tone
+from workbench.archive import (
+    images,
+    layout_table,
+    question_file,
+    questions,
+    references,
+    registered_sets,
+    run_views,
+    tiles,
+    tone,
+)
 from workbench.archive import scan as archive
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import in_groups

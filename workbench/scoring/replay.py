@@ -30,8 +30,8 @@ from warehouse.records.scoring import (
     Run,
 )
 from warehouse.store import Store
-from workbench.archive import scan as archive
 from workbench.archive import run_views
+from workbench.archive import scan as archive
 from workbench.archive.questions import Asked, Question
 from workbench.archive.references import Reference
 from workbench.errors import CannotReplay

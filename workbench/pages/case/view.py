@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from warehouse import schema
-from warehouse.records.scoring import Archive, Entry, Prediction, Run
 from warehouse.identity import was_shown
+from warehouse.records.scoring import Archive, Entry, Prediction, Run
 from workbench.analysis.charts.case_figure import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
 from workbench.archive import previews, run_views
@@ -108,8 +108,10 @@ def patch_rows(proposed: pl.DataFrame, view: View) -> pl.DataFrame:
     They lie in pixels of the whole picture; of a tile, in the tile's too.
     """
     if view.whole is not None:
-        edges = [dict(zip(("tile_x0", "tile_y0", "tile_x1", "tile_y1"), mark.box, strict=True)) for mark in view.patches]
-        proposed = pl.concat([proposed, pl.DataFrame(edges)], how="horizontal") if edges else proposed
+        names = ("tile_x0", "tile_y0", "tile_x1", "tile_y1")
+        proposed = proposed.with_columns(
+            pl.Series(name, [patch.box[edge] for patch in view.patches], pl.Float64) for edge, name in enumerate(names)
+        )
     return proposed.with_columns(
         pl.Series("number", [patch.number for patch in view.patches], pl.Int64),
         pl.Series("on_mask", [patch.on_mask for patch in view.patches], pl.Boolean),

@@ -31,8 +31,8 @@ from warehouse.schema import records
 from warehouse.store import Store
 from workbench import wording
 from workbench.archive import masks
-from workbench.archive.scan import content_of
 from workbench.archive.run_views import RunViews, of_run
+from workbench.archive.scan import content_of
 from workbench.archive.view import View
 from workbench.backoff import Backoff
 from workbench.errors import ReplacedImage, ReviewError, ServerRefused, ServerUnreachable, UnreadableImage
@@ -239,9 +239,7 @@ def _record(
 ) -> ReviewTask:
     key = case.task_key
     width, height = case.shown.size
-    return ReviewTask(
-        key, case.dispute_id, slot, project.project_key, there[key], width, height, now, key in unblinded
-    )
+    return ReviewTask(key, case.dispute_id, slot, project.project_key, there[key], width, height, now, key in unblinded)
 
 
 class _Pictures:
@@ -371,6 +369,9 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
     shown, root = pictures.shown[dispute.dispute_id], pictures.root(dispute.run_id)
     entry = material.entries.get(dispute.image_id)
     mask = entry.mask_path if entry else None
+    outlines: tuple[tuple[tuple[float, float], ...], ...] = ()
+    if entry and mask and dispute.image_id not in material.veiled:
+        outlines = _outlines(root, entry, pictures.views(dispute.run_id).of(entry).shown)
     return CaseForReview(
         task_key=one.key,
         dispute_id=dispute.dispute_id,
@@ -388,7 +389,7 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
         reference=_reference(connection, root, prediction, pictures),
         shown=shown.window,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, entry, pictures.views(dispute.run_id).of(entry).shown) if entry and mask and dispute.image_id not in material.veiled else (),
+        outlines=outlines,
         blind=blinding.mask_answers(dispute),
         marked=mask is not None,
         answer_hidden=one.at_random,

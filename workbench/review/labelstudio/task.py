@@ -25,8 +25,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warehouse.records.reviews import Decision, DefectBox, Explanation
 from warehouse.records.scoring import Option
-from workbench.errors import Malformed
 from workbench.archive.view import Window
+from workbench.errors import Malformed
 from workbench.review.boxes import PercentBox, to_percent, to_pixels
 
 CONFIG = """<View>
@@ -281,9 +281,7 @@ def judgement(
         if region.from_name == "boxes":
             if region.value.rectanglelabels == ["Defect"]:
                 value = region.value
-                drawn.append(
-                    to_pixels(PercentBox(value.x, value.y, value.width, value.height, value.rotation), shown)
-                )
+                drawn.append(to_pixels(PercentBox(value.x, value.y, value.width, value.height, value.rotation), shown))
         elif region.from_name != "outline":
             text = _single(region)
             if text and said.setdefault(region.from_name, text) != text:
