@@ -14,7 +14,7 @@ from jobs.options import Config, Json, Set, make_sure_of, output_file, settings_
 def command(
     archive: Annotated[Path, typer.Argument(help="The folder of images.")],
     sidecar: Annotated[
-        Path | None, typer.Option(help="images.csv or images.jsonl (default: the one in ARCHIVE).")
+        Path | None, typer.Option(help="images.csv, .jsonl or .xlsx (default: the one in ARCHIVE).")
     ] = None,
     output: Annotated[
         Path | None,

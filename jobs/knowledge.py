@@ -109,7 +109,7 @@ def list_texts(data: Data = None, json_: Json = False) -> None:
     title = f"knowledge {version.version}"
     table = Table("description", "revision", "retrieval", "text", title=title, title_justify="left")
     for d in descriptions:
-        seen = curation.seen(counts.get((d.description_id, d.revision), {}))
+        seen = curation.retrieval_coverage(counts.get((d.description_id, d.revision), {}))
         shown = (d.description_id, str(d.revision), seen, d.text.partition("\n")[0][:80])
         table.add_row(*map(screen.plain, shown))
     screen.stdout().print(table)

@@ -41,7 +41,7 @@ def command(
         Path | None, typer.Option(help="Folder of normal images, by product or for all.", show_default=False)
     ] = None,
     sidecar: Annotated[
-        Path | None, typer.Option(help="images.csv or images.jsonl (default: the one in ARCHIVE).")
+        Path | None, typer.Option(help="images.csv, .jsonl or .xlsx (default: the one in ARCHIVE).")
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="N of the latent loop (default: 10).")] = None,
     think_tokens: Annotated[int | None, typer.Option(help="m; 0 is the plain model (default: 4).")] = None,

@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from workbench import wording
 
 if TYPE_CHECKING:
+    from warehouse.records.scoring import PassedOver
     from workbench.analysis.alarms import Alarms
     from workbench.archive.overview import Overview
     from workbench.archive.problems import Problem
@@ -122,6 +123,7 @@ def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) ->
         group = failures.in_words(row["failure"], row["images"], row["questions"])
         reason = failures.reason_in_words(row["error"], row["texts"])
         console.print(f"failed: {group}, such as {plain(row['image_path'])}: {plain(reason)}")
+    show_passed_over(run.passed_over or (), console)
     for note in outcome.notes:
         console.print(f"note: {plain(note)}")
     if outcome.images:
@@ -160,8 +162,6 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
 
 def show_archive(overview: Overview) -> None:
     """What an archive holds: its kinds as a table, the rest in sentences, what is passed over last."""
-    from workbench.archive import problems
-
     console = stdout()
     console.print(plain(overview.root))
     if overview.kinds:
@@ -171,8 +171,16 @@ def show_archive(overview: Overview) -> None:
         console.print(table)
     for sentence in overview.sentences():
         console.print(plain(sentence))
-    for problem in problems.one_of_each(overview.problems):
-        console.print(f"passed over: {plain(problem)}")
+    show_passed_over(overview.passed_over, console)
+
+
+def show_passed_over(kinds: Sequence[PassedOver], console: Console) -> None:
+    """What was passed over, a line for each kind; remarks on what was used last."""
+    from workbench.archive import problems
+
+    for each in kinds:
+        head = "remark" if each.unit == "remark" else "passed over"
+        console.print(f"{head}: {plain(problems.in_words(each))}")
 
 
 def show_picture(picture: PictureAnswers, console: Console) -> None:

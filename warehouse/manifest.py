@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from warehouse import bounded
 from warehouse.errors import MalformedPart
 
 FILE = "manifest.json"
@@ -34,8 +36,10 @@ class Statement:
     sha256: str
 
     def __post_init__(self) -> None:
-        if type(self.rows) is not int or type(self.size) is not int or self.size < 0:
+        if type(self.rows) is not int or type(self.size) is not int or min(self.rows, self.size) < 0:
             raise TypeError("rows and size are whole numbers")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError("a SHA-256 has 64 hex digits")
 
     def check_content(self, name: str, content: bytes) -> None:
         """Compare a file's bytes with what is stated.
@@ -84,10 +88,7 @@ def parse(content: bytes, run_id: str, block: int) -> dict[str, Statement]:
         found = json.loads(content)
         version, owner = found["version"], (found["run_id"], found["block"])
         if version == VERSION:
-            files = {
-                name: Statement(tuple(map(_pair, each["columns"])), each["rows"], each["size"], each["sha256"])
-                for name, each in found["files"].items()
-            }
+            files = {bounded.name(name): _statement(each) for name, each in found["files"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise MalformedPart(f"{FILE} can't be read: {type(error).__name__}: {error}") from error
     if version != VERSION:
@@ -97,9 +98,13 @@ def parse(content: bytes, run_id: str, block: int) -> dict[str, Statement]:
     return files
 
 
+def _statement(stated: Any) -> Statement:
+    return Statement(tuple(map(_pair, stated["columns"])), stated["rows"], stated["size"], stated["sha256"])
+
+
 def _pair(column: Any) -> tuple[str, str]:
     name, type_ = column
-    return str(name), str(type_)
+    return bounded.name(name), bounded.line(type_)
 
 
 def _columns(schema: pa.Schema) -> tuple[tuple[str, str], ...]:

@@ -40,6 +40,7 @@ from warehouse.steps import (
     lifts,
     nights,
     oddities,
+    passed_over,
     question_sets,
     questions,
     retrieved,
@@ -149,7 +150,7 @@ def sixth(con: DuckDBPyConnection) -> None:
 
 def eighth(con: DuckDBPyConnection) -> None:
     """Version 8: what cameras and plants really write."""
-    topics: tuple[Step, ...] = (tiles.add,)
+    topics: tuple[Step, ...] = (passed_over.add, tiles.add)
     for add in topics:
         add(con)
 

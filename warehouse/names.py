@@ -6,9 +6,10 @@ written `%2F`, so that there are always three parts. A name without a slash is i
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from warehouse import bounded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +30,11 @@ def split(name: str) -> tuple[str, ...]:
 def problem(parts: Iterable[str]) -> str | None:
     """Why these parts can't be a name; None where they can."""
     for part in parts:
-        if not part.strip() or part in (".", "..") or _SLASH in part or any(map(_is_control, part)):
+        try:
+            bounded.name(part)
+        except ValueError as error:
+            return f"{part[:80]!r} can't be a part of a description's name: {error}"
+        if part.strip() in (".", "..") or _SLASH in part:
             return f"{part!r} can't be a part of a description's name"
     return None
 
@@ -62,10 +67,6 @@ _BEFORE = ["description_id", "revision", "rank", "score"]  # what version 4 stor
 
 def _three(name: str) -> tuple[str, ...]:
     return ("", "", "", *split(name))[-3:]
-
-
-def _is_control(letter: str) -> bool:
-    return unicodedata.category(letter) == "Cc"  # a line's end, a tab, a nought
 
 
 def readable(parts: Iterable[str]) -> str:

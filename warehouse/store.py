@@ -185,20 +185,27 @@ class Store:
         finished_at: datetime | None = None,
         message: str | None = None,
         timings: scoring.Timings | None = None,
+        passed_over: Sequence[scoring.PassedOver] | None = None,
     ) -> None:
         """Store how a run ended, now unless told otherwise; the timings are added to those it has.
+
+        Args:
+            passed_over: None leaves what is stored of it.
 
         Raises:
             Refused: there is no such run.
         """
         more = timings or scoring.Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        told = None if passed_over is None else [dataclasses.asdict(each) for each in passed_over]
+        kind = schema.column("passed_over", tuple[scoring.PassedOver, ...] | None)
         with self._database.flowing(Flow.RUN) as con:
             _update_run(
                 con,
                 "state = ?, message = ?, finished_at = ?, timings = {'load': timings.load + ?, "
                 "'vision': timings.vision + ?, 'prefill': timings.prefill + ?, 'loop': timings.loop + ?, "
-                "'answer': timings.answer + ?, 'write': timings.write + ?}",
-                [state, message, finished_at or datetime.now(UTC), *dataclasses.astuple(more)],
+                "'answer': timings.answer + ?, 'write': timings.write + ?}, "
+                f"passed_over = coalesce(?::{kind}, passed_over)",
+                [state, message, finished_at or datetime.now(UTC), *dataclasses.astuple(more), told],
                 run_id,
             )
 

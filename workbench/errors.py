@@ -45,9 +45,15 @@ error to an exit code by `exit_code` alone. Beyond the root of all errors, this 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from warehouse.errors import FAILED, TRY_LATER, WRONG_USE, WorkbenchError
 from warehouse.failures import REPLACED, FailureKind
 from warehouse.failures import Failure as Failure
+
+if TYPE_CHECKING:
+    from warehouse.records.scoring import PassedOver
 
 # What a change may end with where a person reads the reason: a busy warehouse and a full disk among them.
 REFUSALS = (WorkbenchError, OSError)
@@ -78,10 +84,10 @@ class NothingNew(WorkbenchError):
 
     exit_code = 0
 
-    def __init__(self, text: str, waiting: int = 0) -> None:
-        """`waiting` files may still be being written."""
+    def __init__(self, text: str, waiting: int = 0, passed_over: Sequence[PassedOver] = ()) -> None:
+        """`waiting` files may still be being written; `passed_over` is what the archive holds and nothing uses."""
         super().__init__(text)
-        self.waiting = waiting
+        self.waiting, self.passed_over = waiting, tuple(passed_over)
 
 
 class QuestionsError(WorkbenchError):

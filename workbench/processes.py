@@ -67,19 +67,19 @@ def stop_signals(then: Callable[[], object] | None = None) -> Iterator[Stop]:
 
 
 @contextmanager
-def single_instance(lock: Path, taken: WorkbenchError) -> Iterator[None]:
+def single_instance(lock: Path, already_running: WorkbenchError) -> Iterator[None]:
     """No other process and no other thread is within the same lock meanwhile; a killed process holds it no longer.
 
     Args:
         lock: a file; its folder is made.
-        taken: raised where another one is at it.
+        already_running: raised where another one is at it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     mine = FileLock(lock)
     try:
         mine.acquire(timeout=_A_LOOK, poll_interval=_A_LOOK / 10)
     except Timeout:
-        raise taken from None
+        raise already_running from None
     try:
         yield
     finally:

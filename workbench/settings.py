@@ -27,7 +27,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, ValidationError, create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from warehouse import database, file_permissions
+from warehouse import bounded, database, file_permissions
 from workbench.errors import SettingsError
 from workbench.model.method import MOST, Method, check_bounds
 
@@ -99,7 +99,7 @@ class Work:
     day_first: bool | None = None  # of the sidecar's dates such as 03.04.2026; None: they are told and not read
     time_zone: str = "UTC"  # of the sidecar's times that name none
     tiled_above: int | None = None  # pixels: a larger picture is inspected in tiles; None: those too large for one view
-    sidecar: Path | None = None  # images.csv or images.jsonl; None: the one at the root
+    sidecar: Path | None = None  # images.csv, images.jsonl or images.xlsx; None: the one at the root
     limit: int | None = None  # only so many questions (not images), a mixture of products and kinds
     data: Path = Path("data")  # warehouse, spool and caches
     # Answered together, stored together, done again together after a kill; None: 8 on a CPU, 32 on a GPU.
@@ -336,6 +336,8 @@ def _reading(hint: object) -> object:
     def read(value: object) -> object:
         if isinstance(value, bool) and bool not in wanted and not any(isinstance(each, bool) for each in wanted):
             raise ValueError("it isn't true or false")  # which pydantic takes for 1 or 0
+        if isinstance(value, str):
+            bounded.line(value)
         if isinstance(value, str) and str not in wanted:
             value = value.strip()
             numbers = {str(each): each for each in wanted if isinstance(each, int)}  # of a Literal

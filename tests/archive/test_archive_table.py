@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.scoring.drawn import bottle, picture, reasons, scanned
 from workbench.archive import sidecar
-from workbench.archive.problems import Problem, in_groups
+from workbench.archive.problems import Problem, account, in_sentence
 
 
 def table(folder: Path, text: str, name: str = "images.csv") -> Path:
@@ -35,7 +35,7 @@ def test_blanks_and_case_in_a_header_change_nothing(columns: list[str], dress: l
         csv.writer(file).writerows([header, [cells[name] for name in columns]])
         file.flush()
         rows, problems = sidecar.read(Path(folder, "images.csv"))
-    assert problems == []
+    assert [(each.unit, each.count, each.reason.lower()) for each in problems] == [("column", 1, "not read: severity")]
     row = rows["a.png"]
     assert (row.label, row.product, row.captured_at) == ("bent", "nut", datetime(2026, 1, 3, 22, tzinfo=UTC))
 
@@ -60,8 +60,8 @@ def test_a_row_with_a_cell_too_many_or_too_few_is_told_with_its_line_and_never_s
         ("path,Timestamp", "the column 'Timestamp' isn't read; call it captured_at if it is"),
         ("path,defect_type", "the column 'defect_type' isn't read; call it label if it is"),
         ("path, camera ,Camera", "the column 'Camera' stands there twice; the first counts"),
-        ("path,label,defect_type", None),
-        ("path,severity,shift", None),
+        ("path,label,defect_type", "not read: defect_type"),
+        ("path,severity,shift", "not read: severity, shift"),
     ],
 )
 def test_a_column_that_looks_like_a_known_one_or_stands_twice_is_told(
@@ -135,7 +135,7 @@ def test_a_number_that_no_float_holds_is_no_name_and_its_row_counts(tmp_path: Pa
     )
     assert (rows["a.png"].line, rows["a.png"].label) == (None, "2")
     assert [each.reason for each in problems] == [
-        "line: String should have at most 200 characters; the rest of the row counts"
+        "line: it has 401 characters; a name has at most 200; the rest of the row counts"
     ]
 
 
@@ -202,10 +202,13 @@ def test_problems_of_a_kind_are_told_together_with_their_number() -> None:
     problems = [Problem(f"{number}.png", "gone") for number in range(1_204)]
     problems += [Problem(f"t line {number}", f"{number} cells", kind="cells") for number in range(2)]
     problems += [Problem("one", "alone")]
-    assert in_groups(problems) == (
-        "0.png: gone, and 1,203 more like it; t line 0: 0 cells, and 1 more like it; one: alone"
+    problems += [Problem("lot", "not needed", count=40), Problem("b", "guessed", unit="remark")]
+    kinds = account(problems)
+    assert in_sentence(kinds) == (
+        "1,204 files, such as 0.png: gone; 2 files, such as t line 0: 0 cells; 1 file, one: alone; "
+        "40 files, such as lot: not needed; b: guessed"
     )
-    assert in_groups(problems, limit=1) == "0.png: gone, and 1,203 more like it; and 3 of 2 other kinds"
+    assert in_sentence(kinds, limit=1) == "1,204 files, such as 0.png: gone; and 44 of 4 other kinds"
 
 
 def test_next_year_is_the_last_year(tmp_path: Path) -> None:

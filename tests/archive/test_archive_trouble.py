@@ -160,7 +160,8 @@ def test_housekeeping_folders_are_not_entered_and_counted_once(tmp_path: Path) -
     scan = scanned(tmp_path)
     assert [entry.path for entry in scan.entries] == [kept.relative_to(tmp_path).as_posix()]
     [problem] = scan.problems
-    assert problem.reason.startswith("10 housekeeping folders passed over: 2 @eaDir, 1 ")
+    assert (problem.unit, problem.count) == ("folder", 10)
+    assert problem.reason.startswith("a file server's or system's own: 2 @eaDir, 1 ")
 
 
 def test_pictures_of_unread_kinds_are_counted_by_kind_and_a_jfif_is_a_jpeg(tmp_path: Path) -> None:
@@ -171,7 +172,10 @@ def test_pictures_of_unread_kinds_are_counted_by_kind_and_a_jfif_is_a_jpeg(tmp_p
         (tmp_path / name).touch()
     scan = scanned(tmp_path)
     assert [entry.path for entry in scan.entries] == ["a.jfif"]
-    assert reasons(scan) == {"b.jp2": "5 files of kinds that aren't read passed over: 2 .jp2, 1 .gif, 1 .dng, 1 .heic"}
+    assert [(each.path, each.count, each.reason) for each in scan.problems] == [
+        ("notes.txt", 1, "no picture by its name: 1 .txt"),
+        ("b.jp2", 5, "of a kind that isn't read: 2 .jp2, 1 .gif, 1 .dng, 1 .heic"),
+    ]
 
 
 def test_what_an_ordinary_user_may_not_read_is_reported(tmp_path: Path) -> None:

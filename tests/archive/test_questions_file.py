@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.mmad import SUBTASKS
 from tests.scoring.drawn import bottle, mask, picture, scanned
-from warehouse import claim_words
-from workbench.archive import json_text, labels, question_file, questions, references
+from warehouse import bounded, claim_words
+from workbench.archive import labels, question_file, questions, references
 from workbench.archive.questions import Asked, QuestionList
 from workbench.errors import QuestionsError
 
@@ -285,7 +285,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 
 @given(
     st.lists(texts, min_size=2, max_size=26),
-    st.lists(texts, min_size=26, max_size=26, unique_by=json_text.same_name),
+    st.lists(texts, min_size=26, max_size=26, unique_by=bounded.same_name),
     st.integers(0, 25),
 )
 def test_letters_are_reissued_in_order_and_the_answer_stays_the_same_text(

@@ -132,7 +132,7 @@ def test_a_listing_of_twenty_thousand_keys_takes_a_fifth_of_what_a_hundred_thous
             }  # fmt: skip
 
     tracemalloc.start()
-    found = remote._wanted("s3://plant", Listing(), "plant")
+    found, _ = remote._wanted("s3://plant", Listing(), "plant")
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     print(f"{peak:.0f} MiB")

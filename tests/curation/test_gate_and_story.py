@@ -161,7 +161,7 @@ def test_an_unchanged_text_gives_the_stored_answers_bit_for_bit(spoiled: Plates)
     stored = schema.records(Prediction, rows)
     again = replay.answer(
         replayed,
-        replay.asked(store, replayed.run, rows),
+        replay.stored_questions(store, replayed.run, rows),
         stored[0].block,
         replayed.sources(store.knowledge(replayed.run.knowledge_version or "")),
     )

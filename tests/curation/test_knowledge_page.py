@@ -76,7 +76,7 @@ def test_the_page_and_the_list_say_how_much_of_a_text_retrieval_sees(data_folder
     Vectors(data_folder).upsert_texts(rows)
     assert "Retrieval: 3 windows, whole text seen." in words(opened(PAGE, product="drawn/plate", text=TEXT))
     assert "3 windows, whole text seen" in CliRunner().invoke(app, ["knowledge", "list"], env={"COLUMNS": "200"}).output
-    assert edit.seen({"a": 1, "b": 2}) == "1 window of a; 2 windows of b; whole text seen"
+    assert edit.retrieval_coverage({"a": 1, "b": 2}) == "1 window of a; 2 windows of b; whole text seen"
 
 
 @pytest.mark.slow

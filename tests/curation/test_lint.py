@@ -58,7 +58,7 @@ def test_near_duplicates_are_pairs_of_nearly_equal_words() -> None:
         text("c", "A round dark spot with a soft edge"),
         text("d", base),
     ]
-    found = {(pair.one.entry, pair.other.entry) for pair in lint.near_duplicates(texts)}
+    found = {(pair.first.entry, pair.second.entry) for pair in lint.near_duplicates(texts)}
     assert ("a", "b") in found
     assert ("a", "d") in found
     assert not {pair for pair in found if "c" in pair}

@@ -35,7 +35,7 @@ def test_the_patches_that_most_questions_accepted_are_painted_out() -> None:
 def test_random_patches_are_as_many_others_of_the_same_grid() -> None:
     rng = np.random.default_rng(0)
     taken = GRID[:3]
-    chosen = [box for _ in range(200) for box in explanations.others(Window(0, 0, 30, 30), taken, rng)]
+    chosen = [box for _ in range(200) for box in explanations.other_patches(Window(0, 0, 30, 30), taken, rng)]
     assert set(chosen) == set(GRID[3:])
     assert len(chosen) == 600
 

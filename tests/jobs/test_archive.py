@@ -43,11 +43,11 @@ def test_a_plants_archive_is_understood_without_a_picture_being_read(plant: Path
         ("c", "AK"): (1, 1), ("c", "good"): (2, 0), ("Werk 7", "without a label"): (1, 0),
     }  # fmt: skip
     assert (found.lines, found.cameras, found.pieces, found.timed) == ({"L4": 1}, {"C1": 2, "C2": 1}, 1, 4)
-    assert {each.path: each.reason for each in found.passed_over} == {
-        "a/Teil-A/ground_truth/bent/009_mask.png": "a mask of no picture",
-        "a/Teil-A": "1 image left out: the layout MVTec AD has no place for it",
-        "films/1.mp4": "1 file of kinds that aren't read passed over: 1 .mp4",
-        "loose/2.png": "images.csv names it, but the archive has no such image",
+    assert {(each.unit, each.count, each.example): each.reason for each in found.passed_over} == {
+        ("mask", 1, "a/Teil-A/ground_truth/bent/009_mask.png"): "a mask of no picture",
+        ("file", 1, "a/Teil-A"): "the layout MVTec AD has no place for it",
+        ("file", 1, "films/1.mp4"): "of a kind that isn't read: 1 .mp4",
+        ("row", 1, "loose/2.png"): "images.csv names it, but the archive has no such image",
     }
 
 
@@ -55,7 +55,8 @@ def test_the_command_prints_the_same_as_text_json_and_page(plant: Path, tmp_path
     sheet = tmp_path / "sheet.html"
     told = CliRunner().invoke(app, ["archive", str(plant), "-o", str(sheet)])
     assert told.exit_code == 0, told.output
-    for words in ("large crack", "Layout DAGM: 4 pictures.", "1 mask of no picture.", "passed over: films/1.mp4"):
+    passed_over = "passed over: 1 file, films/1.mp4: of a kind that isn't read: 1 .mp4"
+    for words in ("large crack", "Layout DAGM: 4 pictures.", "1 mask of no picture.", passed_over):
         assert words in told.stdout
     machine = json.loads(CliRunner().invoke(app, ["archive", str(plant), "--json"]).stdout)
     assert (machine["pictures"], machine["references"], machine["layouts"]["Real-IAD"]) == (9, 2, 3)

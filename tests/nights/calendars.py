@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,15 +47,18 @@ class Memory:
     """The warehouse's ledger without the warehouse: hundreds of nights in a second."""
 
     kept: list[Schedule]
-    nights: dict[tuple[str, datetime], Night] = field(default_factory=dict)
+    nights: dict[str, dict[datetime, Night]] = field(default_factory=lambda: defaultdict(dict))  # by their times
 
     def schedules(self) -> list[Schedule]:
         return sorted(self.kept, key=lambda each: (-each.priority, each.name))
 
     def last_nights(self, until: datetime | None = None) -> dict[str, Night]:
-        valid = (night for night in self.nights.values() if night.state != "void")
-        in_time = sorted((night for night in valid if until is None or night.due_at <= until), key=lambda it: it.due_at)
-        return {night.schedule: night for night in in_time}
+        last = {}
+        for name, nights in self.nights.items():
+            newest_first = (night for night in reversed(nights.values()) if night.state != "void")
+            if night := next((one for one in newest_first if until is None or one.due_at <= until), None):
+                last[name] = night
+        return last
 
     def void_nights(self, schedule: str, after: datetime, *, actor: Actor) -> int:  # noqa: ARG002
         ahead = [night for night in self.of(schedule) if night.due_at > after]
@@ -63,8 +67,11 @@ class Memory:
         return len(ahead)
 
     def keep_night(self, night: Night) -> None:
-        self.nights[night.schedule, night.due_at] = night
+        nights = self.nights[night.schedule]
+        late = night.due_at not in nights and any(due_at > night.due_at for due_at in reversed(nights))
+        nights[night.due_at] = night
+        if late:
+            self.nights[night.schedule] = dict(sorted(nights.items()))
 
     def of(self, name: str) -> list[Night]:
-        found = (night for night in self.nights.values() if night.schedule == name and night.state != "void")
-        return sorted(found, key=lambda night: night.due_at)
+        return [night for night in self.nights[name].values() if night.state != "void"]

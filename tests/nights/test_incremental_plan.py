@@ -100,9 +100,10 @@ def test_what_a_store_has_besides_pictures_is_not_fetched_and_counted(
     store.rm("/plant/line-3", recursive=True)
     assert sorted(file.name for file in folder.rglob("[!.]*") if file.is_file()) == ["0.png", "1.png", "e.jfif"]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "archive=memory://plant/line-3 path=.cache 1 hidden folder passed over: 1 .cache",
-        "archive=memory://plant/line-3 path=plate/@eaDir 1 housekeeping folder passed over: 1 @eaDir",
-        "archive=memory://plant/line-3 path=plate/d.jp2 1 file of kinds that aren't read passed over: 1 .jp2",
+        "archive=memory://plant/line-3 passed over: 1 folder, .cache: hidden: 1 .cache",
+        "archive=memory://plant/line-3 passed over: 1 folder, plate/@eaDir: a file server's or system's own: 1 @eaDir",
+        "archive=memory://plant/line-3 passed over: 1 file, readme.txt: no picture by its name: 1 .txt",
+        "archive=memory://plant/line-3 passed over: 1 file, plate/d.jp2: of a kind that isn't read: 1 .jp2",
     ]
 
 

@@ -83,7 +83,7 @@ def records_of_an_answer_file(data: Path, patch: pytest.MonkeyPatch) -> object:
     (data / "a.json").write_text(json.dumps([{**one, "image": f"D/p/test/good/{name}.png"} for name in "abc"]))
     patch.setattr(answer_file, "_given", raising(answer_file._given, lambda record, *_: record.image.endswith("b.png")))
     found = answer_file.read(data / "a.json")
-    return [given.image[-5] for given in found.given], [(each.path, each.reason) for each in found.problems[-1:]]
+    return [given.image[-5] for given in found.answers], [(each.path, each.reason) for each in found.problems[-1:]]
 
 
 def entries_of_a_knowledge_file(data: Path, patch: pytest.MonkeyPatch) -> object:

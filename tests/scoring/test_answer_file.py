@@ -53,14 +53,14 @@ def written(path: Path, answers: Sequence[object] = ANSWERS) -> Path:
 
 
 def test_an_answer_keeps_its_question_without_number_and_options(tmp_path: Path) -> None:
-    first, second, *_ = answer_file.read(written(tmp_path / "a.json")).given
+    first, second, *_ = answer_file.read(written(tmp_path / "a.json")).answers
     assert first == Given(GOOD, "Anomaly Detection", "About Anomaly Detection?", ("Yes.", "No."), "B", "B")
     assert (second.subtask, second.options, second.letter) == ("Object Analysis", tuple(KINDS.values()), "C")
 
 
 def test_options_are_read_from_the_text_where_they_are_nowhere_else(tmp_path: Path) -> None:
     plain = {**ANSWERS[0], "question": "Question 1: Is there any defect? \nA. Yes.\nB. No.\n"}
-    (given,) = answer_file.read(written(tmp_path / "a.json", [plain])).given
+    (given,) = answer_file.read(written(tmp_path / "a.json", [plain])).answers
     assert (given.question, given.options) == ("Is there any defect?", ("Yes.", "No."))
 
 
@@ -72,12 +72,12 @@ def test_a_question_file_gives_what_the_answers_lack(tmp_path: Path) -> None:
         {"Question": "How many?", "Options": {"A": "One", "B": "Two"}, "Answer": "A", "type": "Object Details"},
     ]
     questions.write_text(json.dumps({GOOD: {"conversation": asked}}))
-    with_file = answer_file.read(written(tmp_path / "a.json", bare), questions).given
+    with_file = answer_file.read(written(tmp_path / "a.json", bare), questions).answers
     assert [(one.question, one.options) for one in with_file] == [
         ("Any defect?", ("Yes.", "No.")),
         ("How many?", ("One", "Two")),
     ]
-    without = answer_file.read(tmp_path / "a.json").given
+    without = answer_file.read(tmp_path / "a.json").answers
     assert [(one.question, one.options, one.letter) for one in without] == [
         ("Question 1", (), "B"),
         ("Question 2", (), "C"),
@@ -192,7 +192,7 @@ def test_an_import_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     run = answer_file.store(store, file, "one").run
     assert calls == [0, 1, 1, 2]  # the first part is kept
     assert store.runs().height == 1
-    assert store.predictions(run.run_id)["image_path"].to_list() == [one.image for one in file.given]
+    assert store.predictions(run.run_id)["image_path"].to_list() == [one.image for one in file.answers]
 
 
 def test_of_several_answers_to_a_question_the_first_counts_read_directly_and_stored(tmp_path: Path) -> None:
@@ -238,29 +238,29 @@ def test_an_image_s_path_is_read_alike_however_it_is_written(tmp_path: Path, bef
 
     other = [{**each, "image": rewritten(str(each["image"]))} for each in ANSWERS]
     files = [answer_file.read(written(tmp_path / name, rows)) for name, rows in (("a", ANSWERS), ("b", other))]
-    assert files[0].given == files[1].given
+    assert files[0].answers == files[1].answers
     assert files[1].problems == []
 
 
 @pytest.mark.parametrize("image", ["/a.png", "D:\\x\\y.png", "", "..", "/mnt/x/y/z.png"])
 def test_a_path_whose_data_set_nobody_can_tell_is_told_and_makes_no_data_set(tmp_path: Path, image: str) -> None:
     file = answer_file.read(written(tmp_path / "a.json", [*ANSWERS, {**ANSWERS[0], "image": image}]))
-    assert len(file.given) == len(ANSWERS)
+    assert len(file.answers) == len(ANSWERS)
     assert "write paths as DATASET/product/.../file" in file.problems[0].reason
     assert set(answer_file.as_answers(file)["dataset"]) == {"DATA"}
 
 
 def test_options_that_stand_in_another_order_keep_their_letters_and_other_letters_are_told(tmp_path: Path) -> None:
     turned = answer(GOOD, "Anomaly Detection", "B", "B", {"B": "No.", "A": "Yes."})
-    assert answer_file.read(written(tmp_path / "a.json", [turned])).given == [
-        answer_file.read(written(tmp_path / "b.json", ANSWERS[:1])).given[0]
+    assert answer_file.read(written(tmp_path / "a.json", [turned])).answers == [
+        answer_file.read(written(tmp_path / "b.json", ANSWERS[:1])).answers[0]
     ]
     plain = {**ANSWERS[0], "question": "Question 1: About Anomaly Detection? \nB. No.\nA. Yes.\n"}
-    (found,) = answer_file.read(written(tmp_path / "c.json", [plain])).given
+    (found,) = answer_file.read(written(tmp_path / "c.json", [plain])).answers
     assert found.options == ("Yes.", "No.")
     late = answer(GOOD, "Anomaly Detection", "B", "B", {"B": "Yes.", "C": "No."})
     file = answer_file.read(written(tmp_path / "d.json", [late, *ANSWERS]))
-    assert len(file.given) == len(ANSWERS)
+    assert len(file.answers) == len(ANSWERS)
     assert [problem.reason.split(":")[0] for problem in file.problems][-1] == "its options are lettered B, C"
 
 
@@ -283,7 +283,7 @@ def test_a_name_that_stands_twice_in_an_answer_is_told(tmp_path: Path) -> None:
     )
     (tmp_path / "a.json").write_text(text)
     file = answer_file.read(tmp_path / "a.json")
-    assert file.given[0].said == "B"
+    assert file.answers[0].said == "B"
     assert [(each.path, each.reason) for each in file.problems] == [
         ("answer 1", "'gpt_answer' stands there twice; the first one counts")
     ]

@@ -99,7 +99,7 @@ def test_texts_that_are_right_somewhere_are_the_options_where_a_csv_has_none(tmp
     lines = ("image;question;answer;truth", "1.png;Whole?;yes;no", "2.png;Whole?;yes;yes", "3.png;Whole?;maybe;no")
     (tmp_path / "a.csv").write_text("\n".join(lines))
     file = answer_formats.read(tmp_path / "a.csv")
-    assert [(one.options, one.key, one.letter) for one in file.given] == [
+    assert [(one.options, one.key, one.letter) for one in file.answers] == [
         (("no", "yes"), "A", "B"), (("no", "yes"), "B", "B"), (("no", "yes"), "A", None),
     ]  # fmt: skip
 
@@ -113,5 +113,5 @@ def test_a_csv_that_lacks_a_column_is_refused_with_what_to_write(tmp_path: Path)
 def test_a_line_without_image_is_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("image,question,answer,truth\n,Why?,A,A\n1.png,Why?,A,A\n")
     file = answer_formats.read(tmp_path / "a.csv")
-    assert len(file.given) == 1
+    assert len(file.answers) == 1
     assert [(problem.path, problem.reason) for problem in file.problems] == [("line 2", "it has no image")]

@@ -94,7 +94,7 @@ def test_no_answer_and_no_vector_is_of_another_picture(tmp_path: Path, drawn_arc
     replayed = replay.load(store, again.run_id)
     rows = store.predictions(again.run_id)
     sources = replayed.sources(store.published_knowledge()[1])
-    items = replay.asked(store, replayed.run, rows)
+    items = replay.stored_questions(store, replayed.run, rows)
     assert len(items) == 21
     swap(root / swapped, root / other)
     done = replay.answer(replayed, items, 0, sources)
@@ -107,7 +107,7 @@ def test_no_answer_and_no_vector_is_of_another_picture(tmp_path: Path, drawn_arc
     of_good = {each.error for each in done.predictions if each.image_path == good}
     assert of_good == {f"its reference is {REPLACED}"}
     run.score(root, scored.quick(data, limit=1), Quiet())  # now the warehouse knows the other reference
-    assert good not in {item.entry.path for item in replay.asked(store, replayed.run, rows)}
+    assert good not in {item.entry.path for item in replay.stored_questions(store, replayed.run, rows)}
 
     # An index made anew from the files.
     shutil.rmtree(data / "vectors")

@@ -191,7 +191,7 @@ class Curation:
             [dataset, product],
         )
 
-    def shown(self, run_id: str) -> pl.DataFrame:
+    def texts_shown(self, run_id: str) -> pl.DataFrame:
         """Which texts stood in which images' prompts: description_id, and the image's id, product, label, defect."""
         return self._database.frame(
             "SELECT DISTINCT image_id, product, label, defect, unnest(descriptions, recursive := true) "

@@ -20,6 +20,9 @@ HalfVector = Annotated[tuple[float, ...], "float16"]
 RunState = Literal["running", "finished", "stopped", "failed", "cancelled"]
 RunPurpose = Literal["score", "night", "rescore", "golden", "gate", "ablation", "stress", "explain", "import"]
 PredictionStatus = Literal["answered", "invalid", "failed"]
+Unit = Literal[
+    "file", "folder", "link", "mask", "sheet", "row", "field", "column", "key", "record", "question", "remark"
+]
 OptionClaim = Literal["defective", "good", "cannot say", "unknown"]
 DescriptionState = Literal["draft", "testing", "published", "retired"]
 
@@ -107,6 +110,17 @@ class Run:
     subtasks: tuple[Subtask, ...]  # as the set declared them, in its order
     embedding_scale: float | None = None  # rms of the model's embeddings, the unit of noise and steps; None: not stored
     purpose: RunPurpose = "score"  # what it was opened for
+    passed_over: tuple[PassedOver, ...] | None = None  # of its archive and questions; None: an older run doesn't say
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """What an archive or its questions hold and a run didn't use, of one kind, and why."""
+
+    unit: Unit  # what is counted; a remark tells of something that was used
+    count: int
+    reason: str  # of the first of them
+    example: str  # the path of the first, or the file and the place in it
 
 
 @dataclass(frozen=True, slots=True)

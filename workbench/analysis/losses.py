@@ -77,7 +77,7 @@ def losing(slices: pl.DataFrame) -> pl.DataFrame:
     return slices.filter(pl.col("difference") < 0, pl.col("q") < compare.ALPHA)
 
 
-def judged(facts: pl.DataFrame) -> pl.DataFrame:
+def judged_counts(facts: pl.DataFrame) -> pl.DataFrame:
     """Judged questions as counts, as `table` takes them.
 
     Args:

@@ -36,7 +36,7 @@ def made_with(run: Reported, against: Reported) -> Section:
 def slices(run: Reported, against: Reported) -> pl.DataFrame:
     """Every slice that was looked at for losses, see `losses.table`."""
     pairs = compare.pair(against.facts, run.facts).frame
-    return losses.table(pairs, losses.judged(against.facts), losses.judged(run.facts))
+    return losses.table(pairs, losses.judged_counts(against.facts), losses.judged_counts(run.facts))
 
 
 def disagreement(run: Reported, against: Reported) -> Section | None:

@@ -46,23 +46,23 @@ def of_facts(facts: pl.DataFrame) -> Verified:
     return verified(counts, counting.height)
 
 
-def sentence(found: Verified) -> str:
+def sentence(counts: Verified) -> str:
     """What stands beside reviewed numbers."""
-    if not found.answers:
-        return f"Truth as reviewed: people verified none of the {wording.counted(found.counted, 'answer')} that count."
-    rules, basis = (", ".join(f"{name} {n:,}" for name, n in part.items()) for part in (found.rules, found.basis))
+    if not counts.answers:
+        return f"Truth as reviewed: people verified none of the {wording.counted(counts.counted, 'answer')} that count."
+    rules, basis = (", ".join(f"{name} {n:,}" for name, n in part.items()) for part in (counts.rules, counts.basis))
     return (
-        f"Truth as reviewed: people verified {found.answers:,} of the "
-        f"{wording.counted(found.counted, 'answer')} that count (disputed "
+        f"Truth as reviewed: people verified {counts.answers:,} of the "
+        f"{wording.counted(counts.counted, 'answer')} that count (disputed "
         f"by rule: {rules}; settled: {basis}). Rules dispute answers that look wrong, so reviewed rates differ from "
         "the archive's by construction."
     )
 
 
-def short(found: Verified) -> str:
+def short(counts: Verified) -> str:
     """The same for a table's cell: 9 (label 7, audit 2)."""
-    rules = ", ".join(f"{name} {n:,}" for name, n in found.rules.items())
-    return f"{found.answers:,} ({rules})" if rules else "0"
+    rules = ", ".join(f"{name} {n:,}" for name, n in counts.rules.items())
+    return f"{counts.answers:,} ({rules})" if rules else "0"
 
 
 def _by(counts: pl.DataFrame, name: str) -> dict[str, int]:

@@ -146,26 +146,26 @@ def by_subtask(rows: pl.DataFrame, declared: Sequence[Subtask]) -> pl.DataFrame:
     return subtasks.in_order(table(rows, by, ("subtask",)), declared)
 
 
-def over_shared_questions(found: SharedAnswers, run_ids: Sequence[str]) -> tuple[Pointer | None, pl.DataFrame]:
+def over_shared_questions(shared: SharedAnswers, run_ids: Sequence[str]) -> tuple[Pointer | None, pl.DataFrame]:
     """Runs on the questions that were measured in all of them, by what all of them point with.
 
     Args:
-        found: of these runs.
+        shared: of these runs.
         run_ids: as they were read.
 
     Returns:
         The pointer, and `table` by run_id; None and no row where they have none in common.
     """
-    rows, count = found.groundings.rename({"run": "run_id"}), len(run_ids)
+    rows, count = shared.groundings.rename({"run": "run_id"}), len(run_ids)
     by = pointer(rows) if rows["run_id"].n_unique() == count else None
     rows = rows if by is None else rows.filter(pl.col(f"{by}_hit").is_not_null())
     row, run = rows["row"].to_numpy(), rows["run_id"].to_numpy().astype(np.int64)
-    in_all = (np.bincount(row, minlength=found.answers.height) == count)[row]
+    in_all = (np.bincount(row, minlength=shared.answers.height) == count)[row]
     if by is None or not in_all.any():
         return None, pl.DataFrame(schema={"run_id": pl.String, **_TABLE})
     row, run, rows = row[in_all], run[in_all], rows.filter(pl.Series(in_all))
-    right = found.answers.select(run_ids).to_numpy()[row, run].astype(np.float64)
-    cluster = found.answers["cluster_id"].rank("dense").to_numpy()[row].astype(np.int64) - 1
+    right = shared.answers.select(run_ids).to_numpy()[row, run].astype(np.float64)
+    cluster = shared.answers["cluster_id"].rank("dense").to_numpy()[row].astype(np.int64) - 1
     size = (count, int(cluster.max()) + 1)
 
     def per_cluster(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -41,17 +41,17 @@ def by_shape(facts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def profiles(found: pl.DataFrame) -> pl.DataFrame:
+def profiles(rows: pl.DataFrame) -> pl.DataFrame:
     """Entropy over the iterations by shape: what small multiples draw.
 
     Args:
-        found: shape and entropy (a list of nats), as `Rollups.traces` gives them.
+        rows: shape and entropy (a list of nats), as `Rollups.traces` gives them.
 
     Returns:
         shape, iteration (from 0), n, median, lower and upper (quartiles), in nats; by shape and iteration.
     """
     return (
-        found.select("entropy", "shape")
+        rows.select("entropy", "shape")
         .filter(pl.col("shape").is_not_null())
         .with_columns(iteration=pl.int_ranges(0, pl.col("entropy").list.len()))
         .explode("entropy", "iteration")

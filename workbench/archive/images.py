@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
-from workbench.archive import high_bit_depth, picture_memory, tone
+from workbench.archive import high_bit_depth, picture_memory, tiff_pages, tone
 from workbench.archive.high_bit_depth import Deep
 from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.view import SWAPPED, Frame, PlacedView, View
@@ -48,9 +48,10 @@ WHOLE = View()  # all of whatever lies there
 
 Oddity = Literal[
     "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
-    "partly below 0 or no numbers",
+    "partly below 0 or no numbers", "more pages",
 ]  # fmt: skip
 _KEPT_SECONDS = 60.0  # a large picture that nobody asks for
+MORE_PAGES: Oddity = "more pages"  # behind the first, which alone is looked at
 _SIDE = 256  # of the few pixels that a picture's brightness is judged by
 _CLIPPED = 0.05  # share of a picture's samples that lie outside its range, from which on it is told
 _FAINT = 8  # of 255: what is less opaque can't be told from white
@@ -79,8 +80,15 @@ def open_image(path: Path, view: View = WHOLE) -> Image.Image:
 
 def inspect_image(path: Path, view: View = WHOLE) -> OpenedImage:
     """As `open_image`, with where the view lies and what is odd about the picture."""
-    found = _seen(_source(path, view), view)
-    return replace(found, oddity=_oddity(found.image) or found.oddity)
+    more_pages = None
+    if view.tile is None:
+        data = read(path, view.content)
+        more_pages = MORE_PAGES if tiff_pages.further_pages(io.BytesIO(data)) else None
+        with _reasons():
+            found = _seen(load(data), view)
+    else:
+        found = _seen(_source(path, view), view)
+    return replace(found, oddity=_oddity(found.image) or found.oddity or more_pages)
 
 
 def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:

@@ -11,13 +11,15 @@ Knows nothing of what the JSON means.
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pydantic import JsonValue
 
+from warehouse.bounded import same_name
+
+TWICE = "a name stands twice; the first one counts"  # the kind of these problems, however they are worded
 Place: TypeAlias = tuple[str | int, ...]  # names and positions from the outermost value inwards
 
 
@@ -48,11 +50,6 @@ class Document:
 
     value: JsonValue
     doubled: tuple[DoubledName, ...]  # in the order of the text's objects; empty for all but broken files
-
-
-def same_name(name: str) -> str:
-    """The name as it is compared: composed letters, no blanks at the ends."""
-    return unicodedata.normalize("NFC", name).strip()
 
 
 def load(content: bytes | str, same: Callable[[str], str] = same_name) -> Document:

@@ -21,12 +21,13 @@ from typing import Annotated
 
 from pydantic import RootModel, StringConstraints, ValidationError
 
-from warehouse import names
+from warehouse import bounded, names
 from warehouse.queries.curation import Curation, Taken
 from warehouse.records.audit import Actor
 from warehouse.records.scoring import Description
 from warehouse.store import Store
 from workbench.archive import json_text, text_files
+from workbench.archive.problems import printable
 from workbench.archive.skipped_files import is_housekeeping
 from workbench.errors import KnowledgeError
 
@@ -69,10 +70,10 @@ def read(file: Path) -> Texts:
         raise KnowledgeError(f"{file} is not UTF-8 text: {error}") from None
     except csv.Error as error:
         raise KnowledgeError(f"{file} is not CSV: {error}") from None
+    for place, text in texts.items():
+        if why := names.problem(place) or _problem(text):
+            raise KnowledgeError(f"{file}: {printable(' / '.join(place))}: {why}")
     _distinct(file, texts)
-    for place in texts:
-        if why := names.problem(place):
-            raise KnowledgeError(f"{file}: {' / '.join(place)}: {why}")
     if not texts:
         raise KnowledgeError(f"{file} holds no texts")
     return dict(sorted((_named(place), text) for place, text in texts.items()))
@@ -100,14 +101,23 @@ def write(descriptions: Iterable[Description], output: Path) -> int:
     return len(texts)
 
 
+def _problem(text: str) -> str | None:
+    """Why this can't be a text; None where it can."""
+    try:
+        bounded.text(text)
+    except ValueError as error:
+        return f"its text can't be used: {error}"
+    return None
+
+
 def _named(place: tuple[str, str, str]) -> tuple[str, str, str]:
     """The place under the names by which it is stored."""
-    dataset, product, entry = map(json_text.same_name, place)
+    dataset, product, entry = map(bounded.same_name, place)
     return ALIASES.get(dataset, dataset), product, entry
 
 
 def _folded(name: str) -> str:
-    return json_text.same_name(name).casefold()
+    return bounded.same_name(name).casefold()
 
 
 def _distinct(file: Path, texts: Iterable[tuple[str, str, str]]) -> None:
@@ -137,7 +147,7 @@ def _from_json(file: Path, content: bytes) -> Texts:
         first = error.errors(include_url=False)[0]
         place = " / ".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
         raise KnowledgeError(
-            f"{file} is not {{dataset: {{product: {{entry: text}}}}}}: at {place}: {first['msg']}"
+            f"{file} is not {{dataset: {{product: {{entry: text}}}}}}: at {printable(place)}: {first['msg']}"
         ) from None
     if document.doubled:
         first_twice = document.doubled[0]

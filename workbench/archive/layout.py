@@ -17,12 +17,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from workbench import wording
 from workbench.archive import labels, layout_table
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout, Role, Tell
@@ -95,18 +94,23 @@ def places(root: Path, paths: Iterable[str], layouts: Sequence[Layout] = ()) -> 
             continue
         readings = [reading for layout in fitting if (reading := _Reading(layout, product.names, above)).reads(files)]
         if read := next((reading for reading in readings if reading.pictures), next(iter(readings), None)):
-            claimed.update(folders)
             found.places.update(read.found)
             found.layouts[read.layout.name] += read.pictures
-            found.problems.extend(read.left_out())
             orphans += read.orphans
+            if read.layout.leaves_others:
+                for names in folders:
+                    by_folder[names] = [file for file in by_folder[names] if file[0] not in read.found]
+                folders = [names for names in folders if not by_folder[names]]
+            else:
+                found.problems.extend(read.left_out())
+            claimed.update(folders)
     for names, named in by_folder.items():
         if names not in claimed:
             plain = dict(_plain_places(names, named, above))
             found.places.update(plain)
             found.layouts[PLAIN] += sum(place.role == "query" for place in plain.values())
     if orphans:
-        found.problems.extend(Problem(path, ORPHAN, kind=ORPHAN) for path in orphans)
+        found.problems.extend(Problem(path, ORPHAN, kind=ORPHAN, unit="mask") for path in orphans)
     return replace(found, orphans=tuple(orphans))
 
 
@@ -137,6 +141,35 @@ _read = lru_cache(4096)(labels.read)
 def _says_good(kind: str) -> bool:
     """Whether it does so in words: a number is the next lot as often as it is a label."""
     return _read(kind).label == "good" and not kind.strip().isdigit()
+
+
+def _says_bad(kind: str) -> bool:
+    """Whether it does so in words, and not as a type of defect, which any word may be."""
+    return _read(kind).meaning == "defective" and not kind.strip().isdigit()
+
+
+_SAYS: Mapping[str, Callable[[str], bool]] = {
+    "good": _says_good,
+    "bad": _says_bad,
+    "verdict": lambda kind: _says_good(kind) or _says_bad(kind),
+}
+
+
+def _is_meant(said: Mapping[str, str]) -> bool:
+    """Whether the folders that must say good or bad do."""
+    return all(says(said[field]) for field, says in _SAYS.items() if field in said)
+
+
+_YEAR, _MONTH, _DAY_OF = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = re.compile(
+    rf"{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|{_YEAR}([-_.]){_MONTH}(?:\1{_DAY_OF})?"
+    rf"|{_DAY_OF}([-_.]){_MONTH}\2{_YEAR}"
+)
+
+
+def _is_date(name: str) -> bool:
+    """Whether a folder is a day or month: what lies below it is no other product on the next day."""
+    return _DATE.fullmatch(name.strip()) is not None
 
 
 @dataclass(slots=True)
@@ -192,7 +225,7 @@ def _tells(tell: Tell, names: Names, files: Sequence[tuple[str, str]]) -> bool:
     folders = tell.names[:-1] if tell.is_file else tell.names
     for pattern, name in zip(folders, names, strict=False):
         found = pattern.fullmatch(name)
-        if found is None or ("good" in found.groupdict() and not _says_good(found["good"])):
+        if found is None or not _is_meant(found.groupdict()):
             return False
     return not tell.is_file or any(
         tell.names[-1].fullmatch(stem) is not None and (not tell.types or ending in tell.types)
@@ -211,7 +244,8 @@ class _Reading:
 
     def __init__(self, layout: Layout, product: Names, above: Names) -> None:
         self.layout = layout
-        self._dataset, self._product = (name or UNKNOWN for name in (*above, *product)[-2:])
+        named = [name for name in (*above, *product) if not _is_date(name)]
+        self._dataset, self._product = (name or UNKNOWN for name in ("", "", *named)[-2:])
         self._folder = "/".join(product)
         self.found: dict[str, Place] = {}
         self.orphans: list[str] = []
@@ -219,6 +253,7 @@ class _Reading:
         self._keys_of_masks: dict[str, list[Names]] = defaultdict(list)
         self._pictures: dict[str, tuple[Names, Role, dict[str, str]]] = {}
         self._left_out: Counter[str] = Counter()
+        self._aside: Counter[str] = Counter()
         self._fitting = lru_cache(4096)(self._fit)
 
     @property
@@ -267,21 +302,25 @@ class _Reading:
             role = role or fits
             if fits != "mask":
                 break
-        if role is None:
-            self._left_out["/".join(filter(None, (self._folder, *folder)))] += 1
+        if role in (None, "aside"):
+            counter = self._aside if role else self._left_out
+            counter["/".join(filter(None, (self._folder, *folder)))] += 1
 
     def left_out(self) -> Iterator[Problem]:
-        """What the layout has no place for, by folder."""
-        reason = f"the layout {self.layout.name} has no place for it"
-        for folder, count in sorted(self._left_out.items()):
-            yield Problem(folder or ".", f"{wording.counted(count, 'image')} left out: {reason}", kind=reason)
+        """What the layout has no place for, and what it knows and doesn't need, by folder."""
+        no_place = f"the layout {self.layout.name} has no place for it"
+        not_needed = f"the layout {self.layout.name} doesn't need it"
+        for reason, folders in ((no_place, self._left_out), (not_needed, self._aside)):
+            for folder, count in sorted(folders.items()):
+                yield Problem(folder or ".", reason, kind=reason, count=count)
 
     def _fit(self, folder: Names) -> list[tuple[Role, layout_table.Pattern, dict[str, str], str]]:
         """The patterns that these folders fit, with what they say and what of the folders is left for the name."""
         found = []
         for role, pattern in self.layout.patterns:
             said = pattern.below_of(folder)
-            if said is not None:
+            if said is not None and _is_meant(said):
+                said = said | {"kind": said["verdict"]} if "verdict" in said else said
                 rest = folder[len(pattern.folders) :]
                 found.append((role, pattern, said, "".join(f"{name}/" for name in rest)))
         return found
@@ -317,7 +356,7 @@ class _Reading:
 
 def _plain_places(names: Names, files: Sequence[tuple[str, str]], above: Names) -> Iterator[tuple[str, Place]]:
     """A plain folder's pictures; one that is called as another with `_mask` after it is that one's mask."""
-    dataset, product = above[1] or UNKNOWN, names[0] if names else UNKNOWN
+    dataset, product = above[1] or UNKNOWN, next((name for name in names if not _is_date(name)), UNKNOWN)
     by_stem: dict[str, list[str]] = defaultdict(list)
     for path, name in files:
         by_stem[_stem(name)[0].casefold()].append(path)

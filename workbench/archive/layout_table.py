@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from warehouse import bounded
 from workbench.archive.problems import because
 from workbench.errors import SettingsError
 
@@ -22,9 +23,8 @@ LabelSource = Literal["kind", "none", "has mask", "marked in mask"]
 Role = Literal["query", "reference", "mask", "aside"]
 
 _FIELDS = {
-    "kind": "[^/]+", "good": "[^/]+", "any": "[^/]+", "serial": "[^/]+", "camera": "[^/]+?", "line": "[^/]+?",
-    "time": r"\d{8}[T_-]?\d{6}",
-    "split": "[^/]+",
+    "kind": "[^/]+", "good": "[^/]+", "bad": "[^/]+", "verdict": "[^/]+", "any": "[^/]+", "serial": "[^/]+",
+    "camera": "[^/]+?", "line": "[^/]+?", "time": r"\d{8}[T_-]?\d{6}", "split": "[^/]+",
 }  # fmt: skip
 _SHARED = (
     "kind",
@@ -34,6 +34,7 @@ _SHARED = (
     "time",
     "split",
 )  # what a mask shares with its picture
+_PICTURE = re.compile(r"\{picture[:}]")
 _PARTS = re.compile(r"\{(\w+)(?::((?:[^{}]|\{\d+(?:,\d*)?\})*))?\}|([_ -]+)|([^{}_ -]+)")
 
 
@@ -42,7 +43,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Annotated[str, AfterValidator(bounded.name)]
     source: str = ""
     also: tuple[str, ...] = ()  # data sets that lie alike
     tells: tuple[str | tuple[str, ...], ...] = Field(min_length=1)
@@ -53,12 +54,13 @@ class Row(BaseModel):
     label: LabelSource = "kind"
     good: tuple[str, ...] = ()
     pairs: bool = False
+    leaves_others: bool = False
 
     @field_validator("normals", "pictures", "masks", "aside")
     @classmethod
     def _name_a_picture(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
-            if pattern.count("{picture}") != 1:
+            if len(_PICTURE.findall(pattern)) != 1:
                 raise ValueError(f"{pattern!r} must have {{picture}} in it, once")
             Pattern.of(pattern)
         return patterns
@@ -89,7 +91,7 @@ class Pattern:
         """
         bare, types = _types(pattern)
         parts = bare.split("/")
-        at = next(place for place, part in enumerate(parts) if "{picture}" in part)
+        at = next(place for place, part in enumerate(parts) if _PICTURE.search(part))
         folders = tuple(_compiled(part) for part in parts[:at])
         below = "/".join(parts[at:])
         return cls(folders, None if below == "{picture}" else _compiled(below), types)
@@ -124,8 +126,8 @@ class Tell:
         """
         bare, types = _types(pattern)
         *folders, last = bare.split("/")
-        is_file = bool(types) or "{picture}" in last or "{time" in last
-        names = tuple(_compiled(part.replace("{picture}", "{any}")) for part in (*folders, last))
+        is_file = bool(types) or _PICTURE.search(last) is not None or "{time" in last
+        names = tuple(_compiled(part.replace("{picture", "{any")) for part in (*folders, last))
         return cls(names, is_file, types)
 
 
@@ -139,6 +141,7 @@ class Layout:
     label: LabelSource
     good: frozenset[str]
     pairs: bool
+    leaves_others: bool  # what it has no place for is read as if it weren't there
     shared: tuple[str, ...]  # fields that a mask has in common with its picture, beside its name
 
 
@@ -154,7 +157,7 @@ def layout_of(row: Row) -> Layout:
     )
     patterns = tuple((role, Pattern.of(pattern)) for role, all_written in roles for pattern in all_written)
     good = frozenset(kind.casefold() for kind in row.good)
-    return Layout(row.name, tells, patterns, row.label, good, row.pairs, shared)
+    return Layout(row.name, tells, patterns, row.label, good, row.pairs, row.leaves_others, shared)
 
 
 @cache
@@ -186,6 +189,8 @@ def from_settings(file: Path | None) -> tuple[Layout, ...]:
 
 
 def _has(field: str, patterns: str) -> bool:
+    if field == "kind" and "{verdict" in patterns:
+        return True
     return f"{{{field}}}" in patterns or f"{{{field}:" in patterns
 
 
@@ -221,10 +226,9 @@ def _expression(pattern: str) -> str:
         end = part.end()
         field, expression, apart, literal = part.groups()
         if field == "picture":
-            found.append("(?P<picture>.+?)")
-        elif field in ("any", "good"):
-            name = "(?P<good>" if field == "good" else "(?:"
-            found.append(f"{name}{expression or _FIELDS[field]})")
+            found.append(f"(?P<picture>{expression or '.+?'})")
+        elif field == "any":
+            found.append(f"(?:{expression or _FIELDS[field]})")
         elif field:
             if field not in _FIELDS:
                 raise ValueError(f"{{{field}}} is no field; there are {', '.join(sorted({*_FIELDS, 'picture'}))}")

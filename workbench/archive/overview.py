@@ -1,27 +1,29 @@
 """What was understood of an archive before any model looks at it: a scan goes in, counts and examples come out.
 
 The pictures' bytes are not read: what they are called, where they lie and what a table says of them is all that counts
-here. Only a layout whose labels stand in its masks has these decoded.
+here. Only a layout whose labels stand in its masks has these decoded, and of TIFFs the pages are counted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from warehouse.records.scoring import Entry
+from warehouse.records.scoring import Entry, PassedOver
 from workbench import wording
-from workbench.archive import layout
+from workbench.archive import layout, tiff_pages
 from workbench.archive import scan as archive
 from workbench.archive.layout_table import Layout
-from workbench.archive.problems import Problem, by_kind
+from workbench.archive.problems import Problem, account
 from workbench.archive.sidecar import ISO, Times
 
+_READERS = 8  # threads; on a network disk most of the time is spent waiting
 EXAMPLES = 3  # pictures of each kind
 NO_LABEL = "without a label"
 
@@ -36,15 +38,6 @@ class Kind:
     pictures: int
     masks: int
     examples: tuple[str, ...]  # paths
-
-
-@dataclass(frozen=True, slots=True)
-class PassedOver:
-    """What is left out for one reason."""
-
-    path: str  # the first of them
-    reason: str
-    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +58,10 @@ class Overview:
     last: datetime | None
     notes: tuple[str, ...]  # how words were read as labels
     passed_over: tuple[PassedOver, ...]
-    problems: tuple[Problem, ...]
 
     def as_json(self) -> dict[str, object]:
-        """For one JSON document; without each single problem, whose reasons are counted."""
-        return {name: value for name, value in asdict(self).items() if name != "problems"}
+        """For one JSON document."""
+        return asdict(self)
 
     def table(self) -> pl.DataFrame:
         """One row for each kind: data_set, product, label, pictures, masks."""
@@ -109,7 +101,7 @@ def of_folder(
 
     Args:
         root: its folder.
-        sidecar_file: instead of the archive's own images.csv or images.jsonl.
+        sidecar_file: instead of the archive's own images.csv, images.jsonl or images.xlsx.
         layouts: one's own, looked for before the project's.
         times: how the sidecar's are meant where they don't say it themselves.
 
@@ -132,8 +124,7 @@ def of_folder(
         first=min(moments, default=None),
         last=max(moments, default=None),
         notes=found.notes,
-        passed_over=tuple(PassedOver(kind[0].path, kind[0].reason, len(kind)) for kind in by_kind(found.problems)),
-        problems=tuple(found.problems),
+        passed_over=account([*found.problems, *_further_pages(Path(found.archive.root), found.registered)]),
     )
 
 
@@ -149,6 +140,23 @@ def _kinds(entries: Sequence[Entry], references: set[str]) -> tuple[Kind, ...]:
         masks = sum(entry.mask_path is not None for entry in found)
         kinds.append(Kind(dataset, product, label, len(found), masks, examples))
     return tuple(kinds)
+
+
+def _further_pages(root: Path, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """The TIFFs with pages behind their first."""
+    paths = [entry.path for entry in entries if entry.path.lower().endswith((".tif", ".tiff"))]
+    with ThreadPoolExecutor(_READERS) as readers:
+        for path, pages in zip(paths, readers.map(lambda path: _pages(root / path), paths), strict=True):
+            if pages:
+                yield Problem(path, "pages behind the first aren't looked at")
+
+
+def _pages(file: Path) -> int:
+    try:
+        with file.open("rb") as opened:
+            return tiff_pages.further_pages(opened)
+    except OSError:
+        return 0
 
 
 def _counted(names: Iterable[str | None]) -> dict[str, int]:

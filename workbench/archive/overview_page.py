@@ -32,8 +32,8 @@ def page(overview: Overview) -> Markup:
         "layouts": ", ".join(name for name, count in overview.layouts.items() if count) or "none",
     }
     passed = pl.DataFrame(
-        [(each.path, each.reason, each.times) for each in overview.passed_over],
-        schema={"first": pl.String, "reason": pl.String, "times": pl.Int64},
+        [(wording.counted(each.count, each.unit), each.reason, each.example) for each in overview.passed_over],
+        schema=dict.fromkeys(("what", "reason", "such as"), pl.String),
         orient="row",
     )
     of_masks = overview.table()
@@ -46,9 +46,9 @@ def page(overview: Overview) -> Markup:
         ),
         Section(
             "What is passed over",
-            [] if passed.height else ["Nothing is: every picture overview is scored or serves as a reference."],
-            tables=[("why, and how often", passed)],
-            verbatim=("first", "reason"),
+            [] if passed.height else ["Nothing is: every picture is scored or serves as a reference."],
+            tables=[("how many, and why", passed)],
+            verbatim=("reason", "such as"),
         ),
         *(_section(name, list(kinds), Path(overview.root)) for name, kinds in groupby(overview.kinds, _product)),
     ]

@@ -16,9 +16,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from warehouse.records.scoring import Entry
+from warehouse.bounded import is_text
+from warehouse.records.scoring import Entry, Unit
 from workbench.archive import image_paths, json_text
-from workbench.archive.problems import Problem, because, is_text
+from workbench.archive.json_text import TWICE
+from workbench.archive.problems import Problem, because
 from workbench.archive.questions import Asked, QuestionList, question_of, with_claims
 from workbench.archive.references import Reference, References
 from workbench.archive.scan import Scan
@@ -63,12 +65,12 @@ def read(
         try:
             found = list(reader.questions(key.removeprefix(prefix), raw, spoiled.get(key, {})))
         except Exception as error:  # noqa: BLE001 - whatever one image's record raises, the others are asked about
-            found = [f"can't be read: {because(error)}"]
+            found = [_Told(f"can't be read: {because(error)}")]
         for asked in found:
             if isinstance(asked, Asked):
                 items.append(asked)
             else:
-                problems.append(Problem(key, asked))
+                problems.append(Problem(key, asked.reason, asked.kind, asked.unit))
     return QuestionList(with_claims(items, declared.detecting), problems, elsewhere)
 
 
@@ -91,11 +93,14 @@ def texts(file: Path) -> tuple[dict[str, list[Text]], list[Problem]]:
     records, spoiled, problems = _load(file)
     found: dict[str, list[Text]] = {}
     for key, raw in records.items():
-        problems += [Problem(key, f"question {number + 1}: {why}") for number, why in spoiled.get(key, {}).items()]
+        problems += [
+            Problem(key, f"question {number + 1}: {why}", unit="question")
+            for number, why in spoiled.get(key, {}).items()
+        ]
         try:
             asked = [_Conversation.model_validate(each) for each in _Record.model_validate(raw).conversation]
         except ValidationError as error:
-            problems.append(Problem(key, because(error)))
+            problems.append(Problem(key, because(error), unit="record"))
             continue
         found[key] = [Text(canonical(q.type), q.question, letters.in_order(q.options) or ()) for q in asked]
     return found, problems
@@ -121,12 +126,14 @@ def _load(file: Path, known: Container[str] = ()) -> tuple[dict[str, JsonValue],
             case (str(key), "conversation", int(number), *_):
                 spoiled.setdefault(_path(key, known), {})[number] = doubled.reason
             case _:
-                problems.append(Problem(doubled.where if doubled.place else doubled.name, doubled.reason))
+                place = doubled.where if doubled.place else doubled.name
+                problems.append(Problem(place, doubled.reason, kind=TWICE, unit="key"))
     records: dict[str, JsonValue] = {}
     for key, raw in document.value.items():
         path = _path(key, known)
         if path in records:
-            problems.append(Problem(key, f"{path} has its questions already; the first ones count"))
+            reason = f"{path} has its questions already; the first ones count"
+            problems.append(Problem(key, reason, kind="an image has its questions already", unit="record"))
         records.setdefault(path, raw)
     return records, spoiled, problems
 
@@ -174,6 +181,15 @@ class _Record(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """What is told of a record."""
+
+    reason: str
+    kind: str = ""
+    unit: Unit = "record"
+
+
+@dataclass(frozen=True, slots=True)
 class _Reader:
     """Turns one image's record into its questions, each of them or why it can't be asked."""
 
@@ -184,18 +200,20 @@ class _Reader:
     templates: Templates
     declared: QuestionSet
 
-    def questions(self, path: str, raw: JsonValue, spoiled: Mapping[int, str]) -> Iterator[Asked | str]:
+    def questions(self, path: str, raw: JsonValue, spoiled: Mapping[int, str]) -> Iterator[Asked | _Told]:
         entry = self.entries.get(path)
         if entry is None:
-            yield "the question file asks about it, but the archive has no such image"
+            yield _Told("the question file asks about it, but the archive has no such image")
             return
         if entry.tile is not None:
-            yield "it is too large for one question and inspected in tiles, which a question file says nothing about"
+            yield _Told(
+                "it is too large for one question and inspected in tiles, of which a question file says nothing"
+            )
             return
         try:
             record = _Record.model_validate(raw)
         except ValidationError as error:
-            yield because(error)
+            yield _Told(because(error), "a record can't be read")
             return
         template = self._template(record)
         reference = None
@@ -203,12 +221,15 @@ class _Reader:
             in_archive = self.references.in_archive
             reference = in_archive.get(_path(template, in_archive).removeprefix(self.prefix))
             if template and reference is None:
-                yield f"the archive has no template {template}; another reference is taken"
+                yield _Told(
+                    f"the archive has no template {template}; another reference is taken", "no template", "field"
+                )
             if reference and reference.content == entry.content:
-                yield f"its template {template} is the picture itself; another reference is taken"
+                reason = f"its template {template} is the picture itself; another reference is taken"
+                yield _Told(reason, "a template is the picture itself", "field")
                 reference = None
             if reference and self.entries[reference.path].label == "defective":
-                yield f"its template {template} is labelled defective"
+                yield _Told(f"its template {template} is labelled defective", "a defective template", "remark")
             reference = reference or self.references.choose(entry)
         entry = _with_mask(entry, record.mask_path, self.root)
         seen: set[str] = set()
@@ -218,15 +239,17 @@ class _Reader:
             except Exception as error:  # noqa: BLE001 - whatever one question raises, the others are asked
                 asked = f"can't be read: {because(error)}"
             if isinstance(asked, str):
-                yield f"question {number}: {asked}"
+                yield _Told(f"question {number}: {asked}", asked, "question")
             elif asked.question.question_id in seen:
-                yield f"question {number}: the same question is asked twice"
+                reason = "the same question is asked twice"
+                yield _Told(f"question {number}: {reason}", reason, "question")
             else:
                 seen.add(asked.question.question_id)
                 if len({option.text.strip().casefold() for option in asked.question.options}) < len(
                     asked.question.options
                 ):
-                    yield f"question {number}: two of its options say the same; nobody can tell them apart"
+                    reason = "two of its options say the same; nobody can tell them apart"
+                    yield _Told(f"question {number}: {reason}", reason, "remark")
                 yield asked
 
     def _template(self, record: _Record) -> str:

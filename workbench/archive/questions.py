@@ -116,7 +116,7 @@ def of_set(
             every = {each.subtask: _put(each, of_product) for each in declared.questions}
             bare = [each.name for each, put in every.items() if each.kind != "open" and len(put.options) < 2]
             asked_of[key] = [put for each, put in every.items() if each.name not in bare]
-            problems += [Problem("/".join(key), _too_few(name), _too_few(name)) for name in bare]
+            problems += [Problem("/".join(key), _too_few(name), unit="question") for name in bare]
         items += [
             Asked(entry, each.question, _correct(entry, each), reference, each.claims, each.no_defect)
             for each in asked_of[key]

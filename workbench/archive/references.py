@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from warehouse.bounded import same_name
 from warehouse.records.scoring import Entry, Tile
 from workbench.archive.images import SUFFIXES
-from workbench.archive.json_text import same_name
 from workbench.archive.scan import Scan, content_of
 from workbench.errors import ArchiveError
 

@@ -29,8 +29,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from warehouse.errors import is_full_disk
-from workbench.archive import sidecar
-from workbench.archive.skipped_files import PassedOver
+from workbench.archive import sidecar, skipped_files, split_tables
+from workbench.archive.problems import Problem, account, in_words
+from workbench.archive.skipped_files import SkippedFiles
 from workbench.errors import ArchiveError
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def _bring_up_to_date(archive: str, folder: Path, step: Callable[[str], None], g
     store.invalidate_cache()
     if not store.exists(root):
         raise ArchiveError(f"the archive {archive} isn't there")
-    wanted = _wanted(archive, store, root)
+    wanted, left_there = _wanted(archive, store, root)
     needed = sum(each.size for each in wanted.values()) / 2**30
     if gib is not None and needed > gib:
         raise ArchiveError(
@@ -123,6 +124,7 @@ def _bring_up_to_date(archive: str, folder: Path, step: Callable[[str], None], g
     for name in [name for name in fetched if name not in wanted]:
         (folder / name).unlink(missing_ok=True)
         del fetched[name]
+    skipped_files.note_left_behind(folder, left_there)
     missing = {name: each for name, each in wanted.items() if not _is_here(fetched.get(name), each, folder)}
     with _rewritten(folder, fetched) as journal:
         failed = _fetch_all(store, missing, _Copy(folder, journal), step)
@@ -135,28 +137,30 @@ def _bring_up_to_date(archive: str, folder: Path, step: Callable[[str], None], g
         step(f"{len(failed)} of {len(wanted):,} objects can't be fetched, such as {failed[0]}")
 
 
-def _wanted(archive: str, store: Any, root: str) -> dict[str, _Object]:
-    """The pictures, tables and questions that no folder above them keeps out, by name; the rest is counted."""
-    passed_over = PassedOver()
+def _wanted(archive: str, store: Any, root: str) -> tuple[dict[str, _Object], list[Problem]]:
+    """The pictures, tables and questions that no folder above them keeps out, by name; the rest is counted by kind."""
+    skipped = SkippedFiles()
     found: dict[str, _Object] = {}
     closed: set[str] = set()
     listed: dict[str, Mapping[str, Any]] = store.find(root, detail=True)
     for path in sorted(listed):
         info, name = listed.pop(path), os.path.relpath(path, root)  # what stores say of an object takes a kilobyte
-        if ".." not in PurePosixPath(name).parts and not _is_kept_out(name, closed, passed_over):
+        if ".." not in PurePosixPath(name).parts and not _is_kept_out(name, closed, skipped):
             found[name] = _Object(path, _version(info), int(info.get("size") or 0), _changed_at(info))
-    for problem in passed_over.problems():
-        logger.warning("archive=%s path=%s %s", archive, problem.path, problem.reason)
-    return found
+    note = list(skipped.problems())
+    for kind in account(note):
+        logger.warning("archive=%s passed over: %s", archive, in_words(kind))
+    return found, note
 
 
-def _is_kept_out(name: str, closed: set[str], passed_over: PassedOver) -> bool:
+def _is_kept_out(name: str, closed: set[str], skipped: SkippedFiles) -> bool:
     folders = [str(folder) for folder in reversed(PurePosixPath(name).parents) if folder.name]
-    outermost = next((folder for folder in folders if folder in closed or passed_over.folder(folder)), None)
+    outermost = next((folder for folder in folders if folder in closed or skipped.folder(folder)), None)
     if outermost is not None:
         closed.add(outermost)
         return True
-    return PurePosixPath(name).name.lower() not in _NAMES and passed_over.file(name)
+    is_table = PurePosixPath(name).name.lower() in _NAMES or split_tables.is_candidate(name)
+    return not is_table and skipped.file(name)
 
 
 class _Copy:

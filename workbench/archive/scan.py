@@ -34,19 +34,20 @@ from pathlib import Path
 
 import polars as pl
 
+from warehouse.bounded import is_text
 from warehouse.identity import cluster_id
 from warehouse.records.scoring import Archive, Entry
 from workbench import wording
-from workbench.archive import image_paths, known_files, labels, layout, sidecar
+from workbench.archive import image_paths, known_files, labels, layout, sidecar, skipped_files, split_tables
 from workbench.archive.entries import labelled_by_mask, make_entry
 from workbench.archive.images import frame_of, open_image
 from workbench.archive.known_files import File, Remembered, of_stat
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
 from workbench.archive.picture_memory import PIXEL_LIMIT
-from workbench.archive.problems import Problem, is_text, printable
+from workbench.archive.problems import Problem, printable
 from workbench.archive.sidecar import ISO, Times
-from workbench.archive.skipped_files import PassedOver
+from workbench.archive.skipped_files import SkippedFiles
 from workbench.archive.tiles import Tiling, tile_notes
 from workbench.errors import ArchiveError, UnreadableImage
 
@@ -99,7 +100,7 @@ def scan(
     Args:
         registered: the archive's stored entries (path, size, mtime_ns, ctime_ns, inode, content, seen_at); empty at the
             first scan.
-        sidecar_file: instead of the archive's own images.csv or images.jsonl.
+        sidecar_file: instead of the archive's own images.csv, images.jsonl or images.xlsx.
         progress: is told how many images are done, now and then.
         read_content: what reads a file to its SHA-256; the tests count with it.
         settle_seconds: a new or changed file must have been left alone for so long, else it waits for another scan;
@@ -116,14 +117,19 @@ def scan(
     archive = identify(root)
     root = Path(archive.root)
     problems: list[Problem] = []
-    listed = _walk(root, problems) if picture is None else known_files.named(root, picture, registered)
+    skipped = SkippedFiles(split_tables.is_candidate)
+    listed = _walk(root, problems, skipped) if picture is None else known_files.named(root, picture, registered)
     files = {file.path: file for file in listed}
 
     table, rows = _rows(root, sidecar_file, files, problems, times)
     words = labels.read_column(row.label for row in rows.values() if row.label)
     understood = layout.places(root, files, layouts)
-    places = understood.places
-    problems += understood.problems
+    splits = split_tables.read(root, skipped.tables, understood.places)
+    places = understood.places | splits.places
+    for path in splits.other_tables:
+        if sidecar_file is None or root / path != sidecar_file.absolute():
+            skipped.no_picture(path)
+    problems += [*skipped.problems(), *skipped_files.read_left_behind(root), *understood.problems, *splits.problems]
     as_masks = {row.mask for row in rows.values() if row.mask}
     serving = {row.reference for row in rows.values() if row.reference} - rows.keys()
     wanted = [files[path] for path in sorted(places) if places[path].role != "mask" and path not in as_masks]
@@ -167,10 +173,11 @@ def scan(
     for entry in entries:
         if entry.reference_path in defective:
             reason = "its reference is labelled defective"
-            problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason))
+            problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason, unit="remark"))
     if picture is not None:
         return Scan(archive, entries, references, [one for one in problems if one.path == picture], images_read)
-    notes = (*_link_notes(root, files), *_label_notes(entries, places, table, rows, words), *tile_notes(entries))
+    said = _label_notes(entries, places, table, rows, words)
+    notes = (*_link_notes(root, files), *splits.notes, *said, *tile_notes(entries))
     return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts)
 
 
@@ -234,10 +241,9 @@ def content_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _walk(root: Path, problems: list[Problem]) -> Iterator[File]:
-    """Every image file below the root; what can't be used is a problem, and so is each kind that is passed over."""
+def _walk(root: Path, problems: list[Problem], skipped: SkippedFiles) -> Iterator[File]:
+    """Every image file below the root; what can't be used is a problem, and what isn't meant to be is counted."""
     folders = [""]
-    passed_over = PassedOver()
     while folders:
         folder = folders.pop()
         for item in _listing(root, folder, problems):
@@ -251,15 +257,14 @@ def _walk(root: Path, problems: list[Problem]) -> Iterator[File]:
                 problems.append(Problem(path, _why(error)))
                 continue
             if is_folder:
-                if not passed_over.folder(path):
+                if not skipped.folder(path):
                     folders.append(path)
                 continue
-            file = _file(root, path, item, passed_over)
+            file = _file(root, path, item, skipped)
             if isinstance(file, File):
                 yield file
             elif file:
                 problems.append(file)
-    problems += passed_over.problems()
 
 
 def _listing(root: Path, folder: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
@@ -271,11 +276,11 @@ def _listing(root: Path, folder: str, problems: list[Problem]) -> list[os.DirEnt
                 found.append(item)
     except Exception as error:  # noqa: BLE001 - whatever one folder raises, the others are listed
         what = "the folder's listing broke off" if found else "the folder can't be listed"
-        problems.append(Problem(folder or ".", f"{what}: {getattr(error, 'strerror', None) or error}"))
+        problems.append(Problem(folder or ".", f"{what}: {getattr(error, 'strerror', None) or error}", unit="folder"))
     return sorted(found, key=lambda item: item.name)
 
 
-def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver) -> File | Problem | None:
+def _file(root: Path, path: str, item: os.DirEntry[str], skipped: SkippedFiles) -> File | Problem | None:
     """The image file; or why it can't be used; or None for what isn't meant to be an image."""
     try:
         is_link = item.is_symlink()
@@ -283,11 +288,11 @@ def _file(root: Path, path: str, item: os.DirEntry[str], passed_over: PassedOver
             target = Path(item.path).resolve(strict=True)
             if target.is_dir():
                 reason = "a link to a folder isn't followed"
-                return Problem(path, f"{reason}: {target}", kind=reason)
-        if passed_over.file(path):
+                return Problem(path, f"{reason}: {target}", kind=reason, unit="link")
+        if skipped.file(path):
             return None
         if is_link and not target.is_relative_to(image_paths.link_folder(root)):
-            return Problem(path, "a link that leaves the archive isn't followed; copy its file here")
+            return Problem(path, "a link that leaves the archive isn't followed; copy its file here", unit="link")
         stat = item.stat()
         return of_stat(path, stat) if item.is_file() else Problem(path, "not a file")
     except Exception as error:  # noqa: BLE001 - RuntimeError is pathlib's word for links that go in a circle
@@ -359,25 +364,27 @@ def _rows(
     for name, row in said.items():
         path = there.find(name)
         if path is None:
-            problems.append(Problem(name, f"{file.name} names it, but the archive has no such image"))
+            absent = f"{file.name} names it, but the archive has no such image"
+            problems.append(Problem(name, absent, unit="row"))
             continue
         if path in rows:
             twice = f"another row of {file.name} names the same image; the first one counts"
-            problems.append(Problem(name, twice))
+            problems.append(Problem(name, twice, unit="row"))
             continue
         found = {"mask": row.mask and there.find(row.mask), "reference": row.reference and there.find(row.reference)}
         for kind, file_path in found.items():
             if getattr(row, kind) and file_path is None:
                 reason = f"{file.name} gives it the {kind} {getattr(row, kind)}, which isn't there"
-                problems.append(Problem(path, reason, kind=f"{file.name} gives it a {kind} that isn't there"))
+                absent = f"{file.name} gives it a {kind} that isn't there"
+                problems.append(Problem(path, reason, kind=absent, unit="field"))
             if file_path == path:
                 itself = f"{file.name} gives it itself as its {kind}, which isn't used"
-                problems.append(Problem(path, itself, kind=itself))
+                problems.append(Problem(path, itself, unit="field"))
                 found[kind] = None
         rows[path] = row.model_copy(update=found)
     for path in sorted({row.mask for row in rows.values() if row.mask} & rows.keys()):
         a_mask = f"{file.name} has a row for it and gives it to another image as its mask: it isn't scored"
-        problems.append(Problem(path, a_mask, kind=a_mask))
+        problems.append(Problem(path, a_mask, unit="row"))
     return file.name, rows
 
 

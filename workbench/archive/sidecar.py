@@ -1,4 +1,4 @@
-"""`images.csv` or `images.jsonl`: what a plant knows about its images, one row per image, validated row by row.
+"""`images.csv`, `.jsonl` or `.xlsx`: what a plant knows about its images, one row per image, validated row by row.
 
 `path` is required (relative to the archive's root); product, label, mask, line, camera, captured_at, reference and
 serial are optional and override what the folder says. `serial` names the piece that is shown: several pictures of one
@@ -6,8 +6,9 @@ product with one serial are of one piece, so they are no independent evidence. W
 time is an ISO date or date and time, without a zone taken as UTC, and never a bare number: seconds since 1970 to one
 tool are a date to the next.
 
-A file is text in any encoding of `text_files.py`, its cells parted by commas, semicolons, tabs or bars. A time whose
-day or month comes first is read as `Times` says, a setting, and else told.
+A file is text in any encoding of `text_files.py`, its cells parted by commas, semicolons, tabs or bars; or a workbook,
+whose first sheet is read (`spreadsheets.py`). A time whose day or month comes first is read as `Times` says, a setting,
+and else told.
 
 A table is never guessed at. A row with a cell too many or too few isn't used, for its cells may be shifted; a field
 that can't be read costs that field and not the row; a column whose name looks like one of these is told, and of two
@@ -25,40 +26,37 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError, ValidationInfo, field_validator
 
-from workbench.archive import json_text, text_files
-from workbench.archive.problems import Problem, because, is_text
+from warehouse import bounded
+from workbench.archive import json_text, spreadsheets, text_files
+from workbench.archive.json_text import TWICE
+from workbench.archive.problems import Problem, because
 from workbench.errors import ArchiveError
 
-NAMES = ("images.csv", "images.jsonl")
+NAMES = ("images.csv", "images.jsonl", "images.xlsx")
 
-_FIRST_YEAR = 1980  # of a digital camera's clock; what is before it is a clock that was never set
+_SHOWN = 8  # unread columns
 _LOOKS_LIKE = {
-    "path": ("file", "file_name", "filename", "image", "image_path", "file_path", "filepath", "name", "image_file"),
-    "label": (
-        "class",
-        "verdict",
-        "result",
-        "status",
-        "defect",
-        "defect_type",
-        "defect_class",
-        "category",
-        "annotation",
-    ),
-    "product": ("object", "item", "part", "article"),
-    "mask": ("mask_path", "mask_file", "ground_truth", "segmentation"),
-    "captured_at": ("time", "date", "timestamp", "datetime", "date_time", "captured", "acquired_at", "created_at"),
-    "reference": ("reference_path", "template", "golden", "golden_sample"),
-    "serial": ("serial_number", "serial_no", "piece", "piece_id", "part_id", "unit_id"),
+    column: tuple(words.split())
+    for column, words in {
+        "path": "file file_name filename image image_path file_path filepath name image_file datei dateiname bild pfad",
+        "label": "class verdict result status defect defect_type defect_class category annotation ergebnis befund",
+        "product": "object item part article artikel teil produkt",
+        "mask": "mask_path mask_file ground_truth segmentation maske",
+        "line": "linie",
+        "camera": "kamera",
+        "captured_at": "time date timestamp datetime date_time captured acquired_at created_at zeit datum zeitstempel",
+        "reference": "reference_path template golden golden_sample referenz",
+        "serial": "serial_number serial_no piece piece_id part_id unit_id seriennummer",
+    }.items()
 }
-_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _DAY_AND_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?!\d)")
 _TIME = re.compile(
     r"(\d{4})(-?)(\d\d)\2(\d\d)(?:[Tt _]+(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?\s*([Zz]|[+-]\d\d(?::?\d\d)?)?)?"
@@ -74,7 +72,8 @@ class Times:
 
 
 ISO = Times()
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, AfterValidator(bounded.name)]
+InArchive = Annotated[str, AfterValidator(bounded.path), AfterValidator(lambda path: str(PurePosixPath(path)))]
 
 
 class Row(BaseModel):
@@ -82,14 +81,14 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=False)
 
-    path: str = Field(min_length=1, max_length=4096)
+    path: InArchive
     product: Name | None = None
     label: Name | None = None
-    mask: str | None = None
+    mask: InArchive | None = None
     line: Name | None = None
     camera: Name | None = None
     captured_at: datetime | None = None
-    reference: str | None = None
+    reference: InArchive | None = None
     serial: Name | None = None
 
     @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", mode="before")
@@ -103,27 +102,6 @@ class Row(BaseModel):
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
         return value
-
-    @field_validator("product", "label", "line", "camera", "serial")
-    @classmethod
-    def _trimmed(cls, value: str | None) -> str | None:
-        return value if value is None else json_text.same_name(value)
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _printable(cls, value: object) -> object:
-        if isinstance(value, str) and (not is_text(value) or any(unicodedata.category(each) == "Cc" for each in value)):
-            raise ValueError("it has a control character, or isn't Unicode")
-        return value
-
-    @field_validator("path", "mask", "reference")
-    @classmethod
-    def _inside_the_archive(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if _ABSOLUTE.match(value) or ".." in value.replace("\\", "/").split("/"):
-            raise ValueError(f"{value} must be relative to the archive and stay inside it")
-        return str(PurePosixPath(value))
 
     @field_validator("captured_at", mode="before")
     @classmethod
@@ -171,7 +149,7 @@ def read(file: Path, times: Times = ISO) -> tuple[dict[str, Row], list[Problem]]
             continue
         if row.path in rows:
             twice = "has a row already; the first one counts"
-            problems.append(Problem(place, f"{row.path} {twice}", kind=twice))
+            problems.append(Problem(place, f"{row.path} {twice}", kind=twice, unit="row"))
         else:
             rows[row.path] = row
     return rows, problems
@@ -184,7 +162,10 @@ def raw_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[st
         ArchiveError: the file can't be read, isn't UTF-8, or has no `path` column.
     """
     try:
-        yield from _json_lines(file, problems) if file.suffix.lower() == ".jsonl" else _csv_rows(file, problems)
+        if file.suffix.lower() == ".jsonl":
+            yield from _json_lines(file, problems)
+        else:
+            yield from _table_rows(file, problems)
     except OSError as error:
         raise ArchiveError(f"the sidecar {file} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -228,47 +209,70 @@ def _row(raw: dict[str, JsonValue], file: Path, place: str, problems: list[Probl
     except ValidationError as error:
         broken = {str(found["loc"][0]) for found in error.errors(include_url=False)}
         if "path" in broken:
-            problems.append(Problem(place, because(error)))
+            problems.append(Problem(place, because(error), kind=f"{file.name}: a path can't be read", unit="row"))
             return None
-        kept = "the rest of the row counts"
+        reason = f"{because(error)}; the rest of the row counts"
         kind = f"{file.name}: {', '.join(sorted(broken))} can't be read"
-        problems.append(Problem(place, f"{because(error)}; {kept}", kind=kind))
+        problems.append(Problem(place, reason, kind=kind, unit="field", count=len(broken)))
         return Row.model_validate({name: value for name, value in raw.items() if name not in broken}, context=times)
     except Exception as error:  # noqa: BLE001 - whatever one row raises, the others count
-        problems.append(Problem(place, f"can't be read: {because(error)}", kind=f"{file.name}: can't be read"))
+        reason = f"can't be read: {because(error)}"
+        problems.append(Problem(place, reason, kind=f"{file.name}: can't be read", unit="row"))
         return None
 
 
-def _csv_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    with _opened(file, problems) as lines:
-        reader = csv.reader(lines, strict=True, delimiter=text_files.separator(lines.getvalue(), "path"))
-        header = next(reader, [])
-        columns = _columns(header, file, f"{file.name} line 1", problems)
-        if "path" not in columns.values():
-            named = ", ".join(header) or "none"
-            raise ArchiveError(f"the sidecar {file} has no column `path`; its columns: {named}")
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) == len(header):
-                yield reader.line_num, {name: cells[index] for index, name in columns.items()}
-                continue
-            more = len(cells) > len(header)
-            problems.append(
-                Problem(
-                    f"{file.name} line {reader.line_num}",
-                    f"{len(cells)} cells where the header has {len(header)}: the row isn't used, its cells may be "
-                    f"shifted{'; put a text with a comma in quotes' if more else ''}",
-                    kind=f"{file.name}: a cell too {'many' if more else 'few'}",
-                )
+def _table_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, JsonValue]]]:
+    is_workbook = file.suffix.lower() in spreadsheets.SUFFIXES
+    lines = _sheet_lines(file, problems) if is_workbook else _csv_lines(file, problems)
+    _, header = next(lines, (1, list[str]()))
+    columns = _columns(header, file, f"{file.name} line 1", problems)
+    if "path" not in columns.values():
+        named = ", ".join(name.strip() for name in header if name.strip()) or "none"
+        plain = [_plain(name) for name in header]
+        meant = next((name.strip() for name in header if _meant(_plain(name), plain) == "path"), None)
+        hint = f"; call {meant} path if it is" if meant else ""
+        raise ArchiveError(f"the sidecar {file} has no column `path`; its columns: {named}{hint}")
+    for number, cells in lines:
+        if len(cells) == len(header):
+            yield number, {name: cells[index] for index, name in columns.items()}
+            continue
+        more = len(cells) > len(header)
+        problems.append(
+            Problem(
+                f"{file.name} line {number}",
+                f"{len(cells)} cells where the header has {len(header)}: the row isn't used, its cells may be "
+                f"shifted{'; put a text with a comma in quotes' if more else ''}",
+                kind=f"{file.name}: a cell too {'many' if more else 'few'}",
+                unit="row",
             )
+        )
+
+
+def _csv_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    """Each line's number and cells, the header's first; lines of blanks behind it are left out."""
+    with _opened(file, problems) as lines:
+        named = _SEPARATOR.match(lines.getvalue())  # as Excel writes it for itself
+        lines.seek(named.end() if named else 0)
+        separator = named[1] if named else text_files.separator(lines.getvalue(), "path")
+        reader = csv.reader(lines, strict=True, delimiter=separator)
+        for number, cells in enumerate(reader):
+            if not number or any(cell.strip() for cell in cells):
+                yield reader.line_num + bool(named), cells
+
+
+def _sheet_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    sheet = spreadsheets.read(file)
+    if sheet.other_sheets:
+        reason = f"not read: {', '.join(sheet.other_sheets[:_SHOWN])}; {sheet.name}, the first sheet, counts"
+        problems.append(Problem(file.name, reason, unit="sheet", count=len(sheet.other_sheets)))
+    yield from sheet.rows
 
 
 def _opened(file: Path, problems: list[Problem]) -> io.StringIO:
     """The file's text; a guess at its encoding is told."""
     found = text_files.read(file)
     if found.note:
-        problems.append(Problem(file.name, found.note))
+        problems.append(Problem(file.name, found.note, unit="remark"))
     return io.StringIO(found.text, newline="")
 
 
@@ -282,11 +286,12 @@ def _json_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict
             try:
                 document = json_text.load(line)
             except ValueError as error:
-                problems.append(Problem(place, f"Invalid JSON: {error}", kind=f"{file.name}: Invalid JSON"))
+                kind = f"{file.name}: Invalid JSON"
+                problems.append(Problem(place, f"Invalid JSON: {error}", kind=kind, unit="row"))
                 continue
-            problems += (Problem(place, doubled.reason) for doubled in document.doubled)
+            problems += (Problem(place, doubled.reason, kind=TWICE, unit="key") for doubled in document.doubled)
             if not isinstance(document.value, dict):
-                problems.append(Problem(place, "an image's row is an object, {...}"))
+                problems.append(Problem(place, "an image's row is an object, {...}", unit="row"))
                 continue
             names = tuple(document.value)
             if names not in known:
@@ -297,25 +302,37 @@ def _json_lines(file: Path, problems: list[Problem]) -> Iterator[tuple[int, dict
 
 def _columns(header: Iterable[str], file: Path, place: str, problems: list[Problem]) -> dict[int, str]:
     """Names by position; a doubled one is a problem and left out, so is the like of a known one that isn't there."""
-    plain = ["_".join(name.strip().casefold().split()) for name in header]
+    plain = [_plain(name) for name in header]
     known = Row.model_fields.keys()
     found: dict[int, str] = {}
+    unread: list[str] = []
     for index, (name, written) in enumerate(zip(plain, header, strict=True)):
         if not name:
             continue
         if name in found.values():
             kind = f"{file.name}: the column {name} stands there twice"
-            problems.append(
-                Problem(place, f"the column {written.strip()!r} stands there twice; the first counts", kind)
-            )
+            reason = f"the column {written.strip()!r} stands there twice; the first counts"
+            problems.append(Problem(place, reason, kind, unit="column"))
             continue
         found[index] = name
-        if name not in known and (meant := _meant(name, plain)):
+        if name in known:
+            continue
+        if meant := _meant(name, plain):
             kind = f"{file.name}: the column {name} isn't read"
-            problems.append(
-                Problem(place, f"the column {written.strip()!r} isn't read; call it {meant} if it is", kind)
-            )
+            reason = f"the column {written.strip()!r} isn't read; call it {meant} if it is"
+            problems.append(Problem(place, reason, kind, unit="column"))
+        else:
+            unread.append(written.strip())
+    if unread:
+        named = f"{', '.join(unread[:_SHOWN])}{', ...' if len(unread) > _SHOWN else ''}"
+        kind = f"{file.name}: not read"
+        problems.append(Problem(place, f"not read: {named}", kind, unit="column", count=len(unread)))
     return found
+
+
+def _plain(name: str) -> str:
+    """A column's name as it is compared."""
+    return "_".join(name.strip().casefold().split())
 
 
 def _meant(name: str, header: Iterable[str]) -> str | None:
@@ -344,7 +361,4 @@ def moment(value: object, times: Times = ISO) -> datetime:
     year, _, month, day, hour, minute, second, fraction, zone = said.groups()
     clock = f"{hour or '00'}:{minute or '00'}:{second or '00'}.{(fraction or '0')[:6].ljust(6, '0')}"
     moment = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}{(zone or '').upper()}")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(times.zone))
-    if not _FIRST_YEAR <= moment.year <= datetime.now(UTC).year + 1:
-        raise ValueError(f"{value} lies outside the years {_FIRST_YEAR} to next year: is the camera's clock set?")
-    return moment.astimezone(UTC)
+    return bounded.moment(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(times.zone)))

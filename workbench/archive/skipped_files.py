@@ -2,16 +2,20 @@
 
 File servers, operating systems and packers keep folders of their own in a share: thumbnails, recycle bins, snapshots.
 Pictures in them are no pictures of the archive, and a snapshot may hold it all a hundred times over, so these folders
-are counted and not entered. So are hidden ones. Files of kinds that hold pictures and aren't read are counted by kind.
+are counted and not entered. So are hidden ones. Files of kinds that hold pictures and aren't read are counted by kind,
+and so are files that hold none, but for the tables that are read.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
+from warehouse.records.scoring import Unit
 from workbench.archive.images import SUFFIXES
 from workbench.archive.problems import Problem
 
@@ -30,11 +34,14 @@ _FILMS = "avi mp4 mov mkv mpg mpeg wmv webm"
 _PACKED = "zip tar gz tgz 7z rar bz2 xz zst parquet tfrecord h5 hdf5 npy npz"
 UNREAD = frozenset(f".{kind}" for kind in f"{_PICTURES} {_FILMS} {_PACKED}".split())
 
-_WHAT = {
-    "housekeeping": "housekeeping folder{s}",
-    "hidden": "hidden folder{s}",
-    "hidden pictures": "hidden file{s}",
-    "unread": "file{s} of kinds that aren't read",
+TABLES = frozenset({"images.csv", "images.jsonl", "images.xlsx", "mmad.json"})  # at the root; others are told
+
+_WHY: Mapping[str, tuple[Unit, str]] = {
+    "housekeeping": ("folder", "a file server's or system's own"),
+    "hidden": ("folder", "hidden"),
+    "hidden pictures": ("file", "hidden"),
+    "unread": ("file", "of a kind that isn't read"),
+    "no pictures": ("file", "no picture by its name"),
 }
 
 
@@ -44,9 +51,11 @@ def is_housekeeping(name: str) -> bool:
 
 
 @dataclass(slots=True)
-class PassedOver:
+class SkippedFiles:
     """What one scan passed over."""
 
+    is_table: Callable[[str], bool] = lambda _: False  # whether a file lies where a table may that is read later
+    tables: list[str] = field(default_factory=list)  # those that do
     first: dict[str, str] = field(default_factory=dict)  # a path of each kind
     names: dict[str, Counter[str]] = field(default_factory=dict)  # by kind: folders' names, files' suffixes
 
@@ -61,20 +70,48 @@ class PassedOver:
         name, suffix = posixpath.basename(path), posixpath.splitext(path)[1].lower()
         if name.startswith("."):
             return self._count("hidden pictures", path, name) if suffix in SUFFIXES else True
-        return self._count("unread", path, suffix) if suffix in UNREAD else suffix not in SUFFIXES
+        if suffix in UNREAD:
+            return self._count("unread", path, suffix)
+        if suffix in SUFFIXES:
+            return False
+        if path.lower() in TABLES:
+            return True
+        if self.is_table(path):
+            self.tables.append(path)
+            return True
+        return self.no_picture(path)
+
+    def no_picture(self, path: str) -> bool:
+        """Count a file that holds no picture."""
+        return self._count("no pictures", path, posixpath.splitext(path)[1].lower() or "without an ending")
 
     def problems(self) -> Iterable[Problem]:
         """One for each kind, at the first path of its kind."""
         for kind, names in sorted(self.names.items()):
-            count = names.total()
-            what = _WHAT[kind].format(s="" if count == 1 else "s")
+            unit, why = _WHY[kind]
             told = "" if kind == "hidden pictures" else f": {_counted(names)}"
-            yield Problem(self.first[kind], f"{count:,} {what} passed over{told}", kind=what)
+            yield Problem(self.first[kind], f"{why}{told}", kind=why, unit=unit, count=names.total())
 
     def _count(self, kind: str, path: str, name: str) -> bool:
         self.first.setdefault(kind, path)
         self.names.setdefault(kind, Counter())[name] += 1
         return True
+
+
+def note_left_behind(folder: Path, problems: Sequence[Problem]) -> None:
+    """Leave in a copy of an archive what was left where the copy is from."""
+    (folder / _LEFT_BEHIND).write_text(json.dumps([asdict(each) for each in problems]), encoding="utf-8")
+
+
+def read_left_behind(root: Path) -> list[Problem]:
+    """What was left where this copy of an archive is from; nothing where it is no copy."""
+    try:
+        return [Problem(**each) for each in json.loads((root / _LEFT_BEHIND).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+_LEFT_BEHIND = ".left-behind.json"  # hidden: a scan doesn't count it
 
 
 def _counted(names: Counter[str], shown: int = 6) -> str:

@@ -73,7 +73,7 @@ def ask(
     replayed = replayed or replay.load(store, run_id)
     rows = Curation(store.data).block(run_id, image_id)
     stored = schema.records(Prediction, rows)
-    items = replay.asked(store, replayed.run, rows)
+    items = replay.stored_questions(store, replayed.run, rows)
     here = [each for each in stored if (each.image_id, each.question_id) == (image_id, question_id)]
     if not here:
         raise CannotReplay(f"run {run_id} has no such case")

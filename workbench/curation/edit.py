@@ -48,7 +48,7 @@ def place_of(description_id: str) -> Place:
     return parts[0], parts[1], parts[2]
 
 
-def seen(windows: Mapping[str, int]) -> str:
+def retrieval_coverage(windows: Mapping[str, int]) -> str:
     """How much of a text retrieval sees, in words; '' for one it never encoded.
 
     Args:
@@ -85,9 +85,9 @@ def edit(
     findings = check(text, description_id, published)
     near = lint.near_duplicates([*published, _unsaved(place, text)])
     alike = [
-        pair.one if pair.other.revision == 0 else pair.other
+        pair.first if pair.second.revision == 0 else pair.second
         for pair in near
-        if 0 in (pair.one.revision, pair.other.revision)
+        if 0 in (pair.first.revision, pair.second.revision)
     ]
     sources = provenance(text, before.text if before else "", sentences)
     draft = curation.draft(place, text, reason, sources, actor=actor)

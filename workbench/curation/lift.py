@@ -64,7 +64,7 @@ def measure(
 
 def _shown(store: Store, replayed: Replay) -> pl.DataFrame:
     """Which texts stood in which image's prompts: description_id, image_id, product, label, defect."""
-    return Curation(store.data).shown(replayed.run.run_id).unique().sort("image_id", "description_id")
+    return Curation(store.data).texts_shown(replayed.run.run_id).unique().sort("image_id", "description_id")
 
 
 def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, most: int) -> Lift | None:
@@ -75,7 +75,7 @@ def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, 
     candidates = set(known["image_id"])
     chosen = sorted(candidates, key=lambda image_id: hashlib.sha256(f"lift {image_id}".encode()).digest())[:most]
     rows = stored.filter(pl.col("image_id").is_in(chosen))
-    items = replay.asked(store, run, rows)
+    items = replay.stored_questions(store, run, rows)
     if not items:
         return None
     together = replayed.settings.work.block_images

@@ -67,8 +67,8 @@ class Finding:
 class Pair:
     """Two descriptions that say nearly the same."""
 
-    one: Description
-    other: Description
+    first: Description
+    second: Description
     alike: float  # share of equal words, 0..1
 
 
@@ -136,7 +136,7 @@ def near_duplicates(descriptions: Sequence[Description], least: float = ALIKE) -
         alike = difflib.SequenceMatcher(None, words[one], words[other], autojunk=False).ratio()
         if alike >= least:
             pairs.append(Pair(descriptions[one], descriptions[other], alike))
-    return sorted(pairs, key=lambda pair: (-pair.alike, pair.one.description_id, pair.other.description_id))
+    return sorted(pairs, key=lambda pair: (-pair.alike, pair.first.description_id, pair.second.description_id))
 
 
 def sentences(text: str) -> list[str]:

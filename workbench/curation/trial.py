@@ -256,7 +256,7 @@ def _some(images: pl.DataFrame, most: int) -> tuple[str, ...]:
 
 def _plan(store: Store, run: Run, images: Sequence[str]) -> plan.Plan:
     """The run's questions about these images, in blocks of its own size."""
-    asked = replay.asked(store, run, Curation(store.data).predictions_of(run.run_id, images))
+    asked = replay.stored_questions(store, run, Curation(store.data).predictions_of(run.run_id, images))
     cut = plan.make(asked, images_per_block=json.loads(run.settings)["block_images"])
     return plan.Plan(f"gate:{cut.identity}", cut.blocks)  # never an ordinary run that could be gone on with
 

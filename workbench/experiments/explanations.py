@@ -118,7 +118,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     def random(entry: Entry, image: Image.Image) -> Image.Image:
         rng = archive_copies.randomness(entry, f"random patches {seed}")
         inspected = views.of(entry).placed(Frame(*image.size)).window
-        return painted(image, others(inspected, boxes[entry.image_id], rng))
+        return painted(image, other_patches(inspected, boxes[entry.image_id], rng))
 
     arms = (
         ("intact", "intact", intact),
@@ -175,7 +175,7 @@ def most_accepted(boxes: Sequence[Box], count: int = PAINTED) -> list[Box]:
     return [box for box, _ in Counter(boxes).most_common(count)]
 
 
-def others(inspected: Window, boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
+def other_patches(inspected: Window, boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
     """As many other patches of the same grid, which lies over what was inspected, chosen at random."""
     wide, high = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
     columns, rows = (max(1, round(side / patch)) for side, patch in zip(inspected.size, (wide, high), strict=True))

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from warehouse.store import Store
 from workbench import wording
 from workbench.analysis import alarms, drift, markup
-from workbench.archive import previews
+from workbench.archive import previews, problems
 from workbench.backoff import Backoff
 from workbench.errors import NightError
 from workbench.nights import reports
@@ -97,6 +97,7 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
             ("what failed", "such as", "reason"),
             [(each.in_words(), each.example, each.reason) for each in report.failures],
         ),
+        Part("Passed over", ("what", "such as", "why"), problems.rows(report.passed_over or ())),
         Part("After scoring", ("step", "", ""), [(each.step, each.state, each.message) for each in report.steps]),
     ]
     title = f"{report.schedule}, night of {report.due_at:%A %d %B %Y}"
@@ -122,6 +123,7 @@ def text(report: Morning) -> str:
         for each in report.slices or ()
     ]
     lines += [f"- failed: {each.in_words()}, such as {each.example}: {each.reason}" for each in report.failures]
+    lines += [f"- passed over: {problems.in_words(each)}" for each in report.passed_over or ()]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"
 

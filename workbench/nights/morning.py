@@ -88,6 +88,7 @@ def report(context: Context) -> Morning:
         alarms=_alarms(context, runs, tonight["image_id"].to_list()),
         slices=_slices(ledger, context, before, share),
         week=review_week.of_night(settings.work.data, night.schedule, night.due_at),
+        passed_over=context.passed_over,
     )
 
 

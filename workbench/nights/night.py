@@ -20,6 +20,7 @@ from pathlib import Path
 from warehouse.errors import DiskFull, Locked
 from warehouse.queries.nights import Nights
 from warehouse.records.nights import Night, NightState, Schedule
+from warehouse.records.scoring import PassedOver
 from workbench import settings as configuration
 from workbench import wording
 from workbench.archive import remote
@@ -38,6 +39,15 @@ _PASSING = (DiskFull, Locked, ArchiveError, AlreadyRunning, DeviceLost)  # the n
 
 
 @dataclass(frozen=True, slots=True)
+class _Scored:
+    """How the scoring of a night ended."""
+
+    state: NightState
+    message: str | None
+    passed_over: tuple[PassedOver, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Scoring:
     """The work of a night, for `coordinator.run_due`."""
 
@@ -52,6 +62,7 @@ class Scoring:
         """Score what is due and do what follows."""
         settings = settings_of(due.schedule, self.data, self.config)
         began = time.monotonic()
+        passed_over: tuple[PassedOver, ...] | None = None
         message: str | None = None
         state: NightState
         try:
@@ -62,22 +73,25 @@ class Scoring:
             elif stop():
                 state = _interrupted(stop)
             else:
-                state, message = self._score(root, settings, night, stop)
+                scored = self._score(root, settings, night, stop)
+                state, message, passed_over = scored.state, scored.message, scored.passed_over
         except _PASSING as error:
             return Worked("stopped", self._images(self._dated(night, began)), str(error))
         night = self._dated(night, began)
         images = self._images(night)
         if state != "stopped":
-            self._follow_up(due, replace(night, state=state, images=images, message=message), settings, stop)
+            ended = replace(night, state=state, images=images, message=message)
+            self._follow_up(due, ended, settings, stop, passed_over)
         return Worked(state, images, message)
 
-    def _score(self, root: Path, settings: Settings, night: Night, stop: Stop) -> tuple[NightState, str | None]:
+    def _score(self, root: Path, settings: Settings, night: Night, stop: Stop) -> _Scored:
         state: NightState = "finished"
         message: str | None = None
+        passed_over: tuple[PassedOver, ...] | None = None
         waiting = 0
         try:
             for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
-                message, waiting = outcome.run.message, outcome.waiting
+                message, waiting, passed_over = outcome.run.message, outcome.waiting, outcome.run.passed_over
                 for note in outcome.notes:
                     logger.info("schedule=%s run=%s %s", night.schedule, outcome.run.run_id, note)
                 if outcome.run.state == "failed":
@@ -85,17 +99,19 @@ class Scoring:
                 elif outcome.run.state != "finished":
                     state, message = _interrupted(stop), stop.text or message
         except NothingNew as nothing:
-            waiting = nothing.waiting
+            waiting, passed_over = nothing.waiting, nothing.passed_over
         if waiting and state == "finished":
             within = f"{settings.operation.settle_seconds:g} s"
             recent = f"changed within {within}, for the next pass: {wording.counted(waiting, 'file')}"
             message = f"{message}; {recent}" if message else recent
-        return state, message
+        return _Scored(state, message, passed_over)
 
-    def _follow_up(self, due: Due, night: Night, settings: Settings, stop: Stop) -> None:
+    def _follow_up(
+        self, due: Due, night: Night, settings: Settings, stop: Stop, passed_over: tuple[PassedOver, ...] | None
+    ) -> None:
         runs = (run for run in Nights(self.data).night_runs(night.schedule) if run.due_at == night.due_at)
         over_the_archive = tuple(sorted(run.run_id for run in runs if run.purpose != "golden"))
-        context = Context(due.schedule, night, settings, over_the_archive, self.clock)
+        context = Context(due.schedule, night, settings, over_the_archive, self.clock, passed_over)
         # The window may shut while steps are done: they are minutes of work about the night that was.
         steps.work_through(self.steps, context, lambda: "" if stop.kind == "window" else stop.text)
 

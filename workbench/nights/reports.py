@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from warehouse.failures import FailureKind
 from warehouse.records.nights import NightState, StepState
+from warehouse.records.scoring import PassedOver
 from workbench import wording
 from workbench.analysis import drift, failures
 from workbench.analysis.alarms import Alarms
@@ -94,6 +95,7 @@ class Morning:
     alarms: Alarms | None = None  # pictures without a label that were called defective; None in older reports
     slices: tuple[Slice, ...] | None = None  # parts of the answers that became bad; None where none were looked for
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
+    passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
 
     @property
     def finding(self) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from warehouse.queries.nights import Nights
 from warehouse.records.nights import Night, NightStep, Schedule, StepState
+from warehouse.records.scoring import PassedOver
 from workbench.errors import Skip
 from workbench.settings import Settings
 
@@ -30,6 +31,7 @@ class Context:
     settings: Settings  # the schedule's; settings.work.data is the data folder
     run_ids: tuple[str, ...]  # the night's runs over the archive, oldest first
     clock: Callable[[], datetime]
+    passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,20 +48,22 @@ runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def by_subtask(now: reads.Snapshot, base: str, chosen: Selection) -> pl.DataFrame:
+def by_subtask(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """The paired differences, largest gain first."""
-    rows = compare.table(reads.pairs(now, base, chosen), ("subtask",))
+    rows = compare.table(reads.pairs(now, base, selection), ("subtask",))
     return rows.sort("difference", descending=True, nulls_last=True)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def slices_looked_at(now: reads.Snapshot, base: str, chosen: Selection) -> pl.DataFrame:
+def slices_looked_at(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """Every slice that was looked at for losses, those that lose first, with the unpaired questions of images."""
     old, new = (
-        _judged(now, Selection(run_id, chosen.facets, truth=chosen.truth)) if chosen.counted_beforehand else None
-        for run_id in (base, chosen.run_id)
+        _judged(now, Selection(run_id, selection.facets, truth=selection.truth))
+        if selection.counted_beforehand
+        else None
+        for run_id in (base, selection.run_id)
     )
-    return losses.table(reads.pairs(now, base, chosen), old, new)
+    return losses.table(reads.pairs(now, base, selection), old, new)
 
 
 def _judged(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
@@ -69,50 +71,50 @@ def _judged(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def judged(now: reads.Snapshot, base: str, chosen: Selection) -> Verdict:
+def judged(now: reads.Snapshot, base: str, selection: Selection) -> Verdict:
     """The verdict over all shared pairs."""
-    return compare.verdict(Pairs(reads.pairs(now, base, chosen), 0, 0), "A", "B")
+    return compare.verdict(Pairs(reads.pairs(now, base, selection), 0, 0), "A", "B")
 
 
-def unpaired(base: Run, chosen: Selection, pairs: int) -> str:
+def unpaired(base: Run, selection: Selection, pairs: int) -> str:
     """How many judged questions could not be paired; nothing where a filter is of B's answers, which A doesn't have."""
-    if not chosen.counted_beforehand:
+    if not selection.counted_beforehand:
         return ""
     asked = [
         int(
-            reads.cells(now, Selection(run_id, chosen.facets, truth=chosen.truth))
+            reads.cells(now, Selection(run_id, selection.facets, truth=selection.truth))
             .filter(pl.col("subtask").is_null())["counted"]
             .sum()
         )
-        for run_id in (base.run_id, chosen.run_id)
+        for run_id in (base.run_id, selection.run_id)
     ]
     said = compare.unpaired(Pairs(pl.DataFrame(), *(max(n - pairs, 0) for n in asked)), "A", "B")
     return f" {said}" if said else ""
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def other_evidence(now: reads.Snapshot, base: str, chosen: Selection) -> str:
+def other_evidence(now: reads.Snapshot, base: str, selection: Selection) -> str:
     """How many pairs were shown different evidence, as a sentence; empty where there are none."""
-    return compare.other_evidence(reads.pairs(now, base, chosen))
+    return compare.other_evidence(reads.pairs(now, base, selection))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def flipped(now: reads.Snapshot, base: str, chosen: Selection) -> dict[tuple[str, str], int]:
+def flipped(now: reads.Snapshot, base: str, selection: Selection) -> dict[tuple[str, str], int]:
     """(was, now) to pairs."""
-    rows = compare.flips(reads.pairs(now, base, chosen)).select("was", "now", "n")
+    rows = compare.flips(reads.pairs(now, base, selection)).select("was", "now", "n")
     return {(was, is_now): n for was, is_now, n in rows.iter_rows()}
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def disagreement(now: reads.Snapshot, base: str, chosen: Selection) -> Disagreement:
+def disagreement(now: reads.Snapshot, base: str, selection: Selection) -> Disagreement:
     """Which pictures without a label only one of the runs calls defective."""
     found = reads.rollups(now)
-    new = found.calls(chosen, ("image_id", "cluster_id", "outcome", *alarms.DIMENSIONS))
-    same_pictures = Selection(base, images=tuple(new["image_id"].unique()), truth=chosen.truth)
+    new = found.calls(selection, ("image_id", "cluster_id", "outcome", *alarms.DIMENSIONS))
+    same_pictures = Selection(base, images=tuple(new["image_id"].unique()), truth=selection.truth)
     return alarms.disagreement(found.calls(same_pictures, ("image_id", "cluster_id", "outcome")), new)
 
 
-def show_disagreement(calls: Disagreement, base: Run, run: Run, chosen: Selection) -> None:
+def show_disagreement(calls: Disagreement, base: Run, run: Run, selection: Selection) -> None:
     """How the runs call the pictures without a label; nothing without any."""
     if calls.share is None:
         return
@@ -136,7 +138,7 @@ def show_disagreement(calls: Disagreement, base: Run, run: Run, chosen: Selectio
         heads = ["Called defective by", "only A", "only B", "both", "neither", "Differently", "Share", "95 %"]
         html(components.table(rows, heads, numbers=7))
     for one, images, title in ((base, calls.only_old, "Only A"), (run, calls.only_new, "Only B")):
-        of_one = Selection(one.run_id, images=images, truth=chosen.truth)
+        of_one = Selection(one.run_id, images=images, truth=selection.truth)
         pictures = reads.called_defective(now, of_one, alarms.SHOWN)
         called_defective.show_pictures(now, [(one, pictures)], len(images), f"{title} calls defective")
 
@@ -207,29 +209,29 @@ def show_differences(differences: list[run_differences.Difference]) -> None:
         html(components.table([[row.name, row.old, row.new] for row in differences], ["", "A", "B"], numbers=0))
 
 
-def show_flips(base: Run, chosen: Selection, held: str) -> None:
+def show_flips(base: Run, selection: Selection, held: str) -> None:
     """Won, lost, kept and still wrong."""
-    counts = flipped(now, base.run_id, chosen)
+    counts = flipped(now, base.run_id, selection)
     total = sum(counts.values())
     with card("flips", "Flips", f"{wording.counted(total, 'shared question')}; click a square"):
         won, lost = counts.get(("wrong", "right"), 0), counts.get(("right", "wrong"), 0)
         figure = charts_compare.flips(components.ink(), counts, held)
         chart(figure, "compare.flips", f"{won:,} won, {lost:,} lost of {total:,}", lambda what: address.put(flip=what))
-        verdict = judged(now, base.run_id, chosen)
+        verdict = judged(now, base.run_id, selection)
         p = "" if verdict.p is None else Markup(": <b>{}</b>").format(wording.p_value(verdict.p))
         html(Markup('<div class="note">Won against lost, {}{}.</div>').format(verdict.test, p))
 
 
-def show_flipped(run: Run, chosen: Selection, held: str) -> None:
+def show_flipped(run: Run, selection: Selection, held: str) -> None:
     """The cases of the chosen square."""
-    of_flip = replace(chosen, flip=held, base=base.run_id)  # type: ignore[arg-type]
+    of_flip = replace(selection, flip=held, base=base.run_id)  # type: ignore[arg-type]
     found = reads.listed(now, of_flip, CASES)
-    total = flipped(now, base.run_id, chosen).get(
+    total = flipped(now, base.run_id, selection).get(
         next((was, is_now) for was, is_now, word in charts_compare.FLIPS if word == held), 0
     )
     with st.container(key="card-flipped", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note = f"showing {found.height} of {total:,}, {reads.order_in_words(chosen)}" if found.height else ""
+            note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(held.capitalize(), note), width="stretch")
             target = address.going(run=run.run_id, base=base.run_id, flip=held)
             st.page_link(components.GALLERY, label="Open in Gallery", query_params=target)
@@ -241,7 +243,7 @@ def show_flipped(run: Run, chosen: Selection, held: str) -> None:
         )
 
 
-def show_published(run: Run, base: Run, chosen: Selection) -> None:
+def show_published(run: Run, base: Run, selection: Selection) -> None:
     """Both macro averages among published rows; nothing where neither run asks MMAD's subtasks."""
     asking = [one for one in (base, run) if mmad.asks_the_benchmark(one.subtasks)]
     if not asking:
@@ -255,8 +257,8 @@ def show_published(run: Run, base: Run, chosen: Selection) -> None:
         if own_run not in asking:
             continue
         cells = (
-            reads.cells(now, Selection(own_run.run_id, chosen.facets, truth=chosen.truth))
-            if _images_only(chosen)
+            reads.cells(now, Selection(own_run.run_id, selection.facets, truth=selection.truth))
+            if _images_only(selection)
             else _none()
         )
         value = overview.average(cells, own_run.subtasks)
@@ -280,8 +282,8 @@ def show_published(run: Run, base: Run, chosen: Selection) -> None:
         html(Markup('<div class="note">{}</div>').format(note))
 
 
-def _images_only(chosen: Selection) -> bool:
-    return chosen.counted_beforehand
+def _images_only(selection: Selection) -> bool:
+    return selection.counted_beforehand
 
 
 def _none() -> pl.DataFrame:
@@ -301,16 +303,16 @@ if found_base is None:
 base = found_base
 resolved = embedding.selection(now, runs, run)
 held = resolved.flip or "lost"
-chosen = replace(resolved, flip=None, base=None)
-rows = by_subtask(now, base.run_id, chosen)
-verdict = judged(now, base.run_id, chosen)
+selection = replace(resolved, flip=None, base=None)
+rows = by_subtask(now, base.run_id, selection)
+verdict = judged(now, base.run_id, selection)
 level = rows["coverage"][0] if rows.height else 0.95
 archives = reads.archives(now)
 short = subtasks.short(run.subtasks)
 under = Markup("A {}&ensp;B {}&ensp;{}").format(
     components.model_chip(base), components.model_chip(run), cards.between(base, run)
 )
-if beside := reads.beside(now, chosen):
+if beside := reads.beside(now, selection):
     under += Markup("<br>{}").format(beside)
 
 if base.archive_id != run.archive_id:
@@ -318,16 +320,16 @@ if base.archive_id != run.archive_id:
     under += Markup(
         "<br>A is a run of another archive, {}: only questions about the same pictures are compared."
     ).format(name)
-of_base = replace(chosen, run_id=base.run_id)
-evidence = other_evidence(now, base.run_id, chosen)
-looked_at = slices_looked_at(now, base.run_id, chosen)
-differing = disagreement(now, base.run_id, chosen)
+of_base = replace(selection, run_id=base.run_id)
+evidence = other_evidence(now, base.run_id, selection)
+looked_at = slices_looked_at(now, base.run_id, selection)
+differing = disagreement(now, base.run_id, selection)
 differs = differing.sentence("A", "B")
 if differing.images and not verdict.n:
     lead = Markup("<b>{}</b>").format(differs)
 else:
-    lead = finding(verdict, rows, short) + loss(looked_at) + unpaired(base, chosen, verdict.n)
-    lead += right_reason_card.lead_compared(now, of_base, chosen)
+    lead = finding(verdict, rows, short) + loss(looked_at) + unpaired(base, selection, verdict.n)
+    lead += right_reason_card.lead_compared(now, of_base, selection)
     lead += f" {evidence}" if evidence else ""
     lead += Markup(" {}").format(differs) if differs else ""
 differences = run_differences.between(base, run, {one.archive_id: one.name for one in archives.values()})
@@ -348,22 +350,22 @@ with header("Compare", lead, under):
             "interval over pictures, clustered where pictures are copies or of one piece",
             "pairs": "same image, subtask, question and option texts; reference and retrieved texts may differ",
         },
-        rollups.sql(chosen) + f"  -- joined with run {base.run_id} on (image_id, question_id)",
+        rollups.sql(selection) + f"  -- joined with run {base.run_id} on (image_id, question_id)",
     )
     components.export(
         "compare",
         {
-            "pairs": lambda: reads.pairs_export(now, base.run_id, chosen),
+            "pairs": lambda: reads.pairs_export(now, base.run_id, selection),
             "slices": lambda: looked_at.with_columns(pl.col("cut", "values").list.join(" · ", ignore_nulls=True)),
             "right reason of A": lambda: reads.groundings(now, of_base),
-            "right reason of B": lambda: reads.groundings(now, chosen),
+            "right reason of B": lambda: reads.groundings(now, selection),
             "answers of A": lambda: reads.export(now, of_base, rollups.ANALYSED),
-            "answers of B": lambda: reads.export(now, chosen, rollups.ANALYSED),
+            "answers of B": lambda: reads.export(now, selection, rollups.ANALYSED),
         },
     )
 address.chips()
 
-show_disagreement(differing, base, run, chosen)
+show_disagreement(differing, base, run, selection)
 if rows.is_empty() and differing.images:
     show_differences(differences)
     reads.follow(now, refresh=run.state == "running")
@@ -383,7 +385,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             )
             chart(charts_compare.forest(components.ink(), rows), "compare.forest", said)
     with grid.cell():
-        show_flips(base, chosen, held)
+        show_flips(base, selection, held)
     with grid.cell(column_span=2):
         show_losses(looked_at)
     with grid.cell():
@@ -391,7 +393,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2), card("slopes", "Accuracy per subtask", "dotted: not enough evidence"):
         chart(charts_compare.slopes(components.ink(), rows, "A", "B", short), "compare.slopes", said)
     with grid.cell():
-        show_published(run, base, chosen)
-right_reason_card.show_compared(now, of_base, chosen, run)
-show_flipped(run, chosen, held)
+        show_published(run, base, selection)
+right_reason_card.show_compared(now, of_base, selection, run)
+show_flipped(run, selection, held)
 reads.follow(now, refresh=run.state == "running")

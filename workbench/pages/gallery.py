@@ -28,42 +28,42 @@ def flip(what: str) -> None:
     address.put(**{what: None if what in address.asked() else "on"})
 
 
-def finding(total: int, chosen: Selection) -> Markup:
+def finding(total: int, selection: Selection) -> Markup:
     """The page's one sentence."""
     if not total:
         return Markup("<b>No case passes the filters.</b>")
-    counted = dict(reads.counts(now, chosen, ("outcome",)).iter_rows())
+    counted = dict(reads.counts(now, selection, ("outcome",)).iter_rows())
     words = Markup(", ").join(
         components.glyph(name) + f" {counted[name]:,} {name}" for name in OUTCOMES if name in counted
     )
     said = Markup("<b>{}:</b> {}.").format(wording.counted(total, "case"), words)
-    return said + cards.called(reads.cells(now, address.without(chosen, "outcome")))
+    return said + cards.called(reads.cells(now, address.without(selection, "outcome")))
 
 
 run = components.need_run("Gallery", runs, address.chosen_run(runs))
-chosen = embedding.selection(now, runs, run)
+selection = embedding.selection(now, runs, run)
 archive = reads.archives(now).get(run.archive_id)
-total = overview.total(reads.cells(now, chosen), "questions")
+total = overview.total(reads.cells(now, selection), "questions")
 first = address.number("from", at_most=max(total - 1, 0))
 
-with header("Gallery", finding(total, chosen), cards.under(run, archive, reads.beside(now, chosen))):
+with header("Gallery", finding(total, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
     components.computed(
-        {"order": reads.order_in_words(chosen), "n": wording.counted(total, "case")}, rollups.sql(chosen)
+        {"order": reads.order_in_words(selection), "n": wording.counted(total, "case")}, rollups.sql(selection)
     )
-    components.export("gallery", {"cases": lambda: reads.export(now, chosen, rollups.ANALYSED)})
+    components.export("gallery", {"cases": lambda: reads.export(now, selection, rollups.ANALYSED)})
 address.chips()
-called_defective.show_groups(now, address.without(chosen, "outcome"))
+called_defective.show_groups(now, address.without(selection, "outcome"))
 
-found = reads.listed(now, chosen, SHOWN, first)
+found = reads.listed(now, selection, SHOWN, first)
 with st.container(key="card-cases", gap="small"):
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         upto = f"{first + 1:,}–{first + found.height:,}" if first else f"{found.height:,}"
-        note = f"showing {upto} of {total:,}, {reads.order_in_words(chosen)}" if found.height else ""
+        note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
         html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
-        reads.choose_outcome(now, chosen, "gallery")
+        reads.choose_outcome(now, selection, "gallery")
         reads.choose_order("gallery")
     if found.is_empty():
         components.empty("No case to show", "The filters leave none; Esc clears them.")
@@ -71,7 +71,7 @@ with st.container(key="card-cases", gap="small"):
         now,
         run,
         found,
-        lambda case: cards.caption(run, case, dict(chosen.facets).get("subtask")),
+        lambda case: cards.caption(run, case, dict(selection.facets).get("subtask")),
         masks="mask" in st.query_params,
         patches="patches" in st.query_params,
     )

@@ -57,17 +57,17 @@ def called(selection: Selection) -> Markup:
     return cards.called(reads.cells(now, address.without(selection, "outcome")))
 
 
-def finding(shown: pl.DataFrame, chosen: Selection) -> Markup:
+def finding(shown: pl.DataFrame, selection: Selection) -> Markup:
     """The page's one sentence."""
     if shown.is_empty():
-        return Markup("<b>No embedding of these images is stored.</b>{}").format(called(chosen))
+        return Markup("<b>No embedding of these images is stored.</b>{}").format(called(selection))
     inside = shown.filter("in_selection")
     wrong = inside.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
-    if chosen.images is not None:
-        few = inside.filter(pl.col("image_id").is_in(list(chosen.images)))
+    if selection.images is not None:
+        few = inside.filter(pl.col("image_id").is_in(list(selection.images)))
         bad = few.filter(pl.col("outcome").is_in(["escape", "overkill", "wrong"])).height
         if few["outcome"].is_in(["alarm", "pass"]).any():
-            return Markup("<b>{} in the region:</b>{}").format(wording.counted(few.height, "image"), called(chosen))
+            return Markup("<b>{} in the region:</b>{}").format(wording.counted(few.height, "image"), called(selection))
         share, rest = bad / max(few.height, 1), (wrong - bad) / max(inside.height - few.height, 1)
         return Markup("<b>{} in the region:</b> {} have a wrong answer, {} of the others do.").format(
             wording.counted(few.height, "image"),
@@ -79,7 +79,7 @@ def finding(shown: pl.DataFrame, chosen: Selection) -> Markup:
     said = Markup("<b>{},</b> {:,} with a wrong answer.").format(images, wrong)
     if not judged:
         said = Markup("<b>{},</b> none with a label.").format(images)
-    return said + called(chosen) + " Draw around a cluster to look at it."
+    return said + called(selection) + " Draw around a cluster to look at it."
 
 
 def show_map(shown: pl.DataFrame) -> None:
@@ -102,16 +102,16 @@ def show_map(shown: pl.DataFrame) -> None:
         html(Markup('<div class="note">{}: an image’s worst answer</div>').format(key))
 
 
-def show_cases(run: Run, shown: pl.DataFrame, chosen: Selection) -> None:
+def show_cases(run: Run, shown: pl.DataFrame, selection: Selection) -> None:
     """What lies in the region, or the clicked image, or the worst of all."""
     point = st.query_params.get("point")
-    if chosen.images is None and point in set(shown["image_id"]):
+    if selection.images is None and point in set(shown["image_id"]):
         title, rows = "Clicked", shown.filter(pl.col("image_id") == point)
     else:
-        title = "In the region" if chosen.images is not None else "Worst"
+        title = "In the region" if selection.images is not None else "Worst"
         rows = shown.filter("in_selection")
-        if chosen.images is not None:
-            rows = rows.filter(pl.col("image_id").is_in(list(chosen.images)))
+        if selection.images is not None:
+            rows = rows.filter(pl.col("image_id").is_in(list(selection.images)))
         rows = rows.with_columns(rank=pl.col("outcome").cast(pl.Enum(OUTCOMES))).sort(
             "rank", pl.col("settled_entropy").fill_null(0), descending=[False, True]
         )
@@ -128,11 +128,11 @@ def show_cases(run: Run, shown: pl.DataFrame, chosen: Selection) -> None:
 
 
 run = components.need_run("Map", runs, address.chosen_run(runs))
-chosen = embedding.selection(now, runs, run)
-everything = replace(chosen, images=None)
+selection = embedding.selection(now, runs, run)
+everything = replace(selection, images=None)
 shown = points(now, everything)
 archive = reads.archives(now).get(run.archive_id)
-with header("Map", finding(shown, chosen), cards.under(run, archive, reads.beside(now, chosen))):
+with header("Map", finding(shown, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     components.computed(
         {
@@ -144,7 +144,7 @@ with header("Map", finding(shown, chosen), cards.under(run, archive, reads.besid
     )
     components.export("map", {"images": lambda: shown})
 address.chips()
-called_defective.show_groups(now, address.without(chosen, "outcome"))
+called_defective.show_groups(now, address.without(selection, "outcome"))
 if shown.is_empty():
     with card("none", "", fill=False):
         if run.evaluator == answer_file.EVALUATOR:
@@ -153,12 +153,12 @@ if shown.is_empty():
         else:
             why = "Vectors are stored when a run retrieves knowledge; they can be made afterwards too."
             components.empty("Nothing to draw", why, "workbench reindex")
-    pictures = reads.called_defective(now, chosen, CASES)
-    called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, chosen).called.defective)
+    pictures = reads.called_defective(now, selection, CASES)
+    called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, selection).called.defective)
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
         show_map(shown)
     with grid.cell():
-        show_cases(run, shown, chosen)
+        show_cases(run, shown, selection)
 reads.follow(now, refresh=run.state == "running")

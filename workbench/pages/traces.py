@@ -43,26 +43,26 @@ runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def rates(now: reads.Snapshot, chosen: Selection) -> pl.DataFrame:
+def rates(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """Wrong answers by shape."""
-    return traces.by_shape(reads.facts(now, chosen, ("cluster_id", "right", "shape")))
+    return traces.by_shape(reads.facts(now, selection, ("cluster_id", "right", "shape")))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def profiles(now: reads.Snapshot, chosen: Selection) -> pl.DataFrame:
+def profiles(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """The course of each shape, over at most PROFILED traces."""
-    return traces.profiles(reads.rollups(now).traces(chosen, PROFILED))
+    return traces.profiles(reads.rollups(now).traces(selection, PROFILED))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def alarm_rates(now: reads.Snapshot, chosen: Selection) -> pl.DataFrame:
+def alarm_rates(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """Of detection answers without a label, the share that calls the picture defective, by shape."""
-    return alarms.by_group(reads.facts(now, chosen, ("cluster_id", "outcome", "shape")), ("shape",))
+    return alarms.by_group(reads.facts(now, selection, ("cluster_id", "outcome", "shape")), ("shape",))
 
 
-def show_alarms(chosen: Selection) -> None:
+def show_alarms(selection: Selection) -> None:
     """Pictures called defective by shape; nothing where every picture has a label."""
-    rows = alarm_rates(now, chosen).sort("rate", "shape", descending=[True, False])
+    rows = alarm_rates(now, selection).sort("rate", "shape", descending=[True, False])
     if rows.is_empty():
         return
     with card("alarms", "Called defective by shape", "detection answers without a label; 95 % interval by image"):
@@ -87,12 +87,12 @@ class Measured:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def measured(now: reads.Snapshot, run: Run, chosen: Selection) -> Measured:
+def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
     """Which patches touch their mask, over at most MEASURED images."""
     found = reads.rollups(now)
     archive = reads.archives(now).get(run.archive_id)
     with reads.together(now):
-        paths = found.masked(chosen, MEASURED) if archive else {}
+        paths = found.masked(selection, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
         entries = [entry for image_id in paths if (entry := reads.entry(now, image_id))]
     masks, views = [], run_views.of_run(run)
@@ -150,14 +150,14 @@ def show_hits(found: Measured) -> None:
         html(Markup('<div class="note"><b>{}</b> {}.</div>').format(ratio, over))
 
 
-def show_cases(run: Run, chosen: Selection) -> None:
+def show_cases(run: Run, selection: Selection) -> None:
     """The cases of the chosen shape."""
-    shape = dict(chosen.facets).get("shape")
-    found = reads.listed(now, chosen, CASES)
+    shape = dict(selection.facets).get("shape")
+    found = reads.listed(now, selection, CASES)
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            total = int(reads.counts(now, chosen, ("run_id",))["n"].sum())
-            note = f"showing {found.height} of {total:,}, {reads.order_in_words(chosen)}" if found.height else ""
+            total = int(reads.counts(now, selection, ("run_id",))["n"].sum())
+            note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(shape or "All shapes", note), width="stretch")
             st.page_link(components.GALLERY, label="Open in Gallery", query_params=address.going())
         if found.is_empty():
@@ -166,15 +166,15 @@ def show_cases(run: Run, chosen: Selection) -> None:
 
 
 run = components.need_run("Traces", runs, address.chosen_run(runs))
-chosen = embedding.selection(now, runs, run)
-every_shape = address.without(chosen, "shape")
+selection = embedding.selection(now, runs, run)
+every_shape = address.without(selection, "shape")
 by_shape = rates(now, every_shape)
 counted = reads.counts(now, every_shape, ("shape",)).drop_nulls("shape")
 total = int(counted["n"].sum())
 
 archive = reads.archives(now).get(run.archive_id)
 lead = finding(by_shape, total) + cards.called(reads.cells(now, address.without(every_shape, "outcome")))
-with header("Traces", lead, cards.under(run, archive, reads.beside(now, chosen))):
+with header("Traces", lead, cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     components.computed(
         {
@@ -183,13 +183,13 @@ with header("Traces", lead, cards.under(run, archive, reads.beside(now, chosen))
             "n": f"{wording.counted(total, 'trace')}; courses drawn from {min(total, PROFILED):,} of them",
             "patch hits": f"over at most {MEASURED} images with masks; chance is the share of patches the mask touches",
         },
-        rollups.sql(chosen),
+        rollups.sql(selection),
     )
     components.export(
         "traces",
         {
-            "traces": lambda: reads.rollups(now).traces(chosen),
-            "patches": lambda: measured(now, run, chosen).hits,
+            "traces": lambda: reads.rollups(now).traces(selection),
+            "patches": lambda: measured(now, run, selection).hits,
         },
     )
 address.chips()
@@ -204,7 +204,7 @@ if not total:
     st.stop()
 note = "nat; median and quartiles; n and share of wrong answers with its 95 % interval; click a panel"
 with card("multiples", "Entropy by the trace's shape", note, fill=False):
-    shape = dict(chosen.facets).get("shape")
+    shape = dict(selection.facets).get("shape")
     said = "; ".join(
         f"{row['shape']} {wording.percent(row['wrong'])} wrong of {row['n']:,}"
         for row in by_shape.iter_rows(named=True)
@@ -219,11 +219,11 @@ if lack := missing_capabilities.of(run, "attention"):
     with card("hits", "Patches on the defect", fill=False):
         components.lacking(lack)
 else:
-    found = measured(now, run, chosen)
+    found = measured(now, run, selection)
     with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         with grid.cell(column_span=2):
             show_hits(found)
         with grid.cell():
-            right_reason_card.show(now, run, chosen)
-show_cases(run, chosen)
+            right_reason_card.show(now, run, selection)
+show_cases(run, selection)
 reads.follow(now, refresh=run.state == "running")

@@ -38,9 +38,9 @@ class Judged(NamedTuple):
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def judged(now: reads.Snapshot, run: Run, chosen: Selection) -> Judged:
+def judged(now: reads.Snapshot, run: Run, selection: Selection) -> Judged:
     """All numbers of the page, from one look at the selection; none of a signal that the run's answers don't carry."""
-    rows = calibration.carried(reads.facts(now, chosen, COLUMNS), run.capabilities)
+    rows = calibration.carried(reads.facts(now, selection, COLUMNS), run.capabilities)
     return Judged(calibration.warning(rows), calibration.scores(rows), calibration.risk_coverage(rows))
 
 
@@ -126,12 +126,12 @@ def show_scores(warning: Warned, scores: Scores) -> None:
 
 
 run = components.need_run("Trust", runs, address.chosen_run(runs))
-chosen = embedding.selection(now, runs, run)
-warning, scores, rows = judged(now, run, chosen)
+selection = embedding.selection(now, runs, run)
+warning, scores, rows = judged(now, run, selection)
 table = scores.bars
 archive = reads.archives(now).get(run.archive_id)
 lead = finding(warning, scores, missing_capabilities.of(run, "latents"))
-with header("Trust", lead, cards.under(run, archive, reads.beside(now, chosen))):
+with header("Trust", lead, cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     components.computed(
         {
@@ -140,9 +140,9 @@ with header("Trust", lead, cards.under(run, archive, reads.beside(now, chosen)))
             "clusters": wording.counted(warning.images, "image") + components.CLUSTERED,
             "threshold": "equal entropies are never split, so each row is a threshold that can be set",
         },
-        rollups.sql(chosen),
+        rollups.sql(selection),
     )
-    components.export("trust", {"answers": lambda: reads.export(now, chosen, rollups.ANALYSED)})
+    components.export("trust", {"answers": lambda: reads.export(now, selection, rollups.ANALYSED)})
 address.chips()
 
 no_confidence, no_entropy = missing_capabilities.of(run, "probabilities"), missing_capabilities.of(run, "latents")

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from warehouse import bounded
 from warehouse.records.reviews import DefectBox
 from workbench.archive.view import Window
 from workbench.errors import Malformed
 
+_FARTHEST = 1e6  # percent, or degrees
 _CORNERS = 24  # rows of an outline at most
 _PARTS = 12  # outlines of a mask at most, the largest
 
@@ -48,9 +50,13 @@ def to_pixels(box: PercentBox, shown: Window) -> DefectBox:
     Raises:
         Malformed: it isn't finite, has no extent, or lies outside the part.
     """
-    if not all(math.isfinite(value) for value in (box.x, box.y, box.width, box.height, box.rotation)):
-        raise Malformed("a box has a coordinate that is no number")
-    left, top, right, bottom = shown.from_percent.box((box.x, box.y, box.x + box.width, box.y + box.height))
+    try:
+        for value in (box.x, box.y, box.width, box.height, box.rotation):
+            bounded.number(value, -_FARTHEST, _FARTHEST)
+    except ValueError as error:
+        raise Malformed(f"a box has a coordinate that can't be one: {error}") from None
+    left, top = shown.from_percent.point(box.x, box.y)
+    right, bottom = shown.from_percent.point(box.x + box.width, box.y + box.height)
     wide, tall = right - left, bottom - top
     turn = math.radians(box.rotation)
     cos, sin = (1.0, 0.0) if box.rotation == 0 else (math.cos(turn), math.sin(turn))

@@ -18,7 +18,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -36,7 +36,7 @@ from workbench import settings as configuration
 from workbench import wording
 from workbench.analysis import mmad
 from workbench.archive import image_paths, json_text, layout, question_file
-from workbench.archive.problems import Problem, because, printable
+from workbench.archive.problems import Problem, account, because, printable
 from workbench.archive.questions import question_of
 from workbench.errors import AnswersError
 from workbench.model import letters
@@ -78,7 +78,7 @@ class Given:
 class AnswerFile:
     """The answers in the file's order, and what had to be left out."""
 
-    given: list[Given]
+    answers: list[Given]
     repeated: frozenset[int]  # places of answers to a question that was answered before
     problems: list[Problem]
     content: str  # SHA-256 of the file and of the question file
@@ -94,7 +94,7 @@ class AnswerFile:
     @property
     def counted(self) -> list[Given]:
         """The answers that count: the first to each question of an image."""
-        return [one for place, one in enumerate(self.given) if place not in self.repeated]
+        return [one for place, one in enumerate(self.answers) if place not in self.repeated]
 
     @property
     def detecting(self) -> frozenset[str]:
@@ -236,7 +236,7 @@ def as_answers(file: AnswerFile) -> pl.DataFrame:
                 "strict": one.letter,
                 "repeated": number in file.repeated,
             }
-            for number, one in enumerate(file.given)
+            for number, one in enumerate(file.answers)
         ],
         schema=mmad.ANSWERS,
     )
@@ -340,8 +340,7 @@ def _entries(warehouse: Store, images: set[str]) -> tuple[str, dict[str, Entry]]
     best: tuple[str, dict[str, Entry]] = (UNREGISTERED, {})
     for archive in warehouse.archives():
         root = PurePosixPath(Path(archive.root).as_posix())
-        stored = schema.records(Entry, warehouse.entries(archive.archive_id))
-        known = {entry.path: entry for entry in stored if entry.tile is None}
+        known = {e.path: e for e in schema.records(Entry, warehouse.entries(archive.archive_id)) if e.tile is None}
         for prefix in ("", f"{root.name}/", f"{root.parent.name}/{root.name}/"):
             found = {
                 image: known[image.removeprefix(prefix)]
@@ -382,6 +381,7 @@ def _run(name: str, digest: str, plan: str, archive_id: str, file: AnswerFile) -
         evaluator_version=declaration.version,
         capabilities=declaration.capabilities,
         purpose="import",
+        passed_over=account(replace(each, unit="record") for each in file.problems),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from warehouse import claims
 from warehouse.records.questions import Subtask
-from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVersion
+from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVersion, PassedOver
 from warehouse.store import Store
 from workbench import question_sets, wording
 from workbench import settings as configuration
@@ -30,7 +30,7 @@ from workbench.archive import (
 )
 from workbench.archive import scan as archive
 from workbench.archive.picture_memory import PIXEL_LIMIT
-from workbench.archive.problems import in_groups
+from workbench.archive.problems import Problem, account, in_sentence
 from workbench.archive.questions import QuestionList
 from workbench.archive.run_views import RunViews
 from workbench.archive.sidecar import Times
@@ -62,6 +62,7 @@ class Prepared:
     question_set: str  # its name
     subtasks: tuple[Subtask, ...]  # as the set declares them
     notes: tuple[str, ...]  # what a person should know
+    passed_over: tuple[PassedOver, ...] = ()  # of the archive and the questions
     waiting: int = 0  # files that may still be being written: another pass takes them
     any_size: bool = False  # nobody said how large blocks are
 
@@ -122,7 +123,7 @@ def prepare(
     found = questions.registered(scan, asked)
     store.upsert_entries(scan.archive.archive_id, archive.changed(found, known) if part or picture else found)
     if not asked.items:
-        raise NothingNew(f"{root} has no image that isn't scored yet", len(scan.waiting))
+        raise NothingNew(f"{root} has no image that isn't scored yet", len(scan.waiting), _passed_over(scan, asked))
     any_size = settings.work.block_images is None
     machine = models.placed(settings.machine)
     together = settings.work.block_images or models.block_images(machine)
@@ -156,6 +157,7 @@ def prepare(
         question_set=declared.name,
         subtasks=declared.subtasks,
         notes=notes,
+        passed_over=_passed_over(scan, asked),
         waiting=len(scan.waiting),
         any_size=any_size,
     )
@@ -245,8 +247,15 @@ def _questions(
     return replace(found, items=[item for item in found.items if item.entry.image_id in wanted])
 
 
+def _passed_over(scan: archive.Scan, asked: QuestionList) -> tuple[PassedOver, ...]:
+    """What the archive and the questions hold that isn't used."""
+    outside = "asks about images outside the folder that was given"
+    records = [Problem("the question file", outside, unit="record", count=asked.elsewhere)] if asked.elsewhere else []
+    return account([*scan.problems, *asked.problems, *records])
+
+
 def _nothing_to_ask(root: Path, scan: archive.Scan, file: Path | None, asked: QuestionList) -> Exception:
-    left_out = f"; left out: {in_groups(scan.problems)}" if scan.problems else ""
+    left_out = f"; left out: {in_sentence(account(scan.problems))}" if scan.problems else ""
     if not scan.registered and scan.problems:
         return ArchiveError(f"nothing below {root} can be used as an image{left_out}")
     if not scan.registered:
@@ -297,9 +306,6 @@ def _notes(
         yield f"pictures deeper than 8 bit are seen in the range {views.tones.in_words()}"
     if views.regions:
         yield f"regions of interest: {run_views.in_words(views.stated())}"
-    for problems, place in ((scan.problems, "in the archive"), (asked.problems, "of the questions")):
-        if problems:
-            yield f"left out {place}: {in_groups(problems)}"
     yield from scan.notes
     unclear = [each.question for each in items if claims.unclear(each.claims)]
     if unclear:

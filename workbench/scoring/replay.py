@@ -149,7 +149,7 @@ def load_encoder(run: Run, data: Path) -> Encoder:
     return encoder
 
 
-def asked(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
+def stored_questions(store: Store, run: Run, predictions: pl.DataFrame) -> list[Asked]:
     """What stored predictions were asked, in their order.
 
     Left out are those whose entry or reference has gone or is another picture now, and those that killed processes.

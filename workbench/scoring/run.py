@@ -32,13 +32,14 @@ from warehouse.ingest import ingest
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
-from warehouse.records.scoring import Run, RunPurpose, RunState, Timings
+from warehouse.records.scoring import PassedOver, Run, RunPurpose, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
 from workbench.analysis import alarms, right_reason, subtasks
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.right_reason import RightReason
 from workbench.archive import run_views
+from workbench.archive.images import MORE_PAGES
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.processes import Stop, never, single_instance, stop_signals
 from workbench.scoring import groundings, prepare_run, worker
@@ -245,7 +246,8 @@ class _OpenRun:
         timings = replace(spent, load=spent.load + self._loading, write=spent.write + self._writing)
         kill_points.at("before-close")
         try:
-            self._store.close_run(self._run.run_id, state, datetime.now(UTC), message, timings)
+            passed_over = (*self._prepared.passed_over, *_further_pages(self._store, self._run.run_id))
+            self._store.close_run(self._run.run_id, state, datetime.now(UTC), message, timings, passed_over)
         except WarehouseError as error:
             if state == "finished":
                 raise
@@ -294,6 +296,7 @@ def _new_run(prepared: Prepared, purpose: RunPurpose) -> Run:
         subtasks=prepared.subtasks,
         embedding_scale=declaration.embedding_scale,
         purpose=purpose,
+        passed_over=prepared.passed_over,
     )
 
 
@@ -316,8 +319,14 @@ def _own_version() -> str:
 
 def _oddities(store: Store, run_id: str) -> Iterator[str]:
     """How many of the run's pictures are odd, by kind: told, and answered all the same."""
-    for row in store.oddities(run_id).iter_rows(named=True):
+    for row in store.oddities(run_id).filter(pl.col("oddity") != MORE_PAGES).iter_rows(named=True):
         yield f"odd pictures, {row['oddity']}: {row['images']:,}, such as {row['image_path']}"
+
+
+def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
+    """In how many of the run's pictures there are pages behind the first, which alone is looked at."""
+    for row in store.oddities(run_id).filter(oddity=MORE_PAGES).iter_rows(named=True):
+        yield PassedOver("file", row["images"], "pages behind the first aren't looked at", row["image_path"])
 
 
 def called_defective(store: Store, run_id: str, truth: Truth = "archive") -> Alarms:

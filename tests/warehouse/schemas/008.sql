@@ -91,6 +91,7 @@ CREATE TABLE runs (
     subtasks STRUCT(name VARCHAR, short VARCHAR, kind VARCHAR, scorer VARCHAR, detects BOOLEAN, about VARCHAR)[] NOT NULL,
     embedding_scale DOUBLE,
     purpose VARCHAR NOT NULL CHECK (purpose IN ('score', 'night', 'rescore', 'golden', 'gate', 'ablation', 'stress', 'explain', 'import')),
+    passed_over STRUCT(unit VARCHAR, count BIGINT, reason VARCHAR, example VARCHAR)[],
     PRIMARY KEY (run_id)
 );
 INSERT INTO runs VALUES (
@@ -120,7 +121,8 @@ INSERT INTO runs VALUES (
     'mmad',
     [{'name': 'Anomaly Detection', 'short': 'detection', 'kind': 'yes/no', 'scorer': 'key', 'detects': true, 'about': 'defect'}, {'name': 'Defect Classification', 'short': 'classification', 'kind': 'choice', 'scorer': 'key', 'detects': false, 'about': 'defect type'}, {'name': 'Defect Localization', 'short': 'localization', 'kind': 'region', 'scorer': 'key', 'detects': false, 'about': 'defect'}, {'name': 'Defect Description', 'short': 'description', 'kind': 'choice', 'scorer': 'key', 'detects': false, 'about': 'defect'}, {'name': 'Defect Analysis', 'short': 'analysis', 'kind': 'choice', 'scorer': 'key', 'detects': false, 'about': 'defect'}, {'name': 'Object Classification', 'short': 'object class', 'kind': 'choice', 'scorer': 'key', 'detects': false, 'about': 'object'}, {'name': 'Object Analysis', 'short': 'object analysis', 'kind': 'choice', 'scorer': 'key', 'detects': false, 'about': 'object'}],
     NULL,
-    'score'
+    'score',
+    NULL
 );
 
 CREATE TABLE predictions (
@@ -825,7 +827,7 @@ INSERT INTO cells VALUES (
     '20250103T220005123Z-a1b2c3d4',
     'drawn',
     'bottle',
-    'Anomaly Detection',
+    NULL,
     'good',
     NULL,
     NULL,

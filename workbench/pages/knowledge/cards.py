@@ -62,9 +62,9 @@ def difference(old: str, new: str) -> Markup:
     return Markup('<div class="diff">{}</div>').format(words)
 
 
-def seen(said: str) -> Markup:
+def coverage(sentence: str) -> Markup:
     """How much of the text retrieval sees."""
-    return Markup('<div class="note">Retrieval: {}.</div>').format(said) if said else Markup()
+    return Markup('<div class="note">Retrieval: {}.</div>').format(sentence) if sentence else Markup()
 
 
 def provenance(sentences: Sequence[Sentence]) -> Markup:

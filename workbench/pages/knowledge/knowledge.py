@@ -138,8 +138,8 @@ def show_text(product: Product, old: Description | None) -> None:
     with card("text", f"{chosen.entry.replace('_', ' ')}, {against}", note, fill=False):
         found = edit.check(chosen.text, chosen.description_id, product.published)
         difference = cards.difference(old.text if old else "", chosen.text)
-        seen = product_reads.seen(now, chosen.description_id, chosen.revision)
-        html(cards.STYLE + difference + cards.seen(seen) + cards.findings(found))
+        coverage = product_reads.retrieval_coverage(now, chosen.description_id, chosen.revision)
+        html(cards.STYLE + difference + cards.coverage(coverage) + cards.findings(found))
         html(cards.provenance(product_reads.sentences(now, chosen.description_id, chosen.revision)))
 
 

@@ -175,13 +175,13 @@ def sentences(now: Snapshot, description_id: str, revision: int) -> list[Sentenc
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def seen(now: Snapshot, description_id: str, revision: int) -> str:
+def retrieval_coverage(now: Snapshot, description_id: str, revision: int) -> str:
     """How much of a revision retrieval sees, in words; '' where it never encoded it."""
     try:
         counts = Vectors(Path(now.data)).window_counts([description_id])
     except BrokenIndex:
         return ""
-    return edit.seen(counts.get((description_id, revision), {}))
+    return edit.retrieval_coverage(counts.get((description_id, revision), {}))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -25,6 +25,7 @@ from workbench.nights import reports as telling
 from workbench.nights import review_week
 from workbench.nights.reports import Morning
 from workbench.pages.nights import cards
+from workbench.pages.runs import cards as run_cards
 from workbench.pages.ui import address, called_defective, components, reads
 from workbench.pages.ui.components import card, chart, header, html
 from workbench.pages.ui.reads import Snapshot
@@ -206,6 +207,8 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     if report.slices is not None:
         with grid.cell(column_span=2), card("slices", "New bad slices", telling.odds(report)):
             show_slices(report)
+    with grid.cell(column_span=2), card("passed-over", "Passed over", "in the archive and its questions"):
+        html(run_cards.passed_over(report.passed_over))
     with grid.cell(), card("steps", "After scoring"):
         html(cards.steps(report))
     if working:

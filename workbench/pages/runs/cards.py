@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import fmean
@@ -16,13 +16,13 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from warehouse.records.scoring import Archive, Run, Timings
+from warehouse.records.scoring import Archive, PassedOver, Run, Timings
 from workbench import settings as configuration
 from workbench import wording
 from workbench.analysis import alarms, overview, subtasks
 from workbench.analysis import failures as failure_groups
 from workbench.analysis.overview import Detection
-from workbench.archive import run_views, tone
+from workbench.archive import problems, run_views, tone
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
 
@@ -211,6 +211,15 @@ def progress(run: Run, cells: pl.DataFrame) -> Markup:
         counts_bar(run),
         components.table(rows),
     )
+
+
+def passed_over(kinds: Sequence[PassedOver] | None) -> Markup:
+    """What an archive and its questions hold that a run didn't use: how many of what, and why."""
+    if kinds is None:
+        return Markup('<div class="note">Not stored: an older release scored it, or nothing was.</div>')
+    if not kinds:
+        return Markup('<div class="note">{} Nothing: all that lies there was used.</div>').format(glyph("right"))
+    return components.table(problems.rows(kinds), ("what", "such as", "why"), numbers=0)
 
 
 def as_row(run: Run) -> pl.DataFrame:

@@ -34,15 +34,15 @@ def open_run(run: Run) -> None:
     address.write(**{**gone, "run": run.run_id})
 
 
-def list_runs(chosen: Run) -> None:
+def list_runs(current: Run) -> None:
     """The newest runs that the list's own filters let through, and the chosen one wherever it stands."""
     wanted = {name: st.query_params.get(name) for name in ("state", "archive")}
     found = [
         run for run in runs if wanted["state"] in (None, run.state) and wanted["archive"] in (None, _archive_name(run))
     ]
     shown = found[:RUNS_SHOWN]
-    if chosen not in shown:
-        shown = [*shown[: RUNS_SHOWN - 1], chosen]
+    if current not in shown:
+        shown = [*shown[: RUNS_SHOWN - 1], current]
     more = f"showing {len(shown)} of {len(found)}, newest first" if len(shown) < len(found) else "newest first"
     with card("runs", "Runs", more):
         states: list[str] = sorted({run.state for run in runs})
@@ -53,7 +53,7 @@ def list_runs(chosen: Run) -> None:
                     _choose(name, offered, wanted[name])
         called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth())
         for place, run in enumerate(shown):
-            key = f"link-run-chosen-{place}" if run == chosen else f"link-run-{place}"
+            key = f"link-run-chosen-{place}" if run == current else f"link-run-{place}"
             with st.container(key=key, gap=None):
                 st.button(
                     cards.moment(run.started_at),
@@ -109,18 +109,18 @@ def show_accuracy(cells: pl.DataFrame, subtask: str | None) -> None:
         )
 
 
-def show_cases(run: Run, chosen: Selection) -> None:
+def show_cases(run: Run, selection: Selection) -> None:
     """Thumbnails of the chosen cases; a click opens one."""
-    total = overview.total(reads.cells(now, chosen), "questions")
+    total = overview.total(reads.cells(now, selection), "questions")
     first = address.number("from", at_most=max(total - 1, 0))
-    shown = reads.listed(now, chosen, CASES_SHOWN, first)
-    subtask = dict(chosen.facets).get("subtask")
+    shown = reads.listed(now, selection, CASES_SHOWN, first)
+    subtask = dict(selection.facets).get("subtask")
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             upto = f"{first + 1:,}–{first + shown.height:,}" if first else f"{shown.height:,}"
-            note = f"showing {upto} of {total:,}, {reads.order_in_words(chosen)}" if shown.height else ""
+            note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if shown.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(subtask or "Cases", note), width="stretch")
-            reads.choose_outcome(now, chosen, "runs")
+            reads.choose_outcome(now, selection, "runs")
         if shown.is_empty():
             stored = run.answered + run.invalid + run.failed
             why = "The filters leave none." if stored else "No prediction of this run is stored yet."
@@ -143,8 +143,8 @@ def manifest(run: Run) -> None:
 run = components.need_run("Runs", runs, address.chosen_run(runs))
 archives = reads.archives(now)
 archive = archives.get(run.archive_id)
-chosen = embedding.selection(now, runs, run)
-everything = Selection(run.run_id, truth=chosen.truth)
+selection = embedding.selection(now, runs, run)
+everything = Selection(run.run_id, truth=selection.truth)
 cells = reads.cells(now, everything)
 
 reason = right_reason_card.of_run(now, everything)
@@ -163,12 +163,12 @@ with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything
             "right for the right reason": right_reason.HOW,
             "left out": "unlabelled, failed and open questions",
         },
-        rollups.sql(chosen),
+        rollups.sql(selection),
     )
     components.export(
         "run",
         {
-            "answers": lambda: reads.export(now, chosen, (*rollups.ANALYSED, "error", "seconds")),
+            "answers": lambda: reads.export(now, selection, (*rollups.ANALYSED, "error", "seconds")),
             "run": lambda: cards.as_row(run),
             "right reason": lambda: reads.groundings(now, everything),
         },
@@ -180,7 +180,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(row_span=3 + unlabelled + asked_about_defects):
         list_runs(run)
     with grid.cell(column_span=2):
-        show_accuracy(cells, dict(chosen.facets).get("subtask"))
+        show_accuracy(cells, dict(selection.facets).get("subtask"))
     if asked_about_defects:
         with grid.cell(column_span=2):
             right_reason_card.show(now, run, everything)
@@ -193,10 +193,12 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         html(cards.time_spent(run.timings))
     with grid.cell(column_span=2), card("failures", "Failures and invalid answers"):
         html(cards.trouble(run, reads.failures(now, run.run_id, run.failed)))
+    with grid.cell(column_span=3), card("passed-over", "Passed over", "in the archive and its questions"):
+        html(cards.passed_over(run.passed_over))
 
-pictures = reads.called_defective(now, chosen, ALARMS)
-called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, chosen).called.defective)
-board.show(now, run, runs, chosen.truth)
-show_cases(run, chosen)
+pictures = reads.called_defective(now, selection, ALARMS)
+called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, selection).called.defective)
+board.show(now, run, runs, selection.truth)
+show_cases(run, selection)
 manifest(run)
 reads.follow(now, refresh=any(run.state == "running" for run in runs))

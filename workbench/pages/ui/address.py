@@ -96,9 +96,9 @@ def truth() -> Truth:
     return "reviewed" if st.query_params.get("truth") == "reviewed" else "archive"
 
 
-def without(chosen: Selection, *names: str) -> Selection:
+def without(selection: Selection, *names: str) -> Selection:
     """The selection with these facets open: what a chart shows that lets one choose among them."""
-    return replace(chosen, facets=tuple(one for one in chosen.facets if one[0] not in names))
+    return replace(selection, facets=tuple(one for one in selection.facets if one[0] not in names))
 
 
 _EMBEDDING = ("embed", "embed_options")  # Streamlit's own: how a page is shown within another
@@ -126,18 +126,18 @@ def write(**what: str | None) -> None:
         st.query_params.from_dict(changed)
 
 
-def choose(label: str, offered: Sequence[T], chosen: T, key: str, pick: Callable[[T], None], **how: Any) -> None:
+def choose(label: str, offered: Sequence[T], value: T, key: str, pick: Callable[[T], None], **how: Any) -> None:
     """A list to choose from. The address decides what is chosen, the widget follows: a link or Back changes it too.
 
     Args:
         label: the list's name.
         offered: what there is.
-        chosen: what the address says.
+        value: what the address says.
         key: the widget's.
         pick: puts a choice into the address.
         how: else for `st.selectbox`.
     """
-    st.session_state[key] = chosen
+    st.session_state[key] = value
     st.selectbox(label, offered, key=key, on_change=lambda: pick(st.session_state[key]), **how)
 
 

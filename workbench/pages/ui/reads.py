@@ -79,11 +79,11 @@ def settled(now: Snapshot) -> int:
     return _store(now.data).settled_changes()
 
 
-def beside(now: Snapshot, chosen: Selection) -> Markup:
+def beside(now: Snapshot, selection: Selection) -> Markup:
     """What stands beside reviewed numbers: how many answers people verified, by which rule; nothing beside others."""
-    if chosen.truth == "archive":
+    if selection.truth == "archive":
         return Markup()
-    found = reviewed.of_facts(facts(now, chosen, ("verified", "basis", "right")))
+    found = reviewed.of_facts(facts(now, selection, ("verified", "basis", "right")))
     return components.glyph("finished") + f" {reviewed.sentence(found)}"
 
 
@@ -271,10 +271,10 @@ def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", 
         choose_truth(now)
 
 
-def choose_outcome(now: Snapshot, chosen: Selection, page: str) -> None:
+def choose_outcome(now: Snapshot, selection: Selection, page: str) -> None:
     """One button per outcome there is; pressing the chosen one again shows all."""
-    held = dict(chosen.facets).get("outcome")
-    counted = dict(counts(now, address.without(chosen, "outcome"), ("outcome",)).iter_rows())
+    held = dict(selection.facets).get("outcome")
+    counted = dict(counts(now, address.without(selection, "outcome"), ("outcome",)).iter_rows())
     key = f"{page}.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
     st.segmented_control(
         "Outcome",
@@ -287,9 +287,9 @@ def choose_outcome(now: Snapshot, chosen: Selection, page: str) -> None:
     )
 
 
-def order_in_words(chosen: Selection) -> str:
+def order_in_words(selection: Selection) -> str:
     """What a list of cases begins with."""
-    return "wrong first, then highest entropy" if chosen.order == "worst" else "likeliest defect first"
+    return "wrong first, then highest entropy" if selection.order == "worst" else "likeliest defect first"
 
 
 def choose_order(page: str) -> None:

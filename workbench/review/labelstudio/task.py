@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -23,6 +21,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from warehouse import bounded
 from warehouse.records.reviews import Decision, DefectBox, Explanation
 from warehouse.records.scoring import Option
 from workbench.archive.view import Window
@@ -91,9 +90,7 @@ BLIND = "blind"  # in a task's data: it shows no mask, as the question asks for 
 NONE_IS_RIGHT = "None of these is right"
 CANNOT_TELL = "I can't tell"
 LONGEST = 20_000  # characters of a reviewer's text
-
-# Control characters, of which no page or file makes anything, and lone surrogates, which no file can hold.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_LONGEST_SECONDS = 366 * 86_400  # on a task
 
 _KINDS = {
     "verdict": "choices",
@@ -229,8 +226,10 @@ class Annotation(BaseModel):
     @property
     def seconds(self) -> float | None:
         """The reviewer's time on the task; None where what was told is no time."""
-        told = self.lead_time
-        return told if told is not None and math.isfinite(told) and told >= 0 else None
+        try:
+            return None if self.lead_time is None else bounded.number(self.lead_time, 0, _LONGEST_SECONDS)
+        except ValueError:
+            return None
 
     @property
     def author(self) -> int | None:
@@ -319,7 +318,7 @@ def _single(region: _Region) -> str | None:
     texts = [value] if isinstance(value, str) else value or []
     if region.type == "choices" and len(texts) != 1:
         raise Malformed(f"{region.from_name} has {len(texts)} choices; it takes one")
-    text = _UNPRINTABLE.sub("", "\n".join(texts)).strip()
+    text = bounded.UNPRINTABLE.sub("", "\n".join(texts)).strip()
     if len(text) > LONGEST:
         raise Malformed(f"{region.from_name} has {len(text):,} characters; {LONGEST:,} are taken")
     return text or None
