@@ -148,7 +148,7 @@ def test_tiles_are_cut_from_the_region_of_interest(tmp_path: Path) -> None:
     assert min(window.x0 for window in windows if window) == 300
     assert max(window.x1 for window in windows if window) == 2700
     assert {window.y1 for window in windows if window} == {500}
-    assert RunViews(regions=table.regions).of(found[0]).seen == found[0].content
+    assert RunViews(regions=table.regions).of(found[0]).identity == found[0].content
 
 
 def test_a_header_that_claims_to_be_huge_makes_no_tiles(tmp_path: Path) -> None:

@@ -136,15 +136,15 @@ def test_maps_undo_each_other(orientation: int) -> None:
 def test_parts_of_a_picture_have_names_of_their_own_and_the_whole_has_its_contents() -> None:
     region, tile = RegionOfInterest(0, 0, 50, 50), Window(0, 0, 5, 5)
     names = [
-        each.seen for each in (
+        each.identity for each in (
             View("a"), View("b"), View("a", region=region), View("b", region=region), View("a", tile=tile),
             View("a", tile=Window(5, 0, 10, 5)),
         )
     ]  # fmt: skip
     assert names[0] == "a"
     assert len(set(names)) == len(names)
-    assert View("a", Tone(1023.0)).seen == View("a").seen  # the range is in a picture's key
-    assert View("a", region=region, tile=tile).shown == View("a", tile=tile)
+    assert View("a", Tone(1023.0)).identity == View("a").identity  # the range is in a picture's key
+    assert View("a", region=region, tile=tile).for_display == View("a", tile=tile)
 
 
 def test_a_deep_picture_is_cropped_with_the_range_of_all_of_it(tmp_path: Path) -> None:

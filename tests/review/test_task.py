@@ -33,7 +33,7 @@ CASE = CaseForReview(
     descriptions=(("drawn/plate/scratch", "A line."),),
     query="/data/local-files/?d=disputes/a.png",
     reference="/data/local-files/?d=disputes/b.png",
-    shown=Window(0, 0, 640, 480),
+    window=Window(0, 0, 640, 480),
     patches=(DefectBox(32, 48, 64, 96),),
     outlines=(((10.0, 10.0), (20.0, 10.0), (15.0, 30.0)),),
 )
@@ -86,7 +86,7 @@ def test_what_is_said_of_a_drawn_case_becomes_a_decision_about_the_hidden_answer
     said: str, judged: tuple[str, str | None]
 ) -> None:
     result = [{"from_name": "right_option", "to_name": "query", "type": "choices", "value": {"choices": [said]}}]
-    told = labelstudio_task.judgement(result, CASE.options, "A", CASE.shown, labelstudio_task.DRAWN_VERSION)
+    told = labelstudio_task.judgement(result, CASE.options, "A", CASE.window, labelstudio_task.DRAWN_VERSION)
     assert (told.decision, told.right_answer) == judged
 
 
@@ -94,7 +94,7 @@ def test_what_is_said_of_a_drawn_case_becomes_a_decision_about_the_hidden_answer
                                           "value": {"choices": ["C: Left."]}}]])  # fmt: skip
 def test_a_drawn_case_without_one_of_its_options_is_no_verdict(result: list[dict[str, object]]) -> None:
     with pytest.raises(Malformed, match="isn't one of this question's"):
-        labelstudio_task.judgement(result, CASE.options, "A", CASE.shown, labelstudio_task.DRAWN_VERSION)
+        labelstudio_task.judgement(result, CASE.options, "A", CASE.window, labelstudio_task.DRAWN_VERSION)
 
 
 @given(

@@ -133,7 +133,7 @@ def test_a_reviewer_is_shown_the_tile_and_a_box_comes_back_to_the_whole(
 ) -> None:
     store, run = outcome
     last = entries(store, run)[-1]
-    view = of_run(run.run).of(last).shown
+    view = of_run(run.run).of(last).for_display
     folder = Folder(tmp_path / "served", "/files")
     folder.path.mkdir()
     shown = folder.publish(root / last.path, last.path, view)

@@ -65,8 +65,8 @@ class Tiling:
             view = View(entry.content, tile=window)
             part = replace(
                 entry,
-                image_id=image_id(entry.archive_id, entry.path, view.seen),
-                content=view.seen,
+                image_id=image_id(entry.archive_id, entry.path, view.identity),
+                content=view.identity,
                 tile=Tile(entry.content, window.x0, window.y0, window.x1, window.y1),
             )
             if entry.label == "defective" and marked is None:

@@ -105,7 +105,7 @@ def from_record(stated: Mapping[str, Any] | None) -> Tones:
 
 def choose(
     entries: Iterable[Entry], measure: Callable[[Entry], tuple[Kind, float] | None], integer: float | None = None,
-    floating: float | None = None, given: Callable[[str, str | None], Tone] | None = None,
+    floating: float | None = None, camera_range_of: Callable[[str, str | None], Tone] | None = None,
 ) -> Tones:  # fmt: skip
     """The tones of an archive.
 
@@ -115,14 +115,14 @@ def choose(
             read. Is called until so many are measured.
         integer: the range of integers, where it is given.
         floating: the range of floats, where it is given.
-        given: the ranges of a product's camera, where they are given.
+        camera_range_of: the ranges of a product's camera, where they are given.
     """
     groups: dict[tuple[str, str, str | None], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.dataset, entry.product, entry.camera), []).append(entry)
     cameras = []
     for (dataset, product, camera), group in sorted(groups.items(), key=lambda item: str(item[0])):
-        own = given(product, camera) if given else ALONE
+        own = camera_range_of(product, camera) if camera_range_of else ALONE
         own = Tone(own.integer or integer, own.floating or floating)
         sample = heapq.nsmallest(LOOKED_AT, group, key=lambda entry: (entry.content, entry.path))
         bright: dict[Kind, list[float]] = {"integer": [], "floating": []}

@@ -201,7 +201,7 @@ class View:
     tile: Window | None = None
 
     @property
-    def seen(self) -> str:
+    def identity(self) -> str:
         """What tells views of other pixels apart: the content, for a part of a picture with where that lies."""
         content, tile, region = self.content or "", self.tile, self.region
         if tile is not None:
@@ -211,7 +211,7 @@ class View:
         return content
 
     @property
-    def shown(self) -> View:
+    def for_display(self) -> View:
         """As people see it: the whole picture, or the tile."""
         return replace(self, region=None)
 

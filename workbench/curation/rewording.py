@@ -25,7 +25,7 @@ def suggested(store: Store, proposal: Proposal) -> str:
     if entry is None:
         return ""
     view = run_views.of_run(replayed.run).of(entry)
-    picture = Picture(view.seen, images.open_image(Path(replayed.archive.root) / entry.path, view))
+    picture = Picture(view.identity, images.open_image(Path(replayed.archive.root) / entry.path, view))
     asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
     case = Case("rewrite", picture, None, (proposal.text,), asked, ())
     [got] = replayed.evaluator.answer([case], Method(iterations=0, think_tokens=0, answer="generate"))

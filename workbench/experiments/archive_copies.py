@@ -69,14 +69,14 @@ def make(
         return
     root, kept = Path(scan.archive.root), {entry.path for entry in entries}
     for reference in scan.references:
-        view = views.of(reference).shown
+        view = views.of(reference).for_display
         if view.tone == ALONE:
             images.read(root / reference.path, reference.content)
             _link(root / reference.path, target / reference.path)
         else:  # 8 bits as the images beside it have, or the copy would know no range for it
             _write(images.open_image(root / reference.path, view), target / reference.path)
     for entry in entries:
-        _write(change(entry, images.open_image(root / entry.path, views.of(entry).shown)), target / entry.path)
+        _write(change(entry, images.open_image(root / entry.path, views.of(entry).for_display)), target / entry.path)
         if entry.mask_path is None:
             continue
         marked = masks.read(root / entry.mask_path, root / entry.path)

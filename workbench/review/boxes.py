@@ -33,19 +33,19 @@ class PercentBox:
     rotation: float = 0.0  # degrees clockwise about the upper left corner
 
 
-def to_percent(box: DefectBox, shown: Window) -> PercentBox:
-    """The box, in pixels of the whole image, in percent of the part that is shown."""
-    x0, y0, x1, y1 = shown.from_percent.inverse.box((box.x0, box.y0, box.x1, box.y1))
+def to_percent(box: DefectBox, window: Window) -> PercentBox:
+    """The box, in pixels of the whole image, in percent of the part that is window."""
+    x0, y0, x1, y1 = window.from_percent.inverse.box((box.x0, box.y0, box.x1, box.y1))
     return PercentBox(x0, y0, x1 - x0, y1 - y0)
 
 
-def to_pixels(box: PercentBox, shown: Window) -> DefectBox:
+def to_pixels(box: PercentBox, window: Window) -> DefectBox:
     """The box in pixels of the whole image, cut at the shown part's edges; a turned one becomes the upright box around
     it.
 
     Args:
-        box: as it was drawn on the part that is shown.
-        shown: that part.
+        box: as it was drawn on the part that is window.
+        window: that part.
 
     Raises:
         Malformed: it isn't finite, has no extent, or lies outside the part.
@@ -55,15 +55,15 @@ def to_pixels(box: PercentBox, shown: Window) -> DefectBox:
             bounded.number(value, -_FARTHEST, _FARTHEST)
     except ValueError as error:
         raise Malformed(f"a box has a coordinate that can't be one: {error}") from None
-    left, top = shown.from_percent.point(box.x, box.y)
-    right, bottom = shown.from_percent.point(box.x + box.width, box.y + box.height)
+    left, top = window.from_percent.point(box.x, box.y)
+    right, bottom = window.from_percent.point(box.x + box.width, box.y + box.height)
     wide, tall = right - left, bottom - top
     turn = math.radians(box.rotation)
     cos, sin = (1.0, 0.0) if box.rotation == 0 else (math.cos(turn), math.sin(turn))
     corners = [(a * wide * cos - b * tall * sin, a * wide * sin + b * tall * cos) for a in (0, 1) for b in (0, 1)]
     across, down = sorted(corner[0] for corner in corners), sorted(corner[1] for corner in corners)
-    x0, x1 = (min(max(left + end, float(shown.x0)), float(shown.x1)) for end in (across[0], across[-1]))
-    y0, y1 = (min(max(top + end, float(shown.y0)), float(shown.y1)) for end in (down[0], down[-1]))
+    x0, x1 = (min(max(left + end, float(window.x0)), float(window.x1)) for end in (across[0], across[-1]))
+    y0, y1 = (min(max(top + end, float(window.y0)), float(window.y1)) for end in (down[0], down[-1]))
     if x1 - x0 <= 0 or y1 - y0 <= 0:
         raise Malformed("a box has no extent within the image")
     return DefectBox(x0, y0, x1, y1)

@@ -68,12 +68,12 @@ class Folder:
         seen = "" if suffix or view.tone == ALONE else f"-{_hash(view.tone)}"
         target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{seen}{suffix or '.jpg'}"
         if not target.exists():
-            self._write(target, data if suffix else decode(data, view.shown))
+            self._write(target, data if suffix else decode(data, view.for_display))
         return Published(f"{self.address}/{target.name}", Window(0, 0, *frame.upright))
 
     def _publish_tile(self, source: Path, view: View) -> Published:
         opened = inspect_image(source, view)
-        target = self.path / f"{view.seen[:40]}{'' if view.tone == ALONE else f'-{_hash(view.tone)}'}.jpg"
+        target = self.path / f"{view.identity[:40]}{'' if view.tone == ALONE else f'-{_hash(view.tone)}'}.jpg"
         if not target.exists():
             self._write(target, opened.image)
         return Published(f"{self.address}/{target.name}", opened.placed.window)

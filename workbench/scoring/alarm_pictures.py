@@ -22,7 +22,7 @@ def jpegs(store: Store, pictures: Iterable[Picture]) -> dict[str, bytes]:
             continue
         root = roots[entry.archive_id]
         path = previews.locate(entry.path, root, [root])
-        view = run_views.of_run(store.run(picture.run_id)).of(entry).shown
+        view = run_views.of_run(store.run(picture.run_id)).of(entry).for_display
         if path and (small := previews.jpeg(path, view)):
             found[picture.image_id] = small
     return found

@@ -138,7 +138,7 @@ def _open(file: File, pictures: Pictures | None) -> Opened:
     except UnreadableImage as error:
         return error.failure
     x0, y0, *_ = opened.placed.window.to_whole.box((0, 0, 0, 0))
-    picture = Picture(file.view.seen, opened.image, oddity=opened.oddity, white=opened.white, origin=(x0, y0))
+    picture = Picture(file.view.identity, opened.image, oddity=opened.oddity, white=opened.white, origin=(x0, y0))
     if pictures is None:
         return picture
     try:

@@ -104,8 +104,8 @@ def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Use
 
 def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
     for batch in _batches(_scored(store, runs, done)):
-        known = vectors.image_vectors([view.seen for _, _, view in batch], encoder.name)
-        wanted = (item for item in batch if item[2].seen not in known)
+        known = vectors.image_vectors([view.identity for _, _, view in batch], encoder.name)
+        wanted = (item for item in batch if item[2].identity not in known)
         new = [vector for item in wanted if (vector := _image_vector(*item[1:], encoder, done))]
         if new:
             vectors.upsert_images(new)
@@ -118,7 +118,7 @@ def _image_vector(path: Path, view: View, encoder: Encoder, done: Reindexed) -> 
     if picture is None:
         return None
     try:
-        return ImageVector(view.seen, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
+        return ImageVector(view.identity, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
     except Exception as error:  # noqa: BLE001 - whatever one picture does to the encoder, the others are encoded
         done.left_out.append(f"{path}: {encoder.name} doesn't take it: {error!r}")
         return None
@@ -138,17 +138,17 @@ def _patches(store: Store, vectors: Vectors, runs: Sequence[_Used], done: Reinde
     body: Backbone | None = None
     wanted = (scored for scored in _scored(store, runs, done) if scored[0].image_id in places)
     for batch in _batches(wanted):
-        known = vectors.patch_places({view.seen for _, _, view in batch}, name)
+        known = vectors.patch_places({view.identity for _, _, view in batch}, name)
         new: list[PatchVector] = []
         for entry, path, view in batch:
-            missing = [at for at in places[entry.image_id] if (view.seen, *at) not in known]
+            missing = [at for at in places[entry.image_id] if (view.identity, *at) not in known]
             picture = _picture(path, view, done) if missing else None
             if picture is None:
                 continue
             if body is None and (body := _backbone(runs[0], done)) is None:
                 return
             new += _patch_vectors(picture, missing, body, name)
-            known |= {(view.seen, *at) for at in missing}
+            known |= {(view.identity, *at) for at in missing}
         if new:
             vectors.upsert_patches(new)
             done.patches += len(new)
@@ -198,7 +198,7 @@ def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tu
 def _picture(path: Path, view: View, done: Reindexed) -> Picture | None:
     """The picture, if the file still holds what was scored."""
     try:
-        return Picture(view.seen, images.open_image(path, view))
+        return Picture(view.identity, images.open_image(path, view))
     except ReplacedImage:
         reason = "the file has changed since it was scored"
     except UnreadableImage as error:

@@ -73,7 +73,7 @@ def view(
     if prediction.failure == "poison":  # opening it may kill this process too
         shown = pictures.Shown.nothing(prediction.error)
     else:
-        shown = pictures.large(place, inspected.shown)
+        shown = pictures.large(place, inspected.for_display)
     query = Picture(_titled("Query", prediction), shown.source, *shown.window.size, shown.problem)
     reference = None
     if prediction.reference_path:
@@ -81,12 +81,12 @@ def view(
         allowed = [*roots, *([given] if given else [])]
         known = next((each for each in at_reference if was_shown(prediction, each.content)), None)
         beside = views.of_file(prediction, "") if known is None else views.of_reference(known, prediction)
-        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, beside.shown)
+        normal = pictures.reference(_locate(prediction.reference_path, root, allowed), prediction, beside.for_display)
         reference = Picture("Normal reference", normal.source, query.width, query.height, normal.problem)
     mask, on = None, None
     if shown.source is not None and place is not None and entry is not None and entry.mask_path:
         mask_path = _locate(entry.mask_path, root, roots)  # it says nothing of another picture
-        mask = pictures.mask(mask_path, place, inspected.shown)
+        mask = pictures.mask(mask_path, place, inspected.for_display)
         on = _hits(proposed.filter("accepted"), pictures.mask(mask_path, place, inspected), place, inspected)
     whole = None
     if shown.source is not None and place is not None and inspected.tile is not None:

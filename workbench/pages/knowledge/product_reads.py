@@ -238,7 +238,9 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     for row in first.head(_SHOWN).iter_rows(named=True):
         path = previews.locate(row["path"], root.root, roots) if root else None
         entry = entries.get(row["image_id"])
-        shown = pictures.small(now.data, path, view=View(row["content"]) if entry is None else views.of(entry).shown)
+        shown = pictures.small(
+            now.data, path, view=View(row["content"]) if entry is None else views.of(entry).for_display
+        )
         ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"
         label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
         thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))

@@ -34,7 +34,7 @@ def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
     views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
     entries = reads.rollups(now).images(run_id, SHOWN)
-    names = {"image_id": [entry.image_id for entry in entries], "seen": [views.of(entry).seen for entry in entries]}
+    names = {"image_id": [entry.image_id for entry in entries], "seen": [views.of(entry).identity for entry in entries]}
     found = pl.DataFrame(names, {"image_id": pl.String, "seen": pl.String})
     index = Vectors(Path(now.data))
     known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
@@ -70,7 +70,7 @@ def vectors(
     if entry is None:
         return None
     views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
-    name = views.of(entry).seen
+    name = views.of(entry).identity
     own = Vectors(Path(now.data)).image_vectors([name], found.encoder).get(name)
     return None if own is None else (ids, found.vectors, own)
 

@@ -79,7 +79,7 @@ def suspicion(case: Row) -> str:
 
 def _view(entry: Entry | None, views: RunViews) -> View:
     """An image as its run saw it; one that no archive knows is shown in no case."""
-    return View("") if entry is None else views.of(entry).shown
+    return View("") if entry is None else views.of(entry).for_display
 
 
 def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, view: View) -> pictures.Shown:

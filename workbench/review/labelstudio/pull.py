@@ -75,7 +75,7 @@ class _Known:
     aside: set[str]  # results in quarantine
     tiles: Mapping[str, Tile]  # of disputed images that are a part of a picture
 
-    def shown(self, dispute: Dispute, task: ReviewTask) -> Window:
+    def window_of(self, dispute: Dispute, task: ReviewTask) -> Window:
         """What the task shows of the upright picture: a server that serves the archive itself shows all of it."""
         tile = self.tiles.get(dispute.image_id)
         if tile is not None and (tile.x1 - tile.x0, tile.y1 - tile.y0) == (task.width, task.height):
@@ -235,7 +235,7 @@ def _judgement(known: _Known, task: RemoteTask, annotation: Annotation, now: dat
     if dispute is None:
         raise Malformed("its dispute isn't in this warehouse")
     config = known.project.config
-    said = judgement(annotation.result, dispute.options, dispute.answer, known.shown(dispute, ours), config)
+    said = judgement(annotation.result, dispute.options, dispute.answer, known.window_of(dispute, ours), config)
     author = annotation.author
     kind, answer = absolute(said.decision, said.right_answer, dispute.answer, bool(dispute.options))
     return Judgement(

@@ -238,7 +238,7 @@ def _record(
     unblinded: frozenset[str],
 ) -> ReviewTask:
     key = case.task_key
-    width, height = case.shown.size
+    width, height = case.window.size
     return ReviewTask(key, case.dispute_id, slot, project.project_key, there[key], width, height, now, key in unblinded)
 
 
@@ -261,7 +261,7 @@ class _Pictures:
                 entry = self._store.entry(dispute.image_id)
                 if entry is None:
                     raise UnreadableImage("vanished", "its archive doesn't know it")
-                view = self.views(dispute.run_id).of(entry).shown
+                view = self.views(dispute.run_id).of(entry).for_display
                 self.shown[name] = self._connection.pictures.publish(source, dispute.image_path, view)
             except ReplacedImage:
                 self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
@@ -371,7 +371,7 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
     mask = entry.mask_path if entry else None
     outlines: tuple[tuple[tuple[float, float], ...], ...] = ()
     if entry and mask and dispute.image_id not in material.veiled:
-        outlines = _outlines(root, entry, pictures.views(dispute.run_id).of(entry).shown)
+        outlines = _outlines(root, entry, pictures.views(dispute.run_id).of(entry).for_display)
     return CaseForReview(
         task_key=one.key,
         dispute_id=dispute.dispute_id,
@@ -387,7 +387,7 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
         ),
         query=shown.url,
         reference=_reference(connection, root, prediction, pictures),
-        shown=shown.window,
+        window=shown.window,
         patches=tuple(material.patches.get(name, ())),
         outlines=outlines,
         blind=blinding.mask_answers(dispute),
@@ -401,7 +401,7 @@ def _reference(connection: Connection, root: Path, prediction: Prediction, pictu
     if prediction.reference_path:
         try:
             source = inside(root, prediction.reference_path)
-            view = pictures.reference(prediction, source).shown
+            view = pictures.reference(prediction, source).for_display
             return connection.pictures.publish(source, prediction.reference_path, view).url
         except (OSError, UnreadableImage) as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
