@@ -205,7 +205,7 @@ SELECT $run AS run_id, image // 8 AS block, md5('image' || image) AS image_id,
        'product': 'product ' || lpad((1 + product_number)::VARCHAR, 2, '0'), 'entry': 'scratch'}}] AS descriptions,
     0 AS knowledge_dropped, false AS knowledge_cut, NULL AS raw_text, NULL AS rationale, 0.2 AS seconds,
     moment AS created_at, CASE WHEN kind = 0 THEN ['defective', 'good'] END AS claims,
-    md5('evidence' || product_number) AS evidence_id, NULL AS oddity, NULL AS failure, NULL AS cluster_id
+    md5('evidence' || product_number) AS evidence_id, NULL AS oddity, NULL AS failure, NULL AS cluster_id, NULL AS lot
 FROM judged
 """
 _PATCHES = """

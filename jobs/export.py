@@ -11,7 +11,7 @@ from jobs.options import Data, Truth, output_file
 
 
 def command(
-    table: Annotated[Literal["predictions", "patches", "runs"], typer.Argument(help="What to write.")],
+    table: Annotated[Literal["predictions", "patches", "runs", "measures"], typer.Argument(help="What to write.")],
     run: Annotated[str, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="FILE.parquet, FILE.csv or FILE.jsonl.", callback=output_file)
@@ -19,7 +19,7 @@ def command(
     truth: Truth = "archive",
     data: Data = None,
 ) -> None:
-    """Write a run's predictions, patches or its own record to a file.
+    """Write a run's predictions, patches, its own record or the measures of its pictures to a file.
 
     Parquet keeps lists and maps as they are; CSV writes them as JSON. With `--truth reviewed` predictions say which
     rule brought a settled case to people and how they settled it; the archive's label and answer stand beside.

@@ -19,15 +19,17 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
 
     from jobs import screen
     from warehouse.queries.groundings import Groundings
+    from warehouse.queries.pieces import Pieces
     from warehouse.store import Store
     from workbench import settings
-    from workbench.analysis import alarms, reviewed, right_reason
+    from workbench.analysis import alarms, pieces, reviewed, right_reason
 
     store = Store(settings.data_folder(data))
     with store.together():
         found, totals, settled = store.runs(), store.run_totals(truth), store.verified()
         unlabelled = store.called_defective(truth)
         reasons = right_reason.by_run(Groundings(store.data).of_runs(None, truth))
+        of_runs = Pieces(store.data).of_runs(None, truth) if json_ else None
     counted = totals.select(
         "run_id", "labelled", "correct", "escape", "overkill", "unreadable", "unclaimed", "alarms", "passes"
     )
@@ -46,6 +48,8 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
             row["settings"], row["versions"] = json.loads(row["settings"]), json.loads(row["versions"])
             del row["called"]
             row["right_reason"] = asdict(row["right_reason"]) if row["right_reason"] else None
+            by_piece = None if of_runs is None else pieces.of(of_runs.filter(run_id=row["run_id"]))
+            row["pieces"] = asdict(by_piece) if by_piece else None
             if "verified" in row:
                 row["verified"] = asdict(row["verified"])
         typer.echo(json.dumps(rows, default=str, indent=1))

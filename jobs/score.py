@@ -106,8 +106,9 @@ def command(
     make_sure_of(archive)
     from jobs import screen
     from warehouse.queries.groundings import Groundings
+    from warehouse.queries.pieces import Pieces
     from warehouse.store import Store
-    from workbench.analysis import reviewed, right_reason
+    from workbench.analysis import pieces, reviewed, right_reason
     from workbench.scoring import picture_answers, run
 
     screen.without_loading_bars(loaded.settings.machine.model)
@@ -120,7 +121,8 @@ def command(
         alarms = run.called_defective(store, run_id, truth)
         reason = right_reason.of(Groundings(store.data).of_runs([run_id], truth))
         summary = store.run_summary(run_id, truth)
-        outcome = replace(outcome, summary=summary, alarms=alarms, right_reason=reason)
+        by_piece = pieces.of(Pieces(store.data).of_runs([run_id], truth))
+        outcome = replace(outcome, summary=summary, alarms=alarms, pieces=by_piece, right_reason=reason)
         beside = reviewed.verified(store.verified(run_id), int(outcome.summary["labelled"].sum()))
     if json_:
         extra = {name: asdict(each) for name, each in (("verified", beside), ("picture", picture)) if each}

@@ -152,6 +152,8 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
             f"detection {count['escape']:,} escapes of {count['defective']:,} defective images, {count['overkill']:,} "
             f"overkill of {count['good']:,} good ones; {count['unreadable']:,} of {count['detections']:,} unreadable"
         )
+    if outcome.pieces is not None:
+        console.print(outcome.pieces.sentence)
     show_alarms(outcome.alarms, console)
     if outcome.right_reason is not None:
         from workbench.analysis import right_reason
@@ -247,6 +249,7 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "subtasks": outcome.summary.to_dicts(),
         "failures": outcome.failures.to_dicts(),
         "called_defective": asdict(outcome.alarms),
+        "pieces": asdict(outcome.pieces) if outcome.pieces else None,
         "right_reason": asdict(outcome.right_reason) if outcome.right_reason else None,
         "notes": list(outcome.notes),
         "images_scored": outcome.images,

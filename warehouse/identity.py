@@ -59,14 +59,15 @@ def evidence_id(reference: str | None, descriptions: Iterable[Shown], evidence: 
 
 
 def cluster_id(entry: Entry) -> str:
-    """The identity of what a picture is evidence about: its piece within archive and product, else its content.
+    """The identity of what a picture is evidence about: its piece within archive, product and lot, else its content.
 
     Copies of one picture, under two paths or in two archives, therefore share one, and so do all pictures of a serial
     and all tiles of one picture.
     """
     if entry.serial is None:
         return entry.file_content
-    return _hash(json.dumps([entry.archive_id, entry.product, entry.serial]))
+    lot = [] if entry.lot is None else [entry.lot]
+    return _hash(json.dumps([entry.archive_id, entry.product, entry.serial, *lot]))
 
 
 def was_shown(prediction: Prediction, reference: str) -> bool:

@@ -20,6 +20,7 @@ from warehouse.records import audit as audit_records
 from warehouse.records import curation as curation_records
 from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
+from warehouse.records import measures as measure_records
 from warehouse.records import nights as night_records
 from warehouse.records import questions as question_records
 from warehouse.records import reviews as review_records
@@ -38,6 +39,8 @@ from warehouse.steps import (
     groundings,
     judgements,
     lifts,
+    lots,
+    measures,
     nights,
     oddities,
     passed_over,
@@ -68,6 +71,7 @@ class Table:
 TABLES = (
     Table("archives", scoring.Archive, ("archive_id",)),
     Table("entries", scoring.Entry, ("image_id",)),
+    Table("measures", measure_records.Measures),
     Table("runs", scoring.Run, ("run_id",)),
     Table("predictions", scoring.Prediction),
     Table("patches", scoring.Patch),
@@ -150,7 +154,7 @@ def sixth(con: DuckDBPyConnection) -> None:
 
 def eighth(con: DuckDBPyConnection) -> None:
     """Version 8: what cameras and plants really write."""
-    topics: tuple[Step, ...] = (passed_over.add, tiles.add)
+    topics: tuple[Step, ...] = (passed_over.add, measures.add, lots.add, tiles.add)
     for add in topics:
         add(con)
 

@@ -23,6 +23,7 @@ from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.failures import NOT_THE_FILES_FAULT
 from warehouse.queries import export
+from warehouse.queries.newest import NEWEST
 from warehouse.queries.truth import PREDICTIONS, VERIFIED, Truth, clustered_cells, summands
 from warehouse.records import scoring
 
@@ -40,11 +41,6 @@ _SUMS = """
     coalesce(sum(counted_detections) FILTER (label = 'defective'), 0)::BIGINT AS defective,
     coalesce(sum(counted_detections) FILTER (label = 'good'), 0)::BIGINT AS good
 """
-
-
-# Of entries: those of the content that a path was seen with last.
-_NEWEST = """coalesce(tile.content, content) = first_value(coalesce(tile.content, content))
-    OVER (PARTITION BY path ORDER BY seen_at DESC, image_id)"""
 
 
 class Store:
@@ -111,7 +107,7 @@ class Store:
     def entries(self, archive_id: str) -> pl.DataFrame:
         """The newest entry of every path of an archive, of a picture in tiles all of them, by path."""
         return self._database.frame(
-            f"SELECT * FROM entries WHERE archive_id = ? QUALIFY {_NEWEST} ORDER BY path, tile.y0, tile.x0, image_id",
+            f"SELECT * FROM entries WHERE archive_id = ? QUALIFY {NEWEST} ORDER BY path, tile.y0, tile.x0, image_id",
             [archive_id],
         )
 
@@ -119,7 +115,7 @@ class Store:
         """The newest entry of a path, of a picture in tiles all of them; none where the archive doesn't know it."""
         return self._database.records(
             scoring.Entry,
-            f"SELECT * FROM entries WHERE archive_id = ? AND path = ? QUALIFY {_NEWEST} ORDER BY image_id",
+            f"SELECT * FROM entries WHERE archive_id = ? AND path = ? QUALIFY {NEWEST} ORDER BY image_id",
             [archive_id, path],
         )
 
@@ -131,7 +127,7 @@ class Store:
         """Entries whose content lies in the archive under different labels: content, label, product, path, image_id."""
         return self._database.frame(
             f"""
-            WITH newest AS (SELECT * FROM entries WHERE archive_id = ? QUALIFY {_NEWEST})
+            WITH newest AS (SELECT * FROM entries WHERE archive_id = ? QUALIFY {NEWEST})
             SELECT content, label, defect, product, path, image_id FROM newest
             WHERE label IS NOT NULL
             QUALIFY min(label) OVER (PARTITION BY content) <> max(label) OVER (PARTITION BY content)

@@ -20,7 +20,7 @@ from workbench.archive import scan as archive
 from workbench.archive import sidecar
 from workbench.errors import ArchiveError
 
-COLUMNS = ("path", "product", "label", "mask", "line", "camera", "captured_at", "reference", "serial")
+COLUMNS = ("path", "product", "label", "mask", "line", "camera", "captured_at", "reference", "serial", "lot")
 
 
 def write_csv(file: Path, *rows: dict[str, str]) -> Path:
@@ -86,6 +86,21 @@ def test_pictures_of_one_piece_and_copies_of_one_picture_are_one_cluster(tmp_pat
     assert {of[e.path] == cluster_id(e) for e in second.entries if e.serial} == {False}
     assert {of[e.path] == cluster_id(e) for e in second.entries if e.serial is None} == {True}
     assert "serial in images.csv: 4 images of 3 pieces; a piece counts once in every interval" in first.notes
+
+
+def test_a_lot_is_of_its_picture_and_parts_pieces_of_the_same_serial(tmp_path: Path) -> None:
+    for number, name in enumerate(("a", "b", "c", "d")):
+        picture(tmp_path / f"{name}.png", number)
+    write_csv(
+        tmp_path / "images.csv",
+        {"path": "a.png", "serial": "1", "lot": "2026-11"},
+        {"path": "b.png", "serial": "1", "lot": "2026-11"},
+        {"path": "c.png", "serial": "1", "lot": "2026-12"},
+        {"path": "d.png", "serial": "1"},
+    )
+    entries = scanned(tmp_path).entries
+    assert [entry.lot for entry in entries] == ["2026-11", "2026-11", "2026-12", None]
+    assert [len({cluster_id(entry) for entry in entries[: n + 1]}) for n in range(4)] == [1, 1, 2, 3]
 
 
 def test_an_image_is_neither_its_own_mask_nor_reference_and_a_row_that_is_a_mask_is_told(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera")  # an image has one value of each
+IMAGE_FACETS = ("dataset", "product", "label", "defect", "line", "camera", "lot")  # an image has one value of each
 OF_A_QUESTION = ("question_id", "question")
 TEXTS = (
     "night", "status", "error", "failure", "answer", "correct_answer", "answer_text", "correct_text", "outcome",
@@ -274,7 +274,7 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     kind, place = (axis.astype(np.int64) for axis in np.nonzero(sums["questions"]))
     names = pl.Series("subtask", [*subtasks, None], dtype=pl.String)
     counts = [pl.Series(name, sums[name][kind, place]).cast(pl.Float64 if name in REAL else pl.Int64) for name in SUMS]
-    first = ("cluster_id", "dataset", "product", "subtask", "label", "defect", "line", "camera")
+    first = ("cluster_id", "dataset", "product", "subtask", "label", "defect", "line", "camera", "lot")
     return kinds[kind].with_columns(names.gather(place), *counts).select(*first, *SUMS)
 
 

@@ -16,7 +16,7 @@ from warehouse.queries.truth import PREDICTIONS, Truth
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Exported = Literal["predictions", "patches", "runs"]
+Exported = Literal["predictions", "patches", "runs", "measures"]
 
 _COLUMNS: dict[Exported, str] = {
     "predictions": """
@@ -24,13 +24,17 @@ _COLUMNS: dict[Exported, str] = {
         question_id, subtask, question, options, conditional, reference_path, answer, correct_answer, status, error,
         initial_option_probabilities, option_probabilities, entropy, token_entropy, reward, best_iteration,
         descriptions, knowledge_dropped, knowledge_cut, raw_text, rationale, seconds, content, block, created_at,
-        claims, no_defect, oddity, evidence_id, failure, evidence, cluster_id
+        claims, no_defect, oddity, evidence_id, failure, evidence, cluster_id, lot
     """,
     "patches": "run_id, image_id, question_id, iteration, row, col, x0, y0, x1, y1, score, accepted, block",
     "runs": """
         run_id, digest, settings, knowledge_version, started_at, finished_at, state, planned, answered, invalid, failed,
         host, device, versions, timings, model, demo, message, archive_id, plan,
         purpose, question_set, subtasks, evaluator, evaluator_version, capabilities, embedding_scale
+    """,
+    "measures": """
+        image_id, path AS image_path, content, width, height, white, brightness, contrast, sharpness, clipped_bright,
+        clipped_dark, colour, red, green, blue, fill, centre_x, centre_y
     """,
 }
 _TILE = ", tile.x0 AS tile_x0, tile.y0 AS tile_y0, tile.x1 AS tile_x1, tile.y1 AS tile_y1"  # in the whole picture
@@ -40,7 +44,10 @@ _ORDER: dict[Exported, str] = {
     "predictions": "block, t.rowid",
     "patches": "block, t.rowid",
     "runs": "started_at, run_id",
+    "measures": "path, image_id",
 }
+_OF_IMAGES = """(SELECT * FROM (SELECT DISTINCT run_id, image_id FROM facts)
+    JOIN entries USING (image_id) LEFT JOIN measures USING (content)) AS t"""
 _FORMATS = {".parquet": "PARQUET, COMPRESSION zstd", ".csv": "CSV, HEADER", ".jsonl": "JSON"}
 
 
@@ -62,7 +69,7 @@ def write(con: DuckDBPyConnection, table: Exported, run_id: str | None, output: 
     names = _COLUMNS[table].replace("cluster_id", CLUSTER)
     source = f"{PREDICTIONS[truth]} AS t LEFT JOIN groundings USING (run_id, image_id, question_id)"
     source += " LEFT JOIN (SELECT image_id, tile FROM entries) USING (image_id)"
-    source = source if table == "predictions" else f"{table} AS t"
+    source = source if table == "predictions" else _OF_IMAGES if table == "measures" else f"{table} AS t"
     selected = con.sql(
         f"SELECT {names}{beside} FROM {source} WHERE coalesce(run_id = $run, true) ORDER BY {_ORDER[table]}",
         params={"run": run_id},

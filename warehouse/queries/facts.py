@@ -66,6 +66,7 @@ class Fact:
     defect: str | None
     line: str | None
     camera: str | None
+    lot: str | None
     night: str  # the evening's date, YYYY-MM-DD: of capture, else of scoring, noon to noon UTC
     question_id: str
     evidence_id: str | None  # what it was shown, see `identity.py`
@@ -116,6 +117,7 @@ class Cell:
     defect: str | None
     line: str | None
     camera: str | None
+    lot: str | None
     images: int
     questions: int
     answered: int
@@ -145,7 +147,7 @@ class Cell:
     alarm_probability: float  # their sum
 
 
-KEY = ("run_id", "dataset", "product", "subtask", "label", "defect", "line", "camera")
+KEY = ("run_id", "dataset", "product", "subtask", "label", "defect", "line", "camera", "lot")
 SUMS = tuple(name for name in Cell.__dataclass_fields__ if name not in KEY)
 """A cell's counts and sums, which add up over cells of disjoint images."""
 REAL = ("chance", "entropy", "seconds", "alarm_probability")  # sums that are no counts
@@ -210,7 +212,7 @@ FACTS = f"""
     SELECT * EXCLUDE (moves, claims), {JUDGED}
     FROM (
         SELECT run_id, block, image_id, image_path, {CLUSTER}, dataset, product,
-            label, defect, line, camera,
+            label, defect, line, camera, lot,
             strftime(coalesce(captured_at, created_at) - INTERVAL 12 HOUR, '%Y-%m-%d') AS night, question_id,
             evidence_id, subtask, question, conditional, status, error, failure,
             CASE WHEN len(options) > 0 OR len(answer) = 1 THEN answer END AS answer, correct_answer,
@@ -266,7 +268,7 @@ _CELLS = """
         SELECT run_id, image_id, subtask, any_value(cluster_id) AS cluster_id,
             any_value(dataset) AS dataset, any_value(product) AS product,
             any_value(label) AS label, any_value(defect) AS defect, any_value(line) AS line,
-            any_value(camera) AS camera, count(*) AS questions,
+            any_value(camera) AS camera, any_value(lot) AS lot, count(*) AS questions,
             count(*) FILTER (status = 'answered') AS answered,
             count(*) FILTER (status = 'invalid') AS invalid,
             count(*) FILTER (status = 'failed') AS failed,
@@ -288,7 +290,7 @@ _CELLS = """
             coalesce(sum(defect_probability) FILTER (outcome = 'alarm'), 0) AS alarm_probability
         FROM {{source}} GROUP BY GROUPING SETS ((run_id, image_id, subtask), (run_id, image_id))
     )
-    SELECT run_id, {more}dataset, product, subtask, label, defect, line, camera, count(*) AS images,
+    SELECT run_id, {more}dataset, product, subtask, label, defect, line, camera, lot, count(*) AS images,
         sum(questions)::BIGINT AS questions, sum(answered)::BIGINT AS answered, sum(invalid)::BIGINT AS invalid,
         sum(failed)::BIGINT AS failed, count(*) FILTER (counted > 0) AS counted_images,
         sum(counted)::BIGINT AS counted, sum(correct)::BIGINT AS correct,
@@ -301,7 +303,7 @@ _CELLS = """
         sum(unclaimed)::BIGINT AS unclaimed, count(*) FILTER (alarms + passes > 0) AS unlabelled_images,
         count(*) FILTER (alarms > 0) AS alarm_images, sum(alarm_probabilities)::BIGINT AS alarm_probabilities,
         sum(alarm_probability) AS alarm_probability
-    FROM per_image GROUP BY run_id, {more}dataset, product, subtask, label, defect, line, camera
+    FROM per_image GROUP BY run_id, {more}dataset, product, subtask, label, defect, line, camera, lot
 """
 CELLS = _CELLS.format(more="")
 CLUSTER_CELLS = _CELLS.format(more="cluster_id, ")

@@ -18,6 +18,7 @@ from warehouse.database import Database
 from warehouse.queries import columns
 from warehouse.queries import truth as truths
 from warehouse.queries.columns import ALIASES, IMAGE_FACETS, Columns
+from warehouse.queries.measures import CHOSEN_BY, OF_IMAGES, PictureMeasures
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Entry
 
@@ -30,7 +31,7 @@ FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
     "letter", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
-RANGES = {"entropy": "settled_entropy", "confidence": "confidence"}
+RANGES = {"entropy": "settled_entropy", "confidence": "confidence", **dict(zip(CHOSEN_BY, CHOSEN_BY, strict=True))}
 _PAIRED = ("subtask", "product", "dataset", "label", "defect", "camera", "retrieval")
 _WORST = (
     "image_id", "question_id", "image_path", "product", "label", "defect", "outcome", "settled_entropy",
@@ -39,7 +40,7 @@ _WORST = (
 # What the analysis reads of facts, under the names of `columns.ALIASES` where there are any.
 ANALYSED = (
     "run_id", "image_id", "cluster_id", "question_id", "evidence", "image_path", "dataset", "product", "label",
-    "defect", "line", "camera", "night", "subtask", "question", "status", "outcome", "right", "answer",
+    "defect", "line", "camera", "lot", "night", "subtask", "question", "status", "outcome", "right", "answer",
     "correct_answer", "answer_text", "correct_text", "choices", "conditional", "confidence", "entropy", "shape",
     "description", "retrieval", "letter", "confidence_band", "entropy_band", "detection", "claim", "defect_probability",
     "verified", "basis",
@@ -53,7 +54,7 @@ class Selection:
 
     run_id: str
     facets: tuple[tuple[str, str], ...] = ()  # of FACETS, with a value or NONE
-    ranges: tuple[tuple[str, float, float], ...] = ()  # of RANGES: from, up to and with
+    ranges: tuple[tuple[str, float, float], ...] = ()  # of RANGES: from, up to and with; not measured is outside
     flip: Flip | None = None  # against the run `base`, over the questions both answered
     base: str | None = None
     images: tuple[str, ...] | None = None  # only these
@@ -119,6 +120,7 @@ class Rollups:
 
     def __init__(self, data: Path, kept: Kept | None = None) -> None:
         self._database = Database(data)
+        self._measures = PictureMeasures(data)
         self._kept = kept or Read(data)
 
     def cells(self, selection: Selection) -> pl.DataFrame:
@@ -202,6 +204,11 @@ class Rollups:
         """
         calls = (pl.col("outcome") == "alarm") | (pl.col("outcome") == "pass")
         return self._columns(selection).table(self._some(selection, calls), names)
+
+    def has_pieces(self, run_id: str) -> bool:
+        """Whether some pictures of a run share a piece."""
+        clusters = self._kept.columns(run_id, "archive").images["cluster"]
+        return clusters.n_unique() < len(clusters)
 
     def counts(self, selection: Selection, by: Sequence[str]) -> pl.DataFrame:
         """How many predictions of a selection there are by these columns: the columns and `n`, most first."""
@@ -359,7 +366,11 @@ class Rollups:
         held = self._columns(selection)
         filters = [*_facets(selection), *more]
         for name, low, high in selection.ranges:
-            filters.append(pl.col(RANGES[name]).is_between(low, high))
+            if name in CHOSEN_BY:
+                wanted = held.images["image_id"].is_in(self._measures.between(name, low, high).implode())
+                filters.append(pl.lit(wanted).gather(pl.col("image")))
+            else:
+                filters.append(pl.col(RANGES[name]).is_between(low, high))
         if selection.images is not None:
             wanted = held.images["image_id"].is_in(list(selection.images))
             filters.append(pl.lit(wanted).gather(pl.col("image")))
@@ -386,25 +397,32 @@ def sql(selection: Selection) -> str:
     """The statement that chooses a selection's rows: for people to read and repeat."""
     facts = truths.FACTS[selection.truth]
     where = "".join(f" AND {_condition(ALIASES.get(name, name), value)}" for name, value in selection.facets)
-    where += "".join(f" AND {RANGES[name]} BETWEEN {low!r} AND {high!r}" for name, low, high in selection.ranges)
+    for name, low, high in selection.ranges:
+        within = f"{RANGES[name]} BETWEEN {low!r} AND {high!r}"
+        where += (
+            f" AND image_id IN (SELECT image_id FROM {OF_IMAGES} WHERE {within})"
+            if name in CHOSEN_BY
+            else (f" AND {within}")
+        )
     if selection.images is not None:
-        where += f" AND image_id IN ({', '.join(map(_quoted, selection.images))})"
+        where += f" AND image_id IN ({', '.join(map(quoted, selection.images))})"
     if selection.flip is not None:
         before, after = ("" if right else "NOT " for right in _FLIPS[selection.flip])
         where += (
             f" AND {after}correct AND (image_id, question_id) IN (SELECT (image_id, question_id) "
-            f"FROM {facts} WHERE run_id = {_quoted(selection.base or '')} AND {before}correct)"
+            f"FROM {facts} WHERE run_id = {quoted(selection.base or '')} AND {before}correct)"
         )
     order = "" if selection.order == "worst" else " ORDER BY defect_probability DESC NULLS LAST"
-    return " ".join(f"SELECT * FROM {facts} WHERE run_id = {_quoted(selection.run_id)}{where}{order}".split())
+    return " ".join(f"SELECT * FROM {facts} WHERE run_id = {quoted(selection.run_id)}{where}{order}".split())
 
 
 def _condition(column: str, value: str) -> str:
-    is_value = f"{column} = {_quoted(value)}"
+    is_value = f"{column} = {quoted(value)}"
     return f"({column} IS NULL OR {is_value})" if value == NONE else is_value
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -71,6 +71,7 @@ class Entry:
     ctime_ns: int | None = None  # when the file's bytes, times, name or rights last changed; None: not known
     inode: int | None = None
     serial: str | None = None  # of the piece that it shows, as the sidecar names it
+    lot: str | None = None  # the delivery that the piece came with
     tile: Tile | None = None  # None: all of its file
 
     @property
@@ -233,6 +234,7 @@ class Prediction:
     no_defect: tuple[str, ...] | None = None  # letters of the options that deny a defect; None: a detection question
     evidence: tuple[Evidence, ...] | None = None  # of sources other than the knowledge, best first; None: nothing
     cluster_id: str | None = None  # see `identity.cluster_id`; None in older rows: the content
+    lot: str | None = None  # of the picture's entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,4 +75,5 @@ def make_entry(
         ctime_ns=file.ctime_ns,
         inode=file.inode,
         serial=row.serial or place.serial,
+        lot=row.lot or place.lot,
     )

@@ -21,7 +21,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,11 +164,15 @@ def decode(data: bytes, view: View = WHOLE) -> Image.Image:
         return _seen(load(data), view).image
 
 
-def load(data: bytes, limit: int = PIXEL_LIMIT) -> Image.Image | Deep:
+def load(
+    data: bytes, limit: int = PIXEL_LIMIT, before_decoding: Callable[[Image.Image], None] | None = None
+) -> Image.Image | Deep:
     """The picture as it lies in the file, its memory looked at before: deep samples, or Pillow's picture, loaded.
 
     Args:
+        data: the file's bytes.
         limit: the most pixels. A picture that may have more than PIXEL_LIMIT never becomes RGB as a whole.
+        before_decoding: is handed a picture that Pillow decodes, its header read.
 
     Raises:
         UnreadableImage: too large.
@@ -182,6 +186,8 @@ def load(data: bytes, limit: int = PIXEL_LIMIT) -> Image.Image | Deep:
             return found
     with _quiet():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if before_decoding is not None:
+        before_decoding(image)
     picture_memory.make_sure_of(*image.size, picture_memory.working_bytes(image, len(data), rgb), limit)
     if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
         raise UnreadableImage("unsupported", "a TIFF of signed 8-bit samples, which aren't read; save it unsigned")

@@ -52,6 +52,7 @@ class Place:
     serial: str | None = None
     time: str | None = None  # as the name has it
     by_mask: bool = False  # whether the mask's content says if it is good: the reader of masks knows
+    lot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +344,7 @@ class _Reading:
         return Place(
             role, self._dataset, self._product, label, defect, mask, kind if self.layout.label == "kind" else None,
             fields.get("camera"), fields.get("line"), fields.get("serial"), fields.get("time"), by_mask,
+            fields.get("lot"),
         )  # fmt: skip
 
     def _kinds(self) -> Mapping[str, Label]:

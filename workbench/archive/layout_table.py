@@ -24,13 +24,14 @@ Role = Literal["query", "reference", "mask", "aside"]
 
 _FIELDS = {
     "kind": "[^/]+", "good": "[^/]+", "bad": "[^/]+", "verdict": "[^/]+", "any": "[^/]+", "serial": "[^/]+",
-    "camera": "[^/]+?", "line": "[^/]+?", "time": r"\d{8}[T_-]?\d{6}", "split": "[^/]+",
+    "camera": "[^/]+?", "line": "[^/]+?", "lot": "[^/]+?", "time": r"\d{8}[T_-]?\d{6}", "split": "[^/]+",
 }  # fmt: skip
 _SHARED = (
     "kind",
     "serial",
     "camera",
     "line",
+    "lot",
     "time",
     "split",
 )  # what a mask shares with its picture

@@ -52,6 +52,7 @@ class Overview:
     orphan_masks: int
     lines: Mapping[str, int]
     cameras: Mapping[str, int]
+    lots: Mapping[str, int]
     pieces: int  # that a serial names
     timed: int  # pictures whose time is known
     first: datetime | None
@@ -77,7 +78,7 @@ class Overview:
         said += [
             f"Layout {name}: {wording.counted(count, 'picture')}." for name, count in self.layouts.items() if count
         ]
-        for what, found in (("line", self.lines), ("camera", self.cameras)):
+        for what, found in (("line", self.lines), ("camera", self.cameras), ("lot", self.lots)):
             if found:
                 named = ", ".join(f"{name} ({count:,})" for name, count in list(found.items())[:8])
                 more = ", ..." if len(found) > 8 else ""
@@ -119,7 +120,8 @@ def of_folder(
         orphan_masks=sum(problem.kind == layout.ORPHAN for problem in found.problems),
         lines=_counted(entry.line for entry in found.entries),
         cameras=_counted(entry.camera for entry in found.entries),
-        pieces=len({(entry.product, entry.serial) for entry in found.entries if entry.serial}),
+        lots=_counted(entry.lot for entry in found.entries),
+        pieces=len({(entry.product, entry.serial, entry.lot) for entry in found.entries if entry.serial}),
         timed=len(moments),
         first=min(moments, default=None),
         last=max(moments, default=None),

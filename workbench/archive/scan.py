@@ -2,8 +2,8 @@
 
 A folder and what is known of it from last time go in; entries, references and problems come out. The identity of an
 image is the SHA-256 of its bytes; a file is not read again whose path, size, modification time, change time and inode
-are those that are known. Nothing is decoded here: a file that is no picture is an entry too, and fails with its reason
-when it is opened.
+are those that are known. What is read is measured too (`measures.py`); a file that is no picture is an entry without
+measures, and fails with its reason when it is opened.
 
 The change time finds what a copy hides that keeps its source's time. It and the inode can only cause a file to be read
 in vain, never a wrong answer, as whoever opens a picture checks its content. Two choices keep that cheap. Entries from
@@ -36,6 +36,7 @@ import polars as pl
 
 from warehouse.bounded import is_text
 from warehouse.identity import cluster_id
+from warehouse.records.measures import Measures
 from warehouse.records.scoring import Archive, Entry
 from workbench import wording
 from workbench.archive import image_paths, known_files, labels, layout, sidecar, skipped_files, split_tables
@@ -44,6 +45,7 @@ from workbench.archive.images import frame_of, open_image
 from workbench.archive.known_files import File, Remembered, of_stat
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
+from workbench.archive.measures import Measuring
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, printable
 from workbench.archive.sidecar import ISO, Times
@@ -59,7 +61,7 @@ _BATCH = 2048  # files handed to them at once, so that memory stays flat
 # What may change about an entry; a mask that only a question file names is found again when the image is asked about.
 _SAID = (
     "size", "mtime_ns", "dataset", "product", "label", "defect", "reference_path", "line", "camera", "captured_at",
-    "ctime_ns", "inode", "serial",
+    "ctime_ns", "inode", "serial", "lot",
 )  # fmt: skip
 
 
@@ -75,6 +77,7 @@ class Scan:
     waiting: list[str] = field(default_factory=list)  # paths of files that may still be being written
     notes: tuple[str, ...] = ()  # what a person should see: links that were followed, how words were read as labels
     layouts: Mapping[str, int] = field(default_factory=dict)  # how many pictures lie in which layout
+    measures: Sequence[Measures] = ()  # of the pictures that were read, one of each content
 
     @property
     def registered(self) -> list[Entry]:
@@ -94,6 +97,7 @@ def scan(
     layouts: Sequence[Layout] = (),
     times: Times = ISO,
     tiling: Tiling | None = None,
+    unmeasured: Container[str] | None = None,
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
 
@@ -110,6 +114,7 @@ def scan(
         layouts: one's own, looked for before the project's.
         times: how the sidecar's are meant where they don't say it themselves.
         tiling: which pictures become an entry per tile; None: none does.
+        unmeasured: contents of known pictures to measure beside those that are read; None: nothing is measured.
 
     Raises:
         ArchiveError: the folder or the sidecar can't be used at all.
@@ -142,6 +147,8 @@ def scan(
             if file.path != picture and (places[file.path].role == "reference" or file.path in serving)
         ]
 
+    measuring = None if unmeasured is None else Measuring()
+    read_content = read_content or (measuring.content_of if measuring else content_of)
     remembered = Remembered(registered, again, wanted)
     waiting = _unsettled(wanted, remembered, settle_seconds)
     wanted = [file for file in wanted if file.path not in waiting]
@@ -154,6 +161,9 @@ def scan(
             unread = [file for file in batch if file not in remembered]
             images_read += len(unread)
             fresh = _contents(root, unread, read_content, readers, problems)
+            if measuring and unmeasured:
+                known = {file: content for file in batch if (content := remembered.content_of(file)) in unmeasured}
+                list(readers.map(measuring.measure_known, (root / file.path for file in known), known.values()))
             if settle_seconds:
                 waiting |= {file.path for file in unread if _changed_meanwhile(root, file)}
             for file in batch:
@@ -174,11 +184,15 @@ def scan(
         if entry.reference_path in defective:
             reason = "its reference is labelled defective"
             problems.append(Problem(entry.path, f"{reason}: {entry.reference_path}", kind=reason, unit="remark"))
+    measures = measuring.measures if measuring else ()
     if picture is not None:
-        return Scan(archive, entries, references, [one for one in problems if one.path == picture], images_read)
+        told = [one for one in problems if one.path == picture]
+        return Scan(archive, entries, references, told, images_read, measures=measures)
     said = _label_notes(entries, places, table, rows, words)
     notes = (*_link_notes(root, files), *splits.notes, *said, *tile_notes(entries))
-    return Scan(archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts)
+    return Scan(
+        archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts, measures
+    )
 
 
 def identify(root: Path) -> Archive:
@@ -318,7 +332,7 @@ def _changed_meanwhile(root: Path, file: File) -> bool:
 def _contents(
     root: Path,
     files: Sequence[File],
-    read_content: Callable[[Path], str] | None,
+    read_content: Callable[[Path], str],
     readers: ThreadPoolExecutor,
     problems: list[Problem],
 ) -> dict[str, str | None]:
@@ -326,7 +340,7 @@ def _contents(
 
     def read(file: File) -> str | Exception:
         try:
-            return (read_content or content_of)(root / file.path)
+            return read_content(root / file.path)
         except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are read
             return error
 

@@ -54,6 +54,7 @@ _LOOKS_LIKE = {
         "captured_at": "time date timestamp datetime date_time captured acquired_at created_at zeit datum zeitstempel",
         "reference": "reference_path template golden golden_sample referenz",
         "serial": "serial_number serial_no piece piece_id part_id unit_id seriennummer",
+        "lot": "lot_number lot_no lot_id batch batch_id batch_number charge delivery lieferung los",
     }.items()
 }
 _SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
@@ -90,8 +91,9 @@ class Row(BaseModel):
     captured_at: datetime | None = None
     reference: InArchive | None = None
     serial: Name | None = None
+    lot: Name | None = None
 
-    @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", mode="before")
+    @field_validator("path", "product", "label", "mask", "line", "camera", "reference", "serial", "lot", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         """JSON's numbers as a table has them, and nothing for a field of blanks or a NaN."""

@@ -19,13 +19,14 @@ import numpy as np
 import polars as pl
 
 from warehouse.queries.nights import Nights
+from warehouse.queries.pieces import Pieces
 from warehouse.queries.reviews import Reviews
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.records.nights import MorningReport, Night, NightRun
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.analysis import alarms, drift, metrics, subtasks, worsened
+from workbench.analysis import alarms, drift, metrics, pieces, subtasks, worsened
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Slice
 from workbench.nights import review_week
@@ -86,6 +87,7 @@ def report(context: Context) -> Morning:
         review_budget=context.schedule.review_budget,
         steps=tuple(Done(each.step, each.state, each.message) for each in ledger.steps(night.schedule, night.due_at)),
         alarms=_alarms(context, runs, tonight["image_id"].to_list()),
+        pieces=pieces.of(Pieces(settings.work.data).of_night(context.run_ids)),
         slices=_slices(ledger, context, before, share),
         week=review_week.of_night(settings.work.data, night.schedule, night.due_at),
         passed_over=context.passed_over,

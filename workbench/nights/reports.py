@@ -17,6 +17,7 @@ from workbench import wording
 from workbench.analysis import drift, failures
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Signal, Slice
+from workbench.analysis.pieces import PieceCounts
 from workbench.review.weekly import Estimate, Week
 
 
@@ -94,6 +95,7 @@ class Morning:
     steps: tuple[Done, ...]
     alarms: Alarms | None = None  # pictures without a label that were called defective; None in older reports
     slices: tuple[Slice, ...] | None = None  # parts of the answers that became bad; None where none were looked for
+    pieces: PieceCounts | None = None  # by piece; None where each has one picture, and in older reports
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
 

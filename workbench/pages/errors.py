@@ -19,7 +19,7 @@ from workbench import wording
 from workbench.analysis import concentration, confusion, overview, slices, subtasks
 from workbench.analysis.charts import errors
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, called_defective, components, reads, thumbnails
+from workbench.pages.ui import address, by_piece, called_defective, components, reads, thumbnails
 from workbench.pages.ui.components import card, chart, header, html
 from workbench.pages.ui.reads import Snapshot
 
@@ -32,13 +32,14 @@ CUTS: dict[str, tuple[str, ...]] = {
     "description": ("description",),
     "camera": ("camera",),
     "line": ("line",),
+    "lot": ("lot",),
     "night": ("night",),
     "trace shape": ("shape",),
     "confidence": ("confidence_band",),
     "entropy": ("entropy_band",),
     "right letter": ("letter",),
 }
-CAUSES = ("retrieval", "camera", "line", "defect", "night")  # known before the model answers
+CAUSES = ("retrieval", "camera", "line", "lot", "defect", "night")  # known before the model answers
 RANKED, CASES, ALARMS = 12, 24, 12
 SURE = 0.05  # the false discovery rate
 DIMENSIONS = ("cluster_id", "right", "subtask")
@@ -251,7 +252,11 @@ def show_confusion(selection: Selection) -> None:
 
 
 def show_cases(run: Run, selection: Selection) -> None:
-    """The first cases of the selection and the door to all of them."""
+    """The first cases of the selection, or one of each piece, and the door to all of them."""
+    if address.by_piece():
+        subtask = dict(selection.facets).get("subtask")
+        by_piece.show_cases(now, run, selection, "errors", CASES, lambda case: cards.caption(run, case, subtask))
+        return
     found = reads.listed(now, selection, CASES)
     total = overview.total(everything, "questions")
     with st.container(key="card-cases", gap="small"):
@@ -317,16 +322,23 @@ base = address.base_run(runs, run)
 selection = address.selection(run, base)
 archive = reads.archives(now).get(run.archive_id)
 everything = reads.cells(now, selection)
-open_cuts = tuple(cut for cut in concentration.CUTS if not set(cut) & {name for name, _ in selection.facets})
+open_cuts = tuple(
+    cut
+    for cut in (*concentration.CUTS, CUTS["lot"])
+    if not set(cut) & {name for name, _ in selection.facets} and all(everything[name].count() for name in cut)
+)
 concentrated = overview.error_slices(everything, open_cuts)
 named_first = concentrated.head(1).filter(pl.col("q") < SURE, pl.col("ratio") > 0)
 leading = named_first.row(0, named=True) if named_first.height else None
 tested = ranked(now, selection, ("product", "subtask")).filter("enough", pl.col("difference").is_not_null())
 
 with header(
-    "Errors", finding(concentrated, tested, everything), cards.under(run, archive, reads.beside(now, selection))
+    "Errors",
+    finding(concentrated, tested, everything) + by_piece.sentence(now, selection),
+    cards.under(run, archive, reads.beside(now, selection)),
 ):
     reads.choose_run(now, runs, run)
+    by_piece.choose(now, run)
     components.computed(
         {
             "headline": "the slice of the largest likelihood ratio of a Bernoulli scan over its design effect; pooled "
@@ -349,6 +361,7 @@ with header(
         },
     )
 address.chips()
+by_piece.show(now, selection)
 
 if everything["unlabelled_images"].sum():
     called_defective.show(now, run, selection)

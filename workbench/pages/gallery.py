@@ -14,7 +14,16 @@ from warehouse.queries.rollups import Selection
 from workbench import wording
 from workbench.analysis import overview
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, called_defective, components, embedding, reads, thumbnails
+from workbench.pages.ui import (
+    address,
+    by_piece,
+    called_defective,
+    components,
+    embedding,
+    measure_filter,
+    reads,
+    thumbnails,
+)
 from workbench.pages.ui.components import header, html
 
 SHOWN = 60
@@ -32,12 +41,54 @@ def finding(total: int, selection: Selection) -> Markup:
     """The page's one sentence."""
     if not total:
         return Markup("<b>No case passes the filters.</b>")
+    if address.by_piece():
+        return Markup("<b>{}.</b>").format(wording.counted(total, "case")) + by_piece.sentence(now, selection)
     counted = dict(reads.counts(now, selection, ("outcome",)).iter_rows())
     words = Markup(", ").join(
         components.glyph(name) + f" {counted[name]:,} {name}" for name in OUTCOMES if name in counted
     )
     said = Markup("<b>{}:</b> {}.").format(wording.counted(total, "case"), words)
     return said + cards.called(reads.cells(now, address.without(selection, "outcome")))
+
+
+def choose_lot(selection: Selection) -> None:
+    """A list of the run's lots; none where the archive names none."""
+    lots = reads.cells(now, address.without(selection, "lot"))["lot"].drop_nulls().unique().sort().to_list()
+    held = dict(selection.facets).get("lot")
+    if lots or held:
+        offered = [None, *dict.fromkeys([*lots, *([held] if held else [])])]
+        address.choose(
+            "Lot", offered, held, "gallery.lot", lambda lot: address.put(lot=lot),
+            width=130, label_visibility="collapsed", format_func=lambda lot: lot or "all lots",
+        )  # fmt: skip
+
+
+def caption(case: thumbnails.Row) -> str:
+    """What stands under a case."""
+    return cards.caption(run, case, st.query_params.get("subtask"))
+
+
+def show_cases(selection: Selection) -> None:
+    """A page of cases."""
+    found = reads.listed(now, selection, SHOWN, first)
+    with st.container(key="card-cases", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            upto = f"{first + 1:,}–{first + found.height:,}" if first else f"{found.height:,}"
+            note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
+            html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
+            reads.choose_outcome(now, selection, "gallery")
+            reads.choose_order("gallery")
+        if found.is_empty():
+            components.empty("No case to show", "The filters leave none; Esc clears them.")
+        thumbnails.grid(
+            now,
+            run,
+            found,
+            caption,
+            masks="mask" in st.query_params,
+            patches="patches" in st.query_params,
+        )
+        reads.turn_pages("gallery", first, SHOWN, total)
 
 
 run = components.need_run("Gallery", runs, address.chosen_run(runs))
@@ -48,32 +99,27 @@ first = address.number("from", at_most=max(total - 1, 0))
 
 with header("Gallery", finding(total, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
+    by_piece.choose(now, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
     components.computed(
         {"order": reads.order_in_words(selection), "n": wording.counted(total, "case")}, rollups.sql(selection)
     )
-    components.export("gallery", {"cases": lambda: reads.export(now, selection, rollups.ANALYSED)})
+    measure_filter.choose(now, run.run_id)
+    components.export(
+        "gallery",
+        {
+            "cases": lambda: reads.export(now, selection, rollups.ANALYSED),
+            "measures": lambda: reads.measures(now, run.run_id),
+        },
+    )
 address.chips()
 called_defective.show_groups(now, address.without(selection, "outcome"))
+choose_lot(selection)
 
-found = reads.listed(now, selection, SHOWN, first)
-with st.container(key="card-cases", gap="small"):
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        upto = f"{first + 1:,}–{first + found.height:,}" if first else f"{found.height:,}"
-        note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
-        html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
-        reads.choose_outcome(now, selection, "gallery")
-        reads.choose_order("gallery")
-    if found.is_empty():
-        components.empty("No case to show", "The filters leave none; Esc clears them.")
-    thumbnails.grid(
-        now,
-        run,
-        found,
-        lambda case: cards.caption(run, case, dict(selection.facets).get("subtask")),
-        masks="mask" in st.query_params,
-        patches="patches" in st.query_params,
-    )
-    reads.turn_pages("gallery", first, SHOWN, total)
+if address.by_piece():
+    by_piece.show(now, selection)
+    by_piece.show_cases(now, run, selection, "gallery", SHOWN, caption)
+else:
+    show_cases(selection)
 reads.follow(now, refresh=run.state == "running")

@@ -405,8 +405,7 @@ def _detections(given: Sequence[Given], entries: Mapping[str, Entry], detecting:
 def _prediction(
     run: Run, block: int, one: Given, entry: Entry | None, detections: claims.Questions, detects: bool
 ) -> Prediction:
-    question = question_of(one.subtask, one.question, one.options)
-    place, letter = _place(one.image), one.letter
+    question, place = question_of(one.subtask, one.question, one.options), _place(one.image)
     name = hashlib.sha256(one.image.encode()).hexdigest()  # stands for an image nobody has
     return Prediction(
         run_id=run.run_id,
@@ -427,9 +426,9 @@ def _prediction(
         options=question.options,
         conditional=False,
         reference_path=None,
-        answer=letter,
+        answer=one.letter,
         correct_answer=one.key,
-        status="answered" if letter else "invalid",
+        status="answered" if one.letter else "invalid",
         error=None,
         initial_option_probabilities={},
         option_probabilities={},
@@ -447,4 +446,5 @@ def _prediction(
         claims=detections.claims(one.question, one.options or claims.LETTERS) if detects else None,
         no_defect=None if detects else claims.denying((each.letter, each.text) for each in question.options),
         cluster_id=cluster_id(entry) if entry else name,
+        lot=entry.lot if entry else None,
     )

@@ -283,6 +283,7 @@ def _prediction(
         no_defect=asked.no_defect,
         evidence=besides,
         cluster_id=cluster_id(entry),
+        lot=entry.lot,
     )
 
 

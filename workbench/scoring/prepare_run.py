@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warehouse import claims
+from warehouse.queries.measures import PictureMeasures
 from warehouse.records.questions import Subtask
 from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVersion, PassedOver
 from warehouse.store import Store
@@ -29,6 +30,7 @@ from workbench.archive import (
     tone,
 )
 from workbench.archive import scan as archive
+from workbench.archive.measures import KNOWN_AT_ONCE
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, account, in_sentence
 from workbench.archive.questions import QuestionList
@@ -90,7 +92,7 @@ def prepare(
     picture = None
     if root.is_file():
         root, picture = archive.placed(root, store.archives())
-    archive_id = archive.identify(root).archive_id
+    archive_id, measures = archive.identify(root).archive_id, PictureMeasures(store.data)
     known = store.entries(archive_id)
     scan = archive.scan(
         root,
@@ -103,6 +105,7 @@ def prepare(
         layouts=layout_table.from_settings(settings.work.layouts),
         times=Times(settings.work.day_first, settings.work.time_zone),
         tiling=tiling_of(settings),
+        unmeasured=measures.missing(archive_id, KNOWN_AT_ONCE),
     )
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but held {wording.counted(known.height, 'image')}: is its disk mounted?")
@@ -120,6 +123,7 @@ def prepare(
     if not asked.items and part is None:
         raise _nothing_to_ask(root, scan, file, asked)
     store.register_archive(scan.archive)
+    measures.store(scan.measures)
     found = questions.registered(scan, asked)
     store.upsert_entries(scan.archive.archive_id, archive.changed(found, known) if part or picture else found)
     if not asked.items:

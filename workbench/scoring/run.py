@@ -30,13 +30,15 @@ from warehouse import kill_points, spool
 from warehouse.errors import DiskFull, Locked, WarehouseError
 from warehouse.ingest import ingest
 from warehouse.queries.groundings import Groundings
+from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import PassedOver, Run, RunPurpose, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
-from workbench.analysis import alarms, right_reason, subtasks
+from workbench.analysis import alarms, pieces, right_reason, subtasks
 from workbench.analysis.alarms import Alarms
+from workbench.analysis.pieces import PieceCounts
 from workbench.analysis.right_reason import RightReason
 from workbench.archive import run_views
 from workbench.archive.images import MORE_PAGES
@@ -72,6 +74,7 @@ class Outcome:
     resumed: bool
     waiting: int  # files that may still be being written: another pass takes them
     zero_shot: bool  # no picture had a normal reference beside it
+    pieces: PieceCounts | None = None  # by piece; None where each has one picture
     right_reason: RightReason | None = None  # None: nothing says where defects are, or the run isn't finished
 
 
@@ -347,6 +350,7 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
         summary=store.run_summary(run_id),
         failures=store.failures(run_id),
         alarms=called_defective(store, run_id),
+        pieces=pieces.of(Pieces(store.data).of_runs([run_id])),
         images=images,
         seconds=time.perf_counter() - started,
         resumed=resumed,

@@ -37,6 +37,7 @@ CREATE TABLE entries (
     ctime_ns BIGINT,
     inode BIGINT,
     serial VARCHAR,
+    lot VARCHAR,
     tile STRUCT(content VARCHAR, x0 BIGINT, y0 BIGINT, x1 BIGINT, y1 BIGINT),
     PRIMARY KEY (image_id)
 );
@@ -60,7 +61,45 @@ INSERT INTO entries VALUES (
     NULL,
     NULL,
     NULL,
+    NULL,
     NULL
+);
+
+CREATE TABLE measures (
+    content VARCHAR NOT NULL,
+    width BIGINT,
+    height BIGINT,
+    white DOUBLE,
+    brightness DOUBLE,
+    contrast DOUBLE,
+    sharpness DOUBLE,
+    clipped_bright DOUBLE,
+    clipped_dark DOUBLE,
+    colour DOUBLE,
+    red DOUBLE,
+    green DOUBLE,
+    blue DOUBLE,
+    fill DOUBLE,
+    centre_x DOUBLE,
+    centre_y DOUBLE
+);
+INSERT INTO measures VALUES (
+    'text',
+    1,
+    1,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    0.5
 );
 
 CREATE TABLE runs (
@@ -167,7 +206,8 @@ CREATE TABLE predictions (
     failure VARCHAR CHECK (failure IN ('vanished', 'replaced', 'permission denied', 'disk error', 'empty', 'not an image', 'unsupported', 'truncated', 'damaged', 'too large', 'out of memory', 'poison', 'encoder refused', 'source failed', 'does not fit', 'not finite', 'device out of memory', 'model failed', 'unknown')),
     no_defect VARCHAR[],
     evidence STRUCT(source VARCHAR, version VARCHAR, words VARCHAR, regions STRUCT(x0 DOUBLE, y0 DOUBLE, x1 DOUBLE, y1 DOUBLE)[], score DOUBLE)[],
-    cluster_id VARCHAR
+    cluster_id VARCHAR,
+    lot VARCHAR
 );
 INSERT INTO predictions VALUES (
     '20250103T220005123Z-a1b2c3d4',
@@ -207,6 +247,7 @@ INSERT INTO predictions VALUES (
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
     ['defective', 'good'],
     '281522b66337e8aa1f83658c1d64d037',
+    NULL,
     NULL,
     NULL,
     NULL,
@@ -707,6 +748,7 @@ CREATE TABLE facts (
     defect VARCHAR,
     line VARCHAR,
     camera VARCHAR,
+    lot VARCHAR,
     night VARCHAR NOT NULL,
     question_id VARCHAR NOT NULL,
     evidence_id VARCHAR,
@@ -749,6 +791,7 @@ INSERT INTO facts VALUES (
     'drawn',
     'bottle',
     'good',
+    NULL,
     NULL,
     NULL,
     NULL,
@@ -795,6 +838,7 @@ CREATE TABLE cells (
     defect VARCHAR,
     line VARCHAR,
     camera VARCHAR,
+    lot VARCHAR,
     images BIGINT NOT NULL,
     questions BIGINT NOT NULL,
     answered BIGINT NOT NULL,
@@ -829,6 +873,7 @@ INSERT INTO cells VALUES (
     'bottle',
     NULL,
     'good',
+    NULL,
     NULL,
     NULL,
     NULL,

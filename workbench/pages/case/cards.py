@@ -12,10 +12,12 @@ from markupsafe import Markup
 from warehouse import names
 from warehouse.queries.facts import Outcome
 from warehouse.queries.truth import Truth
+from warehouse.records.measures import Measures
 from warehouse.records.scoring import Description, Evidence, Prediction, RetrievedDescription, Run
 from workbench import wording
 from workbench.analysis import metrics
 from workbench.analysis.missing_capabilities import Lack
+from workbench.archive.tone import Tone
 from workbench.pages.case.view import View
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
@@ -51,6 +53,39 @@ def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth) 
         sentence += Markup("; {} says {}").format(_SAYS[truth], option(prediction, prediction.correct_answer))
     looked = f" {hits_sentence(view)}." if view.hits else ""
     return head + sentence + "." + looked
+
+
+def measures(measured: Measures | None, camera: Tone) -> Markup:
+    """What was measured of the picture before any tone range; in its camera's range too, where a run knows one."""
+    if measured is None:
+        return Markup('<div class="note">Not measured yet: the next runs measure it.</div>')
+    if measured.white is None:
+        return Markup('<div class="note">None: the picture could not be decoded.</div>')
+
+    def share(value: float | None) -> str:
+        return "-" if value is None else wording.percent(value, 1)
+
+    rows = [("size", f"{measured.width:,} × {measured.height:,} pixels")]
+    rows += [("brightness", share(measured.brightness)), ("contrast", share(measured.contrast))]
+    white = camera.integer or camera.floating
+    if white and white != measured.white and measured.brightness is not None and measured.contrast is not None:
+        rows += [
+            (f"{name} of the camera's 0 to {white:g}", share(value * measured.white / white))
+            for name, value in (("brightness", measured.brightness), ("contrast", measured.contrast))
+        ]
+    rows += [
+        ("sharpness", "-" if measured.sharpness is None else f"{measured.sharpness:.2f}"),
+        ("clipped at the top", share(measured.clipped_bright)),
+        ("black pixels", share(measured.clipped_dark)),
+        ("colour", share(measured.colour)),
+        ("red, green, blue", ", ".join(map(share, (measured.red, measured.green, measured.blue)))),
+    ]
+    if measured.fill is None:
+        rows.append(("object", "no plain background"))
+    elif measured.centre_x is not None and measured.centre_y is not None:
+        place = f"{share(measured.fill)} of the picture, its middle {share(measured.centre_x)} from the left"
+        rows.append(("object", f"{place} and {share(measured.centre_y)} from the top"))
+    return components.table(rows)
 
 
 def option(prediction: Prediction, letter: str | None) -> Markup:

@@ -15,6 +15,7 @@ from warehouse.records.scoring import Prediction, Run
 from workbench.analysis import metrics, missing_capabilities
 from workbench.analysis.charts import case_figure, common
 from workbench.analysis.metrics import Key
+from workbench.archive import tone
 from workbench.pages.case import cards, links, tile
 from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
@@ -150,6 +151,13 @@ def show_siblings(predictions: list[Prediction], outcomes: dict[str, Outcome], h
                 html(cards.sibling_answer(other, outcomes[other.question_id]), width="content")
 
 
+def show_measures(run: Run, prediction: Prediction) -> None:
+    """How bright, sharp, clipped and framed the picture is in its file."""
+    camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
+    with card("measures", "Measures", "of the file's range, before any tone range"):
+        html(cards.measures(reads.measures_of(now, prediction.content), camera))
+
+
 def show_words(prediction: Prediction) -> None:
     """What the model wrote, where it wrote anything."""
     if prediction.raw_text is None and prediction.rationale is None:
@@ -220,6 +228,8 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_texts(run, prediction)
     with grid.cell():
         show_siblings(of_image, outcomes, here)
+    with grid.cell():
+        show_measures(run, prediction)
     reviewed = widgets.has_review(now, prediction)
     if reviewed:
         with grid.cell():

@@ -182,6 +182,9 @@ if report.rates:
                 html(cards.errors(report, week))
 
 show_alarms(report)
+if report.pieces:
+    with card("pieces", "By piece", "a piece is called what its worst picture is", fill=False):
+        html(Markup('<div class="note">{}</div>').format(report.pieces.sentence))
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     strands = cards.strands(found)
     if strands:

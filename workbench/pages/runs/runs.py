@@ -17,7 +17,16 @@ from workbench import wording
 from workbench.analysis import overview, right_reason
 from workbench.analysis.charts import common
 from workbench.pages.runs import board, cards
-from workbench.pages.ui import address, called_defective, components, embedding, reads, right_reason_card, thumbnails
+from workbench.pages.ui import (
+    address,
+    by_piece,
+    called_defective,
+    components,
+    embedding,
+    reads,
+    right_reason_card,
+    thumbnails,
+)
 from workbench.pages.ui.components import card, chart, header, html
 
 RUNS_SHOWN = 8
@@ -150,9 +159,10 @@ cells = reads.cells(now, everything)
 reason = right_reason_card.of_run(now, everything)
 asked_about_defects = bool(cells.filter(pl.col("label") == "defective")["counted"].sum())
 
-lead = cards.finding(run, cells) + right_reason_card.lead(reason)
+lead = cards.finding(run, cells) + right_reason_card.lead(reason) + by_piece.sentence(now, everything)
 with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything))):
     reads.choose_truth(now)
+    by_piece.choose(now, run)
     for target, label in ((components.ERRORS, "Errors"), (components.COMPARE, "Compare")):
         st.page_link(target, label=label, query_params=address.going(run=run.run_id))
     components.computed(
@@ -199,6 +209,11 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
 pictures = reads.called_defective(now, selection, ALARMS)
 called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, selection).called.defective)
 board.show(now, run, runs, selection.truth)
-show_cases(run, selection)
+by_piece.show(now, everything)
+if address.by_piece():
+    asked_for = dict(selection.facets).get("subtask")
+    by_piece.show_cases(now, run, selection, "runs", CASES_SHOWN, lambda case: cards.caption(run, case, asked_for))
+else:
+    show_cases(run, selection)
 manifest(run)
 reads.follow(now, refresh=any(run.state == "running" for run in runs))

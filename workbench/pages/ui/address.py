@@ -1,9 +1,10 @@
 """The address is the state: run, baseline and filters are read from it and written to it, so a link restores the view.
 
 `run`, `base` and one name per facet (`subtask`, `product`, ..., see `warehouse.queries.rollups.FACETS`; "none" where
-the warehouse holds nothing); `entropy` and `confidence` as from-to; `flip` against the base; `region` is a polygon
-drawn on the Map; `order=likeliest defect` looks at the likeliest defects first; `truth=reviewed` holds answers against
-what people settled, where they did, instead of the archive.
+the warehouse holds nothing); `entropy`, `confidence` and measures of the picture (`brightness`, ...) as from-to; `flip`
+against the base; `region` is a polygon drawn on the Map; `order=likeliest defect` looks at the likeliest defects first;
+`truth=reviewed` holds answers against what people settled, where they did, instead of the archive; `count=piece` counts
+and lists pieces, not pictures.
 What an address says is checked here: what makes no sense is left out.
 
 Streamlit keeps one address per session, while two runs of a session may overlap: a look of `reads.follow`, sent before
@@ -35,9 +36,24 @@ WORDS = {
     "entropy_band": "entropy",
     "letter": "right letter",
     "description": "description",
+    "clipped_bright": "clipped at the top",
+    "clipped_dark": "black pixels",
+    "fill": "object's share",
+    "centre_x": "object from the left",
+    "centre_y": "object from the top",
 }
 T = TypeVar("T")
-KEPT = ("run", "base", "truth", "order", "flip", "region", *FACETS, *RANGES)  # what goes along from page to page
+KEPT = (
+    "run",
+    "base",
+    "truth",
+    "order",
+    "count",
+    "flip",
+    "region",
+    *FACETS,
+    *RANGES,
+)  # what goes along from page to page
 
 
 def word(facet: str) -> str:
@@ -72,7 +88,7 @@ def selection(run: Run, base: Run | None = None, images: tuple[str, ...] | None 
     facets = tuple((name, address[name]) for name in FACETS if name in address)
     if address.get("outcome") not in (None, *OUTCOMES):
         facets = tuple(one for one in facets if one[0] != "outcome")
-    ranges = tuple((name, *ends) for name in RANGES if (ends := _ends(address.get(name, ""))))
+    ranges = tuple((name, *ends) for name in RANGES if (ends := range_of(name)))
     flip = address.get("flip")
     return Selection(
         run.run_id,
@@ -94,6 +110,11 @@ def order() -> Order:
 def truth() -> Truth:
     """What is right and wrong goes by: the archive, unless the address says `truth=reviewed`."""
     return "reviewed" if st.query_params.get("truth") == "reviewed" else "archive"
+
+
+def by_piece() -> bool:
+    """Whether counts and lists go by piece (`count=piece`), not by picture."""
+    return st.query_params.get("count") == "piece"
 
 
 def without(selection: Selection, *names: str) -> Selection:
@@ -151,7 +172,7 @@ def put(**what: str | None) -> None:
 
 def clear() -> None:
     """Take every filter out; run, baseline and truth stay."""
-    put(**{name: None for name in KEPT if name not in ("run", "base", "truth", "order")})
+    put(**{name: None for name in KEPT if name not in ("run", "base", "truth", "order", "count")})
 
 
 def going(**what: str | None) -> dict[str, str]:
@@ -192,8 +213,9 @@ def number(name: str, at_most: int) -> int:
     return min(int(text), at_most) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
 
-def _ends(text: str) -> tuple[float, float] | None:
-    low, dash, high = text.partition("-")
+def range_of(name: str) -> tuple[float, float] | None:
+    """From and to of one of RANGES; None where the address names none that makes sense."""
+    low, dash, high = st.query_params.get(name, "").partition("-")
     try:
         return (float(low), float(high)) if dash else None
     except ValueError:

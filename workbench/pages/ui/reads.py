@@ -20,8 +20,11 @@ from markupsafe import Markup
 from warehouse import schema
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.groundings import Groundings
+from warehouse.queries.measures import PictureMeasures
+from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Order, Rollups, Selection
 from warehouse.queries.truth import Truth
+from warehouse.records.measures import Measures
 from warehouse.records.scoring import Archive, Description, Entry, Prediction, Run
 from warehouse.store import Store
 from workbench.analysis import alarms as unlabelled
@@ -179,6 +182,36 @@ def place(now: Snapshot, selection: Selection, here: Key) -> Neighbours:
     found = rollups(now).place(selection, *here)
     before, after = (Key(*key) if key else None for key in (found.before, found.after))
     return Neighbours(found.place, found.total, before, after)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def has_pieces(now: Snapshot, run_id: str) -> bool:
+    """Whether some pictures of a run share a piece."""
+    return rollups(now).has_pieces(run_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def pieces(now: Snapshot, selection: Selection) -> pl.DataFrame:
+    """The pieces of which a selection has an answer, see `warehouse.queries.pieces`."""
+    return Pieces(Path(now.data)).of_selection(selection)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_SOME)
+def listed_pieces(now: Snapshot, selection: Selection, outcome: str | None, limit: int, offset: int) -> pl.DataFrame:
+    """A page of a selection's pieces, each as the case that stands for it: LISTED and pictures."""
+    return Pieces(Path(now.data)).listed(selection, outcome, limit, offset).select(*LISTED, "pictures")
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def measures(now: Snapshot, run_id: str) -> pl.DataFrame:
+    """What was measured of a run's pictures, see `warehouse.records.measures`."""
+    return PictureMeasures(Path(now.data)).of_run(run_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=_MANY)
+def measures_of(now: Snapshot, content: str) -> Measures | None:
+    """What was measured of one picture; None where it wasn't."""
+    return PictureMeasures(Path(now.data)).of_content(content)
 
 
 def pairs_export(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
