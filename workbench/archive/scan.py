@@ -429,7 +429,7 @@ def _label_notes(
     if named:
         pieces = len({cluster_id(entry) for entry in named})
         yield (
-            f"serial in {table}: {wording.counted(len(named), 'image')} of "
+            f"{f'serial in {table}' if table else 'serials of names'}: {wording.counted(len(named), 'image')} of "
             f"{wording.counted(pieces, 'piece')}; a piece counts once in every interval"
         )
 
