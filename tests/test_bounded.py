@@ -14,6 +14,7 @@ from warehouse import bounded, manifest
 from warehouse.errors import MalformedPart
 from workbench import settings
 from workbench.archive import knowledge_files, layout_table, sidecar
+from workbench.archive.view import Window
 from workbench.errors import KnowledgeError, Malformed, SettingsError
 from workbench.review.boxes import PercentBox, to_pixels
 from workbench.review.labelstudio.task import Annotation
@@ -73,7 +74,7 @@ def test_a_setting_has_no_control_character(model: str) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
 def test_a_review_result_has_finite_numbers(value: float) -> None:
     with pytest.raises(Malformed, match="can't be one"):
-        to_pixels(PercentBox(value, 0, 10, 10), 100, 100)
+        to_pixels(PercentBox(value, 0, 10, 10), Window(0, 0, 100, 100))
     told = Annotation.model_validate({"id": 1, "updated_at": "2026-11-29T22:05:30Z", "lead_time": value})
     assert told.seconds is None
 

@@ -49,7 +49,7 @@ def patches(
             )  # fmt: skip
         mask = np.zeros((8, 8), bool)
         mask[:, :4] = True
-        masks.append(Masked(str(image), str(image), mask, 40.0, 40.0))
+        masks.append(Masked(str(image), str(image), mask, (0.0, 0.0, 40.0, 40.0)))
     return pl.DataFrame(rows), masks
 
 
@@ -90,7 +90,7 @@ def test_no_hit_at_all_is_not_known_to_be_worse_than_chance_on_six_images() -> N
 
 def test_images_without_a_mask_and_masks_without_patches_play_no_part() -> None:
     rows, masks = patches(3, None)
-    other = Masked("elsewhere", "elsewhere", masks[0].mask, 40.0, 40.0)
+    other = Masked("elsewhere", "elsewhere", masks[0].mask, (0.0, 0.0, 40.0, 40.0))
     assert set(traces.hits(rows, [masks[0], other])["image_id"]) == {"0"}
     assert traces.hits(rows, []).is_empty()
     assert traces.hit_rate(traces.hits(rows, [])).is_empty()

@@ -15,7 +15,7 @@ import polars as pl
 from warehouse.queries.facts import SHAPES
 from workbench.analysis import cluster_robust, intervals, patches
 from workbench.analysis.intervals import Estimate
-from workbench.analysis.patches import Mask
+from workbench.analysis.patches import Box, Mask
 
 HITS: dict[str, pl.DataType | type[pl.DataType]] = {
     "image_id": pl.String, "cluster_id": pl.String, "question_id": pl.String, "iteration": pl.Int64,
@@ -66,13 +66,12 @@ def profiles(rows: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """An image's mask and the image's size in pixels."""
+    """The mask of what was inspected of an image, and where that lies in the image, in pixels."""
 
     image_id: str
     cluster_id: str
     mask: Mask
-    width: float
-    height: float
+    inspected: Box
 
 
 def hits(patch_rows: pl.DataFrame, masks: Iterable[Masked]) -> pl.DataFrame:
@@ -91,7 +90,7 @@ def hits(patch_rows: pl.DataFrame, masks: Iterable[Masked]) -> pl.DataFrame:
         rows = of_image.get((masked.image_id,))
         if rows is None:
             continue
-        result = patches.hits(masked.mask, rows.select("x0", "y0", "x1", "y1").rows(), masked.width, masked.height)
+        result = patches.hits(masked.mask, rows.select("x0", "y0", "x1", "y1").rows(), masked.inspected)
         parts.append(
             rows.select("image_id", "question_id", "iteration", "accepted").with_columns(
                 cluster_id=pl.lit(masked.cluster_id),
