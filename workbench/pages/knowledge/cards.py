@@ -177,7 +177,8 @@ def lift_sentence(bars_of_texts: Sequence[Bar]) -> Markup:
     worst = min((bar for bar in bars_of_texts if bar.kind == "worse"), key=lambda bar: bar.lift, default=None)
     harmed = "Harmed: questions right without the text and wrong with it."
     if (n := len(bars_of_texts)) > 1:
-        harmed += f" Each interval is 95 % by itself; ↑ and ↓ hold at a false-discovery rate of 5 % over {n} texts."
+        texts = wording.counted(n, "text")
+        harmed += f" Each interval is 95 % by itself; ↑ and ↓ hold at a false-discovery rate of 5 % over {texts}."
     if old := sum(bar.in_list and bar.q is None for bar in bars_of_texts):
         were = wording.counted(old, "text was", "texts were")
         harmed += f" {were} measured before p was kept and cannot be marked; measure again."
