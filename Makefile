@@ -95,6 +95,7 @@ soak: $(READY)
 
 scale: labelstudio
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.large_picture --output benchmarks/results/large_picture.json
 	$(BIN)/python -m benchmarks.million --output benchmarks/results/million.json
 	$(BIN)/python -m benchmarks.ingest --output benchmarks/results/ingest.json
 	$(BIN)/python -m benchmarks.readers --output benchmarks/results/readers.json

@@ -43,7 +43,7 @@ from workbench.archive.questions import question_of
 from workbench.curation import blast_radius, search
 from workbench.model.case import Picture
 from workbench.scoring import retrieval
-from workbench.scoring.evidence import View, words_of
+from workbench.scoring.evidence import ShownImage, words_of
 from workbench.settings import Settings
 
 DIMENSIONS, KINDS, PER_PRODUCT = 64, 300, 5
@@ -194,7 +194,7 @@ def _really_changed(
     after = [each for each in published if each.description_id != draft.description_id] + [draft]
     entry = Entry("i", "a", "p", "c", 1, 1, "D", "p", None, None, None, None, None, None, None, NOW)
     blank = Image.new("RGB", (1, 1))
-    views = [View(entry, Picture(content, blank)) for content in contents]
+    views = [ShownImage(entry, Picture(content, blank)) for content in contents]
     questions = [question_of("Anomaly Detection", "Is there a defect?", ())] * len(views)
     before, now = (
         retrieval.Nearest(texts, encoder, vectors, 3).find(views, questions).of_questions

@@ -71,7 +71,7 @@ def fill(data: Path, predictions: int) -> list[str]:
     names = [name(number) for number in range(len(sizes))][::-1]
     report(data, names)
     chance = random.Random(0)
-    contents = Rollups(data).images(names[0], 3000)["content"]
+    contents = [entry.content for entry in Rollups(data).images(names[0], 3000)]
     vectors = [[chance.gauss(0, 1) for _ in range(invented.DIM)] for _ in range(200)]
     Vectors(data).upsert_images(ImageVector(one, "encoder@1", tuple(chance.choice(vectors))) for one in contents)
     return names

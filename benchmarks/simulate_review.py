@@ -27,7 +27,7 @@ from benchmarks import machine
 from warehouse.queries.reviews import Reviews
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.review import budget, pictures, rules
+from workbench.review import budget, disputes, rules
 from workbench.review.budget import Batch, Floats, Forecast, Judged
 from workbench.review.rules import Rules
 
@@ -49,9 +49,8 @@ def main() -> int:
         data = args.data or scored(Path(folder), args.images)
         store = Store(data)
         run = str(store.runs()["run_id"][0])
-        archive = store.archives()[0]
         cases = rules.disputable(Reviews(data).cases(run)).filter(pl.col("correct_answer").is_not_null())
-        far = rules.distances(cases, lambda path: pictures.size_of(Path(archive.root) / path))
+        far = rules.distances(cases, disputes.inspected_by(store, run))
     told = rules.features(cases, far, sorted(set(cases["subtask"])))
     wrong = (cases["answer"] != cases["correct_answer"]).to_numpy()
     images = cases["image_id"].to_numpy()

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ from benchmarks import machine
 from tests.people import ANN
 from warehouse.store import Store
 from workbench.analysis import subtasks
-from workbench.archive import knowledge_files, tone
+from workbench.archive import knowledge_files, run_views
 from workbench.archive.questions import Asked
 from workbench.embedded.archive import draw_archive
 from workbench.embedded.draw import NO_SHIFT, Shift
@@ -101,7 +101,7 @@ def asked(root: Path, data: Path, known: str) -> Iterator[dict[str, object]]:
     executor = prepared.executor
     assert isinstance(executor, LocalExecutor)
     assert isinstance(executor.evaluator, LocalEvaluator)
-    engine, tones = executor.evaluator.engine, tone.from_record(prepared.facts.tones)
+    engine, views = executor.evaluator.engine, run_views.from_facts(asdict(prepared.facts))
     severity = {row["path"]: row["severity"] or "" for row in pl.read_csv(root / "images.csv").iter_rows(named=True)}
     for whole in prepared.plan.blocks:
         about = tuple(
@@ -111,7 +111,7 @@ def asked(root: Path, data: Path, known: str) -> Iterator[dict[str, object]]:
         )
         if not about:
             continue
-        opened = block.open_block(replace(whole, asked=about), block.ReferencePictures(root, tones=tones))
+        opened = block.open_block(replace(whole, asked=about), block.ReferencePictures(root, views=views))
         evidence = block.find_evidence(opened, executor.sources).of_questions
         outcomes = [block.case_of(a, opened, shown) for a, shown in zip(about, evidence, strict=True)]
         cases = [each for each in outcomes if isinstance(each, Case)]

@@ -27,7 +27,7 @@ from warehouse.store import Store
 from workbench import question_sets
 from workbench.analysis import bias, overview, report
 from workbench.curation import edit, trial
-from workbench.review import blinding, disputes, pictures, rules
+from workbench.review import blinding, disputes, rules
 from workbench.scoring.run import Outcome
 
 FILE = Path(__file__).parent / "archive" / "wareneingang.toml"
@@ -119,7 +119,7 @@ def test_errors_shows_the_set_s_subtasks_in_its_order(incoming: Scored, monkeypa
 
 def test_rules_open_cases_and_masks_stay_blind(incoming: Scored) -> None:
     store = incoming.store
-    told = disputes.open_for(store, incoming.run_id, lambda path: pictures.size_of(incoming.archive / path), actor=ANN)
+    told = disputes.open_for(store, incoming.run_id, disputes.inspected_by(store, incoming.run_id), actor=ANN)
     assert told.added
     assert told.reasons.get("label")
     queue = Reviews(store.data).queue(incoming.run_id)

@@ -115,6 +115,8 @@ CHANGED: dict[str, object] = {
     "questions": "inspection",
     "sidecar": Path("elsewhere"),
     "layouts": Path("elsewhere"),
+    "views": Path("elsewhere"),
+    "tiled_above": 1_000_000,
     "time_zone": "Europe/Berlin",
     "day_first": True,
     "data": Path("elsewhere"),

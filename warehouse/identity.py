@@ -5,8 +5,8 @@ every settlement, verdict and audit draw with its question. What a question was 
 retrieved texts with their revisions, in order, and what other sources found - is its evidence, and belongs to the
 prediction. A question together with its reference seeds the noise and identifies a plan (`seed_key`).
 
-Pictures of one piece and copies of one picture share a cluster (`cluster_id`): every interval and test takes clusters,
-not pictures, for independent.
+Pictures of one piece, tiles of one picture and copies of one picture share a cluster (`cluster_id`): every interval and
+test takes clusters, not pictures, for independent.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def evidence_id(reference: str | None, descriptions: Iterable[Shown], evidence: 
 def cluster_id(entry: Entry) -> str:
     """The identity of what a picture is evidence about: its piece within archive, product and lot, else its content.
 
-    Copies of one picture, under two paths or in two archives, therefore share one, and so do all pictures of a serial.
+    Copies of one picture, under two paths or in two archives, therefore share one, and so do all pictures of a serial
+    and all tiles of one picture.
     """
     if entry.serial is None:
-        return entry.content
+        return entry.file_content
     lot = [] if entry.lot is None else [entry.lot]
     return _hash(json.dumps([entry.archive_id, entry.product, entry.serial, *lot]))
 

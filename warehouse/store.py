@@ -23,6 +23,7 @@ from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.failures import NOT_THE_FILES_FAULT
 from warehouse.queries import export
+from warehouse.queries.newest import NEWEST
 from warehouse.queries.truth import PREDICTIONS, VERIFIED, Truth, clustered_cells, summands
 from warehouse.records import scoring
 
@@ -104,11 +105,18 @@ class Store:
         )
 
     def entries(self, archive_id: str) -> pl.DataFrame:
-        """The newest entry of every path of an archive, by path."""
+        """The newest entry of every path of an archive, of a picture in tiles all of them, by path."""
         return self._database.frame(
-            "SELECT * FROM entries WHERE archive_id = ? "
-            "QUALIFY row_number() OVER (PARTITION BY path ORDER BY seen_at DESC, image_id) = 1 ORDER BY path",
+            f"SELECT * FROM entries WHERE archive_id = ? QUALIFY {NEWEST} ORDER BY path, tile.y0, tile.x0, image_id",
             [archive_id],
+        )
+
+    def entries_at(self, archive_id: str, path: str) -> list[scoring.Entry]:
+        """The newest entry of a path, of a picture in tiles all of them; none where the archive doesn't know it."""
+        return self._database.records(
+            scoring.Entry,
+            f"SELECT * FROM entries WHERE archive_id = ? AND path = ? QUALIFY {NEWEST} ORDER BY image_id",
+            [archive_id, path],
         )
 
     def entry(self, image_id: str) -> scoring.Entry | None:
@@ -118,11 +126,8 @@ class Store:
     def conflicts(self, archive_id: str) -> pl.DataFrame:
         """Entries whose content lies in the archive under different labels: content, label, product, path, image_id."""
         return self._database.frame(
-            """
-            WITH newest AS (
-                SELECT * FROM entries WHERE archive_id = ?
-                QUALIFY row_number() OVER (PARTITION BY path ORDER BY seen_at DESC, image_id) = 1
-            )
+            f"""
+            WITH newest AS (SELECT * FROM entries WHERE archive_id = ? QUALIFY {NEWEST})
             SELECT content, label, defect, product, path, image_id FROM newest
             WHERE label IS NOT NULL
             QUALIFY min(label) OVER (PARTITION BY content) <> max(label) OVER (PARTITION BY content)

@@ -58,6 +58,7 @@ class Support:
     # White in pictures deeper than 8 bit, such as 4095; None: chosen for each product and camera from a sample.
     integer_range: float | None = None
     float_range: float | None = None
+    views: Path | None = None  # a TOML file with [[view]] rows; None: those of the settings file, if it has some
 
     def __post_init__(self) -> None:
         if self.top_k != "all" and not 1 <= self.top_k <= MOST:
@@ -97,6 +98,7 @@ class Work:
     layouts: Path | None = None  # a TOML file with [[layout]] rows; None: those of the settings file, if it has some
     day_first: bool | None = None  # of the sidecar's dates such as 03.04.2026; None: they are told and not read
     time_zone: str = "UTC"  # of the sidecar's times that name none
+    tiled_above: int | None = None  # pixels: a larger picture is inspected in tiles; None: those too large for one view
     sidecar: Path | None = None  # images.csv, images.jsonl or images.xlsx; None: the one at the root
     limit: int | None = None  # only so many questions (not images), a mixture of products and kinds
     data: Path = Path("data")  # warehouse, spool and caches
@@ -106,6 +108,7 @@ class Work:
 
     def __post_init__(self) -> None:
         check_bounds(self, limit=(1, MOST), block_images=(1, MOST), ingest_seconds=(0, MOST))
+        check_bounds(self, tiled_above=(2**16, 178_956_970))  # from there on Pillow itself gives up
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -179,6 +182,7 @@ class Facts:
     encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
     sources: Mapping[str, str] | None = None  # versions of evidence sources; the knowledge's own follows from the above
     tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone.Tones`; None: all have 8 bits
+    views: Mapping[str, Any] | None = None  # regions of interest, see `run_views.py`; None: whole pictures
 
 
 _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
@@ -188,6 +192,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "references": "a path; the plan holds each reference's content",
     "integer_range": "what it came to is among the facts",
     "float_range": "what it came to is among the facts",
+    "views": "a path; what it says is among the facts",
     "model": "a name; its weights are among the facts",
     "engine": "both engines give the same answers, floats within 1e-4",
     "device": "the same answers, floats within 1e-3; how many processes give them, and how large blocks are",
@@ -199,6 +204,7 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "layouts": "a path; what it says is in the plan",
     "day_first": "what it makes of times is in the plan",
     "time_zone": "what it makes of times is in the plan",
+    "tiled_above": "what it makes of pictures is in the plan",
     "sidecar": "a path; what it says is in the plan",
     "limit": "cuts the plan, not the answers",
     "data": "a path",
@@ -212,7 +218,7 @@ def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
     # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
     chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
-    later = ("tones", "sources")
+    later = ("tones", "sources", "views")
     known = {name: value for name, value in asdict(facts).items() if name not in later or value is not None}
     stated = json.dumps({"settings": chosen, "facts": known}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]
@@ -344,8 +350,9 @@ def _reading(hint: object) -> object:
 def _read_toml(file: Path) -> dict[str, object]:
     try:
         written = tomllib.loads(file.read_text(encoding="utf-8"))
-        if written.pop("layout", None) is not None:  # rows of the archive room's own table
-            written.setdefault("layouts", str(file))
+        for rows, name in (("layout", "layouts"), ("view", "views")):  # tables that the archive room reads
+            if written.pop(rows, None) is not None:
+                written.setdefault(name, str(file))
         return written
     except OSError as error:
         raise SettingsError(f"cannot read the settings file {file}: {os.strerror(error.errno or 0)}") from None

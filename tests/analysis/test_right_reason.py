@@ -69,8 +69,8 @@ def test_chance_of_patches_is_that_of_a_random_selector_on_real_masks() -> None:
     grid = [(10.0 * col, 10.0 * row, 10.0 * col + 10, 10.0 * row + 10) for row in range(6) for col in range(6)]
     for count in (1, 3, 8):
         drawn = [[grid[i] for i in rng.permutation(36)[:count]] for _ in range(2000)]
-        share = np.mean([any(hits(mask, boxes, 60, 60).on_mask) for boxes in drawn])
-        chance = hits(mask, drawn[0], 60, 60).any_chance(count)
+        share = np.mean([any(hits(mask, boxes, (0, 0, 60, 60)).on_mask) for boxes in drawn])
+        chance = hits(mask, drawn[0], (0, 0, 60, 60)).any_chance(count)
         assert share == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 2000))
 
 

@@ -17,6 +17,7 @@ from tests.scoring.drawn import scanned
 from workbench.archive import images, tone
 from workbench.archive.images import inspect_image, open_image
 from workbench.archive.tone import CameraTone, Tone, Tones
+from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 
 Values = NDArray[np.float64]
@@ -141,7 +142,7 @@ WRITERS: dict[str, Callable[[NDArray[np.generic]], bytes]] = {
 
 def differs(file: Path, twin: Values, range_: Tone = tone.ALONE) -> float:
     """By how many grey levels a picture is seen otherwise than its twin, hot pixels aside."""
-    seen = np.asarray(open_image(file, tone=range_), float)
+    seen = np.asarray(open_image(file, View(tone=range_)), float)
     ordinary = np.ones((SIDE, WIDE), bool)
     ordinary[10::20, 7::13] = ordinary[:, 31] = ordinary[50, 50:52] = False
     return float(max(np.abs(seen - twin)[ordinary].max(), abs(seen.mean() - twin.mean()) - 8))
@@ -277,7 +278,8 @@ def test_an_archive_has_one_range_for_each_product_and_camera(tmp_path: Path) ->
     dark = plate(3)[..., :1].repeat(3, 2) * 0.05
     assert differs(tmp_path / "a3.png", dark, chosen.of(dataset, "widget", "a")) <= LEVELS
     assert (
-        inspect_image(tmp_path / "a3.png", tone=chosen.of(dataset, "widget", "a")).oddity == get_args(images.Oddity)[2]
+        inspect_image(tmp_path / "a3.png", View(tone=chosen.of(dataset, "widget", "a"))).oddity
+        == get_args(images.Oddity)[2]
     )
     assert chosen.of(dataset, "bracket", None) == tone.ALONE
     assert chosen.in_words() == "0 to 4095: widget (a); 0 to 1023: widget (b)"

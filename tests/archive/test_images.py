@@ -16,6 +16,7 @@ from PIL import Image
 from tests.scoring.drawn import picture
 from workbench.archive.images import frame_of, inspect_image, open_image
 from workbench.archive.tone import Tone
+from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 
 
@@ -140,7 +141,9 @@ def test_what_is_odd_about_a_picture_is_told_and_ordinary_ones_are_not_odd(tmp_p
         "flat": "one colour",
         "plate": None,
     }
-    deep = {full: inspect_image(tmp_path / "deep.png", tone=Tone(integer=full)).oddity for full in (1023, 4095, 65535)}
+    deep = {
+        full: inspect_image(tmp_path / "deep.png", View(tone=Tone(integer=full))).oddity for full in (1023, 4095, 65535)
+    }
     assert deep == {1023: "brighter than its range", 4095: None, 65535: "under a quarter of its range"}
 
 

@@ -19,6 +19,7 @@ from warehouse.queries.groundings import Groundings
 from warehouse.store import Store
 from workbench.analysis import option_region, subtasks
 from workbench.archive.scan import content_of
+from workbench.archive.view import Window
 from workbench.experiments import ablation, explanations
 from workbench.experiments.read_study import read_study
 from workbench.settings import Settings, Work
@@ -34,7 +35,7 @@ def test_the_patches_that_most_questions_accepted_are_painted_out() -> None:
 def test_random_patches_are_as_many_others_of_the_same_grid() -> None:
     rng = np.random.default_rng(0)
     taken = GRID[:3]
-    chosen = [box for _ in range(200) for box in explanations.other_patches((30, 30), taken, rng)]
+    chosen = [box for _ in range(200) for box in explanations.other_patches(Window(0, 0, 30, 30), taken, rng)]
     assert set(chosen) == set(GRID[3:])
     assert len(chosen) == 600
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from workbench.archive import previews
 from workbench.archive.scan import content_of
+from workbench.archive.view import View
 from workbench.pages.ui import pictures
 
 
@@ -40,8 +41,8 @@ def test_a_photograph_is_shown_upright_and_small_and_its_size_is_known(tmp_path:
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera on its side
     photo.save(tmp_path / "photo.jpg", exif=exif)
-    shown = pictures.large(tmp_path / "photo.jpg", content_of(tmp_path / "photo.jpg"))
-    assert (shown.width, shown.height) == (1200, 1600)
+    shown = pictures.large(tmp_path / "photo.jpg", View(content_of(tmp_path / "photo.jpg")))
+    assert shown.window.size == (1200, 1600)
     assert decoded(shown).size == (768, 1024)
     assert max(decoded(pictures.small(str(tmp_path / "data"), tmp_path / "photo.jpg")).size) == 112
 
@@ -60,14 +61,14 @@ def test_a_replaced_file_is_text_and_no_picture_even_where_a_thumbnail_is_kept(t
     path, data = tmp_path / "plate.png", str(tmp_path / "data")
     Image.new("RGB", (8, 8), "black").save(path)
     content = content_of(path)
-    before = pictures.small(data, path, content=content)
+    before = pictures.small(data, path, view=View(content))
     assert before.source is not None
     Image.new("RGB", (8, 8), "white").save(path)
     assert pictures.small(data, path).source is not None  # one of the new bytes is kept
-    for shown in (pictures.small(data, path, content=content), pictures.large(path, content)):
-        assert shown == pictures.Shown(None, 1, 1, "no longer the picture that was scored")
+    for shown in (pictures.small(data, path, view=View(content)), pictures.large(path, View(content))):
+        assert shown == pictures.Shown.nothing("no longer the picture that was scored")
     Image.new("RGB", (8, 8), "black").save(path)
-    assert pictures.small(data, path, content=content) == before
+    assert pictures.small(data, path, view=View(content)) == before
 
 
 def test_what_can_t_be_shown_says_why(tmp_path: Path) -> None:
@@ -82,15 +83,16 @@ def test_a_hairline_of_a_large_mask_does_not_vanish(tmp_path: Path) -> None:
     mask = np.zeros((2000, 1000), dtype=np.uint8)
     mask[777, 100:900] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    reduced = pictures.mask(tmp_path / "mask.png")
+    Image.new("L", (1000, 2000)).save(tmp_path / "plate.png")
+    reduced = pictures.mask(tmp_path / "mask.png", tmp_path / "plate.png", View())
     assert reduced is not None
     assert max(reduced.shape) <= 400
     assert reduced.any(axis=1).sum() == 1
 
 
 def test_a_mask_that_is_not_there_is_none(tmp_path: Path) -> None:
-    assert pictures.mask(None) is None
-    assert pictures.mask(tmp_path / "gone.png") is None
+    assert pictures.mask(None, tmp_path / "plate.png", View()) is None
+    assert pictures.mask(tmp_path / "gone.png", tmp_path / "plate.png", View()) is None
 
 
 def test_a_thumbnail_is_made_once_and_kept_as_a_file(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_thumbnail_is_made_once_and_kept_as_a_file(tmp_path: Path) -> None:
     contour = pictures.small(str(data), tmp_path / "plate.png", tmp_path / "mask.png")
     kept = sorted(data.rglob("*.jpg"))
     assert len(kept) == 2
-    assert (plain.width, plain.height) == (contour.width, contour.height) == (300, 200)
+    assert plain.window.size == contour.window.size == (300, 200)
     assert {file.read_bytes() for file in kept} == {
         base64.b64decode((shown.source or "").split(",")[1]) for shown in (plain, contour)
     }

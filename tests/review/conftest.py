@@ -15,7 +15,7 @@ from tests.people import ANN
 from tests.review import studio
 from warehouse.queries.reviews import Reviews
 from warehouse.store import Store
-from workbench.review import disputes, pictures
+from workbench.review import disputes
 from workbench.review.labelstudio import server
 from workbench.review.labelstudio.client import Address, LabelStudio
 from workbench.review.labelstudio.configuration import Connection
@@ -121,11 +121,10 @@ def seeded(tmp_path: Path) -> seed.Seeded:
 @pytest.fixture
 def case(seeded: seed.Seeded, studio_server: Studio) -> Case:
     """Disputes by all rules over a small run, not sent yet."""
-    root = Path(seeded.archive.root)
     disputes.open_for(
         seeded.store,
         seeded.run.run_id,
-        lambda path: pictures.size_of(root / path),
+        disputes.inspected_by(seeded.store, seeded.run.run_id),
         Rules(budget=10, blind_share=0.0),
         actor=ANN,
     )

@@ -32,7 +32,7 @@ from warehouse.records.scoring import Description, Run
 from warehouse.store import Store
 from workbench.archive import knowledge_files
 from workbench.curation import edit, lift, proposals, trial
-from workbench.review import agreement, disputes, pictures
+from workbench.review import agreement, disputes
 from workbench.review.labelstudio import push, server
 from workbench.review.labelstudio.configuration import Connection
 from workbench.review.labelstudio.pull import pull
@@ -74,7 +74,7 @@ class Told:
         found = disputes.open_for(
             self.store,
             run.run_id,
-            lambda path: pictures.size_of(self.archive / path),
+            disputes.inspected_by(self.store, run.run_id),
             Rules(budget=60, blind_share=0.0),
             actor=ANN,
         )

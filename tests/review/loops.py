@@ -69,7 +69,7 @@ def annotations_of_a_task(data: Path, patch: pytest.MonkeyPatch) -> object:
     (one,) = records(Dispute, Reviews(data).queue())
     project = ReviewProject("p", "http://127.0.0.1:9", 1, "v", 1, None, None, NOW)
     sent = ReviewTask("key", one.dispute_id, 1, "p", 7, 96, 96, NOW)
-    known = pull._Known(project, {7: sent}, {one.dispute_id: one}, {}, {}, set())
+    known = pull._Known(project, {7: sent}, {one.dispute_id: one}, {}, {}, set(), {})
     patch.setattr(pull, "judgement", raising(task.judgement, Nth(2)))
     said = [{"from_name": "verdict", "to_name": "query", "type": "choices", "value": {"choices": ["Correct"]}}]
     told: list[dict[str, object]] = [

@@ -22,6 +22,7 @@ from warehouse.records.reviews import AuditCase, AuditDraw, Dispute, ReviewTask
 from warehouse.records.scoring import Option
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
+from workbench.archive.view import Window
 from workbench.review import agreement, blinding, disputes
 from workbench.review.labelstudio import push
 from workbench.review.labelstudio import task as labelstudio_task
@@ -97,7 +98,9 @@ def test_a_blind_task_never_carries_an_outline_even_if_its_case_has_one(subtask:
     (declared,) = [each for each in DECLARED if each.name == subtask]
     claims = ("defective", "good") if declared.detects else None
     blind = blinding.mask_answers(dispute(1, subtask=subtask, options=options, kind=declared.kind, claims=claims))
-    case = CaseForReview("d.1", "d", "", "?", options, "A", None, None, (), "/q", "/r", 10, 10, (), (outline,), blind)
+    case = CaseForReview(
+        "d.1", "d", "", "?", options, "A", None, None, (), "/q", "/r", Window(0, 0, 10, 10), (), (outline,), blind
+    )
     assert drawn(case) == ([] if declared.detects or declared.kind == "region" else ["polygonlabels"])
     offers = dispute(1, subtask=subtask, options=(Option("A", "Kein Fehler"),), no_defect=("A",))
     assert blinding.mask_answers(offers)

@@ -13,7 +13,8 @@ from warehouse.errors import DiskFull
 from warehouse.queries.reviews import Reviews
 from warehouse.records.reviews import Dispute
 from workbench.analysis.metrics import Key
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.images import WHOLE
+from workbench.archive.view import View
 from workbench.review import disputes
 from workbench.review.labelstudio import push
 from workbench.review.labelstudio.client import Address, LabelStudio
@@ -27,10 +28,10 @@ class Raising:
     def __init__(self, folder: Folder, path: str, error: BaseException) -> None:
         self._folder, self._path, self._error = folder, path, error
 
-    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:
+    def publish(self, source: Path, path: str, view: View = WHOLE) -> Published:
         if path == self._path:
             raise self._error
-        return self._folder.publish(source, path, content, tone)
+        return self._folder.publish(source, path, view)
 
     def nothing(self) -> str:
         return self._folder.nothing()

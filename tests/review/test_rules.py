@@ -13,6 +13,7 @@ from tests.people import ANN, by
 from warehouse.queries.reviews import Reviews
 from workbench.analysis import option_region
 from workbench.analysis.metrics import Key
+from workbench.archive.view import Window
 from workbench.errors import ReviewError, UnknownRun
 from workbench.review import disputes, rules
 from workbench.review.rules import Rules, Suspicion
@@ -53,7 +54,14 @@ def case(image: str = "1", question: str = "q", **values: Any) -> dict[str, Any]
 
 def raised(*rows: dict[str, Any], size: tuple[int, int] | None = (100, 200), **chosen: Any) -> list[Suspicion]:
     cases = rules.disputable(pl.DataFrame(list(rows), schema=SCHEMA))
-    return list(rules.suspicions(cases, rules.distances(cases, lambda _: size), None, Rules(**chosen)))
+    return list(
+        rules.suspicions(
+            cases,
+            rules.distances(cases, lambda _: None if size is None else Window(0, 0, *size)),
+            None,
+            Rules(**chosen),
+        )
+    )
 
 
 def by_reason(found: list[Suspicion], reason: str) -> list[tuple[Key, float]]:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from warehouse.records.reviews import DefectBox
 from warehouse.records.scoring import Option
+from workbench.archive.view import View, Window
 from workbench.errors import Malformed, UnreadableImage
 from workbench.review import boxes, pictures
 from workbench.review.labelstudio import task as labelstudio_task
@@ -32,8 +33,7 @@ CASE = CaseForReview(
     descriptions=(("drawn/plate/scratch", "A line."),),
     query="/data/local-files/?d=disputes/a.png",
     reference="/data/local-files/?d=disputes/b.png",
-    width=640,
-    height=480,
+    window=Window(0, 0, 640, 480),
     patches=(DefectBox(32, 48, 64, 96),),
     outlines=(((10.0, 10.0), (20.0, 10.0), (15.0, 30.0)),),
 )
@@ -86,7 +86,7 @@ def test_what_is_said_of_a_drawn_case_becomes_a_decision_about_the_hidden_answer
     said: str, judged: tuple[str, str | None]
 ) -> None:
     result = [{"from_name": "right_option", "to_name": "query", "type": "choices", "value": {"choices": [said]}}]
-    told = labelstudio_task.judgement(result, CASE.options, "A", 640, 480, labelstudio_task.DRAWN_VERSION)
+    told = labelstudio_task.judgement(result, CASE.options, "A", CASE.window, labelstudio_task.DRAWN_VERSION)
     assert (told.decision, told.right_answer) == judged
 
 
@@ -94,7 +94,7 @@ def test_what_is_said_of_a_drawn_case_becomes_a_decision_about_the_hidden_answer
                                           "value": {"choices": ["C: Left."]}}]])  # fmt: skip
 def test_a_drawn_case_without_one_of_its_options_is_no_verdict(result: list[dict[str, object]]) -> None:
     with pytest.raises(Malformed, match="isn't one of this question's"):
-        labelstudio_task.judgement(result, CASE.options, "A", 640, 480, labelstudio_task.DRAWN_VERSION)
+        labelstudio_task.judgement(result, CASE.options, "A", CASE.window, labelstudio_task.DRAWN_VERSION)
 
 
 @given(
@@ -107,16 +107,17 @@ def test_boxes_survive_pixels_to_percent_to_pixels(width: int, height: int, corn
     box = DefectBox(x0 * width, y0 * height, x1 * width, y1 * height)
     if box.x1 - box.x0 < 1e-6 or box.y1 - box.y0 < 1e-6:
         return
-    back = boxes.to_pixels(boxes.to_percent(box, width, height), width, height)
+    whole = Window(0, 0, width, height)
+    back = boxes.to_pixels(boxes.to_percent(box, whole), whole)
     assert (back.x0, back.y0, back.x1, back.y1) == pytest.approx((box.x0, box.y0, box.x1, box.y1), abs=1e-6)
 
 
 def test_a_turned_box_becomes_the_upright_one_around_it_and_nonsense_is_refused() -> None:
-    turned = boxes.to_pixels(boxes.PercentBox(50, 10, 20, 10, rotation=90), 200, 200)
+    turned = boxes.to_pixels(boxes.PercentBox(50, 10, 20, 10, rotation=90), Window(0, 0, 200, 200))
     assert (turned.x0, turned.y0, turned.x1, turned.y1) == pytest.approx((80, 20, 100, 60))
     for box in (boxes.PercentBox(float("nan"), 0, 1, 1), boxes.PercentBox(0, 0, 0, 5), boxes.PercentBox(200, 0, 5, 5)):
         with pytest.raises(Malformed):
-            boxes.to_pixels(box, 100, 100)
+            boxes.to_pixels(box, Window(0, 0, 100, 100))
 
 
 def test_an_outline_holds_its_part_of_the_mask() -> None:
@@ -142,8 +143,8 @@ def test_a_turned_or_large_picture_is_shown_upright_and_its_size_is_the_upright_
 
     shown = Folder(tmp_path, "/files").publish(tmp_path / "a.jpg", "a.jpg")
 
-    assert (shown.width, shown.height) == upright
-    assert pictures.size_of(tmp_path / "a.jpg") == upright
+    assert shown.window.size == upright
+    assert pictures.window_of(tmp_path / "a.jpg", View()) == Window(0, 0, *upright)
     with Image.open(tmp_path / shown.url.rpartition("/")[2]) as copy:
         assert copy.getexif().get(0x0112, 1) == 1
         assert copy.width / copy.height == pytest.approx(upright[0] / upright[1], abs=0.01)

@@ -13,6 +13,7 @@ from tests import scored
 from tests.archive.test_deep import LEVELS, plate, png
 from warehouse.store import Store
 from workbench.archive import tone
+from workbench.archive.run_views import RunViews
 from workbench.model.case import Picture
 from workbench.scoring import block, prepare_run
 from workbench.scoring.block import ReferencePictures
@@ -49,7 +50,7 @@ def test_a_runs_range_holds_for_queries_and_references_and_is_in_its_digest(arch
     assert given.digest != outcome.run.digest
     assert given.facts.tones is not None
     assert given.facts.tones["others"] == {"integer": 65535, "floating": None}
-    opened = block.open_block(given.plan.blocks[0], ReferencePictures(archive, tones=tones))
+    opened = block.open_block(given.plan.blocks[0], ReferencePictures(archive, views=RunViews(tones)))
     (normal,) = opened.references.values()
     assert isinstance(normal, Picture)
     assert np.abs(np.asarray(normal.image, float) - plate(0)).max() <= LEVELS

@@ -25,7 +25,7 @@ from workbench.errors import CannotReplay, DeviceLost
 from workbench.model import latent
 from workbench.model.case import Case, Picture
 from workbench.scoring import models, replay
-from workbench.scoring.evidence import BlockEvidence, Source, View, find_all, harmless
+from workbench.scoring.evidence import BlockEvidence, ShownImage, Source, find_all, harmless
 
 BOX = Region(1.0, 2.5, 30.0, 40.0)
 NOW = datetime(2025, 1, 3, tzinfo=UTC)
@@ -40,11 +40,11 @@ class Fixed(Source):
     version: str = "v1"
     words: str = "Such a mark was a scratch before.</think>"
     score: float = 0.5
-    refuses: Callable[[View], bool] = lambda _: False
+    refuses: Callable[[ShownImage], bool] = lambda _: False
     error: Exception = field(default_factory=lambda: ValueError("no such size"))
     calls: list[int] = field(default_factory=list)
 
-    def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:
+    def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:
         self.calls.append(len(questions))
         if any(map(self.refuses, views)):
             raise self.error
@@ -55,9 +55,9 @@ class Fixed(Source):
         return Evidence(self.name, self.version, self.words, (BOX,), self.score)
 
 
-def view(path: str) -> View:
+def view(path: str) -> ShownImage:
     entry = Entry(path, "a", path, path, 1, 1, "D", "plate", None, None, None, None, None, None, None, NOW)
-    return View(entry, Picture(path, Image.new("RGB", (8, 8))))
+    return ShownImage(entry, Picture(path, Image.new("RGB", (8, 8))))
 
 
 def rows_of(store: Store, run_id: str) -> list[Prediction]:
@@ -165,7 +165,7 @@ def test_evidence_is_told_apart_by_source_version_words_and_regions_but_not_by_i
 )
 def test_a_source_that_breaks_its_promise_fails_the_questions_and_not_the_run(broken: Any) -> None:
     class Broken(Fixed):
-        def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:  # noqa: ARG002
+        def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:  # noqa: ARG002
             found: BlockEvidence = broken
             return found
 

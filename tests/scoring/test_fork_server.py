@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from workbench.archive import scan
+from workbench.archive.view import View
 from workbench.errors import DeviceLost
 from workbench.model.case import Picture
 from workbench.scoring import image_loader
@@ -74,5 +75,5 @@ def test_a_process_that_can_not_be_started_is_told_and_pictures_are_opened_witho
         Processes(["cpu"], Settings(), ())
     file = next(drawn_archive.rglob("*.png"))
     with image_loader.opener(None, 2) as opened:
-        (picture,) = opened([File(file, scan.content_of(file))])
+        (picture,) = opened([File(file, View(scan.content_of(file)))])
     assert isinstance(picture, Picture)

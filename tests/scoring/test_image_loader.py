@@ -14,6 +14,7 @@ from PIL import Image
 from tests.model import tiny
 from warehouse.failures import POISON, VANISHED, Failure
 from workbench.archive import scan
+from workbench.archive.view import View
 from workbench.model import backbone
 from workbench.model.backbone import Pictures
 from workbench.model.case import Picture
@@ -35,12 +36,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
     Image.new("RGB", (3000, 3)).save(folder / "4.png")
     (folder / "5.png").write_bytes(b"no picture")
     paths = [folder / f"{number}.png" for number in range(7)]
-    return [File(path, scan.content_of(path) if path.exists() else "") for path in paths]
+    return [File(path, View(scan.content_of(path) if path.exists() else "")) for path in paths]
 
 
 def _check(opened: list[image_loader.Opened], files: list[File], pictures: Pictures) -> None:
     assert len(opened) == len(files)
-    for (path, content, _), each in zip(files[:4], opened, strict=False):
+    for (path, view), each in zip(files[:4], opened, strict=False):
+        content = view.content or ""
         assert isinstance(each, Picture)
         assert each.key == content
         assert each.image.tobytes() == Image.open(path).convert("RGB").tobytes()
@@ -86,7 +88,7 @@ def test_processes_open_and_make_ready_and_a_picture_over_which_two_died_is_pass
     content = scan.content_of(poison)
     deadly: Any = Deadly(pictures, content)
     with image_loader.opener(deadly, 1) as opened:
-        passed_over, *others = opened([File(poison, content), *files])
+        passed_over, *others = opened([File(poison, View(content)), *files])
     assert passed_over == POISON
     _check(others, files, pictures)
 

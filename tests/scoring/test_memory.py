@@ -19,8 +19,9 @@ from tests import scored
 from tests.archive.test_deep import chunk, pnm, tiff
 from warehouse.failures import OUT_OF_MEMORY
 from warehouse.store import Store
-from workbench.archive import images
-from workbench.archive.images import PIXEL_LIMIT, open_image
+from workbench.archive import picture_memory
+from workbench.archive.images import open_image
+from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.errors import UnreadableImage
 
 SIDE = 13_377  # squared, all but the largest allowed picture
@@ -61,7 +62,7 @@ def test_what_a_picture_takes_is_worked_out_from_its_head(tmp_path: Path) -> Non
         (tmp_path / name).write_bytes(too_wide)
         with pytest.raises(UnreadableImage, match=f"^too large: more than {PIXEL_LIMIT:,} pixels"):
             open_image(tmp_path / name)
-    assert images.memory_limit() <= images.MEMORY_LIMIT
+    assert picture_memory.limit() <= picture_memory.MEMORY_LIMIT
 
 
 def test_without_memory_a_picture_is_unreadable_and_the_next_one_opens(tmp_path: Path) -> None:
@@ -70,9 +71,9 @@ def test_without_memory_a_picture_is_unreadable_and_the_next_one_opens(tmp_path:
     script = """
         import resource, sys
         from pathlib import Path
-        from workbench.archive import images
+        from workbench.archive import images, picture_memory
         from workbench.errors import UnreadableImage
-        images.memory_limit()
+        picture_memory.limit()
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + 400 * 2**20,) * 2)
         try:

@@ -21,8 +21,9 @@ from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.archive import images, knowledge_files
+from workbench.archive.high_bit_depth import Deep
 from workbench.archive.scan import content_of
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.view import View
 from workbench.errors import ReplacedImage
 from workbench.review.pictures import Folder, Web
 from workbench.scoring import reindex, replay, run
@@ -122,16 +123,16 @@ def test_a_file_swapped_between_reading_and_decoding_is_the_picture_that_was_rea
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, other = picture(tmp_path / "a.png", 10), picture(tmp_path / "b.png", 200)
-    content, decode = content_of(file), images.decode
+    content, load = content_of(file), images.load
 
-    def late(data: bytes, tone: Tone = ALONE) -> Image.Image:
+    def late(data: bytes) -> Image.Image | Deep:
         shutil.copyfile(other, file)
-        return decode(data, tone)
+        return load(data)
 
-    monkeypatch.setattr(images, "decode", late)
-    assert images.open_image(file, content).getpixel((0, 0)) == (10, 10, 10)
+    monkeypatch.setattr(images, "load", late)
+    assert images.open_image(file, View(content)).getpixel((0, 0)) == (10, 10, 10)
     with pytest.raises(ReplacedImage):
-        images.open_image(file, content)
+        images.open_image(file, View(content))
 
 
 @pytest.mark.parametrize("data", [b"", b"half", b"another picture"])
@@ -140,7 +141,7 @@ def test_bytes_that_are_not_the_rows_are_a_replaced_picture_whatever_they_are(tm
     content = content_of(file)
     file.write_bytes(data)
     with pytest.raises(ReplacedImage, match=REPLACED):
-        images.open_image(file, content)
+        images.open_image(file, View(content))
 
 
 def test_reviewers_get_the_picture_that_was_scored_or_none(tmp_path: Path) -> None:
@@ -148,10 +149,10 @@ def test_reviewers_get_the_picture_that_was_scored_or_none(tmp_path: Path) -> No
     folder.path.mkdir()
     file = picture(tmp_path / "a.png", 10)
     content = content_of(file)
-    shown = folder.publish(file, "a.png", content)
+    shown = folder.publish(file, "a.png", View(content))
     assert (folder.path / shown.url.rpartition("/")[2]).read_bytes() == file.read_bytes()
     picture(file, 200)
     for place in (folder, web):
         with pytest.raises(ReplacedImage):
-            place.publish(file, "a.png", content)
+            place.publish(file, "a.png", View(content))
     assert len(list(folder.path.iterdir())) == 1

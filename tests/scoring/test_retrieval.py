@@ -28,7 +28,7 @@ from workbench.archive.questions import question_of
 from workbench.model import latent, windows
 from workbench.model.case import Picture
 from workbench.scoring import retrieval
-from workbench.scoring.evidence import BlockEvidence, Source, View, descriptions_of, words_of
+from workbench.scoring.evidence import BlockEvidence, ShownImage, Source, descriptions_of, words_of
 from workbench.settings import Support
 
 NOW = datetime(2025, 1, 3, tzinfo=UTC)
@@ -63,20 +63,20 @@ def description(entry: str, text: str, product: str = "plate", revision: int = 1
     return Description(f"D/{product}/{entry}", revision, "D", product, entry, text, "published", "me", "test", NOW)
 
 
-def image(colour: tuple[int, int, int], path: str = "D/plate/test/good/0.png") -> View:
+def image(colour: tuple[int, int, int], path: str = "D/plate/test/good/0.png") -> ShownImage:
     dataset, product, _, label, _ = path.split("/")
     content = f"{colour}"
     entry = Entry(path, "a", path, content, 1, 1, dataset, product, label, None, None, None, None, None, None, NOW)
-    return View(entry, Picture(content, Image.new("RGB", (8, 8), colour)))
+    return ShownImage(entry, Picture(content, Image.new("RGB", (8, 8), colour)))
 
 
-def shown(source: Source, *views: View) -> list[tuple[Evidence, ...]]:
+def shown(source: Source, *views: ShownImage) -> list[tuple[Evidence, ...]]:
     """What a source shows a question about each image."""
     found = source.find(views, [ASKED] * len(views)).of_questions
     return [each for each in found if not isinstance(each, Failure)]
 
 
-def words(source: Source, *views: View) -> list[tuple[str, ...]]:
+def words(source: Source, *views: ShownImage) -> list[tuple[str, ...]]:
     return [words_of(each) for each in shown(source, *views)]
 
 

@@ -30,13 +30,14 @@ _COLUMNS: dict[Exported, str] = {
     "runs": """
         run_id, digest, settings, knowledge_version, started_at, finished_at, state, planned, answered, invalid, failed,
         host, device, versions, timings, model, demo, message, archive_id, plan,
-        purpose, question_set, subtasks, evaluator, evaluator_version, capabilities, embedding_scale
+        purpose, question_set, subtasks, evaluator, evaluator_version, capabilities, embedding_scale, passed_over
     """,
     "measures": """
         image_id, path AS image_path, content, width, height, white, brightness, contrast, sharpness, clipped_bright,
         clipped_dark, colour, red, green, blue, fill, centre_x, centre_y
     """,
 }
+_TILE = ", tile.x0 AS tile_x0, tile.y0 AS tile_y0, tile.x1 AS tile_x1, tile.y1 AS tile_y1"  # in the whole picture
 _MEASURED = ", patches_hit, patches_chance, region_hit, region_chance, changed, changed_elsewhere"  # see `Grounding`
 _REVIEWED = ", verified, basis, archive_label, archive_correct_answer"  # behind the columns of predictions
 _ORDER: dict[Exported, str] = {
@@ -63,10 +64,11 @@ def write(con: DuckDBPyConnection, table: Exported, run_id: str | None, output: 
         raise Refused(f"{output} ends in {suffix or 'nothing'}; name a file that ends in {', '.join(_FORMATS)}")
     if run_id is not None and not con.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchall():
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-    beside = _MEASURED if table == "predictions" else ""
+    beside = _TILE + _MEASURED if table == "predictions" else ""
     beside += _REVIEWED if table == "predictions" and truth == "reviewed" else ""
     names = _COLUMNS[table].replace("cluster_id", CLUSTER)
     source = f"{PREDICTIONS[truth]} AS t LEFT JOIN groundings USING (run_id, image_id, question_id)"
+    source += " LEFT JOIN (SELECT image_id, tile FROM entries) USING (image_id)"
     source = source if table == "predictions" else _OF_IMAGES if table == "measures" else f"{table} AS t"
     selected = con.sql(
         f"SELECT {names}{beside} FROM {source} WHERE coalesce(run_id = $run, true) ORDER BY {_ORDER[table]}",

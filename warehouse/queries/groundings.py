@@ -17,7 +17,7 @@ from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.queries.truth import FACTS, Truth
 from warehouse.records.reviews import DefectBox
-from warehouse.records.scoring import Grounding
+from warehouse.records.scoring import Grounding, Tile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,8 +41,17 @@ class RegionTruth:
     root: str  # of its archive
     path: str  # of the picture, relative to the root
     content: str
+    dataset: str
+    product: str
+    camera: str | None
     mask_path: str | None
-    boxes: tuple[DefectBox, ...]  # in pixels of the upright picture
+    boxes: tuple[DefectBox, ...]  # in pixels of the whole upright picture
+    tile: Tile | None
+
+    @property
+    def file_content(self) -> str:
+        """SHA-256 of the file's bytes, hex."""
+        return self.tile.content if self.tile else self.content
 
 
 class Groundings:
@@ -62,7 +71,8 @@ class Groundings:
                 SELECT image_id, flatten(list(boxes ORDER BY boxes)) AS boxes FROM newest
                 WHERE NOT withdrawn AND len(boxes) > 0 GROUP BY image_id
             )
-            SELECT image_id, root, path, content, mask_path, coalesce(boxes, []) AS boxes
+            SELECT image_id, root, path, content, dataset, product, camera, mask_path,
+                coalesce(boxes, []) AS boxes, tile
             FROM entries JOIN archives USING (archive_id) LEFT JOIN drawn USING (image_id)
             WHERE image_id IN (SELECT image_id FROM facts WHERE run_id = ?)
                 AND (mask_path IS NOT NULL OR boxes IS NOT NULL) ORDER BY image_id""",

@@ -30,7 +30,7 @@ from warehouse.records.reviews import (
     ReviewProject,
     ReviewTask,
 )
-from warehouse.records.scoring import Entry, Prediction
+from warehouse.records.scoring import Entry, Prediction, Tile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -200,6 +200,13 @@ class Reviews:
             change.details["tasks"] = added
             change.happened = added > 0
         kill_points.at("after-record")
+
+    def tiles(self) -> dict[str, Tile]:
+        """Of disputed images those that are a part of a picture, by image_id."""
+        found = self._database.records(
+            Entry, "SELECT * FROM entries WHERE tile IS NOT NULL AND image_id IN (SELECT image_id FROM disputes)"
+        )
+        return {entry.image_id: entry.tile for entry in found if entry.tile}
 
     def tasks(self, project_key: str | None = None) -> list[ReviewTask]:
         """The tasks of a project, or all."""

@@ -20,6 +20,7 @@ from warehouse.queries import truth as truths
 from warehouse.queries.columns import ALIASES, IMAGE_FACETS, Columns
 from warehouse.queries.measures import CHOSEN_BY, OF_IMAGES, PictureMeasures
 from warehouse.queries.truth import Truth
+from warehouse.records.scoring import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -294,14 +295,12 @@ class Rollups:
             [run_id, list(image_ids)],
         )
 
-    def images(self, run_id: str, at_most: int) -> pl.DataFrame:
-        """A run's images with their content, at most so many and always the same ones: image_id, content."""
+    def images(self, run_id: str, at_most: int) -> list[Entry]:
+        """A run's images that a registered archive has, at most so many and always the same ones, by image_id."""
         ids = self._kept.columns(run_id, "archive").images["image_id"]
         chosen = ids.gather(ids.hash(seed=0).arg_sort().head(at_most))
-        return self._database.frame(
-            "SELECT image_id, content FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY image_id",
-            [chosen.to_list()],
-        )
+        found = self.entries(chosen.to_list())
+        return [found[image_id] for image_id in sorted(found)]
 
     def outcomes(self, selection: Selection, image_ids: Sequence[str]) -> pl.DataFrame:
         """Of these images those that a selection has, each by its worst question, in the order to look at them.
@@ -328,12 +327,12 @@ class Rollups:
         )
         return dict(found.iter_rows())
 
-    def contents(self, image_ids: Sequence[str]) -> dict[str, str]:
-        """The contents of these images; those that a registered archive has."""
-        found = self._database.frame(
-            "SELECT image_id, content FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[]))", [list(image_ids)]
+    def entries(self, image_ids: Sequence[str]) -> dict[str, Entry]:
+        """The entries of these images; of those that a registered archive has."""
+        found = self._database.records(
+            Entry, "SELECT * FROM entries WHERE image_id IN (SELECT unnest(?::VARCHAR[]))", [list(image_ids)]
         )
-        return dict(found.iter_rows())
+        return {entry.image_id: entry for entry in found}
 
     def accepted(self, run_id: str, cases: Sequence[tuple[str, str]]) -> pl.DataFrame:
         """The accepted patches of these (image, question) pairs: image_id, question_id, x0, y0, x1, y1 in pixels."""

@@ -38,13 +38,24 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of a picture that is too large to be inspected at once, in pixels of the whole upright picture."""
+
+    content: str  # SHA-256 of the whole file's bytes, hex
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One (archive, path, content): what predictions belong to."""
 
     image_id: str  # hash of archive, path and content
     archive_id: str
     path: str  # relative to the archive's root, with forward slashes
-    content: str  # SHA-256 of the file's bytes, hex; the image's identity
+    content: str  # SHA-256 of the file's bytes, hex; the image's identity; a tile's: of them and where it lies
     size: int  # bytes; with mtime_ns, ctime_ns and inode tells an unchanged file, which is not hashed again
     mtime_ns: int
     dataset: str
@@ -61,6 +72,12 @@ class Entry:
     inode: int | None = None
     serial: str | None = None  # of the piece that it shows, as the sidecar names it
     lot: str | None = None  # the delivery that the piece came with
+    tile: Tile | None = None  # None: all of its file
+
+    @property
+    def file_content(self) -> str:
+        """SHA-256 of the file's bytes, hex."""
+        return self.tile.content if self.tile else self.content
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,18 +46,20 @@ class Hits:
         return self.chance * len(self.on_mask)
 
 
-def hits(mask: Mask, boxes: Sequence[Box], width: float, height: float) -> Hits:
+def hits(mask: Mask, boxes: Sequence[Box], inspected: Box) -> Hits:
     """Which boxes touch the mask.
 
     Args:
-        mask: of the whole image, in any resolution.
+        mask: of what was inspected of the image, in any resolution.
         boxes: patches of one grid, in pixels of the original image.
-        width: of the original image, in pixels.
-        height: of the original image, in pixels.
+        inspected: what was inspected, in pixels of the original image; the grid lies over it.
     """
     if not boxes:
         return Hits((), 0, 0)
     corners = _corner_sums(mask)
+    left, top, right, bottom = inspected
+    width, height = right - left, bottom - top
+    boxes = [(x0 - left, y0 - top, x1 - left, y1 - top) for x0, y0, x1, y1 in boxes]
     x0, y0, x1, y1 = boxes[0]
     columns, rows = max(1, round(width / (x1 - x0))), max(1, round(height / (y1 - y0)))
     r, c = (axis.ravel() for axis in np.mgrid[0:rows, 0:columns])

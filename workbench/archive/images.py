@@ -7,9 +7,11 @@ Choices that bite:
   its colours, and that is told; so is one with next to nothing opaque.
 - A damaged file is an error, never half a picture: a missing half may be where the defect is.
 - Of several pages or frames the first is taken. Colour profiles are not applied.
-- What decoding takes is worked out from the header first. A picture that would take more than MEMORY_LIMIT, or half
-  of what this process may have, is refused: a small file of a huge picture must not end a run. Given up: a picture
+- What decoding takes is worked out from the header first. A picture that would take more than it may take here
+  (`picture_memory.py`) is refused: a small file of a huge picture must not end a run. Given up: a picture
   that a larger computer answers may fail on a smaller one.
+- A picture with more than PIXEL_LIMIT pixels is opened by its tiles alone. The newest one stays decoded, as it lies in
+  its file, so that its tiles decode it once; each tile alone becomes RGB.
 """
 
 from __future__ import annotations
@@ -17,13 +19,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import resource
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -31,10 +31,12 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
-from workbench.archive import high_bit_depth, tiff_pages, tone
+from workbench.archive import high_bit_depth, picture_memory, tiff_pages, tone
 from workbench.archive.high_bit_depth import Deep
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
+from workbench.archive.view import SWAPPED, Frame, PlacedView, View
 from workbench.errors import ReplacedImage, UnreadableImage
+from workbench.lru_cache import LRUCache
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"}
@@ -42,14 +44,13 @@ SUFFIXES = frozenset(
 
 # Only these decoders are ever tried, whatever a file claims to be: some of Pillow's others start outside programs.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
-
-PIXEL_LIMIT = 178_956_970  # half a gigabyte as RGB; the size at which Pillow itself gives up
-MEMORY_LIMIT = 2 * 2**30  # bytes that opening one picture may take, its file included
+WHOLE = View()  # all of whatever lies there
 
 Oddity = Literal[
     "one colour", "transparent throughout", "under a quarter of its range", "brighter than its range",
     "partly below 0 or no numbers", "more pages",
 ]  # fmt: skip
+_KEPT_SECONDS = 60.0  # a large picture that nobody asks for
 MORE_PAGES: Oddity = "more pages"  # behind the first, which alone is looked at
 _SIDE = 256  # of the few pixels that a picture's brightness is judged by
 _CLIPPED = 0.05  # share of a picture's samples that lie outside its range, from which on it is told
@@ -61,32 +62,33 @@ _SEEN = 0.001  # share of a picture's pixels that has to be more opaque, else it
 class OpenedImage:
     """A picture, and what a person should know of it."""
 
-    image: Image.Image  # RGB, upright
+    image: Image.Image  # RGB, upright: what the view shows
+    placed: PlacedView
     white: float | None  # the number shown as white; None where samples have 8 bits
     oddity: Oddity | None
 
 
-def open_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> Image.Image:
-    """The picture as RGB, turned upright by its EXIF orientation; the bytes that are hashed are the bytes decoded.
-
-    Args:
-        path: the file.
-        content: the SHA-256 that its bytes must have, in hex; None takes whatever lies there.
-        tone: the range of its camera, as a run knows it; else it follows from the picture.
+def open_image(path: Path, view: View = WHOLE) -> Image.Image:
+    """What a view shows, as RGB, turned upright by its EXIF orientation; the bytes hashed are the bytes decoded.
 
     Raises:
-        ReplacedImage: the file holds other bytes than `content` names.
+        ReplacedImage: the file holds other bytes than the view's content names.
         UnreadableImage: vanished, permission denied, empty, not an image, too large, truncated or damaged.
     """
-    return decode(read(path, content), tone)
+    return _seen(_source(path, view), view).image
 
 
-def inspect_image(path: Path, content: str | None = None, tone: Tone = ALONE) -> OpenedImage:
-    """As `open_image`, with what is odd about the picture."""
-    data = read(path, content)
-    found = _opened(data, tone)
-    more_pages = MORE_PAGES if tiff_pages.further_pages(io.BytesIO(data)) else None
-    return OpenedImage(found.image, found.white, _oddity(found.image) or found.oddity or more_pages)
+def inspect_image(path: Path, view: View = WHOLE) -> OpenedImage:
+    """As `open_image`, with where the view lies and what is odd about the picture."""
+    more_pages = None
+    if view.tile is None:
+        data = read(path, view.content)
+        more_pages = MORE_PAGES if tiff_pages.further_pages(io.BytesIO(data)) else None
+        with _reasons():
+            found = _seen(load(data), view)
+    else:
+        found = _seen(_source(path, view), view)
+    return replace(found, oddity=_oddity(found.image) or found.oddity or more_pages)
 
 
 def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:
@@ -99,20 +101,6 @@ def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:
     except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
         return None
     return (found.kind, tone.brightness(found)) if isinstance(found, Deep) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """How a picture lies in its file, from the file's head."""
-
-    width: int  # as stored
-    height: int
-    orientation: int  # as EXIF counts; 1 is upright
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Width and height as the picture is shown."""
-        return (self.height, self.width) if self.orientation in _SWAPPED else (self.width, self.height)
 
 
 def frame_of(path: Path) -> Frame:
@@ -143,7 +131,7 @@ def frame_in(file: BinaryIO) -> Frame:
             return Frame(found.width, found.height, found.orientation)
         with image:
             turned, (width, height) = high_bit_depth.orientation(image), image.size
-        if image.format == "TIFF" and turned in _SWAPPED:  # Pillow gives the size that it will have
+        if image.format == "TIFF" and turned in SWAPPED:  # Pillow gives the size that it will have
             width, height = height, width
         return Frame(width, height, turned)
 
@@ -156,8 +144,8 @@ def read(path: Path, content: str | None = None) -> bytes:
         UnreadableImage: vanished, permission denied, a disk in trouble, empty, too many.
     """
     with _reasons(), path.open("rb") as file:
-        if (size := os.fstat(file.fileno()).st_size) > memory_limit():
-            raise UnreadableImage.of(_too_much(size))
+        if (size := os.fstat(file.fileno()).st_size) > picture_memory.limit():
+            raise UnreadableImage.of(picture_memory.too_much(size))
         data = file.read()
     if content is not None and hashlib.sha256(data).hexdigest() != content:
         raise ReplacedImage
@@ -166,38 +154,48 @@ def read(path: Path, content: str | None = None) -> bytes:
     return data
 
 
-def decode(data: bytes, tone: Tone = ALONE) -> Image.Image:
-    """The picture that a file's bytes hold, as `open_image` gives it.
+def decode(data: bytes, view: View = WHOLE) -> Image.Image:
+    """What a view shows of the picture that a file's bytes hold, as `open_image` gives it.
 
     Raises:
         UnreadableImage: not an image, too large, truncated or damaged.
     """
-    return _opened(data, tone).image
+    with _reasons():
+        return _seen(load(data), view).image
 
 
-def load(data: bytes, before_decoding: Callable[[Image.Image], None] | None = None) -> Image.Image | Deep:
+def load(
+    data: bytes, limit: int = PIXEL_LIMIT, before_decoding: Callable[[Image.Image], None] | None = None
+) -> Image.Image | Deep:
     """The picture as it lies in the file, its memory looked at before: deep samples, or Pillow's picture, loaded.
 
     Args:
         data: the file's bytes.
+        limit: the most pixels. A picture that may have more than PIXEL_LIMIT never becomes RGB as a whole.
         before_decoding: is handed a picture that Pillow decodes, its header read.
 
     Raises:
         UnreadableImage: too large.
         whatever damaged bytes make a decoder raise.
     """
+    rgb = limit <= PIXEL_LIMIT
     if (head := high_bit_depth.header(data)) is not None:
-        _make_sure_of(head.width, head.height, head.working_bytes + len(data) + 4 * head.width * head.height)
+        as_rgb = 4 * head.width * head.height if rgb else 0
+        picture_memory.make_sure_of(head.width, head.height, head.working_bytes + len(data) + as_rgb, limit)
         if (found := high_bit_depth.read(data)) is not None:
             return found
     with _quiet():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     if before_decoding is not None:
         before_decoding(image)
-    _make_sure_of(*image.size, _working_bytes(image, len(data)))
+    picture_memory.make_sure_of(*image.size, picture_memory.working_bytes(image, len(data), rgb), limit)
     if 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, ()):  # Pillow takes it for unsigned
         raise UnreadableImage("unsupported", "a TIFF of signed 8-bit samples, which aren't read; save it unsigned")
-    image.load()
+    if rgb:
+        image.load()
+    else:
+        with _quiet():  # Pillow asks for its own limit once more
+            image.load()
     return high_bit_depth.of_image(image) if image.mode.startswith(("I", "F")) else image
 
 
@@ -207,7 +205,6 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-_SWAPPED = {5, 6, 7, 8}  # orientations that swap width and height
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -219,10 +216,67 @@ _UPRIGHT = {
 }
 
 
-def _opened(data: bytes, tone: Tone) -> OpenedImage:
+class _Newest:
+    """The newest large picture, decoded, until nobody asked for it for a while; two would take twice as much."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._decoded: LRUCache[str, Image.Image | Deep] = LRUCache(1)
+        self._timer: threading.Timer | None = None
+
+    def get(self, path: Path, content: str) -> Image.Image | Deep:
+        """The picture of this content."""
+        with self._lock:
+            found = self._decoded.get(content)
+            if found is None:
+                self._decoded.clear()
+                found = load(read(path, content), LARGEST)
+                if not isinstance(found, Deep):
+                    found = found._new(found.im)  # without the file's bytes
+                self._decoded.put(content, found)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(_KEPT_SECONDS, self._forget)
+            self._timer.daemon = True
+            self._timer.start()
+            return found
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._decoded.clear()
+
+
+_newest = _Newest()
+
+
+def _source(path: Path, view: View) -> Image.Image | Deep:
     with _reasons():
-        found = load(data)
-        return _deep_rgb(found, tone) if isinstance(found, Deep) else _rgb(found)
+        if view.tile is not None and view.content is not None:
+            return _newest.get(path, view.content)
+        return load(read(path, view.content))
+
+
+def _seen(found: Image.Image | Deep, view: View) -> OpenedImage:
+    """What a view shows of a picture as it lies in its file."""
+    with _reasons():
+        orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
+        placed = view.placed(Frame(found.width, found.height, orientation))
+        if isinstance(found, Deep):
+            white = view.tone.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
+            return _deep_rgb(found if placed.is_whole else _rows_of(found, placed), white, placed)
+        if not placed.is_whole:
+            with _quiet():
+                found = found.crop(placed.in_file)
+        return _rgb(found, placed)
+
+
+def _rows_of(found: Deep, placed: PlacedView) -> Deep:
+    left, top, right, bottom = placed.in_file
+
+    def rows(first: int, last: int) -> high_bit_depth.Numbers:
+        return found.rows(top + first, top + last)[:, left:right]
+
+    return replace(found, width=right - left, height=bottom - top, rows=rows)
 
 
 @contextmanager
@@ -238,9 +292,6 @@ def _reasons() -> Iterator[None]:
         raise UnreadableImage.of(_reason(error)) from error
 
 
-_TOO_LARGE = Failure("too large", f"too large: more than {PIXEL_LIMIT:,} pixels")
-
-
 def _reason(error: Exception) -> Failure:
     match error:
         case FileNotFoundError():
@@ -249,8 +300,6 @@ def _reason(error: Exception) -> Failure:
             return DENIED
         case OSError(errno=int()):  # what decoders raise has no number
             return Failure("disk error", f"can't be read: {error.strerror or error}")
-        case Image.DecompressionBombError():
-            return _TOO_LARGE
         case UnidentifiedImageError():
             return Failure("not an image", f"not an image: its content is none of {', '.join(FORMATS)}")
     text = str(error) or type(error).__name__
@@ -266,86 +315,23 @@ _warnings_lock = threading.Lock()
 def _quiet() -> Iterator[None]:
     """Pillow's remarks on odd metadata and large pictures, kept from people who can't act on them.
 
-    Warning filters belong to the process, so only one thread at a time may bend them; decoding stays outside.
+    Warning filters and Pillow's limit belong to the process, so only one thread at a time may bend them; decoding stays
+    outside, and `picture_memory` holds to the limits that count.
     """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
-
-
-# -- memory ------------------------------------------------------------------------------------------------------------
-
-
-def _make_sure_of(width: int, height: int, needed: int) -> None:
-    if width * height > PIXEL_LIMIT:
-        raise UnreadableImage.of(_TOO_LARGE)
-    if needed > memory_limit():
-        raise UnreadableImage.of(_too_much(needed))
-
-
-def _too_much(needed: int) -> Failure:
-    return Failure(
-        "too large",
-        f"too large: opening it takes {needed / 2**20:,.0f} MiB of memory, more than the {memory_limit() / 2**20:,.0f} "
-        "MiB that one picture may take here",
-    )
-
-
-def _working_bytes(image: Image.Image, file_bytes: int) -> int:
-    """What decoding takes at its height: the file, the picture as it lies there, and as RGB."""
-    pixels, bands = image.width * image.height, len(image.getbands())
-    of_pixel = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    if image.mode != "RGB" or high_bit_depth.orientation(image) in _UPRIGHT:
-        of_pixel += 4
-    if image.info.get("progressive") or image.format == "WEBP":
-        of_pixel += 2 * bands  # coefficients of the whole picture; libwebp's own copy
-    if image.format == "TIFF":
-        file_bytes *= 2
-        of_pixel += bands  # libtiff's strip may be all of it
-    tags = getattr(image, "tag_v2", {})
-    tile = int(tags.get(322, 0)) * int(tags.get(323, 0)) * 4 * bands
-    return file_bytes + tile + pixels * of_pixel
-
-
-@cache
-def memory_limit() -> int:
-    """Bytes that opening one picture may take: half of what this process may have, at most MEMORY_LIMIT."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    limits += _of_cgroups()
-    return min(MEMORY_LIMIT, min(limits) // 2)
-
-
-def _of_cgroups() -> Iterator[int]:
-    """The memory limits of the groups this process is in, of either version."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").split()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "memory":
-            home, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
-        elif controllers == "":
-            home, name = Path("/sys/fs/cgroup"), "memory.max"
-        else:
-            continue
-        at = home / group.lstrip("/")
-        for folder in (at, *at.parents):
-            try:
-                yield int((folder / name).read_text(encoding="ascii"))
-            except (OSError, ValueError):  # no such file; "max"
-                continue
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 # -- pixels ------------------------------------------------------------------------------------------------------------
 
 
-def _rgb(image: Image.Image) -> OpenedImage:
+def _rgb(image: Image.Image, placed: PlacedView) -> OpenedImage:
     oddity: Oddity | None = None
-    orientation = high_bit_depth.orientation(image)
     if image.has_transparency_data:
         opaque = sum(sum(strip.getchannel("A").histogram()[_FAINT:]) for _, strip in _strips(image))
         transparent = opaque < _SEEN * image.width * image.height
@@ -356,7 +342,7 @@ def _rgb(image: Image.Image) -> OpenedImage:
             out.paste(seen.convert("RGB"), (0, top))
     else:
         out = image if image.mode == "RGB" else image.convert("RGB")
-    return OpenedImage(turned(_plain(out), orientation), None, oddity)
+    return OpenedImage(turned(_plain(out), placed.frame.orientation), placed, None, oddity)
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -373,9 +359,8 @@ def _plain(image: Image.Image) -> Image.Image:
     return Image.Image()._new(image.im)
 
 
-def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
+def _deep_rgb(found: Deep, white: float, placed: PlacedView) -> OpenedImage:
     """Deep samples from black at 0 to white at the camera's greatest value, in strips."""
-    white = given.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
     opaque = _opaque(found)
     out, above, below = Image.new("RGB", (found.width, found.height)), 0, 0
     for top, rows in found.strips():
@@ -399,7 +384,7 @@ def _deep_rgb(found: Deep, given: Tone) -> OpenedImage:
         oddity = oddity or "brighter than its range"
     if below > outside:
         oddity = oddity or "partly below 0 or no numbers"
-    return OpenedImage(turned(out, found.orientation), white, oddity)
+    return OpenedImage(turned(out, found.orientation), placed, white, oddity)
 
 
 def _opaque(found: Deep) -> float | None:

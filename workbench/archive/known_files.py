@@ -50,9 +50,16 @@ class Remembered:
 
     def __init__(self, known: pl.DataFrame, again: Container[str], files: Sequence[File]) -> None:
         self._rows: dict[str, tuple[tuple[int | None, ...], str, datetime]] = {}
+        self._tiled: set[str] = set()
         if not known.is_empty():
             rows = known.select("path", "size", "mtime_ns", "ctime_ns", "inode", "content", "seen_at").iter_rows()
             self._rows = {path: (tuple(stat), content, seen_at) for path, *stat, content, seen_at in rows}
+            tiles = zip(known["path"], known["tile"], strict=True) if "tile" in known.columns else ()
+            for path, tile in tiles:
+                if tile is not None:
+                    stat, _, seen_at = self._rows[path]
+                    self._rows[path] = stat, tile["content"], seen_at
+                    self._tiled.add(path)
         self._again, self._inodes = again, False
         alike = [file for file in files if self._agrees(file)]
         self._inodes = True
@@ -61,6 +68,10 @@ class Remembered:
     def __contains__(self, file: object) -> bool:
         """Whether it needs not be read."""
         return isinstance(file, File) and file.path not in self._again and self._agrees(file)
+
+    def is_whole(self, file: File) -> bool:
+        """Whether it needs not be read and was no picture in tiles."""
+        return file in self and file.path not in self._tiled
 
     def content_of(self, file: File) -> str | None:
         """What a file that needs not be read holds; None for one that must be."""

@@ -13,10 +13,13 @@ Choices that bite:
 - A mask lies on its upright picture. Where that one is turned by EXIF and the mask has the size that the picture has in
   its file, it is turned too. Where the sizes don't tell (a square, a half turn), it lies as it is. One of another shape
   says nothing; a smaller one of the same shape does.
+- A view of a part of the picture shows that part of the mask. The newest mask of a large picture is kept, so that the
+  picture's tiles read it once.
 """
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +29,10 @@ from PIL import Image
 from workbench.analysis.patches import Mask
 from workbench.archive import high_bit_depth, images
 from workbench.archive.high_bit_depth import Deep, Numbers
-from workbench.archive.images import Frame
+from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
+from workbench.archive.view import Frame, PlacedView, View
 from workbench.errors import UnreadableImage
+from workbench.lru_cache import LRUCache
 
 FLAT = 32  # more values than that are no class numbers
 _LOSSY = (b"\xff\xd8\xff",)  # JPEG
@@ -51,8 +56,66 @@ def read(mask: Path, picture: Path | Frame | None = None, content: str | None = 
         return None
 
 
+def of_view(mask: Path, picture: Path | Frame, view: View) -> Mask | None:
+    """The part of the mask that a view of its picture shows, as `read` gives it; None also where that is unmarked.
+
+    Args:
+        mask: its file.
+        picture: the file of the picture it belongs to, or how that lies in it.
+        view: of the picture.
+    """
+    try:
+        placed = view.placed(images.frame_of(picture) if isinstance(picture, Path) else picture)
+    except UnreadableImage:
+        return None
+    found = newest(mask, placed.frame) if view.tile is not None else read(mask, placed.frame)
+    return None if found is None else cut(found, placed)
+
+
+def cut(mask: Mask, placed: PlacedView) -> Mask | None:
+    """The part of a whole picture's mask, of any resolution, that a view shows; None where nothing is marked in it."""
+    if placed.is_whole:
+        return mask
+    (high, wide), (width, height) = mask.shape, placed.frame.upright
+    window = placed.window.scaled(wide / width, high / height)
+    part = mask[window.y0 : window.y1, window.x0 : window.x1]
+    return part if part.any() else None
+
+
+def newest(mask: Path, frame: Frame) -> Mask | None:
+    """As `read`, of a large picture: the newest is kept."""
+    try:
+        return _newest.read(mask, frame)
+    except OSError:
+        return None
+
+
+class _Newest:
+    """The newest mask of a large picture, as long as its file stays what it is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: LRUCache[object, tuple[Mask | None]] = LRUCache(1)
+
+    def read(self, mask: Path, frame: Frame) -> Mask | None:
+        """As the module's own `read`."""
+        stat = mask.stat()
+        key = (str(mask), frame, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        with self._lock:
+            kept = self._read.get(key)
+            if kept is None:
+                self._read.clear()
+                kept = (read(mask, frame),)
+                self._read.put(key, kept)
+            return kept[0]
+
+
+_newest = _Newest()
+
+
 def _read(data: bytes, frame: Frame | None) -> Mask | None:
-    found = images.load(data)
+    is_large = frame is None or frame.width * frame.height > PIXEL_LIMIT
+    found = images.load(data, LARGEST if is_large else PIXEL_LIMIT)
     orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
     marked = _marked_deep(found) if isinstance(found, Deep) else _marked(found, data.startswith(_LOSSY))
     if marked is None:

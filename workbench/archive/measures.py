@@ -149,7 +149,7 @@ def _measured(data: bytes, content: str, *, alone: bool) -> Measures:
 
     if not alone and (head := high_bit_depth.header(data)) and head.width * head.height * 8 > _LARGE:
         raise _LargePicture
-    found = images.load(data, before_decoding)
+    found = images.load(data, before_decoding=before_decoding)
     if isinstance(found, Deep):
         (width, height), orientation, samples = (found.width, found.height), found.orientation, _of_deep(found)
     else:

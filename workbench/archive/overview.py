@@ -80,16 +80,15 @@ class Overview:
         ]
         for what, found in (("line", self.lines), ("camera", self.cameras), ("lot", self.lots)):
             if found:
-                named = ", ".join(f"{name} ({count:,})" for name, count in list(found.items())[:8])
+                some = list(found.items())[:8]
+                named = ", ".join(f"{name} ({wording.counted(count, 'picture')})" for name, count in some)
                 more = ", ..." if len(found) > 8 else ""
                 said.append(f"{wording.counted(len(found), what)}: {named}{more}.")
-        if self.pieces:
-            said.append(f"Serials name {wording.counted(self.pieces, 'piece')}.")
         if self.first and self.last:
             known = wording.counted(self.timed, "picture")
             said.append(f"Times of {known}: {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} UTC.")
         elif self.pictures:
-            said.append("No picture has a time: an `images.csv` with `captured_at`, or its file's name, can say it.")
+            said.append("No picture has a time: an images.csv with captured_at, or its file's name, can say it.")
         if self.orphan_masks:
             said.append(f"{wording.counted(self.orphan_masks, 'mask')} of no picture.")
         return [*said, *(f"{note[0].upper()}{note[1:]}." for note in self.notes)]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from workbench.archive import image_paths
 from workbench.archive.images import open_image
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 
 SIDE = 160  # pixels of a thumbnail's longest side, in a file that stands alone
@@ -37,16 +37,10 @@ def locate(path: str, root: str, allowed: Sequence[str]) -> Path | None:
     return found if any(found.is_relative_to(folder) for folder in folders) else None
 
 
-def jpeg(path: Path, content: str, tone: Tone = ALONE) -> bytes | None:
-    """The picture as its run saw it, made small; None where it is gone, can't be read or is another one by now.
-
-    Args:
-        path: the file.
-        content: the SHA-256 of the picture that was scored, in hex.
-        tone: the range of its camera.
-    """
+def jpeg(path: Path, view: View) -> bytes | None:
+    """What a view shows, made small; None where the picture is gone, can't be read or is another one by now."""
     try:
-        image = open_image(path, content, tone)
+        image = open_image(path, view)
     except (OSError, UnreadableImage):
         return None
     return encoded(image, SIDE, 80)

@@ -51,7 +51,7 @@ def read(
     Raises:
         QuestionsError: the file can't be read as a JSON object.
     """
-    entries = {entry.path: entry for entry in scan.registered}
+    entries = {entry.path: entry for entry in scan.registered}  # of a picture in tiles any of them
     records, spoiled, problems = _load(file, entries)
     prefix = _prefix(Path(scan.archive.root), records, entries)
     declared = declared or built_in(MMAD)
@@ -204,6 +204,11 @@ class _Reader:
         entry = self.entries.get(path)
         if entry is None:
             yield _Told("the question file asks about it, but the archive has no such image")
+            return
+        if entry.tile is not None:
+            yield _Told(
+                "it is too large for one question and inspected in tiles, of which a question file says nothing"
+            )
             return
         try:
             record = _Record.model_validate(raw)

@@ -19,10 +19,14 @@ from warehouse.records.scoring import Description, Entry, Option, OptionClaim
 from workbench.archive import regions
 from workbench.archive.problems import Problem, because
 from workbench.archive.references import Reference, References
+from workbench.archive.run_views import RunViews
 from workbench.archive.scan import Scan
+from workbench.archive.view import View
 from workbench.question_sets import GOOD, AskedSubtask, OptionText, QuestionSet, in_words, options_of
 
 logger = logging.getLogger(__name__)
+
+WHOLE_PICTURES = RunViews()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +203,19 @@ def _same(one: str, other: str) -> bool:
     return in_words(one).casefold() == in_words(other).casefold()
 
 
-def located(items: Sequence[Asked], root: Path) -> list[Asked]:
+def located(items: Sequence[Asked], root: Path, views: RunViews = WHOLE_PICTURES) -> list[Asked]:
     """The questions with the right region filled in from the masks below `root`, where it is asked for."""
     return [
-        replace(item, correct_answer=_region(root / mask, root / item.entry.path))
+        replace(item, correct_answer=_region(root / mask, root / item.entry.path, views.of(item.entry)))
         if item.correct_answer is None and (mask := item.entry.mask_path) and item.question.scorer == "mask"
         else item
         for item in items
     ]
 
 
-def _region(mask: Path, picture: Path) -> str | None:
+def _region(mask: Path, picture: Path, view: View) -> str | None:
     try:
-        return regions.letter_of(mask, picture)
+        return regions.letter_of(mask, picture, view)
     except Exception as error:  # noqa: BLE001 - whatever one mask raises, the others are read
         logger.warning("mask=%s unread=%s", mask, because(error))
         return None

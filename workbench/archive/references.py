@@ -9,12 +9,12 @@ wins, and the order of a folder never matters.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from warehouse.bounded import same_name
-from warehouse.records.scoring import Entry
+from warehouse.records.scoring import Entry, Tile
 from workbench.archive.images import SUFFIXES
 from workbench.archive.scan import Scan, content_of
 from workbench.errors import ArchiveError
@@ -25,7 +25,18 @@ class Reference:
     """A normal picture. `archive.root / path` opens it in either case."""
 
     path: str  # relative to the archive's root; absolute if it lies outside
-    content: str  # SHA-256 of its bytes
+    content: str  # SHA-256 of its bytes; a tile's as an entry's
+    tile: Tile | None = None  # None: all of it
+
+    @staticmethod
+    def of(entry: Entry) -> Reference:
+        """An image of the archive."""
+        return Reference(entry.path, entry.content, entry.tile)
+
+    @property
+    def file_content(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return self.tile.content if self.tile else self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +45,17 @@ class References:
 
     in_archive: dict[str, Reference]  # every picture of the archive, by path
     of_products: dict[tuple[str, str], Reference]  # (dataset, product)
+    tiles: Mapping[str, Sequence[Reference]] = field(default_factory=dict)  # of those in tiles, by path
 
     def choose(self, entry: Entry) -> Reference | None:
-        """The picture to compare the entry with, when the question file names none."""
+        """The picture to compare the entry with, when the question file names none; of one in tiles the tile that lies
+        nearest to where the entry's does.
+        """
         named = self.in_archive.get(entry.reference_path) if entry.reference_path else None
-        return named or self.of_products.get((entry.dataset, entry.product))
+        found = named or self.of_products.get((entry.dataset, entry.product))
+        if found is None or entry.tile is None or found.path not in self.tiles:
+            return found
+        return min(self.tiles[found.path], key=lambda each: _apart(entry.tile, each.tile))
 
 
 def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
@@ -50,7 +67,12 @@ def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
     Raises:
         ArchiveError: the folder or a picture in it can't be read.
     """
-    in_archive = {entry.path: Reference(entry.path, entry.content) for entry in scan.registered}
+    in_archive: dict[str, Reference] = {}
+    tiles: dict[str, list[Reference]] = {}
+    for entry in scan.registered:
+        in_archive.setdefault(entry.path, Reference.of(entry))
+        if entry.tile:
+            tiles.setdefault(entry.path, []).append(Reference.of(entry))
     normal: dict[tuple[str, str], list[str]] = {}
     for entry in scan.references:
         if entry.label == "good":  # a sidecar's reference serves the images that name it, not its whole folder
@@ -61,7 +83,13 @@ def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
             found = _from_folder(folder, product[1], seed)
             if found:
                 of_products[product] = found
-    return References(in_archive, of_products)
+    return References(in_archive, of_products, tiles)
+
+
+def _apart(one: Tile | None, other: Tile | None) -> int:
+    if one is None or other is None:
+        return 0
+    return abs(one.x0 - other.x0) + abs(one.y0 - other.y0)
 
 
 def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:

@@ -16,14 +16,21 @@ from numpy.typing import NDArray
 
 from workbench.analysis.patches import Mask
 from workbench.archive import masks
+from workbench.archive.view import View
 
 CELLS = 64  # along the longer side: what is closer is one part
 MAJORITY = 2 / 3  # of the marked area
 
 
-def letter_of(mask: Path, picture: Path | None = None) -> str | None:
-    """The letter of the region that the marked pixels lie in; None without a clear one, see `masks.read`."""
-    found = masks.read(mask, picture)
+def letter_of(mask: Path, picture: Path | None = None, view: View | None = None) -> str | None:
+    """The letter of the region that the marked pixels lie in; None without a clear one, see `masks.read`.
+
+    Args:
+        mask: its file.
+        picture: the file of the picture it belongs to.
+        view: what of the picture is asked about; None is all of it.
+    """
+    found = masks.read(mask, picture) if view is None or picture is None else masks.of_view(mask, picture, view)
     region = None if found is None else region_of(found)
     return None if region is None else ascii_uppercase[region]
 

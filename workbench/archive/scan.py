@@ -41,17 +41,19 @@ from warehouse.records.scoring import Archive, Entry
 from workbench import wording
 from workbench.archive import image_paths, known_files, labels, layout, sidecar, skipped_files, split_tables
 from workbench.archive.entries import labelled_by_mask, make_entry
-from workbench.archive.images import open_image
+from workbench.archive.images import frame_of, open_image
 from workbench.archive.known_files import File, Remembered, of_stat
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
 from workbench.archive.measures import Measuring
+from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, printable
 from workbench.archive.sidecar import ISO, Times
 from workbench.archive.skipped_files import SkippedFiles
+from workbench.archive.tiles import Tiling, tile_notes
 from workbench.errors import ArchiveError, UnreadableImage
 
-__all__ = ["Problem", "Scan", "UnreadableImage", "content_of", "identify", "open_image", "scan"]
+__all__ = ["Problem", "Scan", "content_of", "identify", "scan"]
 
 _READERS = 8  # threads; on a network disk most of the time is spent waiting
 _BATCH = 2048  # files handed to them at once, so that memory stays flat
@@ -94,6 +96,7 @@ def scan(
     picture: str | None = None,
     layouts: Sequence[Layout] = (),
     times: Times = ISO,
+    tiling: Tiling | None = None,
     unmeasured: Container[str] | None = None,
 ) -> Scan:
     """The archive below `root`, in the order of its paths.
@@ -110,6 +113,7 @@ def scan(
         picture: only this one, with what is known of the archive as its references; no folder is listed.
         layouts: one's own, looked for before the project's.
         times: how the sidecar's are meant where they don't say it themselves.
+        tiling: which pictures become an entry per tile; None: none does.
         unmeasured: contents of known pictures to measure beside those that are read; None: nothing is measured.
 
     Raises:
@@ -171,7 +175,8 @@ def scan(
                     place = labelled_by_mask(root, places[file.path])
                     serves = file.path != picture and (place.role == "reference" or file.path in serving)
                     entry = make_entry(archive, file, content, seen_at, place, rows.get(file.path), words)
-                    (references if serves else entries).append(entry)
+                    parts = tiling.split(entry, root, remembered.is_whole(file)) if tiling else [entry]
+                    (references if serves else entries).extend(parts)
             if progress:
                 progress(start + len(batch))
     defective = {entry.path for entry in (*entries, *references) if entry.label == "defective"}
@@ -183,7 +188,8 @@ def scan(
     if picture is not None:
         told = [one for one in problems if one.path == picture]
         return Scan(archive, entries, references, told, images_read, measures=measures)
-    notes = (*_link_notes(root, files), *splits.notes, *_label_notes(entries, places, table, rows, words))
+    said = _label_notes(entries, places, table, rows, words)
+    notes = (*_link_notes(root, files), *splits.notes, *said, *tile_notes(entries))
     return Scan(
         archive, entries, references, problems, images_read, sorted(waiting), notes, understood.layouts, measures
     )
@@ -214,7 +220,9 @@ def placed(picture: Path, archives: Sequence[Archive]) -> tuple[Path, str]:
     """
     try:
         picture = picture.resolve(strict=True)
-        open_image(picture)
+        width, height = frame_of(picture).upright
+        if width * height <= PIXEL_LIMIT:  # a larger one is opened by its tiles
+            open_image(picture)
     except (OSError, RuntimeError, UnreadableImage) as error:
         reason = getattr(error, "strerror", None) or error
         raise ArchiveError(f"{picture} can't be scored: {reason}; give a picture, or a folder of pictures") from error
@@ -421,7 +429,7 @@ def _label_notes(
     if named:
         pieces = len({cluster_id(entry) for entry in named})
         yield (
-            f"serial in {table}: {wording.counted(len(named), 'image')} of "
+            f"{f'serial in {table}' if table else 'serials of names'}: {wording.counted(len(named), 'image')} of "
             f"{wording.counted(pieces, 'piece')}; a piece counts once in every interval"
         )
 

@@ -105,7 +105,7 @@ def from_record(stated: Mapping[str, Any] | None) -> Tones:
 
 def choose(
     entries: Iterable[Entry], measure: Callable[[Entry], tuple[Kind, float] | None], integer: float | None = None,
-    floating: float | None = None,
+    floating: float | None = None, camera_range_of: Callable[[str, str | None], Tone] | None = None,
 ) -> Tones:  # fmt: skip
     """The tones of an archive.
 
@@ -115,22 +115,25 @@ def choose(
             read. Is called until so many are measured.
         integer: the range of integers, where it is given.
         floating: the range of floats, where it is given.
+        camera_range_of: the ranges of a product's camera, where they are given.
     """
-    if integer is not None and floating is not None:
-        return Tones(Tone(integer, floating))
     groups: dict[tuple[str, str, str | None], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.dataset, entry.product, entry.camera), []).append(entry)
     cameras = []
     for (dataset, product, camera), group in sorted(groups.items(), key=lambda item: str(item[0])):
+        own = camera_range_of(product, camera) if camera_range_of else ALONE
+        own = Tone(own.integer or integer, own.floating or floating)
+        sample = heapq.nsmallest(LOOKED_AT, group, key=lambda entry: (entry.content, entry.path))
         bright: dict[Kind, list[float]] = {"integer": [], "floating": []}
-        for entry in heapq.nsmallest(LOOKED_AT, group, key=lambda entry: (entry.content, entry.path)):
+        for entry in sample if None in (own.integer, own.floating) else ():
             if sum(map(len, bright.values())) == MEASURED:
                 break
             if (measured := measure(entry)) is not None:
                 bright[measured[0]].append(measured[1])
         tone = Tone(
-            integer or _range_of(bright["integer"], "integer"), floating or _range_of(bright["floating"], "floating")
+            own.integer or _range_of(bright["integer"], "integer"),
+            own.floating or _range_of(bright["floating"], "floating"),
         )
         if tone != Tone(integer, floating):
             cameras.append(CameraTone(dataset, product, camera, tone))

@@ -21,10 +21,11 @@ from warehouse.records.scoring import Entry
 from warehouse.store import Store
 from workbench.archive import image_paths, images, json_text, layout_table, masks, sidecar
 from workbench.archive import scan as archive
-from workbench.archive.tone import ALONE, Tones
+from workbench.archive.run_views import RunViews
+from workbench.archive.tone import ALONE
 
 Change = Callable[[Entry, Image.Image], Image.Image]
-NO_TONES = Tones()
+WHOLE_PICTURES = RunViews()
 _WHOLE = "copied"  # written last: its presence says that the copy is whole
 
 
@@ -48,7 +49,7 @@ def make(
     entries: Sequence[Entry],
     change: Change,
     mask: Change | None = None,
-    tones: Tones = NO_TONES,
+    views: RunViews = WHOLE_PICTURES,
 ) -> None:
     """Write the copy, unless it is there whole.
 
@@ -58,7 +59,8 @@ def make(
         change: of each image, RGB to RGB of the same size.
         mask: of each mask, white on black, where pixels move. One that marks nothing comes along as it is: in some
             layouts that says that its picture is good.
-        tones: the ranges that deep pictures are seen with; the copy has 8 bits.
+        views: how the pictures are seen; the copies have 8 bits and all of each picture, whatever its region of
+            interest is.
 
     Raises:
         UnreadableImage: an image can't be opened, or isn't the one that was found any more.
@@ -67,15 +69,14 @@ def make(
         return
     root, kept = Path(scan.archive.root), {entry.path for entry in entries}
     for reference in scan.references:
-        camera = tones.of(reference.dataset, reference.product, reference.camera)
-        if camera == ALONE:
+        view = views.of(reference).for_display
+        if view.tone == ALONE:
             images.read(root / reference.path, reference.content)
             _link(root / reference.path, target / reference.path)
         else:  # 8 bits as the images beside it have, or the copy would know no range for it
-            _write(images.open_image(root / reference.path, reference.content, camera), target / reference.path)
+            _write(images.open_image(root / reference.path, view), target / reference.path)
     for entry in entries:
-        camera = tones.of(entry.dataset, entry.product, entry.camera)
-        _write(change(entry, images.open_image(root / entry.path, entry.content, camera)), target / entry.path)
+        _write(change(entry, images.open_image(root / entry.path, views.of(entry).for_display)), target / entry.path)
         if entry.mask_path is None:
             continue
         marked = masks.read(root / entry.mask_path, root / entry.path)

@@ -30,7 +30,8 @@ from workbench.analysis import ablation_text, compare, intervals, right_reason, 
 from workbench.analysis import patches as geometry
 from workbench.analysis.ablation import Study
 from workbench.analysis.patches import Box, Mask
-from workbench.archive import images, masks, regions, scan, tone
+from workbench.archive import images, masks, regions, run_views
+from workbench.archive.view import Frame, View, Window
 from workbench.errors import UnknownRun, UnreadableImage
 from workbench.experiments import ablation, archive_copies
 from workbench.experiments.ablation import NO_LOOP, Setup
@@ -62,20 +63,21 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
     index = store.prediction_index(run_id).filter(~pl.col("subtask").is_in(about_the_object))
     accepted = store.patches(run_id).filter("accepted")
     accepted = accepted.join(index.select("image_id", "question_id", "image_path"), on=["image_id", "question_id"])
-    rows = []
+    rows, views = [], run_views.of_run(run)
     for (image_id,), patches in accepted.group_by(["image_id"], maintain_order=True):
         entry = store.entry(str(image_id))
         if entry is None or not entry.mask_path:
             continue
+        view, path = views.of(entry), Path(found.root) / entry.path
         try:  # first: a mask says nothing of a picture that was replaced
-            picture = scan.open_image(Path(found.root) / entry.path, entry.content)
+            images.read(path, view.content)
+            window = view.placed(images.frame_of(path)).window
         except UnreadableImage:
             continue
-        width, height = picture.size  # upright, as the patches' boxes are
-        if (mask := mask_of(Path(found.root), entry)) is None:
+        if (mask := mask_of(Path(found.root), entry, view)) is None:
             continue
         boxes: list[Box] = list(patches.select("x0", "y0", "x1", "y1").iter_rows())
-        hits = geometry.hits(mask, boxes, width, height)
+        hits = geometry.hits(mask, boxes, window.box)
         rows.append((str(image_id), entry.path, len(boxes), hits.count, hits.expected))
     schema = {
         "image_id": pl.String, "image_path": pl.String, "patches": pl.Int64, "hits": pl.Int64, "expected": pl.Float64
@@ -83,9 +85,9 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def mask_of(root: Path, entry: Entry) -> Mask | None:
-    """The entry's mask, True on the defect, as `masks.read` reads it."""
-    return masks.read(root / entry.mask_path, root / entry.path) if entry.mask_path else None
+def mask_of(root: Path, entry: Entry, view: View) -> Mask | None:
+    """What a view of the entry shows of its mask, True on the defect, as `masks.of_view` reads it."""
+    return masks.of_view(root / entry.mask_path, root / entry.path, view) if entry.mask_path else None
 
 
 # -- deletion ----------------------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     home = base.work.data / "stress" / experiment
     run = Store(base.work.data).run(run_id)
     assert run is not None
-    boxes = pointed_at(base.work.data, run)
+    boxes, views = pointed_at(base.work.data, run), run_views.of_run(run)
     found = archive_copies.scan(root, Store(base.work.data), base.work.layouts)
     entries = [entry for entry in found.entries if entry.image_id in boxes]  # not another picture of the same name
 
@@ -115,7 +117,8 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
 
     def random(entry: Entry, image: Image.Image) -> Image.Image:
         rng = archive_copies.randomness(entry, f"random patches {seed}")
-        return painted(image, other_patches(image.size, boxes[entry.image_id], rng))
+        inspected = views.of(entry).placed(Frame(*image.size)).window
+        return painted(image, other_patches(inspected, boxes[entry.image_id], rng))
 
     arms = (
         ("intact", "intact", intact),
@@ -124,7 +127,7 @@ def deletion(root: Path, base: Settings, run_id: str, watch: Watch, seed: int = 
     )
     for place, (folder, name, change) in enumerate(arms):
         copy = home / folder
-        archive_copies.make(found, copy, entries, change, tones=tone.of_run(run))
+        archive_copies.make(found, copy, entries, change, views=views)
         setup = Setup(name, NO_LOOP, "deletion", "intact" if place else None)
         outcome = scoring.score(copy, ablation.changed(base, setup.changes), watch, purpose="explain", again=False)
         ablation.keep("stress", experiment, root, place, setup, outcome, base.work.data)
@@ -136,7 +139,7 @@ def pointed_at(data: Path, run: Run) -> dict[str, list[Box]]:
     the region it names."""
     if run.capabilities.attention:
         return {image_id: most_accepted(boxes) for image_id, boxes in _accepted(data, run.run_id).items()}
-    store, named = Store(data), {}
+    store, named, views = Store(data), {}, run_views.of_run(run)
     for (image_id,), rows in Groundings(data).questions(run.run_id).group_by("image_id", maintain_order=True):
         region = groundings.named_region(run, rows)
         entry = store.entry(str(image_id))
@@ -145,10 +148,10 @@ def pointed_at(data: Path, run: Run) -> dict[str, list[Box]]:
         if entry is None or archive is None or box is None:
             continue
         try:
-            width, height = images.frame_of(Path(archive.root) / entry.path).upright
+            inspected = views.of(entry).placed(images.frame_of(Path(archive.root) / entry.path)).window
         except UnreadableImage:
             continue
-        named[str(image_id)] = [(box[0] * width, box[1] * height, box[2] * width, box[3] * height)]
+        named[str(image_id)] = [inspected.from_copy(1, 1).box(box)]
     return named
 
 
@@ -172,14 +175,15 @@ def most_accepted(boxes: Sequence[Box], count: int = PAINTED) -> list[Box]:
     return [box for box, _ in Counter(boxes).most_common(count)]
 
 
-def other_patches(size: tuple[int, int], boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
-    """As many other patches of the same grid, chosen at random."""
+def other_patches(inspected: Window, boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
+    """As many other patches of the same grid, which lies over what was inspected, chosen at random."""
     wide, high = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
-    columns, rows = max(1, round(size[0] / wide)), max(1, round(size[1] / high))
-    taken = {(round(box[0] / wide), round(box[1] / high)) for box in boxes}
+    columns, rows = (max(1, round(side / patch)) for side, patch in zip(inspected.size, (wide, high), strict=True))
+    in_grid = inspected.to_whole.inverse
+    taken = {(round(box[0] / wide), round(box[1] / high)) for box in map(in_grid.box, boxes)}
     free = [(c, r) for r in range(rows) for c in range(columns) if (c, r) not in taken]
-    chosen = rng.permutation(len(free))[: len(boxes)]
-    return [(free[i][0] * wide, free[i][1] * high, (free[i][0] + 1) * wide, (free[i][1] + 1) * high) for i in chosen]
+    chosen = [free[i] for i in rng.permutation(len(free))[: len(boxes)]]
+    return [inspected.to_whole.box((c * wide, r * high, (c + 1) * wide, (r + 1) * high)) for c, r in chosen]
 
 
 def painted(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
@@ -218,6 +222,7 @@ def rationales(data: Path, run_id: str) -> Rationales:
     assert run is not None
     found = store.archive(run.archive_id)
     assert found is not None
+    views = run_views.of_run(run)
     where: dict[str, str | None] = {}
     written = agreeing = placed = in_place = 0
     for image in store.prediction_index(run_id)["image_id"].unique(maintain_order=True):
@@ -231,7 +236,7 @@ def rationales(data: Path, run_id: str) -> Rationales:
             if (place := says_where(said)) is not None:
                 if image not in where:
                     entry = store.entry(image)
-                    where[image] = _region(Path(found.root), entry) if entry else None
+                    where[image] = _region(Path(found.root), entry, views.of(entry)) if entry else None
                 if where[image] is not None:
                     placed += 1
                     in_place += place == where[image]
@@ -251,15 +256,15 @@ def says_where(text: str) -> str | None:
     return max(named, key=len, default=None)
 
 
-def _region(root: Path, entry: Entry) -> str | None:
+def _region(root: Path, entry: Entry, view: View) -> str | None:
     """The region of the entry's mask; None without one, or where the picture isn't the one that was scored any more."""
     if not entry.mask_path:
         return None
     try:
-        images.read(root / entry.path, entry.content)
+        images.read(root / entry.path, view.content)
     except UnreadableImage:
         return None
-    letter = regions.letter_of(root / entry.mask_path, root / entry.path)
+    letter = regions.letter_of(root / entry.mask_path, root / entry.path, view)
     return None if letter is None else _PLACES["ABCDEFGHI".index(letter)]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from warehouse.store import Store
 from workbench import wording
 from workbench.analysis import subtasks
 from workbench.analysis.patches import Mask
-from workbench.archive import tone
+from workbench.archive import run_views
 from workbench.errors import ArchiveError
 from workbench.experiments.explanations import mask_of
 from workbench.model.backbone import Backbone
@@ -78,7 +78,7 @@ def find(root: Path, settings: Settings, watch: Watch) -> Found:
     settings, method = replace(settings, machine=models.alone(settings.machine)), settings.method
     prepared = prepare_run.prepare(root, settings, Store(settings.work.data), watch.step)
     assert isinstance(prepared.executor, LocalExecutor)
-    evaluator, tones = prepared.executor.evaluator, tone.from_record(prepared.facts.tones)
+    evaluator, views = prepared.executor.evaluator, run_views.from_facts(asdict(prepared.facts))
     assert isinstance(evaluator, LocalEvaluator)
     engine = evaluator.engine
     watch.begin(sum(len({a.entry.image_id for a in each.asked}) for each in prepared.plan.blocks), 0)
@@ -86,7 +86,7 @@ def find(root: Path, settings: Settings, watch: Watch) -> Found:
     about_the_object = subtasks.about_the_object(prepared.subtasks)
     for whole in prepared.plan.blocks:
         asked = tuple(a for a in whole.asked if a.entry.mask_path and a.question.subtask not in about_the_object)
-        opened = block.open_block(replace(whole, asked=asked), block.ReferencePictures(root, tones=tones))
+        opened = block.open_block(replace(whole, asked=asked), block.ReferencePictures(root, views=views))
         looks += _looks(engine, opened, block.find_evidence(opened, prepared.executor.sources), root, method)
         watch.advance(len({a.entry.image_id for a in whole.asked}), 0)
     return _found(looks, engine.backbone)
@@ -122,7 +122,7 @@ def _looks(
     cases: list[Case] = []
     about: list[tuple[str, Mask]] = []
     for a, shown in zip(opened.block.asked, evidence.of_questions, strict=True):
-        case, mask = block.case_of(a, opened, shown), mask_of(root, a.entry)
+        case, mask = block.case_of(a, opened, shown), mask_of(root, a.entry, opened.views.of(a.entry))
         if isinstance(case, Case) and mask is not None:
             cases.append(case)
             about.append((a.entry.image_id, mask))

@@ -24,7 +24,7 @@ from workbench.analysis import ablation_text, reviewed
 from workbench.analysis import stress as analysis
 from workbench.analysis.stress import UNDISTURBED
 from workbench.archive import scan
-from workbench.archive.tone import Tones
+from workbench.archive.run_views import RunViews
 from workbench.experiments import ablation, archive_copies, explanations
 from workbench.experiments.ablation import NO_LOOP, Setup
 from workbench.experiments.read_study import read_study
@@ -118,13 +118,13 @@ def run(
     """
     experiment = ablation.name_of("stress", root, base, str(images) + " images")
     found = archive_copies.scan(root, Store(base.work.data), base.work.layouts)
-    entries, tones = archive_copies.sample(found.entries, images), prepare_run.tones_of(found, base)
+    entries, views = archive_copies.sample(found.entries, images), prepare_run.views_of(found, base)
     home = base.work.data / "stress" / experiment
     setups = [(UNDISTURBED, 0.0)] + [(condition, strength) for condition in conditions for strength in STRENGTHS]
     place = 0
     for condition, strength in setups:
         disturbed_copy = home / f"{condition}-{strength:g}"
-        copy(found, disturbed_copy, entries, condition, strength, tones)
+        copy(found, disturbed_copy, entries, condition, strength, views)
         for method, changes in METHODS.items():
             baseline = analysis.arm_name(UNDISTURBED, 0, method) if place >= len(METHODS) else None
             setup = Setup(analysis.arm_name(condition, strength, method), changes, condition, baseline, strength)
@@ -143,7 +143,7 @@ def copy(
     entries: Sequence[Entry],
     condition: str,
     strength: float,
-    tones: Tones = archive_copies.NO_TONES,
+    views: RunViews = archive_copies.WHOLE_PICTURES,
 ) -> None:
     """Write the copy; a mask turns with its image."""
 
@@ -159,7 +159,7 @@ def copy(
 
     moves = condition == "rotation"
     archive_copies.make(
-        original, target, entries, same if condition == UNDISTURBED else change, turn if moves else None, tones
+        original, target, entries, same if condition == UNDISTURBED else change, turn if moves else None, views
     )
 
 

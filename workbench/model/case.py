@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class Picture:
     """An image and what identifies it: equal keys mean equal pixels."""
 
-    content: str  # SHA-256 of the file's bytes
+    content: str  # what tells pixels apart: the SHA-256 of the file's bytes, or of them and of the part that is seen
     image: Image.Image  # RGB, the right way up; reduced (`picture_reduction.py`) where it was huge and is made ready
     # The same made ready for the model, where that was done beforehand: it takes longer than decoding.
     ready: ImageInput | None = field(default=None, compare=False, repr=False)
     oddity: str | None = None  # what a person should know of it, such as that it is of one colour
     white: float | None = None  # the sample that is shown as white, where samples are deep
+    origin: tuple[float, float] = (0.0, 0.0)  # of its first pixel in the whole picture that it is a part of
 
     @property
     def key(self) -> str:

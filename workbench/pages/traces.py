@@ -19,7 +19,7 @@ from workbench import wording
 from workbench.analysis import alarms, missing_capabilities, traces
 from workbench.analysis.charts import trust
 from workbench.analysis.traces import Masked
-from workbench.archive import previews
+from workbench.archive import previews, run_views
 from workbench.archive.images import frame_of
 from workbench.pages.runs import cards
 from workbench.pages.ui import (
@@ -95,16 +95,18 @@ def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
         paths = found.masked(selection, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
         entries = [entry for image_id in paths if (entry := reads.entry(now, image_id))]
-    masks = []
+    masks, views = [], run_views.of_run(run)
     for entry in entries:
         assert archive is not None  # else there are no paths
         picture = previews.locate(entry.path, archive.root, [archive.root])
         if picture is None or pictures.content_of(picture) != entry.content:
             continue  # its mask says nothing of the picture that was scored
         place = previews.locate(paths[entry.image_id], archive.root, [archive.root])
-        mask = pictures.mask(place, picture)
+        view = views.of(entry)
+        mask = pictures.mask(place, picture, view)
         if mask is not None:
-            masks.append(Masked(entry.image_id, cluster_id(entry), mask, *frame_of(picture).upright))
+            window = view.placed(frame_of(picture)).window
+            masks.append(Masked(entry.image_id, cluster_id(entry), mask, window.box))
     hits = traces.hits(proposed, masks)
     return Measured(hits, len(masks))
 

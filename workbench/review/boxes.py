@@ -1,7 +1,7 @@
-"""Boxes between pixels of the upright image and Label Studio's percentages, and a mask as outlines.
+"""Boxes between pixels of the whole upright image and Label Studio's percentages, and a mask as outlines.
 
-Label Studio measures in percent of the picture it shows, which is the upright one whatever its size, so percentages
-hold for a reduced copy as well as for the original.
+Label Studio measures in percent of the picture it shows, which is the upright one or a part of it, whatever its size,
+so percentages hold for a reduced copy as well as for the original. The map is the shown part's (`archive/view.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from warehouse import bounded
 from warehouse.records.reviews import DefectBox
+from workbench.archive.view import Window
 from workbench.errors import Malformed
 
 _FARTHEST = 1e6  # percent, or degrees
@@ -32,38 +33,37 @@ class PercentBox:
     rotation: float = 0.0  # degrees clockwise about the upper left corner
 
 
-def to_percent(box: DefectBox, width: int, height: int) -> PercentBox:
-    """The box of an image of `width` x `height` pixels."""
-    return PercentBox(
-        100 * box.x0 / width,
-        100 * box.y0 / height,
-        100 * (box.x1 - box.x0) / width,
-        100 * (box.y1 - box.y0) / height,
-    )
+def to_percent(box: DefectBox, window: Window) -> PercentBox:
+    """The box, in pixels of the whole image, in percent of the part that is window."""
+    x0, y0, x1, y1 = window.from_percent.inverse.box((box.x0, box.y0, box.x1, box.y1))
+    return PercentBox(x0, y0, x1 - x0, y1 - y0)
 
 
-def to_pixels(box: PercentBox, width: int, height: int) -> DefectBox:
-    """The box in pixels, cut at the image's edges; a turned one becomes the upright box around it.
+def to_pixels(box: PercentBox, window: Window) -> DefectBox:
+    """The box in pixels of the whole image, cut at the shown part's edges; a turned one becomes the upright box around
+    it.
+
+    Args:
+        box: as it was drawn on the part that is window.
+        window: that part.
 
     Raises:
-        Malformed: it isn't finite, has no extent, or lies outside the image.
+        Malformed: it isn't finite, has no extent, or lies outside the part.
     """
     try:
         for value in (box.x, box.y, box.width, box.height, box.rotation):
             bounded.number(value, -_FARTHEST, _FARTHEST)
     except ValueError as error:
         raise Malformed(f"a box has a coordinate that can't be one: {error}") from None
-    left, top = box.x * width / 100, box.y * height / 100
-    wide, tall = box.width * width / 100, box.height * height / 100
+    left, top = window.from_percent.point(box.x, box.y)
+    right, bottom = window.from_percent.point(box.x + box.width, box.y + box.height)
+    wide, tall = right - left, bottom - top
     turn = math.radians(box.rotation)
     cos, sin = (1.0, 0.0) if box.rotation == 0 else (math.cos(turn), math.sin(turn))
     corners = [(a * wide * cos - b * tall * sin, a * wide * sin + b * tall * cos) for a in (0, 1) for b in (0, 1)]
-    x0, x1 = (
-        min(max(left + end, 0.0), float(width)) for end in (min(c[0] for c in corners), max(c[0] for c in corners))
-    )
-    y0, y1 = (
-        min(max(top + end, 0.0), float(height)) for end in (min(c[1] for c in corners), max(c[1] for c in corners))
-    )
+    across, down = sorted(corner[0] for corner in corners), sorted(corner[1] for corner in corners)
+    x0, x1 = (min(max(left + end, float(window.x0)), float(window.x1)) for end in (across[0], across[-1]))
+    y0, y1 = (min(max(top + end, float(window.y0)), float(window.y1)) for end in (down[0], down[-1]))
     if x1 - x0 <= 0 or y1 - y0 <= 0:
         raise Malformed("a box has no extent within the image")
     return DefectBox(x0, y0, x1, y1)

@@ -25,10 +25,12 @@ from warehouse.records.scoring import Option
 from warehouse.store import Store
 from workbench import wording
 from workbench.analysis.metrics import Key
+from workbench.archive import run_views
+from workbench.archive.view import Window
 from workbench.errors import ReviewError, UnknownRun
 from workbench.review import budget, pictures, rules, sending
 from workbench.review.budget import AuditEstimate, Batch, Forecast, Judged
-from workbench.review.rules import Rules, Size, Suspicion
+from workbench.review.rules import Inspected, Rules, Suspicion
 
 _MOST_JUDGED = 20_000  # cases a calibration reads: more don't make it better, only slower
 
@@ -65,14 +67,28 @@ def open_run(store: Store, run_id: str, chosen: Rules, *, actor: Actor) -> Opene
     archive = store.archive(run.archive_id) if run else None
     if archive is None:
         raise UnknownRun(f"there is no run {run_id} of a known archive; `workbench runs` lists what there is")
-    root = Path(archive.root)
-    return open_for(store, run_id, lambda path: pictures.size_of(root / path), chosen, actor=actor)
+    return open_for(store, run_id, inspected_by(store, run_id), chosen, actor=actor)
+
+
+def inspected_by(store: Store, run_id: str) -> Inspected:
+    """What a run's model saw of each of its archive's images."""
+    run = store.run(run_id)
+    archive = store.archive(run.archive_id) if run else None
+    views = run_views.of_run(run)
+
+    def inspected(image_id: str) -> Window | None:
+        entry = store.entry(image_id)
+        if archive is None or entry is None:
+            return None
+        return pictures.window_of(Path(archive.root) / entry.path, views.of(entry))
+
+    return inspected
 
 
 def open_for(
     store: Store,
     run_id: str,
-    size: Size,
+    inspected: Inspected,
     chosen: Rules | None = None,
     now: datetime | None = None,
     *,
@@ -81,7 +97,7 @@ def open_for(
     """Dispute a run's suspicious answers, and some at random. Doing it again adds nothing.
 
     Args:
-        size: width and height of an image of the run's archive, for the rule that looks at places.
+        inspected: what the model saw of an image, for the rule that looks at places.
         chosen: which rules; None takes all at their defaults.
         now: when; None is now.
 
@@ -92,7 +108,7 @@ def open_for(
     cases = rules.disputable(reviews.cases(run_id, _earlier(store, run_id)))
     if cases.is_empty():
         raise ReviewError(f"run {run_id} has no answered questions with options; `workbench runs` lists what there is")
-    far = rules.distances(cases, size)
+    far = rules.distances(cases, inspected)
     names = sorted(set(cases["subtask"]))
     told = rules.features(cases, far, names)
     learnt = _learnt(store, run_id, cases, told, names)
@@ -282,6 +298,11 @@ def _judged_by_people(reviews: Reviews, subtasks: Sequence[str]) -> Judged | Non
 
 
 def _draw(run_id: str, pool: Sequence[Key], size: int, now: datetime) -> AuditDraw:
+    """Cases drawn with equal chances, copies and pictures of one piece like all others.
+
+    The estimate is of how many of the pool's answers are wrong, and a copy's answer is one of them. Its interval covers
+    whatever the answers are, as only the draw is random; that answers of one piece are alike takes nothing from it.
+    """
     seed = zlib.crc32(run_id.encode())
     chosen = random.Random(seed).sample(pool, min(size, len(pool)))
     return AuditDraw(run_id, len(pool), seed, tuple(AuditCase(*key) for key in chosen), now)

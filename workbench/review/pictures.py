@@ -22,8 +22,9 @@ from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
 from workbench.archive.high_bit_depth import is_deep
-from workbench.archive.images import FORMATS, decode, frame_in, frame_of, read
+from workbench.archive.images import FORMATS, WHOLE, decode, frame_in, frame_of, inspect_image, read
 from workbench.archive.tone import ALONE, Tone
+from workbench.archive.view import Frame, View, Window
 from workbench.errors import UnreadableImage
 
 _AS_IT_IS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
@@ -37,8 +38,7 @@ class Published:
     """A picture as Label Studio gets it."""
 
     url: str
-    width: int  # of the upright original, in pixels
-    height: int
+    window: Window  # what it shows of the upright original
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +48,46 @@ class Folder:
     path: Path  # below the server's document root
     address: str  # of the folder as the server sees it: /data/local-files/?d=disputes
 
-    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Web`'s
+    def publish(self, source: Path, path: str, view: View = WHOLE) -> Published:  # noqa: ARG002 - as `Web`'s
         """Put a copy there, unless it is there already.
 
         Args:
             source: the file.
             path: within the archive.
-            content: the SHA-256 of the picture that was scored; None takes whatever lies there.
+            view: whose tile is shown, or all of the picture; without a content, of whatever lies there.
 
         Raises:
             ReplacedImage: the file holds another picture.
             UnreadableImage: the picture can't be shown to anybody.
             DiskFull: there is no room for the copy.
         """
-        data = read(source, content)
-        width, height, suffix = _look(io.BytesIO(data), source.name)
-        seen = "" if suffix or tone == ALONE else f"-{hashlib.sha256(repr(tone).encode()).hexdigest()[:8]}"
+        if view.tile is not None:
+            return self._publish_tile(source, view)
+        data = read(source, view.content)
+        frame, suffix = _look(io.BytesIO(data), source.name)
+        seen = "" if suffix or view.tone == ALONE else f"-{_hash(view.tone)}"
         target = self.path / f"{hashlib.sha256(data).hexdigest()[:40]}{seen}{suffix or '.jpg'}"
         if not target.exists():
-            draft = target.with_name(f".{target.name}.{os.getpid()}")
-            with full_disk_named(self.path):
-                if suffix:
-                    draft.write_bytes(data)
-                else:
-                    picture = decode(data, tone)
-                    picture.thumbnail((_SIDE, _SIDE))
-                    picture.save(draft, "JPEG", quality=92)
-                draft.chmod(_mode(self.path))
-                draft.replace(target)
-        return Published(f"{self.address}/{target.name}", width, height)
+            self._write(target, data if suffix else decode(data, view.for_display))
+        return Published(f"{self.address}/{target.name}", Window(0, 0, *frame.upright))
+
+    def _publish_tile(self, source: Path, view: View) -> Published:
+        opened = inspect_image(source, view)
+        target = self.path / f"{view.identity[:40]}{'' if view.tone == ALONE else f'-{_hash(view.tone)}'}.jpg"
+        if not target.exists():
+            self._write(target, opened.image)
+        return Published(f"{self.address}/{target.name}", opened.placed.window)
+
+    def _write(self, target: Path, picture: bytes | Image.Image) -> None:
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        with full_disk_named(self.path):
+            if isinstance(picture, bytes):
+                draft.write_bytes(picture)
+            else:
+                picture.thumbnail((_SIDE, _SIDE))
+                picture.save(draft, "JPEG", quality=92)
+            draft.chmod(_mode(self.path))
+            draft.replace(target)
 
     def nothing(self) -> str:
         """The address of a picture that says there is no reference."""
@@ -95,19 +106,23 @@ class Web:
 
     base: str  # https://images.example/line-a or s3://bucket/line-a; what follows is the path within the archive
 
-    def publish(self, source: Path, path: str, content: str | None = None, tone: Tone = ALONE) -> Published:  # noqa: ARG002 - as `Folder`'s
+    def publish(self, source: Path, path: str, view: View = WHOLE) -> Published:
         """Its address there; the local file still says how large it is, and stands for what the server has.
 
         Raises:
             ReplacedImage: the file holds another picture than `content` names.
             UnreadableImage: the picture can't be shown to anybody.
         """
-        width, height, _ = _look(io.BytesIO(read(source, content)), source.name)
-        return Published(f"{self.base.rstrip('/')}/{quote(path)}", width, height)
+        frame, _ = _look(io.BytesIO(read(source, view.content)), source.name)
+        return Published(f"{self.base.rstrip('/')}/{quote(path)}", Window(0, 0, *frame.upright))
 
     def nothing(self) -> str:
         """A picture that says there is no reference, within its address."""
         return f"data:image/png;base64,{base64.b64encode(_blank()).decode()}"
+
+
+def _hash(tone: Tone) -> str:
+    return hashlib.sha256(repr(tone).encode()).hexdigest()[:8]
 
 
 def _mode(folder: Path) -> int:
@@ -122,10 +137,10 @@ def _blank() -> bytes:
     return file.getvalue()
 
 
-def size_of(source: Path) -> tuple[int, int] | None:
-    """Width and height of the upright picture in pixels, from the file's head; None if it can't be read."""
+def window_of(source: Path, view: View) -> Window | None:
+    """What a view shows of a picture, from the file's head; None if it can't be read."""
     try:
-        return frame_of(source).upright
+        return view.placed(frame_of(source)).window
     except UnreadableImage:
         return None
 
@@ -142,8 +157,8 @@ def inside(root: Path, path: str) -> Path:
     return found
 
 
-def _look(file: BinaryIO, name: str) -> tuple[int, int, str]:
-    """Width and height of the upright picture, and the suffix under which browsers show the file as it is, or ""."""
+def _look(file: BinaryIO, name: str) -> tuple[Frame, str]:
+    """How the picture lies in its file, and the suffix under which browsers show the file as it is, or ""."""
     frame = frame_in(file)
     (width, height), suffix = frame.upright, ""
     try:
@@ -154,4 +169,4 @@ def _look(file: BinaryIO, name: str) -> tuple[int, int, str]:
                 suffix = _AS_IT_IS.get(image.format or "", "") if image.mode in _MODES else ""
     except Exception as error:  # decoders meet damaged bytes with every kind of exception
         raise UnreadableImage("damaged", f"{name}: {error}") from error
-    return width, height, suffix
+    return frame, suffix

@@ -23,10 +23,11 @@ from warehouse.records.scoring import OptionClaim
 from workbench import wording
 from workbench.analysis import option_region
 from workbench.analysis.metrics import Key
+from workbench.archive.view import Window
 from workbench.errors import ReviewError
 from workbench.review.budget import Floats, Forecast
 
-Size = Callable[[str], tuple[int, int] | None]  # an image's path -> width and height of the upright image in pixels
+Inspected = Callable[[str], Window | None]  # an image_id -> what the model saw of the image
 
 WEIGHTS: Mapping[Reason, float] = {
     "person": 3.0,  # somebody waits for an answer
@@ -170,22 +171,23 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def distances(cases: pl.DataFrame, size: Size) -> list[float | None]:
-    """Per case, how far the accepted patches lie from the place the answer names, in sides of the image.
+def distances(cases: pl.DataFrame, inspected: Inspected) -> list[float | None]:
+    """Per case, how far the accepted patches lie from the place the answer names, in sides of what the model saw.
 
-    None where the question isn't where the defect is, the answer names no place, or no patch was accepted. An image's
-    size is asked for only where it is needed.
+    None where the question isn't where the defect is, the answer names no place, or no patch was accepted. What the
+    model saw is asked for only where it is needed.
     """
     found: list[float | None] = []
     for row in cases.select(
-        "image_path", "kind", "scorer", "letters", "texts", "answer", "patches", "patch_x", "patch_y"
+        "image_id", "kind", "scorer", "letters", "texts", "answer", "patches", "patch_x", "patch_y"
     ).iter_rows(named=True):
         named = _region(row) if row["kind"] == "region" and row["patches"] else None
-        sides = size(row["image_path"]) if named else None
-        if named is None or sides is None:
+        window = inspected(row["image_id"]) if named else None
+        if named is None or window is None:
             found.append(None)
         else:
-            found.append(math.dist(named, (row["patch_x"] / sides[0], row["patch_y"] / sides[1])))
+            at = window.from_copy(1, 1).inverse.point(row["patch_x"], row["patch_y"])
+            found.append(math.dist(named, at))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from warehouse.store import Store
 from workbench.analysis.alarms import Picture
-from workbench.archive import previews, tone
+from workbench.archive import previews, run_views
 
 
 def jpegs(store: Store, pictures: Iterable[Picture]) -> dict[str, bytes]:
@@ -22,7 +22,7 @@ def jpegs(store: Store, pictures: Iterable[Picture]) -> dict[str, bytes]:
             continue
         root = roots[entry.archive_id]
         path = previews.locate(entry.path, root, [root])
-        seen = tone.of_run(store.run(picture.run_id)).of(entry.dataset, entry.product, entry.camera)
-        if path and (small := previews.jpeg(path, entry.content, seen)):
+        view = run_views.of_run(store.run(picture.run_id)).of(entry).for_display
+        if path and (small := previews.jpeg(path, view)):
             found[picture.image_id] = small
     return found

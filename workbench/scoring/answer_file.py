@@ -340,7 +340,7 @@ def _entries(warehouse: Store, images: set[str]) -> tuple[str, dict[str, Entry]]
     best: tuple[str, dict[str, Entry]] = (UNREGISTERED, {})
     for archive in warehouse.archives():
         root = PurePosixPath(Path(archive.root).as_posix())
-        known = {entry.path: entry for entry in schema.records(Entry, warehouse.entries(archive.archive_id))}
+        known = {e.path: e for e in schema.records(Entry, warehouse.entries(archive.archive_id)) if e.tile is None}
         for prefix in ("", f"{root.name}/", f"{root.parent.name}/{root.name}/"):
             found = {
                 image: known[image.removeprefix(prefix)]

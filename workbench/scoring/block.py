@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,11 +19,12 @@ import numpy as np
 
 from warehouse.failures import Failure
 from warehouse.identity import cluster_id, evidence_id
-from warehouse.records.scoring import Entry, Evidence, ImageVector, Option, Patch, PatchVector, Prediction
+from warehouse.records.scoring import Evidence, ImageVector, Option, Patch, PatchVector, Prediction, Region
 from workbench.archive import questions
 from workbench.archive.questions import Asked
 from workbench.archive.references import Reference
-from workbench.archive.tone import Tone, Tones
+from workbench.archive.run_views import RunViews
+from workbench.archive.view import Affine, View
 from workbench.errors import OutOfMemory
 from workbench.lru_cache import LRUCache
 from workbench.model import latent
@@ -31,7 +32,7 @@ from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
 from workbench.scoring import evidence as evidences
 from workbench.scoring.evaluator import Evaluator
-from workbench.scoring.evidence import BlockEvidence, Source, View
+from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
 from workbench.scoring.exceptions import in_words, raise_if_device_lost
 from workbench.scoring.image_loader import File, Opened, Opener, open_here
 from workbench.scoring.plan import Block
@@ -39,7 +40,7 @@ from workbench.scoring.plan import Block
 logger = logging.getLogger(__name__)
 
 # What fills in the right answers that only a mask below the archive's root tells.
-Locate = Callable[[Sequence[Asked], Path], list[Asked]]
+Locate = Callable[[Sequence[Asked], Path, RunViews], list[Asked]]
 REFERENCES_KEPT = 4  # pictures
 _LARGEST_HALF = float(np.finfo(np.float16).max)  # what is stored of a patch's vector; larger is no number there
 DEVICE_OUT_OF_MEMORY = Failure("device out of memory", "the model failed: out of memory")
@@ -51,9 +52,9 @@ class OpenedBlock:
 
     block: Block
     queries: dict[str, Opened]  # by image_id
-    references: dict[tuple[Reference, Tone], Opened]  # as the query's camera shows it
+    references: dict[tuple[Reference, View], Opened]  # as the query's camera shows it
     seconds: float
-    tones: Tones = field(default_factory=Tones)
+    views: RunViews = field(default_factory=RunViews)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,14 @@ class ReferencePictures:
 
     root: Path  # the archive's
     opener: Opener = open_here
-    tones: Tones = field(default_factory=Tones)  # the run's, which its queries are opened with too
-    opened: LRUCache[tuple[Reference, Tone], Opened] = field(default_factory=lambda: LRUCache(REFERENCES_KEPT))
+    views: RunViews = field(default_factory=RunViews)  # the run's, which its queries are opened with too
+    opened: LRUCache[tuple[Reference, View], Opened] = field(default_factory=lambda: LRUCache(REFERENCES_KEPT))
 
-    def get(self, references: Sequence[tuple[Reference, Tone]]) -> dict[tuple[Reference, Tone], Opened]:
+    def get(self, references: Sequence[tuple[Reference, View]]) -> dict[tuple[Reference, View], Opened]:
         """Their pictures, or why one can't be had; those of the last few blocks aren't opened again."""
         pictures = {key: picture for key in references if (picture := self.opened.get(key)) is not None}
         missing = [key for key in references if key not in pictures]
-        opened = self.opener([File(self.root / each.path, each.content, tone) for each, tone in missing])
+        opened = self.opener([File(self.root / each.path, view) for each, view in missing])
         for key, picture in zip(missing, opened, strict=True):
             pictures[key] = picture
             self.opened.put(key, picture)
@@ -94,21 +95,19 @@ def open_block(block: Block, references: ReferencePictures, locate: Locate = que
     """
     started = time.perf_counter()
     entries = {asked.entry.image_id: asked.entry for asked in block.asked}
-    root, tones = references.root, references.tones
-    opened = references.opener([File(root / e.path, e.content, _tone(tones, e)) for e in entries.values()])
+    root, views = references.root, references.views
+    opened = references.opener([File(root / each.path, views.of(each)) for each in entries.values()])
     queries = dict(zip(entries, opened, strict=True))
-    shown = dict.fromkeys((each.reference, _tone(tones, each.entry)) for each in block.asked if each.reference)
+    shown = dict.fromkeys(
+        (each.reference, views.of_reference(each.reference, each.entry)) for each in block.asked if each.reference
+    )
     normal = references.get(list(shown))
     replaced = {
         image_id for image_id, picture in queries.items() if isinstance(picture, Failure) and picture.kind == "replaced"
     }
-    found = iter(locate([item for item in block.asked if item.entry.image_id not in replaced], root))
+    found = iter(locate([item for item in block.asked if item.entry.image_id not in replaced], root, views))
     located = tuple(item if item.entry.image_id in replaced else next(found) for item in block.asked)
-    return OpenedBlock(Block(block.number, located), queries, normal, time.perf_counter() - started, tones)
-
-
-def _tone(tones: Tones, entry: Entry) -> Tone:
-    return tones.of(entry.dataset, entry.product, entry.camera)
+    return OpenedBlock(Block(block.number, located), queries, normal, time.perf_counter() - started, views)
 
 
 def answer_block(
@@ -145,10 +144,11 @@ def answer_block(
         prediction = _prediction(run_id, opened.block.number, asked, shown, outcome, oddity, seconds, now)
         rows.predictions.append(prediction)
         if isinstance(outcome, Reasoned):
-            rows.patches.extend(_patches(prediction, outcome))
+            assert isinstance(query, Picture)
+            rows.patches.extend(_patches(prediction, outcome, _to_whole(query)))
             if encoder := evaluator.patch_encoder:
                 rows.patch_vectors.extend(
-                    PatchVector(asked.entry.content, encoder, each.row, each.col, each.vector)
+                    PatchVector(query.content, encoder, each.row, each.col, each.vector)
                     for each in outcome.accepted_features
                     if (np.abs(np.asarray(each.vector, np.float32)) <= _LARGEST_HALF).all()
                 )
@@ -158,17 +158,18 @@ def answer_block(
 
 def find_evidence(opened: OpenedBlock, sources: Sequence[Source]) -> BlockEvidence:
     """The evidence for every question of the block, in its order; none where the picture couldn't be opened."""
-    views = {
-        asked.entry.image_id: View(asked.entry, picture)
+    shown = {
+        asked.entry.image_id: ShownImage(asked.entry, picture)
         for asked in opened.block.asked
         if isinstance(picture := opened.queries[asked.entry.image_id], Picture)
     }
-    places = [place for place, asked in enumerate(opened.block.asked) if asked.entry.image_id in views]
+    places = [place for place, asked in enumerate(opened.block.asked) if asked.entry.image_id in shown]
     items = [opened.block.asked[place] for place in places]
-    found = evidences.find_all(sources, [views[a.entry.image_id] for a in items], [a.question for a in items])
+    found = evidences.find_all(sources, [shown[a.entry.image_id] for a in items], [a.question for a in items])
     of_questions: list[tuple[Evidence, ...] | Failure] = [()] * len(opened.block.asked)
-    for place, each in zip(places, found.of_questions, strict=True):
-        of_questions[place] = each
+    for place, item, each in zip(places, items, found.of_questions, strict=True):
+        to_whole = _to_whole(shown[item.entry.image_id].picture)
+        of_questions[place] = each if isinstance(each, Failure) else tuple(_on_whole(one, to_whole) for one in each)
     return BlockEvidence(of_questions, found.image_vectors)
 
 
@@ -177,8 +178,9 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: tuple[Evidence, ...] | 
     query = opened.queries[asked.entry.image_id]
     if isinstance(query, Failure):
         return query
-    tone = _tone(opened.tones, asked.entry)
-    reference = opened.references[asked.reference, tone] if asked.reference else None
+    reference = None
+    if asked.reference:
+        reference = opened.references[asked.reference, opened.views.of_reference(asked.reference, asked.entry)]
     if isinstance(reference, Failure):
         return reference.of_reference()
     if isinstance(evidence, Failure):
@@ -298,7 +300,19 @@ def _is_finite(reasoned: Reasoned) -> bool:
     )
 
 
-def _patches(prediction: Prediction, reasoned: Reasoned) -> list[Patch]:
+def _to_whole(picture: Picture) -> Affine:
+    """From the pixels that were seen to the whole picture's, in which everything is stored."""
+    return Affine.shift(*picture.origin)
+
+
+def _on_whole(evidence: Evidence, to_whole: Affine) -> Evidence:
+    if not evidence.regions:
+        return evidence
+    regions = (to_whole.box((box.x0, box.y0, box.x1, box.y1)) for box in evidence.regions)
+    return replace(evidence, regions=tuple(Region(*box) for box in regions))
+
+
+def _patches(prediction: Prediction, reasoned: Reasoned, to_whole: Affine) -> list[Patch]:
     return [
         Patch(
             prediction.run_id,
@@ -308,7 +322,7 @@ def _patches(prediction: Prediction, reasoned: Reasoned) -> list[Patch]:
             each.iteration,
             each.row,
             each.col,
-            *each.box,
+            *to_whole.box(each.box),
             score=each.score,
             accepted=each.accepted,
         )

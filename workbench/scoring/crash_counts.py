@@ -106,8 +106,8 @@ def opening(file: str) -> str:
 
 def files_of(block: Block) -> set[str]:
     """What stands for the files that the block needs opened."""
-    files = {item.entry.content for item in block.asked}
-    files |= {item.reference.content for item in block.asked if item.reference}
+    files = {item.entry.file_content for item in block.asked}
+    files |= {item.reference.file_content for item in block.asked if item.reference}
     return {opening(file) for file in files | {item.entry.mask_path for item in block.asked if item.entry.mask_path}}
 
 

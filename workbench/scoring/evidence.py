@@ -37,7 +37,7 @@ _MARK = re.compile(r"<(?=[|/!A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ShownImage:
     """What a question is asked of: an image of the archive, as it was opened."""
 
     entry: Entry
@@ -66,7 +66,7 @@ class Source(Protocol):
     version: str  # changes with everything that changes what it finds
     encoder: str | None = None  # name and weights of what it encodes pictures with; None: it encodes none
 
-    def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:
+    def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:
         """The evidence for each question, in order.
 
         Args:
@@ -79,7 +79,7 @@ class Source(Protocol):
         """
 
 
-def find_all(sources: Sequence[Source], views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:
+def find_all(sources: Sequence[Source], views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:
     """What all sources find, in their order, source by source; a failure where one of them failed.
 
     Raises:
@@ -119,7 +119,7 @@ def besides_knowledge(evidence: Iterable[Evidence]) -> tuple[Evidence, ...] | No
     return tuple(each for each in evidence if not isinstance(each, KnowledgeText)) or None
 
 
-def _find(source: Source, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:
+def _find(source: Source, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:
     """What one source finds; what it doesn't take is the failure of that picture alone."""
     try:
         found = source.find(views, questions)
@@ -142,7 +142,7 @@ def _find(source: Source, views: Sequence[View], questions: Sequence[Question]) 
 
 
 def _one_by_one(
-    source: Source, views: Sequence[View], questions: Sequence[Question], images: Sequence[str]
+    source: Source, views: Sequence[ShownImage], questions: Sequence[Question], images: Sequence[str]
 ) -> BlockEvidence:
     whole = BlockEvidence([()] * len(views))
     for image_id in images:

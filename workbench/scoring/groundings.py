@@ -6,8 +6,9 @@ was scored says nothing.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +22,18 @@ from warehouse.records.scoring import Grounding, Run
 from warehouse.store import Store
 from workbench.analysis import option_region, patches, subtasks
 from workbench.analysis.patches import Box, Mask
-from workbench.archive import images, masks, scan
+from workbench.archive import images, masks, run_views, scan
+from workbench.archive.run_views import RunViews
+from workbench.archive.view import Window
 from workbench.errors import UnreadableImage
 
 _SIDE = 512  # of a mask that is made of boxes
 
 
 class _Picture(NamedTuple):
-    """A picture with its defect, upright."""
+    """What was inspected of a picture, with its defect, upright."""
 
-    width: int
-    height: int
+    inspected: Window
     mask: Mask
 
 
@@ -57,9 +59,11 @@ def measure(store: Store, run: Run) -> int:
     questions = asked.partition_by("image_id", as_dict=True)
     accepted = queries.accepted_patches(run.run_id).partition_by("image_id", as_dict=True)
 
+    views, content_of = run_views.of_run(run), functools.cache(scan.content_of)  # tiles share their file
+
     def of_picture(truth: RegionTruth) -> list[Grounding]:
         key = (truth.image_id,)
-        return _of_picture(run, truth, questions[key], accepted.get(key)) if key in questions else []
+        return _of_picture(run, truth, views, content_of, questions[key], accepted.get(key)) if key in questions else []
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         measured = [row for rows in pool.map(of_picture, truths) for row in rows]
@@ -67,16 +71,23 @@ def measure(store: Store, run: Run) -> int:
     return len(measured)
 
 
-def _of_picture(run: Run, truth: RegionTruth, asked: pl.DataFrame, accepted: pl.DataFrame | None) -> list[Grounding]:
+def _of_picture(
+    run: Run,
+    truth: RegionTruth,
+    views: RunViews,
+    content_of: Callable[[Path], str],
+    asked: pl.DataFrame,
+    accepted: pl.DataFrame | None,
+) -> list[Grounding]:
     """The picture's questions about a defect."""
-    picture = _opened(truth)
+    picture = _opened(truth, views, content_of)
     if picture is None:
         return []
     named = named_region(run, asked)
     region = None if named is None else _on_defect(picture.mask, named)
     patch_hits: dict[str, list[bool]] = {}
     boxes = [] if accepted is None else accepted.select("x0", "y0", "x1", "y1").rows()
-    hits = patches.hits(picture.mask, boxes, picture.width, picture.height)
+    hits = patches.hits(picture.mask, boxes, picture.inspected.box)
     for question_id, on_mask in zip([] if accepted is None else accepted["question_id"], hits.on_mask, strict=True):
         patch_hits.setdefault(question_id, []).append(on_mask)
     apart = subtasks.about_the_object(run.subtasks)
@@ -121,30 +132,37 @@ def _on_defect(mask: Mask, named: _Named) -> tuple[bool, float]:
     return named.answer in touching, len(touching) / len(named.regions)
 
 
-def _opened(truth: RegionTruth) -> _Picture | None:
-    """The picture's size and its defect; None where the picture is another or gone, or the mask is in doubt."""
-    root = Path(truth.root)
+def _opened(truth: RegionTruth, views: RunViews, content_of: Callable[[Path], str]) -> _Picture | None:
+    """What was inspected of the picture and its defect; None where the picture is another or gone, the mask is in
+    doubt, or no defect lies in that part.
+    """
+    root, view = Path(truth.root), views.of(truth)
     try:
-        if scan.content_of(root / truth.path) != truth.content:
+        if content_of(root / truth.path) != view.content:
             return None
         frame = images.frame_of(root / truth.path)
     except (OSError, UnreadableImage):
         return None
-    width, height = frame.upright
-    mask = masks.read(root / truth.mask_path, frame) if truth.mask_path else None
+    window = view.placed(frame).window
+    mask = masks.of_view(root / truth.mask_path, frame, view) if truth.mask_path else None
     if mask is None and truth.boxes:
-        mask = _drawn(width, height, [(box.x0, box.y0, box.x1, box.y1) for box in truth.boxes])
-    return None if mask is None else _Picture(width, height, mask)
+        mask = _drawn(window, [(box.x0, box.y0, box.x1, box.y1) for box in truth.boxes])
+    return None if mask is None else _Picture(window, mask)
 
 
-def _drawn(width: int, height: int, boxes: Sequence[Box]) -> Mask:
-    """Boxes as a mask, reduced."""
+def _drawn(window: Window, boxes: Sequence[Box]) -> Mask | None:
+    """Boxes as a mask of the part of the picture, reduced; None where none lies in it."""
+    width, height = window.size
     scale = min(1.0, _SIDE / max(width, height))
+    from_whole = window.to_whole.inverse
     mask: Mask = np.zeros((max(1, round(height * scale)), max(1, round(width * scale))), np.bool_)
-    for x0, y0, x1, y1 in boxes:
+    for x0, y0, x1, y1 in map(from_whole.box, boxes):
+        x0, y0, x1, y1 = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
+        if x1 <= x0 or y1 <= y0:
+            continue
         rows, columns = (
             slice(int(low * scale), max(int(low * scale) + 1, round(high * scale)))
             for low, high in ((y0, y1), (x0, x1))
         )
         mask[rows, columns] = True
-    return mask
+    return mask if mask.any() else None

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from warehouse.failures import OUT_OF_MEMORY, POISON, Failure
 from workbench.archive.images import inspect_image
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 from workbench.model.backbone import Pictures
 from workbench.model.case import Picture
@@ -45,8 +45,7 @@ class File(NamedTuple):
     """A picture to open."""
 
     path: Path
-    content: str  # SHA-256 of its bytes
-    tone: Tone = ALONE  # the range of its camera
+    view: View  # what of it is seen
 
 
 Opened = Picture | Failure  # the picture, or why it can't be had
@@ -79,7 +78,11 @@ class _There:
         self._pool: ProcessPoolExecutor | None = self._begun()
 
     def open(self, files: Sequence[File]) -> list[Opened]:
-        """Their pictures, or why one can't be had."""
+        """Their pictures, or why one can't be had. Tiles are opened here: each process would decode all of a large
+        picture again.
+        """
+        if any(file.view.tile for file in files):
+            return open_here(files, self._pictures)
         if self._pool is not None:
             try:
                 return [pickle.loads(made) for made in self._pool.map(_open_in_process, files)]
@@ -131,10 +134,11 @@ def default_processes(device: str, devices: int = 1) -> int:
 
 def _open(file: File, pictures: Pictures | None) -> Opened:
     try:
-        opened = inspect_image(file.path, file.content, file.tone)
+        opened = inspect_image(file.path, file.view)
     except UnreadableImage as error:
         return error.failure
-    picture = Picture(file.content, opened.image, oddity=opened.oddity, white=opened.white)
+    x0, y0, *_ = opened.placed.window.to_whole.box((0, 0, 0, 0))
+    picture = Picture(file.view.identity, opened.image, oddity=opened.oddity, white=opened.white, origin=(x0, y0))
     if pictures is None:
         return picture
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from warehouse.queries.facts import Outcome
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
-from warehouse.records.scoring import PredictionStatus
+from warehouse.records.scoring import PredictionStatus, Tile
 from warehouse.store import Store
 from workbench.analysis import alarms, subtasks
 
@@ -37,22 +37,26 @@ class PictureAnswers:
     defect_probability: float | None
     region: str | None  # where the defect is said to be
     answers: tuple[Answer, ...]  # in the order of the question set
+    tile: Tile | None = None  # of a picture in tiles the one that is spoken of: the likeliest defect
 
     @property
     def sentence(self) -> str:
         """Such as `plate.png is called defective, probability of a defect 0.93, at the top left; it has no label.`"""
+        name = self.image_path
+        if self.tile is not None:
+            name += f", tile x {self.tile.x0:,} to {self.tile.x1:,}, y {self.tile.y0:,} to {self.tile.y1:,},"
         if all(each.status == "failed" for each in self.answers):
-            return f"{self.image_path} could not be scored: {self.answers[0].error}"
+            return f"{name} could not be scored: {self.answers[0].error}"
         if self.claim is None or self.claim == "unreadable":
             said = "could not be read" if self.claim else "does not tell whether there is a defect"
-            return f"{self.image_path}: the answer {said}."
+            return f"{name}: the answer {said}."
         claim = "not judged: the answer is that it cannot say" if self.claim == "cannot say" else f"called {self.claim}"
         likely = self.defect_probability
         sure = "" if likely is None else f", probability of a defect {alarms.probability(likely)}"
         where = f", region: {self.region.rstrip('.').lower()}" if self.region and self.claim == "defective" else ""
         right = "it has no label" if self.label is None else f"its label is {self.label}"
         missed = {"escape": ", so this is an escape", "overkill": ", so this is overkill"}.get(self.outcome or "", "")
-        return f"{self.image_path} is {claim}{sure}{where}; {right}{missed}."
+        return f"{name} is {claim}{sure}{where}; {right}{missed}."
 
 
 def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswers | None:
@@ -61,10 +65,12 @@ def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswer
     if run is None:
         return None
     facts = Rollups(store.data).facts(Selection(run_id, truth=truth), _NAMES)
-    rows = subtasks.in_order(facts, run.subtasks).to_dicts()
-    if not rows:
+    if facts.is_empty():
         return None
-    texts = {row["question_id"]: row["answer"] for row in store.predictions(run_id).iter_rows(named=True)}
+    likeliest = facts.sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)["image_id"][0]
+    rows = subtasks.in_order(facts.filter(image_id=likeliest), run.subtasks).to_dicts()
+    answered, entry = store.predictions(run_id).filter(image_id=likeliest), store.entry(likeliest)
+    texts = {row["question_id"]: row["answer"] for row in answered.iter_rows(named=True)}
     answers = tuple(
         Answer(
             row["subtask"],
@@ -89,10 +95,11 @@ def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswer
         defect_probability=asks.get("defect_probability"),
         region=region,
         answers=answers,
+        tile=entry.tile if entry else None,
     )
 
 
 _NAMES = (
-    "image_path", "product", "line", "camera", "label", "question_id", "subtask", "status", "error", "answer_text",
-    "confidence", "outcome", "claim", "detection", "defect_probability",
+    "image_id", "image_path", "product", "line", "camera", "label", "question_id", "subtask", "status", "error",
+    "answer_text", "confidence", "outcome", "claim", "detection", "defect_probability",
 )  # fmt: skip

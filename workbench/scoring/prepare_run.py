@@ -18,12 +18,25 @@ from warehouse.records.scoring import Archive, Description, Entry, KnowledgeVers
 from warehouse.store import Store
 from workbench import question_sets, wording
 from workbench import settings as configuration
-from workbench.archive import images, layout_table, question_file, questions, references, registered_sets, tone
+from workbench.archive import (
+    images,
+    layout_table,
+    question_file,
+    questions,
+    references,
+    registered_sets,
+    run_views,
+    tiles,
+    tone,
+)
 from workbench.archive import scan as archive
 from workbench.archive.measures import KNOWN_AT_ONCE
+from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, account, in_sentence
 from workbench.archive.questions import QuestionList
+from workbench.archive.run_views import RunViews
 from workbench.archive.sidecar import Times
+from workbench.archive.tiles import Tiling
 from workbench.archive.tone import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
@@ -91,6 +104,7 @@ def prepare(
         picture=picture,
         layouts=layout_table.from_settings(settings.work.layouts),
         times=Times(settings.work.day_first, settings.work.time_zone),
+        tiling=tiling_of(settings),
         unmeasured=measures.missing(archive_id, KNOWN_AT_ONCE),
     )
     if part and known.height and not scan.registered and not scan.waiting:
@@ -119,8 +133,8 @@ def prepare(
     together = settings.work.block_images or models.block_images(machine)
     settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
     planned = plan.make(asked.items, settings.work.limit, together)
-    tones = tones_of(scan, settings)
-    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store, tones))
+    views = views_of(scan, settings)
+    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store, views))
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
@@ -134,7 +148,8 @@ def prepare(
         knowledge_version=used.version if used else None,
         encoder=executor.encoder,
         sources={name: it for name, it in executor.source_versions.items() if name != evidence.KNOWLEDGE} or None,
-        tones=tones.stated(),
+        tones=views.tones.stated(),
+        views=views.stated(),
     )
     return Prepared(
         archive=scan.archive,
@@ -152,12 +167,31 @@ def prepare(
     )
 
 
-def tones_of(scan: archive.Scan, settings: Settings) -> Tones:
-    """The ranges that the archive's deep pictures are seen with, from the settings or from a sample."""
-    root, support = Path(scan.archive.root), settings.support
-    return tone.choose(
-        scan.registered, lambda entry: images.brightness(root / entry.path), support.integer_range, support.float_range
+def views_of(scan: archive.Scan, settings: Settings) -> RunViews:
+    """How the archive's pictures are seen: regions of interest from the settings, the ranges of deep pictures from
+    there or from a sample.
+
+    Raises:
+        SettingsError: a view of the settings can't be read.
+    """
+    root, support, table = Path(scan.archive.root), settings.support, run_views.from_settings(settings.support.views)
+    tones = tone.choose(
+        scan.registered,
+        lambda entry: images.brightness(root / entry.path),
+        support.integer_range,
+        support.float_range,
+        table.tone,
     )
+    return RunViews(tones, table.regions, tiles.RULE if any(entry.tile for entry in scan.entries) else None)
+
+
+def tiling_of(settings: Settings) -> Tiling:
+    """Which pictures are inspected in tiles.
+
+    Raises:
+        SettingsError: a view of the settings can't be read.
+    """
+    return Tiling(settings.work.tiled_above or PIXEL_LIMIT, run_views.from_settings(settings.support.views))
 
 
 def chosen_set(data: Path, root: Path, named: str | None) -> tuple[QuestionSet, Path | None]:
@@ -247,7 +281,7 @@ def _notes(
     version: KnowledgeVersion | None,
     descriptions: list[Description],
     store: Store,
-    tones: Tones,
+    views: RunViews,
 ) -> Iterable[str]:
     items = [each for block in planned.blocks for each in block.asked]
     if planned.planned < len(asked.items):
@@ -272,8 +306,10 @@ def _notes(
         if distinct:  # each is read once while memory lasts; MMAD has nearly one per image
             images = len({each.entry.image_id for each in items if each.reference})
             yield f"images with a normal reference: {images}; distinct references: {distinct}"
-    if tones != Tones():
-        yield f"pictures deeper than 8 bit are seen in the range {tones.in_words()}"
+    if views.tones != Tones():
+        yield f"pictures deeper than 8 bit are seen in the range {views.tones.in_words()}"
+    if views.regions:
+        yield f"regions of interest: {run_views.in_words(views.stated())}"
     yield from scan.notes
     unclear = [each.question for each in items if claims.unclear(each.claims)]
     if unclear:

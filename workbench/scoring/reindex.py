@@ -15,12 +15,14 @@ from pathlib import Path
 
 import polars as pl
 
+from warehouse import schema
 from warehouse.records.scoring import Entry, ImageVector, PatchVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.archive import scan
-from workbench.archive.tone import Tone, of_run
-from workbench.errors import BackboneError, EncoderError, ReplacedImage
+from workbench.archive import images
+from workbench.archive.run_views import of_run
+from workbench.archive.view import View
+from workbench.errors import BackboneError, EncoderError, ReplacedImage, UnreadableImage
 from workbench.model.backbone import Backbone
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
@@ -102,21 +104,21 @@ def _texts(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Use
 
 def _images(store: Store, vectors: Vectors, encoder: Encoder, runs: Sequence[_Used], done: Reindexed) -> None:
     for batch in _batches(_scored(store, runs, done)):
-        known = vectors.image_vectors([entry.content for entry, _, _ in batch], encoder.name)
-        wanted = (item for item in batch if item[0].content not in known)
-        new = [vector for item in wanted if (vector := _image_vector(*item, encoder, done))]
+        known = vectors.image_vectors([view.identity for _, _, view in batch], encoder.name)
+        wanted = (item for item in batch if item[2].identity not in known)
+        new = [vector for item in wanted if (vector := _image_vector(*item[1:], encoder, done))]
         if new:
             vectors.upsert_images(new)
             done.images += len(new)
 
 
-def _image_vector(entry: Entry, path: Path, tone: Tone, encoder: Encoder, done: Reindexed) -> ImageVector | None:
+def _image_vector(path: Path, view: View, encoder: Encoder, done: Reindexed) -> ImageVector | None:
     """The picture encoded; None, said, where it can't be had or the encoder doesn't take it."""
-    picture = _picture(entry, path, tone, done)
+    picture = _picture(path, view, done)
     if picture is None:
         return None
     try:
-        return ImageVector(entry.content, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
+        return ImageVector(view.identity, encoder.name, tuple(retrieval.encode_image(picture, encoder).tolist()))
     except Exception as error:  # noqa: BLE001 - whatever one picture does to the encoder, the others are encoded
         done.left_out.append(f"{path}: {encoder.name} doesn't take it: {error!r}")
         return None
@@ -136,17 +138,17 @@ def _patches(store: Store, vectors: Vectors, runs: Sequence[_Used], done: Reinde
     body: Backbone | None = None
     wanted = (scored for scored in _scored(store, runs, done) if scored[0].image_id in places)
     for batch in _batches(wanted):
-        known = vectors.patch_places({entry.content for entry, _, _ in batch}, name)
+        known = vectors.patch_places({view.identity for _, _, view in batch}, name)
         new: list[PatchVector] = []
-        for entry, path, tone in batch:
-            missing = [at for at in places[entry.image_id] if (entry.content, *at) not in known]
-            picture = _picture(entry, path, tone, done) if missing else None
+        for entry, path, view in batch:
+            missing = [at for at in places[entry.image_id] if (view.identity, *at) not in known]
+            picture = _picture(path, view, done) if missing else None
             if picture is None:
                 continue
             if body is None and (body := _backbone(runs[0], done)) is None:
                 return
             new += _patch_vectors(picture, missing, body, name)
-            known |= {(entry.content, *at) for at in missing}
+            known |= {(view.identity, *at) for at in missing}
         if new:
             vectors.upsert_patches(new)
             done.patches += len(new)
@@ -174,37 +176,37 @@ def _patch_vectors(
         yield PatchVector(picture.key, name, row, col, tuple(tokens[inputs.token(row, col)].float().tolist()))
 
 
-def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tuple[Entry, Path, Tone]]:
-    """Every entry that the runs could show to a model, once, with its file and the range it was seen with."""
+def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tuple[Entry, Path, View]]:
+    """Every entry that the runs could show to a model, once, with its file and how it was seen."""
     seen: set[str] = set()
     for each in runs:
         found = store.archive(each.run.archive_id)
         root = Path(found.root) if found else Path()
-        entries = {row["image_id"]: Entry(**row) for row in store.entries(each.run.archive_id).iter_rows(named=True)}
-        tones = of_run(each.run)
+        entries = {entry.image_id: entry for entry in schema.records(Entry, store.entries(each.run.archive_id))}
+        views = of_run(each.run)
         index = store.prediction_index(each.run.run_id).filter(pl.col("status") != "failed")
         for image_id, path in index.select("image_id", "image_path").unique(maintain_order=True).iter_rows():
             if image_id in seen:
                 continue
             seen.add(image_id)
             if entry := entries.get(image_id):
-                yield entry, root / path, tones.of(entry.dataset, entry.product, entry.camera)
+                yield entry, root / path, views.of(entry)
             else:
                 done.left_out.append(f"{root / path}: the file has changed since it was scored")
 
 
-def _picture(entry: Entry, path: Path, tone: Tone, done: Reindexed) -> Picture | None:
+def _picture(path: Path, view: View, done: Reindexed) -> Picture | None:
     """The picture, if the file still holds what was scored."""
     try:
-        return Picture(entry.content, scan.open_image(path, entry.content, tone))
+        return Picture(view.identity, images.open_image(path, view))
     except ReplacedImage:
         reason = "the file has changed since it was scored"
-    except scan.UnreadableImage as error:
+    except UnreadableImage as error:
         reason = str(error)
     done.left_out.append(f"{path}: {reason}")
     return None
 
 
-def _batches(found: Iterator[tuple[Entry, Path, Tone]]) -> Iterator[list[tuple[Entry, Path, Tone]]]:
+def _batches(found: Iterator[tuple[Entry, Path, View]]) -> Iterator[list[tuple[Entry, Path, View]]]:
     while batch := list(islice(found, AT_ONCE)):
         yield batch

@@ -30,8 +30,8 @@ from warehouse.records.scoring import (
     Run,
 )
 from warehouse.store import Store
+from workbench.archive import run_views
 from workbench.archive import scan as archive
-from workbench.archive import tone
 from workbench.archive.questions import Asked, Question
 from workbench.archive.references import Reference
 from workbench.errors import CannotReplay
@@ -39,7 +39,7 @@ from workbench.model.embedder import Encoder
 from workbench.model.method import Method
 from workbench.scoring import block, models
 from workbench.scoring.block import Rows
-from workbench.scoring.evidence import BlockEvidence, KnowledgeText, Source, View
+from workbench.scoring.evidence import BlockEvidence, KnowledgeText, ShownImage, Source
 from workbench.scoring.local_evaluator import LocalEvaluator
 from workbench.scoring.plan import Block
 from workbench.settings import Engine, Machine, Settings, Support, Work
@@ -74,7 +74,7 @@ class Without(Source):
         self.name, self.encoder = source.name, source.encoder
         self.version = f"{source.version} without {description_id}"
 
-    def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:
+    def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:
         """What the source finds, without that description."""
         found = self._source.find(views, questions)
         kept = [each if isinstance(each, Failure) else self._kept(each) for each in found.of_questions]
@@ -157,15 +157,21 @@ def stored_questions(store: Store, run: Run, predictions: pl.DataFrame) -> list[
     found = store.archive(run.archive_id)
     root = Path(found.root) if found else Path()
     entries = {entry.image_id: entry for entry in schema.records(Entry, store.entries(run.archive_id))}
-    contents = {entry.path: entry.content for entry in entries.values()}
-    references: dict[str, Reference | None] = {}
+    known: dict[str, list[Entry]] = {}
+    for entry in entries.values():
+        known.setdefault(entry.path, []).append(entry)
+    references: dict[tuple[str, str | None], Reference | None] = {}
     items = []
     for each in schema.records(Prediction, predictions):
         if each.image_id not in entries or each.failure == "poison":
             continue
-        if each.reference_path and each.reference_path not in references:
-            references[each.reference_path] = _reference(each, root, contents)
-        reference = references[each.reference_path] if each.reference_path else None
+        reference = None
+        if each.reference_path:
+            several = len(known.get(each.reference_path, ())) > 1  # tiles, which only what was shown tells apart
+            shown = each.reference_path, each.evidence_id if several else None
+            if shown not in references:
+                references[shown] = _reference(each, root, known.get(each.reference_path, ()))
+            reference = references[shown]
         if each.reference_path and reference is None:
             continue
         options = tuple(Option(option.letter, option.text) for option in each.options)
@@ -178,7 +184,7 @@ def stored_questions(store: Store, run: Run, predictions: pl.DataFrame) -> list[
 
 def answer(replay: Replay, items: Sequence[Asked], number: int, sources: Sequence[Source]) -> Rows:
     """The rows of one block of these questions, not stored; equal evidence gives equal rows, bit for bit."""
-    pictures = block.ReferencePictures(Path(replay.archive.root), tones=tone.of_run(replay.run))
+    pictures = block.ReferencePictures(Path(replay.archive.root), views=run_views.of_run(replay.run))
     opened = block.open_block(Block(number, tuple(items)), pictures)
     return block.answer_block(opened, replay.run.run_id, replay.evaluator, sources, replay.settings.method)
 
@@ -201,12 +207,14 @@ def _shown(prediction: Prediction) -> list[RetrievedDescription]:
     return [dataclasses.replace(each, revision=0) for each in prediction.descriptions]
 
 
-def _reference(prediction: Prediction, root: Path, contents: dict[str, str]) -> Reference | None:
-    """The picture it was asked with, if that is known or still there."""
+def _reference(prediction: Prediction, root: Path, known: Sequence[Entry]) -> Reference | None:
+    """The picture it was asked with, if that is known, as one of the entries of its path, or still there."""
     path = prediction.reference_path
     assert path is not None
+    if known:
+        return next((Reference.of(entry) for entry in known if was_shown(prediction, entry.content)), None)
     try:
-        content = contents.get(path) or archive.content_of(root / path)
+        content = archive.content_of(root / path)
     except OSError:
         return None
     return Reference(path, content) if was_shown(prediction, content) else None

@@ -30,7 +30,7 @@ from workbench.archive.questions import Question
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
 from workbench.model.picture_reduction import moderate
-from workbench.scoring.evidence import KNOWLEDGE, BlockEvidence, KnowledgeText, Source, View
+from workbench.scoring.evidence import KNOWLEDGE, BlockEvidence, KnowledgeText, ShownImage, Source
 from workbench.settings import TopK
 
 Matrix = NDArray[np.float32]
@@ -88,7 +88,7 @@ class ByProduct(Source):
         """The product's texts; of the product of that name, where the knowledge doesn't know the data set."""
         return self._of.get((entry.dataset, entry.product)) or self._of.get((ANY, entry.product)) or []
 
-    def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:  # noqa: ARG002
+    def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:  # noqa: ARG002
         """The product's texts in the order of their ids; none for a product without texts. They have no scores."""
         return BlockEvidence(
             [tuple(_evidence(self, description, None) for description in self.of(view.entry)) for view in views]
@@ -109,7 +109,7 @@ class Nearest(Source):
         self._top_k = len(self._descriptions) if top_k == "all" else top_k
         self._index = text_index(self._descriptions, encoder, vectors)
 
-    def find(self, views: Sequence[View], questions: Sequence[Question]) -> BlockEvidence:  # noqa: ARG002
+    def find(self, views: Sequence[ShownImage], questions: Sequence[Question]) -> BlockEvidence:  # noqa: ARG002
         """The top k texts of each question's picture, whatever the question; equal scores go by description id.
 
         Vectors are kept by content; that of a deep picture follows from its range too, so it is made anew.

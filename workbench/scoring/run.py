@@ -40,7 +40,7 @@ from workbench.analysis import alarms, pieces, right_reason, subtasks
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.pieces import PieceCounts
 from workbench.analysis.right_reason import RightReason
-from workbench.archive import tone
+from workbench.archive import run_views
 from workbench.archive.images import MORE_PAGES
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.processes import Stop, never, single_instance, stop_signals
@@ -208,8 +208,8 @@ class _OpenRun:
         images = sum(map(_images, prepared.plan.blocks))
         self._watch.begin(images, images - sum(map(_images, remaining)))
         scored, why = 0, ""
-        tones = tone.from_record(prepared.facts.tones)
-        job = Job(run_id, Path(prepared.archive.root), prepared.settings, self._run.embedding_scale, tones)
+        views = run_views.from_facts(asdict(prepared.facts))
+        job = Job(run_id, Path(prepared.archive.root), prepared.settings, self._run.embedding_scale, views)
         with closing(executor.work(job, remaining, self._crash_counts)) as results:
             for stored in results:
                 self._ingest()

@@ -15,6 +15,7 @@ from pathlib import Path
 from warehouse.failures import POISON
 from workbench.archive import questions
 from workbench.archive.questions import Asked
+from workbench.archive.run_views import RunViews
 from workbench.scoring import block as blocks
 from workbench.scoring import crash_counts
 from workbench.scoring.block import OpenedBlock, ReferencePictures
@@ -45,13 +46,13 @@ class Opening:
         def pictures(files: Sequence[File]) -> list[Opened]:
             return [self._alone(file, deaths) for file in files]
 
-        def located(questions: Sequence[Asked], root: Path) -> list[Asked]:
-            return [self._located(item, root, deaths) for item in questions]
+        def located(questions: Sequence[Asked], root: Path, views: RunViews) -> list[Asked]:
+            return [self._located(item, root, views, deaths) for item in questions]
 
         return blocks.open_block(block, replace(self._references, opener=pictures), located)
 
     def _alone(self, file: File, deaths: Mapping[str, int]) -> Opened:
-        name = opening(file[1])
+        name = opening(file.view.content or "")
         if deaths.get(name, 0) >= MOST:
             return POISON
         with self._at_work.on([name]):
@@ -59,10 +60,10 @@ class Opening:
         self._cleared.add(name)
         return opened
 
-    def _located(self, item: Asked, root: Path, deaths: Mapping[str, int]) -> Asked:
+    def _located(self, item: Asked, root: Path, views: RunViews, deaths: Mapping[str, int]) -> Asked:
         name = opening(item.entry.mask_path or "")
         if not item.entry.mask_path or deaths.get(name, 0) >= MOST:
             return item
         with self._at_work.on([name]):
-            (located,) = questions.located([item], root)
+            (located,) = questions.located([item], root, views)
         return located

@@ -19,7 +19,7 @@ from warehouse import kill_points, spool
 from warehouse.failures import NOT_THE_IMAGES_FAULT, Failure
 from warehouse.records.scoring import Timings
 from workbench.archive import scan
-from workbench.archive.tone import Tones
+from workbench.archive.run_views import RunViews
 from workbench.errors import ArchiveError
 from workbench.scoring import block as blocks
 from workbench.scoring import crash_counts, image_loader
@@ -45,7 +45,7 @@ class Job:
     root: Path  # the archive's
     settings: Settings
     embedding_scale: float | None = None  # s as the run's first device had it; None: the device's own
-    tones: Tones = field(default_factory=Tones)  # of deep pictures
+    views: RunViews = field(default_factory=RunViews)
 
 
 class Task(NamedTuple):
@@ -151,7 +151,7 @@ class Worker:
             image_loader.opener(self._evaluator.pictures, processes) as opener,
             ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
         ):
-            references = blocks.ReferencePictures(self._job.root, opener, tones=self._job.tones)
+            references = blocks.ReferencePictures(self._job.root, opener, views=self._job.views)
             opening = Opening(self._opening, references)
             try:
                 while not self._is_stopping:

@@ -16,7 +16,7 @@ from workbench.analysis import metrics, missing_capabilities
 from workbench.analysis.charts import case_figure, common
 from workbench.analysis.metrics import Key
 from workbench.archive import tone
-from workbench.pages.case import cards, links
+from workbench.pages.case import cards, links, tile
 from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
 from workbench.pages.disputes import widgets
@@ -76,6 +76,14 @@ def show_pictures(run: Run, view: View) -> None:
         )
         chart(figure, "case.pictures", cards.pictures_sentence(view))
         html(cards.pictures_note(view, masked, patched, missing_capabilities.of(run, "attention")))
+
+
+def show_tile(run: Run, view: View, answers: list[Prediction]) -> None:
+    """Where the tile lies in its picture, and its defects in pixels of both."""
+    if view.whole is not None:
+        with card("tile", "The tile in its picture", "pixels of the upright picture", fill=False):
+            html(tile.outline(view.window, view.whole))
+            html(tile.defects(view, run, answers))
 
 
 def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:
@@ -198,7 +206,8 @@ siblings = reads.listed(now, Selection(run.run_id, images=(here.image_id,), trut
 outcomes = dict(siblings.select("question_id", "outcome").iter_rows())
 outcome = outcomes[here.question_id]
 of_question = proposed.filter(question_id=here.question_id)
-view = case_view.view(run, prediction, of_question, entry, reads.archives(now))
+at_reference = reads.entries_at(now, run.archive_id, prediction.reference_path) if prediction.reference_path else []
+view = case_view.view(run, prediction, of_question, entry, at_reference, reads.archives(now))
 around = reads.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
@@ -210,6 +219,7 @@ with header(title, lead, cards.under(run, around, _filters(chosen))):
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(column_span=2):
         show_pictures(run, view)
+        show_tile(run, view, of_image)
     with grid.cell():
         show_options(run, prediction, outcome)
     with grid.cell():

@@ -18,7 +18,8 @@ from warehouse.records.scoring import Description
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench import wording
-from workbench.archive import previews, tone
+from workbench.archive import previews, run_views
+from workbench.archive.view import View
 from workbench.curation import edit, proposals
 from workbench.curation.proposals import Proposal, Waiting
 from workbench.pages.ui import pictures, reads
@@ -232,11 +233,14 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     first = found.changed.sort(~pl.col("image_id").is_in(meant.implode()), maintain_order=True)
     root = reads.archives(now).get(run.archive_id)
     roots = [each.root for each in reads.archives(now).values()]
-    thumbs, tones = [], tone.of_run(run)
+    thumbs, views = [], run_views.of_run(run)
+    entries = reads.entries(now, tuple(sorted(first.head(_SHOWN)["image_id"])))
     for row in first.head(_SHOWN).iter_rows(named=True):
         path = previews.locate(row["path"], root.root, roots) if root else None
-        camera = tones.of(row["dataset"], row["product"], row["camera"])
-        shown = pictures.small(now.data, path, content=row["content"], tone=camera)
+        entry = entries.get(row["image_id"])
+        shown = pictures.small(
+            now.data, path, view=View(row["content"]) if entry is None else views.of(entry).for_display
+        )
         ranks = f"{row['before'] or '–'} → {row['after'] or '–'}"
         label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
         thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))

@@ -22,7 +22,7 @@ from workbench import wording
 from workbench.analysis import alarms, overview, subtasks
 from workbench.analysis import failures as failure_groups
 from workbench.analysis.overview import Detection
-from workbench.archive import problems, tone
+from workbench.archive import problems, run_views, tone
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
 
@@ -365,11 +365,13 @@ def resume(run: Run, archive: Archive | None, data: str) -> str:
 _ONLY_VARIABLES = (  # settings without a flag
     "attention_layers", "block_images", "day_first", "float_range", "input_processes", "integer_range", "layouts",
     "max_new_tokens", "memory_gib", "patch_cap", "patches_per_latent", "patience", "plateau", "published_step", "sigma",
-    "sigma_decay", "step", "threads", "time_zone", "trust_radius",
+    "sigma_decay", "step", "threads", "tiled_above", "time_zone", "trust_radius", "views",
 )  # fmt: skip
 
 
 def _fact(name: str, value: Any) -> str:
+    if name == "views":
+        return run_views.in_words(value) or "whole pictures"
     return tone.from_record(value).in_words() or "none" if name == "tones" else _value(value)
 
 

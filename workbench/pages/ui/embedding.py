@@ -14,6 +14,7 @@ from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from warehouse.vectors import Vectors
 from workbench.analysis import projection
+from workbench.archive import run_views
 from workbench.pages.ui import address, reads
 from workbench.pages.ui.reads import Snapshot
 
@@ -23,7 +24,7 @@ SHOWN = 2000  # images: more can't be told apart, and each is a mark in the brow
 class Embedded(NamedTuple):
     """Images and their vectors, in the same order."""
 
-    images: pl.DataFrame  # image_id, content
+    images: pl.DataFrame  # image_id, seen (what the run's vectors go by)
     vectors: NDArray[np.float32]  # (N, d), unit norm
     encoder: str
 
@@ -31,25 +32,28 @@ class Embedded(NamedTuple):
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
-    found = reads.rollups(now).images(run_id, SHOWN)
+    views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
+    entries = reads.rollups(now).images(run_id, SHOWN)
+    names = {"image_id": [entry.image_id for entry in entries], "seen": [views.of(entry).identity for entry in entries]}
+    found = pl.DataFrame(names, {"image_id": pl.String, "seen": pl.String})
     index = Vectors(Path(now.data))
     known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
     for encoder in known["encoder"]:
-        held = index.image_vectors(found["content"], encoder)
-        rows = found.filter(pl.col("content").is_in(list(held)))
+        held = index.image_vectors(found["seen"], encoder)
+        rows = found.filter(pl.col("seen").is_in(list(held)))
         if rows.height:
-            return Embedded(rows, np.stack([held[content] for content in rows["content"]]), encoder)
+            return Embedded(rows, np.stack([held[name] for name in rows["seen"]]), encoder)
     return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def images(now: Snapshot, run_id: str) -> pl.DataFrame:
-    """The run's images on the plane: image_id, content, x, y in -1..1; empty without vectors."""
+    """The run's images on the plane: image_id, x, y in -1..1; empty without vectors."""
     found = _embedded(now, run_id)
     if found is None:
-        return pl.DataFrame(schema={"image_id": pl.String, "content": pl.String, "x": pl.Float64, "y": pl.Float64})
+        return pl.DataFrame(schema={"image_id": pl.String, "x": pl.Float64, "y": pl.Float64})
     at = projection.plane(found.vectors)
-    return found.images.with_columns(x=at[:, 0], y=at[:, 1])
+    return found.images.select("image_id").with_columns(x=at[:, 0], y=at[:, 1])
 
 
 def vectors(
@@ -65,7 +69,9 @@ def vectors(
     entry = reads.entry(now, image_id)
     if entry is None:
         return None
-    own = Vectors(Path(now.data)).image_vectors([entry.content], found.encoder).get(entry.content)
+    views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
+    name = views.of(entry).identity
+    own = Vectors(Path(now.data)).image_vectors([name], found.encoder).get(name)
     return None if own is None else (ids, found.vectors, own)
 
 

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,8 @@ from warehouse.records.scoring import Prediction
 from workbench.analysis.charts import theme
 from workbench.analysis.patches import Mask
 from workbench.archive import masks, previews, scan
-from workbench.archive.images import open_image
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.images import WHOLE, inspect_image
+from workbench.archive.view import View, Window
 from workbench.errors import ReplacedImage, UnreadableImage
 
 UNREGISTERED = "not in a registered archive"
@@ -36,25 +36,35 @@ _LARGE, _SMALL, _MASK = 1024, 112, 384  # longest side in pixels: for a case, a 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture as the browser gets it, with the original's size; or why there is none."""
+    """A picture as the browser gets it, with where it lies in the original; or why there is none."""
 
     source: str | None  # data URI
-    width: int
-    height: int
+    window: Window  # what it shows of the upright original
     problem: str | None = None
 
+    @staticmethod
+    def nothing(problem: str | None) -> Shown:
+        """No picture, for a reason."""
+        return Shown(None, Window(0, 0, 1, 1), problem)
 
-def large(path: Path | None, content: str, tone: Tone = ALONE) -> Shown:
-    """The picture for a case as its run saw it, if the file still holds it."""
-    return _shown(path, content, tone, _LARGE, 88)
+
+def large(path: Path | None, view: View) -> Shown:
+    """The picture for a case in its run's range, if the file still holds it."""
+    return _shown(path, view, _LARGE, 88)
 
 
-def reference(path: Path | None, prediction: Prediction, tone: Tone = ALONE) -> Shown:
-    """The normal picture a question was asked with, if the file still holds it."""
+def reference(path: Path | None, prediction: Prediction, view: View) -> Shown:
+    """The normal picture a question was asked with, if the file still holds it.
+
+    Args:
+        path: its file.
+        prediction: the question.
+        view: of the reference; without a content where no archive knows it, and whatever lies there has to be the one.
+    """
     content = None if path is None else content_of(path)
-    if content is not None and not was_shown(prediction, content):
-        return Shown(None, 1, 1, "no longer the reference that was shown")
-    return large(path, content or "", tone)
+    if content is not None and (content != view.content if view.content else not was_shown(prediction, content)):
+        return Shown.nothing("no longer the reference that was shown")
+    return large(path, replace(view, content=content or ""))
 
 
 def content_of(path: Path) -> str | None:
@@ -65,61 +75,57 @@ def content_of(path: Path) -> str | None:
         return None
 
 
-def small(
-    data: str, path: Path | None, mask_path: Path | None = None, content: str | None = None, tone: Tone = ALONE
-) -> Shown:
+def small(data: str, path: Path | None, mask_path: Path | None = None, view: View = WHOLE) -> Shown:
     """The picture for a list, from its file below the data folder, which is made when there is none.
 
     Args:
         data: the data folder.
         path: the image; a changed file gets a thumbnail of its own.
         mask_path: its mask, whose contour is then drawn on it.
-        content: of the picture that was scored; None takes whatever lies there.
-        tone: the range of its camera, as the run saw it.
+        view: of the picture that was scored, in its run's range; without a content, of whatever lies there.
     """
     if path is None:
-        return Shown(None, 1, 1, UNREGISTERED)
+        return Shown.nothing(UNREGISTERED)
     try:
-        stamp = f"{path}|{content}|{_stamp(path)}|{_SMALL}"
-        if tone != ALONE:
-            stamp += f"|{tone}"
+        stamp = f"{path}|{view}|{_stamp(path)}|{_SMALL}|window"
         if mask_path is not None and mask_path.is_file():
             stamp += f"|{mask_path}|{_stamp(mask_path)}"
         else:
             mask_path = None
-        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, tone, stamp, content)
+        return _thumbnail(data, str(path), str(mask_path) if mask_path else None, stamp, view)
     except ReplacedImage:
-        return Shown(None, 1, 1, NO_LONGER)
+        return Shown.nothing(NO_LONGER)
     except FileNotFoundError:
-        return Shown(None, 1, 1, "vanished: the file is no longer there")
+        return Shown.nothing("vanished: the file is no longer there")
     except (OSError, UnreadableImage) as error:
-        return Shown(None, 1, 1, str(error))
+        return Shown.nothing(str(error))
 
 
-def mask(path: Path | None, image: Path | None = None) -> Mask | None:
-    """The mask, True on the defect, reduced; None where there is none, it can't be read, or `masks.read` is in doubt.
+def mask(path: Path | None, image: Path, view: View) -> Mask | None:
+    """What a view of the image shows of its mask, True on the defect, reduced; None where there is none, it can't be
+    read, or `masks.read` is in doubt.
 
     A reduced pixel is True when any of its originals is, so a hairline doesn't vanish.
     """
     if path is None:
         return None
     try:
-        return _mask(str(path), path.stat().st_mtime_ns, str(image) if image else None)
+        return _mask(str(path), path.stat().st_mtime_ns, str(image), view)
     except (OSError, UnreadableImage):
         return None
 
 
-def _shown(path: Path | None, content: str, tone: Tone, side: int, quality: int) -> Shown:
+def _shown(path: Path | None, view: View, side: int, quality: int) -> Shown:
     if path is None:
-        return Shown(None, 1, 1, UNREGISTERED)
+        return Shown.nothing(UNREGISTERED)
     try:
-        return _encoded(str(path), content, _stamp(path), tone, side, quality)
+        return _encoded(str(path), _stamp(path), view, side, quality)
     except ReplacedImage:
-        return Shown(None, 1, 1, NO_LONGER)
+        return Shown.nothing(NO_LONGER)
     except FileNotFoundError:
-        return Shown(None, 1, 1, "vanished: the file is no longer there")
+        return Shown.nothing("vanished: the file is no longer there")
     except (OSError, UnreadableImage) as error:
-        return Shown(None, 1, 1, str(error))
+        return Shown.nothing(str(error))
 
 
 def _stamp(path: Path) -> str:
@@ -134,36 +140,35 @@ def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - a cache key
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _encoded(path: str, content: str, stamp: str, tone: Tone, side: int, quality: int) -> Shown:  # noqa: ARG001 - a key
-    image = open_image(Path(path), content, tone)
-    width, height = image.size
-    return Shown(previews.data_uri(previews.encoded(image, side, quality)), width, height)
+def _encoded(path: str, stamp: str, view: View, side: int, quality: int) -> Shown:  # noqa: ARG001 - a key
+    opened = inspect_image(Path(path), view)
+    return Shown(previews.data_uri(previews.encoded(opened.image, side, quality)), opened.placed.window)
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _thumbnail(data: str, path: str, mask_path: str | None, tone: Tone, stamp: str, content: str | None) -> Shown:
+def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, view: View) -> Shown:
     name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
     kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
     try:
         encoded = kept.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, content, tone)
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, view)
         with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")
             unfinished.write_bytes(encoded)
             unfinished.replace(kept)
     with Image.open(io.BytesIO(encoded)) as image:
-        width, height = (int(side) for side in bytes(image.info["comment"]).split(b"x"))
-    return Shown(previews.data_uri(encoded), width, height)
+        window = Window(*(int(edge) for edge in bytes(image.info["comment"]).split(b",")))
+    return Shown(previews.data_uri(encoded), window)
 
 
-def _drawn_small(path: Path, mask_path: Path | None, content: str | None, tone: Tone) -> bytes:
-    """The thumbnail as JPEG; the original's size is in its comment, because patches are placed by it."""
-    image = open_image(path, content, tone)
-    width, height = image.size
+def _drawn_small(path: Path, mask_path: Path | None, view: View) -> bytes:
+    """The thumbnail as JPEG; what it shows of the original is in its comment, because patches are placed by it."""
+    opened = inspect_image(path, view)
+    image, window = opened.image, opened.placed.window
     image.thumbnail((_SMALL, _SMALL), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    found = mask(mask_path, path)
+    found = mask(mask_path, path, view)
     if found is not None:
         whole = Image.fromarray(found).convert("L").resize(image.size, Image.Resampling.BOX)
         whole = whole.point(lambda value: 255 if value else 0)
@@ -171,12 +176,12 @@ def _drawn_small(path: Path, mask_path: Path | None, content: str | None, tone: 
         for colour, outer, inner in (("#FFFFFF", wider, wide), (theme.LIGHT.escape, wide, whole)):
             ring = np.asarray(outer) > np.asarray(inner)
             image.paste(colour, mask=Image.fromarray(ring))
-    return previews.encoded(image, _SMALL, 80, f"{width}x{height}".encode())
+    return previews.encoded(image, _SMALL, 80, f"{window.x0},{window.y0},{window.x1},{window.y1}".encode())
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _mask(path: str, mtime_ns: int, image: str | None) -> Mask | None:  # noqa: ARG001 - a cache key
-    on = masks.read(Path(path), Path(image) if image else None)
+def _mask(path: str, mtime_ns: int, image: str, view: View) -> Mask | None:  # noqa: ARG001 - a cache key
+    on = masks.of_view(Path(path), Path(image), view)
     if on is None:
         return None
     step = -(-max(on.shape) // _MASK)

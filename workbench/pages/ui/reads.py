@@ -252,15 +252,21 @@ def entry(now: Snapshot, image_id: str) -> Entry | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
+def entries_at(now: Snapshot, archive_id: str, path: str) -> list[Entry]:
+    """The archive's newest entries of a path: one, or all tiles of a large picture."""
+    return _store(now.data).entries_at(archive_id, path)
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
 def mask_paths(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
     """Where the masks of these images are, relative to their archive; those that have one."""
     return rollups(now).mask_paths(image_ids)
 
 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
-def contents(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, str]:
-    """What these images' files held when they were scanned, as SHA-256; those that a registered archive has."""
-    return rollups(now).contents(image_ids)
+def entries(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, Entry]:
+    """The entries of these images; of those that a registered archive has."""
+    return rollups(now).entries(image_ids)
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)

@@ -13,10 +13,11 @@ import polars as pl
 import streamlit as st
 from markupsafe import Markup
 
-from warehouse.records.scoring import Run
+from warehouse.records.scoring import Entry, Run
 from workbench.analysis import alarms
-from workbench.archive import previews, tone
-from workbench.archive.tone import Tone
+from workbench.archive import previews, run_views
+from workbench.archive.run_views import RunViews
+from workbench.archive.view import View
 from workbench.pages.ui import address, components, pictures, reads
 from workbench.pages.ui.reads import Snapshot
 
@@ -40,8 +41,7 @@ def grid(
     Args:
         now: the warehouse.
         run: whose cases they are.
-        cases: image_id, question_id, image_path, outcome, error; where they have dataset, product and camera, each
-            picture is shown as its run saw it.
+        cases: image_id, question_id, image_path, outcome, error.
         caption: what stands under a case, Markdown escaped.
         masks: draw the mask's contour.
         patches: draw the accepted patches.
@@ -54,15 +54,14 @@ def grid(
     root = archive.root if archive else ""
     images = tuple(sorted(set(cases["image_id"])))
     of_mask = reads.mask_paths(now, images) if masks else {}
-    contents = reads.contents(now, images)
+    entries = reads.entries(now, images)
     boxes = _boxes(now, run, cases) if patches else {}
-    tones = tone.of_run(run)
+    views = run_views.of_run(run)
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
-                content = contents.get(case["image_id"], "")
-                camera = tones.of(case.get("dataset", ""), case.get("product", ""), case.get("camera"))
-                picture = _picture(now, case, root, of_mask.get(case["image_id"]), content, camera)
+                view = _view(entries.get(case["image_id"]), views)
+                picture = _picture(now, case, root, of_mask.get(case["image_id"]), view)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
                 reason = picture.problem if picture.problem == pictures.NO_LONGER else case["error"] or picture.problem
                 components.html(components.thumbnail(picture.source, case["outcome"], reason or "", over))
@@ -78,13 +77,18 @@ def suspicion(case: Row) -> str:
     return components.plain(where, 28) + ("" if likely is None else f" · {alarms.probability(likely)}")
 
 
-def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, content: str, camera: Tone) -> pictures.Shown:
+def _view(entry: Entry | None, views: RunViews) -> View:
+    """An image as its run saw it; one that no archive knows is shown in no case."""
+    return View("") if entry is None else views.of(entry).for_display
+
+
+def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, view: View) -> pictures.Shown:
     if case.get("failure") == "poison":  # opening it may kill this process too
-        return pictures.Shown(None, 1, 1, case["error"])
+        return pictures.Shown.nothing(case["error"])
     # Where the archive isn't registered, no folder is: nothing is shown.
     found = previews.locate(case["image_path"], root, [root]) if root else None
     masked = previews.locate(mask_path, root, [root]) if root and mask_path else None
-    return pictures.small(now.data, found, masked, content, camera)
+    return pictures.small(now.data, found, masked, view)
 
 
 def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str], list[tuple[float, ...]]]:
@@ -97,14 +101,8 @@ def _boxes(now: Snapshot, run: Run, cases: pl.DataFrame) -> dict[tuple[str, str]
 
 def _placed(boxes: list[tuple[float, ...]], picture: pictures.Shown) -> Markup:
     """Patches in percent of the square that a thumbnail shows: the picture's middle, as wide as its shorter side."""
-    side = min(picture.width, picture.height)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    to_percent = picture.window.middle.from_percent.inverse
     return Markup().join(
-        Markup('<i style="left:{:.1f}%;top:{:.1f}%;width:{:.1f}%;height:{:.1f}%"></i>').format(
-            100 * (x0 - left) / side,
-            100 * (y0 - top) / side,
-            100 * (x1 - x0) / side,
-            100 * (y1 - y0) / side,
-        )
-        for x0, y0, x1, y1 in boxes
+        Markup('<i style="left:{:.1f}%;top:{:.1f}%;width:{:.1f}%;height:{:.1f}%"></i>').format(x0, y0, x1 - x0, y1 - y0)
+        for x0, y0, x1, y1 in map(to_percent.box, boxes)
     )

@@ -28,8 +28,10 @@ from warehouse.queries.reviews import Reviews
 from warehouse.records.audit import Actor
 from warehouse.records.judgements import Judgement, Pulled, absolute
 from warehouse.records.reviews import Dispute, QuarantinedResult, ReviewProject, ReviewTask
+from warehouse.records.scoring import Tile
 from warehouse.store import Store
 from workbench import wording
+from workbench.archive.view import Window
 from workbench.errors import Malformed, ServerRefused
 from workbench.review import agreement
 from workbench.review.labelstudio.configuration import Connection
@@ -71,6 +73,14 @@ class _Known:
     judgements: Mapping[str, Judgement]  # the newest revisions, by id
     people: Mapping[int, str]
     aside: set[str]  # results in quarantine
+    tiles: Mapping[str, Tile]  # of disputed images that are a part of a picture
+
+    def window_of(self, dispute: Dispute, task: ReviewTask) -> Window:
+        """What the task shows of the upright picture: a server that serves the archive itself shows all of it."""
+        tile = self.tiles.get(dispute.image_id)
+        if tile is not None and (tile.x1 - tile.x0, tile.y1 - tile.y0) == (task.width, task.height):
+            return Window(tile.x0, tile.y0, tile.x1, tile.y1)
+        return Window(0, 0, task.width, task.height)
 
 
 def pull(store: Store, connection: Connection, *, actor: Actor) -> PulledAll:
@@ -225,7 +235,7 @@ def _judgement(known: _Known, task: RemoteTask, annotation: Annotation, now: dat
     if dispute is None:
         raise Malformed("its dispute isn't in this warehouse")
     config = known.project.config
-    said = judgement(annotation.result, dispute.options, dispute.answer, ours.width, ours.height, config)
+    said = judgement(annotation.result, dispute.options, dispute.answer, known.window_of(dispute, ours), config)
     author = annotation.author
     kind, answer = absolute(said.decision, said.right_answer, dispute.answer, bool(dispute.options))
     return Judgement(
@@ -269,6 +279,7 @@ def _known(reviews: Reviews, connection: Connection, project: ReviewProject) -> 
         newest,
         connection.studio.people(),
         set(reviews.quarantined()["result_id"]),
+        reviews.tiles(),
     )
 
 

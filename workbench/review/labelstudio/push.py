@@ -31,8 +31,9 @@ from warehouse.schema import records
 from warehouse.store import Store
 from workbench import wording
 from workbench.archive import masks
+from workbench.archive.run_views import RunViews, of_run
 from workbench.archive.scan import content_of
-from workbench.archive.tone import Tone, Tones, of_run
+from workbench.archive.view import View
 from workbench.backoff import Backoff
 from workbench.errors import ReplacedImage, ReviewError, ServerRefused, ServerUnreachable, UnreadableImage
 from workbench.review import blinding, boxes, sending
@@ -237,9 +238,8 @@ def _record(
     unblinded: frozenset[str],
 ) -> ReviewTask:
     key = case.task_key
-    return ReviewTask(
-        key, case.dispute_id, slot, project.project_key, there[key], case.width, case.height, now, key in unblinded
-    )
+    width, height = case.window.size
+    return ReviewTask(key, case.dispute_id, slot, project.project_key, there[key], width, height, now, key in unblinded)
 
 
 class _Pictures:
@@ -248,7 +248,7 @@ class _Pictures:
     def __init__(self, store: Store, connection: Connection) -> None:
         self._store, self._connection = store, connection
         self._roots: dict[str, Path | None] = {}
-        self._tones: dict[str, Tones] = {}
+        self._views: dict[str, RunViews] = {}
         self.shown: dict[str, Published] = {}  # by dispute, as is the next
         self.broken: dict[str, str] = {}  # why nobody can be shown it
 
@@ -261,8 +261,8 @@ class _Pictures:
                 entry = self._store.entry(dispute.image_id)
                 if entry is None:
                     raise UnreadableImage("vanished", "its archive doesn't know it")
-                camera = self.tone(dispute.run_id, entry)
-                self.shown[name] = self._connection.pictures.publish(source, dispute.image_path, entry.content, camera)
+                view = self.views(dispute.run_id).of(entry).for_display
+                self.shown[name] = self._connection.pictures.publish(source, dispute.image_path, view)
             except ReplacedImage:
                 self.broken[name] = f"{dispute.image_path}: no longer the picture that was scored"
             except UnreadableImage as error:
@@ -273,10 +273,27 @@ class _Pictures:
                 self.broken[name] = f"{dispute.image_path}: {error!r}"
         return name in self.shown
 
-    def tone(self, run_id: str, image: Entry | Prediction) -> Tone:
-        """The range that the run saw this picture with, if it is deep."""
-        tones = self._tones[run_id] = self._tones.get(run_id) or of_run(self._store.run(run_id))
-        return tones.of(image.dataset, image.product, image.camera)
+    def views(self, run_id: str) -> RunViews:
+        """How the run saw its pictures."""
+        views = self._views[run_id] = self._views.get(run_id) or of_run(self._store.run(run_id))
+        return views
+
+    def reference(self, prediction: Prediction, source: Path) -> View:
+        """What the run saw of the reference, whose file this is.
+
+        Raises:
+            ReplacedImage: it holds another picture than was shown.
+            OSError: it can't be read.
+        """
+        views, run = self.views(prediction.run_id), self._store.run(prediction.run_id)
+        known = self._store.entries_at(run.archive_id, prediction.reference_path or "") if run else ()
+        for entry in known:
+            if was_shown(prediction, entry.content):
+                return views.of_reference(entry, prediction)
+        content = content_of(source)
+        if not was_shown(prediction, content):
+            raise ReplacedImage
+        return views.of_file(prediction, content)
 
     def root(self, run_id: str) -> Path:
         """Where a run's archive is.
@@ -352,6 +369,9 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
     shown, root = pictures.shown[dispute.dispute_id], pictures.root(dispute.run_id)
     entry = material.entries.get(dispute.image_id)
     mask = entry.mask_path if entry else None
+    outlines: tuple[tuple[tuple[float, float], ...], ...] = ()
+    if entry and mask and dispute.image_id not in material.veiled:
+        outlines = _outlines(root, entry, pictures.views(dispute.run_id).of(entry).for_display)
     return CaseForReview(
         task_key=one.key,
         dispute_id=dispute.dispute_id,
@@ -366,34 +386,31 @@ def _case(connection: Connection, one: Wanted, material: _Material, pictures: _P
             for kept in prediction.descriptions
         ),
         query=shown.url,
-        reference=_reference(connection, root, prediction, pictures.tone(dispute.run_id, prediction)),
-        width=shown.width,
-        height=shown.height,
+        reference=_reference(connection, root, prediction, pictures),
+        window=shown.window,
         patches=tuple(material.patches.get(name, ())),
-        outlines=_outlines(root, entry) if entry and mask and dispute.image_id not in material.veiled else (),
+        outlines=outlines,
         blind=blinding.mask_answers(dispute),
         marked=mask is not None,
         answer_hidden=one.at_random,
     )
 
 
-def _reference(connection: Connection, root: Path, prediction: Prediction, tone: Tone) -> str:
+def _reference(connection: Connection, root: Path, prediction: Prediction, pictures: _Pictures) -> str:
     """The reference's address; where there is none, or it can't be shown, a picture that says so."""
     if prediction.reference_path:
         try:
             source = inside(root, prediction.reference_path)
-            content = content_of(source)
-            if not was_shown(prediction, content):
-                raise ReplacedImage
-            return connection.pictures.publish(source, prediction.reference_path, content, tone).url
+            view = pictures.reference(prediction, source).for_display
+            return connection.pictures.publish(source, prediction.reference_path, view).url
         except (OSError, UnreadableImage) as error:
             logger.warning("reference=%s unreadable=%s", prediction.reference_path, error)
     return connection.pictures.nothing()
 
 
-def _outlines(root: Path, entry: Entry) -> tuple[tuple[tuple[float, float], ...], ...]:
+def _outlines(root: Path, entry: Entry, view: View) -> tuple[tuple[tuple[float, float], ...], ...]:
     try:
-        marked = masks.read(inside(root, entry.mask_path or ""), inside(root, entry.path))
+        marked = masks.of_view(inside(root, entry.mask_path or ""), inside(root, entry.path), view)
     except UnreadableImage:
         return ()
     return () if marked is None else tuple(tuple(outline) for outline in boxes.outlines(marked))

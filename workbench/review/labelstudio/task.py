@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse import bounded
 from warehouse.records.reviews import Decision, DefectBox, Explanation
 from warehouse.records.scoring import Option
+from workbench.archive.view import Window
 from workbench.errors import Malformed
 from workbench.review.boxes import PercentBox, to_percent, to_pixels
 
@@ -117,8 +118,7 @@ class CaseForReview:
     descriptions: tuple[tuple[str, str], ...]  # name and text of what was retrieved, best first
     query: str  # URL
     reference: str
-    width: int  # of the upright query image, in pixels
-    height: int
+    window: Window  # what the query shows of the upright image
     patches: tuple[DefectBox, ...]  # accepted, in pixels
     outlines: tuple[tuple[tuple[float, float], ...], ...]  # of the mask, in percent; none on a blind task
     blind: bool = False  # the mask would answer the question
@@ -164,16 +164,17 @@ def _choices(options: Sequence[Option], answer_hidden: bool = False) -> list[str
 
 def _regions(case: CaseForReview) -> list[dict[str, object]]:
     """Patches and mask, fixed in place: they show what the model looked at and what is marked, not what is asked."""
+    width, height = case.window.size
     common = {
         "to_name": "query",
-        "original_width": case.width,
-        "original_height": case.height,
+        "original_width": width,
+        "original_height": height,
         "image_rotation": 0,
         "readonly": True,
     }
     found: list[dict[str, object]] = []
     for number, patch in enumerate(() if case.answer_hidden else case.patches, 1):
-        value = {**asdict(to_percent(patch, case.width, case.height)), "rectanglelabels": ["Patch"]}
+        value = {**asdict(to_percent(patch, case.window)), "rectanglelabels": ["Patch"]}
         found.append(
             {"id": f"patch{number}", "from_name": "boxes", "type": "rectanglelabels", "value": value, **common}
         )
@@ -257,8 +258,7 @@ def judgement(
     result: Sequence[Mapping[str, object]],
     options: Sequence[Option],
     answer: str | None,
-    width: int,
-    height: int,
+    window: Window,
     config: str = VERSION,
 ) -> Judgement:
     """What an annotation's result says about a dispute.
@@ -267,8 +267,7 @@ def judgement(
         result: as the server tells it.
         options: of the disputed question.
         answer: the disputed one.
-        width: of the upright query image, in pixels.
-        height: of the same.
+        window: what the query showed of the upright image.
         config: the version that the task was shown with.
 
     Raises:
@@ -281,9 +280,7 @@ def judgement(
         if region.from_name == "boxes":
             if region.value.rectanglelabels == ["Defect"]:
                 value = region.value
-                drawn.append(
-                    to_pixels(PercentBox(value.x, value.y, value.width, value.height, value.rotation), width, height)
-                )
+                drawn.append(to_pixels(PercentBox(value.x, value.y, value.width, value.height, value.rotation), window))
         elif region.from_name != "outline":
             text = _single(region)
             if text and said.setdefault(region.from_name, text) != text:
