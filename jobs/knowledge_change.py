@@ -191,6 +191,8 @@ def lift(
 ) -> None:
     """Measure what each text helps and harms, by asking a sample of its images again without it.
 
+    `q` is the false-discovery rate at which a text is called helpful or harmful among all that were measured.
+
     Example: workbench knowledge lift --only Drawn/hex_nut
     """
     from dataclasses import asdict
@@ -204,7 +206,7 @@ def lift(
     screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
         found = lifts.measure(store, watch, run, only, images)
-    rows = [asdict(each) for each in found]
+    rows = [{**asdict(each), "q": q} for each, q in zip(found, lifts.discovery_rates(found), strict=True)]
     if not json_:
         for row, each in zip(rows, found, strict=True):
             touched = [one for one in each.subtasks if one.helped or one.harmed]

@@ -38,6 +38,7 @@ from warehouse.steps import (
     file_stat,
     groundings,
     judgements,
+    lift_p,
     lifts,
     lots,
     measures,
@@ -154,7 +155,7 @@ def sixth(con: DuckDBPyConnection) -> None:
 
 def eighth(con: DuckDBPyConnection) -> None:
     """Version 8: what cameras and plants really write."""
-    topics: tuple[Step, ...] = (passed_over.add, measures.add, lots.add, tiles.add)
+    topics: tuple[Step, ...] = (passed_over.add, measures.add, lots.add, tiles.add, lift_p.add)
     for add in topics:
         add(con)
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from tests.mmad import DECLARED, SUBTASKS
-from workbench.analysis import intervals, leaderboard, macro
+from workbench.analysis import cluster_robust, intervals, leaderboard, macro
 
 DETECTION = SUBTASKS[0]
 
@@ -77,6 +77,61 @@ def test_the_error_of_the_average_is_that_of_resampled_images() -> None:
         for _ in range(150)
     ]
     assert found["se"] == pytest.approx(np.std(resampled), rel=0.2)
+
+
+def test_every_measure_s_interval_is_that_of_its_images_one_by_one() -> None:
+    """1,100 images, some with copies in the other data set, whose cells are then those of both."""
+    rows = answers(3, images=1100, ease=(2.0, 0.5, 9.0)).with_columns(
+        cluster_id=pl.when(pl.col("cluster_id").cast(pl.Int64) % 7 == 0)
+        .then((pl.col("cluster_id").cast(pl.Int64) // 35).cast(pl.String))
+        .otherwise("cluster_id")
+    )
+    design, runs = macro.design(rows, {DETECTION}), [f"run {number}" for number in range(3)]
+    right = rows.select(runs).cast(pl.Float64).to_numpy()
+    found = macro.estimate(design, right).partition_by("run", include_key=False)
+    accuracy = [[right[design.cell == cell, run].mean() for cell in range(len(design.sizes))] for run in range(3)]
+    for place, weights in enumerate(design.weights):
+        for run in range(3):
+            share, hit = (weights / design.sizes)[design.cell], right[:, run]
+            sizes, rights, beyond = (
+                np.bincount(design.image, each, design.images)
+                for each in (share, share * hit, share * (hit - np.array(accuracy[run])[design.cell]))
+            )
+            plain = cluster_robust.weighted(
+                np.array(weights @ accuracy[run]),
+                np.array((beyond**2).sum()),
+                cluster_robust.effective(sizes.sum(), (sizes**2).sum()),
+                cluster_robust.rarer(
+                    sizes.sum(), rights.sum(), (sizes**2).sum(), (sizes * rights).sum(), (rights**2).sum()
+                ),
+            )
+            row = found[run].row(place, named=True)
+            assert (row["n"], row["images"]) == ((weights[design.cell] > 0).sum(), (sizes > 0).sum())
+            assert [row["accuracy"], row["effective"], row["se"] ** 2, row["low"], row["high"]] == pytest.approx(
+                [float(each) for each in (plain.value, plain.effective, plain.variance, plain.low, plain.high)]
+            )
+
+
+def test_p_of_all_pairs_is_that_of_the_largest_statistics_written_out() -> None:
+    rows = answers(5, images=120, ease=(0.0, 0.4, 0.8, 1.2, 0.4))
+    board, design = build(rows), macro.design(rows, {DETECTION})
+    images = macro.contributions(design, rows.select(f"run {run}" for run in range(5)).cast(pl.Float64).to_numpy())
+    pairs = list(itertools.combinations(range(5), 2))
+    gains = [images[:, one] - images[:, other] for one, other in pairs]
+    seen = [abs(gain.sum()) / np.sqrt((gain**2).sum()) for gain in gains]
+    order = sorted(range(len(pairs)), key=lambda pair: -seen[pair])
+    rng = np.random.default_rng(0)
+    sizes = [500] * 3 + [499]
+    signs = np.concatenate([2 * rng.integers(0, 2, (n, len(images)), dtype=np.int8) - 1 for n in sizes])
+    flipped = np.array([np.abs(signs @ gain) / np.sqrt((gain**2).sum()) for gain in gains])
+    ps, last = {}, 0.0
+    for rank, pair in enumerate(order):
+        largest = flipped[order[rank:]].max(0)
+        last = max(last, (1 + int((largest >= seen[pair] - 1e-6).sum())) / 2000)
+        ps[pairs[pair]] = last
+    assert 0 < min(ps.values()) < 0.05 < max(ps.values())
+    for row in board.pairs.iter_rows(named=True):
+        assert row["p"] == pytest.approx(ps[int(row["run_id"][-1]), int(row["other"][-1])], abs=0.001)
 
 
 def test_p_of_two_runs_is_that_of_all_signs_written_out() -> None:

@@ -73,6 +73,21 @@ def test_a_selector_that_always_hits_half_an_image_is_twice_as_good_as_chance() 
     assert traces.hit_rate(found)["rate"].to_list() == [1, 1]
 
 
+def test_few_effective_images_say_nothing_of_the_ratio() -> None:
+    found = traces.hits(*patches(4, np.random.default_rng(0)))
+    assert (traces.lift(found).low, traces.lift(found).high) == (0, np.inf)
+    large = pl.concat([found.filter(image_id="0")] * 40)  # of one image 80 patches, of thirty others two each
+    many = traces.hits(*patches(31, np.random.default_rng(1))).filter(pl.col("image_id") != "0")
+    assert traces.lift(pl.concat([large, many])).high == np.inf
+
+
+def test_no_hit_at_all_is_not_known_to_be_worse_than_chance_on_six_images() -> None:
+    found = traces.hits(*patches(6, None)).with_columns(on_mask=pl.lit(False), chance=pl.lit(0.1))
+    lift = traces.lift(found)
+    assert lift.value == lift.low == 0
+    assert lift.high > 1
+
+
 def test_images_without_a_mask_and_masks_without_patches_play_no_part() -> None:
     rows, masks = patches(3, None)
     other = Masked("elsewhere", "elsewhere", masks[0].mask, (0.0, 0.0, 40.0, 40.0))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.people import ANN, by
 from tests.warehouse.judging import stored
+from tests.warehouse.rows import description
 from warehouse.queries.curation import Curation
 from warehouse.queries.reviews import Reviews
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeTrial, Lift, SubtaskLift
@@ -190,11 +192,48 @@ def test_a_text_that_is_shown_to_harm_is_named_though_another_may_be_worse() -> 
     assert cards.lift_sentence([rare]).endswith("No text is shown to harm.")
 
 
+def test_texts_are_marked_at_a_false_discovery_rate_over_all_that_are_listed() -> None:
+    """Five of twenty texts have an interval beyond 0, one of them by far; alone each would be marked."""
+    names = [f"text {number}" for number in range(20)]
+    texts = [description(name) for name in names]
+    ps = [0.001, *[0.04] * 4, *[0.5] * 15]
+    lifts = pl.DataFrame(
+        {
+            "description_id": [text.description_id for text in texts], "revision": 1, "entry": names, "p": ps,
+            "lift": [-0.1 if p < 0.05 else 0.0 for p in ps], "low": -0.2, "retrieved": 10, "harmed": 3,
+            "high": [-0.01 if p < 0.05 else 0.2 for p in ps],
+        }
+    )  # fmt: skip
+    marked = [bar.name for bar in cards.bars(lifts, texts) if bar.kind == "worse"]
+    assert marked == ["text 0 · r1"]
+    alone = cards.bars(lifts.filter(entry="text 1"), texts)
+    assert [bar.kind for bar in alone] == ["worse"]
+    unmeasured = cards.bars(lifts.with_columns(p=pl.lit(None, pl.Float64)), texts)
+    assert {bar.kind for bar in unmeasured} == {"unsure"}
+    assert "20 texts were measured before p was kept" in cards.lift_sentence(unmeasured)
+
+
 def test_lift_is_a_bar_for_each_text_with_the_questions_it_touches(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     touched = (SubtaskLift("Defect Analysis", 12, 0, 9), SubtaskLift("Object Analysis", 12, 0, 0))
     rows = [
-        Lift(f"drawn/plate/{name}", 1, run_id, 12, 0, 12, 24, 3, harmed, lift, lift - 0.05, lift + 0.05, touched, NOW)
+        Lift(
+            f"drawn/plate/{name}",
+            1,
+            run_id,
+            12,
+            0,
+            12,
+            24,
+            3,
+            harmed,
+            lift,
+            lift - 0.05,
+            lift + 0.05,
+            touched,
+            NOW,
+            0.001,
+        )
         for run_id in (seeded.run.run_id, "a run that was removed")
         for name, lift, harmed in (("good", 0.1, 0), ("scratch", -0.2, 9))
     ]

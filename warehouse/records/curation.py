@@ -130,3 +130,4 @@ class Lift:
     high: float
     subtasks: tuple[SubtaskLift, ...]  # those asked, by name; empty where it was measured before this was kept
     measured_at: datetime
+    p: float | None = None  # two-sided, of no difference; None where it was measured before this was kept

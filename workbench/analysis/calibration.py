@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from warehouse.records.scoring import Capabilities
-from workbench.analysis import image_groups, intervals
+from workbench.analysis import cluster_robust, image_groups, intervals
 from workbench.analysis.intervals import Estimate
 
 Signal = Literal["entropy", "confidence"]
@@ -30,8 +30,9 @@ _FIRM = 30  # images of the rarer kind; with more, their own scatter soon counts
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-NotEnough = Literal["answers", "wrong answers", "right answers", "images"]
-"""What there is too little of: judged answers with the signal at all; images with wrong or right ones; images."""
+NotEnough = Literal["answers", "wrong answers", "right answers", "images", "effective images"]
+"""What there is too little of: judged answers with the signal at all; images with wrong or right ones; images; images
+of one size that would say as much, see `cluster_robust.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def scores(facts: pl.DataFrame, bins: int = 10) -> Scores:
     if images < FEWEST:
         return Scores(rows.height, unscored, bars, brier, None, None, "images")
     found = _gaps(rows)
+    if not cluster_robust.enough(found.effective):
+        return Scores(rows.height, unscored, bars, brier, None, None, "effective images")
     return Scores(rows.height, unscored, bars, brier, _error(found), found.over)
 
 
@@ -117,6 +120,7 @@ class _Gaps:
     noise: Values  # (B, B) covariance of the gaps, clustered by image
     perfect: Values  # (B,) variance of the gaps of independent answers that are right as often as they state
     over: Estimate  # the gap of all answers together
+    effective: Values  # clusters, see `cluster_robust.py`
 
 
 def _gaps(rows: pl.DataFrame) -> _Gaps:
@@ -135,16 +139,24 @@ def _gaps(rows: pl.DataFrame) -> _Gaps:
         own = found.per_cluster(np.where(found.group == place, beyond, 0.0))
         noise[place] = found.per_group(beyond * own[found.cluster])
     perfect = found.per_group(found.per_pair(confidence * (1 - confidence))) / n**2
+    # The gap of all answers: its scatter says little where few images have the rarer answer, and then as much is taken
+    # as answers have that are right as often as they state, or as often as these are.
     over = float(of_pairs.sum() / n.sum())
-    scatter = found.per_cluster(of_pairs - over * found.per_pair())
-    error = np.sqrt((scatter**2).sum() * found.clusters / (found.clusters - 1)) / n.sum()
-    half = float(special.stdtrit(found.clusters - 1, 0.975) * error)
+    asked, beyond_all = found.per_cluster(found.per_pair()), found.per_cluster(of_pairs)
+    right = found.per_cluster(found.per_pair(rows["right"].to_numpy().astype(np.float64)))
+    effective = cluster_robust.effective(asked.sum(), (asked**2).sum())
+    rare = cluster_robust.rarer(asked.sum(), right.sum(), (asked**2).sum(), (asked * right).sum(), (right**2).sum())
+    accuracy = right.sum() / n.sum()
+    alone = max(float((confidence * (1 - confidence)).mean()), accuracy * (1 - accuracy))
+    scatter = ((beyond_all - over * asked) ** 2).sum() / n.sum() ** 2
+    half = float(cluster_robust.half_width(scatter, effective, rare, np.asarray(alone)))
     return _Gaps(
         (n / n.sum())[order],
         gap[order],
         noise[np.ix_(order, order)],
         perfect[order],
-        Estimate(over, over - half, over + half),
+        Estimate(over, max(over - half, -1.0), min(over + half, 1.0)),
+        effective,
     )
 
 

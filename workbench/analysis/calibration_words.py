@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workbench import wording
+from workbench.analysis import cluster_robust
 from workbench.analysis.calibration import FEWEST, NotEnough, Scores, Warned
 from workbench.analysis.intervals import Estimate
 
@@ -15,6 +16,9 @@ HOW = (
 _LACKING: dict[NotEnough, str] = {
     "answers": "no labelled answer has one",
     "images": f"it takes {FEWEST} images",
+    "effective images": (
+        f"its images have so unequal numbers of questions that they say as much as fewer than {cluster_robust.LEAST}"
+    ),
     "wrong answers": f"it takes wrong answers in {FEWEST} images",
     "right answers": f"it takes right answers in {FEWEST} images",
 }

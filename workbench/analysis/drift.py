@@ -138,7 +138,7 @@ def standardised(images: pl.DataFrame, name: str) -> Rate | None:
         np.array(mean),
         ((sums - mean * size) ** 2).sum(),
         cluster_robust.effective(size.sum(), (size**2).sum()),
-        cluster_robust.rarer(sums.sum(), (sums**2).sum(), (size - sums).sum(), ((size - sums) ** 2).sum()),
+        cluster_robust.rarer(size.sum(), sums.sum(), (size**2).sum(), (size * sums).sum(), (sums**2).sum()),
     )
     low, high = float(found.low), float(found.high)
     if name not in SHARES:

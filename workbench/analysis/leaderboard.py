@@ -99,20 +99,26 @@ def _pairs(images: NDArray[np.float64], run_ids: Sequence[str], seed: int) -> pl
     products = images.T @ images
     size = np.sqrt(np.clip(products[first, first] + products[second, second] - 2 * products[first, second], 0, None))
     difference = images.sum(0)[first] - images.sum(0)[second]
-    differing = np.array([(images[:, a] != images[:, b]).sum() for a, b in zip(first, second, strict=True)])
+    rows = np.ascontiguousarray(images.T)
+    differing = np.concatenate([(row != rows[place + 1 :]).sum(1) for place, row in enumerate(rows)])
     size = np.where(differing > 0, size, 1.0)
     t = np.where(differing > 0, difference / size, 0.0)
     order = np.argsort(-np.abs(t), kind="stable")
-    single, count = images.astype(np.float32), np.ones(len(order))
-    rng = np.random.default_rng(seed)
+    least = (np.abs(t)[order] * (1 - 1e-6)).astype(np.float32)[:, None]
+    single, scale = rows.astype(np.float32), (1 / size[order]).astype(np.float32)[:, None]
+    one, other = first[order], second[order]
+    count = np.ones(len(order))
+    rng, signs = np.random.default_rng(seed), np.empty((_AT_ONCE, len(images)), np.float32)
     for at in range(0, FLIPS, _AT_ONCE):
         n = min(_AT_ONCE, FLIPS - at)
-        signs = rng.integers(0, 2, (n, len(images)), dtype=np.int8).astype(np.float32) * 2 - 1
-        sums = signs @ single
-        flipped = np.abs((sums[:, first] - sums[:, second]) / size)[:, order]
+        np.copyto(signs[:n], _bits(rng, n, len(images)))
+        signs *= 2
+        signs -= 1
+        sums = single @ signs[:n].T  # (R, n)
+        flipped = np.abs(sums[one] - sums[other]) * scale  # (pairs, n), the largest statistic first
         # The largest statistic among a pair and those after it: what is left when the pairs before it are called.
-        largest = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]
-        count += (largest >= np.abs(t)[order] * (1 - 1e-6)).sum(0)
+        largest = np.maximum.accumulate(flipped[::-1], axis=0)[::-1]
+        count += (largest >= least).sum(1)
     p = np.empty(len(order))
     p[order] = np.maximum.accumulate(count / (FLIPS + 1))
     names = np.array(run_ids, dtype=object)
@@ -120,6 +126,12 @@ def _pairs(images: NDArray[np.float64], run_ids: Sequence[str], seed: int) -> pl
         {"run_id": names[first], "other": names[second], "difference": difference, "images": differing, "t": t, "p": p},
         schema=_PAIRS,
     )
+
+
+def _bits(rng: np.random.Generator, n: int, width: int) -> NDArray[np.uint8]:
+    """(n, width) 0 or 1: `rng.integers(0, 2, (n, width), dtype=np.uint8)`, several times faster."""
+    drawn = np.frombuffer(rng.bytes(n * width), np.uint8).reshape(n, width)
+    return np.right_shift(drawn, 7, dtype=np.uint8)
 
 
 _PAIRS = {

@@ -126,7 +126,8 @@ def _of_cut(
         clusters.per_group((gain != 0).astype(np.float64)),
     )
     p = np.where(unit, np.minimum(2 * special.bdtr(wins + 1, (flipped + 2).astype(np.int64), 0.5), 1.0), 1.0)
-    known = cluster_robust.enough(cluster_robust.effective(size, clusters.per_group(n * n)))
+    weights = cluster_robust.weight(n)
+    known = cluster_robust.enough(cluster_robust.effective(clusters.per_group(weights), clusters.per_group(weights**2)))
     p = np.where((total < 0) & known, p, 1.0)
     by_group = changed[np.argsort(clusters.group[changed], kind="stable")]
     starts = np.append(0, np.cumsum(flipped.astype(np.int64)))

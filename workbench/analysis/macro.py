@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from workbench.analysis import cluster_robust, image_groups
 
 Values = NDArray[np.float64]
+_AT_ONCE = 512  # images
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +103,43 @@ def estimate(of: Design, right: Values, level: float = 0.95) -> pl.DataFrame:
         dataset, subtask, side, run (0..R-1), n (questions), images, effective (images, see `cluster_robust.py`),
         accuracy, se, low, high; measure by measure.
     """
-    runs = right.shape[1]
-    order = np.argsort(of.image, kind="stable")
-    image, cell, sorted_right = of.image[order], of.cell[order], right[order]
-    accuracy = _cell_sums(of, right) / of.sizes[:, None]  # (C, R)
-    residual = sorted_right - accuracy[cell]
-    parts = []
+    runs, measures = right.shape[1], len(of.weights)
+    accuracy = (_cell_sums(of, right) / of.sizes[:, None]).T  # (R, C)
+    sums = _products(of, right)
+    sized, squares = np.zeros((2, measures, 1))
+    rights, right_squares, sized_rights, beyond = np.zeros((4, measures, runs))
+    n, images = np.zeros((2, measures, 1), np.int32)
     for place, weights in enumerate(of.weights):
-        own = np.flatnonzero(weights[cell])
-        starts = np.flatnonzero(np.diff(image[own], prepend=-1))
-        share = (weights / of.sizes)[cell[own], None]
-        size, beyond = (
-            np.add.reduceat(values, starts, axis=0) if len(own) else np.zeros((0, values.shape[1]))
-            for values in (share, share * residual[own])
+        own = np.flatnonzero(weights)
+        block, each = (own[:, None], own), weights[own] / of.sizes[own]  # what one question adds
+        of_questions, of_right = sums.questions[block], sums.right[:, *block]
+        mixed = sums.questions_right[:, *block].transpose(0, 2, 1)  # right answers times questions
+        of_wrong = of_questions - mixed - mixed.transpose(0, 2, 1) + of_right
+        # A right answer adds 1 - accuracy beyond an image's share, a wrong one - accuracy.
+        above, below = each * (1 - accuracy[:, own]), each * accuracy[:, own]
+        beyond[place] = (
+            _form(above, of_right, above) - 2 * _form(above, mixed - of_right, below) + _form(below, of_wrong, below)
         )
-        cells = np.flatnonzero(weights)
-        if len(cells) == 1:
-            rights = beyond + size * accuracy[cells]
-        else:
-            rights = beyond + np.add.reduceat(share * accuracy[cell[own]], starts, axis=0) if len(own) else beyond
-        wrongs = size - rights
-        found = cluster_robust.weighted(
-            weights @ accuracy,
-            (beyond**2).sum(0),
-            np.repeat(cluster_robust.effective(size.sum(0), (size**2).sum(0)), runs),
-            cluster_robust.rarer(rights.sum(0), (rights**2).sum(0), wrongs.sum(0), (wrongs**2).sum(0)),
-            level,
-        )
-        parts.append(
-            of.names[[place] * runs].with_columns(
-                run=pl.Series(range(runs), dtype=pl.UInt32), n=pl.lit(len(own)), images=pl.lit(len(starts)),
-                effective=pl.Series(found.effective), accuracy=pl.Series(found.value),
-                se=pl.Series(np.sqrt(np.nan_to_num(found.variance))), low=pl.Series(found.low),
-                high=pl.Series(found.high),
-            )
-        )  # fmt: skip
-    return pl.concat(parts) if parts else pl.DataFrame(schema=_SCHEMA)
+        alike = np.broadcast_to(each, above.shape)
+        right_squares[place], sized_rights[place] = (_form(alike, part, alike) for part in (of_right, mixed))
+        rights[place] = accuracy[:, own] @ weights[own]
+        sized[place], squares[place] = weights.sum(), each @ of_questions @ each
+        n[place] = of.sizes[own].sum()
+        images[place] = np.count_nonzero(np.diff(sums.image[weights[sums.cell] != 0], prepend=-1))
+    found = cluster_robust.weighted(
+        of.weights @ accuracy.T,
+        beyond.clip(0),
+        np.repeat(cluster_robust.effective(sized, squares), runs, 1),
+        cluster_robust.rarer(sized, rights, squares, sized_rights, right_squares),
+        level,
+    )
+    columns: dict[str, NDArray[Any]] = {
+        "run": np.tile(np.arange(runs, dtype=np.uint32), (measures, 1)), "n": np.repeat(n, runs, 1),
+        "images": np.repeat(images, runs, 1), "effective": found.effective, "accuracy": found.value,
+        "se": np.sqrt(np.nan_to_num(found.variance)), "low": found.low, "high": found.high,
+    }  # fmt: skip
+    names = of.names[np.repeat(np.arange(measures), runs)]
+    return names.with_columns(pl.Series(name, values.ravel()) for name, values in columns.items())
 
 
 def contributions(of: Design, right: Values) -> Values:
@@ -153,10 +156,51 @@ def contributions(of: Design, right: Values) -> Values:
     return sums
 
 
-_SCHEMA = {
-    "dataset": pl.String, "subtask": pl.String, "side": pl.String, "run": pl.UInt32, "n": pl.Int32, "images": pl.Int32,
-    "effective": pl.Float64, "accuracy": pl.Float64, "se": pl.Float64, "low": pl.Float64, "high": pl.Float64,
-}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Products:
+    """Sums over images of the products of what two cells hold of an image. All are whole numbers."""
+
+    questions: Values  # (C, C) questions times questions
+    right: Values  # (R, C, C) right answers times right answers
+    questions_right: Values  # (R, C, C) questions times right answers
+    image: NDArray[np.int64]  # (P,) of each image and cell that have questions in common, image by image
+    cell: NDArray[np.int64]  # (P,)
+
+
+def _products(of: Design, right: Values) -> _Products:
+    """The products, by matrices of some images at a time and the cells that these have questions in."""
+    runs, cells = right.shape[1], len(of.sizes)
+    # Images are put in the order of their first cells, so that those at a time have few cells.
+    lead = np.full(of.images, cells)
+    np.minimum.at(lead, of.image, of.cell)
+    place = np.empty(of.images, np.int64)
+    place[np.argsort(lead, kind="stable")] = np.arange(of.images)
+    key = place[of.image] * cells + of.cell
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    image, cell = np.divmod(key[order][starts], max(cells, 1))
+    n = np.diff(starts, append=len(order)).astype(np.float64)
+    y = np.add.reduceat(right[order], starts, axis=0) if len(order) else np.zeros((0, runs))
+    by_run = np.zeros((2, runs, cells, cells))
+    found = _Products(np.zeros((cells, cells)), by_run[0], by_run[1], image, cell)
+    for first in range(0, of.images, _AT_ONCE):
+        own = slice(*np.searchsorted(image, (first, first + _AT_ONCE)))
+        columns, column = np.unique(cell[own], return_inverse=True)
+        shape = (min(_AT_ONCE, of.images - first), len(columns))
+        questions, rights = np.zeros(shape), np.zeros((runs, *shape))
+        questions[image[own] - first, column] = n[own]
+        rights[:, image[own] - first, column] = y[own].T
+        both = (columns[:, None], columns)
+        found.questions[both] += questions.T @ questions
+        found.right[:, *both] += rights.transpose(0, 2, 1) @ rights
+        found.questions_right[:, *both] += questions.T @ rights
+    return found
+
+
+def _form(left: Values, products: Values, right: Values) -> Values:
+    """left' products right of each run: (R, C), (R, C, C) and (R, C) make (R,)."""
+    found: Values = np.einsum("rc,rcd,rd->r", left, products, right, optimize=True)
+    return found
 
 
 def _mean(parts: list[Values | None]) -> Values:

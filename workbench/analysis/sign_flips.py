@@ -14,7 +14,8 @@ beside those given (Agresti and Min, Biometrics 61, 2005): without them no chang
 none, and where few images change the interval misses twice as often as it claims. With one question per image p is
 McNemar's exact one with 1 added to both kinds of discordant pairs. The test is exact if gains are symmetric about what
 is tested; with unequal images it is as good as the clusters are many (docs/analysis.md has its measured coverage). Of
-fewer than `cluster_robust.LEAST` effective images nothing is said: p is 1 and the interval -1 to 1.
+fewer than `cluster_robust.LEAST` effective images, whose answers correlate (`cluster_robust.weight`), nothing is said:
+p is 1 and the interval -1 to 1.
 An image here is a cluster: with all its copies, with all pictures of its piece.
 
 Images alike in (d, m) are flipped together: how many of them keep their sign is binomial, so the cost depends on how
@@ -96,7 +97,8 @@ def flip(gain: Values, questions: Values, seed: int = 0) -> Flipped:
         seed: of the flips, where not all are counted.
     """
     total, size = float(gain.sum()), float(questions.sum())
-    if not cluster_robust.enough(cluster_robust.effective(size, (questions**2).sum())):
+    weights = cluster_robust.weight(questions)
+    if not cluster_robust.enough(cluster_robust.effective(weights.sum(), (weights**2).sum())):
         nothing = np.ones(1)
         return Flipped(total / max(size, 1.0), nothing * -np.inf, nothing, nothing * np.inf, nothing, exact=True)
     # The same flips whichever run is called the new one.

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from scipy import special
 
 from warehouse.queries.facts import SHAPES
-from workbench.analysis import intervals, patches
+from workbench.analysis import cluster_robust, intervals, patches
 from workbench.analysis.intervals import Estimate
 from workbench.analysis.patches import Box, Mask
 
@@ -129,15 +127,28 @@ def hit_rate(hits: pl.DataFrame) -> pl.DataFrame:
 
 
 def lift(hits: pl.DataFrame) -> Estimate:
-    """Hits over what chance would give, 1.0 for a random selector, with its interval clustered by image."""
-    images = hits.group_by("cluster_id").agg(h=pl.col("on_mask").cast(pl.Float64).sum(), c=pl.col("chance").sum())
-    expected, count = float(images["c"].sum()), images.height
-    if expected <= 0 or count < 2:
+    """Hits over what chance would give, 1.0 for a random selector, with its interval clustered by image.
+
+    It is the rate of hits over the rate that chance has; the rate's interval is `cluster_robust.py`'s, of the scatter
+    about as many hits as each image's own chance leads one to expect.
+    """
+    images = hits.group_by("cluster_id").agg(
+        n=pl.len().cast(pl.Float64), h=pl.col("on_mask").cast(pl.Float64).sum(), c=pl.col("chance").sum()
+    )
+    n, h, c = (images[name].to_numpy() for name in ("n", "h", "c"))
+    if c.sum() <= 0:
         return Estimate(float("nan"), 0.0, float("inf"))
-    ratio = float(images["h"].sum()) / expected
-    scatter = float(((images["h"] - ratio * images["c"]) ** 2).sum()) * count / (count - 1)
-    half = float(special.stdtrit(count - 1, 0.975)) * float(np.sqrt(scatter)) / expected
-    return Estimate(ratio, max(0.0, ratio - half), ratio + half)
+    ratio, chance = h.sum() / c.sum(), c.sum() / n.sum()
+    effective = cluster_robust.effective(c.sum(), (c**2).sum())
+    if not cluster_robust.enough(effective):
+        return Estimate(float(ratio), 0.0, float("inf"))
+    found = cluster_robust.weighted(
+        h.sum() / n.sum(),
+        ((h - ratio * c) ** 2).sum() / n.sum() ** 2,
+        effective,
+        cluster_robust.rarer(n.sum(), h.sum(), (n**2).sum(), (n * h).sum(), (h**2).sum()),
+    )
+    return Estimate(float(ratio), float(found.low / chance), float(found.high / chance))
 
 
 _RATIO = ("ratio", "ratio_low", "ratio_high")

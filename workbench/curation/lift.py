@@ -1,12 +1,14 @@
 """What each text helps and harms in a run: a sample of the images it was shown with, asked again without it.
 
 Leave-one-out: everything else stays, nothing takes the text's place. Only images the text is for count: what it does to
-others, of another product or defect, is chance, and is counted as straying, never as help.
+others, of another product or defect, is chance, and is counted as straying, never as help. A cluster is asked once: a
+copy, or another picture of the same piece, would add a question's cost and little evidence.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -62,6 +64,11 @@ def measure(
     return sorted(found, key=lambda one: one.lift)
 
 
+def discovery_rates(lifts: Sequence[Lift]) -> list[float | None]:
+    """The q of each text among these, see `intervals.discoveries`; None where it has no p."""
+    return intervals.discoveries(pl.Series([each.p for each in lifts], dtype=pl.Float64)).to_list()
+
+
 def _shown(store: Store, replayed: Replay) -> pl.DataFrame:
     """Which texts stood in which image's prompts: description_id, image_id, product, label, defect."""
     return Curation(store.data).texts_shown(replayed.run.run_id).unique().sort("image_id", "description_id")
@@ -72,8 +79,12 @@ def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, 
     curation, run = Curation(store.data), replayed.run
     stored = curation.predictions_of(run.run_id, own)
     known = curation.truths(run.run_id, own)
-    candidates = set(known["image_id"])
-    chosen = sorted(candidates, key=lambda image_id: hashlib.sha256(f"lift {image_id}".encode()).digest())[:most]
+    drawn = sorted(
+        known.select("image_id", "cluster_id").unique().iter_rows(),
+        key=lambda row: hashlib.sha256(f"lift {row[0]}".encode()).digest(),
+    )
+    one_of_each = {cluster_id: image_id for image_id, cluster_id in reversed(drawn)}
+    chosen = [image_id for image_id, cluster_id in drawn if one_of_each[cluster_id] == image_id][:most]
     rows = stored.filter(pl.col("image_id").is_in(chosen))
     items = replay.stored_questions(store, run, rows)
     if not items:
@@ -124,4 +135,5 @@ def _of(store: Store, replayed: Replay, text: Description, shown: pl.DataFrame, 
         high=high,
         subtasks=tuple(subtasks),
         measured_at=datetime.now(UTC),
+        p=found.p,
     )

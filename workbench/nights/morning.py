@@ -26,7 +26,7 @@ from warehouse.records.nights import MorningReport, Night, NightRun
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.analysis import alarms, drift, metrics, pieces, subtasks, worsened
+from workbench.analysis import alarms, drift, intervals, metrics, pieces, subtasks, worsened
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Slice
 from workbench.nights import review_week
@@ -184,16 +184,20 @@ def _slices(ledger: Nights, context: Context, before: Sequence[NightRun], share:
 
 
 def _truth(context: Context) -> list[Truth]:
-    """Wrong detection answers of golden samples that have labels, unreadable ones too, and of audited cases."""
+    """Wrong detection answers of golden samples that have labels, unreadable ones too, and of audited cases.
+
+    All golden samples are asked, so copies and pictures of one piece count as one in the interval. Audited cases are
+    drawn at random among all cases, so the draw alone decides what their interval has to cover.
+    """
     data = context.settings.work.data
     found: list[Truth] = []
     for run in Nights(data).night_runs(context.night.schedule):
         if run.purpose == "golden" and run.due_at == context.night.due_at:
-            summary = Store(data).run_summary(run.run_id)
-            n, right = int(summary["detections"].sum()), int(summary["correct_detections"].sum())
-            if n:
-                interval = metrics.wilson(n - right, n)
-                found.append(Truth("golden samples", n - right, n, interval.low, interval.high))
+            answers = Rollups(data).facts(Selection(run.run_id), ("cluster_id", "detection", "right"))
+            detections = answers.filter("detection").with_columns(wrong=~pl.col("right"))
+            row = intervals.rates(detections, value="wrong").row(0, named=True)
+            if row["n"]:
+                found.append(Truth("golden samples", int(row["right"]), int(row["n"]), row["low"], row["high"]))
     for run_id in context.run_ids:
         audited = disputes.audit_estimate(Reviews(data), run_id)
         if audited and audited.judged:

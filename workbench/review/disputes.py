@@ -298,6 +298,11 @@ def _judged_by_people(reviews: Reviews, subtasks: Sequence[str]) -> Judged | Non
 
 
 def _draw(run_id: str, pool: Sequence[Key], size: int, now: datetime) -> AuditDraw:
+    """Cases drawn with equal chances, copies and pictures of one piece like all others.
+
+    The estimate is of how many of the pool's answers are wrong, and a copy's answer is one of them. Its interval covers
+    whatever the answers are, as only the draw is random; that answers of one piece are alike takes nothing from it.
+    """
     seed = zlib.crc32(run_id.encode())
     chosen = random.Random(seed).sample(pool, min(size, len(pool)))
     return AuditDraw(run_id, len(pool), seed, tuple(AuditCase(*key) for key in chosen), now)

@@ -1063,7 +1063,8 @@ CREATE TABLE knowledge_lifts (
     low DOUBLE NOT NULL,
     high DOUBLE NOT NULL,
     subtasks STRUCT(subtask VARCHAR, questions BIGINT, helped BIGINT, harmed BIGINT)[] NOT NULL,
-    measured_at TIMESTAMPTZ NOT NULL
+    measured_at TIMESTAMPTZ NOT NULL,
+    p DOUBLE
 );
 INSERT INTO knowledge_lifts VALUES (
     'text',
@@ -1079,7 +1080,8 @@ INSERT INTO knowledge_lifts VALUES (
     0.5,
     0.5,
     [],
-    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    NULL
 );
 
 CREATE TABLE arms (

@@ -13,6 +13,7 @@ from workbench.analysis.charts import theme
 from workbench.analysis.charts.theme import Palette, escape
 
 Kind = Literal["better", "worse", "unsure"]
+SURE = 0.05  # the false-discovery rate of a list of texts
 SHAPES: dict[Kind, str] = {"better": "↑", "worse": "↓", "unsure": "○"}
 
 
@@ -26,10 +27,14 @@ class Bar:
     high: float
     used: int
     harmed: int
+    in_list: bool = False  # it is one of a list of texts
+    q: float | None = None  # then: p after Benjamini and Hochberg over the list; None where no p is stored
 
     @property
     def kind(self) -> Kind:
-        """Better or worse where the interval says so."""
+        """Better or worse where the interval says so, in a list where its number allows it too."""
+        if self.in_list and (self.q is None or self.q >= SURE):
+            return "unsure"
         return kind_of(self.low, self.high)
 
 

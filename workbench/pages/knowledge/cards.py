@@ -6,7 +6,7 @@ Descriptions are untrusted: their texts are text, and `Markup.format` escapes th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import polars as pl
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, Sentence
 from warehouse.records.scoring import Description
 from workbench import wording
+from workbench.analysis import intervals
 from workbench.analysis.charts import knowledge
 from workbench.analysis.charts.knowledge import Bar, Row
 from workbench.curation import edit, gate
@@ -148,13 +149,14 @@ def history(changes: Sequence[KnowledgeChange]) -> Markup:
 
 
 def bars(lifts: pl.DataFrame, texts: Sequence[Description]) -> list[Bar]:
-    """The newest lift of each published revision, best first."""
+    """The newest lift of each published revision, best first, corrected for how many there are."""
     known = {(each.description_id, each.revision) for each in texts if each.state == "published"}
     newest = lifts.unique(["description_id", "revision"], keep="first", maintain_order=True)
+    listed = [row for row in newest.iter_rows(named=True) if (row["description_id"], row["revision"]) in known]
+    qs = intervals.discoveries(pl.Series([row["p"] for row in listed], dtype=pl.Float64))
     found = [
-        _bar(row, f"{row['entry'].replace('_', ' ')} · r{row['revision']}")
-        for row in newest.iter_rows(named=True)
-        if (row["description_id"], row["revision"]) in known
+        replace(_bar(row, f"{row['entry'].replace('_', ' ')} · r{row['revision']}"), in_list=len(listed) > 1, q=q)
+        for row, q in zip(listed, qs, strict=True)
     ]
     return sorted(found, key=lambda bar: -bar.lift)
 
@@ -174,12 +176,11 @@ def lift_sentence(bars_of_texts: Sequence[Bar]) -> Markup:
     """Which text should be looked at next."""
     worst = min((bar for bar in bars_of_texts if bar.kind == "worse"), key=lambda bar: bar.lift, default=None)
     harmed = "Harmed: questions right without the text and wrong with it."
-    n = len(bars_of_texts)
-    if n > 1:
-        texts = wording.counted(n, "text")
-        harmed += (
-            f" Each interval is 95 % by itself: of {texts} without an effect {n / 20:.1f} would be marked by chance."
-        )
+    if (n := len(bars_of_texts)) > 1:
+        harmed += f" Each interval is 95 % by itself; ↑ and ↓ hold at a false-discovery rate of 5 % over {n} texts."
+    if old := sum(bar.in_list and bar.q is None for bar in bars_of_texts):
+        were = wording.counted(old, "text was", "texts were")
+        harmed += f" {were} measured before p was kept and cannot be marked; measure again."
     if worst:
         return Markup('{} <span class="escape">↓</span> <b>{}</b> should be looked at next.').format(harmed, worst.name)
     return escape(f"{harmed} No text is shown to harm.")

@@ -22,7 +22,7 @@ from workbench.analysis import leaderboard, published, right_reason, subtasks
 from workbench.analysis.charts import leaderboard as charts
 from workbench.analysis.leaderboard import Leaderboard
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, components, reads
+from workbench.pages.ui import address, components, reads, run_cache
 from workbench.pages.ui.components import card, chart, html
 
 MOST = 30  # runs, the newest
@@ -96,7 +96,7 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
 def ranked(now: reads.Snapshot, compared: tuple[Run, ...], truth: Truth) -> Ranked:
     """The leaderboard of these runs."""
     run_ids = [run.run_id for run in compared]
-    answers = shared.read(Path(now.data), run_ids, truth)
+    answers = shared.read(Path(now.data), run_ids, truth, run_cache.shared())
     board = leaderboard.build(answers.answers, run_ids, compared[0].subtasks)
     by, reasons = right_reason.over_shared_questions(answers, run_ids)
     over = right_reason.shared_sentence(by, reasons) if by and reasons.height else ""
