@@ -16,7 +16,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.archive import images, knowledge_files, known_files, question_file, questions, regions, sidecar
 from workbench.archive import scan as archive
-from workbench.archive.tone import ALONE
+from workbench.archive.view import View
 from workbench.errors import KnowledgeError
 from workbench.model.case import Picture
 from workbench.question_sets import INSPECTION, built_in
@@ -122,7 +122,8 @@ def pictures_of_a_block(data: Path, patch: pytest.MonkeyPatch) -> object:
                 raise Odd("planted")  # and again when the question is composed, where its picture fails alone
             return "ready"
 
-    opened = image_loader.open_here([image_loader.File(file, archive.content_of(file)) for file in files], Pictures())  # type: ignore[arg-type]
+    asked = [image_loader.File(file, View(archive.content_of(file))) for file in files]
+    opened = image_loader.open_here(asked, Pictures())  # type: ignore[arg-type]
     return [each.ready if isinstance(each, Picture) else each.text for each in opened]
 
 
@@ -130,7 +131,9 @@ def pictures_encoded_anew(data: Path, patch: pytest.MonkeyPatch) -> object:
     for name, shade in (("a", 10), ("b", 20), ("c", 30)):
         picture(data / f"{name}.png", shade)
     entries = scanned(data).entries
-    patch.setattr(reindex, "_scored", lambda *_: iter([(entry, data / entry.path, ALONE) for entry in entries]))
+    patch.setattr(
+        reindex, "_scored", lambda *_: iter([(entry, data / entry.path, View(entry.content)) for entry in entries])
+    )
     patch.setattr(retrieval, "encode_image", raising(retrieval.encode_image, Nth(2)))
     store, done = Store(data / "warehouse"), reindex.Reindexed()
     reindex._images(store, Vectors(store.data), models.load_encoder(Settings()), [], done)

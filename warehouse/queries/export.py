@@ -30,7 +30,7 @@ _COLUMNS: dict[Exported, str] = {
     "runs": """
         run_id, digest, settings, knowledge_version, started_at, finished_at, state, planned, answered, invalid, failed,
         host, device, versions, timings, model, demo, message, archive_id, plan,
-        purpose, question_set, subtasks, evaluator, evaluator_version, capabilities, embedding_scale
+        purpose, question_set, subtasks, evaluator, evaluator_version, capabilities, embedding_scale, passed_over
     """,
     "measures": """
         image_id, path AS image_path, content, width, height, white, brightness, contrast, sharpness, clipped_bright,

@@ -40,6 +40,7 @@ import hashlib
 import threading
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ SIDE = 1024  # pixels of the longer side that a reduced picture keeps at least
 SQUARES = 128  # along each side, at most
 KNOWN_AT_ONCE = 2000  # pictures of an older warehouse that are measured with each scan
 _LARGE = 2**25  # bytes of samples, or of a file, from which on one picture at a time is decoded
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = (0.299, 0.587, 0.114)
 _FLAT = 0.0005  # contrast below which nothing is sharp or blurred
 _SPAN = 0.02  # of grey, below which nothing stands out from its background
 _TOPS = (1023.0, 4095.0, 16383.0)  # where a camera of fewer bits than its file stops
@@ -169,21 +170,19 @@ def _factor(width: int, height: int) -> int:
 class _Axis:
     """Where the squares lie along one side of a picture."""
 
-    first: NDArray[np.intp]  # the row, or column, that each begins at
+    first: tuple[int, ...]  # the row, or column, that each begins at
     side: int  # rows, or columns, of each
     factor: int  # by how much they are reduced
-
-    @property
-    def places(self) -> NDArray[np.intp]:
-        """The rows, or columns, of all squares, one square after the other."""
-        return (self.first[:, None] + np.arange(self.side)).ravel()
+    places: NDArray[np.intp] | slice  # the rows, or columns, of all squares, one square after the other
 
 
+@lru_cache(maxsize=256)  # pictures of an archive have few sizes
 def _axis(length: int, factor: int) -> _Axis:
     factor = max(1, min(factor, length // 2))
     side = min(2, length) * factor
     first = np.linspace(0, length - side, min(SQUARES, length // side)).round().astype(np.intp)
-    return _Axis(first, side, factor)
+    places = (first[:, None] + np.arange(side)).ravel()
+    return _Axis(tuple(first.tolist()), side, factor, slice(None) if len(places) == length else places)
 
 
 def _of_eight_bits(image: Image.Image, factor: int) -> _Samples:
@@ -193,7 +192,7 @@ def _of_eight_bits(image: Image.Image, factor: int) -> _Samples:
         image = image.convert("L" if image.mode == "1" else "RGB")
     down, across = _axis(image.height, factor), _axis(image.width, factor)
     if image.height > 2 * SQUARES:  # without a copy of all of it
-        strips = (image.crop((0, int(top), image.width, int(top) + down.side)) for top in down.first)
+        strips = (image.crop((0, top, image.width, top + down.side)) for top in down.first)
         values = np.concatenate([np.asarray(strip)[:, across.places] for strip in strips])
     else:
         values = np.asarray(image)[down.places][:, across.places]
@@ -208,7 +207,7 @@ def _of_eight_bits(image: Image.Image, factor: int) -> _Samples:
 def _of_deep(deep: Deep) -> _Samples:
     factor = _factor(deep.width, deep.height)
     down, across = _axis(deep.height, factor), _axis(deep.width, factor)
-    strips = (deep.rows(int(top), int(top) + down.side)[:, across.places] for top in down.first)
+    strips = (deep.rows(top, top + down.side)[:, across.places] for top in down.first)
     stored = np.concatenate(list(strips))
     values: Numbers = np.nan_to_num(stored[..., : deep.channels].astype(np.float32), posinf=0.0, neginf=0.0).clip(0)
     most = float(values.max())
@@ -233,18 +232,27 @@ def _of_samples(content: str, width: int, height: int, orientation: int, samples
     raw, visible = samples.values, samples.visible
     if visible is not None and (visible.all() or not visible.any()):  # seen by its colours, as when it is scored
         visible = None
-    at_top, at_zero = np.any(raw >= samples.top, -1), np.all(raw <= 0, -1)
+    channels = [raw[..., channel] for channel in range(raw.shape[-1])]
+    at_top, at_zero = (samples.top <= channels[0]), (channels[0] <= 0)
+    for channel in channels[1:]:  # a channel at a time: reducing an axis of three takes several times as long
+        at_top, at_zero = at_top | (channel >= samples.top), at_zero & (channel <= 0)
     bright, dark = (at_zero, at_top) if samples.inverted else (at_top, at_zero)
-    seen = _squares(raw.astype(np.float32), samples.factor) / np.float32(samples.white)  # (n, 2, m, 2, channels)
+    planes = [_squares(channel, samples.factor) / samples.white for channel in channels]  # (n, 2, m, 2) each
     if samples.inverted:
-        seen = 1 - seen
-    grey = seen @ _LUMA if seen.shape[-1] == 3 else seen[..., 0]  # (n, 2, m, 2)
-    there = None if visible is None else _squares(visible[..., None], samples.factor)[..., 0] > 0.5
-    means = [_mean(seen[..., channel], there) for channel in range(seen.shape[-1])]
+        planes = [1 - plane for plane in planes]
+    grey: Numbers = planes[0]
+    if len(planes) == 3:
+        grey = _LUMA[0] * planes[0] + _LUMA[1] * planes[1] + _LUMA[2] * planes[2]
+    there = None if visible is None else _squares(visible, samples.factor) > 0.5
+    means = [_mean(plane, there) for plane in planes]
     brightness = _mean(grey, there)
-    contrast = _mean((grey - np.float32(brightness)) ** 2, there) ** 0.5
+    contrast = _mean((grey - brightness) ** 2, there) ** 0.5
     red, green, blue = means * 3 if len(means) == 1 else means
-    fill, x, y = _framing(grey if there is None else np.where(there, grey, np.float32(1)), orientation)
+    colour = 0.0
+    if len(planes) == 3:
+        spread = np.maximum(np.maximum(*planes[:2]), planes[2]) - np.minimum(np.minimum(*planes[:2]), planes[2])
+        colour = _mean(spread, there)
+    fill, x, y = _framing(grey if there is None else np.where(there, grey, 1.0), orientation)
     return Measures(
         content=content,
         width=width,
@@ -255,7 +263,7 @@ def _of_samples(content: str, width: int, height: int, orientation: int, samples
         sharpness=_step(grey, there) / contrast if contrast > _FLAT else None,
         clipped_bright=_mean(bright, visible),
         clipped_dark=_mean(dark, visible),
-        colour=0.0 if len(means) == 1 else _mean(seen.max(-1) - seen.min(-1), there),
+        colour=colour,
         red=red,
         green=green,
         blue=blue,
@@ -266,37 +274,39 @@ def _of_samples(content: str, width: int, height: int, orientation: int, samples
 
 
 def _squares(values: Numbers, factor: tuple[int, int]) -> Numbers:
-    """(rows, columns, channels) as (squares, 2, squares, 2, channels), reduced; one row or column is no square."""
-    (down, across), (rows, columns, channels) = factor, values.shape
+    """(rows, columns) as (squares, 2, squares, 2), reduced; one row or column is no square."""
+    (down, across), (rows, columns) = factor, values.shape
     high, wide = min(2, rows // down), min(2, columns // across)
-    apart = values.reshape(rows // (high * down), high, down, columns // (wide * across), wide, across, channels)
-    reduced: Numbers = apart[:, :, 0, :, :, 0] if factor == (1, 1) else apart.mean((2, 5))
+    if factor == (1, 1):
+        return values.reshape(rows // high, high, columns // wide, wide)
+    apart = values.reshape(rows // (high * down), high, down, columns // (wide * across), wide, across)
+    reduced: Numbers = apart.mean((2, 5), dtype=np.float64)
     return reduced
 
 
 def _mean(values: Numbers, there: NDArray[np.bool_] | None) -> float:
-    return float(values.mean(dtype=np.float64) if there is None else values[there].mean(dtype=np.float64))
+    chosen = values if there is None else values[there]
+    return float(np.add.reduce(chosen, axis=None, dtype=np.float64)) / chosen.size
 
 
 def _step(grey: Numbers, there: NDArray[np.bool_] | None) -> float:
     """The root mean square of the differences of neighbours within the squares."""
     total, count = 0.0, 0
-    for axis in (1, 3):
-        if grey.shape[axis] < 2:
+    for first, second in (((slice(None), 0), (slice(None), 1)), ((..., 0), (..., 1))):
+        if grey.shape[1 if first[0] is not ... else 3] < 2:
             continue
-        steps = np.diff(grey, axis=axis)
-        if there is not None:
-            steps = steps[np.take(there, [0], axis) & np.take(there, [1], axis)]
-        total += float((steps * steps).sum(dtype=np.float64))
+        steps = grey[second] - grey[first]
+        steps = steps.ravel() if there is None else steps[there[first] & there[second]]
+        total += float(steps @ steps)
         count += steps.size
     return (total / count) ** 0.5 if count else 0.0
 
 
 def _framing(grey: Numbers, orientation: int) -> tuple[float | None, float | None, float | None]:
     """The object's share of the picture and its middle, upright; nothing without a plain background."""
-    small = grey.mean((1, 3))  # (n, m)
-    if min(small.shape) < 3:
+    if min(grey.shape[0], grey.shape[2]) < 3 or grey[0, :, 0].size < 4:
         return None, None, None
+    small = (grey[:, 0, :, 0] + grey[:, 0, :, 1] + grey[:, 1, :, 0] + grey[:, 1, :, 1]) / 4  # (n, m)
     spread = np.sort(small, axis=None)
     span = _at(spread, 0.99) - _at(spread, 0.01)
     edge = np.sort(np.concatenate([small[0], small[-1], small[1:-1, 0], small[1:-1, -1]]))

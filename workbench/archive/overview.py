@@ -84,8 +84,6 @@ class Overview:
                 named = ", ".join(f"{name} ({wording.counted(count, 'picture')})" for name, count in some)
                 more = ", ..." if len(found) > 8 else ""
                 said.append(f"{wording.counted(len(found), what)}: {named}{more}.")
-        if self.pieces:
-            said.append(f"Serials name {wording.counted(self.pieces, 'piece')}.")
         if self.first and self.last:
             known = wording.counted(self.timed, "picture")
             said.append(f"Times of {known}: {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} UTC.")

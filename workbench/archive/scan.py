@@ -220,8 +220,7 @@ def placed(picture: Path, archives: Sequence[Archive]) -> tuple[Path, str]:
     """
     try:
         picture = picture.resolve(strict=True)
-        width, height = frame_of(picture).upright
-        if width * height <= PIXEL_LIMIT:  # a larger one is opened by its tiles
+        if not _is_large(picture):
             open_image(picture)
     except (OSError, RuntimeError, UnreadableImage) as error:
         reason = getattr(error, "strerror", None) or error
@@ -229,6 +228,15 @@ def placed(picture: Path, archives: Sequence[Archive]) -> tuple[Path, str]:
     roots = [Path(archive.root) for archive in archives if picture.is_relative_to(archive.root)]
     root = max(roots, key=lambda root: len(root.parts), default=picture.parent)
     return root, picture.relative_to(root).as_posix()
+
+
+def _is_large(picture: Path) -> bool:
+    """Whether it is opened by its tiles alone."""
+    try:
+        width, height = frame_of(picture).upright
+    except UnreadableImage:
+        return False
+    return width * height > PIXEL_LIMIT
 
 
 def is_there(root: Path) -> bool:
