@@ -126,6 +126,26 @@ def test_a_mask_is_cut_and_turned_as_its_picture_is(tmp_path: Path, of: tuple[Fr
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_pngs_head_is_read_without_its_pixels(
+    orientation: int, behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its orientation may stand behind them."""
+    data = drawn(20, 10, orientation)
+    if behind:
+        at = data.index(b"eXIf") - 4
+        chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
+        data = data.replace(chunk, b"").replace(data[-12:], chunk + data[-12:])
+
+    def never(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Image.Image, "load", never)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", never)
+    assert frame_in(io.BytesIO(data)) == Frame(20, 10, orientation)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_maps_undo_each_other(orientation: int) -> None:
     placed = View(tile=Window(3, 4, 20, 30)).placed(Frame(50, 60, orientation))
     assert placed.to_file.then(placed.to_file.inverse).box((1, 2, 3, 4)) == pytest.approx((1, 2, 3, 4))

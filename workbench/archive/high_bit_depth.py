@@ -136,9 +136,32 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
+def png_orientation(file: BinaryIO) -> int:
+    """The same of an open PNG. Pillow decodes all of it to find what may stand behind its pixels, so the file is handed
+    to it without them.
+    """
+    file.seek(0)
+    kept = [file.read(len(_PNG))]
+    while len(head := file.read(8)) == 8:
+        length = int.from_bytes(head[:4], "big")
+        if head[4:] == b"IDAT" or length > _LONGEST_CHUNK:
+            file.seek(length + 4, io.SEEK_CUR)
+        elif head[4:] == b"IEND":
+            break
+        else:
+            kept.append(head + file.read(length + 4))
+    try:
+        with PngImagePlugin.PngImageFile(io.BytesIO(b"".join((*kept, _NO_PIXELS)))) as image:
+            return int(Image.Image.getexif(image).get(0x0112, 1))
+    except Exception:  # noqa: BLE001 - as every parser of damaged bytes
+        return 1
+
+
 # -- PNG ---------------------------------------------------------------------------------------------------------------
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_NO_PIXELS = b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82"
+_LONGEST_CHUNK = 2**24  # bytes; a longer one says nothing of an orientation
 
 
 def _png(data: bytes) -> Deep:

@@ -130,7 +130,8 @@ def frame_in(file: BinaryIO) -> Frame:
                 raise
             return Frame(found.width, found.height, found.orientation)
         with image:
-            turned, (width, height) = high_bit_depth.orientation(image), image.size
+            (width, height), of_png = image.size, image.format == "PNG"
+            turned = high_bit_depth.png_orientation(file) if of_png else high_bit_depth.orientation(image)
         if image.format == "TIFF" and turned in SWAPPED:  # Pillow gives the size that it will have
             width, height = height, width
         return Frame(width, height, turned)
