@@ -11,10 +11,10 @@ go wrong, larger ones harder or easier, gains that few images have. Of each kind
 3. how often two equally good runs are said to differ, and how often a table of ten slices calls one of them different
    although none is.
 
-Coverage is held to 92 % where the exact interval's is at least that, and claims to 5 %, each with its binomial bound;
-where the exact interval covers, at most one in ten may be grey. Thirty images of one question and one of fifty, and ten
-and one, have to be grey; so has a difference over 96 of one and four of fifty. Of 193 of one and seven of fifty a rate
-has to cover.
+Coverage is held to 92 % where the exact interval's is at least that, claims to 5 %, and the share of grey to 10 % where
+the exact interval covers, each with its binomial bound. Thirty images of one question and one of fifty, and ten and
+one, have to be grey; so has a difference over 96 of one and four of fifty. Of 193 of one and seven of fifty a rate has
+to cover.
 """
 
 from __future__ import annotations
@@ -114,11 +114,11 @@ def _covered(covers: NDArray[np.bool_], grey: NDArray[np.bool_], exact: NDArray[
     """Coverage where an interval is shown, the share of grey where the exact one covers, and whether both hold."""
     shown = int((~grey).sum())
     least = int(stats.binom.ppf(1 - SURE, shown, LEAST_COVERAGE)) if shown else 0
-    grey_share = float(grey[exact].mean())
+    few_grey = grey[exact].sum() <= stats.binom.ppf(SURE, int(exact.sum()), MOST_GREY)
     return {
         "covered": float(covers[~grey].mean()) if shown else None, "exact_covers": float(exact.mean()),
-        "grey": grey_share,
-        "held": bool(grey_share <= MOST_GREY and (covers[~grey].sum() >= least or exact.mean() < LEAST_COVERAGE)),
+        "grey": float(grey[exact].mean()),
+        "held": bool(few_grey and (covers[~grey].sum() >= least or exact.mean() < LEAST_COVERAGE)),
     }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Container
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +64,7 @@ _LUMA = (0.299, 0.587, 0.114)
 _FLAT = 0.0005  # contrast below which nothing is sharp or blurred
 _SPAN = 0.02  # of grey, below which nothing stands out from its background
 _TOPS = (1023.0, 4095.0, 16383.0)  # where a camera of fewer bits than its file stops
-_one_large = threading.Lock()
+_one_large = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,6 @@ class _Samples:
     white: float
     top: float  # at which a sample is clipped
     inverted: bool
-
-
-class _LargePicture(Exception):
-    """It is to be decoded alone."""
 
 
 def read(file: Path, measured: Container[str] = ()) -> tuple[str, Measures | None]:
@@ -107,8 +104,7 @@ def measure_known(file: Path, content: str) -> Measures | None:
         if file.stat().st_size <= _LARGE:
             return measure(images.read(file, content), content)
         with _one_large:
-            data = images.read(file, content)
-            return _measure_alone(data, content)
+            return measure(images.read(file, content), content)
     except (OSError, UnreadableImage):
         return None
 
@@ -121,22 +117,14 @@ def measure(data: bytes, content: str) -> Measures:
         content: their SHA-256 in hex.
     """
     try:
-        return _measured(data, content, alone=False)
-    except _LargePicture:
-        with _one_large:
-            return _measure_alone(data, content)
+        with ExitStack() as decoding:
+            return _measured(data, content, decoding)
     except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
         return Measures(content)
 
 
-def _measure_alone(data: bytes, content: str) -> Measures:
-    try:
-        return _measured(data, content, alone=True)
-    except Exception:  # noqa: BLE001 - as above
-        return Measures(content)
-
-
-def _measured(data: bytes, content: str, *, alone: bool) -> Measures:
+def _measured(data: bytes, content: str, decoding: ExitStack) -> Measures:
+    """What is measured; a large picture is decoded alone, until `decoding` ends."""
     size = (0, 0)
 
     def before_decoding(image: Image.Image) -> None:
@@ -144,11 +132,11 @@ def _measured(data: bytes, content: str, *, alone: bool) -> Measures:
         size, factor = image.size, _factor(*image.size)
         if image.format == "JPEG" and factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
-        if not alone and image.width * image.height * 4 > _LARGE:
-            raise _LargePicture
+        if image.width * image.height * 4 > _LARGE:
+            decoding.enter_context(_one_large)
 
-    if not alone and (head := high_bit_depth.header(data)) and head.width * head.height * 8 > _LARGE:
-        raise _LargePicture
+    if (head := high_bit_depth.header(data)) and head.width * head.height * 8 > _LARGE:
+        decoding.enter_context(_one_large)
     found = images.load(data, before_decoding=before_decoding)
     if isinstance(found, Deep):
         (width, height), orientation, samples = (found.width, found.height), found.orientation, _of_deep(found)

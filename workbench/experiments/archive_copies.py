@@ -26,7 +26,7 @@ from workbench.archive.tone import ALONE
 
 Change = Callable[[Entry, Image.Image], Image.Image]
 WHOLE_PICTURES = RunViews()
-_WHOLE = "copied"  # written last: its presence says that the copy is whole
+_WHOLE = ".copied"  # written last: its presence says that the copy is whole
 
 
 def sample(entries: Sequence[Entry], count: int | None) -> list[Entry]:
