@@ -78,6 +78,8 @@ def test_the_packed_forward_equals_the_librarys_on_each_question_alone(tokens: A
     with torch.no_grad():
         inputs = packed.embed(decoder, batch, _seen(len(data)).table(batch))
         hidden, _, _ = packed.forward(decoder, batch, inputs, last)
+        coarse, _, _ = packed.forward(decoder, batch, inputs, last, half=True)
+        assert (coarse - hidden).abs().max() < 0.05 * hidden.abs().max()
         for (b, row), slot in zip(batch.rows(pairs).tolist(), slots.tolist(), strict=True):
             of = batch.blocks[b]
             mine = ((of == 0) | (of == of[row])) & (torch.arange(len(of)) <= row)

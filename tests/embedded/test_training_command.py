@@ -44,7 +44,7 @@ def test_training_leaves_curves_of_every_stage_and_its_history_beside_the_weight
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     history = stages.history(trained / "checkpoint")
     assert history is not None
-    assert [(stage.name, stage.steps) for stage in history.stages] == [(name, 20) for name in names]
+    assert [(stage.name, stage.steps) for stage in history.stages] == [(name, 10) for name in names]
     assert (history.seed, history.note) == (1, "")
 
 

@@ -58,7 +58,7 @@ def working_bytes(image: Image.Image, file_bytes: int, rgb: bool) -> int:
     if image.format == "TIFF" and rgb:
         file_bytes *= 2
         of_pixel += bands  # libtiff's strip may be all of it
-    elif image.format == "TIFF":
+    elif image.format == "TIFF" and tags.get(259, 1) != 1:  # a strip is unpacked before it is copied
         file_bytes += min(int(tags.get(278, image.height)), image.height) * image.width * bands
     tile = int(tags.get(322, 0)) * int(tags.get(323, 0)) * 4 * bands
     return file_bytes + tile + pixels * of_pixel
