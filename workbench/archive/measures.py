@@ -285,7 +285,7 @@ def _step(grey: Numbers, there: NDArray[np.bool_] | None) -> float:
             continue
         steps = grey[second] - grey[first]
         steps = steps.ravel() if there is None else steps[there[first] & there[second]]
-        total += float(steps @ steps)
+        total += float(np.add.reduce(steps * steps))  # a product of vectors would start threads of its own
         count += steps.size
     return (total / count) ** 0.5 if count else 0.0
 
