@@ -56,10 +56,10 @@ def choose_lot(selection: Selection) -> None:
     lots = reads.cells(now, address.without(selection, "lot"))["lot"].drop_nulls().unique().sort().to_list()
     held = dict(selection.facets).get("lot")
     if lots or held:
-        offered = [None, *dict.fromkeys([*lots, *([held] if held else [])])]
+        offered = ["", *dict.fromkeys([*lots, *([held] if held else [])])]  # a list shows no word of its own for None
         address.choose(
-            "Lot", offered, held, "gallery.lot", lambda lot: address.put(lot=lot),
-            width=130, label_visibility="collapsed", format_func=lambda lot: lot or "all lots",
+            "Lot", offered, held or "", "gallery.lot", lambda lot: address.put(lot=lot or None),
+            width=130, label_visibility="collapsed", format_func=lambda lot: lot or "any lot",
         )  # fmt: skip
 
 
