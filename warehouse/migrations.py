@@ -17,6 +17,7 @@ from warehouse import audit, schema, views
 from warehouse.errors import NewerWarehouse
 from warehouse.queries import facts, truth
 from warehouse.records import audit as audit_records
+from warehouse.records import comparisons as comparison_records
 from warehouse.records import curation as curation_records
 from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
@@ -29,6 +30,7 @@ from warehouse.steps import audit as audit_log
 from warehouse.steps import (
     claims,
     clusters,
+    comparisons,
     curation,
     embedding_scales,
     evaluators,
@@ -77,6 +79,7 @@ TABLES = (
     Table("predictions", scoring.Prediction),
     Table("patches", scoring.Patch),
     Table("groundings", scoring.Grounding),
+    Table("comparisons", comparison_records.StoredComparison),
     Table("question_sets", question_records.RegisteredSet, ("name", "registered_at")),
     Table("former_questions", scoring.FormerQuestion, ("former_id",)),
     Table("ledger", scoring.IngestedPart, ("run_id", "block")),
@@ -161,7 +164,16 @@ def eighth(con: DuckDBPyConnection) -> None:
 
 
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add, 8: eighth}
+STEPS: Mapping[int, Step] = {
+    2: second,
+    3: lifts.add,
+    4: fourth,
+    5: fifth,
+    6: sixth,
+    7: groundings.add,
+    8: eighth,
+    9: comparisons.add,
+}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:
