@@ -13,6 +13,7 @@ from pyarrow import feather
 
 from tests.mmad import DECLARED
 from warehouse import names, schema, spool
+from warehouse.database import Database
 from warehouse.queries import facts
 from warehouse.records import scoring
 from warehouse.records.comparisons import StoredComparison
@@ -162,6 +163,13 @@ def comparison(block: int, image: int, run_id: str = RUN, **values: Any) -> Stor
         nearest=("normal-1", "normal-2"),
     )
     return dataclasses.replace(plain, **values)
+
+
+def comparisons_of(data: Path, run_id: str) -> list[StoredComparison]:
+    """All that is stored of a run, in the plan's order."""
+    return Database(data).records(
+        StoredComparison, "SELECT * FROM comparisons WHERE run_id = ? ORDER BY block, rowid", [run_id]
+    )
 
 
 def facts_of(*predictions: scoring.Prediction) -> pl.DataFrame:

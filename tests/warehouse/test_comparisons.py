@@ -23,7 +23,7 @@ def test_a_block_brings_its_comparisons_once_however_often_it_is_written(store: 
         ingest(store)
 
     comparisons = Comparisons(data)
-    assert comparisons.of_run(RUN) == [rows.comparison(0, image) for image in range(3)]
+    assert rows.comparisons_of(data, RUN) == [rows.comparison(0, image) for image in range(3)]
     assert comparisons.of_picture(RUN, "image-1") == rows.comparison(0, 1)
     assert comparisons.of_picture(RUN, "image-9") is None
 
@@ -33,7 +33,7 @@ def test_a_block_without_comparisons_writes_no_file_of_them_as_older_releases_di
 
     assert not (part / "comparisons.arrow").exists()
     assert ingest(store).parts == 1
-    assert Comparisons(data).of_run(RUN) == []
+    assert rows.comparisons_of(data, RUN) == []
 
 
 def test_a_part_whose_stated_comparisons_are_gone_is_put_aside(data: Path) -> None:
@@ -67,8 +67,8 @@ def test_pictures_are_ranked_by_score_and_equal_ones_by_path(store: Store, data:
     ingest(store)
 
     ranked = Comparisons(data).ranked(RUN)
-    assert ranked["image_path"].to_list() == [f"bottle/test/{image:03d}.png" for image in (1, 0, 2)]
-    assert Comparisons(data).ranked(RUN, 1)["score"].to_list() == [0.5]
+    assert [each.image_path for each in ranked] == [f"bottle/test/{image:03d}.png" for image in (1, 0, 2)]
+    assert [each.score for each in Comparisons(data).ranked(RUN, 1)] == [0.5]
 
 
 def test_dropping_traces_drops_the_maps_and_keeps_the_scores(store: Store, data: Path) -> None:
@@ -77,6 +77,6 @@ def test_dropping_traces_drops_the_maps_and_keeps_the_scores(store: Store, data:
 
     Upkeep(data).drop_traces([RUN], actor=Actor("ann", "command line"))
 
-    kept = Comparisons(data).of_run(RUN)
+    kept = rows.comparisons_of(data, RUN)
     assert [each.values for each in kept] == [(), (), ()]
     assert [each.score for each in kept] == [rows.comparison(0, image).score for image in range(3)]

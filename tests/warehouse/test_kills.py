@@ -18,7 +18,6 @@ from tests import forked
 from tests.warehouse import rows
 from tests.warehouse.writer import BLOCKS, QUESTIONS, write_and_ingest
 from warehouse import kill_points, schema
-from warehouse.queries.comparisons import Comparisons
 from warehouse.records.scoring import Patch, Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
@@ -64,7 +63,7 @@ def test_killed_and_started_again_everything_is_there_once(watched: Path, phase:
     assert schema.records(Prediction, store.predictions(run_id)) == expected
     assert schema.records(Patch, store.patches(run_id)) == patches
     compared = [rows.comparison(block, image, run_id) for block in range(BLOCKS) for image in range(QUESTIONS // 2)]
-    assert Comparisons(watched).of_run(run_id) == compared
+    assert rows.comparisons_of(watched, run_id) == compared
     assert store.ingested_blocks(run_id) == set(range(BLOCKS))
     run = store.run(run_id)
     assert run is not None

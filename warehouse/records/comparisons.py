@@ -29,3 +29,24 @@ class StoredComparison:
     marked: Region | None  # where the score comes from, likewise; None: nowhere in particular
     values: Vector  # of the map, row by row, rounded to half precision; empty once traces were dropped
     nearest: tuple[str, ...]  # contents of the normals that it was compared with, nearest first
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPicture:
+    """A picture of a run by how suspicious it is; columns as in `StoredComparison`."""
+
+    image_id: str
+    image_path: str
+    dataset: str
+    product: str
+    line: str | None
+    camera: str | None
+    label: str | None
+    score: float
+    rank: int | None
+    normals: int
+    threshold: float | None
+    claim: ComparisonClaim
+    why: str | None
+    area: Region
+    marked: Region | None
