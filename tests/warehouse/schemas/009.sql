@@ -309,41 +309,6 @@ INSERT INTO groundings VALUES (
     true
 );
 
-CREATE TABLE comparisons (
-    run_id VARCHAR NOT NULL,
-    block BIGINT NOT NULL,
-    image_id VARCHAR NOT NULL,
-    score DOUBLE NOT NULL,
-    rank BIGINT,
-    normals BIGINT NOT NULL,
-    threshold DOUBLE,
-    claim VARCHAR NOT NULL CHECK (claim IN ('defective', 'good', 'cannot say')),
-    why VARCHAR,
-    rows BIGINT NOT NULL,
-    columns BIGINT NOT NULL,
-    area STRUCT(x0 DOUBLE, y0 DOUBLE, x1 DOUBLE, y1 DOUBLE) NOT NULL,
-    marked STRUCT(x0 DOUBLE, y0 DOUBLE, x1 DOUBLE, y1 DOUBLE),
-    values FLOAT[] NOT NULL,
-    nearest VARCHAR[] NOT NULL
-);
-INSERT INTO comparisons VALUES (
-    'text',
-    1,
-    'text',
-    0.5,
-    1,
-    1,
-    0.5,
-    'defective',
-    'text',
-    1,
-    1,
-    {'x0': 0.5, 'y0': 0.5, 'x1': 0.5, 'y1': 0.5},
-    {'x0': 0.5, 'y0': 0.5, 'x1': 0.5, 'y1': 0.5},
-    [0.5],
-    ['text']
-);
-
 CREATE TABLE question_sets (
     name VARCHAR NOT NULL,
     version VARCHAR NOT NULL,
@@ -416,12 +381,14 @@ CREATE TABLE knowledge_versions (
     version VARCHAR NOT NULL,
     members STRUCT(description_id VARCHAR, revision BIGINT)[] NOT NULL,
     published_at TIMESTAMPTZ NOT NULL,
+    normals BIGINT[] NOT NULL,
     PRIMARY KEY (version, published_at)
 );
 INSERT INTO knowledge_versions VALUES (
     'v1',
     [{'description_id': 'drawn/bottle/crack', 'revision': 1}],
-    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    []
 );
 
 CREATE TABLE schedules (
@@ -988,12 +955,14 @@ CREATE TABLE knowledge_trials (
     version VARCHAR NOT NULL,
     members STRUCT(description_id VARCHAR, revision BIGINT)[] NOT NULL,
     opened_at TIMESTAMPTZ NOT NULL,
+    normals BIGINT[] NOT NULL,
     PRIMARY KEY (version)
 );
 INSERT INTO knowledge_trials VALUES (
     'text',
     [{'description_id': 'text', 'revision': 1}],
-    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    []
 );
 
 CREATE TABLE gate_attempts (
@@ -1117,6 +1086,60 @@ INSERT INTO knowledge_lifts VALUES (
     [],
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
     NULL
+);
+
+CREATE TABLE normals (
+    number BIGINT NOT NULL,
+    content VARCHAR NOT NULL,
+    dataset VARCHAR NOT NULL,
+    product VARCHAR NOT NULL,
+    piece VARCHAR NOT NULL,
+    archive_id VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    state VARCHAR NOT NULL CHECK (state IN ('proposed', 'published', 'retired')),
+    origin VARCHAR NOT NULL CHECK (origin IN ('normal folder', 'sidecar reference', 'references folder', 'verdict')),
+    judgement_id VARCHAR,
+    author VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    tile STRUCT(content VARCHAR, x0 BIGINT, y0 BIGINT, x1 BIGINT, y1 BIGINT),
+    PRIMARY KEY (number)
+);
+INSERT INTO normals VALUES (
+    1,
+    'text',
+    'text',
+    'text',
+    'text',
+    'text',
+    'text',
+    'proposed',
+    'normal folder',
+    'text',
+    'text',
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    {'content': 'text', 'x0': 1, 'y0': 1, 'x1': 1, 'y1': 1}
+);
+
+CREATE TABLE normal_changes (
+    number BIGINT NOT NULL,
+    normal BIGINT NOT NULL,
+    state VARCHAR NOT NULL CHECK (state IN ('proposed', 'published', 'retired')),
+    version VARCHAR,
+    author VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (number)
+);
+INSERT INTO normal_changes VALUES (
+    1,
+    1,
+    'proposed',
+    'text',
+    'text',
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
 );
 
 CREATE TABLE arms (
