@@ -20,7 +20,7 @@ from tests.archive.test_deep import chunk, pnm, tiff
 from warehouse.failures import OUT_OF_MEMORY
 from warehouse.store import Store
 from workbench.archive import picture_memory
-from workbench.archive.images import open_image
+from workbench.archive.image_decoding import open_image
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.errors import UnreadableImage
 
