@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-
 from warehouse.bounded import same_name
 from warehouse.identity import cluster_id
 from warehouse.queries.normals import LeftOut, Normals, TakenNormals
