@@ -26,7 +26,7 @@ from warehouse.store import Store
 from workbench import wording
 from workbench.archive import layout_table
 from workbench.archive import scan as archive
-from workbench.archive.images import SUFFIXES
+from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.scan import Scan, content_of
 from workbench.archive.sidecar import Times
 from workbench.errors import ArchiveError, CannotPublish
