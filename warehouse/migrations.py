@@ -22,6 +22,7 @@ from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
 from warehouse.records import measures as measure_records
 from warehouse.records import nights as night_records
+from warehouse.records import normals as normal_records
 from warehouse.records import questions as question_records
 from warehouse.records import reviews as review_records
 from warehouse.records import scoring
@@ -43,6 +44,7 @@ from warehouse.steps import (
     lots,
     measures,
     nights,
+    normals,
     oddities,
     passed_over,
     question_sets,
@@ -105,6 +107,8 @@ TABLES = (
     Table("gate_attempts", curation_records.GateAttempt, ("description_id", "revision")),
     Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
     Table("knowledge_lifts", curation_records.Lift),
+    Table("normals", normal_records.Normal, ("number",)),
+    Table("normal_changes", normal_records.NormalChange, ("number",)),
     Table("arms", experiment_records.Arm, ("experiment", "arm")),
     Table("audit", audit_records.AuditRow, ("number",)),
 )
@@ -161,7 +165,16 @@ def eighth(con: DuckDBPyConnection) -> None:
 
 
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
-STEPS: Mapping[int, Step] = {2: second, 3: lifts.add, 4: fourth, 5: fifth, 6: sixth, 7: groundings.add, 8: eighth}
+STEPS: Mapping[int, Step] = {
+    2: second,
+    3: lifts.add,
+    4: fourth,
+    5: fifth,
+    6: sixth,
+    7: groundings.add,
+    8: eighth,
+    9: normals.add,
+}
 
 
 def newest(steps: Mapping[int, Step] = STEPS) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.curation.test_knowledge_base import TRIAL, attempt, result
+from tests.curation.test_normals import normal
 from tests.nights.calendars import schedule
 from tests.people import ANN
 from tests.warehouse import rows
@@ -20,6 +21,7 @@ from tests.warehouse.rows import NOW, RUN
 from tests.warehouse.test_reviews import dispute, reason, verdict
 from warehouse.queries.curation import Curation
 from warehouse.queries.nights import Nights
+from warehouse.queries.normals import Normals
 from warehouse.queries.questions import QuestionSets
 from warehouse.queries.reviews import Reviews
 from warehouse.records.judgements import Pulled
@@ -42,6 +44,8 @@ def prepare(data: Path) -> None:
     store.open_run(rows.run())
     curation.take({("D", "plate", "rust"): "Brown spots."}, "first", actor=ANN)
     curation.draft(("D", "plate", "rust"), "Red spots.", "clearer", actor=ANN)
+    Normals(data).take([normal("a"), normal("b")], "first", actor=ANN)
+    Normals(data).take([normal("c")], "confirmed good", publish=False, actor=ANN)
     reviews.open([CASE], [reason(CASE)], actor=ANN)
     reviews.plan_project(PROJECT, actor=ANN)
     nights.keep_schedule(schedule(), actor=ANN)
@@ -70,6 +74,9 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Curation.await_test": lambda data: Curation(data).await_test(TEXT, 2, "tonight", actor=ANN),
     "Curation.open_attempt": lambda data: Curation(data).open_attempt(attempt(), TRIAL, actor=ANN),
     "Curation.close_attempt": _close_attempt,
+    "Normals.take": lambda data: Normals(data).take([normal("d")], "more", actor=ANN),
+    "Normals.publish": lambda data: Normals(data).publish([3], "confirmed good", actor=ANN),
+    "Normals.retire": lambda data: Normals(data).retire([1], "scratched", actor=ANN),
     "Nights.keep_schedule": lambda data: Nights(data).keep_schedule(schedule(name="line-9"), actor=ANN),
     "Nights.remove_schedule": lambda data: Nights(data).remove_schedule(schedule().name, actor=ANN),
     "Nights.pause": lambda data: Nights(data).pause(schedule().name, True, actor=ANN),
@@ -94,7 +101,8 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
 
 # Made again, these find it done: nothing changes, so no row is written.
 DONE_ALREADY = (
-    "Curation.take", "Curation.publish", "Nights.void_nights", "Reviews.open", "Reviews.draw_audit",
+    "Curation.take", "Curation.publish", "Normals.take", "Normals.publish", "Nights.void_nights",
+    "Reviews.open", "Reviews.draw_audit",
     "QuestionSets.add", "Reviews.record_tasks", "Reviews.store_pulled", "Reviews.judge",
 )  # fmt: skip
 

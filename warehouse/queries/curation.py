@@ -356,19 +356,23 @@ class Curation:
             return _publish(change, members, reason, revision=revision)
 
     def rollback(self, version: str, reason: str, *, actor: Actor) -> KnowledgeVersion:
-        """An earlier published set's very members, published again.
+        """An earlier published set's very members and normals, published again.
 
         Raises:
             Refused: no set of that name was ever published.
         """
         with self._database.changing(actor, "roll back knowledge", version) as change:
-            con = change.con
+            con, newest = change.con, publishing.newest(change.con)
             row = con.sql("SELECT * FROM knowledge_versions WHERE version = ? LIMIT 1", params=[version]).pl()
             if row.is_empty():
                 raise Refused(f"no knowledge version {version} was ever published; see `workbench knowledge history`")
-            members = publishing.as_map(schema.records(KnowledgeVersion, row)[0])
-            change.happened = members != publishing.as_map(publishing.newest(con))
-            return _publish(change, members, reason)
+            [earlier] = schema.records(KnowledgeVersion, row)
+            made = publishing.publish(
+                con, publishing.as_map(earlier), change.actor.name, reason, normals=earlier.normals
+            )
+            change.happened = newest is None or made.published_at != newest.published_at
+            change.details.update(version=made.version, reason=reason)
+            return made
 
     def await_test(self, description_id: str, revision: int, reason: str, *, actor: Actor) -> None:
         """Mark a draft as one that tonight's run shall test.

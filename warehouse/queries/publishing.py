@@ -15,6 +15,7 @@ from warehouse import schema
 from warehouse.database import insert
 from warehouse.errors import Refused
 from warehouse.records.curation import KnowledgeChange
+from warehouse.records.normals import Normal, NormalChange, NormalState
 from warehouse.records.scoring import Description, DescriptionState, KnowledgeMember, KnowledgeVersion
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ def share(budget: float, attempt: int) -> float:
     return budget / (attempt * (attempt + 1))
 
 
-def version_name(members: Iterable[Description]) -> str:
-    """The name of the set of exactly these revisions: a hash of ids, revisions and texts."""
-    stated = json.dumps(sorted((d.description_id, d.revision, d.text) for d in members))
+def version_name(members: Iterable[Description], normals: Iterable[Normal] = ()) -> str:
+    """The name of the set of exactly these revisions and normals: a hash of ids, revisions and texts, and of the
+    normals' contents and places. A set without normals is called what it was before there were any.
+    """
+    texts = sorted((d.description_id, d.revision, d.text) for d in members)
+    pictures = sorted((n.content, n.dataset, n.product, n.piece) for n in normals)
+    stated = json.dumps([texts, pictures] if pictures else texts)
     return hashlib.sha256(stated.encode()).hexdigest()[:12]
 
 
@@ -61,16 +66,46 @@ def members_of(con: DuckDBPyConnection, members: Mapping[str, int]) -> list[Desc
     return found
 
 
-def publish(con: DuckDBPyConnection, members: Mapping[str, int], author: str, reason: str) -> KnowledgeVersion:
-    """Make these revisions the published set: the set, where each stands, and the history, or nothing at all."""
-    chosen, last = members_of(con, members), newest(con)  # leaves `chosen` registered
-    name = version_name(chosen)
-    if last and last.version == name:
+def normals_of(con: DuckDBPyConnection, numbers: Iterable[int]) -> list[Normal]:
+    """The normals of a set, by number.
+
+    Raises:
+        Refused: one isn't stored.
+    """
+    wanted = sorted(set(numbers))
+    query = "SELECT * FROM normals WHERE number IN (SELECT unnest(?::BIGINT[])) ORDER BY number"
+    found = schema.records(Normal, con.sql(query, params=[wanted]).pl())
+    if missing := set(wanted) - {each.number for each in found}:
+        raise Refused(f"there is no normal {min(missing)}; see `workbench knowledge normals list --all`")
+    return found
+
+
+def publish(
+    con: DuckDBPyConnection,
+    members: Mapping[str, int],
+    author: str,
+    reason: str,
+    normals: Iterable[int] | None = None,
+) -> KnowledgeVersion:
+    """Make these revisions and normals the published set: the set, where each stands, and the history, or nothing.
+
+    Args:
+        con: within the caller's transaction.
+        members: revisions by description.
+        author: who does it.
+        reason: why.
+        normals: numbers; None: those that are published already.
+    """
+    last = newest(con)
+    pictures = normals_of(con, (last.normals if last else ()) if normals is None else normals)
+    chosen = members_of(con, members)  # leaves `chosen` registered
+    name = version_name(chosen, pictures)
+    if last and last.version == name and last.normals == tuple(each.number for each in pictures):
         return last
     # The newest row is the pointer: a clock that was set back must not point elsewhere.
     at = max(datetime.now(UTC), last.published_at + timedelta(microseconds=1)) if last else datetime.now(UTC)
     ordered = tuple(KnowledgeMember(d.description_id, d.revision) for d in chosen)
-    version = KnowledgeVersion(name, ordered, at)
+    version = KnowledgeVersion(name, ordered, at, tuple(each.number for each in pictures))
     insert(con, "knowledge_versions", schema.table(KnowledgeVersion, [version]))
     before = as_map(last)
     came = [(key, revision) for key, revision in sorted(members.items()) if before.get(key) != revision]
@@ -87,7 +122,34 @@ def publish(con: DuckDBPyConnection, members: Mapping[str, int], author: str, re
     )
     note(con, left, "retired", name, author, reason)
     note(con, came, "published", name, author, reason)
+    had, has = set(last.normals if last else ()), set(version.normals)
+    stand_normals(con, sorted(had - has), "retired", name, author, reason)
+    stand_normals(con, sorted(has - had), "published", name, author, reason)
     return version
+
+
+def stand_normals(
+    con: DuckDBPyConnection,
+    numbers: Sequence[int],
+    state: NormalState,
+    version: str | None,
+    author: str,
+    reason: str,
+) -> None:
+    """Where these normals stand from now on, with their lines of history."""
+    if not numbers:
+        return
+    con.execute(
+        "UPDATE normals SET state = ? WHERE state <> ? AND number IN (SELECT unnest(?::BIGINT[]))",
+        [state, state, list(numbers)],
+    )
+    ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM normal_changes").fetchall()
+    now = datetime.now(UTC)
+    rows = [
+        NormalChange(number, normal, state, version, author, reason, now)
+        for number, normal in enumerate(numbers, start=last + 1)
+    ]
+    insert(con, "normal_changes", schema.table(NormalChange, rows))
 
 
 def stand(

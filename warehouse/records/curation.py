@@ -50,6 +50,7 @@ class KnowledgeTrial:
     version: str
     members: tuple[KnowledgeMember, ...]
     opened_at: datetime
+    normals: tuple[int, ...] = ()  # numbers of the published ones, ascending
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,9 +321,10 @@ class KnowledgeMember:
 class KnowledgeVersion:
     """The published set at one moment; the newest row is the published pointer."""
 
-    version: str  # hash of its members and their texts
+    version: str  # hash of its members and their texts, and of its normals where it has some
     members: tuple[KnowledgeMember, ...]
     published_at: datetime
+    normals: tuple[int, ...] = ()  # numbers, ascending
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,248 @@
+"""Normals: good pictures that others are compared with; where each stands, and how it came there.
+
+A normal is curated as a text is. It is proposed, published or retired; the published set (`publishing.py`) names its
+normals beside its texts, so that publishing is one transaction, a run's version names the very pictures, and rolling
+back publishes an earlier set's. A kill leaves the state before a change or the state after.
+
+Its identity is its content. Where somebody moves a picture to another piece, that is a new row of the same content, and
+the former is retired. A retired normal stays retired until a person publishes it again: no import brings it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse import schema
+from warehouse.audit import Change
+from warehouse.database import Database, insert
+from warehouse.errors import Refused
+from warehouse.queries import publishing
+from warehouse.records.audit import Actor
+from warehouse.records.normals import Normal, NormalChange, NormalState
+from warehouse.records.scoring import KnowledgeVersion
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# By content, one row where somebody or something says that the picture is defective: who says so, and of which path.
+_DEFECTIVE = """
+    SELECT content, min(path) AS path, min(who) AS who FROM (
+        SELECT content, path, 'its archive' AS who FROM entries WHERE label = 'defective'
+        UNION ALL SELECT e.content, e.path, s.author FROM settled AS s JOIN entries AS e USING (image_id)
+        WHERE s.label = 'defective'
+    ) GROUP BY content
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A picture that was not taken as a normal, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenNormals:
+    """What an import or a proposal did."""
+
+    version: str | None  # published now
+    published: int  # normals in it
+    added: int
+    changed: int  # those whose piece is another than before
+    unchanged: int
+    retired: int  # left retired, as somebody retired them
+    left_out: tuple[LeftOut, ...]
+
+
+class Normals:
+    """The normals of one data folder. Cheap to make, safe to share between threads."""
+
+    def __init__(self, data: Path) -> None:
+        self._database = Database(data)
+
+    # Reading.
+
+    def published(self) -> list[Normal]:
+        """The normals of the published set, by number."""
+        return self.in_state("published")
+
+    def of_version(self, version: str) -> list[Normal]:
+        """The normals of a version, published or only tested, by number."""
+        return self._database.records(
+            Normal,
+            "SELECT * FROM normals WHERE number IN (SELECT unnest(any_value(normals)) FROM "
+            "(SELECT version, normals FROM knowledge_versions UNION ALL SELECT version, normals FROM knowledge_trials) "
+            "WHERE version = ?) ORDER BY number",
+            [version],
+        )
+
+    def in_state(self, *states: NormalState, product: str | None = None) -> list[Normal]:
+        """Normals that stand there now, by number; of one product, as `dataset/product`, or of all."""
+        return self._database.records(
+            Normal,
+            "SELECT * FROM normals WHERE list_contains(?, state) "
+            "AND coalesce(dataset || '/' || product = ?, true) ORDER BY number",
+            [list(states), product],
+        )
+
+    def named(self, name: str) -> Normal:
+        """The newest normal of a content, by the first digits of it.
+
+        Raises:
+            Refused: there is none, or there are several.
+        """
+        found = self._database.records(
+            Normal, "SELECT * FROM normals WHERE starts_with(content, ?) ORDER BY number", [name.lower()]
+        )
+        contents = sorted({each.content for each in found})
+        if not name or not contents:
+            raise Refused(f"there is no normal {name}; see `workbench knowledge normals list --all`")
+        if len(contents) > 1:
+            raise Refused(f"{name} may be {contents[0][:12]} or {contents[1][:12]}; give more of its digits")
+        return found[-1]
+
+    def changes(self, normal: int | None = None, limit: int = 1000) -> list[NormalChange]:
+        """History, newest first; of one normal, by number, or of all."""
+        return self._database.records(
+            NormalChange,
+            f"SELECT * FROM normal_changes WHERE normal = coalesce(?, normal) ORDER BY number DESC LIMIT {limit:d}",
+            [normal],
+        )
+
+    # Changing.
+
+    def take(self, pictures: Iterable[Normal], reason: str, publish: bool = True, *, actor: Actor) -> TakenNormals:
+        """Pictures that something calls good, in one transaction: new ones as normals, published or proposed.
+
+        A picture that its archive or people call defective is left out, and so is one that is a normal of another
+        product; whichever comes first by path counts. `number`, `state`, author, reason and time are worked out here.
+        """
+        with self._database.changing(actor, "import normals" if publish else "propose normals", "normals") as change:
+            con, now = change.con, datetime.now(UTC)
+            newest = publishing.newest(con)
+            known = _newest_of_content(con)
+            defective = {content: (path, who) for content, path, who in con.execute(_DEFECTIVE).fetchall()}
+            ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM normals").fetchall()
+            members = set(newest.normals if newest else ())
+            added: list[Normal] = []
+            moved: list[Normal] = []
+            replaced: list[Normal] = []
+            promoted: list[int] = []
+            left_out: list[LeftOut] = []
+            taken: dict[str, str] = {}
+            unchanged = retired = 0
+            for each in sorted(pictures, key=lambda one: (one.archive_id, one.path, one.content)):
+                before = known.get(each.content)
+                why = _why_not(each, before, defective)
+                if why is None and each.content in taken:
+                    why = f"it is the same picture as {taken[each.content]}"
+                if why is not None:
+                    left_out.append(LeftOut(each.path, why))
+                    continue
+                taken[each.content] = each.path
+                if before is not None and before.state == "retired":
+                    retired += 1
+                elif before is not None and before.piece == each.piece:
+                    unchanged += 1
+                    promoted += [before.number] if publish and before.state == "proposed" else []
+                else:
+                    last += 1
+                    state: NormalState = "published" if publish else "proposed"
+                    made = replace(each, number=last, state=state, author=actor.name, reason=reason, created_at=now)
+                    (moved if before else added).append(made)
+                    replaced += [before] if before else []
+            new = [*added, *moved]
+            insert(con, "normals", schema.table(Normal, new))
+            aside = [each.number for each in replaced if each.state == "proposed"]
+            publishing.stand_normals(con, aside, "retired", None, actor.name, reason)
+            if publish:
+                members -= {each.number for each in replaced}
+                members |= {each.number for each in new} | set(promoted)
+                newest = _publish(change, members, reason) if new or promoted else newest
+            else:
+                publishing.stand_normals(con, [each.number for each in new], "proposed", None, actor.name, reason)
+            change.happened = bool(new or promoted)
+            change.details.update(
+                reason=reason, published=publish, added=len(added), changed=len(moved), left_out=len(left_out)
+            )
+            return TakenNormals(
+                version=newest.version if newest else None,
+                published=len(newest.normals) if newest else 0,
+                added=len(added),
+                changed=len(moved),
+                unchanged=unchanged,
+                retired=retired,
+                left_out=tuple(left_out),
+            )
+
+    def publish(self, numbers: Sequence[int], reason: str, *, actor: Actor) -> KnowledgeVersion:
+        """The published set with these normals in it; of each one's content no other row stays.
+
+        Raises:
+            Refused: there is no such normal, or somebody says that it is defective.
+        """
+        with self._database.changing(actor, "publish normals", _named(numbers)) as change:
+            con = change.con
+            chosen = publishing.normals_of(con, numbers)
+            defective = {content: (path, who) for content, path, who in con.execute(_DEFECTIVE).fetchall()}
+            for each in chosen:
+                if why := _why_not(each, None, defective):
+                    raise Refused(f"normal {each.content[:12]} ({each.path}) is not published: {why}")
+            contents = {each.content for each in chosen}
+            newest = publishing.newest(con)
+            live = publishing.normals_of(con, newest.normals if newest else ())
+            members = {each.number for each in live if each.content not in contents} | {each.number for each in chosen}
+            change.happened = members != {each.number for each in live}
+            return _publish(change, members, reason)
+
+    def retire(self, numbers: Sequence[int], reason: str, *, actor: Actor) -> KnowledgeVersion | None:
+        """The published set without these normals; proposed ones are put aside.
+
+        Raises:
+            Refused: there is no such normal, or all are retired already.
+        """
+        with self._database.changing(actor, "retire normals", _named(numbers)) as change:
+            con, newest = change.con, publishing.newest(change.con)
+            chosen = publishing.normals_of(con, numbers)
+            standing = [each.number for each in chosen if each.state != "retired"]
+            if not standing:
+                raise Refused(f"normal {chosen[0].content[:12]} is retired already" if chosen else "no normal is named")
+            live = set(newest.normals if newest else ())
+            aside = [number for number in standing if number not in live]
+            publishing.stand_normals(con, aside, "retired", None, actor.name, reason)
+            change.details.update(reason=reason)
+            if live & set(standing):
+                newest = _publish(change, live - set(standing), reason)
+            return newest
+
+
+def _newest_of_content(con: DuckDBPyConnection) -> dict[str, Normal]:
+    query = "SELECT * FROM normals QUALIFY row_number() OVER (PARTITION BY content ORDER BY number DESC) = 1"
+    return {each.content: each for each in schema.records(Normal, con.sql(query).pl())}
+
+
+def _why_not(each: Normal, before: Normal | None, defective: dict[str, tuple[str, str]]) -> str | None:
+    """Why a picture can't be a normal; None where it can."""
+    if said := defective.get(each.content) or defective.get(each.file_content):
+        path, who = said
+        return f"{who} says that it is defective ({path})"
+    if before is not None and (before.dataset, before.product) != (each.dataset, each.product):
+        return f"it is a normal of {before.dataset}/{before.product} already"
+    return None
+
+
+def _publish(change: Change, members: Iterable[int], reason: str) -> KnowledgeVersion:
+    """Publish these normals beside the texts that are published, within a change whose audit row names the version."""
+    texts = publishing.as_map(publishing.newest(change.con))
+    made = publishing.publish(change.con, texts, change.actor.name, reason, normals=members)
+    change.details.update(version=made.version, reason=reason)
+    return made
+
+
+def _named(numbers: Sequence[int]) -> str:
+    return f"normal {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} normals"
