@@ -27,7 +27,6 @@ from workbench.analysis.intervals import Estimate
 
 Values = NDArray[np.float64]
 NotEnough = Literal["scored pictures", "defective pieces", "good pieces"]
-POINTS = 200  # of a curve that is drawn, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,8 @@ def curve(scores: pl.DataFrame, prevalence: float | None = None) -> pl.DataFrame
         for end, values in zip(("", "_low", "_high"), rates, strict=True)
     ]
     counts = ("caught", "escaped", "flagged", "spared")
-    return table.with_columns(*columns, pl.col(counts).cast(pl.Int64)).with_columns(pl.col(pl.Float64).fill_nan(None))
+    table = table.with_columns(*columns, pl.col(counts).cast(pl.Int64))
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def average_precision(table: pl.DataFrame) -> Estimate | None:
@@ -137,13 +137,6 @@ def average_precision(table: pl.DataFrame) -> Estimate | None:
         float((steps["step"] * steps[name]).sum()) for name in ("precision", "precision_low", "precision_high")
     )
     return Estimate(value, low, high)
-
-
-def drawn(table: pl.DataFrame, points: int = POINTS) -> pl.DataFrame:
-    """At most so many rows of a curve, both ends among them: as many as a screen shows."""
-    if table.height <= points:
-        return table
-    return table[np.unique(np.linspace(0, table.height - 1, points).round().astype(int))]
 
 
 @dataclass(frozen=True, slots=True)

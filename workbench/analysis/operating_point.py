@@ -19,7 +19,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from workbench.analysis import detection_curves, intervals
+from workbench.analysis import calibration, detection_curves, intervals
 from workbench.analysis.detection_curves import NotEnough
 from workbench.analysis.intervals import Estimate
 
@@ -65,9 +65,7 @@ class Aim:
 
     def cost(self, escape: float, overkill: float) -> float:
         """The mean cost of a part at these rates."""
-        return (
-            self.prevalence * escape * self.cost_escape + (1 - self.prevalence) * overkill * self.cost_overkill
-        )
+        return self.prevalence * escape * self.cost_escape + (1 - self.prevalence) * overkill * self.cost_overkill
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class OperatingPoint:
     precision: Estimate | None  # at the aim's prevalence; None where nothing is called defective
     on_its_own: Judged | None  # on the pictures it was chosen on; None: see `lacking`
     elsewhere: Judged | None  # by cross-fitting; None: see `lacking`
-    others: tuple[float | None, ...]  # the thresholds of the folds
+    fold_thresholds: tuple[float | None, ...]  # each chosen on all other folds
     lacking: NotEnough | None
 
 
@@ -99,9 +97,7 @@ def with_costs(curve: pl.DataFrame, aim: Aim) -> pl.DataFrame:
         aim: prevalence and costs.
     """
     escape = 1 - pl.col("recall")
-    cost = (
-        aim.prevalence * aim.cost_escape * escape + (1 - aim.prevalence) * aim.cost_overkill * pl.col("overkill")
-    )
+    cost = aim.prevalence * aim.cost_escape * escape + (1 - aim.prevalence) * aim.cost_overkill * pl.col("overkill")
     return curve.with_columns(escape=escape, cost=cost)
 
 
@@ -137,21 +133,21 @@ def find(scores: pl.DataFrame, aim: Aim) -> OperatingPoint:
     rows = detection_curves.labelled(scores)
     lack = detection_curves.lacking(rows)
     if lack:
-        chosen = aim.threshold if aim.method == "given" else None
-        return OperatingPoint(chosen, None, None, None, (), lack)
+        given = aim.threshold if aim.method == "given" else None
+        return OperatingPoint(given, None, None, None, (), lack)
     curve = detection_curves.curve(rows, aim.prevalence)
     threshold = choose(curve, aim)
     rows = rows.with_columns(fold=folds(rows["cluster_id"]))
-    parts, others = [], []
+    parts, chosen = [], []
     for fold in range(FOLDS):
-        others.append(choose(detection_curves.curve(rows.filter(pl.col("fold") != fold)), aim))
-        parts.append(called(rows.filter(pl.col("fold") == fold), others[-1]))
+        chosen.append(choose(detection_curves.curve(rows.filter(pl.col("fold") != fold)), aim))
+        parts.append(called(rows.filter(pl.col("fold") == fold), chosen[-1]))
     return OperatingPoint(
         threshold,
         precision(curve, threshold),
         judge(called(rows, threshold), aim),
         judge(pl.concat(parts), aim),
-        tuple(others),
+        tuple(chosen),
         None,
     )
 
@@ -209,7 +205,7 @@ def recall_by(rows: pl.DataFrame, threshold: float | None, measure: str, bins: i
         smallest, largest (of the measure), n, recall, low, high; empty without measured defective pictures.
     """
     own = called(rows.filter("defective", pl.col(measure).is_finite()), threshold)
-    most = max(1, min(bins, own["cluster_id"].n_unique() // detection_curves.FEWEST))
+    most = max(1, min(bins, own["cluster_id"].n_unique() // calibration.FEWEST))
     middle = pl.col(measure).rank("average") - 0.5
     own = own.with_columns(bin=(middle * most / max(own.height, 1)).floor().cast(pl.Int64))
     ends = own.group_by("bin").agg(smallest=pl.col(measure).min(), largest=pl.col(measure).max())
@@ -221,7 +217,9 @@ def recall_by(rows: pl.DataFrame, threshold: float | None, measure: str, bins: i
     )
 
 
-def pareto(rows: pl.DataFrame, threshold: float | None, aim: Aim, by: Sequence[str] = ("product", "defect")) -> pl.DataFrame:
+def pareto(
+    rows: pl.DataFrame, threshold: float | None, aim: Aim, by: Sequence[str] = ("product", "defect")
+) -> pl.DataFrame:
     """Where the cost of a threshold comes from, the dearest first.
 
     Each escape adds the prevalence over the number of defective pictures times its cost, each overkill likewise, so

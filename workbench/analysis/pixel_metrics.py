@@ -142,7 +142,8 @@ def aupimo(
     for values, mask in zip(flat[defective], marked[defective], strict=True):
         on = np.sort(values[mask])
         areas.append(np.trapezoid(1 - np.searchsorted(on, steps) / len(on), np.log(rates)))
-    return np.clip(np.array(areas) / np.log(high / low), 0, 1)
+    shares: Values = np.clip(np.array(areas) / np.log(high / low), 0, 1)
+    return shares
 
 
 def _descending(values: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

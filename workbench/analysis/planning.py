@@ -45,8 +45,8 @@ def parts_needed(
     Raises:
         ValueError: no such rates.
 
-    Source: Cohen's h, as `statsmodels.stats.power.NormalIndPower` solves it; Miettinen, "The matched pairs design in the
-    case of all-or-none responses", Biometrics 24, 1968, for pairs.
+    Source: Cohen's h, as `statsmodels.stats.power.NormalIndPower` solves it; for pairs Miettinen, "The matched pairs
+    design in the case of all-or-none responses", Biometrics 24, 1968.
     """
     worse = escape + loss
     if not (0 <= escape < worse <= 1):
@@ -57,6 +57,4 @@ def parts_needed(
     differing = escape * (1 - worse) + worse * (1 - escape)  # share of parts that one run alone misses
     paired = ((z_alpha * math.sqrt(differing) + z_power * math.sqrt(differing - loss**2)) / loss) ** 2
     needed = math.ceil(paired * design_effect)
-    return PartsNeeded(
-        needed, math.ceil(apart * design_effect), math.ceil(needed / prevalence) if prevalence else None
-    )
+    return PartsNeeded(needed, math.ceil(apart * design_effect), math.ceil(needed / prevalence) if prevalence else None)
