@@ -34,6 +34,7 @@ def test_a_line_is_looked_at_until_enough_defects_are_found_and_like_pictures_co
     assert likewise.paired == pytest.approx(2 * plain.paired, abs=1)
     assert likewise.from_the_line == likewise.paired * 1000
     assert plain.from_the_line is None
+    assert plain.paired_alike < plain.paired
 
 
 def test_a_rate_that_can_t_rise_so_far_is_refused() -> None:

@@ -50,8 +50,8 @@ _SCORES = """
                 AS claim
         FROM {facts} WHERE list_contains($runs::VARCHAR[], run_id) GROUP BY run_id, image_id
     )
-    SELECT p.*, CASE p.label WHEN 'defective' THEN true WHEN 'good' THEN false END AS defective, s.score::DOUBLE AS score,
-        m.contrast, e.mask_path, e.archive_id
+    SELECT p.*, CASE p.label WHEN 'defective' THEN true WHEN 'good' THEN false END AS defective,
+        s.score::DOUBLE AS score, m.contrast, e.mask_path, e.archive_id
     FROM pictures AS p LEFT JOIN ({signal}) AS s USING (run_id, image_id) LEFT JOIN entries AS e USING (image_id)
     LEFT JOIN measures AS m USING (content)
     WHERE coalesce(p.product = $product, true) AND coalesce(p.camera = $camera, true)

@@ -15,7 +15,8 @@ from scipy import special
 class PartsNeeded:
     """Defective parts on which a loss of escape shows."""
 
-    paired: int  # the same parts answered by both runs
+    paired: int  # the same parts answered by both runs, which miss independently of each other
+    paired_alike: int  # the same, where the worse run misses whatever the better one misses
     apart: int  # of each of two sets
     from_the_line: int | None  # parts to look at until so many for `paired` are found; None without a prevalence
 
@@ -30,9 +31,6 @@ def parts_needed(
     power: float = 0.8,
 ) -> PartsNeeded:
     """Defective parts on which a rise of the escape rate by `loss` is called so with this power.
-
-    Both runs are taken to err independently, the most that the same parts would be disputed between them; runs that err
-    alike need fewer.
 
     Args:
         escape: the rate before, 0..1.
@@ -54,7 +52,12 @@ def parts_needed(
     z_alpha, z_power = special.ndtri(1 - alpha / 2), special.ndtri(power)
     h = 2 * (math.asin(math.sqrt(worse)) - math.asin(math.sqrt(escape)))
     apart = 2 * ((z_alpha + z_power) / h) ** 2
-    differing = escape * (1 - worse) + worse * (1 - escape)  # share of parts that one run alone misses
-    paired = ((z_alpha * math.sqrt(differing) + z_power * math.sqrt(differing - loss**2)) / loss) ** 2
-    needed = math.ceil(paired * design_effect)
-    return PartsNeeded(needed, math.ceil(apart * design_effect), math.ceil(needed / prevalence) if prevalence else None)
+
+    def paired(differing: float) -> int:
+        """Where this share of parts is missed by one run alone."""
+        n = ((z_alpha * math.sqrt(differing) + z_power * math.sqrt(differing - loss**2)) / loss) ** 2
+        return math.ceil(n * design_effect)
+
+    independent = paired(escape * (1 - worse) + worse * (1 - escape))
+    line = math.ceil(independent / prevalence) if prevalence else None
+    return PartsNeeded(independent, paired(loss), math.ceil(apart * design_effect), line)
