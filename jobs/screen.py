@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from workbench import wording
 
 if TYPE_CHECKING:
+    from warehouse.records.comparisons import RankedPicture
     from warehouse.records.scoring import PassedOver
     from workbench.analysis.alarms import Alarms
     from workbench.archive.overview import Overview
@@ -155,11 +156,27 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
     if outcome.pieces is not None:
         console.print(outcome.pieces.sentence)
     show_alarms(outcome.alarms, console)
+    show_suspicious(outcome.suspicious, console)
     if outcome.right_reason is not None:
         from workbench.analysis import right_reason
 
         console.print(right_reason.sentence(outcome.right_reason))
         console.print(right_reason.painted_sentence(outcome.right_reason, outcome.run.run_id))
+
+
+def show_suspicious(pictures: Sequence[RankedPicture], console: Console) -> None:
+    """The pictures that are farthest from what is normal, in order; nothing where nothing was compared."""
+    if not pictures:
+        return
+    from workbench.analysis import suspicion
+
+    names = ("most suspicious first", "product", "label", "beside the normals", "claim", "where")
+    table = Table(*names[:3], _right("score"), *names[3:])
+    for each in pictures:
+        where = suspicion.place(each.area, each.marked) or "-"
+        score, among = f"{each.score:.3f}", suspicion.standing(each.rank, each.normals)
+        table.add_row(plain(each.image_path), plain(each.product), each.label or "-", score, among, each.claim, where)
+    console.print(table)
 
 
 def show_archive(overview: Overview) -> None:
@@ -188,6 +205,8 @@ def show_passed_over(kinds: Sequence[PassedOver], console: Console) -> None:
 def show_picture(picture: PictureAnswers, console: Console) -> None:
     """What is said of one picture: the claim in a sentence, and every answer with its probability."""
     console.print(plain(picture.sentence))
+    if picture.compared:
+        console.print(plain(picture.compared))
     table = Table(Column("question", no_wrap=True), "answer", _right("probability"))
     for each in picture.answers:
         table.add_row(each.subtask, plain(each.answer or each.error or each.status), _probability(each.probability))
@@ -251,6 +270,7 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "called_defective": asdict(outcome.alarms),
         "pieces": asdict(outcome.pieces) if outcome.pieces else None,
         "right_reason": asdict(outcome.right_reason) if outcome.right_reason else None,
+        "suspicious": [asdict(each) for each in outcome.suspicious],
         "notes": list(outcome.notes),
         "images_scored": outcome.images,
         "seconds": outcome.seconds,

@@ -45,7 +45,7 @@ def enter(con: DuckDBPyConnection, blocks: Sequence[spool.Block]) -> Counts:
     con.execute("SET threads = 1")  # a second one appends the same rows twice: on its own, then in order
     con.register("new_parts", pa.table({"run_id": runs, "block": numbers}))
     new = [former_questions.renamed(con, block) if block.is_former else block for block in new]
-    rows = {table: spool.rows(new, table) for table in ("predictions", "patches")}
+    rows = {table: spool.rows(new, table) for table in ("predictions", "patches", "comparisons")}
     detecting = con.execute(
         "SELECT run_id, s.name FROM (SELECT run_id, unnest(subtasks) AS s FROM runs WHERE list_contains(?, run_id)) "
         "WHERE s.detects",

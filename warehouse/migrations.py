@@ -15,21 +15,11 @@ from typing import TYPE_CHECKING
 
 from warehouse import audit, schema, views
 from warehouse.errors import NewerWarehouse
-from warehouse.queries import facts, truth
-from warehouse.records import audit as audit_records
-from warehouse.records import curation as curation_records
-from warehouse.records import experiments as experiment_records
-from warehouse.records import judgements as judgement_records
-from warehouse.records import measures as measure_records
-from warehouse.records import nights as night_records
-from warehouse.records import normals as normal_records
-from warehouse.records import questions as question_records
-from warehouse.records import reviews as review_records
-from warehouse.records import scoring
-from warehouse.steps import audit as audit_log
-from warehouse.steps import (
+from warehouse.migration_steps import audit as audit_log
+from warehouse.migration_steps import (
     claims,
     clusters,
+    comparisons,
     curation,
     embedding_scales,
     evaluators,
@@ -55,6 +45,18 @@ from warehouse.steps import (
     tiles,
     verdicts,
 )
+from warehouse.queries import facts, truth
+from warehouse.records import audit as audit_records
+from warehouse.records import comparisons as comparison_records
+from warehouse.records import curation as curation_records
+from warehouse.records import experiments as experiment_records
+from warehouse.records import judgements as judgement_records
+from warehouse.records import measures as measure_records
+from warehouse.records import nights as night_records
+from warehouse.records import normals as normal_records
+from warehouse.records import questions as question_records
+from warehouse.records import reviews as review_records
+from warehouse.records import scoring
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -79,6 +81,7 @@ TABLES = (
     Table("predictions", scoring.Prediction),
     Table("patches", scoring.Patch),
     Table("groundings", scoring.Grounding),
+    Table("comparisons", comparison_records.StoredComparison),
     Table("question_sets", question_records.RegisteredSet, ("name", "registered_at")),
     Table("former_questions", scoring.FormerQuestion, ("former_id",)),
     Table("ledger", scoring.IngestedPart, ("run_id", "block")),
@@ -174,6 +177,7 @@ STEPS: Mapping[int, Step] = {
     7: groundings.add,
     8: eighth,
     9: normals.add,
+    10: comparisons.add,
 }
 
 

@@ -9,6 +9,7 @@
 | tuple[T, ...]                 | list<T>              | T[]                        |
 | dict[str, float]              | map<string, double>  | MAP(VARCHAR, DOUBLE)       |
 | a record                      | struct               | STRUCT(...)                |
+| Annotated[tuple, "float32"]   | list<float>          | FLOAT[]                    |
 | Annotated[tuple, "float16"]   | list<halffloat>      | kept in LanceDB alone      |
 """
 
@@ -133,6 +134,8 @@ def _arrow(hint: Any) -> pa.DataType:
 
 def _sql(hint: Any) -> str:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated and args[1] == "float32":
+        return "FLOAT[]"
     if origin is Literal:
         return "VARCHAR"
     if origin is tuple:

@@ -1,6 +1,7 @@
 """Parts: finished blocks on their way into the warehouse, as folders of Arrow files that need no lock.
 
     spool/RUN_ID/block-000012/   predictions.arrow patches.arrow image_vectors.arrow patch_vectors.arrow manifest.json
+                                 comparisons.arrow where pictures were compared with normal ones
 
 A part is written under another name, forced to disk file by file, its manifest last, then renamed: a part that is there
 is whole, whenever its writer was killed. Any number of processes write; `ingest.py` moves the rows into the warehouse
@@ -31,6 +32,7 @@ import pyarrow as pa
 from warehouse import file_permissions, kill_points, manifest, names, schema
 from warehouse.errors import HOST_ERRORS, MalformedPart, full_disk_named
 from warehouse.records import scoring
+from warehouse.records.comparisons import StoredComparison
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,9 @@ FILES: dict[str, type] = {
     "patches": scoring.Patch,
     "image_vectors": scoring.ImageVector,
     "patch_vectors": scoring.PatchVector,
+    "comparisons": StoredComparison,
 }
+MAY_BE_ABSENT = frozenset({"comparisons"})  # without a row no file is written, as no older release wrote one
 QUARANTINE = "quarantine"
 _PART = re.compile(r"block-([0-9]{6,18})")
 _UNFINISHED = re.compile(r"block-[0-9]{6,18}\.(?:tmp-(?P<host>.+)-(?P<pid>[0-9]+)|ingested)", re.DOTALL)
@@ -66,6 +70,7 @@ def write_part(
     patches: Iterable[scoring.Patch] = (),
     image_vectors: Iterable[scoring.ImageVector] = (),
     patch_vectors: Iterable[scoring.PatchVector] = (),
+    comparisons: Iterable[StoredComparison] = (),
 ) -> Path:
     """The part's folder, durable on disk. A part already there is kept: the same block has the same rows.
 
@@ -78,7 +83,9 @@ def write_part(
         "patches": schema.table(scoring.Patch, patches),
         "image_vectors": schema.table(scoring.ImageVector, image_vectors),
         "patch_vectors": schema.table(scoring.PatchVector, patch_vectors),
+        "comparisons": schema.table(StoredComparison, comparisons),
     }
+    tables = {name: table for name, table in tables.items() if len(table) or name not in MAY_BE_ABSENT}
     for name, table in tables.items():
         if column := _not_finite(table):
             raise ValueError(f"{FILES[name].__name__}.{column} holds a number that isn't finite")
@@ -143,13 +150,14 @@ def read(part: Path) -> Block:
     stated: Mapping[str, manifest.Statement] | None = None
     if os.path.lexists(part / manifest.FILE):
         stated = manifest.parse(_content(part / manifest.FILE, manifest.MOST_BYTES), run_id, number)
-    written = {name: _read(part / f"{name}.arrow", stated) for name in FILES}
+    written = {name: _read(part / f"{name}.arrow", stated) for name in FILES if not _is_absent(part, name, stated)}
     is_former = "evidence_id" not in written["predictions"].column_names
-    tables = {name: _fitted(f"{name}.arrow", written[name], schema.arrow(FILES[name])) for name in FILES}
+    tables = {name: _fitted(f"{name}.arrow", table, schema.arrow(FILES[name])) for name, table in written.items()}
+    tables |= {name: schema.arrow(FILES[name]).empty_table() for name in FILES if name not in written}
     for name, table in tables.items():
         if column := _not_finite(table):
             raise MalformedPart(f"{name}.arrow holds a number that isn't finite in its column {column}")
-    for name in ("predictions", "patches"):
+    for name in ("predictions", "patches", "comparisons"):
         strangers = {*tables[name]["run_id"].unique().to_pylist()} - {run_id}
         strangers |= {*tables[name]["block"].unique().to_pylist()} - {number}
         if strangers:
@@ -260,6 +268,13 @@ def _content(file: Path, most: int | None = None) -> bytes:
         if error.errno in HOST_ERRORS:
             raise
         raise MalformedPart(f"{file.name} can't be read: {error.strerror}") from error
+
+
+def _is_absent(part: Path, name: str, stated: Mapping[str, manifest.Statement] | None) -> bool:
+    """Whether a file that has no rows was left out: no manifest states it, and none lies there."""
+    file = f"{name}.arrow"
+    unstated = stated is None or file not in stated
+    return name in MAY_BE_ABSENT and unstated and not os.path.lexists(part / file)
 
 
 def _read(file: Path, stated: Mapping[str, manifest.Statement] | None) -> pa.Table:

@@ -1,7 +1,7 @@
 """Upkeep of the warehouse: dropping old traces and vectors, compaction, copies.
 
 Answers, probabilities and entropies are never dropped. A *trace* is what only a close look at one case needs: entropy
-per think token, and the patches that were proposed. Both go run by run, oldest first.
+per think token, the patches that were proposed, the maps of comparisons. Both go run by run, oldest first.
 
 A copy is made by DuckDB itself (ATTACH, COPY FROM DATABASE) within one read, under the same lock as any reader: it is
 one consistent moment beside a running scorer, and the file is never touched by plain file I/O.
@@ -32,6 +32,7 @@ class Upkeep:
             self._database.frame(
                 "SELECT run_id FROM runs WHERE finished_at IS NOT NULL AND (? IS NULL OR finished_at < ?) AND ("
                 "run_id IN (SELECT run_id FROM patches) OR "
+                "run_id IN (SELECT run_id FROM comparisons WHERE len(values) > 0) OR "
                 "run_id IN (SELECT run_id FROM predictions WHERE len(token_entropy) > 0)) ORDER BY started_at",
                 [before, before],
             )["run_id"]
@@ -42,6 +43,10 @@ class Upkeep:
         with self._database.changing(actor, "drop traces", ", ".join(run_ids)) as change:
             con = change.con
             con.execute("DELETE FROM patches WHERE run_id IN (SELECT unnest(?::VARCHAR[]))", [list(run_ids)])
+            con.execute(
+                "UPDATE comparisons SET values = [] WHERE len(values) > 0 AND run_id IN (SELECT unnest(?::VARCHAR[]))",
+                [list(run_ids)],
+            )
             ((changed,),) = con.execute(
                 "UPDATE predictions SET token_entropy = [] "
                 "WHERE len(token_entropy) > 0 AND run_id IN (SELECT unnest(?::VARCHAR[]))",

@@ -13,8 +13,10 @@ from pyarrow import feather
 
 from tests.mmad import DECLARED
 from warehouse import names, schema, spool
+from warehouse.database import Database
 from warehouse.queries import facts
 from warehouse.records import scoring
+from warehouse.records.comparisons import StoredComparison
 
 NOW = datetime(2025, 1, 3, 22, 0, 5, 123456, tzinfo=UTC)
 RUN = "20250103T220005123Z-a1b2c3d4"
@@ -141,6 +143,35 @@ def patch(block: int, number: int, run_id: str = RUN, **values: Any) -> scoring.
     return dataclasses.replace(plain, **values)
 
 
+def comparison(block: int, image: int, run_id: str = RUN, **values: Any) -> StoredComparison:
+    """What comparing says of image `image` of a block."""
+    plain = StoredComparison(
+        run_id=run_id,
+        block=block,
+        image_id=f"image-{block * 100 + image}",
+        score=0.25 + image / 64,
+        rank=3,
+        normals=24,
+        threshold=0.375,
+        claim="good",
+        why=None,
+        rows=2,
+        columns=2,
+        area=scoring.Region(0.0, 0.0, 64.0, 48.0),
+        marked=scoring.Region(32.0, 0.0, 64.0, 24.0),
+        values=(0.125, 0.5, 0.25, 0.0),
+        nearest=("normal-1", "normal-2"),
+    )
+    return dataclasses.replace(plain, **values)
+
+
+def comparisons_of(data: Path, run_id: str) -> list[StoredComparison]:
+    """All that is stored of a run, in the plan's order."""
+    return Database(data).records(
+        StoredComparison, "SELECT * FROM comparisons WHERE run_id = ? ORDER BY block, rowid", [run_id]
+    )
+
+
 def facts_of(*predictions: scoring.Prediction) -> pl.DataFrame:
     """The facts of predictions, in their order."""
     found, _ = facts.of(schema.table(scoring.Prediction, predictions))
@@ -154,7 +185,7 @@ def cells_of(*predictions: scoring.Prediction) -> pl.DataFrame:
 
 
 def write_part(data: Path, block: int, run_id: str = RUN, questions: int = 6) -> Path:
-    """Spool a block: its predictions, a patch for each, its images' vectors and their accepted patches' vectors."""
+    """Spool a block: its predictions, a patch for each, its images' vectors, comparisons and patches."""
     predictions = [prediction(block, number, run_id) for number in range(questions)]
     contents = sorted({row.content for row in predictions})
     return spool.write_part(
@@ -165,6 +196,7 @@ def write_part(data: Path, block: int, run_id: str = RUN, questions: int = 6) ->
         [patch(block, number, run_id) for number in range(questions)],
         [scoring.ImageVector(each, "encoder@1", image_vector(each)) for each in contents],
         [scoring.PatchVector(each, "model@1", 2, 3, (0.5, 0.25)) for each in contents],
+        [comparison(block, image, run_id) for image in range((questions + 1) // 2)],
     )
 
 

@@ -62,6 +62,8 @@ def test_killed_and_started_again_everything_is_there_once(watched: Path, phase:
     contents = {row.content for row in expected}
     assert schema.records(Prediction, store.predictions(run_id)) == expected
     assert schema.records(Patch, store.patches(run_id)) == patches
+    compared = [rows.comparison(block, image, run_id) for block in range(BLOCKS) for image in range(QUESTIONS // 2)]
+    assert rows.comparisons_of(watched, run_id) == compared
     assert store.ingested_blocks(run_id) == set(range(BLOCKS))
     run = store.run(run_id)
     assert run is not None

@@ -6,7 +6,7 @@ import dataclasses
 import types
 import typing
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import duckdb
 import polars as pl
@@ -26,6 +26,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Union or isinstance(hint, types.UnionType):
         return st.none() | values(next(arg for arg in args if arg is not types.NoneType))
+    if origin is Annotated:
+        return st.lists(st.floats(allow_nan=False, width=32), max_size=3).map(tuple)
     if origin is Literal:
         return st.sampled_from(args)
     if origin is tuple:
@@ -45,7 +47,9 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def any_record(record: type) -> st.SearchStrategy[Any]:
-    return st.builds(record, **{name: values(hint) for name, hint in typing.get_type_hints(record).items()})
+    return st.builds(
+        record, **{name: values(hint) for name, hint in typing.get_type_hints(record, include_extras=True).items()}
+    )
 
 
 @pytest.mark.parametrize("table", migrations.TABLES, ids=lambda table: table.name)

@@ -40,6 +40,7 @@ def test_a_part_holds_its_rows_under_its_run_and_block(data: Path) -> None:
 
     assert part == data / "spool" / RUN / "block-000012"
     assert sorted(path.name for path in part.iterdir()) == [
+        "comparisons.arrow",
         "image_vectors.arrow",
         "manifest.json",
         "patch_vectors.arrow",
@@ -150,7 +151,7 @@ def test_a_malformed_part_without_a_manifest_is_recognised(
     data: Path, spoil: Callable[[Path], object], words: str
 ) -> None:
     part = rows.without_manifest(rows.write_part(data, 0))
-    assert len(read(part)) == 4
+    assert len(read(part)) == 5
     spoil(part)
 
     with pytest.raises(MalformedPart, match=words):

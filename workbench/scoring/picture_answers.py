@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from warehouse.queries.comparisons import Comparisons
 from warehouse.queries.facts import Outcome
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
+from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import PredictionStatus, Tile
 from warehouse.store import Store
-from workbench.analysis import alarms, subtasks
+from workbench.analysis import alarms, subtasks, suspicion
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class PictureAnswers:
     region: str | None  # where the defect is said to be
     answers: tuple[Answer, ...]  # in the order of the question set
     tile: Tile | None = None  # of a picture in tiles the one that is spoken of: the likeliest defect
+    comparison: StoredComparison | None = None  # with normal pictures; None: the run compares nothing
 
     @property
     def sentence(self) -> str:
@@ -57,6 +60,18 @@ class PictureAnswers:
         right = "it has no label" if self.label is None else f"its label is {self.label}"
         missed = {"escape": ", so this is an escape", "overkill": ", so this is overkill"}.get(self.outcome or "", "")
         return f"{name} is {claim}{sure}{where}; {right}{missed}."
+
+    @property
+    def compared(self) -> str | None:
+        """Such as `Its score is 0.412, above all 24 normal pieces (threshold 0.377); it comes from the top left.`"""
+        found = self.comparison
+        if found is None:
+            return None
+        bar = "" if found.threshold is None else f" (threshold {found.threshold:.3f})"
+        why = "" if found.why is None else f"; it cannot say more: {found.why}"
+        where = suspicion.place(found.area, found.marked)
+        source = f"; it comes from the picture's region {where}" if where else ""
+        return f"Its score is {found.score:.3f}, {suspicion.standing(found.rank, found.normals)}{bar}{source}{why}."
 
 
 def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswers | None:
@@ -96,6 +111,7 @@ def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswer
         region=region,
         answers=answers,
         tile=entry.tile if entry else None,
+        comparison=Comparisons(store.data).of_picture(run_id, likeliest),
     )
 
 

@@ -29,19 +29,21 @@ import polars as pl
 from warehouse import kill_points, spool
 from warehouse.errors import DiskFull, Locked, WarehouseError
 from warehouse.ingest import ingest
+from warehouse.queries.comparisons import Comparisons
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
+from warehouse.records.comparisons import RankedPicture
 from warehouse.records.scoring import PassedOver, Run, RunPurpose, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
-from workbench.analysis import alarms, pieces, right_reason, subtasks
+from workbench.analysis import alarms, pieces, right_reason, subtasks, suspicion
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.pieces import PieceCounts
 from workbench.analysis.right_reason import RightReason
 from workbench.archive import run_views
-from workbench.archive.images import MORE_PAGES
+from workbench.archive.image_decoding import MORE_PAGES
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.processes import Stop, never, single_instance, stop_signals
 from workbench.scoring import groundings, prepare_run, worker
@@ -76,6 +78,7 @@ class Outcome:
     zero_shot: bool  # no picture had a normal reference beside it
     pieces: PieceCounts | None = None  # by piece; None where each has one picture
     right_reason: RightReason | None = None  # None: nothing says where defects are, or the run isn't finished
+    suspicious: tuple[RankedPicture, ...] = ()  # the highest scores of a comparison with normals first
 
 
 def score(
@@ -357,4 +360,5 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
         waiting=prepared.waiting,
         zero_shot=prepared.plan.zero_shot,
         right_reason=right_reason.of(Groundings(store.data).of_runs([run_id])),
+        suspicious=tuple(Comparisons(store.data).ranked(run_id, suspicion.SHOWN)),
     )

@@ -1,0 +1,82 @@
+"""What comparing said of a run's pictures: stored with its block, read back, ranked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse import rows
+from tests.warehouse.rows import RUN
+from warehouse import spool
+from warehouse.errors import MalformedPart
+from warehouse.ingest import ingest
+from warehouse.queries.comparisons import Comparisons
+from warehouse.records.audit import Actor
+from warehouse.store import Store
+from warehouse.upkeep import Upkeep
+
+
+def test_a_block_brings_its_comparisons_once_however_often_it_is_written(store: Store, data: Path) -> None:
+    for _ in range(2):
+        rows.write_part(data, 0)
+        ingest(store)
+
+    comparisons = Comparisons(data)
+    assert rows.comparisons_of(data, RUN) == [rows.comparison(0, image) for image in range(3)]
+    assert comparisons.of_picture(RUN, "image-1") == rows.comparison(0, 1)
+    assert comparisons.of_picture(RUN, "image-9") is None
+
+
+def test_a_block_without_comparisons_writes_no_file_of_them_as_older_releases_did(store: Store, data: Path) -> None:
+    part = spool.write_part(data, RUN, 0, [rows.prediction(0, 0)])
+
+    assert not (part / "comparisons.arrow").exists()
+    assert ingest(store).parts == 1
+    assert rows.comparisons_of(data, RUN) == []
+
+
+def test_a_part_whose_stated_comparisons_are_gone_is_put_aside(data: Path) -> None:
+    part = rows.write_part(data, 0)
+    (part / "comparisons.arrow").unlink()
+
+    with pytest.raises(MalformedPart, match=r"comparisons\.arrow is missing"):
+        spool.read(part)
+
+
+def test_comparisons_that_no_manifest_states_are_refused(data: Path) -> None:
+    part = spool.write_part(data, RUN, 0, [rows.prediction(0, 0)])
+    other = rows.write_part(data, 1)
+    (other / "comparisons.arrow").rename(part / "comparisons.arrow")
+
+    with pytest.raises(MalformedPart, match=r"doesn't state comparisons\.arrow"):
+        spool.read(part)
+
+
+def test_pictures_are_ranked_by_score_and_equal_ones_by_path(store: Store, data: Path) -> None:
+    store.register_archive(rows.archive())
+    store.upsert_entries("archive", [rows.entry(number) for number in range(3)])
+    scores = [0.25, 0.5, 0.25]
+    spool.write_part(
+        data,
+        RUN,
+        0,
+        [rows.prediction(0, 2 * image) for image in range(3)],
+        comparisons=[rows.comparison(0, image, score=score) for image, score in enumerate(scores)],
+    )
+    ingest(store)
+
+    ranked = Comparisons(data).ranked(RUN)
+    assert [each.image_path for each in ranked] == [f"bottle/test/{image:03d}.png" for image in (1, 0, 2)]
+    assert [each.score for each in Comparisons(data).ranked(RUN, 1)] == [0.5]
+
+
+def test_dropping_traces_drops_the_maps_and_keeps_the_scores(store: Store, data: Path) -> None:
+    rows.write_part(data, 0)
+    ingest(store)
+
+    Upkeep(data).drop_traces([RUN], actor=Actor("ann", "command line"))
+
+    kept = rows.comparisons_of(data, RUN)
+    assert [each.values for each in kept] == [(), (), ()]
+    assert [each.score for each in kept] == [rows.comparison(0, image).score for image in range(3)]

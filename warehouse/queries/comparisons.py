@@ -1,0 +1,36 @@
+"""Comparisons with normal pictures: reading what a run's pictures scored, one picture's map, and the ranked list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from warehouse.database import Database
+from warehouse.records.comparisons import RankedPicture, StoredComparison
+
+
+class Comparisons:
+    """Every statement about comparisons of one data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self._database = Database(data)
+
+    def of_picture(self, run_id: str, image_id: str) -> StoredComparison | None:
+        """A picture's comparison with its map; None where the run compared nothing, or not this picture."""
+        found = self._database.records(
+            StoredComparison, "SELECT * FROM comparisons WHERE run_id = ? AND image_id = ?", [run_id, image_id]
+        )
+        return found[0] if found else None
+
+    def ranked(self, run_id: str, at_most: int | None = None) -> list[RankedPicture]:
+        """A run's pictures, the most suspicious first; of equal scores by path.
+
+        Args:
+            run_id: the run.
+            at_most: so many of them; None is all.
+        """
+        return self._database.records(
+            RankedPicture,
+            """SELECT *, path AS image_path FROM comparisons JOIN entries USING (image_id) WHERE run_id = ?
+            ORDER BY score DESC, image_path, image_id LIMIT ?""",
+            [run_id, at_most],
+        )
