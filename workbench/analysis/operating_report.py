@@ -236,10 +236,12 @@ def sentences(report: OperatingReport) -> list[str]:
             f"{report.unlabelled_called:,} would be called defective."
         )
     if report.parts:
-        line = f" ({report.parts.from_the_line:,} parts of such a line)" if report.parts.from_the_line else ""
+        parts = report.parts
+        line = f" ({parts.from_the_line:,} parts of such a line)" if parts.from_the_line else ""
         said.append(
-            f"A {100 * LOSS:g}-point loss of escape shows on {report.parts.paired_alike:,} to {report.parts.paired:,} "
-            f"defective parts answered by both runs, as they miss the same ones or not{line}, or on {report.parts.apart:,} of each of two sets (80 % power at 5 %)."
+            f"A {100 * LOSS:g}-point loss of escape shows on {parts.paired_alike:,} to {parts.paired:,} defective parts "
+            f"answered by both runs, as they miss the same ones or not{line}, or on {parts.apart:,} of each of two sets "
+            "(80 % power at 5 %)."
         )
     return said
 
