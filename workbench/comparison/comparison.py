@@ -1,0 +1,242 @@
+"""A picture compared with the normal pictures that are most alike: where it differs, how much, and what that says.
+
+    picture -> features -> the k nearest normals -> a map of distances -> a score -> rank among normals, claim
+
+A patch's distance is 1 minus its largest cosine with any patch of the k nearest normals, or with those at most
+`tolerance` patches away. The picture's score is the mean of the top 1 % of its patches. What a score means is said by
+the normals of the product that the nearest normal is of: each is compared with the others in the same way, without
+its own piece (`thresholds.py`).
+
+A picture that is a normal itself is compared without its own piece. Labels and folder names of the query decide
+nothing: they aren't given.
+
+Source: AnomalyDINO (arXiv 2405.14529) for patches of a frozen DINOv2 and the score; PatchCore (arXiv 2106.08265) for
+nearest-patch distances.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.comparison import thresholds
+from workbench.comparison.features import Features, Patches, Tower
+from workbench.comparison.normal_bank import Neighbour, Normal, NormalBank
+from workbench.comparison.regions import Box, Quarter, quarter, region
+from workbench.comparison.thresholds import Threshold
+from workbench.lru_cache import LRUCache
+from workbench.model.case import Picture
+
+Map = NDArray[np.float32]  # (rows, cols) distances, 0 to 2
+Claim = Literal["defective", "good", "cannot say"]
+
+DEFAULT_NEAREST = 4
+DEFAULT_RATE = 0.05  # of good pieces that may be called defective
+TOP = 100  # the score is the mean of one in so many patches
+MOST_CALIBRATING = 200  # normals of a product that a threshold is made of
+_MOST_KEPT = 256  # comparisons, for who asks again
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What comparing one picture came to."""
+
+    map: Map  # (rows, cols) float32: each patch's distance from the nearest normals
+    score: float  # mean of the top 1 % of the map
+    nearest: tuple[Neighbour, ...]  # the normals compared with, the most alike first
+    rank: int | None  # how many of the product's normal pieces score at least as high; None without a threshold
+    normals: int  # pieces that the threshold is made of
+    threshold: Threshold | None
+    claim: Claim
+    why: str | None  # the picture or its normals don't allow a claim: the reason; None otherwise
+    box: Box | None  # of the region around the peak, in pixels of the picture as it was given
+    quarter: Quarter  # where the peak lies
+
+    @property
+    def product(self) -> tuple[str, str] | None:
+        """Data set and product of the most alike normal; None without normals or when unlike any of them."""
+        return (self.nearest[0].normal.dataset, self.nearest[0].normal.product) if self.nearest else None
+
+
+class PictureComparer(Protocol):
+    """Whatever compares a picture: with normals, or an archive with itself (`mutual.py`)."""
+
+    def compare(self, picture: Picture) -> Comparison:
+        """What comparing it comes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What normals of one product say of each other."""
+
+    scores: dict[Normal, float]  # of each normal, compared without its own piece
+    likeness: dict[Normal, float]  # of each with its most alike normal of another piece
+    threshold: Threshold | None
+    why: str | None  # they allow no claim: the reason
+
+    @property
+    def piece_scores(self) -> list[float]:
+        """The largest score of each piece."""
+        pieces: dict[tuple[str, str, str], float] = {}
+        for normal, score in self.scores.items():
+            pieces[normal.unit] = max(score, pieces.get(normal.unit, score))
+        return list(pieces.values())
+
+
+class Comparer:
+    """Compares pictures with the normals of a bank."""
+
+    def __init__(
+        self,
+        tower: Tower,
+        bank: NormalBank,
+        nearest: int = DEFAULT_NEAREST,
+        tolerance: int | None = None,
+        rate: float = DEFAULT_RATE,
+    ):
+        """Of a tower's features.
+
+        Args:
+            tower: the one that filled the bank.
+            bank: of all normals.
+            nearest: k, how many normals a picture is compared with.
+            tolerance: patches, how far from its own place a patch may be found; None: anywhere.
+            rate: share of good pieces that may be called defective.
+        """
+        self.bank, self.tower = bank, tower
+        self._nearest, self._tolerance, self._rate = nearest, tolerance, rate
+        self._calibrations: dict[tuple[str, str], Calibration] = {}
+        self._comparisons: LRUCache[str, Comparison] = LRUCache(_MOST_KEPT)
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides a comparison."""
+        parts = (self.tower.name, self.bank.identity, self._nearest, self._tolerance, self._rate)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def compare(self, picture: Picture) -> Comparison:
+        """What comparing the picture comes to; the newest comparisons are kept.
+
+        Raises:
+            OSError: features of normals are gone from the disk.
+        """
+        found = self._comparisons.get(picture.key)
+        if found is None:
+            features = self.tower.features(picture.image)
+            found = self.compare_features(features, self.bank.by_content(picture.content), picture.image.size)
+            self._comparisons.put(picture.key, found)
+        return found
+
+    def compare_features(
+        self, features: Features, itself: Normal | None = None, size: tuple[int, int] = (1, 1)
+    ) -> Comparison:
+        """The same of features.
+
+        Args:
+            features: of the query, by the same tower.
+            itself: the normal that the query is; it is left out with its piece.
+            size: width and height of the picture in pixels, for the box.
+        """
+        neighbours = self.bank.nearest(features.class_vector, self._nearest, itself)
+        if not neighbours:
+            empty = np.zeros(features.grid, np.float32)
+            why = "there is no normal picture to compare with"
+            return Comparison(empty, 0.0, (), None, 0, None, "cannot say", why, None, quarter(empty))
+        distances = self._map(features.patches, neighbours)
+        score = picture_score(distances)
+        first = neighbours[0].normal
+        calibration = self.calibration(first.dataset, first.product)
+        scores = calibration.piece_scores
+        reason = calibration.why or _unlike(neighbours[0].likeness, calibration)
+        claim: Claim = "cannot say"
+        if reason is None and calibration.threshold is not None:
+            claim = "defective" if score > calibration.threshold.value else "good"
+        return Comparison(
+            distances,
+            score,
+            tuple(neighbours),
+            thresholds.at_least(scores, score) if calibration.threshold else None,
+            len(scores),
+            calibration.threshold,
+            claim,
+            reason,
+            region(distances, size),
+            quarter(distances),
+        )
+
+    def calibration(self, dataset: str, product: str) -> Calibration:
+        """What the product's normals say of each other: each compared without its own piece."""
+        key = (dataset, product)
+        if key not in self._calibrations:
+            self._calibrations[key] = self._calibrate(key)
+        return self._calibrations[key]
+
+    def _calibrate(self, key: tuple[str, str]) -> Calibration:
+        own = [normal for normal in self.bank.normals if (normal.dataset, normal.product) == key]
+        # By hash, which no label or name decides; a normal more or less moves few of them.
+        own.sort(key=lambda normal: hashlib.sha256(normal.content.encode()).digest())
+        scores, likeness = {}, {}
+        for normal in own[:MOST_CALIBRATING]:
+            neighbours = self.bank.nearest(self.bank.class_vector(normal), self._nearest, normal)
+            if neighbours:
+                scores[normal] = picture_score(self._map(self.bank.patches(normal), neighbours))
+                likeness[normal] = neighbours[0].likeness
+        calibration = Calibration(scores, likeness, None, None)
+        found = thresholds.threshold(calibration.piece_scores, self._rate)
+        why = None if found else "one normal piece alone gives no threshold: at least two are needed"
+        return Calibration(scores, likeness, found, why)
+
+    def _map(self, patches: Patches, neighbours: Sequence[Neighbour]) -> Map:
+        return distance_map(patches, [self.bank.patches(each.normal) for each in neighbours], self._tolerance)
+
+
+def distance_map(patches: Patches, references: Sequence[Patches], tolerance: int | None = None) -> Map:
+    """(rows, cols) float32: 1 minus each patch's largest cosine with a patch of the references.
+
+    Args:
+        patches: (rows, cols, D) of unit norm.
+        references: the same of each normal, on the same grid.
+        tolerance: patches up to which a reference's patch may lie away from the query's, along each axis; None: any.
+    """
+    query = patches.astype(np.float32)
+    cosines: Map = np.full(query.shape[:2], -np.inf, np.float32)  # the largest so far
+    for reference in references:
+        others = reference.astype(np.float32)
+        if tolerance is None:
+            width = query.shape[-1]
+            largest = (query.reshape(-1, width) @ others.reshape(-1, width).T).max(axis=1)
+            np.maximum(cosines, largest.reshape(cosines.shape), out=cosines)
+        else:
+            _add_near(cosines, query, others, tolerance)
+    return 1 - cosines
+
+
+def _add_near(cosines: Map, query: NDArray[np.float32], others: NDArray[np.float32], tolerance: int) -> None:
+    """Raise the cosines to those with patches up to `tolerance` away, one shift of the whole grid at a time."""
+    rows, cols = cosines.shape
+    for down in range(-tolerance, tolerance + 1):
+        for across in range(-tolerance, tolerance + 1):
+            here = (slice(max(0, -down), rows - max(0, down)), slice(max(0, -across), cols - max(0, across)))
+            there = (slice(max(0, down), rows - max(0, -down)), slice(max(0, across), cols - max(0, -across)))
+            shifted = np.einsum("rcd,rcd->rc", query[here], others[there])
+            np.maximum(cosines[here], shifted, out=cosines[here])
+
+
+def picture_score(distances: Map) -> float:
+    """The mean of the top 1 % of patches, at least one."""
+    flat = distances.ravel()
+    most = max(1, flat.size // TOP)
+    return float(np.partition(flat, -most)[-most:].mean())
+
+
+def _unlike(likeness: float, calibration: Calibration) -> str | None:
+    """Why a picture isn't of the kind of its nearest normals, if it isn't."""
+    among = np.array(list(calibration.likeness.values()))
+    if len(among) and likeness < among.min() - 3 * max(among.std(), 0.02):
+        return "the picture is not of the kind of any normal picture"
+    return None

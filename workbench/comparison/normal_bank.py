@@ -1,0 +1,205 @@
+"""Normal pictures to compare with: their class vectors in memory, their patches on the disk.
+
+    normals, a tower -> `NormalBank.open` computes what isn't stored yet -> `nearest` of a class vector -> `patches`
+
+Features lie by the picture's content in a folder of their tower, a safetensors file each, written whole or not at all.
+So filling may be cut anywhere and go on, and several processes may fill one folder: the worst is that a picture is
+computed twice. A file that can't be read is computed anew.
+
+All normals are searched, whatever their product: what a query's folder or label says decides nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from workbench.comparison.features import Features, Patches, Tower, Vector
+from workbench.errors import UnreadableImage
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Normal:
+    """A picture that shows nothing but what is good."""
+
+    content: str  # what tells pixels apart, as `Picture.content`
+    dataset: str
+    product: str
+    piece: str | None = None  # the thing it shows, of several pictures of one; None: a thing of its own
+
+    @property
+    def unit(self) -> tuple[str, str, str]:
+        """What is left out together: the piece, else the picture."""
+        return self.dataset, self.product, self.content if self.piece is None else f"piece {self.piece}"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A normal, and how alike it is."""
+
+    normal: Normal
+    likeness: float  # cosine of the class vectors
+
+
+class FeatureStore:
+    """Features of one tower by content, below a folder that others may use too."""
+
+    def __init__(self, folder: Path, tower: Tower):
+        self._tower = tower
+        self._folder = folder / _file_name(tower.name)
+
+    def fill(self, content: str, open_image: Callable[[], Image.Image]) -> None:
+        """Store the picture's features if they aren't there.
+
+        Raises:
+            UnreadableImage: it can't be opened.
+        """
+        if self.class_vector(content) is None:
+            self.put(content, self._tower.features(open_image()))
+
+    def put(self, content: str, features: Features) -> None:
+        """Store features, whole or not at all."""
+        target = self._path(content)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        data = save({"class_vector": features.class_vector, "patches": features.patches})
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".filling-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(temporary).replace(target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    def class_vector(self, content: str) -> Vector | None:
+        """(d,) float32; None where nothing usable is stored."""
+        vector: Vector | None = self._read(content, "class_vector")
+        return vector
+
+    def patches(self, content: str) -> Patches | None:
+        """(rows, cols, D) float16; None where nothing usable is stored."""
+        patches: Patches | None = self._read(content, "patches")
+        return patches
+
+    def _read(self, content: str, name: str) -> Any:
+        try:
+            with safe_open(self._path(content), framework="numpy") as file:
+                return file.get_tensor(name)
+        except (OSError, SafetensorError):
+            return None
+
+    def _path(self, content: str) -> Path:
+        return self._folder / content[:2] / f"{_file_name(content)}.safetensors"
+
+
+class NormalBank:
+    """Normals whose features are stored; see the module's opening lines."""
+
+    def __init__(self, normals: Iterable[Normal], store: FeatureStore):
+        """Of normals that the store holds; others are left out.
+
+        The order in which normals come decides nothing, and a content that comes twice counts once.
+        """
+        self._store = store
+        by_content = {normal.content: normal for normal in sorted(normals, reverse=True)}
+        vectors = {content: store.class_vector(content) for content in sorted(by_content)}
+        self.normals = tuple(by_content[content] for content, vector in vectors.items() if vector is not None)
+        stored = [vector for vector in vectors.values() if vector is not None]
+        self._vectors = np.stack(stored) if stored else np.zeros((0, 1), np.float32)  # (n, d)
+        numbers = {unit: number for number, unit in enumerate(dict.fromkeys(each.unit for each in self.normals))}
+        self._units = np.array([numbers[normal.unit] for normal in self.normals], dtype=np.int64)  # (n,)
+        self._index = {normal.content: at for at, normal in enumerate(self.normals)}
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        tower: Tower,
+        normals: Iterable[Normal],
+        open_image: Callable[[Normal], Image.Image],
+        progress: Callable[[int], None] | None = None,
+    ) -> NormalBank:
+        """The bank of these normals; what isn't stored yet is computed. A picture that can't be opened is left out.
+
+        Args:
+            folder: where features of all towers lie, `data/features`.
+            tower: what sees them.
+            normals: in any order.
+            open_image: gives a normal's pixels, seen as queries are seen: the same region, the same tone.
+            progress: is called with the number of normals that are ready.
+        """
+        store, listed = FeatureStore(folder, tower), list(normals)
+        for ready, normal in enumerate(listed, start=1):
+            try:
+                store.fill(normal.content, lambda each=normal: open_image(each))  # type: ignore[misc]
+            except UnreadableImage:
+                continue
+            finally:
+                if progress:
+                    progress(ready)
+        return cls(listed, store)
+
+    def __len__(self) -> int:
+        return len(self.normals)
+
+    @property
+    def identity(self) -> str:
+        """A hash of the normals with their products and pieces."""
+        lines = [f"{each.content}\0{each.dataset}\0{each.product}\0{each.piece or ''}" for each in self.normals]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def nearest(self, class_vector: Vector, count: int, leave_out: Normal | None = None) -> list[Neighbour]:
+        """The normals whose class vectors are most alike, the most alike first; ties by content.
+
+        Args:
+            class_vector: (d,) float32 of unit norm.
+            count: how many at most.
+            leave_out: a normal that is left out, with all other pictures of its piece.
+        """
+        if not self.normals:
+            return []
+        likeness = self._vectors @ class_vector  # (n,)
+        if leave_out is not None:
+            likeness[self._units == self._units[self._index[leave_out.content]]] = -np.inf
+        count = min(count, len(likeness))
+        least = np.partition(likeness, -count)[-count]
+        candidates = np.flatnonzero((likeness >= least) & np.isfinite(likeness))
+        order = candidates[np.argsort(-likeness[candidates], kind="stable")][:count]
+        return [Neighbour(self.normals[at], float(likeness[at])) for at in order]
+
+    def class_vector(self, normal: Normal) -> Vector:
+        """(d,) float32 of unit norm."""
+        vector: Vector = self._vectors[self._index[normal.content]]
+        return vector
+
+    def patches(self, normal: Normal) -> Patches:
+        """(rows, cols, D) float16, from the disk.
+
+        Raises:
+            OSError: what was there is gone or damaged.
+        """
+        patches = self._store.patches(normal.content)
+        if patches is None:
+            raise OSError(f"the features of normal {normal.content[:12]} are gone from the data folder; score again")
+        return patches
+
+    def by_content(self, content: str) -> Normal | None:
+        """The normal of this content, if it is one."""
+        at = self._index.get(content)
+        return None if at is None else self.normals[at]
+
+
+def _file_name(text: str) -> str:
+    """The text as a name of a file, told apart from all others."""
+    safe = re.sub(r"[^A-Za-z0-9._+-]+", "-", text)
+    return safe if safe == text else f"{safe[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
