@@ -238,10 +238,10 @@ def sentences(report: OperatingReport) -> list[str]:
     if report.parts:
         parts = report.parts
         line = f" ({parts.from_the_line:,} parts of such a line)" if parts.from_the_line else ""
+        both = f"{parts.paired_alike:,} to {parts.paired:,} defective parts answered by both runs"
         said.append(
-            f"A {100 * LOSS:g}-point loss of escape shows on {parts.paired_alike:,} to {parts.paired:,} defective parts "
-            f"answered by both runs, as they miss the same ones or not{line}, or on {parts.apart:,} of each of two sets "
-            "(80 % power at 5 %)."
+            f"A {100 * LOSS:g}-point loss of escape shows on {both}, as they miss the same ones or not{line}, or on "
+            f"{parts.apart:,} of each of two sets (80 % power at 5 %)."
         )
     return said
 
