@@ -23,8 +23,8 @@ NIGHTS = 7  # that a threshold is shown on
 def command(
     run: Annotated[str, typer.Argument(help="A run_id, as `workbench runs` shows it.")],
     signal: Annotated[
-        Literal["defect probability", "claim"] | None,
-        typer.Option(help="What a threshold is set on (default: the probability, where the run has any)."),
+        Literal["defect probability", "comparison", "claim"] | None,
+        typer.Option(help="What a threshold is set on (default: the first that the run has).", show_default=False),
     ] = None,
     product: Annotated[str | None, typer.Option(help="Only this product.", show_default=False)] = None,
     camera: Annotated[str | None, typer.Option(help="Only this camera.", show_default=False)] = None,
@@ -65,8 +65,8 @@ def command(
     found = store.run(run)
     if found is None:
         raise Refused(f"there is no run {run} in this warehouse; `workbench runs` lists them")
-    name = signal or ("defect probability" if found.capabilities.probabilities else "claim")
     queries = Scores(store.data)
+    name = signal or queries.usual_signal(run)
     scores = queries.of_runs([run], name, product=product, camera=camera, truth=truth)
     if scores.is_empty():
         raise Refused(f"run {run} has no picture of this product and camera; `workbench runs --json` shows its groups")

@@ -17,7 +17,7 @@ from warehouse.queries.truth import FACTS, Truth
 if TYPE_CHECKING:
     import polars as pl
 
-SignalName = Literal["defect probability", "claim"]
+SignalName = Literal["defect probability", "comparison", "claim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ SIGNALS: dict[SignalName, Signal] = {
     "defect probability": Signal(
         "the probability of the options that claim a defect, of several detection questions the largest",
         f"SELECT run_id, image_id, max(defect_probability) AS score {_ANSWERED} GROUP BY ALL",
+    ),
+    "comparison": Signal(
+        "the score of the comparison with normal pictures",
+        "SELECT run_id, image_id, max(score) AS score FROM comparisons WHERE list_contains($runs::VARCHAR[], run_id) "
+        "GROUP BY ALL",
     ),
     "claim": Signal(
         "what the answer claims: 1 a defect, 0 none",
@@ -90,6 +95,16 @@ class Scores:
             _SCORES.format(facts=FACTS[truth], signal=SIGNALS[signal].statement),
             {"runs": list(run_ids), "product": product, "camera": camera},
         )
+
+    def usual_signal(self, run_id: str) -> SignalName:
+        """The first of SIGNALS that any picture of the run has; `claim` where none has one."""
+        for name, signal in SIGNALS.items():
+            found = self._database.frame(
+                f"SELECT 1 FROM ({signal.statement}) WHERE score IS NOT NULL LIMIT 1", {"runs": [run_id]}
+            )
+            if found.height:
+                return name
+        return "claim"
 
     def nights_of(self, model: str, evaluator_version: str, limit: int) -> list[str]:
         """The newest finished runs of nights by one model, at most so many."""

@@ -1,7 +1,7 @@
 """The share of defective parts on the line, from cases that were drawn for review: the prevalence a threshold meets.
 
 A test set holds as many defects as somebody put there. What people settled about drawn cases speaks of all answers
-(`weekly.py`): of those called defective the right ones, and of those called good the escapes.
+(`escape_estimate.py`): of those called defective the right ones, and of those called good the escapes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from warehouse.queries import drawn_cases
 from workbench.analysis.intervals import Estimate
-from workbench.review import weekly
-from workbench.review.weekly import Week
+from workbench.review import escape_estimate
+from workbench.review.escape_estimate import Week
 
 DAYS = 28
 
@@ -26,7 +26,7 @@ def of_run(data: Path, run_id: str) -> Estimate | None:
     cases = drawn_cases.of_runs(data, runs) if runs else None
     if cases is None or not cases["drawn"].any():
         return None
-    return of_week(weekly.estimate(cases))
+    return of_week(escape_estimate.estimate(cases))
 
 
 def of_week(week: Week) -> Estimate | None:
