@@ -55,8 +55,8 @@ def parts_needed(
 
     def paired(differing: float) -> int:
         """Where this share of parts is missed by one run alone."""
-        n = ((z_alpha * math.sqrt(differing) + z_power * math.sqrt(differing - loss**2)) / loss) ** 2
-        return int(math.ceil(n * design_effect))
+        n: float = ((z_alpha * math.sqrt(differing) + z_power * math.sqrt(differing - loss**2)) / loss) ** 2
+        return math.ceil(n * design_effect)
 
     independent = paired(escape * (1 - worse) + worse * (1 - escape))
     line = math.ceil(independent / prevalence) if prevalence else None
