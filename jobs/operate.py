@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Print a run's operating point: ranking, threshold, escape against overkill at what they cost, parts needed.
 
-    Example: workbench operate 20250103T220005123Z-a1b2c3d4 --prevalence 0.001 --cost-escape 500
+    Example: workbench operate RUN --prevalence 0.001 --cost-escape 500
     """
     from warehouse.errors import Refused
     from warehouse.queries.scores import Scores
