@@ -1,4 +1,4 @@
-"""`workbench knowledge ...`: the texts that retrieval chooses from: in and out, found, looked at."""
+"""`workbench knowledge ...`: the texts that retrieval chooses from, and the normals: in and out, found, looked at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import knowledge_change
+from jobs import knowledge_change, knowledge_normals
 from jobs.options import Data, Json, actor
 from workbench import wording
 
@@ -37,8 +37,10 @@ def import_file(
     from warehouse.store import Store
     from workbench import settings
     from workbench.archive import knowledge_files as knowledge
+    from workbench.archive import skipped_files
 
     done = knowledge.import_file(Store(settings.data_folder(data)), file, publish=not draft, actor=actor())
+    others = knowledge.other_files(file)
     changes = f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged, {done.withdrawn} withdrawn)"
     if draft:
         typer.echo(
@@ -47,6 +49,9 @@ def import_file(
         )
     else:
         typer.echo(f"knowledge {done.version}: {wording.counted(done.published, 'text')} published {changes}")
+    if others:
+        total = wording.counted(others.total(), "file")
+        typer.echo(f"passed over: {total}: no text by its name, which ends in .md: {skipped_files.by_kind(others)}")
 
 
 @app.command("export")
@@ -206,3 +211,4 @@ def show_history(
 
 
 knowledge_change.register(app)
+app.add_typer(knowledge_normals.app, name="normals")
