@@ -27,7 +27,7 @@ from workbench.analysis import ablation_text
 from workbench.archive import knowledge_files
 from workbench.embedded.archive import draw_archive
 from workbench.experiments import ablation
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.scoring.watch import QuietWatch
 from workbench.settings import Settings, Work
 

@@ -20,12 +20,12 @@ import transformers
 
 from training import full_method
 from workbench import embedded
-from workbench.embedded import world
+from workbench.embedded import drawn_world
 from workbench.embedded.questions import LETTERS
 from workbench.model import backbone, latent
 from workbench.model.case import Case, Reasoned
 from workbench.model.method import Method
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 SEED, BLOCK = 20260101, 8
 
@@ -36,7 +36,7 @@ def asked(images: Sequence[int]) -> list[Case]:
     for number in images:
         drawing, reference, choices = full_method.question_case(SEED, number)
         query, product = full_method.picture(drawing), drawing.facets.product
-        texts = tuple(world.knowledge_text(product, entry) for entry in world.PRODUCTS[product].defects[:3])
+        texts = tuple(drawn_world.knowledge_text(product, entry) for entry in drawn_world.PRODUCTS[product].defects[:3])
         for at, choice in enumerate(choices):
             options = tuple(zip(LETTERS, choice.options, strict=False))
             cases.append(Case(f"{number}-{at}", query, reference, texts, choice.question, options))

@@ -40,10 +40,10 @@ from workbench import embedded
 from workbench.model import backbone, latent
 from workbench.model.backbone import Backbone
 from workbench.model.case import Case, Picture
-from workbench.model.compose import compose
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
+from workbench.model.token_parts import compose
 
 QUESTIONS = 5
 LOOP = Method(iterations=10, samples=2)

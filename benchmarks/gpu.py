@@ -45,11 +45,11 @@ from workbench.model.backbone import Backbone
 from workbench.model.backbone.hub import HubBackbone, Parts
 from workbench.model.backbone.qwen25 import Qwen25VL
 from workbench.model.case import Case, Picture, Reasoned
-from workbench.model.compose import compose
 from workbench.model.kernels import kernel_for
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
+from workbench.model.token_parts import compose
 
 IMAGES, QUESTIONS = 32, 5
 SIZES = {448: (16, 28), 640: (20, 32), 1280: (32, 40)}  # visual tokens: rows and columns of 28 pixels

@@ -39,7 +39,7 @@ import json, resource, sys
 from pathlib import Path
 import polars as pl
 from workbench.archive import scan
-from workbench.archive.images import inspect_image
+from workbench.archive.image_decoding import inspect_image
 from workbench.archive.run_views import RunViews
 from workbench.archive.tiles import Tiling
 root = Path(sys.argv[1])

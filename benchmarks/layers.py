@@ -18,7 +18,7 @@ from tests.people import ANN
 from warehouse.store import Store
 from workbench.archive import knowledge_files
 from workbench.embedded.archive import draw_archive
-from workbench.experiments import layers
+from workbench.experiments import attention_layers
 from workbench.scoring.watch import QuietWatch
 from workbench.settings import Settings, Work
 
@@ -36,8 +36,8 @@ def main() -> None:
         archive, settings = Path(folder) / "drawn", Settings(work=Work(data=Path(folder) / "data"))
         draw_archive(archive, args.images, args.draw_seed)
         knowledge_files.import_file(Store(settings.work.data), archive / "domain_knowledge.json", actor=ANN)
-        found = layers.find(archive, settings, QuietWatch())
-    page = with_tables(PAGE.read_text(encoding="utf-8"), {"layers": layers.markdown(found)})
+        found = attention_layers.find(archive, settings, QuietWatch())
+    page = with_tables(PAGE.read_text(encoding="utf-8"), {"layers": attention_layers.markdown(found)})
     PAGE.write_text(page, encoding="utf-8")
     about = {"model": "embedded demo model, drawn images", "images": args.images, "draw_seed": args.draw_seed}
     machine.report({**about, **asdict(found)}, OUTPUT)

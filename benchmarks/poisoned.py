@@ -16,11 +16,11 @@ from workbench.model.backbone import Pictures
 from workbench.model.case import Picture
 from workbench.model.method import Method
 from workbench.scoring import block as blocks
-from workbench.scoring import image_loader
+from workbench.scoring import input_pipeline
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import Source
 
-_answer, _open = blocks.answer_block, image_loader._open
+_answer, _open = blocks.answer_block, input_pipeline._open
 
 
 def answer_or_die(
@@ -33,7 +33,7 @@ def answer_or_die(
     return _answer(opened, run_id, evaluator, sources, method)
 
 
-def open_or_die(file: image_loader.File, pictures: Pictures | None) -> image_loader.Opened:
+def open_or_die(file: input_pipeline.File, pictures: Pictures | None) -> input_pipeline.Opened:
     """The picture, unless it is a deadly one."""
     if file[0].name == "deadly.png":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -42,6 +42,6 @@ def open_or_die(file: image_loader.File, pictures: Pictures | None) -> image_loa
 
 if __name__ in ("__main__", "__mp_main__"):
     blocks.answer_block = answer_or_die
-    image_loader._open = open_or_die
+    input_pipeline._open = open_or_die
 if __name__ == "__main__":
     main()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from benchmarks import machine
-from workbench.analysis import bias, compare, discovery, intervals, slices
+from workbench.analysis import bias, compare, intervals, slice_discovery, slices
 from workbench.question_sets import MMAD, built_in
 
 SUBTASKS = built_in(MMAD).names
@@ -218,7 +218,7 @@ def misses_rare(rng: Random) -> bool:
 
 def reports_noise(rng: Random) -> bool:
     """Slice discovery confirms something although errors depend on the subtask and the image alone."""
-    found = discovery.find(answered(rng, draw(rng, 600)), seed=int(rng.integers(2**31)))
+    found = slice_discovery.find(answered(rng, draw(rng, 600)), seed=int(rng.integers(2**31)))
     return bool(found["confirmed"].any())
 
 
@@ -238,7 +238,7 @@ def finds_planted(rng: Random) -> bool:
     planted = asked["product"] == "3"
     lowered = np.clip(asked["chance"].to_numpy() - PLANTED / 100 * planted.to_numpy(), 0, 1)
     facts = answered(rng, asked.with_columns(chance=lowered))
-    found = discovery.find(facts, seed=int(rng.integers(2**31))).filter("confirmed")
+    found = slice_discovery.find(facts, seed=int(rng.integers(2**31))).filter("confirmed")
     return any(_overlap(facts, row, planted) > 0.5 for row in found["conditions"].to_list())
 
 

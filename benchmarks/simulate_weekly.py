@@ -30,8 +30,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
-from workbench.review import weekly
-from workbench.review.weekly import Estimate, Week
+from workbench.review import escape_estimate
+from workbench.review.escape_estimate import Estimate, Week
 
 RESULT = Path(__file__).parent / "results" / "simulate_weekly.json"
 DRAWN, UNANSWERED = 0.2, 0.3
@@ -66,7 +66,7 @@ def main() -> int:
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
     studies = [run(rng, args.weeks, each) for each in STUDIES]
-    bound = int(binom.ppf(0.01, args.weeks, weekly.LEVEL))
+    bound = int(binom.ppf(0.01, args.weeks, escape_estimate.LEVEL))
     held = all(min(each["covered"].values()) >= bound for each in studies)  # type: ignore[attr-defined]
     narrower = studies[0]["narrower_percent"]
     passed = held and min(narrower[name] for name in NAMES) >= 20  # type: ignore[index]
@@ -95,7 +95,7 @@ def run(rng: np.random.Generator, weeks: int, study: Study) -> dict[str, object]
         answers, truth, auroc, undisputed = invented(rng, study)
         aurocs.append(auroc)
         pool.append(undisputed)
-        sharp, without = (shares(weekly.estimate(answers, sharpen=sharpen)) for sharpen in (True, False))
+        sharp, without = (shares(escape_estimate.estimate(answers, sharpen=sharpen)) for sharpen in (True, False))
         for name in NAMES:
             one, other, right = sharp[name], without[name], truth[name]
             in_inner = one.low - 1e-12 <= right <= one.high + 1e-12

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from workbench.model.backbone.hub import HubBackbone
 from workbench.model.case import Case
-from workbench.model.compose import compose
 from workbench.model.engine import Rows
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
+from workbench.model.token_parts import compose
 
 TIMES = 5
 THINK, SAMPLES = 4, 4

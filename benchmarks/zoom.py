@@ -43,8 +43,8 @@ from workbench.embedded.archive import draw_archive
 from workbench.embedded.draw import NO_SHIFT, Shift
 from workbench.model import answer, injection, prompt, reward
 from workbench.model.case import Case
-from workbench.model.compose import compose
 from workbench.model.engine import Engine, Prefix, Rows
+from workbench.model.token_parts import compose
 from workbench.scoring import block, prepare_run
 from workbench.scoring.executor import LocalExecutor
 from workbench.scoring.local_evaluator import LocalEvaluator

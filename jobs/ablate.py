@@ -51,9 +51,9 @@ def command(
 
     from jobs import screen
     from workbench import settings
-    from workbench.analysis import ablation_text, reviewed
-    from workbench.experiments import ablation, layers
-    from workbench.experiments.read_study import read_study
+    from workbench.analysis import ablation_text, review_coverage
+    from workbench.experiments import ablation, attention_layers
+    from workbench.experiments.study_results import read_study
 
     if keep and arms != "layers":
         raise typer.BadParameter("only `--arms layers` finds something to keep", param_hint="--keep")
@@ -66,9 +66,9 @@ def command(
     screen.without_loading_bars(base.machine.model)
     if arms == "layers":
         with screen.Progress() as watch:
-            found = layers.find(archive, base, watch)
-        typer.echo(layers.markdown(found))
-        written = layers.keep(base.machine.model, found.layers) if keep else None
+            found = attention_layers.find(archive, base, watch)
+        typer.echo(attention_layers.markdown(found))
+        written = attention_layers.keep(base.machine.model, found.layers) if keep else None
         line = f'attention_layers = "{",".join(map(str, found.layers))}"'
         typer.echo(f"kept in {written}" if written else f"to keep them, write in workbench.toml: {line}")
         return
@@ -87,4 +87,4 @@ def command(
     study = read_study(base.work.data, "ablation", experiment, truth)
     typer.echo(ablation_text.markdown(study))
     if truth == "reviewed":
-        typer.echo(reviewed.sentence(reviewed.of_facts(pl.concat(study.facts.values()))))
+        typer.echo(review_coverage.sentence(review_coverage.of_facts(pl.concat(study.facts.values()))))

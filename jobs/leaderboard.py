@@ -35,7 +35,7 @@ def command(
     from warehouse.queries import shared
     from warehouse.store import Store
     from workbench import settings
-    from workbench.analysis import leaderboard, published, right_reason
+    from workbench.analysis import leaderboard, published_results, right_reason
 
     store = Store(settings.data_folder(data))
     compared = _compared(store, runs)
@@ -45,7 +45,7 @@ def command(
     board = leaderboard.build(found.answers, run_ids, compared[0].subtasks)
     by, reasons = right_reason.over_shared_questions(found, run_ids)
     ranked = leaderboard.summary(board, compared, found.runs, reasons)
-    why = published.why_apart_any(compared, found.answers["dataset"])
+    why = published_results.why_apart_any(compared, found.answers["dataset"])
     if csv is not None:
         with file_permissions.users_umask():
             leaderboard.long(board, ranked).write_csv(csv)
@@ -59,7 +59,7 @@ def command(
             "ranking": ranked.to_dicts(),
             "cells": board.cells.to_dicts(),
             "pairs": board.pairs.to_dicts(),
-            "published": [] if why else published.frame().to_dicts(),
+            "published": [] if why else published_results.frame().to_dicts(),
             "published_left_out": why,
         }
         typer.echo(json.dumps(stated, indent=1))
@@ -138,9 +138,9 @@ def _show_published() -> None:
     from rich.table import Table
 
     from jobs import screen
-    from workbench.analysis import published
+    from workbench.analysis import published_results
 
-    quoted = published.table()
+    quoted = published_results.table()
     title = f"Published by {quoted.dated}, official scorer, %"
     table = Table("method", "average", "setting", "source", title=title, title_justify="left")
     for row in sorted(quoted.rows, key=lambda row: -row.average):

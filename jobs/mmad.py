@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from workbench.analysis.mmad import Scores
-    from workbench.analysis.reviewed import Verified
+    from workbench.analysis.review_coverage import Verified
 
 app = typer.Typer(subcommand_metavar="")
 app.command("import", hidden=True)(import_answers.command)  # as it was called before there were other formats
@@ -54,7 +54,7 @@ def command(
         raise typer.BadParameter("say either --run RUN or --answers ANSWERS.json")
     from jobs import screen
     from warehouse import file_permissions
-    from workbench.analysis import mmad, reviewed
+    from workbench.analysis import mmad, review_coverage
     from workbench.question_sets import MMAD
     from workbench.scoring import answer_file
 
@@ -85,7 +85,7 @@ def command(
                 f"note: the run asked the question set {question_set}; published MMAD results can't be set beside it"
             )
         if beside:
-            typer.echo(reviewed.sentence(beside))
+            typer.echo(review_coverage.sentence(beside))
         if scorer == "official" and (misread := mmad.misread(given)):
             typer.echo(
                 f"note: {wording.counted(misread, 'detection answer is', 'detection answers are')} about "
@@ -113,7 +113,7 @@ def _of_run(run_id: str, data: Path | None, truth: Truth) -> tuple[pl.DataFrame,
     from warehouse.errors import Refused
     from warehouse.store import Store
     from workbench import settings
-    from workbench.analysis import mmad, reviewed
+    from workbench.analysis import mmad, review_coverage
     from workbench.scoring import answer_file
 
     store = Store(settings.data_folder(data))
@@ -128,7 +128,7 @@ def _of_run(run_id: str, data: Path | None, truth: Truth) -> tuple[pl.DataFrame,
         zero_shot = predictions["reference_path"].null_count() == predictions.height
         protocol = f", prompt {screen.protocol(stated, zero_shot)}"
     counted = int(store.run_summary(run_id, truth)["labelled"].sum())
-    beside = reviewed.verified(store.verified(run_id), counted) if truth == "reviewed" else None
+    beside = review_coverage.verified(store.verified(run_id), counted) if truth == "reviewed" else None
     return answers, f"{run_id} ({run.model}{protocol})", run.question_set, beside
 
 

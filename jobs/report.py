@@ -11,7 +11,7 @@ from jobs.options import Data, Truth, output_file
 
 if TYPE_CHECKING:
     from warehouse.store import Store
-    from workbench.analysis.reported import Reported
+    from workbench.analysis.report_contents import Reported
 
 
 def command(
@@ -43,7 +43,7 @@ def _reported(store: Store, run_id: str, truth: Truth) -> Reported:
     from warehouse.queries.groundings import Groundings
     from warehouse.queries.rollups import Rollups, Selection
     from workbench.analysis import mmad, traces
-    from workbench.analysis.reported import Reported
+    from workbench.analysis.report_contents import Reported
     from workbench.archive import previews
     from workbench.scoring import alarm_pictures, answer_file
     from workbench.scoring.run import called_defective

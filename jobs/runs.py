@@ -22,7 +22,7 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
     from warehouse.queries.pieces import Pieces
     from warehouse.store import Store
     from workbench import settings
-    from workbench.analysis import alarms, pieces, reviewed, right_reason
+    from workbench.analysis import alarms, pieces, review_coverage, right_reason
 
     store = Store(settings.data_folder(data))
     with store.together():
@@ -42,7 +42,7 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
     if truth == "reviewed":
         for row in rows:
             row["truth"] = truth
-            row["verified"] = reviewed.verified(settled.filter(run_id=row["run_id"]), row["labelled"] or 0)
+            row["verified"] = review_coverage.verified(settled.filter(run_id=row["run_id"]), row["labelled"] or 0)
     if json_:
         for row in rows:
             row["settings"], row["versions"] = json.loads(row["settings"]), json.loads(row["versions"])
@@ -66,7 +66,7 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
         model = screen.DEMO if row["demo"] else row["model"]
         counts = (str(row[name]) for name in ("planned", "answered", "invalid", "failed"))
         accuracy = f"{row['correct'] / row['labelled']:.3f} of {row['labelled']:,}" if row["labelled"] else "-"
-        shown = [reviewed.short(row["verified"])] if truth == "reviewed" else []
+        shown = [review_coverage.short(row["verified"])] if truth == "reviewed" else []
         message = row["message"] or ""
         called = row["called"].short
         reason = [row["right_reason"].short if row["right_reason"] else "-"] if measured else []

@@ -120,7 +120,7 @@ def command(
     from warehouse.queries.groundings import Groundings
     from warehouse.queries.pieces import Pieces
     from warehouse.store import Store
-    from workbench.analysis import pieces, reviewed, right_reason
+    from workbench.analysis import pieces, review_coverage, right_reason
     from workbench.scoring import picture_answers, run
 
     screen.without_loading_bars(loaded.settings.machine.model)
@@ -135,12 +135,12 @@ def command(
         summary = store.run_summary(run_id, truth)
         by_piece = pieces.of(Pieces(store.data).of_runs([run_id], truth))
         outcome = replace(outcome, summary=summary, alarms=alarms, pieces=by_piece, right_reason=reason)
-        beside = reviewed.verified(store.verified(run_id), int(outcome.summary["labelled"].sum()))
+        beside = review_coverage.verified(store.verified(run_id), int(outcome.summary["labelled"].sum()))
     if json_:
         extra = {name: asdict(each) for name, each in (("verified", beside), ("picture", picture)) if each}
         typer.echo(json.dumps({**screen.as_json(outcome), "truth": truth, **extra}, indent=1, default=str))
     else:
         screen.show(outcome, loaded.settings.work.data, picture)
         if beside:
-            typer.echo(reviewed.sentence(beside))
+            typer.echo(review_coverage.sentence(beside))
     raise typer.Exit(screen.exit_code(outcome))

@@ -25,7 +25,7 @@ from warehouse.records.reviews import Dispute
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from workbench import question_sets
-from workbench.analysis import bias, overview, report
+from workbench.analysis import bias, cell_totals, report
 from workbench.curation import edit, trial
 from workbench.review import blinding, disputes, rules
 from workbench.scoring.run import Outcome
@@ -155,7 +155,7 @@ def test_averages_and_position_bias_are_of_the_set_s_subtasks(incoming: Scored) 
     chosen = Selection(incoming.run_id)
     found = Rollups(incoming.store.data)
     cells, facts = found.cells(chosen), found.facts(chosen)
-    assert overview.accuracy_by_subtask(cells, DECLARED.subtasks)["subtask"].to_list() == [
+    assert cell_totals.accuracy_by_subtask(cells, DECLARED.subtasks)["subtask"].to_list() == [
         name for name in DECLARED.names if name in set(facts.drop_nulls("right")["subtask"])
     ]
     by_hand = facts.drop_nulls("right").with_columns(
@@ -165,7 +165,7 @@ def test_averages_and_position_bias_are_of_the_set_s_subtasks(incoming: Scored) 
     for keys in (("dataset", "subtask"), ("dataset",)):
         rates = rates.group_by(keys).agg(pl.col("right").mean())
     by_rate = rates.select(100 * pl.col("right").mean()).item()
-    assert overview.average(cells, DECLARED.subtasks) == pytest.approx(by_rate)
+    assert cell_totals.average(cells, DECLARED.subtasks) == pytest.approx(by_rate)
     counted = facts.filter(
         pl.col("right").is_not_null(), ~pl.col("subtask").is_in(["Fehlererkennung", "Freigabe"]), pl.col("choices") > 1
     )

@@ -37,10 +37,10 @@ from workbench.nights import (
     reports,
     retention,
     schedules,
-    steps,
+    step_runner,
 )
 from workbench.nights.coordinator import Worked
-from workbench.nights.steps import Context, Step
+from workbench.nights.step_runner import Context, Step
 from workbench.review import disputes
 from workbench.scoring import doctor
 from workbench.settings import Operation, Settings, Work
@@ -163,7 +163,7 @@ def context(data: Path, run_ids: tuple[str, ...] = ()) -> Context:
 
 def steps_after_scoring(data: Path, patch: pytest.MonkeyPatch) -> object:
     three = [Step(name, raising(lambda _: "done", lambda _, name=name: name == "b")) for name in "abc"]  # type: ignore[arg-type]
-    return [(each.step, each.state) for each in steps.work_through(three, context(data), lambda: "")]
+    return [(each.step, each.state) for each in step_runner.work_through(three, context(data), lambda: "")]
 
 
 def runs_looked_through_for_disputes(data: Path, patch: pytest.MonkeyPatch) -> object:

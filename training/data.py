@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workbench.embedded.body import SHAPE
 from workbench.embedded.draw import Drawing, draw
 from workbench.embedded.questions import Facets
 from workbench.embedded.scenes import SIDE
+from workbench.embedded.tiny_model import SHAPE
 
 CELLS = SHAPE.cells
 ZOOM_SIDE = 56  # pixels of a re-encoded crop: 2 x 2 tokens

@@ -18,7 +18,7 @@ import numpy as np
 from training import mixture
 from training.data import CELLS, CROPS, HIT, ImageSet
 from training.mixture import Mix
-from workbench.embedded import questions, world
+from workbench.embedded import drawn_world, questions
 from workbench.embedded.questions import SUBTASKS, Choice, Facets
 from workbench.model import prompt
 
@@ -144,7 +144,7 @@ class Builder:
         self.letters = [self.ids(letter)[0] for letter in questions.LETTERS]
         self._good = {
             product: np.array([i for i, f in enumerate(data.facets) if f.product == product and f.defect is None])
-            for product in world.PRODUCTS
+            for product in drawn_world.PRODUCTS
         }
 
     def ids(self, text: str) -> list[int]:
@@ -164,11 +164,11 @@ class Builder:
         episode = Episode(image, int(good[rng.integers(len(good))]))
         for piece in prompt.product_part(mix.reference):
             self._piece(episode, piece)
-        facts = world.RELEASED_FACTS if mix.released else world.draw_facts(rng)
+        facts = drawn_world.RELEASED_FACTS if mix.released else drawn_world.draw_facts(rng)
         if text_keys is None:
             text_keys = mixture.entries(rng, facets, mix.mode or mixture.draw_mode(rng))
         texts = [
-            world.knowledge_text(product, entry, facts, mixture.wording(rng, entry, mix))
+            drawn_world.knowledge_text(product, entry, facts, mixture.wording(rng, entry, mix))
             for product, entry in text_keys
         ]
         episode.knowledge = texts
@@ -206,7 +206,7 @@ class Builder:
         return start
 
     def _mark_text(
-        self, episode: Episode, start: int, entry: tuple[str, str], facts: world.Facts, facets: Facets
+        self, episode: Episode, start: int, entry: tuple[str, str], facts: drawn_world.Facts, facets: Facets
     ) -> None:
         """Hops of a knowledge text: its consequence collects defect and product, then looks whether they fit."""
         product, defect = entry
@@ -229,7 +229,7 @@ class Builder:
         token = self.ids(f" {word}")[0]
         return len(tokens) - 1 - tokens[::-1].index(token)
 
-    def _choices(self, rng: np.random.Generator, facets: Facets, facts: world.Facts, mix: Mix) -> list[Choice]:
+    def _choices(self, rng: np.random.Generator, facets: Facets, facts: drawn_world.Facts, mix: Mix) -> list[Choice]:
         if mix.protocol:
             return mixture.protocol(rng, facets)
         subtasks = mix.subtasks or mixture.draw_subtasks(rng, facets)

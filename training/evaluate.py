@@ -24,7 +24,7 @@ from training.metrics import auroc
 from training.mixture import Mix
 from training.retrieval import Recall
 from workbench.analysis import metrics
-from workbench.embedded import world
+from workbench.embedded import drawn_world
 from workbench.embedded.dual_encoder import EmbeddedEncoder
 from workbench.embedded.questions import LETTERS, SUBTASKS
 
@@ -80,7 +80,7 @@ class Subject:
 
 def retrieved(subject: Subject, images: torch.Tensor, count: int = 3) -> list[list[tuple[str, str]]]:
     """For each image (N, tokens, hidden) the best texts of the released knowledge, best first."""
-    texts = [world.knowledge_text(product, entry) for product, entry in retrieval.ENTRIES]
+    texts = [drawn_world.knowledge_text(product, entry) for product, entry in retrieval.ENTRIES]
     with torch.no_grad():
         scores = subject.encoder.head.images(images.float()) @ subject.encoder.encode_texts(texts).T
     best = scores.argsort(-1, descending=True)[:, :count]
@@ -246,10 +246,10 @@ def _recall(
     """Recall in the shared space; also where colour can't give the product away."""
     known, unseen = (
         retrieval.corpus(subject.body, subject.tokens, wordings, seed=77, variants=2)
-        for wordings in (world.WORDINGS, world.HELD_OUT_WORDINGS)
+        for wordings in (drawn_world.WORDINGS, drawn_world.HELD_OUT_WORDINGS)
     )
     head, tower = subject.encoder.head, subject.body.model.visual
-    products = Counter(color for product in world.PRODUCTS.values() for color in product.colors)
+    products = Counter(color for product in drawn_world.PRODUCTS.values() for color in product.colors)
     common = [i for i, facets in enumerate(data.facets) if products[facets.color] >= 3]
     pixels = np.asarray(data.images)
     grey = np.repeat(pixels.mean(-1, keepdims=True), 3, -1).astype(np.uint8)

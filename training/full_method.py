@@ -22,14 +22,14 @@ from torch import Tensor
 from training import retrieval
 from training.data import CELLS, HIT
 from training.evaluate import Answers
-from workbench.embedded import questions, world
+from workbench.embedded import drawn_world, questions
 from workbench.embedded.draw import Drawing, draw
 from workbench.embedded.dual_encoder import EmbeddedEncoder
 from workbench.embedded.questions import LETTERS, SUBTASKS, Choice
 from workbench.model import backbone, latent
 from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 _TEXTS = 3
 _ABOUT_THE_OBJECT = ("Object Classification", "Object Analysis")
@@ -83,7 +83,7 @@ def run(
     torch.set_num_threads(1)
     engine = SegmentedEngine(backbone.load(folder, device="cpu", dtype="float32"))
     encoder = EmbeddedEncoder(folder)
-    texts = [world.knowledge_text(product, entry) for product, entry in retrieval.ENTRIES]
+    texts = [drawn_world.knowledge_text(product, entry) for product, entry in retrieval.ENTRIES]
     index = encoder.encode_texts(texts)
     hard, rows, told, hits = [], [], [], []
     seconds = []
@@ -120,7 +120,7 @@ def question_case(seed: int, number: int) -> tuple[Drawing, Picture, list[Choice
     rng = np.random.default_rng([seed, number])
     drawing = draw(rng)
     reference = picture(draw(rng, drawing.facets.product, good=True))
-    asked = [questions.ask(rng, subtask, drawing.facets, world.RELEASED_FACTS) for subtask in SUBTASKS]
+    asked = [questions.ask(rng, subtask, drawing.facets, drawn_world.RELEASED_FACTS) for subtask in SUBTASKS]
     return drawing, reference, [choice for choice in asked if choice is not None]
 
 

@@ -23,7 +23,7 @@ from training import loop, packed, vision_forward
 from training.data import CELLS, ImageSet
 from training.episodes import HOP_NAMES, HOPS, IMAGE, Builder, Encode, Episode
 from training.mixture import ADJECTIVES, Mix
-from workbench.embedded import world
+from workbench.embedded import drawn_world
 from workbench.embedded.questions import SUBTASKS
 
 SCALE = 0.5  # rms of a visual token as the decoder gets it
@@ -58,7 +58,7 @@ class Probes(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        kinds = len(world.REGIONS) + len(world.SIZES) + len(ADJECTIVES)
+        kinds = len(drawn_world.REGIONS) + len(drawn_world.SIZES) + len(ADJECTIVES)
         self.place = nn.Linear(hidden, 2 * CELLS)  # row and column of a visual token
         self.text = nn.Linear(hidden, 1)  # is this text true of the image
         self.option = nn.Linear(hidden, 1)  # is this option right
@@ -301,7 +301,7 @@ def _probe_losses(
     true = torch.tensor([float(option.true) for _, option in options])
     score = probes.option(states(CHOSEN, pairs))[:, 0]
     parts["option"] = F.binary_cross_entropy_with_logits(score, true, pos_weight=weight)
-    sizes = (len(world.REGIONS), len(world.SIZES), len(ADJECTIVES))
+    sizes = (len(drawn_world.REGIONS), len(drawn_world.SIZES), len(ADJECTIVES))
     for name, layer, labels in (
         ("names", NAMED, torch.tensor([option.names for _, option in options])),
         ("facts", FITTED, torch.tensor([option.facts for _, option in options])),

@@ -10,12 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.embedded import questions, world
+from workbench.embedded import drawn_world, questions
 from workbench.embedded.questions import SUBTASKS, Choice, Facets, Subtask
 
 Mode = Literal["retrieved", "product", "none", "wrong"]
 
-ADJECTIVES = (*world.TONES, *(look.adjective for look in world.LOOKS.values() if not look.toned))
+ADJECTIVES = (*drawn_world.TONES, *(look.adjective for look in drawn_world.LOOKS.values() if not look.toned))
 PROTOCOL = ("Is there any defect in the object?", "What is the type of the defect?", "Where is the defect?")
 OPEN_QUESTION = "What does the defect look like?"
 NO_DEFECT, OTHER_DEFECT = "No defect", "Another defect"
@@ -57,19 +57,19 @@ def entries(rng: np.random.Generator, facets: Facets, mode: Mode, count: int = 3
     if mode == "none":
         return []
     if mode in ("product", "wrong"):
-        others = [name for name in world.PRODUCTS if name != own]
+        others = [name for name in drawn_world.PRODUCTS if name != own]
         product = own if mode == "product" else others[rng.integers(len(others))]
-        names: list[str] = ["good", *world.PRODUCTS[product].defects]
+        names: list[str] = ["good", *drawn_world.PRODUCTS[product].defects]
         keep = count if mode == "wrong" and rng.random() < 0.5 else len(names)
         return [(product, names[i]) for i in rng.permutation(len(names))[:keep]]
-    defects = world.PRODUCTS[own].defects
+    defects = drawn_world.PRODUCTS[own].defects
     centre = facets.defect or defects[rng.integers(len(defects))]
     chosen = [(own, centre)] if rng.random() < 0.88 else []
     siblings = [(own, name) for name in ("good", *defects) if name != centre]
-    alike = [entry for entry in world.ENTRIES if entry[1] == centre and entry[0] != own]
+    alike = [entry for entry in drawn_world.ENTRIES if entry[1] == centre and entry[0] != own]
     while len(chosen) < count:
         draw = rng.random()
-        pool = siblings if draw < 0.75 else alike if draw < 0.87 and alike else world.ENTRIES
+        pool = siblings if draw < 0.75 else alike if draw < 0.87 and alike else drawn_world.ENTRIES
         entry = pool[rng.integers(len(pool))]
         if entry not in chosen and (entry != (own, centre)):
             chosen.append(entry)
@@ -88,10 +88,10 @@ def sentence(facets: Facets, about_defect: bool) -> str:
 def wording(rng: np.random.Generator, entry: str, mix: Mix) -> str | None:
     """A wording of a knowledge text: mostly the released one, which None stands for."""
     if entry == "good":
-        return None if mix.released else world.GOOD_WORDINGS[rng.integers(len(world.GOOD_WORDINGS))]
+        return None if mix.released else drawn_world.GOOD_WORDINGS[rng.integers(len(drawn_world.GOOD_WORDINGS))]
     if mix.held_out_wordings:
-        return world.HELD_OUT_WORDINGS[rng.integers(len(world.HELD_OUT_WORDINGS))]
-    return None if mix.released or rng.random() < 0.5 else world.WORDINGS[rng.integers(len(world.WORDINGS))]
+        return drawn_world.HELD_OUT_WORDINGS[rng.integers(len(drawn_world.HELD_OUT_WORDINGS))]
+    return None if mix.released or rng.random() < 0.5 else drawn_world.WORDINGS[rng.integers(len(drawn_world.WORDINGS))]
 
 
 _WEIGHTS: dict[Subtask, float] = {
@@ -117,7 +117,7 @@ def draw_subtasks(rng: np.random.Generator, facets: Facets, count: int = 4) -> l
 
 def protocol(rng: np.random.Generator, facets: Facets) -> list[Choice]:
     """The inspection protocol's three questions with options; a good image has no place to ask for."""
-    names = sorted(world.PRODUCTS[facets.product].defects)
+    names = sorted(drawn_world.PRODUCTS[facets.product].defects)
     if rng.random() < 0.5:  # the product's knowledge may not list the defect
         names = [name for name in names if name != facets.defect or rng.random() < 0.8]
     which = [*(name.capitalize() for name in names), NO_DEFECT, OTHER_DEFECT]
@@ -130,19 +130,19 @@ def protocol(rng: np.random.Generator, facets: Facets) -> list[Choice]:
         Choice("Defect Classification", PROTOCOL[1], tuple(which), right),
     ]
     if facets.region is not None:
-        places = tuple(region.capitalize() for region in world.REGIONS)
-        asked.append(Choice("Defect Localization", PROTOCOL[2], places, world.REGIONS.index(facets.region)))
+        places = tuple(region.capitalize() for region in drawn_world.REGIONS)
+        asked.append(Choice("Defect Localization", PROTOCOL[2], places, drawn_world.REGIONS.index(facets.region)))
     return asked
 
 
 def named(option: str) -> tuple[int, int, int]:
     """The region, or size and adjective, that an option names; -1 where it names none."""
     lowered = option.lower()
-    if lowered in world.REGIONS:
-        return world.REGIONS.index(lowered), -1, -1
+    if lowered in drawn_world.REGIONS:
+        return drawn_world.REGIONS.index(lowered), -1, -1
     words = lowered.split()
-    if len(words) == 3 and words[0] in world.SIZES:
-        return -1, world.SIZES.index(words[0]), ADJECTIVES.index(words[1])
+    if len(words) == 3 and words[0] in drawn_world.SIZES:
+        return -1, drawn_world.SIZES.index(words[0]), ADJECTIVES.index(words[1])
     return -1, -1, -1
 
 
@@ -150,4 +150,8 @@ def classes_of(facets: Facets) -> tuple[int, int, int]:
     """The image's region, size and adjective; -1 where there is no defect."""
     if facets.region is None or facets.size is None or facets.adjective is None:
         return -1, -1, -1
-    return world.REGIONS.index(facets.region), world.SIZES.index(facets.size), ADJECTIVES.index(facets.adjective)
+    return (
+        drawn_world.REGIONS.index(facets.region),
+        drawn_world.SIZES.index(facets.size),
+        ADJECTIVES.index(facets.adjective),
+    )

@@ -17,11 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training import loop
-from workbench.embedded import world
+from workbench.embedded import drawn_world
 from workbench.embedded.dual_encoder import Head, text_features
 from workbench.embedded.questions import Facets
 
-ENTRIES = tuple((product.name, entry) for product in world.PRODUCTS.values() for entry in ("good", *product.defects))
+ENTRIES = tuple(
+    (product.name, entry) for product in drawn_world.PRODUCTS.values() for entry in ("good", *product.defects)
+)
 _PER_PRODUCT = 5
 _VARIANTS = 4  # consequences drawn for each wording
 
@@ -36,11 +38,11 @@ def corpus(body: Any, tokens: Any, wordings: Sequence[str], seed: int, variants:
     rng = np.random.default_rng(seed)
     rows = []
     for index in range(variants):
-        facts = world.draw_facts(rng)
+        facts = drawn_world.draw_facts(rng)
         for wording in wordings:
-            good = world.GOOD_WORDINGS[index % len(world.GOOD_WORDINGS)]
+            good = drawn_world.GOOD_WORDINGS[index % len(drawn_world.GOOD_WORDINGS)]
             texts = [
-                world.knowledge_text(product, entry, facts, good if entry == "good" else wording)
+                drawn_world.knowledge_text(product, entry, facts, good if entry == "good" else wording)
                 for product, entry in ENTRIES
             ]
             rows.append(torch.stack([text_features(body, tokens, text) for text in texts]))
@@ -65,7 +67,7 @@ def train(
     """
     torch.manual_seed(seed)
     head = Head(images.shape[-1])
-    texts = corpus(body, tokens, world.WORDINGS, seed)
+    texts = corpus(body, tokens, drawn_world.WORDINGS, seed)
     truth = torch.tensor([entry_number(one) for one in facets])
     every = torch.arange(len(ENTRIES))
 
@@ -79,7 +81,7 @@ def train(
         entry = F.cross_entropy(scores, right)
         # The product counts on its own: the sum over its entries must win, whichever of them fits best.
         product = F.cross_entropy(
-            scores.view(-1, len(world.PRODUCTS), _PER_PRODUCT).logsumexp(-1), right // _PER_PRODUCT
+            scores.view(-1, len(drawn_world.PRODUCTS), _PER_PRODUCT).logsumexp(-1), right // _PER_PRODUCT
         )
         return entry + product, {"entry": float(entry.detach()), "product": float(product.detach())}
 

@@ -22,7 +22,7 @@ from torch import nn
 
 from training import language, loop, retrieval, vision_tower
 from training.data import image_set
-from workbench.embedded import body, dual_encoder
+from workbench.embedded import dual_encoder, tiny_model
 
 HISTORY_FILE = "training.json"
 
@@ -129,16 +129,16 @@ def _train(
     data = image_set(home, seed, plan.images, workers=workers, progress=drawn)
     fresh = image_set(home, seed + 1, plan.fresh_images, workers=workers, progress=drawn)
     # 2. see
-    tokens = body.tokenizer()
+    tokens = tiny_model.tokenizer()
     torch.manual_seed(seed)
-    network = body.model(body.SHAPE, tokens)
+    network = tiny_model.model(tiny_model.SHAPE, tokens)
     tower = network.model.visual
     vision_tower.train(tower, data, home, seed, report, plan.cell_steps, plan.image_steps)
     language.rescale(tower, language.look(tower, data.part(500)).images)
     seen = language.look(tower, fresh)
 
     def save(_step: int) -> None:
-        body.save(checkpoint, copy.deepcopy(network), tokens, body.SHAPE, list(language.LATENT_LAYERS))
+        tiny_model.save(checkpoint, copy.deepcopy(network), tokens, tiny_model.SHAPE, list(language.LATENT_LAYERS))
 
     def encode(text: str) -> list[int]:
         ids: list[int] = tokens(text, add_special_tokens=False)["input_ids"]

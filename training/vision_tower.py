@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from training import loop, vision_forward
 from training.data import CELLS, HIT, ImageSet
+from workbench.embedded.drawn_world import COLORS, DEFECTS, PRODUCTS, REGIONS, SIZES, TONES
 from workbench.embedded.questions import Facets
-from workbench.embedded.world import COLORS, DEFECTS, PRODUCTS, REGIONS, SIZES, TONES
 
 # Per image: what is asked of the pooled tokens. The first five look at the defect.
 TARGETS: dict[str, tuple[tuple[str, ...], Callable[[Facets], str | None]]] = {

@@ -15,20 +15,8 @@ from typing import TYPE_CHECKING
 
 from warehouse import audit, schema, views
 from warehouse.errors import NewerWarehouse
-from warehouse.queries import facts, truth
-from warehouse.records import audit as audit_records
-from warehouse.records import comparisons as comparison_records
-from warehouse.records import curation as curation_records
-from warehouse.records import experiments as experiment_records
-from warehouse.records import judgements as judgement_records
-from warehouse.records import measures as measure_records
-from warehouse.records import nights as night_records
-from warehouse.records import normals as normal_records
-from warehouse.records import questions as question_records
-from warehouse.records import reviews as review_records
-from warehouse.records import scoring
-from warehouse.steps import audit as audit_log
-from warehouse.steps import (
+from warehouse.migration_steps import audit as audit_log
+from warehouse.migration_steps import (
     claims,
     clusters,
     comparisons,
@@ -57,6 +45,18 @@ from warehouse.steps import (
     tiles,
     verdicts,
 )
+from warehouse.queries import facts, truth
+from warehouse.records import audit as audit_records
+from warehouse.records import comparisons as comparison_records
+from warehouse.records import curation as curation_records
+from warehouse.records import experiments as experiment_records
+from warehouse.records import judgements as judgement_records
+from warehouse.records import measures as measure_records
+from warehouse.records import nights as night_records
+from warehouse.records import normals as normal_records
+from warehouse.records import questions as question_records
+from warehouse.records import reviews as review_records
+from warehouse.records import scoring
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

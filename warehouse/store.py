@@ -23,7 +23,7 @@ from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.failures import NOT_THE_FILES_FAULT
 from warehouse.queries import export
-from warehouse.queries.newest import NEWEST
+from warehouse.queries.current_entries import NEWEST
 from warehouse.queries.truth import PREDICTIONS, VERIFIED, Truth, clustered_cells, summands
 from warehouse.records import scoring
 

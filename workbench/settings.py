@@ -201,7 +201,7 @@ class Facts:
     knowledge_version: str | None  # None when no knowledge is used
     encoder: str | None  # name and weights of retrieval's encoder; None unless `retrieved`
     sources: Mapping[str, str] | None = None  # versions of evidence sources; the knowledge's own follows from the above
-    tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone.Tones`; None: all have 8 bits
+    tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone_range.Tones`; None: all have 8 bits
     views: Mapping[str, Any] | None = None  # regions of interest, see `run_views.py`; None: whole pictures
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.warehouse import rows
 from warehouse.queries.facts import OUTCOMES
-from workbench.analysis import overview
+from workbench.analysis import cell_totals
 from workbench.analysis.charts import case_figure, common, compare, errors, nights
 from workbench.analysis.charts import theme as look
 from workbench.analysis.charts.case_figure import PatchMark, Picture
@@ -147,7 +147,7 @@ def test_accepted_patches_are_numbered_and_dashed_off_the_mask_and_proposed_ones
 
 @pytest.mark.parametrize("palette", PALETTES)
 def test_every_figure_survives_the_way_to_the_browser(palette: look.Palette) -> None:
-    empty = overview.accuracy_by_subtask(rows.cells_of(), ())
+    empty = cell_totals.accuracy_by_subtask(rows.cells_of(), ())
     for figure in (
         common.trace(palette, (), (), None, {}),
         common.trace(palette, (0.0,), ((0.0,),), 0, {}),

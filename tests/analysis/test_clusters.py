@@ -10,7 +10,16 @@ import pytest
 
 from tests.analysis import invented
 from tests.mmad import DECLARED
-from workbench.analysis import calibration, compare, discovery, drift, intervals, leaderboard, losses, slices
+from workbench.analysis import (
+    calibration,
+    compare,
+    drift,
+    intervals,
+    leaderboard,
+    loss_by_slice,
+    slice_discovery,
+    slices,
+)
 from workbench.curation import gate
 
 RUNS = ("run-1", "run-2", "run-3")
@@ -70,13 +79,13 @@ def of_warning(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
 
 def of_losses(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
     worse = make(FACTS), make(OLD)
-    found = losses.table(compare.pair(*worse).frame).sort("cut", "values")
+    found = loss_by_slice.table(compare.pair(*worse).frame).sort("cut", "values")
     return found["p"].clip(0, 0.5).to_list()  # larger ones are not worked out
 
 
 def of_discovery(make: Callable[[pl.DataFrame], pl.DataFrame]) -> list[float]:
     bad = FACTS.with_columns(right=pl.col("right") & ((pl.col("product") != "1") | (pl.col("camera") != "0")))
-    found = discovery.find(make(bad))
+    found = slice_discovery.find(make(bad))
     return [*found["low"], *found["high"]]
 
 

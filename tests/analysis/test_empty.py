@@ -17,14 +17,14 @@ from workbench.analysis import (
     bias,
     calibration,
     compare,
-    concentration,
     confusion,
-    discovery,
     drift,
+    error_concentration,
     intervals,
     leaderboard,
-    losses,
+    loss_by_slice,
     mmad,
+    slice_discovery,
     slices,
     stress,
     traces,
@@ -40,21 +40,21 @@ TABLES: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "rates": lambda facts: intervals.rates(facts, ("product",)),
     "slices": lambda facts: slices.table(facts, ("product",)),
     "heat map": slices.heat,
-    "discovered slices": discovery.find,
+    "discovered slices": slice_discovery.find,
     "position bias": bias.by_position,
     "confusion": confusion.by_option,
     "defects": confusion.by_defect,
     "shapes": traces.by_shape,
     "alarms by shape": lambda facts: alarms.by_group(facts, ("shape",)),
     "stress by camera": lambda facts: stress.by(facts, "camera"),
-    "where errors are": lambda facts: concentration.table(
-        {cut: intervals.rates(facts, cut) for cut in concentration.CUTS}, intervals.rates(facts)
+    "where errors are": lambda facts: error_concentration.table(
+        {cut: intervals.rates(facts, cut) for cut in error_concentration.CUTS}, intervals.rates(facts)
     ),
 }
 OF_PAIRS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "differences": lambda pairs: compare.table(pairs, ("subtask",)),
     "flips": compare.flips,
-    "where B loses": lambda pairs: losses.table(pairs, cuts=(("product",), ("subtask",))),
+    "where B loses": lambda pairs: loss_by_slice.table(pairs, cuts=(("product",), ("subtask",))),
     "arms": lambda pairs: compare.together(
         pl.DataFrame({"arm": ["one"] * (pairs.height > 0)}, schema={"arm": pl.String}), [pairs] if pairs.height else []
     ),

@@ -13,7 +13,7 @@ import pytest
 
 from tests.mmad import SUBTASKS
 from tests.warehouse import rows
-from workbench.analysis import mmad, published
+from workbench.analysis import mmad, published_results
 
 AD, DC, DL, DD, DA, OC, OA = SUBTASKS
 PUBLISHED = Path(__file__).parents[2].parent / "shared/data/mmad/published"
@@ -199,23 +199,25 @@ def test_the_csv_has_the_official_layout() -> None:
 
 
 def test_published_rows_average_to_what_they_claim_and_name_their_source() -> None:
-    quoted = published.table()
+    quoted = published_results.table()
     for row in quoted.rows:
         if None not in row.accuracy:
             assert sum(filter(None, row.accuracy)) / 7 == pytest.approx(row.average, abs=0.06), row.method
         assert row.source
         assert row.setting
-    assert published.frame().height == len(quoted.rows)
+    assert published_results.frame().height == len(quoted.rows)
     assert [row.average for row in quoted.rows if row.method == "AD-Copilot"] == [78.71, 82.29]
 
 
 def test_no_drawn_foreign_or_partial_run_stands_among_published_rows() -> None:
-    run, own = rows.run(demo=False, question_set="mmad"), published.table().datasets
-    assert published.why_apart(run, own) is None
-    assert "demo model" in str(published.why_apart(replace(run, demo=True), own))
-    assert "question set wareneingang" in str(published.why_apart(replace(run, question_set="wareneingang"), own))
-    assert "about GoodsAD" in str(published.why_apart(run, own[:3]))
-    assert "over drawn" in str(published.why_apart(run, (*own, "drawn")))
+    run, own = rows.run(demo=False, question_set="mmad"), published_results.table().datasets
+    assert published_results.why_apart(run, own) is None
+    assert "demo model" in str(published_results.why_apart(replace(run, demo=True), own))
+    assert "question set wareneingang" in str(
+        published_results.why_apart(replace(run, question_set="wareneingang"), own)
+    )
+    assert "about GoodsAD" in str(published_results.why_apart(run, own[:3]))
+    assert "over drawn" in str(published_results.why_apart(run, (*own, "drawn")))
 
 
 def full_size() -> pl.DataFrame:

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from benchmarks import simulate_analysis as simulate
 from benchmarks import simulate_clusters
 from tests.analysis import invented
-from workbench.analysis import discovery
+from workbench.analysis import slice_discovery
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def test_a_slice_is_told_with_its_conditions_and_what_it_costs() -> None:
     asked = simulate.draw(rng, 3000)
     bad = ((asked["product"] == "3") & (asked["camera"] == "1")).to_numpy()
     facts = simulate.answered(rng, asked.with_columns(chance=asked["chance"].to_numpy() * np.where(bad, 0.4, 1)))
-    row = discovery.find(facts).row(0, named=True)
+    row = slice_discovery.find(facts).row(0, named=True)
     assert row["slice"] == "product = 3 and camera = 1"
     assert row["conditions"] == [{"dimension": "product", "value": "3"}, {"dimension": "camera", "value": "1"}]
     assert row["confirmed"]
@@ -54,12 +54,14 @@ def test_a_slice_is_told_with_its_conditions_and_what_it_costs() -> None:
 
 def test_discovery_gives_the_same_slices_whatever_the_order_of_rows() -> None:
     facts = invented.facts(images=300)
-    assert_frame_equal(discovery.find(facts), discovery.find(facts.sample(fraction=1, shuffle=True, seed=1)))
+    assert_frame_equal(
+        slice_discovery.find(facts), slice_discovery.find(facts.sample(fraction=1, shuffle=True, seed=1))
+    )
 
 
 def test_too_few_images_and_too_few_values_discover_nothing() -> None:
-    assert discovery.find(invented.facts(images=30)).is_empty()
-    assert discovery.find(invented.facts(images=300), over=("dataset",)).is_empty()
+    assert slice_discovery.find(invented.facts(images=30)).is_empty()
+    assert slice_discovery.find(invented.facts(images=300), over=("dataset",)).is_empty()
 
 
 def test_however_unequal_images_are_intervals_hold_and_equal_runs_and_slices_are_called_equal() -> None:

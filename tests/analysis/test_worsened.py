@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 
 from benchmarks.simulate_slices import OLD, PLANTED, Line, false_alarms
-from workbench.analysis import discovery, worsened
+from workbench.analysis import slice_discovery, worsened
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_a_slice_that_became_bad_is_named_on_the_first_night(line: Line, before:
     first, *more = worsened.find(pl.concat([tonight, before])) or []
     assert first.conditions == PLANTED
     assert more == []
-    rows = tonight.filter(discovery.holds(PLANTED))
+    rows = tonight.filter(slice_discovery.holds(PLANTED))
     assert (first.n, first.images) == (rows.height, rows["cluster_id"].n_unique())
     assert first.rate == pytest.approx(rows["right"].mean())
     assert first.rate < first.expected - 0.1
@@ -40,7 +40,7 @@ def test_a_slice_that_was_as_bad_before_is_not_new(line: Line, before: pl.DataFr
     tonight = line.night(tonight=True, images=1600)
     assert worsened.find(pl.concat([tonight, before])) == []
     lucky = pl.Series(np.random.default_rng(0).random(before.height) < 0.5)
-    better = before.with_columns(right=pl.col("right") | (discovery.holds(OLD) & lucky))
+    better = before.with_columns(right=pl.col("right") | (slice_discovery.holds(OLD) & lucky))
     assert [one.conditions for one in worsened.find(pl.concat([tonight, better])) or []] == [OLD]
 
 
@@ -84,7 +84,7 @@ def test_the_order_of_rows_and_enums_in_place_of_texts_change_nothing(line: Line
 def test_a_change_is_the_slope_of_the_regression_within_strata(line: Line) -> None:
     both = pl.concat([line.night(tonight=True, worse=True, images=300), line.night(images=600)])
     strata = both.select(worsened.STRATA).cast(pl.String)
-    kind = pl.concat([strata, both.select(inside=discovery.holds(PLANTED))], how="horizontal")
+    kind = pl.concat([strata, both.select(inside=slice_discovery.holds(PLANTED))], how="horizontal")
     kinds = kind.select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy() - 1
     tonight, inside = both["tonight"].to_numpy(), kind["inside"].to_numpy()
     design = np.column_stack([np.eye(kinds.max() + 1)[kinds], tonight, tonight & inside]).astype(float)
@@ -92,4 +92,4 @@ def test_a_change_is_the_slope_of_the_regression_within_strata(line: Line) -> No
     rows = worsened.changes(both, PLANTED)
     size = np.bincount(kinds)[kinds]
     plain = rows.with_columns(e=pl.col("e") / pl.Series(np.sqrt(size / np.maximum(size - 1, 1))))
-    assert discovery.against_the_rest(plain, PLANTED).difference == pytest.approx(slope)
+    assert slice_discovery.against_the_rest(plain, PLANTED).difference == pytest.approx(slope)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.scoring.drawn import scanned
-from workbench.archive import images, tone
-from workbench.archive.images import inspect_image, open_image
-from workbench.archive.tone import CameraTone, Tone, Tones
+from workbench.archive import image_decoding, tone_range
+from workbench.archive.image_decoding import inspect_image, open_image
+from workbench.archive.tone_range import CameraTone, Tone, Tones
 from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 
@@ -140,7 +140,7 @@ WRITERS: dict[str, Callable[[NDArray[np.generic]], bytes]] = {
 }
 
 
-def differs(file: Path, twin: Values, range_: Tone = tone.ALONE) -> float:
+def differs(file: Path, twin: Values, range_: Tone = tone_range.ALONE) -> float:
     """By how many grey levels a picture is seen otherwise than its twin, hot pixels aside."""
     seen = np.asarray(open_image(file, View(tone=range_)), float)
     ordinary = np.ones((SIDE, WIDE), bool)
@@ -236,7 +236,7 @@ def test_a_tiff_whose_nought_is_white_is_turned_within_its_cameras_range(tmp_pat
     grey = plate()[..., :1]
     raw = (255 - grey) * full / 255
     (tmp_path / "a.tif").write_bytes(tiff(raw.astype(np.float32 if full == 1 else np.uint16), photometric=0))
-    assert differs(tmp_path / "a.tif", grey.repeat(3, 2), tone.ALONE) <= LEVELS
+    assert differs(tmp_path / "a.tif", grey.repeat(3, 2), tone_range.ALONE) <= LEVELS
 
 
 @pytest.mark.parametrize("form", ["centred", "about nought", "holes"])
@@ -270,7 +270,7 @@ def test_an_archive_has_one_range_for_each_product_and_camera(tmp_path: Path) ->
     (tmp_path / "images.csv").write_text("\n".join(rows) + "\n")
     found = scanned(tmp_path)
 
-    chosen = tone.choose(found.registered, lambda entry: images.brightness(tmp_path / entry.path))
+    chosen = tone_range.choose(found.registered, lambda entry: image_decoding.brightness(tmp_path / entry.path))
 
     named = {(each.product, each.camera): each.tone for each in chosen.cameras}
     assert named == {("widget", "a"): Tone(integer=4095.0), ("widget", "b"): Tone(integer=1023.0)}
@@ -279,9 +279,9 @@ def test_an_archive_has_one_range_for_each_product_and_camera(tmp_path: Path) ->
     assert differs(tmp_path / "a3.png", dark, chosen.of(dataset, "widget", "a")) <= LEVELS
     assert (
         inspect_image(tmp_path / "a3.png", View(tone=chosen.of(dataset, "widget", "a"))).oddity
-        == get_args(images.Oddity)[2]
+        == get_args(image_decoding.Oddity)[2]
     )
-    assert chosen.of(dataset, "bracket", None) == tone.ALONE
+    assert chosen.of(dataset, "bracket", None) == tone_range.ALONE
     assert chosen.in_words() == "0 to 4095: widget (a); 0 to 1023: widget (b)"
 
 
@@ -289,8 +289,8 @@ def test_a_range_that_is_given_is_taken_and_tones_come_back_from_a_runs_record(t
     def never(_: object) -> None:
         raise AssertionError
 
-    given = tone.choose([], never, integer=1023.0, floating=1.0)
+    given = tone_range.choose([], never, integer=1023.0, floating=1.0)
     assert given == Tones(Tone(1023.0, 1.0))
     tones = Tones(Tone(1023.0), (CameraTone("d", "p", None, Tone(floating=1.0)),))
-    assert tone.from_record(tones.stated()) == tones
+    assert tone_range.from_record(tones.stated()) == tones
     assert Tones().stated() is None

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.scoring.drawn import picture
-from workbench.archive.images import frame_of, inspect_image, open_image
-from workbench.archive.tone import Tone
+from workbench.archive.image_decoding import frame_of, inspect_image, open_image
+from workbench.archive.tone_range import Tone
 from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 

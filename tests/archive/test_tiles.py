@@ -15,8 +15,8 @@ from PIL import Image
 
 from tests.scoring.drawn import NOTHING_KNOWN, remembered
 from warehouse.identity import cluster_id
-from workbench.archive import images, masks, scan, tiles
-from workbench.archive.images import open_image
+from workbench.archive import image_decoding, masks, scan, tiles
+from workbench.archive.image_decoding import open_image
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.run_views import RunViews, ViewRow, ViewTable
 from workbench.archive.scan import Scan
@@ -74,13 +74,13 @@ def test_a_tile_shows_its_part_of_the_upright_picture_and_its_file_is_decoded_on
     upright = np.rot90(pixels, -1) if name == "turned.png" else pixels
     found = scanned(tmp_path).entries
     assert len(found) == 3
-    load, decoded = images.load, []
+    load, decoded = image_decoding.load, []
 
     def counted(data: bytes, limit: int = PIXEL_LIMIT) -> object:
         decoded.append(len(data))
         return load(data, limit)
 
-    monkeypatch.setattr(images, "load", counted)
+    monkeypatch.setattr(image_decoding, "load", counted)
     for entry in found:
         assert entry.tile is not None
         seen = np.asarray(open_image(tmp_path / name, RunViews().of(entry)))

@@ -13,8 +13,8 @@ from PIL import Image
 
 from warehouse.records.reviews import DefectBox
 from workbench.archive import masks, run_views
-from workbench.archive.images import decode, frame_in, inspect_image, open_image
-from workbench.archive.tone import Tone
+from workbench.archive.image_decoding import decode, frame_in, inspect_image, open_image
+from workbench.archive.tone_range import Tone
 from workbench.archive.view import Affine, Box, Frame, PlacedView, RegionOfInterest, View, Window
 from workbench.errors import SettingsError
 from workbench.review import boxes

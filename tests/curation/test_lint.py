@@ -9,7 +9,7 @@ import pytest
 from warehouse.records.scoring import Description
 from workbench.curation import lint
 from workbench.curation.edit import diff
-from workbench.embedded import world
+from workbench.embedded import drawn_world
 from workbench.scoring.evidence import harmless
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_each_rule_says_what_it_saw(rule: str, words: str) -> None:
 
 
 def test_the_released_texts_have_nothing_wrong() -> None:
-    for product, entries in world.domain_knowledge().items():
+    for product, entries in drawn_world.domain_knowledge().items():
         siblings = [text(entry, words) for entry, words in entries.items()]
         for entry, words in entries.items():
             others = [each for each in siblings if each.entry != entry]

@@ -14,7 +14,7 @@ from training import evaluate, language
 from training.data import ImageSet, image_set
 from training.mixture import Mix
 from workbench import embedded
-from workbench.embedded import world
+from workbench.embedded import drawn_world
 from workbench.embedded.dual_encoder import EmbeddedEncoder
 from workbench.errors import CheckpointError
 
@@ -51,8 +51,10 @@ def test_the_folder_is_under_ten_megabytes_and_names_its_attention_layers() -> N
 
 
 def test_letters_and_the_words_of_the_world_are_single_tokens(subject: evaluate.Subject) -> None:
-    words = {word for name in (*world.DEFECTS, *world.PRODUCTS, *world.REGIONS) for word in name.split()}
-    words |= {*world.CONSEQUENCES, *world.COLORS, *world.SIZES, *world.TONES}
+    words = {
+        word for name in (*drawn_world.DEFECTS, *drawn_world.PRODUCTS, *drawn_world.REGIONS) for word in name.split()
+    }
+    words |= {*drawn_world.CONSEQUENCES, *drawn_world.COLORS, *drawn_world.SIZES, *drawn_world.TONES}
     assert [word for word in sorted(words) if len(subject.encode(f" {word}")) != 1] == []
     assert [letter for letter in "ABCDEFGHI" if len(subject.encode(letter)) != 1] == []
     assert len(subject.encode("<|latent|>")) == 1
@@ -104,7 +106,7 @@ def test_the_products_engine_gives_the_probabilities_that_training_computes(
     from workbench.model import backbone, latent
     from workbench.model.case import Case, Picture
     from workbench.model.method import Method
-    from workbench.model.segments import SegmentedEngine
+    from workbench.model.segmented_engine import SegmentedEngine
 
     image = next(i for i, facets in enumerate(held_out.facets) if facets.defect)
     seen = language.look(subject.body.model.visual, held_out)

@@ -7,8 +7,8 @@ import pytest
 
 from workbench.embedded.blemishes import Severity, blemish
 from workbench.embedded.draw import Shift, draw
+from workbench.embedded.drawn_world import ENTRIES, PRODUCTS, REGIONS
 from workbench.embedded.scenes import SIDE, scene
-from workbench.embedded.world import ENTRIES, PRODUCTS, REGIONS
 
 
 def test_the_same_seed_draws_the_same_pixels_and_another_seed_others() -> None:

@@ -13,7 +13,7 @@ from training import episodes, language, loop, packed, vision_forward
 from training.data import ImageSet, image_set
 from training.episodes import Builder
 from training.mixture import Mix
-from workbench.embedded import body
+from workbench.embedded import tiny_model
 
 QUIET = loop.Report(lambda *_: None, every=1000)
 
@@ -25,12 +25,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 
 @pytest.fixture(scope="module")
 def tokens() -> Any:
-    return body.tokenizer()
+    return tiny_model.tokenizer()
 
 
 def _network(tokens: Any) -> Any:
     torch.manual_seed(0)
-    network = body.model(body.SHAPE, tokens)
+    network = tiny_model.model(tiny_model.SHAPE, tokens)
     network.train(False)
     language.initialise(network.model.language_model)
     return network

@@ -16,7 +16,7 @@ from workbench.analysis import ablation_text
 from workbench.archive import knowledge_files
 from workbench.experiments import ablation
 from workbench.experiments.ablation import NO_KNOWLEDGE, NO_LOOP, Setup
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.model.method import Method
 from workbench.scoring.evidence import SETTING_WITHOUT
 from workbench.settings import Settings, Support, Work

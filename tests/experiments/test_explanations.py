@@ -21,7 +21,7 @@ from workbench.analysis import option_region, subtasks
 from workbench.archive.scan import content_of
 from workbench.archive.view import Window
 from workbench.experiments import ablation, explanations
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.settings import Settings, Work
 
 GRID = [(x, y, x + 10.0, y + 10.0) for y in (0.0, 10.0, 20.0) for x in (0.0, 10.0, 20.0)]

@@ -14,8 +14,8 @@ from tests import scored
 from tests.scored import Quiet
 from workbench import embedded
 from workbench.errors import ArchiveError, BackboneError, SettingsError
-from workbench.experiments import layers
-from workbench.experiments.layers import _Look
+from workbench.experiments import attention_layers
+from workbench.experiments.attention_layers import _Look
 from workbench.scoring import models
 from workbench.settings import Machine, load
 
@@ -42,32 +42,32 @@ def _looks(images: int) -> list[_Look]:
 
 
 def test_layers_that_find_the_defect_are_chosen_and_judged_on_other_images() -> None:
-    found = layers._found(_looks(40), Body())  # type: ignore[arg-type]
+    found = attention_layers._found(_looks(40), Body())  # type: ignore[arg-type]
     assert found.layers == (2, 3)
     assert found.chosen == 1.0
     assert found.everything > 0.95
     assert found.present == pytest.approx(0.5, abs=0.15)
     assert found.areas[2] == pytest.approx(0.75, abs=0.1)
     assert found.images == 40
-    table = layers.markdown(found)
+    table = attention_layers.markdown(found)
     assert "| 2 | 0.7" in table
     assert "Chosen on half of the 40 images: 2,3. On the other half they reach 1.000" in table
 
 
 def test_a_few_images_say_nothing() -> None:
     with pytest.raises(ArchiveError, match="images with a masked defect that is asked about: 7; give 8"):
-        layers._found(_looks(7), Body())  # type: ignore[arg-type]
+        attention_layers._found(_looks(7), Body())  # type: ignore[arg-type]
 
 
 def test_the_area_is_the_chance_that_a_patch_on_the_defect_is_looked_at_more() -> None:
     attention, on = np.array([[3.0, 1.0, 2.0, 2.0]]), np.array([True, False, True, False])
     pairs = [(1.0 if a > b else 0.5 if a == b else 0.0) for a in (3.0, 2.0) for b in (1.0, 2.0)]
-    assert layers.area([[_Look("", attention, on)]], (0,)) == pytest.approx(sum(pairs) / 4)
+    assert attention_layers.area([[_Look("", attention, on)]], (0,)) == pytest.approx(sum(pairs) / 4)
 
 
 @pytest.mark.slow
 def test_the_embedded_models_own_layers_find_drawn_defects(drawn_archive: Path, tmp_path: Path) -> None:
-    found = layers.find(drawn_archive, scored.quick(tmp_path / "data"), Quiet())
+    found = attention_layers.find(drawn_archive, scored.quick(tmp_path / "data"), Quiet())
     assert len(found.areas) == 6
     assert found.present > 0.8
     assert found.chosen > 0.8
@@ -76,9 +76,9 @@ def test_the_embedded_models_own_layers_find_drawn_defects(drawn_archive: Path, 
 def test_they_are_kept_in_the_models_folder_or_named_in_the_settings(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(embedded.CHECKPOINT, folder)
-    assert layers.keep(str(folder), (1, 3)) == folder / "workbench.json"
+    assert attention_layers.keep(str(folder), (1, 3)) == folder / "workbench.json"
     assert json.loads((folder / "workbench.json").read_text())["attention_layers"] == [1, 3]
-    assert layers.keep("some/name-of-the-hub", (1, 3)) is None
+    assert attention_layers.keep("some/name-of-the-hub", (1, 3)) is None
     machine = replace(models.placed(Machine(device="cpu")), model=str(folder))
     assert models.load_evaluator(machine).backbone.attention_layers == (1, 3)
     named = replace(machine, attention_layers="4,2")

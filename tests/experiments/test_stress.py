@@ -16,7 +16,7 @@ from warehouse.records.scoring import Entry
 from warehouse.store import Store
 from workbench.analysis import stress as analysis
 from workbench.experiments import archive_copies, stress
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.model.method import Method
 from workbench.settings import Settings, Work
 

@@ -17,7 +17,7 @@ from tests.pages.screen import opened, words
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
 from warehouse.store import Store
-from workbench.analysis import overview
+from workbench.analysis import cell_totals
 
 PAGES = {name: f"workbench/pages/{name}.py" for name in ("runs/runs", "errors", "gallery")}
 
@@ -44,13 +44,13 @@ def everywhere(data: Path, run_id: str, truth: Truth) -> dict[str, Numbers]:
     store, chosen = Store(data), Selection(run_id, truth=truth)
     summary = {name: int(n) for name, n in store.run_summary(run_id, truth).drop("subtask").sum().to_dicts()[0].items()}
     cells = Rollups(data).cells(chosen)
-    detected = overview.detection(cells)
+    detected = cell_totals.detection(cells)
     facts = Rollups(data).facts(chosen)
     return {
         "summary": _of_summary(summary),
         "runs": _of_summary(next(row for row in _json("runs", data, truth) if row["run_id"] == run_id)),
         "cells": Numbers(
-            overview.total(cells, "correct"), overview.total(cells, "counted"),
+            cell_totals.total(cells, "correct"), cell_totals.total(cells, "counted"),
             detected.escapes, detected.defective, detected.overkills, detected.good,
         ),
         "facts": Numbers(

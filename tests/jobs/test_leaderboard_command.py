@@ -15,7 +15,7 @@ from tests.pages.seed import Seeded
 from warehouse.errors import Refused
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.store import Store
-from workbench.analysis import overview
+from workbench.analysis import cell_totals
 
 IDS = ("20250105T220005123Z-a1b2c3d4", "20250106T220005123Z-a1b2c3d4")
 
@@ -70,7 +70,7 @@ def test_every_number_of_the_file_recomputes_from_the_exported_answers(seeded: S
 def test_one_run_has_the_average_that_the_pages_show(seeded: Seeded) -> None:
     alone = json.loads(said("leaderboard", seeded.run.run_id, "--data", seeded.store.data, "--json"))
     cells = Rollups(seeded.store.data).cells(Selection(seeded.run.run_id))
-    assert 100 * alone["ranking"][0]["accuracy"] == pytest.approx(overview.average(cells, seeded.run.subtasks))
+    assert 100 * alone["ranking"][0]["accuracy"] == pytest.approx(cell_totals.average(cells, seeded.run.subtasks))
 
 
 def test_the_table_names_its_scorer_and_a_drawn_run_stands_beside_no_published_row(seeded: Seeded) -> None:

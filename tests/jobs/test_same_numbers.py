@@ -26,10 +26,10 @@ from warehouse.queries.rollups import Rollups, Selection
 from warehouse.records.nights import Night, NightRun
 from warehouse.records.scoring import Option, Prediction
 from warehouse.store import Store
-from workbench.analysis import alarms, intervals, mmad, overview, report, stress, traces
-from workbench.analysis.reported import Reported
+from workbench.analysis import alarms, cell_totals, intervals, mmad, report, stress, traces
+from workbench.analysis.report_contents import Reported
 from workbench.nights import deliver, morning, reports
-from workbench.nights.steps import Context
+from workbench.nights.step_runner import Context
 from workbench.scoring.run import Outcome, called_defective
 from workbench.settings import Settings, Work
 
@@ -127,10 +127,10 @@ def test_every_surface_says_the_same_numbers(store: Store, capsys: pytest.Captur
     assert "0.714 of 14" in CliRunner().invoke(app, ["runs", "--data", str(store.data)]).stdout
 
     # Pages, and their slower twins.
-    for table in (overview.accuracy_by_subtask(cells, DECLARED), intervals.rates(judged, ("subtask",))):
+    for table in (cell_totals.accuracy_by_subtask(cells, DECLARED), intervals.rates(judged, ("subtask",))):
         assert {row["subtask"]: row["right"] for row in table.iter_rows(named=True)} == right
         assert {row["subtask"]: row["n"] for row in table.iter_rows(named=True)} == counted
-    detected = overview.detection(cells)
+    detected = cell_totals.detection(cells)
     assert (detected.escapes, detected.defective, detected.overkills, detected.good) == (1, 4, 1, 3)
     assert detected.unread == 2
     assert (called.called.images, called.called.defective) == (1, 1)
@@ -173,7 +173,7 @@ def test_answers_that_claim_nothing_known_are_counted_and_said(data_folder: Path
     spool.write_part(data_folder, rows.RUN, 0, made)
     ingest(store)
     assert store.run_summary(rows.RUN)["unclaimed"].to_list() == [2]
-    found = overview.detection(Rollups(data_folder).cells(Selection(rows.RUN)))
+    found = cell_totals.detection(Rollups(data_folder).cells(Selection(rows.RUN)))
     assert (found.unclaimed, found.escapes, found.overkills) == (2, 1, 0)
     run, judged = store.run(rows.RUN), Rollups(data_folder).facts(Selection(rows.RUN))
     assert run is not None

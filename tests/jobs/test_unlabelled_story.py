@@ -33,7 +33,7 @@ from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from workbench.analysis import alarms
 from workbench.nights import deliver, morning
-from workbench.nights.steps import Context
+from workbench.nights.step_runner import Context
 from workbench.scoring import run
 from workbench.settings import Settings, Work
 

@@ -11,8 +11,8 @@ import torch
 from tests.model import tiny
 from workbench.model import backbone
 from workbench.model.backbone import HubBackbone
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.model import tiny
 from workbench.model.backbone import HubBackbone, ImageInput
 from workbench.model.case import Case
-from workbench.model.compose import Script, compose
+from workbench.model.token_parts import Script, compose
 
 
 def parts(script: Script, question: int = 0) -> tuple[Tensor, list[ImageInput]]:

@@ -14,8 +14,8 @@ from tests.model import tiny
 from tests.model.conftest import AnyEngine
 from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case, Work
-from workbench.model.compose import Script, compose
 from workbench.model.engine import Evaluation, Prefix, Rows
+from workbench.model.token_parts import Script, compose
 
 
 @dataclass(frozen=True, slots=True)

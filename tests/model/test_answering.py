@@ -10,12 +10,12 @@ from torch import Tensor
 
 from tests.model import plain, probes, tiny
 from tests.model.conftest import AnyEngine
-from workbench.model import answer, latent, letters, prompt, reward
+from workbench.model import answer, latent, option_reader, prompt, reward
 from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Method
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 CASE = tiny.case(tiny.picture(4, 168, 110), tiny.picture(1, 90, 90))
 METHOD = Method(iterations=3)
@@ -127,7 +127,7 @@ def test_generated_text_is_the_plain_models_greedy_text(body: HubBackbone, engin
     (reasoned,) = latent.reason(engine, [CASE], Method(think_tokens=0, answer="generate", max_new_tokens=5))
     written = _greedy(body, CASE, _stub(body), 5)
     assert reasoned.raw_text == body.text(written).strip()
-    assert reasoned.answer == letters.read(reasoned.raw_text, CASE.options)
+    assert reasoned.answer == option_reader.read(reasoned.raw_text, CASE.options)
     assert reasoned.option_probabilities  # compared all the same
 
 

@@ -14,7 +14,7 @@ from workbench.model import backbone, latent
 from workbench.model.backbone import HubBackbone
 from workbench.model.case import Picture
 from workbench.model.method import Method
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 BLOCK = 4  # pixels
 

@@ -18,7 +18,7 @@ from workbench.model import backbone, latent
 from workbench.model.backbone import HubBackbone, ImageInput
 from workbench.model.case import Case, Picture
 from workbench.model.method import Method
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 METHOD = Method(iterations=2)
 GOOD = [tiny.case(tiny.picture(3), tiny.picture(1), seed_key=str(n)) for n in range(2)]

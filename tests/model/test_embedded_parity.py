@@ -8,13 +8,13 @@ from PIL import Image
 
 from tests.model.agreement import agreement
 from workbench import embedded
-from workbench.embedded import draw, questions, world
+from workbench.embedded import draw, drawn_world, questions
 from workbench.model import backbone, latent
 from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case, Picture
 from workbench.model.method import Estimator, Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def cases() -> list[Case]:
     for i, (product, good) in enumerate([("hex nut", False), ("circuit board", True)]):
         shown, normal = (draw.draw(rng, product, good=flag) for flag in (good, True))
         query, reference = (Picture(f"{i}{n}", Image.fromarray(each.image)) for n, each in enumerate((shown, normal)))
-        texts = tuple(world.knowledge_text(product, entry) for entry in world.PRODUCTS[product].defects[:3])
+        texts = tuple(drawn_world.knowledge_text(product, entry) for entry in drawn_world.PRODUCTS[product].defects[:3])
         for subtask in questions.SUBTASKS:
-            asked = questions.ask(rng, subtask, shown.facets, world.RELEASED_FACTS)
+            asked = questions.ask(rng, subtask, shown.facets, drawn_world.RELEASED_FACTS)
             if asked is not None:
                 options = tuple(zip(questions.LETTERS, asked.options, strict=False))
                 made.append(Case(subtask, query, reference, texts, asked.question, options))

@@ -12,8 +12,8 @@ from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import backbone, latent
 from workbench.model.backbone import HubBackbone
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 pytestmark = pytest.mark.slow
 

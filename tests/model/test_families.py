@@ -26,8 +26,8 @@ from workbench.model.backbone.qwen25 import Qwen25VL
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 FAMILIES = (*tiny.FAMILIES, *tiny.INTERNVL)
 SIZES = [(96, 64), (130, 87), (70, 150), (64, 64)]

@@ -18,8 +18,8 @@ from workbench.model.backbone import HubBackbone
 from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Estimator, Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 CASE = tiny.case(tiny.picture(7, 56, 56), options=tiny.YES_NO, knowledge=(), question="Is it?")

@@ -14,7 +14,7 @@ from workbench.model.backbone import HubBackbone
 from workbench.model.case import Reasoned
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
 
 QUERY = tiny.picture(4, 168, 110)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.model import tiny
-from workbench.model import answer, letters
+from workbench.model import answer, option_reader
 
 YES_NO = (("A", "Yes."), ("B", "No."))
 B = [
@@ -57,39 +57,39 @@ FOUR = [
 
 @pytest.mark.parametrize("text", B)
 def test_a_letter_is_read_however_it_is_dressed(text: str) -> None:
-    assert letters.read(text, YES_NO) == "B"
+    assert option_reader.read(text, YES_NO) == "B"
 
 
 @pytest.mark.parametrize("text", NONE)
 def test_where_two_or_none_are_named_none_is_read(text: str) -> None:
-    assert letters.read(text, YES_NO) is None
+    assert option_reader.read(text, YES_NO) is None
 
 
 @pytest.mark.parametrize(("text", "expected"), FOUR)
 def test_an_option_s_whole_text_counts_and_an_article_is_no_letter(text: str, expected: str | None) -> None:
-    assert letters.read(text, tiny.FOUR) == expected
+    assert option_reader.read(text, tiny.FOUR) == expected
 
 
 def test_letters_that_are_other_options_texts_stay_letters() -> None:
-    assert letters.read("B", (("A", "B"), ("B", "A"))) == "B"
+    assert option_reader.read("B", (("A", "B"), ("B", "A"))) == "B"
 
 
 def test_without_known_options_every_letter_counts() -> None:
-    assert letters.lettered([]) == letters.ANY
-    assert [letters.read(text, letters.ANY) for text in ("E: Dark glass bottle", "b.", "Z", "No.")] == [
+    assert option_reader.lettered([]) == option_reader.ANY
+    assert [option_reader.read(text, option_reader.ANY) for text in ("E: Dark glass bottle", "b.", "Z", "No.")] == [
         "E", "B", "Z", None,
     ]  # fmt: skip
-    assert letters.read("C: None of the listed choices", letters.ANY) == "C"
+    assert option_reader.read("C: None of the listed choices", option_reader.ANY) == "C"
 
 
 def test_a_question_with_more_options_than_mmads_five_is_read_whole() -> None:
-    assert letters.read("G", letters.lettered(f"Option {letter}." for letter in "ABCDEFG")) == "G"
+    assert option_reader.read("G", option_reader.lettered(f"Option {letter}." for letter in "ABCDEFG")) == "G"
 
 
 @given(st.text() | st.text(st.sampled_from("AB Iior,.:()no\n")), st.integers(0, 7))
 def test_only_an_option_or_nothing_is_read(text: str, count: int) -> None:
-    options = letters.lettered(f"Choice {letter * 2}." for letter in "ABCDEFG"[:count])
-    assert letters.read(text, options) in [None, *(letter for letter, _ in options)]
+    options = option_reader.lettered(f"Choice {letter * 2}." for letter in "ABCDEFG"[:count])
+    assert option_reader.read(text, options) in [None, *(letter for letter, _ in options)]
 
 
 @given(
@@ -98,12 +98,12 @@ def test_only_an_option_or_nothing_is_read(text: str, count: int) -> None:
     st.sampled_from([str, str.strip, lambda text: f"\n{text}\n", lambda text: f"<answer>{text}</answer>"]),
 )
 def test_a_rendered_letter_is_read_back(option: tuple[str, str], frame: str, dressed: Callable[[str], str]) -> None:
-    assert letters.read(dressed(frame.format(option[0])), tiny.FOUR) == option[0]
+    assert option_reader.read(dressed(frame.format(option[0])), tiny.FOUR) == option[0]
 
 
 @given(st.sampled_from(tiny.FOUR), st.sampled_from([str, str.lower, str.upper, lambda text: text.strip(".")]))
 def test_an_options_own_text_is_read_back(option: tuple[str, str], written: Callable[[str], str]) -> None:
-    assert letters.read(written(option[1]), tiny.FOUR) == option[0]
+    assert option_reader.read(written(option[1]), tiny.FOUR) == option[0]
 
 
 @given(st.lists(st.floats(-60, 0), min_size=1, max_size=6))

@@ -14,8 +14,8 @@ from workbench.archive.scan import content_of
 from workbench.archive.view import View
 from workbench.model import backbone, picture_reduction
 from workbench.model.case import Picture
-from workbench.scoring import image_loader
-from workbench.scoring.image_loader import File
+from workbench.scoring import input_pipeline
+from workbench.scoring.input_pipeline import File
 
 
 def test_only_a_huge_picture_is_reduced_and_all_of_it_is_there() -> None:
@@ -32,7 +32,7 @@ def test_a_huge_picture_made_ready_keeps_its_size_for_patches_and_little_else(
     monkeypatch.setattr(picture_reduction, "LARGEST", 10_000)
     monkeypatch.setattr(picture_reduction, "ENOUGH", 3_000)
     pictures = backbone.load(tiny.save(tmp_path / "model", "qwen2_5_vl")).pictures
-    (opened,) = image_loader.open_here([File(tmp_path / "a.png", View(content_of(tmp_path / "a.png")))], pictures)
+    (opened,) = input_pipeline.open_here([File(tmp_path / "a.png", View(content_of(tmp_path / "a.png")))], pictures)
     assert isinstance(opened, Picture)
     assert opened.ready is not None
     assert (opened.image.size, opened.ready.size, opened.scale) == ((60, 45), (120, 90), (0.5, 0.5))

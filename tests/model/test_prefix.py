@@ -14,10 +14,10 @@ from tests.model.conftest import ENGINES, AnyEngine
 from workbench.model import latent, prompt
 from workbench.model.backbone import HubBackbone, ImageFeatures, ImageInput
 from workbench.model.case import Case, Picture
-from workbench.model.compose import compose
 from workbench.model.engine import Rows
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.token_parts import compose
 
 REFERENCE, QUERY = tiny.picture(1, 90, 90), tiny.picture(4, 168, 110)
 CASES = {

@@ -13,10 +13,10 @@ from tests.model import tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import backbone, latent, prompt
 from workbench.model.backbone import HubBackbone
-from workbench.model.compose import compose
 from workbench.model.method import Method
 from workbench.model.prompt import FittedKnowledge, Part, Slot
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
+from workbench.model.token_parts import compose
 
 
 def _rendered(*parts: Part) -> str:

@@ -9,11 +9,11 @@ from tests.model.agreement import agreement
 from tests.model.conftest import AnyEngine
 from workbench.model import latent, prompt
 from workbench.model.backbone import HubBackbone
-from workbench.model.compose import compose
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
+from workbench.model.naive_engine import NaiveEngine
 from workbench.model.prompt import Part, Slot
-from workbench.model.segments import SegmentedEngine
+from workbench.model.segmented_engine import SegmentedEngine
+from workbench.model.token_parts import compose
 
 MMAD = Method(iterations=2, prompt="mmad")
 

@@ -14,10 +14,10 @@ from tests.model.conftest import AnyEngine
 from workbench.model import latent, prompt
 from workbench.model.backbone import Backbone, HubBackbone
 from workbench.model.case import Case, Reasoned
-from workbench.model.compose import Script, compose
 from workbench.model.method import Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import PATCH_SETS, SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import PATCH_SETS, SegmentedEngine
+from workbench.model.token_parts import Script, compose
 
 METHOD = Method(iterations=3)
 

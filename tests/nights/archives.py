@@ -19,7 +19,7 @@ from warehouse.records.nights import Night, Schedule
 from workbench.nights import coordinator
 from workbench.nights.incremental import Rescore
 from workbench.nights.night import Scoring
-from workbench.nights.steps import Step
+from workbench.nights.step_runner import Step
 
 OWN = '{"iterations": 1, "samples": 2, "block_images": 2, "knowledge": "none", "ingest_seconds": 0}'
 

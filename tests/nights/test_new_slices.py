@@ -23,7 +23,7 @@ from warehouse.store import Store
 from workbench.nights import deliver, reports
 from workbench.nights import morning as report_of
 from workbench.nights.reports import Morning
-from workbench.nights.steps import Context
+from workbench.nights.step_runner import Context
 from workbench.settings import Settings, Work
 
 START = datetime(2026, 1, 1, 22, tzinfo=UTC)

@@ -21,7 +21,7 @@ from warehouse.store import Store
 from workbench.errors import Skip
 from workbench.nights import coordinator, morning
 from workbench.nights.night import Scoring
-from workbench.nights.steps import Context, Step
+from workbench.nights.step_runner import Context, Step
 from workbench.scoring import crash_counts
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from warehouse.store import Store
 from workbench.archive import problems
 from workbench.nights import deliver, morning
 from workbench.nights.reports import Morning
-from workbench.nights.steps import Context, Step
+from workbench.nights.step_runner import Context, Step
 
 OF_THE_SCAN = {
     "2 folders, such as #recycle: a file server's or system's own: 1 #recycle, 1 @eaDir",

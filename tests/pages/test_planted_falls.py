@@ -16,7 +16,7 @@ from tests.pages.test_numbers import charts, figure
 from warehouse import schema
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
-from workbench.analysis import concentration, run_differences
+from workbench.analysis import error_concentration, run_differences
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_a_planted_fall_is_named_by_headline_heat_map_worst_slices_and_compare(
     data, runs = planted
     monkeypatch.setenv("WORKBENCH_DATA", data)
     one = runs[number]
-    named = concentration.in_words(tuple(one.place), tuple(one.place.values()))
+    named = error_concentration.in_words(tuple(one.place), tuple(one.place.values()))
 
     page = opened("workbench/pages/errors.py", run=one.run)
     assert f"are in {named}</b>" in words(page)
@@ -94,7 +94,7 @@ def test_the_report_of_two_runs_says_where_the_new_one_loses_and_what_they_were_
 ) -> None:
     data, runs = planted
     one, store = runs[2], Store(Path(data))
-    named = concentration.in_words(tuple(one.place), tuple(one.place.values()))
+    named = error_concentration.in_words(tuple(one.place), tuple(one.place.values()))
     file = tmp_path / "report.html"
     surfaces.command("report", one.run, "--against", one.base, "-o", str(file), "--data", data)
     text = surfaces.plain(file.read_text(encoding="utf-8"))

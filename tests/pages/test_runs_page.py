@@ -19,7 +19,7 @@ from tests.pages.screen import case_links, opened, run_buttons, words
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.records.scoring import Entry, Prediction
 from workbench import settings as configuration
-from workbench.archive.tone import CameraTone, Tone, Tones
+from workbench.archive.tone_range import CameraTone, Tone, Tones
 from workbench.pages.runs import cards
 
 RUNS = "workbench/pages/runs/runs.py"

@@ -22,10 +22,10 @@ from warehouse.records.reviews import AuditCase, AuditDraw, Dispute
 from warehouse.schema import records
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
-from workbench.nights import deliver, reports, review_week
+from workbench.nights import deliver, reports, weekly_review
 from workbench.nights.reports import Morning
 from workbench.pages.ui import components
-from workbench.review import agreement, disputes, weekly
+from workbench.review import agreement, disputes, escape_estimate
 
 RUN, OTHER = "20250103T220005123Z-a1b2c3d4", "20250104T220005123Z-a1b2c3d4"
 
@@ -62,7 +62,7 @@ def night_of(reviews: Reviews) -> Morning:
     keep(reviews.data)
     for run_id in (RUN, OTHER):
         Nights(reviews.data).join_run(NightRun("line-3", DUE, run_id, "archive"))
-    week = review_week.of_night(reviews.data, "line-3", DUE)
+    week = weekly_review.of_night(reviews.data, "line-3", DUE)
     told = morning(labelled=0, rates=(), week=week)
     keep_report = MorningReport(told.schedule, told.due_at, told.due_at, reports.as_json(told))
     Nights(reviews.data).keep_report(keep_report)
@@ -91,7 +91,7 @@ def test_every_answer_stands_in_one_row_with_how_it_came_to_be_judged(reviews: R
         ("audit", "good", False, 0.25, None, 6),
         (None, "good", False, None, None, 3),
     }
-    week = weekly.estimate(found)
+    week = escape_estimate.estimate(found)
     assert (week.called_good.answers, week.judgements, week.unanswered, week.uncovered) == (10, 3, 1, 3)
 
 
@@ -100,12 +100,12 @@ def test_a_drawn_case_whose_settlement_is_taken_back_or_never_came_is_unanswered
 ) -> None:
     settle(reviews, "image-0", "wrong")  # disputed
     settle(reviews, "image-4", "correct")  # drawn
-    before = weekly.estimate(drawn_cases.of_runs(reviews.data, [RUN, OTHER]))
+    before = escape_estimate.estimate(drawn_cases.of_runs(reviews.data, [RUN, OTHER]))
     assert (before.called_good.draws, before.judgements, before.unanswered) == (4, 2, 2)
     for image in ("image-0", "image-4"):
         (held,) = (each for each in records(Dispute, reviews.queue()) if each.image_id == image)
         agreement.reopen(reviews, held.dispute_id, "not sure any more", actor=by("anna"))
-    after = weekly.estimate(drawn_cases.of_runs(reviews.data, [RUN, OTHER]))
+    after = escape_estimate.estimate(drawn_cases.of_runs(reviews.data, [RUN, OTHER]))
     assert (after.called_good.answers, after.called_good.draws) == (10, 4)
     assert (after.judgements, after.unanswered) == (0, 4)
     assert (after.called_good.share.bound_low, after.called_good.share.bound_high) == (0.0, 1.0)
@@ -133,5 +133,5 @@ def test_tonight_and_the_morning_report_show_it_for_a_line_without_labels(review
 
 def test_runs_of_eight_nights_ago_are_not_of_the_week(reviews: Reviews) -> None:
     night_of(reviews)
-    assert review_week.of_night(reviews.data, "line-3", DUE + timedelta(days=6)) is not None
-    assert review_week.of_night(reviews.data, "line-3", DUE + timedelta(days=7)) is None
+    assert weekly_review.of_night(reviews.data, "line-3", DUE + timedelta(days=6)) is not None
+    assert weekly_review.of_night(reviews.data, "line-3", DUE + timedelta(days=7)) is None

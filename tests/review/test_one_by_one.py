@@ -13,7 +13,7 @@ from warehouse.errors import DiskFull
 from warehouse.queries.reviews import Reviews
 from warehouse.records.reviews import Dispute
 from workbench.analysis.metrics import Key
-from workbench.archive.images import WHOLE
+from workbench.archive.image_decoding import WHOLE
 from workbench.archive.view import View
 from workbench.review import disputes
 from workbench.review.labelstudio import push

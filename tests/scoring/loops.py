@@ -14,20 +14,28 @@ from tests.planted import Nth, Odd, raising
 from tests.scoring.drawn import NOTHING_KNOWN, bottle, mask, picture, reasons, scanned
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.archive import images, knowledge_files, known_files, question_file, questions, regions, sidecar
+from workbench.archive import (
+    image_decoding,
+    knowledge_files,
+    question_file,
+    questions,
+    regions,
+    sidecar,
+    unchanged_files,
+)
 from workbench.archive import scan as archive
 from workbench.archive.view import View
 from workbench.errors import KnowledgeError
 from workbench.model.case import Picture
 from workbench.question_sets import INSPECTION, built_in
-from workbench.scoring import answer_file, image_loader, models, reindex, retrieval
+from workbench.scoring import answer_file, input_pipeline, models, reindex, retrieval
 from workbench.settings import Settings
 
 
 def items_of_a_listing(data: Path, patch: pytest.MonkeyPatch) -> object:
     for name in ("a/x.png", "b/x.png", "c.png", "d.png", "e.png"):
         picture(data / name)
-    patch.setattr(archive, "of_stat", raising(known_files.of_stat, lambda path, _: path == "c.png"))
+    patch.setattr(archive, "of_stat", raising(unchanged_files.of_stat, lambda path, _: path == "c.png"))
     listing = os.scandir
 
     def broken(folder: Path) -> object:
@@ -114,7 +122,9 @@ def masks_of_a_block(data: Path, patch: pytest.MonkeyPatch) -> object:
 
 def pictures_of_a_block(data: Path, patch: pytest.MonkeyPatch) -> object:
     files = [picture(data / f"{name}.png", shade) for name, shade in (("a", 10), ("b", 20), ("c", 30), ("d", 40))]
-    patch.setattr(images, "load", raising(images.load, lambda content: content == files[1].read_bytes()))
+    patch.setattr(
+        image_decoding, "load", raising(image_decoding.load, lambda content: content == files[1].read_bytes())
+    )
 
     class Pictures:
         def prepare(self, key: str, image: object) -> object:  # noqa: ARG002 - as a backbone's
@@ -122,8 +132,8 @@ def pictures_of_a_block(data: Path, patch: pytest.MonkeyPatch) -> object:
                 raise Odd("planted")  # and again when the question is composed, where its picture fails alone
             return "ready"
 
-    asked = [image_loader.File(file, View(archive.content_of(file))) for file in files]
-    opened = image_loader.open_here(asked, Pictures())  # type: ignore[arg-type]
+    asked = [input_pipeline.File(file, View(archive.content_of(file))) for file in files]
+    opened = input_pipeline.open_here(asked, Pictures())  # type: ignore[arg-type]
     return [each.ready if isinstance(each, Picture) else each.text for each in opened]
 
 

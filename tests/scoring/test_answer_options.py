@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from tests.mmad import DECLARED, SUBTASKS
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.store import Store
-from workbench.analysis import compare, confusion, overview
+from workbench.analysis import cell_totals, compare, confusion
 from workbench.scoring import answer_file
 
 FIVE = {letter: f"Option {letter}" for letter in "ABCDE"}
@@ -47,7 +47,7 @@ def test_answers_without_options_are_judged_by_letter_whatever_was_said(tmp_path
         ("(not read)", 1), ("A", 1), ("B", 1), ("C", 1), ("E", 1),
     ]  # fmt: skip
     cells = Rollups(store.data).cells(Selection(run))
-    assert overview.accuracy_by_subtask(cells, DECLARED).select("n", "right", "chance").row(0) == (5, 1, None)
+    assert cell_totals.accuracy_by_subtask(cells, DECLARED).select("n", "right", "chance").row(0) == (5, 1, None)
 
 
 @pytest.mark.slow

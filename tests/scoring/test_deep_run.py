@@ -12,7 +12,7 @@ from PIL import Image
 from tests import scored
 from tests.archive.test_deep import LEVELS, plate, png
 from warehouse.store import Store
-from workbench.archive import tone
+from workbench.archive import tone_range
 from workbench.archive.run_views import RunViews
 from workbench.model.case import Picture
 from workbench.scoring import block, prepare_run
@@ -37,8 +37,8 @@ def test_a_runs_range_holds_for_queries_and_references_and_is_in_its_digest(arch
     settings = scored.quick(data_folder, Support(knowledge="none"))
     settings = replace(settings, method=replace(settings.method, think_tokens=0, iterations=0))
     outcome = scored.score(archive, settings)
-    tones = tone.of_run(outcome.run)
-    assert {each.tone for each in tones.cameras} == {tone.Tone(integer=4095.0)}
+    tones = tone_range.of_run(outcome.run)
+    assert {each.tone for each in tones.cameras} == {tone_range.Tone(integer=4095.0)}
     assert "pictures deeper than 8 bit are seen in the range 0 to 4095: widget" in outcome.notes
     assert "odd pictures, one colour: 1, such as widget/test/good/2.png" in outcome.notes
     assert "odd pictures, under a quarter of its range: 1, such as widget/test/good/1.png" in outcome.notes

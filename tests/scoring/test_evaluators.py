@@ -23,8 +23,8 @@ from workbench.errors import CannotReplay
 from workbench.model import backbone
 from workbench.model.case import Case, Reasoned
 from workbench.model.method import Injection, Method
-from workbench.model.naive import NaiveEngine
-from workbench.model.segments import SegmentedEngine
+from workbench.model.naive_engine import NaiveEngine
+from workbench.model.segmented_engine import SegmentedEngine
 from workbench.scoring import prepare_run, replay
 from workbench.scoring import run as scoring
 from workbench.scoring.evaluator import Declaration, Evaluator

@@ -15,8 +15,8 @@ from workbench.archive import scan
 from workbench.archive.view import View
 from workbench.errors import DeviceLost
 from workbench.model.case import Picture
-from workbench.scoring import image_loader
-from workbench.scoring.image_loader import File
+from workbench.scoring import input_pipeline
+from workbench.scoring.input_pipeline import File
 from workbench.scoring.process_pool import Processes
 from workbench.scoring.supplies import Supplies
 from workbench.settings import Settings
@@ -75,6 +75,6 @@ def test_a_process_that_can_not_be_started_is_told_and_pictures_are_opened_witho
     with pytest.raises(DeviceLost, match="no process for cpu can be started"):
         Processes(["cpu"], Settings(), Supplies())
     file = next(drawn_archive.rglob("*.png"))
-    with image_loader.opener(None, 2) as opened:
+    with input_pipeline.opener(None, 2) as opened:
         (picture,) = opened([File(file, View(scan.content_of(file)))])
     assert isinstance(picture, Picture)

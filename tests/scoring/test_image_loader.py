@@ -18,8 +18,8 @@ from workbench.archive.view import View
 from workbench.model import backbone
 from workbench.model.backbone import Pictures
 from workbench.model.case import Picture
-from workbench.scoring import image_loader
-from workbench.scoring.image_loader import File
+from workbench.scoring import input_pipeline
+from workbench.scoring.input_pipeline import File
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
     return [File(path, View(scan.content_of(path) if path.exists() else "")) for path in paths]
 
 
-def _check(opened: list[image_loader.Opened], files: list[File], pictures: Pictures) -> None:
+def _check(opened: list[input_pipeline.Opened], files: list[File], pictures: Pictures) -> None:
     assert len(opened) == len(files)
     for (path, view), each in zip(files[:4], opened, strict=False):
         content = view.content or ""
@@ -59,9 +59,9 @@ def _check(opened: list[image_loader.Opened], files: list[File], pictures: Pictu
 
 
 def test_a_thread_opens_and_makes_ready(files: list[File], pictures: Pictures) -> None:
-    with image_loader.opener(pictures, 0) as opened:
+    with input_pipeline.opener(pictures, 0) as opened:
         _check(opened(files), files, pictures)
-    bare = image_loader.open_here(files[:1])
+    bare = input_pipeline.open_here(files[:1])
     assert isinstance(bare[0], Picture)
     assert bare[0].ready is None
 
@@ -87,12 +87,12 @@ def test_processes_open_and_make_ready_and_a_picture_over_which_two_died_is_pass
     Image.new("RGB", (50, 50), "red").save(poison)
     content = scan.content_of(poison)
     deadly: Any = Deadly(pictures, content)
-    with image_loader.opener(deadly, 1) as opened:
+    with input_pipeline.opener(deadly, 1) as opened:
         passed_over, *others = opened([File(poison, View(content)), *files])
     assert passed_over == POISON
     _check(others, files, pictures)
 
 
 def test_beside_a_gpu_there_are_processes_and_on_a_cpu_none() -> None:
-    assert image_loader.default_processes("cpu") == 0
-    assert 1 <= image_loader.default_processes("cuda:1") <= image_loader.MOST_PROCESSES
+    assert input_pipeline.default_processes("cpu") == 0
+    assert 1 <= input_pipeline.default_processes("cuda:1") <= input_pipeline.MOST_PROCESSES

@@ -20,7 +20,7 @@ from tests.archive.test_deep import chunk, pnm, tiff
 from warehouse.failures import OUT_OF_MEMORY
 from warehouse.store import Store
 from workbench.archive import picture_memory
-from workbench.archive.images import open_image
+from workbench.archive.image_decoding import open_image
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.errors import UnreadableImage
 
@@ -71,16 +71,16 @@ def test_without_memory_a_picture_is_unreadable_and_the_next_one_opens(tmp_path:
     script = """
         import resource, sys
         from pathlib import Path
-        from workbench.archive import images, picture_memory
+        from workbench.archive import image_decoding, picture_memory
         from workbench.errors import UnreadableImage
         picture_memory.limit()
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + 400 * 2**20,) * 2)
         try:
-            images.open_image(Path(sys.argv[1]) / "large.png")
+            image_decoding.open_image(Path(sys.argv[1]) / "large.png")
         except UnreadableImage as error:
             print(error)
-        print(images.open_image(Path(sys.argv[1]) / "small.png").size)
+        print(image_decoding.open_image(Path(sys.argv[1]) / "small.png").size)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), tmp_path],

@@ -24,7 +24,7 @@ from tests.scored import Quiet, Stored
 from warehouse.store import Store
 from workbench.archive import knowledge_files
 from workbench.errors import AlreadyRunning, BackboneError, SettingsError
-from workbench.scoring import image_loader, models
+from workbench.scoring import input_pipeline, models
 from workbench.scoring import run as scoring
 from workbench.scoring.plan import Block
 from workbench.scoring.process_pool import Shares
@@ -219,8 +219,8 @@ def test_devices_are_one_by_one_or_all() -> None:
 
 
 def test_devices_share_the_cores_that_open_pictures() -> None:
-    assert image_loader.default_processes("cpu", 2) == 0
-    assert 1 <= image_loader.default_processes("cuda:1", 64) <= image_loader.default_processes("cuda:1")
+    assert input_pipeline.default_processes("cpu", 2) == 0
+    assert 1 <= input_pipeline.default_processes("cuda:1", 64) <= input_pipeline.default_processes("cuda:1")
 
 
 # -- runs on the command line ------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from warehouse import schema
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.archive import images, knowledge_files
+from workbench.archive import image_decoding, knowledge_files
 from workbench.archive.high_bit_depth import Deep
 from workbench.archive.scan import content_of
 from workbench.archive.view import View
@@ -123,16 +123,16 @@ def test_a_file_swapped_between_reading_and_decoding_is_the_picture_that_was_rea
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, other = picture(tmp_path / "a.png", 10), picture(tmp_path / "b.png", 200)
-    content, load = content_of(file), images.load
+    content, load = content_of(file), image_decoding.load
 
     def late(data: bytes) -> Image.Image | Deep:
         shutil.copyfile(other, file)
         return load(data)
 
-    monkeypatch.setattr(images, "load", late)
-    assert images.open_image(file, View(content)).getpixel((0, 0)) == (10, 10, 10)
+    monkeypatch.setattr(image_decoding, "load", late)
+    assert image_decoding.open_image(file, View(content)).getpixel((0, 0)) == (10, 10, 10)
     with pytest.raises(ReplacedImage):
-        images.open_image(file, View(content))
+        image_decoding.open_image(file, View(content))
 
 
 @pytest.mark.parametrize("data", [b"", b"half", b"another picture"])
@@ -141,7 +141,7 @@ def test_bytes_that_are_not_the_rows_are_a_replaced_picture_whatever_they_are(tm
     content = content_of(file)
     file.write_bytes(data)
     with pytest.raises(ReplacedImage, match=REPLACED):
-        images.open_image(file, View(content))
+        image_decoding.open_image(file, View(content))
 
 
 def test_reviewers_get_the_picture_that_was_scored_or_none(tmp_path: Path) -> None:

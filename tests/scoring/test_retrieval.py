@@ -25,7 +25,7 @@ from warehouse.vectors import Vectors
 from workbench import embedded
 from workbench.archive import knowledge_files
 from workbench.archive.questions import question_of
-from workbench.model import latent, windows
+from workbench.model import latent, text_windows
 from workbench.model.case import Picture
 from workbench.scoring import retrieval
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source, descriptions_of, words_of
@@ -56,7 +56,7 @@ class Colours:
         return torch.nn.functional.normalize(torch.tensor(counts), dim=-1)
 
     def windows(self, text: str) -> tuple[str, ...]:
-        return windows.split(text, lambda piece: len(piece.split()), 8)
+        return text_windows.split(text, lambda piece: len(piece.split()), 8)
 
 
 def description(entry: str, text: str, product: str = "plate", revision: int = 1) -> Description:

@@ -19,10 +19,10 @@ from workbench.archive import questions, references
 from workbench.errors import DeviceLost
 from workbench.model.case import Picture
 from workbench.question_sets import INSPECTION, built_in
-from workbench.scoring import crash_counts, image_loader
+from workbench.scoring import crash_counts, input_pipeline
 from workbench.scoring.block import ReferencePictures
 from workbench.scoring.crash_counts import AtWork, CrashCounts
-from workbench.scoring.image_loader import File, Opened
+from workbench.scoring.input_pipeline import File, Opened
 from workbench.scoring.plan import Block
 from workbench.scoring.safe_opening import Opening
 
@@ -66,7 +66,7 @@ def test_a_block_s_files_are_written_down_while_they_are_opened_and_a_reference_
 
     def opener(files: Sequence[File]) -> list[Opened]:
         seen.append(written(data))
-        return image_loader.open_here(files)
+        return input_pipeline.open_here(files)
 
     made = Opening(AtWork(data, "run", 0, crash_counts.OPENING), ReferencePictures(root, opener))
     opened = made.together(block)

@@ -13,8 +13,8 @@ from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import migrations, schema, spool
 from warehouse.ingest import ingest
+from warehouse.migration_steps import run_purposes
 from warehouse.records.scoring import Prediction, RunPurpose
-from warehouse.steps import run_purposes
 from warehouse.store import Store
 
 SCHEMAS = Path(__file__).parent / "schemas"

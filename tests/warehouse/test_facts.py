@@ -19,7 +19,7 @@ from warehouse.queries.rollups import Place, Rollups, Selection, sql
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
-from workbench.analysis import intervals, overview
+from workbench.analysis import cell_totals, intervals
 
 ASKED = ("Anomaly Detection", "Defect Classification", "Object Analysis")
 
@@ -157,8 +157,8 @@ def test_images_that_share_a_cluster_are_in_cells_of_their_own_and_the_rest_is_a
     facts = found.facts(Selection(RUN, truth=truth))
     for by in ((), ("product",), ("camera",), ("subtask",), ("label", "product")):
         expected = intervals.rates(facts, by)
-        assert_frame_equal(overview.rates(kept, by), expected, check_row_order=False, check_dtypes=False)
-    detection = overview.detection(kept).escape
+        assert_frame_equal(cell_totals.rates(kept, by), expected, check_row_order=False, check_dtypes=False)
+    detection = cell_totals.detection(kept).escape
     asked = facts.filter(pl.col("detection"), pl.col("right").is_not_null(), pl.col("label") == "defective")
     missed = intervals.rates(asked.with_columns(missed=pl.col("outcome") == "escape"), value="missed")
     assert detection is not None

@@ -13,7 +13,7 @@ from tests.warehouse.rows import RUN
 from warehouse import failures, spool
 from warehouse.failures import Failure, FailureKind
 from warehouse.ingest import ingest
-from warehouse.steps import failures as step
+from warehouse.migration_steps import failures as step
 from warehouse.store import Store
 from workbench.analysis import failures as groups
 from workbench.scoring import block

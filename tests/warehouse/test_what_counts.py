@@ -22,7 +22,7 @@ from warehouse.queries.facts import OUTCOMES, SHAPES
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.records.scoring import Option
 from warehouse.store import Store
-from workbench.analysis import overview
+from workbench.analysis import cell_totals
 
 OPTIONS = (Option("A", "Scratch."), Option("B", "Dent."))
 
@@ -211,7 +211,7 @@ def test_accuracy_per_subtask_equals_a_plain_count(predictions: list[tuple[str, 
         )
     )  # fmt: skip
     found = {
-        row["subtask"]: (row["right"], row["n"]) for row in overview.accuracy_by_subtask(cells, DECLARED).to_dicts()
+        row["subtask"]: (row["right"], row["n"]) for row in cell_totals.accuracy_by_subtask(cells, DECLARED).to_dicts()
     }
     plain: dict[str, tuple[int, int]] = {}
     for subtask, status, answer, correct in predictions:
@@ -223,7 +223,7 @@ def test_accuracy_per_subtask_equals_a_plain_count(predictions: list[tuple[str, 
 
 def test_accuracy_keeps_the_benchmark_order_and_knows_the_rate_of_guessing() -> None:
     four = tuple(Option(letter, letter) for letter in "ABCD")
-    table = overview.accuracy_by_subtask(
+    table = cell_totals.accuracy_by_subtask(
         rows.cells_of(rows.prediction(0, 1, options=four), rows.prediction(0, 0), rows.prediction(0, 2, options=four)),
         DECLARED,
     )
@@ -237,5 +237,5 @@ def test_images_per_second_counts_images_not_questions() -> None:
         rows.prediction(0, 1, seconds=0.25),
         rows.prediction(0, 2, seconds=0.75, status="failed", answer=None),
     )
-    assert overview.images_per_second(cells) == pytest.approx(2 / 1.5)
-    assert overview.images_per_second(cells.clear()) is None
+    assert cell_totals.images_per_second(cells) == pytest.approx(2 / 1.5)
+    assert cell_totals.images_per_second(cells.clear()) is None

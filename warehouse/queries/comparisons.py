@@ -22,7 +22,9 @@ class Comparisons:
         return found[0] if found else None
 
     def ranked(self, run_id: str, at_most: int | None = None) -> list[RankedPicture]:
-        """A run's pictures, the most suspicious first; of equal scores by path.
+        """A run's pictures, the most suspicious first: by score over the threshold of their normals, then by path.
+
+        A picture without a threshold stands as if the run's largest score were its threshold.
 
         Args:
             run_id: the run.
@@ -31,6 +33,6 @@ class Comparisons:
         return self._database.records(
             RankedPicture,
             """SELECT *, path AS image_path FROM comparisons JOIN entries USING (image_id) WHERE run_id = ?
-            ORDER BY score DESC, image_path, image_id LIMIT ?""",
+            ORDER BY score / coalesce(threshold, max(score) OVER (), 1) DESC, image_path, image_id LIMIT ?""",
             [run_id, at_most],
         )

@@ -11,8 +11,8 @@ from warehouse.database import Database
 if TYPE_CHECKING:
     import polars as pl
 
-# The detection answers of some runs, each case once, as `workbench/review/weekly.py` reads them. What was disputed
-# before a run's audit draw is no part of what that was drawn from.
+# The detection answers of some runs, each case once, as `workbench/review/escape_estimate.py` reads them. What was
+# disputed before a run's audit draw is no part of what that was drawn from.
 _OF_RUNS = """
 WITH draws AS (
     SELECT run_id, drawn_at, cases, len(cases) / nullif(population, 0) AS probability FROM audit_draws

@@ -35,7 +35,7 @@ from warehouse.queries.truth import NONE_OF_THESE
 from warehouse.records.questions import Subtask
 from workbench.analysis import macro
 from workbench.analysis import subtasks as declared_subtasks
-from workbench.model import letters
+from workbench.model import option_reader
 from workbench.question_sets import MMAD, built_in
 
 Scorer = Literal["official", "strict"]
@@ -117,7 +117,7 @@ def answers(predictions: pl.DataFrame, *, verbatim: bool = False) -> pl.DataFram
     for text, options, state in raw.iter_rows():
         offered = tuple((option["letter"], option["text"]) for option in options)
         official.append(text if verbatim else official_letter(text, offered) or "")
-        strict.append(letters.read(text, offered or letters.ANY) if state == "answered" else None)
+        strict.append(option_reader.read(text, offered or option_reader.ANY) if state == "answered" else None)
     read = pl.DataFrame(
         {"row": judged["raw_text"].is_not_null().arg_true(), "official": official, "strict": strict},
         schema={"row": pl.UInt32, "official": pl.String, "strict": pl.String},

@@ -20,17 +20,17 @@ from workbench.analysis import (
     calibration_words,
     compare,
     confusion,
-    discovery,
     intervals,
-    losses,
+    loss_by_slice,
     metrics,
     missing_capabilities,
     mmad,
-    published,
+    published_results,
     report_comparison,
-    reviewed,
+    review_coverage,
     right_reason,
     run_differences,
+    slice_discovery,
     slices,
     subtasks,
     traces,
@@ -40,8 +40,8 @@ from workbench.analysis.charts import common, errors, theme, trust
 from workbench.analysis.charts import compare as charts_compare
 from workbench.analysis.missing_capabilities import Lack
 from workbench.analysis.mmad import Scores
+from workbench.analysis.report_contents import Reported
 from workbench.analysis.report_page import Section, page
-from workbench.analysis.reported import Reported
 
 WORST = 12  # rows of a table at most
 PALETTE = theme.LIGHT
@@ -73,14 +73,14 @@ def build(run: Reported, against: Reported | None = None) -> str:
 
 def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     """What the report says in words, the most important first."""
-    said = [reviewed.sentence(reviewed.of_facts(run.facts))] if run.truth == "reviewed" else []
+    said = [review_coverage.sentence(review_coverage.of_facts(run.facts))] if run.truth == "reviewed" else []
     if against:
         pairs = compare.pair(against.facts, run.facts)
         differing = alarms.disagreement(against.facts, run.facts).sentence(against.name, run.name)
         if pairs.frame.height or not differing:
             said.append(compare.verdict(pairs, against.name, run.name).sentence)
         told = (
-            losses.sentence(report_comparison.slices(run, against), run.name),
+            loss_by_slice.sentence(report_comparison.slices(run, against), run.name),
             compare.unpaired(pairs, against.name, run.name),
             compare.other_evidence(pairs.frame),
         )
@@ -178,11 +178,11 @@ def _benchmark(run: Reported) -> Section:
         ("Strict scorer, %", mmad.as_frame(strict).rename(mmad.SHORT, strict=False)),
         ("Official scorer, %", mmad.as_frame(official).rename(mmad.SHORT, strict=False)),
     ]
-    why = published.why_apart(run.run, run.answers["dataset"])
+    why = published_results.why_apart(run.run, run.answers["dataset"])
     if why is None:
-        tables.append((f"Published by {published.table().dated}, %", _published()))
+        tables.append((f"Published by {published_results.table().dated}, %", _published()))
     if why is None and ours is not None and set(strict.subtasks) == set(mmad.SHORT):
-        rows = [charts_compare.Row(row.method, row.average, 0, row.setting) for row in published.table().rows]
+        rows = [charts_compare.Row(row.method, row.average, 0, row.setting) for row in published_results.table().rows]
         chart = charts_compare.published(PALETTE, [*rows, charts_compare.Row(run.run.model, ours, own=2)])
         figures.append(("MMAD's average by the official scorer, as published ones are, %", chart))
     apart = f"Published results are left out: {why}." if why else ""
@@ -201,7 +201,7 @@ def _benchmark(run: Reported) -> Section:
 
 
 def _published() -> pl.DataFrame:
-    rows = published.frame().rename(mmad.SHORT)
+    rows = published_results.frame().rename(mmad.SHORT)
     return rows.select(
         "method", pl.format("{}; {}", "setting", "source").alias("how"), pl.exclude("method", "setting", "source")
     )
@@ -254,7 +254,7 @@ def _right_reason(run: Reported) -> Section:
 def _worst(run: Reported) -> Section:
     cells = slices.heat(run.facts)
     cells = cells.join(run.facts.select("product", "dataset").unique("product"), on="product", how="left")
-    found = discovery.find(run.facts)
+    found = slice_discovery.find(run.facts)
     confirmed = int(found["confirmed"].sum())
     said = (
         f"{wording.counted(confirmed, 'slice is', 'slices are')} significantly worse than the rest."

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from workbench import wording
-from workbench.analysis import alarms, compare, concentration, losses, run_differences, subtasks
+from workbench.analysis import alarms, compare, error_concentration, loss_by_slice, run_differences, subtasks
 from workbench.analysis.charts import compare as charts_compare
 from workbench.analysis.charts import theme
+from workbench.analysis.report_contents import Reported
 from workbench.analysis.report_page import Section
-from workbench.analysis.reported import Reported
 
 PALETTE = theme.LIGHT
 LOSING = 8  # slices that are drawn
@@ -34,9 +34,11 @@ def made_with(run: Reported, against: Reported) -> Section:
 
 
 def slices(run: Reported, against: Reported) -> pl.DataFrame:
-    """Every slice that was looked at for losses, see `losses.table`."""
+    """Every slice that was looked at for losses, see `loss_by_slice.table`."""
     pairs = compare.pair(against.facts, run.facts).frame
-    return losses.table(pairs, losses.judged_counts(against.facts), losses.judged_counts(run.facts))
+    return loss_by_slice.table(
+        pairs, loss_by_slice.judged_counts(against.facts), loss_by_slice.judged_counts(run.facts)
+    )
 
 
 def disagreement(run: Reported, against: Reported) -> Section | None:
@@ -117,23 +119,23 @@ def _differences(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _where_it_loses(slices: pl.DataFrame) -> Section:
-    sure = losses.losing(slices)
+    sure = loss_by_slice.losing(slices)
     looked = wording.counted(slices.height, "slice")
-    none = f"Of {looked} with at least {losses.LEAST} changed images none loses after false-discovery control."
+    none = f"Of {looked} with at least {loss_by_slice.LEAST} changed images none loses after false-discovery control."
     rows = sure.head(LOSING)
-    names = [concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]
+    names = [error_concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]
     shown = rows.select(
         pl.Series("slice", names, dtype=pl.String), pl.col("n").alias("pairs"), "images", pl.col("rate_old").alias("A"),
         pl.col("rate_new").alias("B"), "difference", "lost", pl.col("gained").alias("won"), "only_old", "only_new", "q",
     ).rename({"only_old": "only A", "only_new": "only B"})  # fmt: skip
     return Section(
         "Where B loses",
-        (losses.sentence(slices) or none,),
+        (loss_by_slice.sentence(slices) or none,),
         figures=[("Loss in points", charts_compare.losses(PALETTE, rows, names))] if rows.height else (),
         tables=((f"Slices that lose, the most telling first, {rows.height} of {sure.height}", shown),),
         how="Looked at: subtask, product, camera, defect, retrieval, product by subtask, where at least "
-        f"{losses.LEAST} images changed. Sign flips of each slice's net gains by image; q is p after Benjamini and "
-        f"Hochberg over all {looked}. Only A and only B are judged questions that the other run lacks.",
+        f"{loss_by_slice.LEAST} images changed. Sign flips of each slice's net gains by image; q is p after Benjamini "
+        f"and Hochberg over all {looked}. Only A and only B are judged questions that the other run lacks.",
         rates=("A", "B"),
         points=("difference",),
         verbatim=("slice",),

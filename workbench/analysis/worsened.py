@@ -1,6 +1,6 @@
 """Bad slices that are new: worse than the rest of tonight, and further below it than on the nights before.
 
-Searched on one half of the images, of tonight and of before, tested on the other, as in `discovery.py`. But every
+Searched on one half of the images, of tonight and of before, tested on the other, as in `slice_discovery.py`. But every
 combination of up to three conditions is looked at, because a tree that splits step by step comes by few of those that
 only together are bad; the few that lost most are tested.
 
@@ -23,9 +23,9 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from workbench.analysis import discovery, image_groups, intervals
-from workbench.analysis.discovery import DEPTH, SMALLEST, Condition, against_the_rest, holds
+from workbench.analysis import image_groups, intervals, slice_discovery
 from workbench.analysis.drift import Slice
+from workbench.analysis.slice_discovery import DEPTH, SMALLEST, Condition, against_the_rest, holds
 
 STRATA = ("subtask", "product", "defect", "line", "camera")
 OVER = (*STRATA, "retrieval")
@@ -49,9 +49,9 @@ def find(answers: pl.DataFrame, false_alarm: float = 0.05, seed: int = 0) -> lis
     images = tonight["cluster_id"].n_unique()
     if not used or before.is_empty() or images < LEAST:
         return None
-    tonight = tonight.with_columns(e=discovery.residual("subtask"), w=pl.lit(1.0))
+    tonight = tonight.with_columns(e=slice_discovery.residual("subtask"), w=pl.lit(1.0))
     both = pl.concat([tonight, before], how="diagonal")
-    first = discovery.half(
+    first = slice_discovery.half(
         both["cluster_id"], seed
     )  # of the nights before too: their luck would be searched for as well
     to_search, to_test = both.filter(first), both.filter(~first)

@@ -9,7 +9,7 @@ decoders are used all the same, and asked for bytes: a PNG is decoded once for t
 and a TIFF is opened as a grey picture of bytes, so many times as wide. What these can't be had from (12 packed bits, a
 TIFF compressed as JPEG) is left to Pillow.
 
-Knows nothing of what the numbers mean; that is `tone.py`.
+Knows nothing of what the numbers mean; that is `tone_range.py`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from workbench.analysis.patches import Mask
-from workbench.archive import high_bit_depth, images
+from workbench.archive import high_bit_depth, image_decoding
 from workbench.archive.high_bit_depth import Deep, Numbers
 from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.view import Frame, PlacedView, View
@@ -48,8 +48,8 @@ def read(mask: Path, picture: Path | Frame | None = None, content: str | None = 
         content: the SHA-256 that the mask's bytes must have, in hex.
     """
     try:
-        frame = images.frame_of(picture) if isinstance(picture, Path) else picture
-        return _read(images.read(mask, content), frame)
+        frame = image_decoding.frame_of(picture) if isinstance(picture, Path) else picture
+        return _read(image_decoding.read(mask, content), frame)
     except UnreadableImage:
         return None
     except (MemoryError, Exception):  # noqa: BLE001 - decoders meet damaged bytes with every kind of exception
@@ -65,7 +65,7 @@ def of_view(mask: Path, picture: Path | Frame, view: View) -> Mask | None:
         view: of the picture.
     """
     try:
-        placed = view.placed(images.frame_of(picture) if isinstance(picture, Path) else picture)
+        placed = view.placed(image_decoding.frame_of(picture) if isinstance(picture, Path) else picture)
     except UnreadableImage:
         return None
     found = newest(mask, placed.frame) if view.tile is not None else read(mask, placed.frame)
@@ -115,7 +115,7 @@ _newest = _Newest()
 
 def _read(data: bytes, frame: Frame | None) -> Mask | None:
     is_large = frame is None or frame.width * frame.height > PIXEL_LIMIT
-    found = images.load(data, LARGEST if is_large else PIXEL_LIMIT)
+    found = image_decoding.load(data, LARGEST if is_large else PIXEL_LIMIT)
     orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
     marked = _marked_deep(found) if isinstance(found, Deep) else _marked(found, data.startswith(_LOSSY))
     if marked is None:
@@ -146,7 +146,7 @@ def _doubtful(mask: Mask) -> bool:
 def _turned(mask: Mask, orientation: int) -> Mask:
     if orientation == 1:
         return mask
-    return np.asarray(images.turned(Image.fromarray(mask), orientation))
+    return np.asarray(image_decoding.turned(Image.fromarray(mask), orientation))
 
 
 # -- what is marked ----------------------------------------------------------------------------------------------------

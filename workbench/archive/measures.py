@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from warehouse.records.measures import Measures
-from workbench.archive import high_bit_depth, images, tone
+from workbench.archive import high_bit_depth, image_decoding, tone_range
 from workbench.archive.high_bit_depth import Deep
 from workbench.errors import UnreadableImage
 
@@ -102,9 +102,9 @@ def measure_known(file: Path, content: str) -> Measures | None:
     """What is measured of a file of known content; None where it holds another now, or can't be read."""
     try:
         if file.stat().st_size <= _LARGE:
-            return measure(images.read(file, content), content)
+            return measure(image_decoding.read(file, content), content)
         with _one_large:
-            return measure(images.read(file, content), content)
+            return measure(image_decoding.read(file, content), content)
     except (OSError, UnreadableImage):
         return None
 
@@ -137,7 +137,7 @@ def _measured(data: bytes, content: str, decoding: ExitStack) -> Measures:
 
     if (head := high_bit_depth.header(data)) and head.width * head.height * 8 > _LARGE:
         decoding.enter_context(_one_large)
-    found = images.load(data, before_decoding=before_decoding)
+    found = image_decoding.load(data, before_decoding=before_decoding)
     if isinstance(found, Deep):
         (width, height), orientation, samples = (found.width, found.height), found.orientation, _of_deep(found)
     else:
@@ -204,11 +204,11 @@ def _of_deep(deep: Deep) -> _Samples:
     elif deep.kind == "integer" and most <= 65535:
         white = 65535.0
     else:
-        white = tone.camera_range(most, deep.kind)
+        white = tone_range.camera_range(most, deep.kind)
     visible = None
     if deep.alpha != "none":
         alpha = np.nan_to_num(stored[..., deep.channels].astype(np.float32))
-        visible = alpha >= tone.camera_range(float(alpha.max()), deep.kind) / 2
+        visible = alpha >= tone_range.camera_range(float(alpha.max()), deep.kind) / 2
     if deep.clear is not None:
         visible = (stored[..., : deep.channels] != np.array(deep.clear)).any(-1)
     return _Samples(

@@ -12,7 +12,7 @@ from workbench import wording
 from workbench.analysis import report_page
 from workbench.analysis.report_page import Section
 from workbench.archive import previews
-from workbench.archive.images import open_image
+from workbench.archive.image_decoding import open_image
 from workbench.archive.overview import Kind, Overview
 from workbench.errors import UnreadableImage
 

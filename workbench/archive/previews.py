@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from workbench.archive import image_paths
-from workbench.archive.images import open_image
+from workbench.archive.image_decoding import open_image
 from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 

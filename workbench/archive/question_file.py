@@ -25,7 +25,7 @@ from workbench.archive.questions import Asked, QuestionList, question_of, with_c
 from workbench.archive.references import Reference, References
 from workbench.archive.scan import Scan
 from workbench.errors import QuestionsError
-from workbench.model import letters
+from workbench.model import option_reader
 from workbench.question_sets import MMAD, QuestionSet, built_in
 
 Templates = Literal["random", "similar"]
@@ -102,7 +102,7 @@ def texts(file: Path) -> tuple[dict[str, list[Text]], list[Problem]]:
         except ValidationError as error:
             problems.append(Problem(key, because(error), unit="record"))
             continue
-        found[key] = [Text(canonical(q.type), q.question, letters.in_order(q.options) or ()) for q in asked]
+        found[key] = [Text(canonical(q.type), q.question, option_reader.in_order(q.options) or ()) for q in asked]
     return found, problems
 
 
@@ -283,7 +283,7 @@ def _asked(entry: Entry, raw: JsonValue, reference: Reference | None, declared: 
     offered = [(key.strip().upper(), text) for key, text in conversation.options.items()]
     if conversation.answer in keys:
         right = keys.index(conversation.answer)
-    elif [key for key, _ in offered].count(letter := letters.read(conversation.answer, offered) or "") == 1:
+    elif [key for key, _ in offered].count(letter := option_reader.read(conversation.answer, offered) or "") == 1:
         right = [key for key, _ in offered].index(letter)
     else:
         return f"the right answer {conversation.answer!r} is not among the options {', '.join(keys)}"

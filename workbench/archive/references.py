@@ -15,7 +15,7 @@ from pathlib import Path
 
 from warehouse.bounded import same_name
 from warehouse.records.scoring import Entry, Tile
-from workbench.archive.images import SUFFIXES
+from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.scan import Scan, content_of
 from workbench.errors import ArchiveError
 

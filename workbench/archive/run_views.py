@@ -18,9 +18,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from warehouse.records.scoring import Run, Tile
-from workbench.archive import tone
+from workbench.archive import tone_range
 from workbench.archive.problems import because
-from workbench.archive.tone import Tone, Tones
+from workbench.archive.tone_range import Tone, Tones
 from workbench.archive.view import ORIENTATION_RULE, RegionOfInterest, View, Window
 from workbench.errors import SettingsError
 
@@ -190,7 +190,7 @@ def from_facts(facts: Mapping[str, Any]) -> RunViews:
     """The views among the facts of a run's record."""
     stated = facts.get("views") or {}
     regions = tuple(_region(each) for each in stated.get("regions") or ())
-    return RunViews(tone.from_record(facts.get("tones")), regions, stated.get("tiling_rule"))
+    return RunViews(tone_range.from_record(facts.get("tones")), regions, stated.get("tiling_rule"))
 
 
 def in_words(stated: Mapping[str, Any] | None) -> str:

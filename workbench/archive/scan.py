@@ -39,18 +39,18 @@ from warehouse.identity import cluster_id
 from warehouse.records.measures import Measures
 from warehouse.records.scoring import Archive, Entry
 from workbench import wording
-from workbench.archive import image_paths, known_files, labels, layout, sidecar, skipped_files, split_tables
-from workbench.archive.entries import labelled_by_mask, make_entry
-from workbench.archive.images import frame_of, open_image
-from workbench.archive.known_files import File, Remembered, of_stat
+from workbench.archive import image_paths, labels, layout, sidecar, skipped_files, split_tables, unchanged_files
+from workbench.archive.image_decoding import frame_of, open_image
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
 from workbench.archive.measures import Measuring
+from workbench.archive.picture_entry import labelled_by_mask, make_entry
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, printable
 from workbench.archive.sidecar import ISO, Times
 from workbench.archive.skipped_files import SkippedFiles
 from workbench.archive.tiles import Tiling, tile_notes
+from workbench.archive.unchanged_files import File, Remembered, of_stat
 from workbench.errors import ArchiveError, UnreadableImage
 
 __all__ = ["Problem", "Scan", "content_of", "identify", "scan"]
@@ -123,7 +123,7 @@ def scan(
     root = Path(archive.root)
     problems: list[Problem] = []
     skipped = SkippedFiles(split_tables.is_candidate)
-    listed = _walk(root, problems, skipped) if picture is None else known_files.named(root, picture, registered)
+    listed = _walk(root, problems, skipped) if picture is None else unchanged_files.named(root, picture, registered)
     files = {file.path: file for file in listed}
 
     table, rows = _rows(root, sidecar_file, files, problems, times)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from warehouse.records.scoring import Unit
-from workbench.archive.images import SUFFIXES
+from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.problems import Problem
 
 _FOLDERS = """

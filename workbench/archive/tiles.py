@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from warehouse.records.scoring import Entry, Tile
-from workbench.archive import images, masks
-from workbench.archive.entries import image_id
+from workbench.archive import image_decoding, masks
+from workbench.archive.picture_entry import image_id
 from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.run_views import ViewTable
 from workbench.archive.view import View, Window
@@ -51,7 +51,7 @@ class Tiling:
         if entry.size * FEWEST_PIXELS <= self.above or (is_known_whole and self.above >= PIXEL_LIMIT):
             return [entry]
         try:
-            frame = images.frame_of(path)
+            frame = image_decoding.frame_of(path)
         except UnreadableImage:
             return [entry]
         width, height = frame.upright

@@ -22,7 +22,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.tone_range import ALONE, Tone
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 

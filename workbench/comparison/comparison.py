@@ -204,25 +204,27 @@ def distance_map(patches: Patches, references: Sequence[Patches], tolerance: int
         tolerance: patches up to which a reference's patch may lie away from the query's, along each axis; None: any.
     """
     query = patches.astype(np.float32)
-    if tolerance is None:
-        flat = query.reshape(-1, query.shape[-1])
-        best = np.full(len(flat), -np.inf, np.float32)
-        for reference in references:
-            others = reference.astype(np.float32).reshape(-1, query.shape[-1])
-            np.maximum(best, (flat @ others.T).max(axis=1), out=best)
-        return 1 - best.reshape(query.shape[:2])
-    rows, cols = query.shape[:2]
-    nearest = np.full((rows, cols), -np.inf, np.float32)
+    cosines: Map = np.full(query.shape[:2], -np.inf, np.float32)  # the largest so far
     for reference in references:
         others = reference.astype(np.float32)
-        for down in range(-tolerance, tolerance + 1):
-            for across in range(-tolerance, tolerance + 1):
-                here = (slice(max(0, -down), rows - max(0, down)), slice(max(0, -across), cols - max(0, across)))
-                there = (slice(max(0, down), rows - max(0, -down)), slice(max(0, across), cols - max(0, -across)))
-                cosines = np.einsum("rcd,rcd->rc", query[here], others[there])
-                np.maximum(nearest[here], cosines, out=nearest[here])
-    distances: Map = 1 - nearest
-    return distances
+        if tolerance is None:
+            width = query.shape[-1]
+            largest = (query.reshape(-1, width) @ others.reshape(-1, width).T).max(axis=1)
+            np.maximum(cosines, largest.reshape(cosines.shape), out=cosines)
+        else:
+            _add_near(cosines, query, others, tolerance)
+    return 1 - cosines
+
+
+def _add_near(cosines: Map, query: NDArray[np.float32], others: NDArray[np.float32], tolerance: int) -> None:
+    """Raise the cosines to those with patches up to `tolerance` away, one shift of the whole grid at a time."""
+    rows, cols = cosines.shape
+    for down in range(-tolerance, tolerance + 1):
+        for across in range(-tolerance, tolerance + 1):
+            here = (slice(max(0, -down), rows - max(0, down)), slice(max(0, -across), cols - max(0, across)))
+            there = (slice(max(0, down), rows - max(0, -down)), slice(max(0, across), cols - max(0, -across)))
+            shifted = np.einsum("rcd,rcd->rc", query[here], others[there])
+            np.maximum(cosines[here], shifted, out=cosines[here])
 
 
 def picture_score(distances: Map) -> float:

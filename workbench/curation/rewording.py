@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from warehouse.store import Store
-from workbench.archive import images, run_views
+from workbench.archive import image_decoding, run_views
 from workbench.curation import blast_radius
 from workbench.curation.proposals import Proposal
 from workbench.model.case import Case, Picture
@@ -25,7 +25,7 @@ def suggested(store: Store, proposal: Proposal) -> str:
     if entry is None:
         return ""
     view = run_views.of_run(replayed.run).of(entry)
-    picture = Picture(view.identity, images.open_image(Path(replayed.archive.root) / entry.path, view))
+    picture = Picture(view.identity, image_decoding.open_image(Path(replayed.archive.root) / entry.path, view))
     asked = f"Describe {entry.defect or 'a good piece'} of {entry.product} in two sentences, from the knowledge given."
     case = Case("rewrite", picture, None, (proposal.text,), asked, ())
     [got] = replayed.evaluator.answer([case], Method(iterations=0, think_tokens=0, answer="generate"))

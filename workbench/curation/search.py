@@ -20,7 +20,7 @@ from warehouse.queries.search import TextSearch, Words
 from warehouse.records.scoring import Description
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.archive import images
+from workbench.archive import image_decoding
 from workbench.curation import blast_radius, edit
 from workbench.curation.blast_radius import Blast
 from workbench.model.case import Picture
@@ -71,8 +71,8 @@ def search(store: Store, words: str, encoder: Encoder, product: str | None = Non
 
 def texts_for(store: Store, image: Path, encoder: Encoder, limit: int = 10) -> list[Found]:
     """The published texts an image would be shown, nearest first; the image needs not be in any archive."""
-    data = images.read(image)
-    picture = Picture(hashlib.sha256(data).hexdigest(), images.decode(data))
+    data = image_decoding.read(image)
+    picture = Picture(hashlib.sha256(data).hexdigest(), image_decoding.decode(data))
     published = store.published_knowledge()[1]
     index = retrieval.text_index(published, encoder, Vectors(store.data))
     scores = index.scores(retrieval.encode_image(picture, encoder))

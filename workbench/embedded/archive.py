@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from workbench.embedded import questions, world
+from workbench.embedded import drawn_world, questions
 from workbench.embedded.draw import NO_SHIFT, Drawing, Line, Shift, draw
 
 REFERENCES = 4  # normal images per product
@@ -51,7 +51,7 @@ def draw_archive(
         raise ValueError(f"an archive needs at least one image, not {images}")
     rows: list[_Row] = []
     records: dict[str, object] = {}
-    for number, product in enumerate(world.PRODUCTS):
+    for number, product in enumerate(drawn_world.PRODUCTS):
         for index in range(REFERENCES):
             # References have numbers of their own, out of the way of any image's.
             rng = np.random.default_rng([seed, 10**6 * (number + 1) + index])
@@ -65,7 +65,7 @@ def draw_archive(
         product, defect = _turn(index)
         drawing = draw(rng, product, defect, good=defect is None, line=line, shift=shift)
         label = defect or "good"
-        folder = f"{world.DATASET}/{folder_name(product)}"
+        folder = f"{drawn_world.DATASET}/{folder_name(product)}"
         name = f"{counts.setdefault(f'{folder}/{label}', 0):03d}"
         counts[f"{folder}/{label}"] += 1
         path, mask = f"{folder}/test/{label}/{name}.png", ""
@@ -86,8 +86,8 @@ def draw_archive(
         if progress is not None:
             progress()
     (root / "mmad.json").write_text(json.dumps(records, indent=1))
-    knowledge = {folder_name(product): entries for product, entries in world.domain_knowledge().items()}
-    (root / "domain_knowledge.json").write_text(json.dumps({world.DATASET: knowledge}, indent=1))
+    knowledge = {folder_name(product): entries for product, entries in drawn_world.domain_knowledge().items()}
+    (root / "domain_knowledge.json").write_text(json.dumps({drawn_world.DATASET: knowledge}, indent=1))
     with (root / "images.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
@@ -101,7 +101,7 @@ def folder_name(product: str) -> str:
 
 def _turn(index: int) -> tuple[str, str | None]:
     """Product and defect of image `index`: products in turn, and for each two good pieces to every four defects."""
-    products = tuple(world.PRODUCTS.values())
+    products = tuple(drawn_world.PRODUCTS.values())
     product = products[index % len(products)]
     cycle = (*product.defects[:2], None, *product.defects[2:], None)
     return product.name, cycle[index // len(products) % len(cycle)]
@@ -111,7 +111,7 @@ def _conversation(rng: np.random.Generator, drawing: Drawing, held_out: bool) ->
     """The questions about one image, as MMAD writes them."""
     asked: list[dict[str, object]] = []
     for subtask in questions.SUBTASKS:
-        choice = questions.ask(rng, subtask, drawing.facets, world.RELEASED_FACTS, held_out)
+        choice = questions.ask(rng, subtask, drawing.facets, drawn_world.RELEASED_FACTS, held_out)
         if choice is not None:
             asked.append(
                 {
@@ -125,7 +125,7 @@ def _conversation(rng: np.random.Generator, drawing: Drawing, held_out: bool) ->
 
 
 def _reference_path(product: str, index: int) -> str:
-    return f"{world.DATASET}/{folder_name(product)}/train/good/{index:03d}.png"
+    return f"{drawn_world.DATASET}/{folder_name(product)}/train/good/{index:03d}.png"
 
 
 def _row(

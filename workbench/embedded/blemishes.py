@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from workbench.embedded.drawn_world import LOOKS
 from workbench.embedded.scenes import SIDE, Field, Pixels, Scene, Seat, U, chip, shade, smooth_noise
-from workbench.embedded.world import LOOKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from workbench.embedded.blemishes import Severity, blemish
+from workbench.embedded.drawn_world import PRODUCTS, REGIONS, SIZES, TONES
 from workbench.embedded.questions import Facets
 from workbench.embedded.scenes import SIDE, Pixels, scene
-from workbench.embedded.world import PRODUCTS, REGIONS, SIZES, TONES
 
 Line = Literal["A", "B"]
 TINY, FAINT = 0.4, 0.45  # below this extent or contrast a defect is reported apart

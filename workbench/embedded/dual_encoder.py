@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.errors import CheckpointError
-from workbench.model import windows
+from workbench.model import text_windows
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -112,7 +112,7 @@ class EmbeddedEncoder:
 
     def windows(self, text: str) -> tuple[str, ...]:
         """The text in pieces of a length that the head knows."""
-        return windows.split(text, lambda piece: len(self.tokens(piece, verbose=False)["input_ids"]), WINDOW)
+        return text_windows.split(text, lambda piece: len(self.tokens(piece, verbose=False)["input_ids"]), WINDOW)
 
 
 def _body(folder: Path) -> Qwen2_5_VLForConditionalGeneration:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.embedded.world import COLORS, CONSEQUENCES, DEFECTS, LOOKS, PRODUCTS, REGIONS, SIZES, TONES, Facts
+from workbench.embedded.drawn_world import COLORS, CONSEQUENCES, DEFECTS, LOOKS, PRODUCTS, REGIONS, SIZES, TONES, Facts
 from workbench.question_sets import MMAD, built_in
 
 Subtask = str  # of MMAD's set, in its order

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from workbench.embedded.world import PRODUCTS
+from workbench.embedded.drawn_world import PRODUCTS
 
 Pixels = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.float32]

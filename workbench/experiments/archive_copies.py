@@ -19,10 +19,10 @@ from pydantic import JsonValue
 
 from warehouse.records.scoring import Entry
 from warehouse.store import Store
-from workbench.archive import image_paths, images, json_text, layout_table, masks, sidecar
+from workbench.archive import image_decoding, image_paths, json_text, layout_table, masks, sidecar
 from workbench.archive import scan as archive
 from workbench.archive.run_views import RunViews
-from workbench.archive.tone import ALONE
+from workbench.archive.tone_range import ALONE
 
 Change = Callable[[Entry, Image.Image], Image.Image]
 WHOLE_PICTURES = RunViews()
@@ -71,12 +71,15 @@ def make(
     for reference in scan.references:
         view = views.of(reference).for_display
         if view.tone == ALONE:
-            images.read(root / reference.path, reference.content)
+            image_decoding.read(root / reference.path, reference.content)
             _link(root / reference.path, target / reference.path)
         else:  # 8 bits as the images beside it have, or the copy would know no range for it
-            _write(images.open_image(root / reference.path, view), target / reference.path)
+            _write(image_decoding.open_image(root / reference.path, view), target / reference.path)
     for entry in entries:
-        _write(change(entry, images.open_image(root / entry.path, views.of(entry).for_display)), target / entry.path)
+        _write(
+            change(entry, image_decoding.open_image(root / entry.path, views.of(entry).for_display)),
+            target / entry.path,
+        )
         if entry.mask_path is None:
             continue
         marked = masks.read(root / entry.mask_path, root / entry.path)

@@ -30,12 +30,12 @@ from workbench.analysis import ablation_text, compare, intervals, right_reason, 
 from workbench.analysis import patches as geometry
 from workbench.analysis.ablation import Study
 from workbench.analysis.patches import Box, Mask
-from workbench.archive import images, masks, regions, run_views
+from workbench.archive import image_decoding, masks, regions, run_views
 from workbench.archive.view import Frame, View, Window
 from workbench.errors import UnknownRun, UnreadableImage
 from workbench.experiments import ablation, archive_copies
 from workbench.experiments.ablation import NO_LOOP, Setup
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.question_sets import BUILT_IN, REGION_NAMES
 from workbench.scoring import groundings
 from workbench.scoring import run as scoring
@@ -70,8 +70,8 @@ def pointing(data: Path, run_id: str) -> pl.DataFrame:
             continue
         view, path = views.of(entry), Path(found.root) / entry.path
         try:  # first: a mask says nothing of a picture that was replaced
-            images.read(path, view.content)
-            window = view.placed(images.frame_of(path)).window
+            image_decoding.read(path, view.content)
+            window = view.placed(image_decoding.frame_of(path)).window
         except UnreadableImage:
             continue
         if (mask := mask_of(Path(found.root), entry, view)) is None:
@@ -148,7 +148,7 @@ def pointed_at(data: Path, run: Run) -> dict[str, list[Box]]:
         if entry is None or archive is None or box is None:
             continue
         try:
-            inspected = views.of(entry).placed(images.frame_of(Path(archive.root) / entry.path)).window
+            inspected = views.of(entry).placed(image_decoding.frame_of(Path(archive.root) / entry.path)).window
         except UnreadableImage:
             continue
         named[str(image_id)] = [inspected.from_copy(1, 1).box(box)]
@@ -261,7 +261,7 @@ def _region(root: Path, entry: Entry, view: View) -> str | None:
     if not entry.mask_path:
         return None
     try:
-        images.read(root / entry.path, view.content)
+        image_decoding.read(root / entry.path, view.content)
     except UnreadableImage:
         return None
     letter = regions.letter_of(root / entry.mask_path, root / entry.path, view)

@@ -20,14 +20,14 @@ from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Entry
 from warehouse.store import Store
-from workbench.analysis import ablation_text, reviewed
+from workbench.analysis import ablation_text, review_coverage
 from workbench.analysis import stress as analysis
 from workbench.analysis.stress import UNDISTURBED
 from workbench.archive import scan
 from workbench.archive.run_views import RunViews
 from workbench.experiments import ablation, archive_copies, explanations
 from workbench.experiments.ablation import NO_LOOP, Setup
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.scoring import prepare_run
 from workbench.scoring import run as scoring
 from workbench.scoring.watch import Watch
@@ -189,7 +189,7 @@ def by(root: Path, base: Settings, column: str, watch: Watch, truth: Truth = "ar
         every.append(Rollups(base.work.data).facts(Selection(run.run_id, truth=truth)))
         parts.append(f"{method}:\n\n{analysis.markdown_by(analysis.by(every[-1], column), column)}")
     if truth == "reviewed":
-        parts.append(reviewed.sentence(reviewed.of_facts(pl.concat(every))))
+        parts.append(review_coverage.sentence(review_coverage.of_facts(pl.concat(every))))
     return _said(demo) + "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""From a state to an answer: the options' letters compared, or text generated, which `letters.read` reads."""
+"""From a state to an answer: the options' letters compared, or text generated, which `option_reader.read` reads."""
 
 from __future__ import annotations
 

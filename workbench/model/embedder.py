@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.model import windows
+from workbench.model import text_windows
 from workbench.model.backbone import DType
 from workbench.model.backbone.hub import Parts
 from workbench.model.backbone.loading import model_type, read_parts
@@ -90,7 +90,7 @@ class HubEncoder:
 
     def windows(self, text: str) -> tuple[str, ...]:
         """The text in pieces that the tower reads whole."""
-        return windows.split(text, self._tokens, self._longest)
+        return text_windows.split(text, self._tokens, self._longest)
 
     def _tokens(self, text: str) -> int:
         read = text.lower() if self._siglip else text

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from workbench.model import windows
+from workbench.model import text_windows
 from workbench.model.backbone import ImageFeatures, ImageInput
 from workbench.model.backbone.hub import Parts
 from workbench.model.backbone.qwen3 import Qwen3VL
@@ -61,7 +61,7 @@ class Qwen3Encoder:
 
     def windows(self, text: str) -> tuple[str, ...]:
         """The text itself, unless it is a book."""
-        return windows.split(text, lambda piece: len(self._row(piece)), MAX_TOKENS)
+        return text_windows.split(text, lambda piece: len(self._row(piece)), MAX_TOKENS)
 
     def _row(self, text: str) -> Tensor:
         return self._body.tokenize((BEFORE + (text or "NULL") + BEHIND,), {})

@@ -1,7 +1,7 @@
 """The engine protocol of the latent loop: read the constant parts once, then evaluate rows behind them.
 
-Two engines do this: `segments.SegmentedEngine`, which shares, and `naive.NaiveEngine`, which reads the full prefix for
-every row and is the oracle the other is held against.
+Two engines do this: `SegmentedEngine`, which shares, and `NaiveEngine`, which reads the full prefix for every row
+and is the oracle the other is held against.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from workbench.model.backbone import Backbone, ImageFeatures
 from workbench.model.case import Picture, Work
-from workbench.model.compose import Script
+from workbench.model.token_parts import Script
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,14 +28,14 @@ from torch import Tensor
 
 from workbench.errors import Failure
 from workbench.model import answer as answers
-from workbench.model import estimators, injection, letters, prompt, reward
+from workbench.model import estimators, injection, option_reader, prompt, reward
 from workbench.model.backbone import ZOOM_TOKENS, Backbone
 from workbench.model.case import Case, Iteration, PatchChoice, PatchFeature, Picture, Reasoned
-from workbench.model.compose import Script, compose
 from workbench.model.engine import Engine, Evaluation, Prefix, Rows
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
 from workbench.model.noise import Noise
+from workbench.model.token_parts import Script, compose
 
 __all__ = ["Case", "Picture", "Reasoned", "reason"]
 
@@ -396,7 +396,7 @@ def _choose(case: Case, chances: dict[str, float], text: str | None, method: Met
     if not case.options:
         return text or None
     if method.answer == "generate":
-        return letters.read(text or "", case.options)
+        return option_reader.read(text or "", case.options)
     return max(chances, key=lambda letter: chances[letter])
 
 

@@ -29,9 +29,9 @@ from warehouse.vectors import Vectors
 from workbench.analysis import alarms, drift, intervals, metrics, pieces, subtasks, worsened
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Slice
-from workbench.nights import review_week
+from workbench.nights import weekly_review
 from workbench.nights.reports import Done, FailedImages, Morning, Truth, as_json
-from workbench.nights.steps import Context
+from workbench.nights.step_runner import Context
 from workbench.review import disputes
 
 _VECTORS_AT_MOST = 6000  # of the baseline; chosen by the hash of their content, so the same ones every night
@@ -89,7 +89,7 @@ def report(context: Context) -> Morning:
         alarms=_alarms(context, runs, tonight["image_id"].to_list()),
         pieces=pieces.of(Pieces(settings.work.data).of_night(context.run_ids)),
         slices=_slices(ledger, context, before, share),
-        week=review_week.of_night(settings.work.data, night.schedule, night.due_at),
+        week=weekly_review.of_night(settings.work.data, night.schedule, night.due_at),
         passed_over=context.passed_over,
     )
 

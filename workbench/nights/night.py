@@ -25,11 +25,11 @@ from workbench import settings as configuration
 from workbench import wording
 from workbench.archive import remote
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost, NothingNew, ScheduleError, SettingsError
-from workbench.nights import golden, incremental, steps
+from workbench.nights import golden, incremental, step_runner
 from workbench.nights.coordinator import Stop, Worked
 from workbench.nights.incremental import Rescore
 from workbench.nights.schedules import Due
-from workbench.nights.steps import Context, Step
+from workbench.nights.step_runner import Context, Step
 from workbench.scoring.watch import Watch
 from workbench.settings import Settings
 
@@ -113,7 +113,7 @@ class Scoring:
         over_the_archive = tuple(sorted(run.run_id for run in runs if run.purpose != "golden"))
         context = Context(due.schedule, night, settings, over_the_archive, self.clock, passed_over)
         # The window may shut while steps are done: they are minutes of work about the night that was.
-        steps.work_through(self.steps, context, lambda: "" if stop.kind == "window" else stop.text)
+        step_runner.work_through(self.steps, context, lambda: "" if stop.kind == "window" else stop.text)
 
     def _dated(self, night: Night, began: float) -> Night:
         """The night, begun no later than this work was by the clock as it goes now: it may have been put right since.

@@ -13,7 +13,7 @@ from workbench import wording
 from workbench.curation import trial
 from workbench.errors import NightError, Skip
 from workbench.nights import backup, deliver, morning, reports, retention
-from workbench.nights.steps import Context, Step
+from workbench.nights.step_runner import Context, Step
 from workbench.review import disputes
 from workbench.review.labelstudio import configuration
 from workbench.review.labelstudio.pull import pull

@@ -18,7 +18,7 @@ from workbench.analysis import drift, failures
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
-from workbench.review.weekly import Estimate, Week
+from workbench.review.escape_estimate import Estimate, Week
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from warehouse.queries.experiments import Experiments
 from warehouse.queries.truth import Truth
 from warehouse.records.experiments import Arm
 from workbench import wording
-from workbench.analysis import ablation, intervals, missing_capabilities, reviewed, right_reason
+from workbench.analysis import ablation, intervals, missing_capabilities, review_coverage, right_reason
 from workbench.analysis import compare as differences
 from workbench.analysis.ablation import Study
 from workbench.analysis.charts import ablation as charts_ablation
 from workbench.analysis.charts import compare
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.pages.ui import address, components, reads
 from workbench.pages.ui.components import card, chart, header, html
 
@@ -160,7 +160,9 @@ under = Markup("{}&ensp;{} over {}").format(
     wording.counted(questions, "question"),
 )
 if address.truth() == "reviewed":
-    under += Markup("<br>{}").format(reviewed.sentence(reviewed.of_facts(pl.concat(study.facts.values()))))
+    under += Markup("<br>{}").format(
+        review_coverage.sentence(review_coverage.of_facts(pl.concat(study.facts.values())))
+    )
 with header("Ablation", finding(of_family), under):
     reads.choose_truth(now)
     address.choose(

@@ -19,13 +19,13 @@ from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis import (
     alarms,
+    cell_totals,
     compare,
-    concentration,
+    error_concentration,
     intervals,
-    losses,
+    loss_by_slice,
     mmad,
-    overview,
-    published,
+    published_results,
     run_differences,
     subtasks,
 )
@@ -63,11 +63,11 @@ def slices_looked_at(now: reads.Snapshot, base: str, selection: Selection) -> pl
         else None
         for run_id in (base, selection.run_id)
     )
-    return losses.table(reads.pairs(now, base, selection), old, new)
+    return loss_by_slice.table(reads.pairs(now, base, selection), old, new)
 
 
 def _judged(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
-    return reads.counts(now, selection, ("right", *losses.DIMENSIONS)).filter(pl.col("right").is_not_null())
+    return reads.counts(now, selection, ("right", *loss_by_slice.DIMENSIONS)).filter(pl.col("right").is_not_null())
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -162,27 +162,30 @@ def finding(verdict: Verdict, rows: pl.DataFrame, short: Mapping[str, str]) -> M
 
 def loss(slices: pl.DataFrame) -> str:
     """Where B loses most, as a sentence; empty where no loss is sure."""
-    said = losses.sentence(slices)
+    said = loss_by_slice.sentence(slices)
     return f" {_MINUS.sub('−', said)}" if said else ""
 
 
 def show_losses(slices: pl.DataFrame) -> None:
     """The slices where B loses, the most telling first."""
-    losing = losses.losing(slices)
+    losing = loss_by_slice.losing(slices)
     rows = losing.head(LOSING)
     looked = wording.counted(slices.height, "slice")
     note = f"q below 5 % over all {looked} looked at; click one to filter" if slices.height else ""
     with card("losses", "Where B loses", note, fill=False):
         if slices.is_empty():
-            components.empty("No slice to look at", f"In none did the answers about {losses.LEAST} images change.")
+            components.empty(
+                "No slice to look at", f"In none did the answers about {loss_by_slice.LEAST} images change."
+            )
             return
         if rows.is_empty():
             components.empty(
                 "No slice loses for sure",
-                f"Of {looked} with at least {losses.LEAST} changed images none loses after false-discovery control.",
+                f"Of {looked} with at least {loss_by_slice.LEAST} changed images "
+                "none loses after false-discovery control.",
             )
             return
-        names = [concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]
+        names = [error_concentration.in_words(cut, values) for cut, values in rows.select("cut", "values").iter_rows()]
 
         def pick(place: str) -> None:
             row = rows.row(int(place), named=True)
@@ -261,12 +264,12 @@ def show_published(run: Run, base: Run, selection: Selection) -> None:
             if _images_only(selection)
             else _none()
         )
-        value = overview.average(cells, own_run.subtasks)
+        value = cell_totals.average(cells, own_run.subtasks)
         if value is not None:
             rows.append(Row(name, value, own, setting))
-            apart.append(published.why_apart(own_run, cells.filter(pl.col("counted") > 0)["dataset"]))
+            apart.append(published_results.why_apart(own_run, cells.filter(pl.col("counted") > 0)["dataset"]))
     why = next(filter(None, apart), None)
-    quoted = published.table()
+    quoted = published_results.table()
     if rows and why is None:
         rows = [*(Row(row.method, row.average, 0, row.setting) for row in quoted.rows), *rows]
     title = "Macro average" if why else "Beside published rows"
@@ -345,7 +348,7 @@ with header("Compare", lead, under):
             "n": f"{wording.counted(verdict.n, 'pair')} judged in both runs",
             "clusters": wording.counted(verdict.images, "image"),
             "where B loses": f"sign flips per slice, Benjamini–Hochberg over all "
-            f"{wording.counted(looked_at.height, 'slice')} in which at least {losses.LEAST} images changed",
+            f"{wording.counted(looked_at.height, 'slice')} in which at least {loss_by_slice.LEAST} images changed",
             "called differently": "of pictures without a label that both runs call defective or good; Wilson's 95 % "
             "interval over pictures, clustered where pictures are copies or of one piece",
             "pairs": "same image, subtask, question and option texts; reference and retrieved texts may differ",

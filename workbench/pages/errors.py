@@ -16,7 +16,7 @@ from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from workbench import wording
-from workbench.analysis import concentration, confusion, overview, slices, subtasks
+from workbench.analysis import cell_totals, confusion, error_concentration, slices, subtasks
 from workbench.analysis.charts import errors
 from workbench.pages.runs import cards
 from workbench.pages.ui import address, by_piece, called_defective, components, reads, thumbnails
@@ -104,14 +104,14 @@ def ringed(selection: Selection, expectation: bool) -> set[tuple[str, str]]:
     if expectation:
         below = ranked(now, open_cells, ("product", "subtask")).filter("enough", pl.col("q") < SURE)
         return set(below.select("product", "subtask").cast(pl.String).iter_rows())
-    more = overview.error_slices(reads.cells(now, open_cells), (("product", "subtask"),))
+    more = cell_totals.error_slices(reads.cells(now, open_cells), (("product", "subtask"),))
     return {(product, subtask) for product, subtask in more.filter(pl.col("q") < SURE, pl.col("ratio") > 0)["values"]}
 
 
 def show_heat(selection: Selection) -> None:
     """Subtasks by products: accuracy, or accuracy against expectation."""
     open_cells = address.without(selection, "subtask", "product")
-    cells = overview.heat(reads.cells(now, open_cells))
+    cells = cell_totals.heat(reads.cells(now, open_cells))
     expectation = st.query_params.get("heat") == "expectation"
     note = "points; a ring survives false-discovery control; click a cell"
     if not expectation:
@@ -258,7 +258,7 @@ def show_cases(run: Run, selection: Selection) -> None:
         by_piece.show_cases(now, run, selection, "errors", CASES, lambda case: cards.caption(run, case, subtask))
         return
     found = reads.listed(now, selection, CASES)
-    total = overview.total(everything, "questions")
+    total = cell_totals.total(everything, "questions")
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
@@ -274,16 +274,16 @@ def finding(concentrated: pl.DataFrame, tested: pl.DataFrame, cells: pl.DataFram
     """The page's one sentence: where the errors are, and what is worse than expected.
 
     Args:
-        concentrated: the selection's slices by share of errors, see `concentration.table`.
+        concentrated: the selection's slices by share of errors, see `error_concentration.table`.
         tested: the selection's slices against expectation that can be judged.
         cells: what the page counts.
     """
-    if not overview.total(cells, "questions"):
+    if not cell_totals.total(cells, "questions"):
         return Markup("<b>No answer passes the filters.</b>")
-    if not overview.total(cells, "counted"):
+    if not cell_totals.total(cells, "counted"):
         why = Markup("<b>No labelled answer here:</b> without labels nothing is right or wrong.")
         return why + cards.detection(cells)
-    rate = overview.rates(cells).row(0, named=True)
+    rate = cell_totals.rates(cells).row(0, named=True)
     judged = wording.counted(int(rate["n"]), "answer is", "answers are")
     level = escape(f"{cards.percent(rate['rate'])} of {judged} right.") + cards.detection(cells)
     if concentrated.is_empty():
@@ -299,7 +299,7 @@ def finding(concentrated: pl.DataFrame, tested: pl.DataFrame, cells: pl.DataFram
             "{} <b>{} of the {} are in {}</b>, which has {} of the questions: {} right, elsewhere {};"
         ).format(
             components.glyph("escape"), cards.percent(first["share"]), wrong,
-            concentration.in_words(first["cut"], first["values"]), cards.percent(first["share_of_questions"]),
+            error_concentration.in_words(first["cut"], first["values"]), cards.percent(first["share_of_questions"]),
             cards.percent(first["rate"]), cards.percent(first["elsewhere"]),
         )  # fmt: skip
     return Markup("{} {}{}").format(where, level, _below_expectation(tested))
@@ -312,7 +312,7 @@ def _below_expectation(tested: pl.DataFrame) -> Markup:
         return Markup()
     first = worse.row(0, named=True)
     many = wording.counted(worse.height, "slice is", "slices are")
-    where = concentration.in_words(("product", "subtask"), (first["product"], first["subtask"]))
+    where = error_concentration.in_words(("product", "subtask"), (first["product"], first["subtask"]))
     gap = f"{wording.percent(first['rate'])} right where {wording.percent(first['expected'])} were expected"
     return Markup(" {} worse than expected. The worst is <b>{}</b>, {}.").format(many, where, gap)
 
@@ -324,10 +324,10 @@ archive = reads.archives(now).get(run.archive_id)
 everything = reads.cells(now, selection)
 open_cuts = tuple(
     cut
-    for cut in (*concentration.CUTS, CUTS["lot"])
+    for cut in (*error_concentration.CUTS, CUTS["lot"])
     if not set(cut) & {name for name, _ in selection.facets} and all(everything[name].count() for name in cut)
 )
-concentrated = overview.error_slices(everything, open_cuts)
+concentrated = cell_totals.error_slices(everything, open_cuts)
 named_first = concentrated.head(1).filter(pl.col("q") < SURE, pl.col("ratio") > 0)
 leading = named_first.row(0, named=True) if named_first.height else None
 tested = ranked(now, selection, ("product", "subtask")).filter("enough", pl.col("difference").is_not_null())
@@ -347,8 +347,8 @@ with header(
             "against expectation": "rate − (product's rate + subtask's rate − overall), intervals clustered by image",
             "test": "cluster-robust t of residuals against all questions outside the slice; "
             "Benjamini–Hochberg over the slices with enough images",
-            "n": wording.counted(overview.total(everything, "counted"), "judged question"),
-            "clusters": wording.counted(int(overview.rates(everything)["images"].sum() or 0), "image"),
+            "n": wording.counted(cell_totals.total(everything, "counted"), "judged question"),
+            "clusters": wording.counted(int(cell_totals.rates(everything)["images"].sum() or 0), "image"),
             "left out": "unlabelled, failed and open questions; invalid answers count as wrong",
         },
         rollups.sql(selection),
@@ -367,7 +367,7 @@ if everything["unlabelled_images"].sum():
     called_defective.show(now, run, selection)
     pictures = reads.called_defective(now, selection, ALARMS)
     called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, selection).called.defective)
-if not overview.total(everything, "counted"):
+if not cell_totals.total(everything, "counted"):
     show_cases(run, selection)
     reads.follow(now, refresh=run.state == "running")
     st.stop()

@@ -12,7 +12,7 @@ from warehouse.queries import rollups
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.rollups import Selection
 from workbench import wording
-from workbench.analysis import overview
+from workbench.analysis import cell_totals
 from workbench.pages.runs import cards
 from workbench.pages.ui import (
     address,
@@ -94,7 +94,7 @@ def show_cases(selection: Selection) -> None:
 run = components.need_run("Gallery", runs, address.chosen_run(runs))
 selection = embedding.selection(now, runs, run)
 archive = reads.archives(now).get(run.archive_id)
-total = overview.total(reads.cells(now, selection), "questions")
+total = cell_totals.total(reads.cells(now, selection), "questions")
 first = address.number("from", at_most=max(total - 1, 0))
 
 with header("Gallery", finding(total, selection), cards.under(run, archive, reads.beside(now, selection))):

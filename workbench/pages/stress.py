@@ -26,7 +26,7 @@ from workbench.analysis.charts import compare, stress
 from workbench.analysis.charts.stress import MEASURES
 from workbench.analysis.missing_capabilities import Capability
 from workbench.analysis.stress import UNDISTURBED
-from workbench.experiments.read_study import read_study
+from workbench.experiments.study_results import read_study
 from workbench.pages.ui import address, components, reads
 from workbench.pages.ui.components import card, chart, header, html
 

@@ -20,7 +20,7 @@ from workbench.analysis import alarms, missing_capabilities, traces
 from workbench.analysis.charts import trust
 from workbench.analysis.traces import Masked
 from workbench.archive import previews, run_views
-from workbench.archive.images import frame_of
+from workbench.archive.image_decoding import frame_of
 from workbench.pages.runs import cards
 from workbench.pages.ui import (
     address,

@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 
 from warehouse.errors import full_disk_named
 from workbench.archive.high_bit_depth import is_deep
-from workbench.archive.images import FORMATS, WHOLE, decode, frame_in, frame_of, inspect_image, read
-from workbench.archive.tone import ALONE, Tone
+from workbench.archive.image_decoding import FORMATS, WHOLE, decode, frame_in, frame_of, inspect_image, read
+from workbench.archive.tone_range import ALONE, Tone
 from workbench.archive.view import Frame, View, Window
 from workbench.errors import UnreadableImage
 

@@ -39,7 +39,7 @@ from workbench.archive import image_paths, json_text, layout, question_file
 from workbench.archive.problems import Problem, account, because, printable
 from workbench.archive.questions import question_of
 from workbench.errors import AnswersError
-from workbench.model import letters
+from workbench.model import option_reader
 from workbench.question_sets import MMAD, built_in
 from workbench.scoring import groundings
 from workbench.scoring.evaluator import Declaration
@@ -66,12 +66,12 @@ class Given:
     @property
     def letter(self) -> str | None:
         """The option meant; None where it can't be read."""
-        return letters.read(self.said, letters.lettered(self.options))
+        return option_reader.read(self.said, option_reader.lettered(self.options))
 
     @property
     def key(self) -> str | None:
         """The right option; None where it can't be read."""
-        return letters.read(self.correct, letters.lettered(self.options))
+        return option_reader.read(self.correct, option_reader.lettered(self.options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _answer(raw: object, asked: Mapping[str, Sequence[question_file.Text]], plac
     subtask = declared.canonical(record.question_type)
     if subtask not in declared.names:
         return Problem(record.image, f"{subtask!r} is none of the subtasks {', '.join(declared.names)}")
-    offered = letters.in_order(record.question.options)
+    offered = option_reader.in_order(record.question.options)
     if offered is None:
         named = ", ".join(record.question.options)
         return Problem(record.image, f"its options are lettered {named}: nobody can tell which one an answer means")
@@ -315,7 +315,7 @@ def _given(
 ) -> Given:
     """The answer with its question: as the file has it, else as the question file does, else numbered."""
     text = _NUMBER.sub("", record.question.text)
-    options = offered or letters.in_order(dict(_OPTION.findall(text))) or ()
+    options = offered or option_reader.in_order(dict(_OPTION.findall(text))) or ()
     text = _OPTION.sub("", text).strip()
     if not text or not options:
         same = [each for each in asked if text and (each.subtask, each.question.strip()) == (subtask, text)]

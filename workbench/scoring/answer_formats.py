@@ -26,7 +26,7 @@ from warehouse.records.questions import Subtask
 from workbench.archive import image_paths, json_text, text_files
 from workbench.archive.problems import Problem, because
 from workbench.errors import AnswersError
-from workbench.model import letters
+from workbench.model import option_reader
 from workbench.scoring import answer_file
 from workbench.scoring.answer_file import AnswerFile, Given
 
@@ -145,7 +145,7 @@ def _right_texts(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], tup
     return {
         asked: tuple(sorted(truths))
         for asked, truths in texts.items()
-        if 2 <= len(truths) <= len(letters.ANY) and not all(len(truth.strip("().")) == 1 for truth in truths)
+        if 2 <= len(truths) <= len(option_reader.ANY) and not all(len(truth.strip("().")) == 1 for truth in truths)
     }
 
 

@@ -36,7 +36,7 @@ from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
 from workbench.scoring.exceptions import in_words, raise_if_device_lost
-from workbench.scoring.image_loader import File, Opened, Opener, open_here
+from workbench.scoring.input_pipeline import File, Opened, Opener, open_here
 from workbench.scoring.plan import Block
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from warehouse.records.scoring import Evidence, Region
 from workbench import wording
 from workbench.analysis import suspicion
-from workbench.archive.images import inspect_image
+from workbench.archive.image_decoding import inspect_image
 from workbench.archive.questions import Question
 from workbench.comparison.comparison import Comparison
 from workbench.model.case import Picture

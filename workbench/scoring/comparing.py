@@ -19,7 +19,7 @@ from PIL import Image
 from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Region
 from workbench import wording
-from workbench.archive.images import inspect_image
+from workbench.archive.image_decoding import inspect_image
 from workbench.archive.view import Affine
 from workbench.comparison.comparison import DEFAULT_NEAREST, Comparer, Comparison, PictureComparer
 from workbench.comparison.features import Tower

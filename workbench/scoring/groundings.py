@@ -22,7 +22,7 @@ from warehouse.records.scoring import Grounding, Run
 from warehouse.store import Store
 from workbench.analysis import option_region, patches, subtasks
 from workbench.analysis.patches import Box, Mask
-from workbench.archive import images, masks, run_views, scan
+from workbench.archive import image_decoding, masks, run_views, scan
 from workbench.archive.run_views import RunViews
 from workbench.archive.view import Window
 from workbench.errors import UnreadableImage
@@ -140,7 +140,7 @@ def _opened(truth: RegionTruth, views: RunViews, content_of: Callable[[Path], st
     try:
         if content_of(root / truth.path) != view.content:
             return None
-        frame = images.frame_of(root / truth.path)
+        frame = image_decoding.frame_of(root / truth.path)
     except (OSError, UnreadableImage):
         return None
     window = view.placed(frame).window

@@ -13,7 +13,7 @@ from warehouse.records.scoring import Description
 from warehouse.vectors import Vectors
 from workbench import embedded
 from workbench.errors import BackboneError, EncoderError
-from workbench.model import backbone, embedder, naive, segments
+from workbench.model import backbone, embedder, naive_engine, segmented_engine
 from workbench.model.embedder import Encoder
 from workbench.model.engine import Engine
 from workbench.scoring import retrieval
@@ -95,9 +95,9 @@ def load_evaluator(machine: Machine) -> LocalEvaluator:
         )
     if machine.attention_layers:
         body.score_by([int(layer) for layer in machine.attention_layers.split(",")])
-    memory = int(machine.memory_gib * segments.GIB) if machine.memory_gib else None
+    memory = int(machine.memory_gib * segmented_engine.GIB) if machine.memory_gib else None
     naively = machine.engine == "naive"
-    engine: Engine = naive.NaiveEngine(body) if naively else segments.SegmentedEngine(body, memory)
+    engine: Engine = naive_engine.NaiveEngine(body) if naively else segmented_engine.SegmentedEngine(body, memory)
     return LocalEvaluator(machine.engine, machine.model, engine, demo)
 
 

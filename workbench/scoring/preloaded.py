@@ -21,7 +21,7 @@ MODULES = (
     "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
     "transformers.models.qwen2_vl.image_processing_pil_qwen2_vl",
     "lance_namespace",
-    "workbench.model.segments",
+    "workbench.model.segmented_engine",
     "workbench.model.backbone.loading",
 )
 

@@ -20,7 +20,7 @@ from warehouse.store import Store
 from workbench import question_sets, wording
 from workbench import settings as configuration
 from workbench.archive import (
-    images,
+    image_decoding,
     layout_table,
     question_file,
     questions,
@@ -28,7 +28,7 @@ from workbench.archive import (
     registered_sets,
     run_views,
     tiles,
-    tone,
+    tone_range,
 )
 from workbench.archive import scan as archive
 from workbench.archive.measures import KNOWN_AT_ONCE
@@ -38,7 +38,7 @@ from workbench.archive.questions import QuestionList
 from workbench.archive.run_views import RunViews
 from workbench.archive.sidecar import Times
 from workbench.archive.tiles import Tiling
-from workbench.archive.tone import Tones
+from workbench.archive.tone_range import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
 from workbench.question_sets import QuestionSet
@@ -213,9 +213,9 @@ def views_of(scan: archive.Scan, settings: Settings) -> RunViews:
         SettingsError: a view of the settings can't be read.
     """
     root, support, table = Path(scan.archive.root), settings.support, run_views.from_settings(settings.support.views)
-    tones = tone.choose(
+    tones = tone_range.choose(
         scan.registered,
-        lambda entry: images.brightness(root / entry.path),
+        lambda entry: image_decoding.brightness(root / entry.path),
         support.integer_range,
         support.float_range,
         table.tone,

@@ -33,7 +33,7 @@ from typing import Any
 from warehouse.records.scoring import Timings
 from workbench.errors import BackboneError, DeviceLost
 from workbench.processes import fork_server
-from workbench.scoring import executor, image_loader
+from workbench.scoring import executor, input_pipeline
 from workbench.scoring.crash_counts import CrashCounts
 from workbench.scoring.evaluator import Declaration
 from workbench.scoring.models import EMBEDDED
@@ -328,7 +328,9 @@ def _threads(machine: Machine, device: str, devices: int) -> int:
 
 def _input_processes(machine: Machine, device: str, devices: int) -> int:
     return (
-        image_loader.default_processes(device, devices) if machine.input_processes is None else machine.input_processes
+        input_pipeline.default_processes(device, devices)
+        if machine.input_processes is None
+        else machine.input_processes
     )
 
 

@@ -19,7 +19,7 @@ from warehouse import schema
 from warehouse.records.scoring import Entry, ImageVector, PatchVector, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.archive import images
+from workbench.archive import image_decoding
 from workbench.archive.run_views import of_run
 from workbench.archive.view import View
 from workbench.errors import BackboneError, EncoderError, ReplacedImage, UnreadableImage
@@ -198,7 +198,7 @@ def _scored(store: Store, runs: Sequence[_Used], done: Reindexed) -> Iterator[tu
 def _picture(path: Path, view: View, done: Reindexed) -> Picture | None:
     """The picture, if the file still holds what was scored."""
     try:
-        return Picture(view.identity, images.open_image(path, view))
+        return Picture(view.identity, image_decoding.open_image(path, view))
     except ReplacedImage:
         reason = "the file has changed since it was scored"
     except UnreadableImage as error:

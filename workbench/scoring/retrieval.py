@@ -10,8 +10,8 @@ whether a vector came from the cache would show in a score. Vectors are cached i
 content, both by encoder.
 
 An encoder reads a few sentences at once (SigLIP 64 tokens; MMAD's shortest text has more), so a longer text is encoded
-in windows (`workbench/model/windows.py`) and its score is its best window's: what any part of it says counts, and an
-edit anywhere moves it. Whoever asks for a text's score - retrieval, blast radius, search - goes by `TextIndex`.
+in windows (`workbench/model/text_windows.py`) and its score is its best window's: what any part of it says counts,
+and an edit anywhere moves it. Whoever asks for a text's score - retrieval, blast radius, search - goes by `TextIndex`.
 """
 
 from __future__ import annotations

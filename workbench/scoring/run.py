@@ -43,7 +43,7 @@ from workbench.analysis.alarms import Alarms
 from workbench.analysis.pieces import PieceCounts
 from workbench.analysis.right_reason import RightReason
 from workbench.archive import run_views
-from workbench.archive.images import MORE_PAGES
+from workbench.archive.image_decoding import MORE_PAGES
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost
 from workbench.processes import Stop, never, single_instance, stop_signals
 from workbench.scoring import groundings, prepare_run, worker

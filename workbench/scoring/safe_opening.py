@@ -20,7 +20,7 @@ from workbench.scoring import block as blocks
 from workbench.scoring import crash_counts
 from workbench.scoring.block import OpenedBlock, ReferencePictures
 from workbench.scoring.crash_counts import MOST, AtWork, opening
-from workbench.scoring.image_loader import File, Opened
+from workbench.scoring.input_pipeline import File, Opened
 from workbench.scoring.plan import Block
 
 

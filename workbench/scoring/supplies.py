@@ -21,7 +21,7 @@ from warehouse.records.scoring import Description, Entry
 from workbench.archive import references
 from workbench.archive.run_views import RunViews
 from workbench.archive.scan import Scan
-from workbench.archive.tone import ALONE
+from workbench.archive.tone_range import ALONE
 from workbench.archive.view import View
 from workbench.comparison.normal_bank import Normal
 

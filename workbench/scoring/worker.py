@@ -22,7 +22,7 @@ from workbench.archive import scan
 from workbench.archive.run_views import RunViews
 from workbench.errors import ArchiveError
 from workbench.scoring import block as blocks
-from workbench.scoring import crash_counts, image_loader
+from workbench.scoring import crash_counts, input_pipeline
 from workbench.scoring.comparing import RunComparer
 from workbench.scoring.crash_counts import AtWork
 from workbench.scoring.evaluator import Evaluator
@@ -155,9 +155,9 @@ class Worker:
         ahead: deque[_Ahead] = deque()
         processes = machine.input_processes
         if processes is None:
-            processes = image_loader.default_processes(machine.device)
+            processes = input_pipeline.default_processes(machine.device)
         with (
-            image_loader.opener(self._evaluator.pictures, processes) as opener,
+            input_pipeline.opener(self._evaluator.pictures, processes) as opener,
             ThreadPoolExecutor(1, thread_name_prefix="pictures") as reader,
         ):
             references = blocks.ReferencePictures(self._job.root, opener, views=self._job.views)

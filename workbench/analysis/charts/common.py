@@ -189,7 +189,7 @@ def accuracy(p: Palette, rows: pl.DataFrame, selected: str | None) -> go.Figure:
 
     Args:
         p: the palette.
-        rows: as `overview.accuracy_by_subtask` gives them.
+        rows: as `cell_totals.accuracy_by_subtask` gives them.
         selected: the subtask drawn as selected.
     """
     fig = theme.Draft(p, 34 * max(rows.height, 1) + 34, margin={"l": 8, "r": 104, "t": 4, "b": 26})

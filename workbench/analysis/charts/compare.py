@@ -102,7 +102,7 @@ def losses(p: Palette, rows: pl.DataFrame, names: Sequence[str]) -> go.Figure:
 
     Args:
         p: the palette.
-        rows: of `losses.table`: difference, rate_old, rate_new, lost, gained, n, q, only_old, only_new.
+        rows: of `loss_by_slice.table`: difference, rate_old, rate_new, lost, gained, n, q, only_old, only_new.
         names: of the slices, as a sentence names them.
     """
     fig = theme.Draft(p, 38 * max(rows.height, 1) + 34, margin={"l": 8, "r": 258, "t": 22, "b": 6})

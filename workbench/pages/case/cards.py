@@ -17,7 +17,7 @@ from warehouse.records.scoring import Description, Evidence, Prediction, Retriev
 from workbench import wording
 from workbench.analysis import metrics
 from workbench.analysis.missing_capabilities import Lack
-from workbench.archive.tone import Tone
+from workbench.archive.tone_range import Tone
 from workbench.pages.case.view import View
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph

@@ -15,7 +15,7 @@ from warehouse.records.scoring import Prediction, Run
 from workbench.analysis import metrics, missing_capabilities
 from workbench.analysis.charts import case_figure, common
 from workbench.analysis.metrics import Key
-from workbench.archive import tone
+from workbench.archive import tone_range
 from workbench.pages.case import cards, links, tile
 from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
@@ -153,7 +153,7 @@ def show_siblings(predictions: list[Prediction], outcomes: dict[str, Outcome], h
 
 def show_measures(run: Run, prediction: Prediction) -> None:
     """How bright, sharp, clipped and framed the picture is in its file."""
-    camera = tone.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
+    camera = tone_range.of_run(run).of(prediction.dataset, prediction.product, prediction.camera)
     with card("measures", "Measures", "of the file's range, before any tone range"):
         html(cards.measures(reads.measures_of(now, prediction.content), camera))
 

@@ -19,7 +19,7 @@ from workbench.analysis.charts.case_figure import PatchMark, Picture
 from workbench.analysis.patches import Hits, Mask, hits
 from workbench.archive import previews, run_views
 from workbench.archive import view as pixels
-from workbench.archive.images import frame_of
+from workbench.archive.image_decoding import frame_of
 from workbench.archive.view import Affine, Window
 from workbench.pages.ui import pictures
 

@@ -22,7 +22,7 @@ from workbench.nights.reports import Morning
 from workbench.pages.runs.cards import duration
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
-from workbench.review.weekly import Week
+from workbench.review.escape_estimate import Week
 from workbench.scoring.doctor import Finding
 
 _STATE_WORDS = {

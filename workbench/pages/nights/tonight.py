@@ -22,14 +22,14 @@ from warehouse.store import Store
 from workbench import wording
 from workbench.analysis.charts import nights
 from workbench.nights import reports as telling
-from workbench.nights import review_week
+from workbench.nights import weekly_review
 from workbench.nights.reports import Morning
 from workbench.pages.nights import cards
 from workbench.pages.runs import cards as run_cards
 from workbench.pages.ui import address, called_defective, components, reads
 from workbench.pages.ui.components import card, chart, header, html
 from workbench.pages.ui.reads import Snapshot
-from workbench.review.weekly import Week
+from workbench.review.escape_estimate import Week
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def reports(now: Snapshot, schedule: str) -> list[Morning]:
 @st.cache_data(show_spinner=False, max_entries=8)
 def reviewed_week(now: Snapshot, schedule: str, due_at: datetime) -> Week | None:
     """True escape and overkill of the week up to a night, by what people have judged until now."""
-    return review_week.of_night(Path(now.data), schedule, due_at)
+    return weekly_review.of_night(Path(now.data), schedule, due_at)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -18,7 +18,7 @@ from warehouse.queries.shared import SharedAnswers
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Run
 from workbench import wording
-from workbench.analysis import leaderboard, published, right_reason, subtasks
+from workbench.analysis import leaderboard, published_results, right_reason, subtasks
 from workbench.analysis.charts import leaderboard as charts
 from workbench.analysis.leaderboard import Leaderboard
 from workbench.pages.runs import cards
@@ -71,7 +71,7 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
             return
         moments = {other.run_id: cards.moment(other.started_at) for other in compared}
         _show_table(found, run, moments)
-        why = published.why_apart_any(compared, found.answers.answers["dataset"])
+        why = published_results.why_apart_any(compared, found.answers.answers["dataset"])
         note = f"Published rows are left out: {why}." if why else ""
         html(Markup('<div class="note">{}</div>').format(note))
         if why is None:
@@ -145,7 +145,7 @@ def _show_table(found: Ranked, run: Run, moments: Mapping[str, str]) -> None:
 
 
 def _show_published() -> None:
-    quoted = published.table()
+    quoted = published_results.table()
     rows = [
         [row.method, row.setting, row.source, f"{row.average:.2f}"]
         for row in sorted(quoted.rows, key=lambda row: -row.average)

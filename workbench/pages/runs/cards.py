@@ -19,10 +19,10 @@ from markupsafe import Markup
 from warehouse.records.scoring import Archive, PassedOver, Run, Timings
 from workbench import settings as configuration
 from workbench import wording
-from workbench.analysis import alarms, overview, subtasks
+from workbench.analysis import alarms, cell_totals, subtasks
 from workbench.analysis import failures as failure_groups
-from workbench.analysis.overview import Detection
-from workbench.archive import problems, run_views, tone
+from workbench.analysis.cell_totals import Detection
+from workbench.archive import problems, run_views, tone_range
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
 
@@ -80,17 +80,17 @@ def finding(run: Run, cells: pl.DataFrame) -> Markup:
             glyph("failed"), run.failed
         )
     unread = f" {run.failed:,} failed, {run.invalid:,} could not be read." if run.failed or run.invalid else ""
-    accuracy = overview.accuracy_by_subtask(cells, run.subtasks)
+    accuracy = cell_totals.accuracy_by_subtask(cells, run.subtasks)
     if accuracy.is_empty():
         head = Markup("<b>{:,} of {} answered.</b>").format(run.answered, wording.counted(run.planned, "question"))
         why = " The archive has no labels, so nothing says how many are right."
         return head + why + called(cells) + unread
     mean = wording.percent(fmean(accuracy["rate"]))
-    escapes = wording.counted(overview.total(cells, "escape"), "escape")
+    escapes = wording.counted(cell_totals.total(cells, "escape"), "escape")
     missed = Markup("{} {} (defects missed)").format(glyph("escape"), escapes)
-    overkill = overview.total(cells, "overkill")
+    overkill = cell_totals.total(cells, "overkill")
     good_called = Markup("{} {:,} overkill (good called defective)").format(glyph("overkill"), overkill)
-    found = overview.detection(cells)
+    found = cell_totals.detection(cells)
     neither = Markup(", {} {:,} unreadable").format(glyph("invalid"), found.unread) if found.unread else ""
     head = Markup("<b>Mean accuracy {}</b> over {}; {}, {}{}.").format(
         mean, wording.counted(accuracy.height, "subtask"), missed, good_called, neither
@@ -112,7 +112,7 @@ def unclaimed(counts: Detection) -> str:
 
 def detection(cells: pl.DataFrame) -> Markup:
     """Escapes, overkill and what could not be read, each of how many; without labels alarms and passes."""
-    found = overview.detection(cells)
+    found = cell_totals.detection(cells)
     if not found.defective and not found.good:
         return called(cells)
     escapes, good = wording.counted(found.escapes, "escape"), found.good
@@ -138,10 +138,10 @@ def _left(planned: int, cells: pl.DataFrame) -> str:
     """From what a question took so far, not from the clock: a resumed run's clock ran while nothing did."""
     if cells.is_empty():
         return "the model is being loaded"
-    done = overview.total(cells, "questions")
+    done = cell_totals.total(cells, "questions")
     if done >= planned:
         return "about to end"
-    return f"about {duration(overview.seconds(cells) / done * (planned - done))} of work left"
+    return f"about {duration(cell_totals.seconds(cells) / done * (planned - done))} of work left"
 
 
 def line(run: Run, archive: Archive | None, calls: tuple[int, int] | None) -> Markup:
@@ -192,7 +192,7 @@ def progress(run: Run, cells: pl.DataFrame) -> Markup:
     """How far a run is, and how fast its images went through."""
     done = run.answered + run.invalid + run.failed
     share = wording.percent(done / run.planned) if run.planned else "–"
-    speed = overview.images_per_second(cells)
+    speed = cell_totals.images_per_second(cells)
     rows = [
         [glyph("finished") + " answered", f"{run.answered:,}"],
         [glyph("invalid") + " invalid", f"{run.invalid:,}"],
@@ -373,7 +373,7 @@ _ONLY_VARIABLES = (  # settings without a flag
 def _fact(name: str, value: Any) -> str:
     if name == "views":
         return run_views.in_words(value) or "whole pictures"
-    return tone.from_record(value).in_words() or "none" if name == "tones" else _value(value)
+    return tone_range.from_record(value).in_words() or "none" if name == "tones" else _value(value)
 
 
 def _value(value: object) -> str:

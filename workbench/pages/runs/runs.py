@@ -14,7 +14,7 @@ from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from workbench import wording
-from workbench.analysis import overview, right_reason
+from workbench.analysis import cell_totals, right_reason
 from workbench.analysis.charts import common
 from workbench.pages.runs import board, cards
 from workbench.pages.ui import (
@@ -95,7 +95,7 @@ def _choose(name: str, offered: list[str], held: str | None) -> None:
 
 def show_accuracy(cells: pl.DataFrame, subtask: str | None) -> None:
     """Accuracy per subtask; a click chooses the subtask's cases."""
-    rows = overview.accuracy_by_subtask(cells, run.subtasks)
+    rows = cell_totals.accuracy_by_subtask(cells, run.subtasks)
     if rows.is_empty():
         with card("accuracy", "Answers per subtask"):
             html(cards.subtasks_without_labels(cells))
@@ -120,7 +120,7 @@ def show_accuracy(cells: pl.DataFrame, subtask: str | None) -> None:
 
 def show_cases(run: Run, selection: Selection) -> None:
     """Thumbnails of the chosen cases; a click opens one."""
-    total = overview.total(reads.cells(now, selection), "questions")
+    total = cell_totals.total(reads.cells(now, selection), "questions")
     first = address.number("from", at_most=max(total - 1, 0))
     shown = reads.listed(now, selection, CASES_SHOWN, first)
     subtask = dict(selection.facets).get("subtask")
@@ -168,7 +168,8 @@ with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything
     components.computed(
         {
             "rate": "right / judged questions; 95 % interval clustered by image",
-            "n": f"{overview.total(cells, 'counted'):,} judged questions of {overview.total(cells, 'questions'):,}",
+            "n": f"{cell_totals.total(cells, 'counted'):,} judged questions of "
+            f"{cell_totals.total(cells, 'questions'):,}",
             "mean accuracy": "unweighted over subtasks; strict: invalid counts as wrong",
             "right for the right reason": right_reason.HOW,
             "left out": "unlabelled, failed and open questions",

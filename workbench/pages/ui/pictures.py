@@ -25,7 +25,7 @@ from warehouse.records.scoring import Prediction
 from workbench.analysis.charts import theme
 from workbench.analysis.patches import Mask
 from workbench.archive import masks, previews, scan
-from workbench.archive.images import WHOLE, inspect_image
+from workbench.archive.image_decoding import WHOLE, inspect_image
 from workbench.archive.view import View, Window
 from workbench.errors import ReplacedImage, UnreadableImage
 

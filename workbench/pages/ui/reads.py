@@ -28,7 +28,7 @@ from warehouse.records.measures import Measures
 from warehouse.records.scoring import Archive, Description, Entry, Prediction, Run
 from warehouse.store import Store
 from workbench.analysis import alarms as unlabelled
-from workbench.analysis import reviewed
+from workbench.analysis import review_coverage
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.charts import theme
 from workbench.analysis.metrics import Key, Neighbours
@@ -86,8 +86,8 @@ def beside(now: Snapshot, selection: Selection) -> Markup:
     """What stands beside reviewed numbers: how many answers people verified, by which rule; nothing beside others."""
     if selection.truth == "archive":
         return Markup()
-    found = reviewed.of_facts(facts(now, selection, ("verified", "basis", "right")))
-    return components.glyph("finished") + f" {reviewed.sentence(found)}"
+    found = review_coverage.of_facts(facts(now, selection, ("verified", "basis", "right")))
+    return components.glyph("finished") + f" {review_coverage.sentence(found)}"
 
 
 def choose_truth(now: Snapshot) -> None:

@@ -28,9 +28,9 @@ from workbench.errors import ArchiveError
 from workbench.experiments.explanations import mask_of
 from workbench.model.backbone import Backbone
 from workbench.model.case import Case
-from workbench.model.compose import compose
 from workbench.model.engine import Engine, Prefix, Rows
 from workbench.model.method import Method
+from workbench.model.token_parts import compose
 from workbench.scoring import block, models, prepare_run
 from workbench.scoring.evidence import BlockEvidence
 from workbench.scoring.executor import LocalExecutor

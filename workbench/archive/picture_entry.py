@@ -10,8 +10,8 @@ from pathlib import Path
 
 from warehouse.records.scoring import Archive, Entry
 from workbench.archive import layout, masks, sidecar
-from workbench.archive.known_files import File
 from workbench.archive.labels import Label
+from workbench.archive.unchanged_files import File
 
 _NO_ROW = sidecar.Row(path="-")  # what a sidecar says of an image it doesn't name
 

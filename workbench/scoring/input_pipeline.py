@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.failures import OUT_OF_MEMORY, POISON, Failure
-from workbench.archive.images import inspect_image
+from workbench.archive.image_decoding import inspect_image
 from workbench.archive.view import View
 from workbench.errors import UnreadableImage
 from workbench.model.backbone import Pictures

@@ -15,7 +15,7 @@ from string import ascii_uppercase
 import polars as pl
 
 from warehouse.records.questions import Subtask
-from workbench.analysis import concentration, intervals, slices, subtasks
+from workbench.analysis import error_concentration, intervals, slices, subtasks
 from workbench.analysis.intervals import Estimate
 
 _MOMENTS = {
@@ -55,9 +55,11 @@ def heat(cells: pl.DataFrame) -> pl.DataFrame:
     return slices.against_margins(found, "product", "subtask", "dataset")
 
 
-def error_slices(cells: pl.DataFrame, cuts: Sequence[concentration.Cut] = concentration.CUTS) -> pl.DataFrame:
-    """`concentration.table` of the predictions that the cells count."""
-    return concentration.table({cut: rates(cells, cut) for cut in cuts}, rates(cells))
+def error_slices(
+    cells: pl.DataFrame, cuts: Sequence[error_concentration.Cut] = error_concentration.CUTS
+) -> pl.DataFrame:
+    """`error_concentration.table` of the predictions that the cells count."""
+    return error_concentration.table({cut: rates(cells, cut) for cut in cuts}, rates(cells))
 
 
 def accuracy_by_subtask(cells: pl.DataFrame, declared: Sequence[Subtask]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Opening one picture: a path goes in, 8-bit RGB as a person would see it comes out, or the reason why not.
 
 Choices that bite:
-- Samples deeper than 8 bit are shown by the range of their camera (`tone.py`), grey and colours alike.
+- Samples deeper than 8 bit are shown by the range of their camera (`tone_range.py`), grey and colours alike.
 - Transparent pixels become white, as most viewers show them; dropping alpha would bring hidden colours to light. A
   picture whose alpha is nought everywhere would be one white sheet: cameras leave that byte empty, so it is seen by
   its colours, and that is told; so is one with next to nothing opaque.
@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from warehouse.failures import DENIED, OUT_OF_MEMORY, VANISHED, Failure
-from workbench.archive import high_bit_depth, picture_memory, tiff_pages, tone
+from workbench.archive import high_bit_depth, picture_memory, tiff_pages, tone_range
 from workbench.archive.high_bit_depth import Deep
 from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.view import SWAPPED, Frame, PlacedView, View
@@ -100,7 +100,7 @@ def brightness(path: Path) -> tuple[high_bit_depth.Kind, float] | None:
         found = load(read(path))
     except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
         return None
-    return (found.kind, tone.brightness(found)) if isinstance(found, Deep) else None
+    return (found.kind, tone_range.brightness(found)) if isinstance(found, Deep) else None
 
 
 def frame_of(path: Path) -> Frame:
@@ -263,7 +263,7 @@ def _seen(found: Image.Image | Deep, view: View) -> OpenedImage:
         orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
         placed = view.placed(Frame(found.width, found.height, orientation))
         if isinstance(found, Deep):
-            white = view.tone.of(found.kind) or tone.camera_range(tone.brightness(found), found.kind)
+            white = view.tone.of(found.kind) or tone_range.camera_range(tone_range.brightness(found), found.kind)
             return _deep_rgb(found if placed.is_whole else _rows_of(found, placed), white, placed)
         if not placed.is_whole:
             with _quiet():
@@ -393,7 +393,7 @@ def _opaque(found: Deep) -> float | None:
     if found.alpha == "none":
         return None
     most = max(float(np.nan_to_num(rows[..., found.channels :]).max()) for _, rows in found.strips())
-    return tone.camera_range(most, found.kind) if most > 0 else 0.0
+    return tone_range.camera_range(most, found.kind) if most > 0 else 0.0
 
 
 def _oddity(image: Image.Image) -> Oddity | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from warehouse.queries import drawn_cases
 from warehouse.queries.nights import Nights
-from workbench.review import weekly
-from workbench.review.weekly import Week
+from workbench.review import escape_estimate
+from workbench.review.escape_estimate import Week
 
 DAYS = 7
 
@@ -24,4 +24,4 @@ def of_night(data: Path, schedule: str, due_at: datetime) -> Week | None:
     cases = drawn_cases.of_runs(data, sorted(runs)) if runs else None
     if cases is None or not cases["drawn"].any():
         return None
-    return weekly.estimate(cases)
+    return escape_estimate.estimate(cases)

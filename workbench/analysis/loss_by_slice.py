@@ -2,7 +2,7 @@
 
 Each slice's net gains by image have their sign-flip test (`sign_flips.py`), and all slices of all cuts that were looked
 at are corrected together (Benjamini and Hochberg). Among slices that lose, the one that the lost answers concentrate in
-most comes first (`concentration.py`): a product that fell before the subtasks that fell with it.
+most comes first (`error_concentration.py`): a product that fell before the subtasks that fell with it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import polars as pl
 from scipy import special
 
 from workbench import wording
-from workbench.analysis import cluster_robust, compare, concentration, image_groups, intervals, sign_flips
-from workbench.analysis.concentration import Cut
+from workbench.analysis import cluster_robust, compare, error_concentration, image_groups, intervals, sign_flips
+from workbench.analysis.error_concentration import Cut
 
 CUTS: tuple[Cut, ...] = (
     ("subtask",), ("product",), ("camera",), ("defect",), ("retrieval",), ("product", "subtask"),
@@ -33,7 +33,7 @@ SCHEMA: dict[str, type[pl.DataType] | pl.DataType] = {
     "difference": pl.Float64,  # rate_new - rate_old
     "lost": pl.Int64,  # pairs right before, wrong now
     "gained": pl.Int64,  # and the reverse
-    "ratio": pl.Float64,  # how much the lost answers concentrate here, see `concentration.py`; nats
+    "ratio": pl.Float64,  # how much the lost answers concentrate here, see `error_concentration.py`; nats
     "p": pl.Float64,  # two-sided, of no difference: sign flips of the images' net gains; 1 where it gains
     "q": pl.Float64,  # p after Benjamini and Hochberg over all slices looked at
     "only_old": pl.Int64,  # judged questions that the run lacks; null where that isn't counted
@@ -97,7 +97,7 @@ def sentence(slices: pl.DataFrame, name: str = "B") -> str:
     if sure.is_empty():
         return ""
     first = sure.row(0, named=True)
-    place = concentration.in_words(first["cut"], first["values"])
+    place = error_concentration.in_words(first["cut"], first["values"])
     looked = wording.counted(slices.height, "slice")
     more = f", and in {sure.height - 1} more of the {looked} looked at" if sure.height > 1 else ""
     return (
@@ -138,7 +138,7 @@ def _of_cut(
         "n": size, "images": clusters.per_group(), "rate_old": clusters.per_group(clusters.per_pair(before)) / size,
         "rate_new": clusters.per_group(clusters.per_pair(right)) / size, "difference": total / size, "lost": lost,
         "gained": total + lost, "p": p, "changed": flipped,
-        "ratio": concentration.log_likelihood_ratio(lost, size, float(lost.sum()), float(pairs.height)),
+        "ratio": error_concentration.log_likelihood_ratio(lost, size, float(lost.sum()), float(pairs.height)),
     }  # fmt: skip
     slices = pl.DataFrame(
         [*clusters.names.get_columns(), *(pl.Series(name, values) for name, values in counts.items())]

@@ -34,10 +34,10 @@ from workbench.lru_cache import LRUCache
 from workbench.model.attention import Attachment, Segment, scores, segmented_attention
 from workbench.model.backbone import Backbone, ImageFeatures, ImageInput, register_attention
 from workbench.model.case import Work
-from workbench.model.compose import Script, TokenPart
 from workbench.model.device_transfer import sent
 from workbench.model.engine import Evaluation, Names, Prefix, Rows, padded
 from workbench.model.kernels import Spans
+from workbench.model.token_parts import Script, TokenPart
 
 GIB = 2**30
 CPU_MEMORY = GIB  # bytes kept on a CPU unless told otherwise

@@ -42,7 +42,7 @@ def table(rates: Mapping[Cut, pl.DataFrame], whole: pl.DataFrame) -> pl.DataFram
     """All slices of all cuts with at least `slices.ENOUGH` effective images and others beside them, most telling first.
 
     Args:
-        rates: of each cut its slices, as `intervals.rates` and `overview.rates` give them.
+        rates: of each cut its slices, as `intervals.rates` and `cell_totals.rates` give them.
         whole: the same of all questions together: one row.
 
     Returns:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warehouse.steps import denials
-from warehouse.steps.check_constraints import add_columns
+from warehouse.migration_steps import denials
+from warehouse.migration_steps.check_constraints import add_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.embedded import questions, world
+from workbench.embedded import drawn_world, questions
 from workbench.model import prompt
 
 if TYPE_CHECKING:
@@ -103,18 +103,28 @@ def tokenizer(vocabulary: int = SHAPE.vocabulary) -> PreTrainedTokenizerFast:
 def _corpus() -> Iterator[str]:
     """Text from which the merges are learned: each word of the prompt and the world, often enough to become a token."""
     entries = [
-        world.knowledge_text(product, defect, wording=wording)
-        for product, defect in world.ENTRIES
-        for wording in (*world.WORDINGS, *world.HELD_OUT_WORDINGS)
+        drawn_world.knowledge_text(product, defect, wording=wording)
+        for product, defect in drawn_world.ENTRIES
+        for wording in (*drawn_world.WORDINGS, *drawn_world.HELD_OUT_WORDINGS)
     ]
     entries += [
-        world.knowledge_text(product, "good", wording=wording)
-        for product, wording in itertools.product(world.PRODUCTS, world.GOOD_WORDINGS)
+        drawn_world.knowledge_text(product, "good", wording=wording)
+        for product, wording in itertools.product(drawn_world.PRODUCTS, drawn_world.GOOD_WORDINGS)
     ]
-    named = [*world.DEFECTS, *world.PRODUCTS, *world.COLORS, *world.REGIONS, *world.CONSEQUENCES, "Yes", "No"]
-    named += [*world.SIZES, *world.TONES, *(look.shape for look in world.LOOKS.values())]
-    named += [look.adjective for look in world.LOOKS.values()]
-    capitals = [name.capitalize() for name in (*world.DEFECTS, *world.REGIONS, "no defect", "another defect")]
+    named = [
+        *drawn_world.DEFECTS,
+        *drawn_world.PRODUCTS,
+        *drawn_world.COLORS,
+        *drawn_world.REGIONS,
+        *drawn_world.CONSEQUENCES,
+        "Yes",
+        "No",
+    ]
+    named += [*drawn_world.SIZES, *drawn_world.TONES, *(look.shape for look in drawn_world.LOOKS.values())]
+    named += [look.adjective for look in drawn_world.LOOKS.values()]
+    capitals = [
+        name.capitalize() for name in (*drawn_world.DEFECTS, *drawn_world.REGIONS, "no defect", "another defect")
+    ]
     listed = [*named, *capitals]
     options = [f"{letter}. {name}{stop}\n" for letter in questions.LETTERS for name in listed for stop in ("", ".")]
     asked = [text for wordings in questions.WORDINGS.values() for text in wordings]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warehouse.steps import denials
+from warehouse.migration_steps import denials
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,7 +1,7 @@
 """The oracle: every row's whole sequence through the library's own attention, one row at a time, nothing kept.
 
-Slow on purpose and as plain as possible. It shares with the fast engine only the tokens (`compose.py`) and the weights,
-so that an error in sharing, masks or positions shows as a difference between the two.
+Slow on purpose and as plain as possible. It shares with the fast engine only the tokens (`token_parts.py`) and the
+weights, so that an error in sharing, masks or positions shows as a difference between the two.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from workbench.model.backbone import Backbone
 from workbench.model.case import Work
-from workbench.model.compose import Script
 from workbench.model.engine import Evaluation, Prefix, Rows, padded
+from workbench.model.token_parts import Script
 
 
 class NaiveEngine:

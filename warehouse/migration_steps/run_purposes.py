@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warehouse.steps.check_constraints import add_columns
+from warehouse.migration_steps.check_constraints import add_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
