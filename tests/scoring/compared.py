@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import Dinov2Config, Dinov2Model
 
-SIDE = 56  # pixels: 4 x 4 patches
+SIDE = 126  # pixels: 9 x 9 patches
 SHADES = {"bolt": 60, "nut": 150}
 
 
@@ -28,8 +28,8 @@ def plate(file: Path, product: str, number: int, scratch: tuple[int, int] | None
     seed = [number, SHADES.get(product, 100), 1 if scratch else 0]
     pixels = np.random.default_rng(seed).normal(SHADES.get(product, 100), 3, (SIDE, SIDE, 3)).clip(0, 255)
     if scratch:
-        top, left = 4 + scratch[0] * 18, 4 + scratch[1] * 18
-        pixels[top : top + 12, left : left + 12] = 255
+        top, left = 7 + scratch[0] * 42, 7 + scratch[1] * 42
+        pixels[top : top + 28, left : left + 28] = 255
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.astype(np.uint8)).save(file)
 
@@ -43,7 +43,7 @@ def archive(root: Path, normals: int = 6) -> Path:
             plate(root / product / "test" / "good" / f"{number:03d}.png", product, 100 + number)
             plate(root / product / "test" / "scratch" / f"{number:03d}.png", product, 200 + number, (number, number))
             mask = np.zeros((SIDE, SIDE), np.uint8)
-            mask[4 + number * 18 : 16 + number * 18, 4 + number * 18 : 16 + number * 18] = 255
+            mask[7 + number * 42 : 35 + number * 42, 7 + number * 42 : 35 + number * 42] = 255
             file = root / product / "ground_truth" / "scratch" / f"{number:03d}_mask.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(mask).save(file)

@@ -78,7 +78,7 @@ def test_every_picture_has_its_comparison_and_the_summary_ranks_them(
     assert len(stored) == len({each.image_id for each in stored}) == 12
     first = Comparisons(data_folder).of_picture(outcome.run.run_id, stored[0].image_id)
     assert first == stored[0]
-    assert (first.rows, first.columns, len(first.values)) == (4, 4, 16)
+    assert (first.rows, first.columns, len(first.values)) == (9, 9, 81)
     assert (first.area.x1, first.area.y1) == (compared.SIDE, compared.SIDE)
     normals = {each.content for each in schema.records(type(ENTRY), Store(data_folder).entries(outcome.run.archive_id))}
     assert set(first.nearest) < normals
@@ -124,7 +124,7 @@ def test_another_tower_or_other_normals_are_another_digest(
 ) -> None:
     first = scored.score(plates, settings(data_folder, tower))
     side = settings(data_folder, tower)
-    wider = scored.score(plates, replace(side, support=replace(side.support, compare_side=84)))
+    wider = scored.score(plates, replace(side, support=replace(side.support, compare_side=140)))
     more = compared.archive(tmp_path / "more", normals=7)
     others = scored.score(more, settings(tmp_path / "data", tower))
 
@@ -186,6 +186,7 @@ def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
 
 def test_one_picture_says_its_score_and_where_it_comes_from(plates: Path, tower: Path, data_folder: Path) -> None:
     named = {"WORKBENCH_COMPARE": str(tower), "WORKBENCH_COMPARE_SIDE": str(compared.SIDE)}
+    scored.score(plates, settings(data_folder, tower))  # the archive that it lies in is known
     picture = plates / "bolt" / "test" / "scratch" / "002.png"
 
     done = scored.workbench("score", picture, "--model", "compare", data=data_folder, variables=named)

@@ -142,7 +142,7 @@ def prepare(
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
-    supplies = _supplies(scan, settings, declared, descriptions, planned, store, views)
+    supplies = _supplies(scan, settings, declared, descriptions, store, views)
     executor = executor_factory.create(settings, supplies, step)
     used = version if settings.support.knowledge != "none" else None
     facts = Facts(
@@ -177,7 +177,6 @@ def _supplies(
     settings: Settings,
     declared: QuestionSet,
     descriptions: Sequence[Description],
-    planned: Plan,
     store: Store,
     views: RunViews,
 ) -> Supplies:
@@ -190,8 +189,7 @@ def _supplies(
     normals = supplying.normals_of(scan, published, roots, folder, views)
     pictures: tuple[PictureFile, ...] = ()
     if not normals or SWAPPED in settings.support.shows:
-        entries = {each.entry.image_id: each.entry for block in planned.blocks for each in block.asked}
-        pictures = supplying.pictures_of(entries.values(), Path(scan.archive.root), views)
+        pictures = supplying.pictures_of(scan.entries, Path(scan.archive.root), views)
     return replace(supplies, normals=normals, pictures=pictures)
 
 
