@@ -35,6 +35,7 @@ from jobs import (
     labelstudio,
     leaderboard,
     mmad,
+    operate,
     questions,
     reindex,
     report,
@@ -60,6 +61,7 @@ app.command("runs")(runs.command)
 app.command("export")(export.command)
 app.command("report")(report.command)
 app.command("leaderboard")(leaderboard.command)
+app.command("operate")(operate.command)
 app.command("serve")(serve.command)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(questions.app, name="questions")

@@ -1,4 +1,4 @@
-"""`workbench knowledge ...`: the texts that retrieval chooses from: in and out, found, looked at."""
+"""`workbench knowledge ...`: the texts that retrieval chooses from, and the normals: in and out, found, looked at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import knowledge_change
+from jobs import knowledge_change, knowledge_normals
 from jobs.options import Data, Json, actor
 from workbench import wording
 
@@ -206,3 +206,4 @@ def show_history(
 
 
 knowledge_change.register(app)
+app.add_typer(knowledge_normals.app, name="normals")

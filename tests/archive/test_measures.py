@@ -198,6 +198,27 @@ def test_transparent_pixels_are_left_out_and_a_picture_transparent_throughout_is
     assert measures.measure(written(samples, "PNG"), ANY).clipped_bright == pytest.approx(0.25)
 
 
+def test_small_pictures_measured_together_are_measured_as_each_alone() -> None:
+    clear = np.dstack([eight(part(40, 30)), np.indices((30, 40)).sum(0).astype(np.uint8) % 2 * 255])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = [
+        *(written(eight(part(40, 30, seed)), "PNG") for seed in range(40)),
+        *(written(eight(part(40, 30, seed)), "JPEG", exif=exif) for seed in range(3)),
+        *(written(eight(part(40, 30, seed))[..., 0], "BMP") for seed in range(3)),
+        *(png(np.round(part(40, 30, seed) * 4095).astype(np.uint16)) for seed in range(3)),
+        *(written(np.full((30, 40, 3), shade, np.uint8), "PNG") for shade in (0, 90, 255)),
+        *(written(np.roll(clear, by, 0), "PNG") for by in range(2)),
+        *(written(eight(part(*size)), "JPEG") for size in ((30, 40), (2, 40), (1, 1), (128, 128), (300, 200))),
+        b"nothing of the kind",
+        b"",
+    ]
+    named = {f"content {number}": data for number, data in enumerate(files)}
+    together = {one.content: one for one in measures.measure_together(named)}
+    assert together == {content: measures.measure(data, content) for content, data in named.items()}
+    assert sum(one.fill is not None for one in together.values()) > 40
+
+
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda data: data[: len(data) // 2],
     "no picture": lambda _: b"nothing of the kind",

@@ -26,6 +26,7 @@ _STATEMENTS = (
         reason VARCHAR NOT NULL,
         created_at TIMESTAMPTZ NOT NULL,
         tile STRUCT(content VARCHAR, x0 BIGINT, y0 BIGINT, x1 BIGINT, y1 BIGINT),
+        camera VARCHAR,
         PRIMARY KEY (number)
     )
     """,

@@ -53,3 +53,13 @@ def of_runs(data: Path, run_ids: Sequence[str]) -> pl.DataFrame:
     in sight and not volunteered), answers (how many the row stands for), defect_probability (the model's mean).
     """
     return Database(data).frame(_OF_RUNS, {"runs": list(run_ids)})
+
+
+def drawn_runs(data: Path, run_id: str, days: int) -> list[str]:
+    """The run itself where it has an audit draw; else the runs drawn within so many days of the newest draw."""
+    found = Database(data).frame(
+        "SELECT run_id FROM audit_draws WHERE CASE WHEN $run IN (SELECT run_id FROM audit_draws) THEN run_id = $run "
+        "ELSE drawn_at >= (SELECT max(drawn_at) FROM audit_draws) - to_days($days::INTEGER) END ORDER BY run_id",
+        {"run": run_id, "days": days},
+    )
+    return list(found["run_id"])

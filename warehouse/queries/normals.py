@@ -22,18 +22,32 @@ from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.queries import publishing
 from warehouse.records.audit import Actor
+from warehouse.records.judgements import settlement_id
 from warehouse.records.normals import Normal, NormalChange, NormalState
-from warehouse.records.scoring import KnowledgeVersion
+from warehouse.records.scoring import Entry, KnowledgeVersion
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# By content, one row where somebody or something says that the picture is defective: who says so, and of which path.
-_DEFECTIVE = """
-    SELECT content, min(path) AS path, min(who) AS who FROM (
-        SELECT content, path, 'its archive' AS who FROM entries WHERE label = 'defective'
-        UNION ALL SELECT e.content, e.path, s.author FROM settled AS s JOIN entries AS e USING (image_id)
-        WHERE s.label = 'defective'
+# What people settled of whole images: the newest where several cases of one do.
+_LABELS = """
+    SELECT image_id, question_id, label, author FROM settled WHERE labels
+    QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY settled_at DESC, question_id) = 1
+"""
+# By content, one row where somebody calls a picture defective, or another picture of its piece: who, and what. The
+# archive's word counts even where people settled otherwise: a label that is wrong is put right in the archive.
+_DEFECTIVE = f"""
+    WITH defective AS (
+        SELECT e.*, CASE WHEN e.label = 'defective' THEN 'its archive' ELSE l.author END AS who
+        FROM entries AS e LEFT JOIN ({_LABELS}) AS l USING (image_id)
+        WHERE e.label = 'defective' OR l.label = 'defective'
+    )
+    SELECT content, min(says) FROM (
+        SELECT content, who || ' says that it is defective (' || path || ')' AS says FROM defective
+        UNION ALL
+        SELECT e.content, d.who || ' says that another picture of its piece is defective (' || d.path || ')'
+        FROM entries AS e JOIN defective AS d ON e.archive_id = d.archive_id AND e.product = d.product
+            AND e.serial = d.serial AND e.lot IS NOT DISTINCT FROM d.lot AND e.content <> d.content
     ) GROUP BY content
 """
 
@@ -57,6 +71,15 @@ class TakenNormals:
     unchanged: int
     retired: int  # left retired, as somebody retired them
     left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedGood:
+    """A picture that a run called defective and people settled as good."""
+
+    entry: Entry
+    judgement_id: str  # the settlement
+    author: str  # whose it is
 
 
 class Normals:
@@ -114,6 +137,35 @@ class Normals:
             [normal],
         )
 
+    def confirmed_good(self) -> list[ConfirmedGood]:
+        """Pictures that people settled as good although a run called them defective, and that are no normal yet."""
+        rows = self._database.frame(
+            f"SELECT e.*, l.author AS settled_by, l.question_id AS settled_question FROM ({_LABELS}) AS l "
+            "JOIN entries AS e USING (image_id) WHERE l.label = 'good' "
+            "AND image_id IN (SELECT image_id FROM facts WHERE claim = 'defective') "
+            "AND e.content NOT IN (SELECT content FROM normals) ORDER BY e.archive_id, e.path"
+        )
+        return [
+            ConfirmedGood(entry, settlement_id(entry.image_id, question_id), author)
+            for entry, question_id, author in zip(
+                schema.records(Entry, rows), rows["settled_question"], rows["settled_by"], strict=True
+            )
+        ]
+
+    def contradicted(self, *states: NormalState) -> list[LeftOut]:
+        """Of the normals that stand there those that somebody calls defective, or no longer good; by path."""
+        return [
+            LeftOut(path, reason)
+            for path, reason in self._database.frame(
+                f"SELECT n.path, coalesce(d.says, 'the verdict that it is good was taken back') "
+                f"FROM normals AS n LEFT JOIN ({_DEFECTIVE}) AS d(content, says) USING (content) "
+                "WHERE list_contains(?, n.state) AND (d.says IS NOT NULL OR (n.judgement_id IS NOT NULL AND "
+                "n.judgement_id NOT IN (SELECT 'settled ' || image_id || ' ' || question_id FROM settled "
+                "WHERE label = 'good'))) ORDER BY n.path, n.number",
+                [list(states)],
+            ).iter_rows()
+        ]
+
     # Changing.
 
     def take(self, pictures: Iterable[Normal], reason: str, publish: bool = True, *, actor: Actor) -> TakenNormals:
@@ -126,7 +178,7 @@ class Normals:
             con, now = change.con, datetime.now(UTC)
             newest = publishing.newest(con)
             known = _newest_of_content(con)
-            defective = {content: (path, who) for content, path, who in con.execute(_DEFECTIVE).fetchall()}
+            defective = dict(con.execute(_DEFECTIVE).fetchall())
             ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM normals").fetchall()
             members = set(newest.normals if newest else ())
             added: list[Normal] = []
@@ -189,7 +241,7 @@ class Normals:
         with self._database.changing(actor, "publish normals", _named(numbers)) as change:
             con = change.con
             chosen = publishing.normals_of(con, numbers)
-            defective = {content: (path, who) for content, path, who in con.execute(_DEFECTIVE).fetchall()}
+            defective = dict(con.execute(_DEFECTIVE).fetchall())
             for each in chosen:
                 if why := _why_not(each, None, defective):
                     raise Refused(f"normal {each.content[:12]} ({each.path}) is not published: {why}")
@@ -226,11 +278,10 @@ def _newest_of_content(con: DuckDBPyConnection) -> dict[str, Normal]:
     return {each.content: each for each in schema.records(Normal, con.sql(query).pl())}
 
 
-def _why_not(each: Normal, before: Normal | None, defective: dict[str, tuple[str, str]]) -> str | None:
+def _why_not(each: Normal, before: Normal | None, defective: dict[str, str]) -> str | None:
     """Why a picture can't be a normal; None where it can."""
-    if said := defective.get(each.content) or defective.get(each.file_content):
-        path, who = said
-        return f"{who} says that it is defective ({path})"
+    if says := defective.get(each.content):
+        return says
     if before is not None and (before.dataset, before.product) != (each.dataset, each.product):
         return f"it is a normal of {before.dataset}/{before.product} already"
     return None

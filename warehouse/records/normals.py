@@ -33,6 +33,7 @@ class Normal:
     reason: str
     created_at: datetime
     tile: Tile | None = None  # None: all of its file
+    camera: str | None = None  # by which its view is chosen, as an entry's
 
     @property
     def file_content(self) -> str:

@@ -32,13 +32,17 @@ Choices that bite:
 - Transparent pixels are left out; for the framing they are white.
 - Pictures of one product and camera compare; sharpness of a screw and of a carpet do not.
 - Large pictures are decoded one at a time, so that a scan's readers stay within their memory.
+- About as many pictures are measured at once as there are cores, and of small ones one batch: theirs are short calls,
+  and threads that hand the interpreter to each other between them take several times as long as one. Small pictures of
+  one size and format are one array; no value depends on which they are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
-from collections.abc import Container
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,13 +68,19 @@ _LUMA = (0.299, 0.587, 0.114)
 _FLAT = 0.0005  # contrast below which nothing is sharp or blurred
 _SPAN = 0.02  # of grey, below which nothing stands out from its background
 _TOPS = (1023.0, 4095.0, 16383.0)  # where a camera of fewer bits than its file stops
+_SMALL = 2**16  # bytes of a file, and of samples, up to which pictures are measured together
+_ARRAY = 2**15  # samples of pictures that are measured as one array
 _one_large = threading.RLock()
+_one_batch = threading.Lock()
+_computing = threading.BoundedSemaphore((os.cpu_count() or 1) + 1)  # each waits for the interpreter now and then
 
 
 @dataclass(frozen=True, slots=True)
 class _Samples:
     """A picture's pixels in squares of 2 x 2, each of `factor` x `factor` samples."""
 
+    size: tuple[int, int]  # width and height of the picture as it lies in its file
+    orientation: int  # as EXIF counts
     values: Numbers  # (rows, columns, channels) of the squares, as they lie in the file
     visible: NDArray[np.bool_] | None  # (rows, columns); None: all are
     factor: tuple[int, int]  # down, across
@@ -78,24 +88,15 @@ class _Samples:
     top: float  # at which a sample is clipped
     inverted: bool
 
-
-def read(file: Path, measured: Container[str] = ()) -> tuple[str, Measures | None]:
-    """The SHA-256 of a file's bytes, and what is measured of them; of a large file that changes meanwhile nothing.
-
-    Args:
-        file: the picture's.
-        measured: contents that were measured already; they have no measures here.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    if file.stat().st_size > _LARGE:
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        return content, None if content in measured else measure_known(file, content)
-    data = file.read_bytes()
-    content = hashlib.sha256(data).hexdigest()
-    return content, None if content in measured else measure(data, content)
+    @property
+    def kind(self) -> Hashable:
+        """Equal for pictures that can be measured as one array; None where this one can't."""
+        if self.visible is not None:
+            return None
+        return (
+            self.size, self.orientation, self.values.shape, self.values.dtype, self.factor, self.white, self.top,
+            self.inverted,
+        )  # fmt: skip
 
 
 def measure_known(file: Path, content: str) -> Measures | None:
@@ -116,37 +117,83 @@ def measure(data: bytes, content: str) -> Measures:
         data: the file's bytes.
         content: their SHA-256 in hex.
     """
-    try:
-        with ExitStack() as decoding:
-            return _measured(data, content, decoding)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
-        return Measures(content)
+    with ExitStack() as decoding:  # until the picture is measured
+        has_turn = False
+
+        def take_turn(decoded_bytes: int) -> None:
+            nonlocal has_turn
+            if has_turn:
+                return
+            if decoded_bytes > _LARGE:
+                decoding.enter_context(_one_large)
+            decoding.enter_context(_computing)  # after the large one's lock: who measures must not wait for it
+            has_turn = True
+
+        try:
+            return _of_alike([content], [_decoded(data, take_turn)])[0]
+        except Exception:  # noqa: BLE001 - whatever is wrong with it is said when it is scored
+            return Measures(content)
 
 
-def _measured(data: bytes, content: str, decoding: ExitStack) -> Measures:
-    """What is measured; a large picture is decoded alone, until `decoding` ends."""
+def measure_together(files: Mapping[str, bytes]) -> list[Measures]:
+    """As `measure`, of several files; small pictures that are alike take far less than each alone.
+
+    Args:
+        files: bytes by their SHA-256 in hex.
+    """
+    measured: list[Measures] = []
+    larger: list[str] = []
+    alike: dict[Hashable, dict[str, _Samples]] = {}
+    with _one_batch:
+        for content, data in files.items():
+            try:
+                samples = _decoded(data, _refuse_larger)
+            except _LargerError:
+                larger.append(content)
+            except Exception:  # noqa: BLE001 - as above
+                measured.append(Measures(content))
+            else:
+                alike.setdefault(samples.kind or content, {})[content] = samples
+        for pictures in alike.values():
+            names, all_samples = list(pictures), list(pictures.values())
+            step = max(1, _ARRAY // all_samples[0].values.size)
+            for start in range(0, len(names), step):
+                measured += _of_alike(names[start : start + step], all_samples[start : start + step])
+    return [*measured, *(measure(files[content], content) for content in larger)]
+
+
+class _LargerError(Exception):
+    """A picture is not small."""
+
+
+def _refuse_larger(decoded_bytes: int) -> None:
+    if decoded_bytes > _SMALL:
+        raise _LargerError
+
+
+def _decoded(data: bytes, before_decoding: Callable[[int], None]) -> _Samples:
+    """The samples that are looked at.
+
+    Args:
+        data: the file's bytes.
+        before_decoding: is told once or twice how many bytes the picture takes at most.
+    """
     size = (0, 0)
 
-    def before_decoding(image: Image.Image) -> None:
+    def prepare(image: Image.Image) -> None:
         nonlocal size
         size, factor = image.size, _factor(*image.size)
         if image.format == "JPEG" and factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
-        if image.width * image.height * 4 > _LARGE:
-            decoding.enter_context(_one_large)
+        before_decoding(image.width * image.height * 4)
 
-    if (head := high_bit_depth.header(data)) and head.width * head.height * 8 > _LARGE:
-        decoding.enter_context(_one_large)
-    found = image_decoding.load(data, before_decoding=before_decoding)
+    if head := high_bit_depth.header(data):
+        before_decoding(head.width * head.height * 8)
+    found = image_decoding.load(data, before_decoding=prepare)
     if isinstance(found, Deep):
-        (width, height), orientation, samples = (found.width, found.height), found.orientation, _of_deep(found)
-    else:
-        is_reduced = found.width < size[0] and found.format == "JPEG"  # a TIFF is turned when it is decoded
-        (width, height), orientation = size if is_reduced else found.size, high_bit_depth.orientation(found)
-        samples = _of_eight_bits(found, 1 if is_reduced else _factor(*found.size))
-    if orientation >= 5:
-        width, height = height, width
-    return _of_samples(content, width, height, orientation, samples)
+        return _of_deep(found)
+    is_reduced = found.width < size[0] and found.format == "JPEG"  # a TIFF is turned when it is decoded
+    return _of_eight_bits(found, size if is_reduced else found.size, 1 if is_reduced else _factor(*found.size))
 
 
 def _factor(width: int, height: int) -> int:
@@ -173,7 +220,8 @@ def _axis(length: int, factor: int) -> _Axis:
     return _Axis(tuple(first.tolist()), side, factor, slice(None) if len(places) == length else places)
 
 
-def _of_eight_bits(image: Image.Image, factor: int) -> _Samples:
+def _of_eight_bits(image: Image.Image, size: tuple[int, int], factor: int) -> _Samples:
+    orientation = high_bit_depth.orientation(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode not in ("L", "RGB"):
@@ -189,7 +237,7 @@ def _of_eight_bits(image: Image.Image, factor: int) -> _Samples:
     visible = None
     if image.mode == "RGBA":
         visible, values = values[..., 3] >= 128, values[..., :3]
-    return _Samples(values, visible, (down.factor, across.factor), 255.0, 255.0, False)
+    return _Samples(size, orientation, values, _seen(visible), (down.factor, across.factor), 255.0, 255.0, False)
 
 
 def _of_deep(deep: Deep) -> _Samples:
@@ -211,107 +259,136 @@ def _of_deep(deep: Deep) -> _Samples:
         visible = alpha >= tone_range.camera_range(float(alpha.max()), deep.kind) / 2
     if deep.clear is not None:
         visible = (stored[..., : deep.channels] != np.array(deep.clear)).any(-1)
+    size, top = (deep.width, deep.height), most if most in _TOPS else white
     return _Samples(
-        values, visible, (down.factor, across.factor), white, most if most in _TOPS else white, deep.inverted
+        size, deep.orientation, values, _seen(visible), (down.factor, across.factor), white, top, deep.inverted
     )
 
 
-def _of_samples(content: str, width: int, height: int, orientation: int, samples: _Samples) -> Measures:
-    raw, visible = samples.values, samples.visible
-    if visible is not None and (visible.all() or not visible.any()):  # seen by its colours, as when it is scored
-        visible = None
-    channels = [raw[..., channel] for channel in range(raw.shape[-1])]
-    at_top, at_zero = (samples.top <= channels[0]), (channels[0] <= 0)
+def _seen(visible: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Of a picture that is transparent throughout all: it is seen by its colours, as when it is scored."""
+    return None if visible is None or visible.all() or not visible.any() else visible
+
+
+def _of_alike(contents: Sequence[str], alike: Sequence[_Samples]) -> list[Measures]:
+    """What is measured of n pictures of one kind; arrays begin with the axis of the pictures."""
+    first = alike[0]
+    raw = np.stack([each.values for each in alike]) if len(alike) > 1 else first.values[None]
+    visible = None if first.visible is None else first.visible[None]
+    channels = [raw[..., channel] for channel in range(raw.shape[-1])]  # (n, rows, columns) each
+    at_top, at_zero = (first.top <= channels[0]), (channels[0] <= 0)
     for channel in channels[1:]:  # a channel at a time: reducing an axis of three takes several times as long
-        at_top, at_zero = at_top | (channel >= samples.top), at_zero & (channel <= 0)
-    bright, dark = (at_zero, at_top) if samples.inverted else (at_top, at_zero)
-    planes = [_squares(channel, samples.factor) / samples.white for channel in channels]  # (n, 2, m, 2) each
-    if samples.inverted:
+        at_top, at_zero = at_top | (channel >= first.top), at_zero & (channel <= 0)
+    bright, dark = (at_zero, at_top) if first.inverted else (at_top, at_zero)
+    planes = [_squares(channel, first.factor) / first.white for channel in channels]  # (n, squares, 2, squares, 2) each
+    if first.inverted:
         planes = [1 - plane for plane in planes]
     grey: Numbers = planes[0]
     if len(planes) == 3:
         grey = _LUMA[0] * planes[0] + _LUMA[1] * planes[1] + _LUMA[2] * planes[2]
-    there = None if visible is None else _squares(visible, samples.factor) > 0.5
-    means = [_mean(plane, there) for plane in planes]
-    brightness = _mean(grey, there)
-    contrast = _mean((grey - brightness) ** 2, there) ** 0.5
-    red, green, blue = means * 3 if len(means) == 1 else means
-    colour = 0.0
+    there = None if visible is None else _squares(visible, first.factor) > 0.5
+    means = [_means(plane, there) for plane in planes]  # (n,) each
+    brightness = _means(grey, there)
+    contrast = _means((grey - brightness[:, None, None, None, None]) ** 2, there) ** 0.5
+    colour: Numbers = np.zeros(len(alike))
     if len(planes) == 3:
         spread = np.maximum(np.maximum(*planes[:2]), planes[2]) - np.minimum(np.minimum(*planes[:2]), planes[2])
-        colour = _mean(spread, there)
-    fill, x, y = _framing(grey if there is None else np.where(there, grey, 1.0), orientation)
-    return Measures(
-        content=content,
-        width=width,
-        height=height,
-        white=samples.white,
-        brightness=brightness,
-        contrast=contrast,
-        sharpness=_step(grey, there) / contrast if contrast > _FLAT else None,
-        clipped_bright=_mean(bright, visible),
-        clipped_dark=_mean(dark, visible),
-        colour=colour,
-        red=red,
-        green=green,
-        blue=blue,
-        fill=fill,
-        centre_x=x,
-        centre_y=y,
-    )
+        colour = _means(spread, there)
+    step = _step(grey, there)
+    framing = _framing(grey if there is None else np.where(there, grey, 1.0), first.orientation)
+    red, green, blue = means * 3 if len(means) == 1 else means
+    shares = (brightness, contrast, step, _means(bright, visible), _means(dark, visible), colour, red, green, blue)
+    width, height = reversed(first.size) if first.orientation >= 5 else first.size
+    return [
+        Measures(
+            content=content,
+            width=width,
+            height=height,
+            white=first.white,
+            brightness=b,
+            contrast=c,
+            sharpness=s / c if c > _FLAT else None,
+            clipped_bright=at_white,
+            clipped_dark=at_black,
+            colour=colourful,
+            red=r,
+            green=g,
+            blue=bl,
+            fill=fill,
+            centre_x=x,
+            centre_y=y,
+        )
+        for content, (fill, x, y), b, c, s, at_white, at_black, colourful, r, g, bl in zip(
+            contents, framing, *(share.tolist() for share in shares), strict=True
+        )
+    ]
 
 
 def _squares(values: Numbers, factor: tuple[int, int]) -> Numbers:
-    """(rows, columns) as (squares, 2, squares, 2), reduced; one row or column is no square."""
-    (down, across), (rows, columns) = factor, values.shape
+    """(n, rows, columns) as (n, squares, 2, squares, 2), reduced; one row or column is no square."""
+    (down, across), (n, rows, columns) = factor, values.shape
     high, wide = min(2, rows // down), min(2, columns // across)
     if factor == (1, 1):
-        return values.reshape(rows // high, high, columns // wide, wide)
-    apart = values.reshape(rows // (high * down), high, down, columns // (wide * across), wide, across)
-    reduced: Numbers = apart.mean((2, 5), dtype=np.float64)
+        return values.reshape(n, rows // high, high, columns // wide, wide)
+    apart = values.reshape(n, rows // (high * down), high, down, columns // (wide * across), wide, across)
+    reduced: Numbers = apart.mean((3, 6), dtype=np.float64)
     return reduced
 
 
-def _mean(values: Numbers, there: NDArray[np.bool_] | None) -> float:
-    chosen = values if there is None else values[there]
-    return float(np.add.reduce(chosen, axis=None, dtype=np.float64)) / chosen.size
+def _means(values: Numbers, there: NDArray[np.bool_] | None) -> Numbers:
+    """(n,), each over all of a picture, or over what is there of the only one."""
+    chosen = values.reshape(len(values), -1) if there is None else values[there][None]
+    total: Numbers = np.add.reduce(chosen, axis=1, dtype=np.float64)
+    return total / chosen.shape[1]
 
 
-def _step(grey: Numbers, there: NDArray[np.bool_] | None) -> float:
-    """The root mean square of the differences of neighbours within the squares."""
-    total, count = 0.0, 0
-    for first, second in (((slice(None), 0), (slice(None), 1)), ((..., 0), (..., 1))):
-        if grey.shape[1 if first[0] is not ... else 3] < 2:
+def _step(grey: Numbers, there: NDArray[np.bool_] | None) -> Numbers:
+    """(n,), the root mean square of the differences of neighbours within the squares."""
+    total, count = np.zeros(len(grey)), 0
+    for first, second in (
+        ((..., 0, slice(None), slice(None)), (..., 1, slice(None), slice(None))),
+        ((..., 0), (..., 1)),
+    ):
+        if grey.shape[2 if len(first) > 2 else 4] < 2:
             continue
         steps = grey[second] - grey[first]
-        steps = steps.ravel() if there is None else steps[there[first] & there[second]]
-        total += float(np.add.reduce(steps * steps))  # a product of vectors would start threads of its own
-        count += steps.size
-    return (total / count) ** 0.5 if count else 0.0
+        steps = steps.reshape(len(grey), -1) if there is None else steps[there[first] & there[second]][None]
+        total += np.add.reduce(steps * steps, axis=1)  # a product of vectors would start threads of its own
+        count += steps.shape[1]
+    return (total / count) ** 0.5 if count else total
 
 
-def _framing(grey: Numbers, orientation: int) -> tuple[float | None, float | None, float | None]:
-    """The object's share of the picture and its middle, upright; nothing without a plain background."""
-    if min(grey.shape[0], grey.shape[2]) < 3 or grey[0, :, 0].size < 4:
-        return None, None, None
-    small = (grey[:, 0, :, 0] + grey[:, 0, :, 1] + grey[:, 1, :, 0] + grey[:, 1, :, 1]) / 4  # (n, m)
-    spread = np.sort(small, axis=None)
+def _framing(grey: Numbers, orientation: int) -> list[tuple[float | None, float | None, float | None]]:
+    """The object's share of each picture and its middle, upright; nothing without a plain background."""
+    n, rows, high, columns, wide = grey.shape
+    if min(rows, columns) < 3 or high * wide < 4:
+        return [(None, None, None)] * n
+    small = (grey[:, :, 0, :, 0] + grey[:, :, 0, :, 1] + grey[:, :, 1, :, 0] + grey[:, :, 1, :, 1]) / 4
+    spread = np.sort(small.reshape(n, -1), axis=1)
     span = _at(spread, 0.99) - _at(spread, 0.01)
-    edge = np.sort(np.concatenate([small[0], small[-1], small[1:-1, 0], small[1:-1, -1]]))
-    if span < _SPAN or _at(edge, 0.9) - _at(edge, 0.1) > span / 4:
-        return None, None, None
-    is_object = np.abs(small - _at(edge, 0.5)) > span / 4
-    rows, columns = is_object.sum(1), is_object.sum(0)
-    count = int(rows.sum())
-    if not count:
-        return 0.0, None, None
-    x, y = (float((each * (np.arange(len(each)) + 0.5)).sum()) / count / len(each) for each in (columns, rows))
+    outermost = (small[:, 0], small[:, -1], small[:, 1:-1, 0], small[:, 1:-1, -1])
+    edge = np.sort(np.concatenate(outermost, axis=1), axis=1)
+    is_plain = (span >= _SPAN) & (_at(edge, 0.9) - _at(edge, 0.1) <= span / 4)
+    is_object = np.abs(small - _at(edge, 0.5)[:, None, None]) > (span / 4)[:, None, None]
+    of_columns, of_rows = is_object.sum(1), is_object.sum(2)
+    counts = of_rows.sum(1)
+    x, y = (  # of a picture without an object anything
+        (each * (np.arange(each.shape[1]) + 0.5)).sum(1) / np.maximum(counts, 1) / each.shape[1]
+        for each in (of_columns, of_rows)
+    )
     x, y = (1 - x if orientation in (2, 3, 7, 8) else x), (1 - y if orientation in (3, 4, 6, 7) else y)
-    return count / small.size, *((y, x) if orientation >= 5 else (x, y))
+    middles = zip(*((y.tolist(), x.tolist()) if orientation >= 5 else (x.tolist(), y.tolist())), strict=True)
+    found: list[tuple[float | None, float | None, float | None]] = []
+    for has_fill, count, middle in zip(is_plain.tolist(), counts.tolist(), middles, strict=True):
+        fill = count / (rows * columns) if has_fill else None
+        found.append((fill, *(middle if fill else (None, None))))
+    return found
 
 
-def _at(ordered: Numbers, share: float) -> float:
-    return float(ordered[round(share * (len(ordered) - 1))])
+def _at(ordered: Numbers, share: float) -> Numbers:
+    """(n,), of values in order along the second axis."""
+    found: Numbers = ordered[:, round(share * (ordered.shape[1] - 1))]
+    return found
 
 
 class Measuring:
@@ -326,21 +403,41 @@ class Measuring:
         """What was measured, one of each content."""
         return list(self._found.values())
 
-    def content_of(self, file: Path) -> str:
-        """The SHA-256 of a file's bytes, measured on the way.
+    def read(self, files: Sequence[Path]) -> list[str | Exception]:
+        """The SHA-256 of each file's bytes, measured on the way, or why it can't be read.
 
-        Raises:
-            OSError: the file can't be read.
+        Of a large file that changes meanwhile nothing is measured.
         """
-        content, measured = read(file, self._found)
-        self._keep(measured)
+        contents: list[str | Exception] = []
+        small: dict[str, bytes] = {}
+        for file in files:
+            try:
+                contents.append(self._read(file, small))
+            except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are read
+                contents.append(error)
+        self._keep(measure_together(small))
+        return contents
+
+    def _read(self, file: Path, small: dict[str, bytes]) -> str:
+        with file.open("rb", buffering=0) as opened:
+            if os.fstat(opened.fileno()).st_size > _LARGE:
+                content = hashlib.file_digest(opened, "sha256").hexdigest()
+                self.measure_known(file, content)
+                return content
+            data = opened.read()
+        content = hashlib.sha256(data).hexdigest()
+        if content in self._found:
+            pass
+        elif len(data) <= _SMALL:
+            small[content] = data
+        else:
+            self._keep([measure(data, content)])
         return content
 
     def measure_known(self, file: Path, content: str | None) -> None:
         """Measure a file that holds what it held."""
-        if content is not None and content not in self._found:
-            self._keep(measure_known(file, content))
+        if content is not None and content not in self._found and (found := measure_known(file, content)):
+            self._keep([found])
 
-    def _keep(self, measured: Measures | None) -> None:
-        if measured is not None:
-            self._found[measured.content] = measured
+    def _keep(self, measured: Iterable[Measures]) -> None:
+        self._found.update((each.content, each) for each in measured)

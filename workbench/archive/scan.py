@@ -30,6 +30,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -57,6 +58,9 @@ __all__ = ["Problem", "Scan", "content_of", "identify", "scan"]
 
 _READERS = 8  # threads; on a network disk most of the time is spent waiting
 _BATCH = 2048  # files handed to them at once, so that memory stays flat
+_TOGETHER = 32  # files of a task, at most
+
+_Read = Callable[[Sequence[Path]], Sequence[str | Exception]]  # each file's SHA-256, or why it can't be read
 
 # What may change about an entry; a mask that only a question file names is found again when the image is asked about.
 _SAID = (
@@ -148,7 +152,7 @@ def scan(
         ]
 
     measuring = None if unmeasured is None else Measuring()
-    read_content = read_content or (measuring.content_of if measuring else content_of)
+    read = measuring.read if measuring and read_content is None else _each(read_content or content_of)
     remembered = Remembered(registered, again, wanted)
     waiting = _unsettled(wanted, remembered, settle_seconds)
     wanted = [file for file in wanted if file.path not in waiting]
@@ -160,7 +164,7 @@ def scan(
             batch = wanted[start : start + _BATCH]
             unread = [file for file in batch if file not in remembered]
             images_read += len(unread)
-            fresh = _contents(root, unread, read_content, readers, problems)
+            fresh = _contents(root, unread, read, readers, problems)
             if measuring and unmeasured:
                 known = {file: content for file in batch if (content := remembered.content_of(file)) in unmeasured}
                 list(readers.map(measuring.measure_known, (root / file.path for file in known), known.values()))
@@ -209,7 +213,7 @@ def identify(root: Path) -> Archive:
         raise ArchiveError(f"the archive {root} can't be listed: {reason}") from error
     if not is_text(str(root)):
         raise ArchiveError(f"the archive's path isn't UTF-8: {printable(str(root))}; rename the folder")
-    return Archive(_hash(str(root))[:16], str(root), root.name, datetime.now(UTC))
+    return Archive(hashlib.sha256(str(root).encode()).hexdigest()[:16], str(root), root.name, datetime.now(UTC))
 
 
 def placed(picture: Path, archives: Sequence[Archive]) -> tuple[Path, str]:
@@ -337,23 +341,26 @@ def _changed_meanwhile(root: Path, file: File) -> bool:
     return of_stat(file.path, stat) != file
 
 
-def _contents(
-    root: Path,
-    files: Sequence[File],
-    read_content: Callable[[Path], str],
-    readers: ThreadPoolExecutor,
-    problems: list[Problem],
-) -> dict[str, str | None]:
-    """Content by path, None where the file can't be read any more (a problem)."""
+def _each(read_content: Callable[[Path], str]) -> _Read:
+    """Reads files one by one."""
 
-    def read(file: File) -> str | Exception:
+    def read(file: Path) -> str | Exception:
         try:
-            return read_content(root / file.path)
+            return read_content(file)
         except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are read
             return error
 
+    return lambda files: [read(file) for file in files]
+
+
+def _contents(
+    root: Path, files: Sequence[File], read: _Read, readers: ThreadPoolExecutor, problems: list[Problem]
+) -> dict[str, str | None]:
+    """Content by path, None where the file can't be read any more (a problem)."""
+    step = max(1, min(_TOGETHER, len(files) // _READERS))
+    tasks = ([root / file.path for file in files[start : start + step]] for start in range(0, len(files), step))
     contents: dict[str, str | None] = {}
-    for file, content in zip(files, readers.map(read, files), strict=True):
+    for file, content in zip(files, chain.from_iterable(readers.map(read, tasks)), strict=True):
         if isinstance(content, Exception):
             problems.append(Problem(file.path, _why(content)))
         contents[file.path] = content if isinstance(content, str) else None
@@ -440,7 +447,3 @@ def _label_notes(
             f"{f'serial in {table}' if table else 'serials of names'}: {wording.counted(len(named), 'image')} of "
             f"{wording.counted(pieces, 'piece')}; a piece counts once in every interval"
         )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1138,6 +1138,7 @@ CREATE TABLE normals (
     reason VARCHAR NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     tile STRUCT(content VARCHAR, x0 BIGINT, y0 BIGINT, x1 BIGINT, y1 BIGINT),
+    camera VARCHAR,
     PRIMARY KEY (number)
 );
 INSERT INTO normals VALUES (
@@ -1154,7 +1155,8 @@ INSERT INTO normals VALUES (
     'text',
     'text',
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
-    {'content': 'text', 'x0': 1, 'y0': 1, 'x1': 1, 'y1': 1}
+    {'content': 'text', 'x0': 1, 'y0': 1, 'x1': 1, 'y1': 1},
+    'text'
 );
 
 CREATE TABLE normal_changes (

@@ -1,0 +1,175 @@
+"""`workbench operate`: what a threshold on a run's scores costs, and which one to take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from jobs.options import Data, Json, Truth, output_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from warehouse.records.scoring import Run
+    from workbench.analysis.operating_point import Aim, Method
+    from workbench.analysis.operating_report import OperatingReport
+
+NIGHTS = 7  # that a threshold is shown on
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A run_id, as `workbench runs` shows it.")],
+    signal: Annotated[
+        Literal["defect probability", "comparison", "claim"] | None,
+        typer.Option(help="What a threshold is set on (default: the first that the run has).", show_default=False),
+    ] = None,
+    product: Annotated[str | None, typer.Option(help="Only this product.", show_default=False)] = None,
+    camera: Annotated[str | None, typer.Option(help="Only this camera.", show_default=False)] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of defective parts (default: the audited one, else the set's own)."),
+    ] = None,
+    cost_escape: Annotated[float, typer.Option(min=0, help="Of a defective part that is called good.")] = 100.0,
+    cost_overkill: Annotated[float, typer.Option(min=0, help="Of a good part that is called defective.")] = 1.0,
+    escape_at_most: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Choose by this escape rate, not by cost.", show_default=False)
+    ] = None,
+    overkill_at_most: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Choose by this overkill rate, not by cost.", show_default=False)
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Judge this threshold.", show_default=False)] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the scores as FILE.parquet or FILE.csv.", callback=output_file),
+    ] = None,
+    truth: Truth = "archive",
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Print a run's operating point: ranking, threshold, escape against overkill at what they cost, parts needed.
+
+    Example: workbench operate RUN --prevalence 0.001 --cost-escape 500
+    """
+    from warehouse.errors import Refused
+    from warehouse.queries.scores import Scores
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.analysis import operating_report
+    from workbench.review import audited_rate
+    from workbench.scoring import defect_areas
+
+    store = Store(settings.data_folder(data))
+    found = store.run(run)
+    if found is None:
+        raise Refused(f"there is no run {run} in this warehouse; `workbench runs` lists them")
+    queries = Scores(store.data)
+    name = signal or queries.usual_signal(run)
+    scores = queries.of_runs([run], name, product=product, camera=camera, truth=truth)
+    if scores.is_empty():
+        raise Refused(f"run {run} has no picture of this product and camera; `workbench runs --json` shows its groups")
+    scores = defect_areas.with_areas(store, scores)
+    at = operating_report.prevalence(
+        scores, prevalence, None if prevalence is not None else audited_rate.of_run(store.data, run)
+    )
+    aim = _aim(at.value, cost_escape, cost_overkill, escape_at_most, overkill_at_most, threshold)
+    nights = queries.of_runs(
+        queries.nights_of(found.model, found.evaluator_version, NIGHTS), name, product=product, camera=camera
+    )
+    report = operating_report.build(scores, name, at, aim, nights)
+    if output is not None:
+        _write(scores, report, output)
+    if json_:
+        stated = {"run": run, "truth": truth, "product": product, "camera": camera, **report.as_dict()}
+        typer.echo(json.dumps(stated, indent=1, default=str))
+        return
+    _show(found, report)
+
+
+def _aim(prevalence: float, escape: float, overkill: float, *chosen: float | None) -> Aim:
+    from workbench.analysis.operating_point import Aim
+
+    escape_at_most, overkill_at_most, threshold = chosen
+    if sum(each is not None for each in chosen) > 1:
+        raise typer.BadParameter("choose by --escape-at-most, by --overkill-at-most or by --threshold, not by several")
+    method: Method = "cost"
+    if threshold is not None:
+        method = "given"
+    elif escape_at_most is not None or overkill_at_most is not None:
+        method = "escape" if escape_at_most is not None else "overkill"
+    limit = escape_at_most if escape_at_most is not None else overkill_at_most
+    return Aim(method, prevalence, escape, overkill, limit, threshold)
+
+
+def _write(scores: pl.DataFrame, report: OperatingReport, output: Path) -> None:
+    """The scores with what the threshold calls them and the fold of their piece, for other programs."""
+    from warehouse import file_permissions
+    from warehouse.errors import Refused
+    from workbench.analysis import operating_point
+
+    rows = operating_point.called(scores, report.point.threshold)
+    rows = rows.with_columns(fold=operating_point.folds(rows["cluster_id"]))
+    with file_permissions.users_umask():
+        if output.suffix == ".parquet":
+            rows.write_parquet(output)
+        elif output.suffix == ".csv":
+            rows.write_csv(output)
+        else:
+            raise Refused(f"{output} ends in {output.suffix or 'nothing'}; name a file that ends in .parquet, .csv")
+
+
+def _show(run: Run, report: OperatingReport) -> None:
+    from rich.table import Table
+
+    from jobs import screen
+    from workbench import wording
+    from workbench.analysis import operating_report
+
+    model = screen.DEMO if run.demo else run.model
+    typer.echo(f"operating point of {run.run_id} ({model}), signal: {report.signal}")
+    for sentence in operating_report.sentences(report):
+        typer.echo(sentence)
+    console = screen.stdout()
+    if report.groups.height:
+        table = Table(
+            "product", "camera", "good", "defective", "AUROC", "escape, %", "overkill, %",
+            title="By product and camera at this threshold; 95 % intervals by piece", title_justify="left",
+        )  # fmt: skip
+        for row in report.groups.iter_rows(named=True):
+            area = "not enough" if row["auroc"] is None else _interval(row, "auroc", 1.0, 3)
+            rates = (_interval(row, name, 100.0, 1) for name in ("escape", "overkill"))
+            good = row["images"] - row["defective"]
+            table.add_row(row["product"], row["camera"] or "-", f"{good:,}", f"{row['defective']:,}", area, *rates)
+        console.print(table)
+    if report.causes.height:
+        table = Table("product", "defect", "escapes", "overkills", "of the cost", "together", title="Where the cost is")
+        for row in report.causes.head(10).iter_rows(named=True):
+            shares = (wording.percent(row[name]) for name in ("share", "cumulative"))
+            table.add_row(row["product"], row["defect"], f"{row['escapes']:,}", f"{row['overkills']:,}", *shares)
+        console.print(table)
+    for rows, title in ((report.by_size, "share of the picture"), (report.by_contrast, "contrast of the picture")):
+        if rows.height:
+            table = Table(title, "defective", "recall, %", title=f"Recall by {title}", title_justify="left")
+            for row in rows.iter_rows(named=True):
+                ends = f"{row['smallest']:.3g} to {row['largest']:.3g}"
+                table.add_row(ends, f"{row['n']:,}", _interval(row | _renamed(row), "recall", 100.0, 1))
+            console.print(table)
+    if report.nights.height:
+        table = Table("night", "pictures", "called by its answers", "by this threshold", "by both", title="Last nights")
+        for row in report.nights.iter_rows(named=True):
+            counts = (f"{row[name]:,}" for name in ("images", "called_by_answers", "called_by_threshold", "both"))
+            table.add_row(row["night"], *counts)
+        console.print(table)
+
+
+def _renamed(row: dict[str, float]) -> dict[str, float]:
+    return {"recall_low": row["low"], "recall_high": row["high"]}
+
+
+def _interval(row: dict[str, float | None], name: str, times: float, digits: int) -> str:
+    value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{times * value:.{digits}f} ({times * low:.{digits}f}-{times * high:.{digits}f})"
