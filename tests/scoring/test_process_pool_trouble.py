@@ -48,7 +48,7 @@ def serve(pipe: Connection, answer: Answer) -> None:
 
 def employed(pipe: Connection) -> int:
     """The place of a process that is ready and has its job."""
-    pipe.send(process_pool._Ready(DECLARATION, {}, None, "cpu", 1))
+    pipe.send(process_pool._Ready(DECLARATION, {}, None, (), "cpu", 1))
     _, place = pipe.recv()
     return int(place)
 
