@@ -25,8 +25,7 @@ from warehouse.records.scoring import Entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Worst outcome, then highest entropy; highest probability of a defect; highest score beside normals.
-Order = Literal["worst", "likeliest defect", "most suspicious"]
+Order = Literal["worst", "likeliest defect", "most suspicious"]  # by outcome, then entropy; by probability; by score
 SUSPICIOUS: Order = "most suspicious"
 Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
 FACETS = (
@@ -186,8 +185,7 @@ class Rollups:
         return found.join(region, on="image_id", how="left", maintain_order="left")
 
     def alarm_counts(self, run_ids: Sequence[str], truth: Truth = "archive") -> pl.DataFrame:
-        """Of runs with pictures without truth: run_id, unlabelled_images, and alarm_images that an answer calls
-        defective."""
+        """Of runs with pictures without truth: run_id, unlabelled_images, alarm_images (called defective)."""
         names = ("unlabelled_images", "alarm_images")
         sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in names)
         counted = truths.summands(truth, "list_contains($runs::VARCHAR[], run_id)")
@@ -204,7 +202,7 @@ class Rollups:
             selection: which rows.
             names: as `facts` takes them.
         """
-        calls = (pl.col("outcome") == "alarm") | (pl.col("outcome") == "pass")
+        calls = pl.col("outcome").is_in(["alarm", "pass"])
         return self._columns(selection).table(self._some(selection, calls), names)
 
     def has_pieces(self, run_id: str) -> bool:
@@ -363,8 +361,8 @@ class Rollups:
         held = self._columns(selection)
         places = held.everywhere if places is None else places
         if selection.order == SUSPICIOUS:
-            ranks = self._comparisons.ranks(selection.run_id, held.images["image_id"]).gather(held.rows["image"])
-            return places.gather(ranks.gather(places).arg_sort(nulls_last=True))
+            ranks = self._comparisons.ranks(selection.run_id, held.images["image_id"])
+            return places.gather(ranks.gather(held.rows["image"].gather(places)).arg_sort(nulls_last=True))
         return _likeliest_first(held, places)
 
     def _some(self, selection: Selection, *more: pl.Expr) -> pl.Series:
@@ -418,10 +416,10 @@ def sql(selection: Selection) -> str:
             f" AND {after}correct AND (image_id, question_id) IN (SELECT (image_id, question_id) "
             f"FROM {facts} WHERE run_id = {quoted(selection.base or '')} AND {before}correct)"
         )
-    run_id = quoted(selection.run_id)
-    orders = {"worst": "", SUSPICIOUS: f" ORDER BY {comparisons.ORDER.format(run_id=run_id)}"}
-    order = orders.get(selection.order, " ORDER BY defect_probability DESC NULLS LAST")
-    return " ".join(f"SELECT * FROM {facts} WHERE run_id = {run_id}{where}{order}".split())
+    suspicious = comparisons.ORDER.format(run_id=quoted(selection.run_id))
+    orders = {"worst": "", "likeliest defect": " ORDER BY defect_probability DESC NULLS LAST"}
+    order = orders.get(selection.order, f" ORDER BY {suspicious}")
+    return " ".join(f"SELECT * FROM {facts} WHERE run_id = {quoted(selection.run_id)}{where}{order}".split())
 
 
 def _condition(column: str, value: str) -> str:

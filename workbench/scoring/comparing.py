@@ -81,21 +81,23 @@ def to_whole_picture(picture: Picture) -> Affine:
     return Affine.scaling(1 / across, 1 / down).then(Affine.shift(*picture.origin))
 
 
-def load(settings: Settings, supplies: Supplies, step: Callable[[str], None], own: Tower | None = None) -> RunComparer:
+def load(
+    settings: Settings, supplies: Supplies, step: Callable[[str], None], own_tower: Tower | None = None
+) -> RunComparer:
     """The comparer of a run, its tower loaded and its normals' features stored.
 
     Args:
         settings: settled ones, of one device.
         supplies: the normals; the archive's own pictures where there are none.
         step: is told what is being done.
-        own: the answering model's tower, where the settings name that.
+        own_tower: the answering model's tower, where the settings name that.
 
     Raises:
         BackboneError: the tower can't be had.
     """
     support, machine = settings.support, settings.machine
     name = support.compare or DEFAULT_TOWER
-    tower = own or load_tower(
+    tower = own_tower or load_tower(
         name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
     )
     files = {file.normal.content: file for file in supplies.normals or supplies.pictures}

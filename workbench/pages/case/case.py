@@ -226,7 +226,7 @@ around = reads.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = cards.finding(prediction, outcome, view, chosen.truth)
-with header(title, lead, cards.under(run, around, _filters(chosen))):
+with header(title, lead, cards.under(run, around, _filters(chosen), reads.order_in_words(chosen))):
     reads.choose_truth(now)
     show_buttons(run, around, here, view)
 
