@@ -37,8 +37,10 @@ def import_file(
     from warehouse.store import Store
     from workbench import settings
     from workbench.archive import knowledge_files as knowledge
+    from workbench.archive import skipped_files
 
     done = knowledge.import_file(Store(settings.data_folder(data)), file, publish=not draft, actor=actor())
+    others = knowledge.other_files(file)
     changes = f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged, {done.withdrawn} withdrawn)"
     if draft:
         typer.echo(
@@ -47,6 +49,9 @@ def import_file(
         )
     else:
         typer.echo(f"knowledge {done.version}: {wording.counted(done.published, 'text')} published {changes}")
+    if others:
+        total = wording.counted(others.total(), "file")
+        typer.echo(f"passed over: {total}: no text by its name, which ends in .md: {skipped_files.by_kind(others)}")
 
 
 @app.command("export")

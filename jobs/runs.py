@@ -29,7 +29,10 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
         found, totals, settled = store.runs(), store.run_totals(truth), store.verified()
         unlabelled = store.called_defective(truth)
         reasons = right_reason.by_run(Groundings(store.data).of_runs(None, truth))
-        of_runs = Pieces(store.data).of_runs(None, truth) if json_ else None
+        of_pieces = Pieces(store.data).of_runs(None, truth)
+    by_run = {
+        str(run_id): pieces.of(rows) for (run_id,), rows in of_pieces.partition_by("run_id", as_dict=True).items()
+    }
     counted = totals.select(
         "run_id", "labelled", "correct", "escape", "overkill", "unreadable", "unclaimed", "alarms", "passes"
     )
@@ -48,7 +51,7 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
             row["settings"], row["versions"] = json.loads(row["settings"]), json.loads(row["versions"])
             del row["called"]
             row["right_reason"] = asdict(row["right_reason"]) if row["right_reason"] else None
-            by_piece = None if of_runs is None else pieces.of(of_runs.filter(run_id=row["run_id"]))
+            by_piece = by_run.get(row["run_id"])
             row["pieces"] = asdict(by_piece) if by_piece else None
             if "verified" in row:
                 row["verified"] = asdict(row["verified"])
@@ -74,3 +77,6 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
             row["run_id"], row["purpose"], row["state"], model, *counts, accuracy, *reason, called, *shown, message
         )
     screen.stdout().print(table)
+    for row in rows:
+        if by_piece := by_run.get(row["run_id"]):
+            screen.stdout().print(f"{row['run_id']}  {by_piece.sentence}")

@@ -151,6 +151,13 @@ def test_every_surface_counts_pieces_as_polars_does_from_the_exported_answers(da
     assert found["share"]["low"] < found["share"]["value"] == wanted["called_defective"] / wanted["pieces"]
 
 
+def test_the_list_of_runs_says_of_a_run_with_pieces_how_many_were_called_defective(data_folder: Path) -> None:
+    fill(data_folder)
+    (counts,) = (pieces.of(Pieces(data_folder).of_runs([run_id])) for run_id in [rows.RUN])
+    assert counts is not None
+    assert f"{rows.RUN} {counts.sentence}" in " ".join(_command("runs", data=data_folder).split())
+
+
 def test_a_filter_chooses_pieces_by_any_of_their_answers_and_counts_them_whole(data_folder: Path) -> None:
     fill(data_folder)
     chosen = Selection(rows.RUN, facets=(("lot", "L2"), ("camera", "C1")))

@@ -212,8 +212,11 @@ def test_a_mask_outside_the_archive_or_absent_is_none(tmp_path: Path) -> None:
     picture(tmp_path / "archive/a.png", 1)
     mask(tmp_path / "secret.png", (0, 0, 9, 9))
     for place in ("../secret.png", str(tmp_path / "secret.png"), "absent.png", ""):
-        (item,) = asked(tmp_path / "archive", {"a.png": record(DETECT, mask_path=place)}).items
+        found = asked(tmp_path / "archive", {"a.png": record(DETECT, mask_path=place)})
+        (item,) = found.items
         assert item.entry.mask_path is None
+        absent = f"the question file gives it the mask {place}, which isn't in the archive"
+        assert (("a.png", absent) in problems(found)) == bool(place)
 
 
 def test_a_questions_identity_is_what_is_asked_and_its_seed_follows_from_the_reference_too(tmp_path: Path) -> None:

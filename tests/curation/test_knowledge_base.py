@@ -8,7 +8,9 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from jobs.__main__ import app
 from tests.people import ANN, by
 from tests.warehouse import raw
 from warehouse.errors import Refused
@@ -212,6 +214,21 @@ def test_what_is_exported_is_imported_again_unchanged(base: Curation, tmp_path: 
     assert knowledge_files.write(base.published()[1], tmp_path / "out" / name) == 3
     again = knowledge_files.import_file(Store(tmp_path), tmp_path / "out" / name, actor=ANN)
     assert (again.version, again.unchanged) == (base.published()[0].version, 3)  # type: ignore[union-attr]
+
+
+def test_files_of_a_folder_that_hold_no_text_are_told_by_their_kinds(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    (texts / "D" / "plate").mkdir(parents=True)
+    for name in ("rust.md", "rust.png", "crack.png", "sheet.pdf", ".hidden.png"):
+        (texts / "D" / "plate" / name).write_text("Orange crust.\n")
+    command = ["knowledge", "import", str(texts), "--data", str(tmp_path / "data")]
+    told = CliRunner().invoke(app, command, catch_exceptions=False).stdout
+    assert "1 text published" in told
+    assert "passed over: 3 files: no text by its name, which ends in .md: 2 .png, 1 .pdf" in told
+    (texts / "D" / "plate" / "rust.md").rename(texts / "D" / "plate" / "rost.md")
+    for name in ("rust.png", "crack.png", "sheet.pdf"):
+        (texts / "D" / "plate" / name).unlink()
+    assert "passed over" not in CliRunner().invoke(app, command, catch_exceptions=False).stdout
 
 
 def test_imported_drafts_publish_nothing(base: Curation, tmp_path: Path) -> None:

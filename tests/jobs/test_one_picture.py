@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests import scored, unlabelled
+from tests.archive.test_split_tables import visa
 from tests.scored import Quiet
 from tests.scoring.drawn import NOTHING_KNOWN, bottle, picture, remembered, scanned
 from warehouse.store import Store
@@ -59,6 +60,21 @@ def test_of_a_picture_in_no_archive_the_table_beside_it_tells_line_and_camera_an
     alone = archive.scan(tmp_path, NOTHING_KNOWN, picture="b.png")
     assert [(entry.path, entry.line, entry.camera) for entry in alone.entries] == [("b.png", "line-a", "A2")]
     assert alone.problems == []
+
+
+def test_a_published_split_tells_a_pictures_label_mask_and_references(tmp_path: Path) -> None:
+    visa(tmp_path / "VisA")
+    whole = scanned(tmp_path)
+    for entry in whole.registered:
+        alone = archive.scan(tmp_path, remembered(whole), picture=entry.path)
+        assert alone.entries == [entry]
+        assert alone.references == [one for one in whole.references if one.path != entry.path]
+        assert (alone.images_read, alone.problems) == (0, [])
+    (tmp_path / "alone").mkdir()
+    picture(tmp_path / "alone/a.png")
+    (tmp_path / "alone/samples.csv").write_text("image_path,label_index,split\na.png,1,test\nb.png,0,train\n")
+    (entry,) = archive.scan(tmp_path / "alone", NOTHING_KNOWN, picture="a.png").entries
+    assert entry.label == "defective"
 
 
 def test_a_picture_belongs_to_the_nearest_known_archive_else_to_its_folder(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import csv
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +78,19 @@ def read(file: Path) -> Texts:
     if not texts:
         raise KnowledgeError(f"{file} holds no texts")
     return dict(sorted((_named(place), text) for place, text in texts.items()))
+
+
+def other_files(file: Path) -> Counter[str]:
+    """How many files of a folder of Markdown hold no text by their names, by their endings; hidden ones don't count.
+
+    Raises:
+        KnowledgeError: the folder can't be listed.
+    """
+    try:
+        found = list(_files(file)) if file.is_dir() else []
+    except OSError as error:
+        raise KnowledgeError(f"cannot read the knowledge folder {file}: {error.strerror}") from None
+    return Counter(each.suffix.lower() or "without an ending" for each in found if each.suffix.lower() != ".md")
 
 
 def write(descriptions: Iterable[Description], output: Path) -> int:

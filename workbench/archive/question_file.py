@@ -232,6 +232,9 @@ class _Reader:
                 yield _Told(f"its template {template} is labelled defective", "a defective template", "remark")
             reference = reference or self.references.choose(entry)
         entry = _with_mask(entry, record.mask_path, self.root)
+        if record.mask_path and entry.mask_path is None and entry.label != "good":
+            reason = f"the question file gives it the mask {record.mask_path}, which isn't in the archive"
+            yield _Told(reason, "the question file gives it a mask that isn't in the archive", "field")
         seen: set[str] = set()
         for number, conversation in enumerate(record.conversation, start=1):
             try:

@@ -114,7 +114,7 @@ def scan(
         settle_seconds: a new or changed file must have been left alone for so long, else it waits for another scan;
             0 takes all as they are.
         again: paths to read whatever is known, as those of pictures that failed: a file system may hide a change.
-        picture: only this one, with what is known of the archive as its references; no folder is listed.
+        picture: only this one, with what is known of the archive as its references; no folder of pictures is listed.
         layouts: one's own, looked for before the project's.
         times: how the sidecar's are meant where they don't say it themselves.
         tiling: which pictures become an entry per tile; None: none does.
@@ -126,7 +126,7 @@ def scan(
     archive = identify(root)
     root = Path(archive.root)
     problems: list[Problem] = []
-    skipped = SkippedFiles(split_tables.is_candidate)
+    skipped = SkippedFiles(split_tables.is_candidate, [] if picture is None else split_tables.near(root, picture))
     listed = _walk(root, problems, skipped) if picture is None else unchanged_files.named(root, picture, registered)
     files = {file.path: file for file in listed}
 

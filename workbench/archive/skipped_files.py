@@ -89,7 +89,7 @@ class SkippedFiles:
         """One for each kind, at the first path of its kind."""
         for kind, names in sorted(self.names.items()):
             unit, why = _WHY[kind]
-            told = "" if kind == "hidden pictures" else f": {_counted(names)}"
+            told = "" if kind == "hidden pictures" else f": {by_kind(names)}"
             yield Problem(self.first[kind], f"{why}{told}", kind=why, unit=unit, count=names.total())
 
     def _count(self, kind: str, path: str, name: str) -> bool:
@@ -114,6 +114,7 @@ def read_left_behind(root: Path) -> list[Problem]:
 _LEFT_BEHIND = ".left-behind.json"  # hidden: a scan doesn't count it
 
 
-def _counted(names: Counter[str], shown: int = 6) -> str:
+def by_kind(names: Counter[str], shown: int = 6) -> str:
+    """Such as `3 .png, 1 .pdf`, the commonest first."""
     said = ", ".join(f"{count:,} {name}" for name, count in names.most_common(shown))
     return f"{said}, ..." if len(names) > shown else said

@@ -15,6 +15,7 @@ import posixpath
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
@@ -58,6 +59,25 @@ class Splits:
 def is_candidate(path: str) -> bool:
     """Whether a file lies where one of the tables may."""
     return any(_lies(path, pattern) for kind in kinds() for pattern in kind.files)
+
+
+def near(root: Path, picture: str) -> list[str]:
+    """Paths of the files that may be such a table of a picture; only folders that tables lie in are listed.
+
+    Args:
+        root: the archive's resolved root.
+        picture: its path below the root.
+    """
+    patterns = [pattern for kind in kinds() for pattern in kind.files]
+    found: list[str] = []
+    for above in PurePosixPath(picture).parents:
+        at_root = [pattern.removeprefix("/") for pattern in patterns if pattern.startswith("/") and not above.parts]
+        anywhere = [pattern for pattern in patterns if not pattern.startswith("/")]
+        for folder in dict.fromkeys(posixpath.dirname(pattern) for pattern in (*at_root, *anywhere)):
+            with suppress(OSError):
+                names = sorted(item.name for item in (root / above / folder).iterdir())
+                found += ((above / folder / name).as_posix() for name in names)
+    return [path for path in found if is_candidate(path)]
 
 
 @cache

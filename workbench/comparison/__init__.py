@@ -8,6 +8,7 @@ features, `comparison.py` compares and `thresholds.py` says what a score means. 
 
 from workbench.comparison.comparison import Calibration, Claim, Comparer, Comparison, PictureComparer
 from workbench.comparison.features import Features, Tower
+from workbench.comparison.mutual import MutualComparer
 from workbench.comparison.normal_bank import FeatureStore, Neighbour, Normal, NormalBank
 from workbench.comparison.thresholds import Threshold
 from workbench.comparison.towers import load_tower
@@ -19,6 +20,7 @@ __all__ = [
     "Comparison",
     "FeatureStore",
     "Features",
+    "MutualComparer",
     "Neighbour",
     "Normal",
     "NormalBank",

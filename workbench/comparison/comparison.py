@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.comparison import thresholds
+from workbench.comparison import refusals, thresholds
 from workbench.comparison.features import Features, Patches, Tower
 from workbench.comparison.normal_bank import Neighbour, Normal, NormalBank
 from workbench.comparison.regions import Box, Quarter, quarter, region
@@ -39,6 +39,7 @@ DEFAULT_NEAREST = 4
 DEFAULT_RATE = 0.05  # of good pieces that may be called defective
 TOP = 100  # the score is the mean of one in so many patches
 MOST_CALIBRATING = 200  # normals of a product that a threshold is made of
+_MOST_FOREIGN = 16  # of them that are compared with other products
 _MOST_KEPT = 256  # comparisons, for who asks again
 
 
@@ -75,9 +76,17 @@ class Calibration:
     """What normals of one product say of each other."""
 
     scores: dict[Normal, float]  # of each normal, compared without its own piece
-    likeness: dict[Normal, float]  # of each with its most alike normal of another piece
+    likenesses: tuple[float, ...]  # of each with its most alike normal of another piece
+    ordinaries: tuple[float, ...]  # how far the most ordinary quarter of each one's patches is
     threshold: Threshold | None
     why: str | None  # they allow no claim: the reason
+
+    @property
+    def suspects(self) -> tuple[Normal, ...]:
+        """Normals that the others disown, the largest score first."""
+        limit = thresholds.disowned_above(self.piece_scores) if self.scores else 0.0
+        odd = [normal for normal, score in self.scores.items() if score > limit]
+        return tuple(sorted(odd, key=lambda normal: -self.scores[normal]))
 
     @property
     def piece_scores(self) -> list[float]:
@@ -127,13 +136,19 @@ class Comparer:
         """
         found = self._comparisons.get(picture.key)
         if found is None:
-            features = self.tower.features(picture.image)
-            found = self.compare_features(features, self.bank.by_content(picture.content), picture.image.size)
+            itself = self.bank.by_content(picture.content)
+            features = self.bank.features(itself) if itself else self.tower.features(picture.image)
+            binarised = refusals.is_binarised(picture.image)
+            found = self.compare_features(features, itself, picture.image.size, binarised)
             self._comparisons.put(picture.key, found)
         return found
 
     def compare_features(
-        self, features: Features, itself: Normal | None = None, size: tuple[int, int] = (1, 1)
+        self,
+        features: Features,
+        itself: Normal | None = None,
+        size: tuple[int, int] = (1, 1),
+        binarised: bool = False,
     ) -> Comparison:
         """The same of features.
 
@@ -141,6 +156,7 @@ class Comparer:
             features: of the query, by the same tower.
             itself: the normal that the query is; it is left out with its piece.
             size: width and height of the picture in pixels, for the box.
+            binarised: whether it is a scan of black and white, of which nothing is claimed.
         """
         neighbours = self.bank.nearest(features.class_vector, self._nearest, itself)
         if not neighbours:
@@ -152,7 +168,16 @@ class Comparer:
         first = neighbours[0].normal
         calibration = self.calibration(first.dataset, first.product)
         scores = calibration.piece_scores
-        reason = calibration.why or _unlike(neighbours[0].likeness, calibration)
+        reason = calibration.why
+        if binarised:
+            reason = refusals.BINARISED
+        elif calibration.likenesses and refusals.is_unlike(
+            neighbours[0].likeness,
+            refusals.ordinary_distance(distances),
+            calibration.likenesses,
+            calibration.ordinaries,
+        ):
+            reason = refusals.UNLIKE
         claim: Claim = "cannot say"
         if reason is None and calibration.threshold is not None:
             claim = "defective" if score > calibration.threshold.value else "good"
@@ -180,16 +205,26 @@ class Comparer:
         own = [normal for normal in self.bank.normals if (normal.dataset, normal.product) == key]
         # By hash, which no label or name decides; a normal more or less moves few of them.
         own.sort(key=lambda normal: hashlib.sha256(normal.content.encode()).digest())
-        scores, likeness = {}, {}
+        scores, likenesses, ordinaries, foreign = {}, [], [], []
         for normal in own[:MOST_CALIBRATING]:
             neighbours = self.bank.nearest(self.bank.class_vector(normal), self._nearest, normal)
             if neighbours:
-                scores[normal] = picture_score(self._map(self.bank.patches(normal), neighbours))
-                likeness[normal] = neighbours[0].likeness
-        calibration = Calibration(scores, likeness, None, None)
+                distances = self._map(self.bank.patches(normal), neighbours)
+                scores[normal] = picture_score(distances)
+                likenesses.append(neighbours[0].likeness)
+                ordinaries.append(refusals.ordinary_distance(distances))
+        for normal in own[:_MOST_FOREIGN]:
+            strangers = self.bank.least_alike(normal, self._nearest)
+            if strangers and max(each.likeness for each in strangers) < min(likenesses, default=-1.0):
+                foreign.append(picture_score(self._map(self.bank.patches(normal), strangers)))
+        calibration = Calibration(scores, tuple(likenesses), tuple(ordinaries), None, None)
         found = thresholds.threshold(calibration.piece_scores, self._rate)
-        why = None if found else "one normal piece alone gives no threshold: at least two are needed"
-        return Calibration(scores, likeness, found, why)
+        why = None
+        if found is None:
+            why = "one normal piece alone gives no threshold: at least two are needed"
+        elif refusals.are_scattered(list(scores.values()), foreign):
+            why = refusals.SCATTERED
+        return replace(calibration, threshold=found, why=why)
 
     def _map(self, patches: Patches, neighbours: Sequence[Neighbour]) -> Map:
         return distance_map(patches, [self.bank.patches(each.normal) for each in neighbours], self._tolerance)
@@ -200,43 +235,34 @@ def distance_map(patches: Patches, references: Sequence[Patches], tolerance: int
 
     Args:
         patches: (rows, cols, D) of unit norm.
-        references: the same of each normal, on the same grid.
+        references: the same of each normal, at least one, on the same grid.
         tolerance: patches up to which a reference's patch may lie away from the query's, along each axis; None: any.
     """
-    query = patches.astype(np.float32)
-    cosines: Map = np.full(query.shape[:2], -np.inf, np.float32)  # the largest so far
-    for reference in references:
-        others = reference.astype(np.float32)
-        if tolerance is None:
-            width = query.shape[-1]
-            largest = (query.reshape(-1, width) @ others.reshape(-1, width).T).max(axis=1)
-            np.maximum(cosines, largest.reshape(cosines.shape), out=cosines)
-        else:
-            _add_near(cosines, query, others, tolerance)
-    return 1 - cosines
+    distances: Map = np.minimum.reduce([patch_distances(patches, each, tolerance) for each in references])
+    return distances
 
 
-def _add_near(cosines: Map, query: NDArray[np.float32], others: NDArray[np.float32], tolerance: int) -> None:
-    """Raise the cosines to those with patches up to `tolerance` away, one shift of the whole grid at a time."""
-    rows, cols = cosines.shape
+def patch_distances(patches: Patches, reference: Patches, tolerance: int | None = None) -> Map:
+    """The same of one reference."""
+    query, others = patches.astype(np.float32), reference.astype(np.float32)
+    rows, cols, width = query.shape
+    if tolerance is None:
+        flat = query.reshape(-1, width) @ others.reshape(-1, width).T  # (rows x cols, rows x cols of the reference)
+        nearest: Map = 1 - flat.max(axis=1).reshape(rows, cols)
+        return nearest
+    cosines = np.full((rows, cols), -np.inf, np.float32)  # the largest so far, one shift of the whole grid at a time
     for down in range(-tolerance, tolerance + 1):
         for across in range(-tolerance, tolerance + 1):
             here = (slice(max(0, -down), rows - max(0, down)), slice(max(0, -across), cols - max(0, across)))
             there = (slice(max(0, down), rows - max(0, -down)), slice(max(0, across), cols - max(0, -across)))
             shifted = np.einsum("rcd,rcd->rc", query[here], others[there])
             np.maximum(cosines[here], shifted, out=cosines[here])
+    distances: Map = 1 - cosines
+    return distances
 
 
-def picture_score(distances: Map) -> float:
-    """The mean of the top 1 % of patches, at least one."""
+def picture_score(distances: Map, one_in: int = TOP) -> float:
+    """The mean of the top 1 % of patches, or of one in so many; at least of one."""
     flat = distances.ravel()
-    most = max(1, flat.size // TOP)
+    most = max(1, flat.size // one_in)
     return float(np.partition(flat, -most)[-most:].mean())
-
-
-def _unlike(likeness: float, calibration: Calibration) -> str | None:
-    """Why a picture isn't of the kind of its nearest normals, if it isn't."""
-    among = np.array(list(calibration.likeness.values()))
-    if len(among) and likeness < among.min() - 3 * max(among.std(), 0.02):
-        return "the picture is not of the kind of any normal picture"
-    return None

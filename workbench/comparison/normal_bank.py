@@ -15,12 +15,13 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -116,8 +117,8 @@ class NormalBank:
         self.normals = tuple(by_content[content] for content, vector in vectors.items() if vector is not None)
         stored = [vector for vector in vectors.values() if vector is not None]
         self._vectors = np.stack(stored) if stored else np.zeros((0, 1), np.float32)  # (n, d)
-        numbers = {unit: number for number, unit in enumerate(dict.fromkeys(each.unit for each in self.normals))}
-        self._units = np.array([numbers[normal.unit] for normal in self.normals], dtype=np.int64)  # (n,)
+        self._units = _numbered(normal.unit for normal in self.normals)  # (n,)
+        self._products = _numbered((normal.dataset, normal.product) for normal in self.normals)  # (n,)
         self._index = {normal.content: at for at, normal in enumerate(self.normals)}
 
     @classmethod
@@ -177,10 +178,25 @@ class NormalBank:
         order = candidates[np.argsort(-likeness[candidates], kind="stable")][:count]
         return [Neighbour(self.normals[at], float(likeness[at])) for at in order]
 
+    def least_alike(self, normal: Normal, count: int) -> list[Neighbour]:
+        """Normals of other products whose class vectors are least alike, the least first."""
+        likeness = self._vectors @ self.class_vector(normal)  # (n,)
+        strangers = np.flatnonzero(self._products != self._products[self._index[normal.content]])
+        order = strangers[np.argsort(likeness[strangers], kind="stable")][:count]
+        return [Neighbour(self.normals[at], float(likeness[at])) for at in order]
+
     def class_vector(self, normal: Normal) -> Vector:
         """(d,) float32 of unit norm."""
         vector: Vector = self._vectors[self._index[normal.content]]
         return vector
+
+    def features(self, normal: Normal) -> Features:
+        """All that is stored of it.
+
+        Raises:
+            OSError: what was there is gone or damaged.
+        """
+        return Features(self.class_vector(normal), self.patches(normal))
 
     def patches(self, normal: Normal) -> Patches:
         """(rows, cols, D) float16, from the disk.
@@ -197,6 +213,12 @@ class NormalBank:
         """The normal of this content, if it is one."""
         at = self._index.get(content)
         return None if at is None else self.normals[at]
+
+
+def _numbered(keys: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Equal numbers for equal keys."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def _file_name(text: str) -> str:
