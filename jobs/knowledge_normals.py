@@ -143,11 +143,11 @@ def check(
         found = checks.suspects()
     rows = [
         {"normal": each.normal.content[:12], "product": f"{each.normal.dataset}/{each.normal.product}",
-         "path": each.normal.path, "apart": round(each.apart, 1), "why": each.words}
+         "path": each.normal.path, "score": round(each.score, 4), "why": each.words}
         for each in found
     ]  # fmt: skip
     rows += [
-        {"normal": "", "product": "", "path": each.path, "apart": None, "why": each.reason}
+        {"normal": "", "product": "", "path": each.path, "score": None, "why": each.reason}
         for each in Normals(store.data).contradicted("published")
     ]
     screen.rows(rows, json_, empty="no published normal looks out of place")

@@ -3,15 +3,13 @@
     published normals, a tower -> each compared with the others of its product, without its own piece -> `Suspect`
     a proposed normal, pictures whose truth is known -> compared without it and with it -> `Effect`
 
-A suspect is one that its siblings disown: its score lies further above theirs than chance puts it, by the modified
-z-score of the logarithms (median and median absolute deviation, so that the suspect doesn't hide itself), above 3.5.
-Being named retires nothing: it may as well be the one good picture of a new batch.
+A suspect is one that its siblings disown: compared with the others of its product, without its own piece, it scores
+more than twice their upper quartile (`thresholds.disowned_above`). Being named retires nothing: it may as well be the one
+good picture of a new batch.
 
 What publishing a normal does to pictures of known truth is asked at the threshold that stands, so that a lower score is
 the picture's own doing: a defective one that was caught and would no longer be is *lost*, a good one that was called
 defective and would no longer be is *spared*. A normal that loses any is not published without a reason.
-
-Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993, for the modified z-score and 3.5.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from warehouse.queries.normals import Normals
@@ -32,14 +29,11 @@ from workbench import comparison, wording
 from workbench.archive import run_views
 from workbench.archive.image_decoding import open_image
 from workbench.archive.run_views import Located, RunViews
-from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower
+from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, thresholds
 from workbench.errors import UnreadableImage
 
 FEATURES = "features"  # below the data folder
-OUTLYING = 3.5  # modified z-score
-FEWEST = 5  # normals of a product, below which none can be told to lie apart
 MOST = 60  # pictures of each truth that an effect is asked on
-_DEVIATION = 1.4826  # of a normal distribution, in median absolute deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +42,13 @@ class Suspect:
 
     normal: Normal
     score: float  # against the others, without its own piece
-    typical: float  # the siblings' median
-    apart: float  # modified z-score of the logarithm
+    limit: float  # above it the siblings disown one
 
     @property
     def words(self) -> str:
         """Why it is one, in one sentence."""
-        times = self.score / max(self.typical, 1e-9)
-        return f"it differs from the other normals {times:.1f} times as much as they do from each other"
+        times = 2 * self.score / self.limit
+        return f"it differs from the others {times:.1f} times as much as three quarters of them do from each other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +91,7 @@ class Checks:
         self._progress = progress or (lambda _: None)
 
     def suspects(self, only_stored: bool = False) -> list[Suspect]:
-        """The published normals that their siblings disown, those furthest apart first.
+        """The published normals that their siblings disown, those furthest from the others first.
 
         Args:
             only_stored: features that aren't stored are not computed, and those normals are left out.
@@ -175,33 +168,18 @@ class Checks:
 
 
 def suspects(comparer: Comparer, normals: Mapping[str, Normal]) -> list[Suspect]:
-    """The normals of a bank that their siblings disown, those furthest apart first.
+    """The normals of a bank that their siblings disown, those furthest from the others first.
 
     Args:
         comparer: whose bank holds them.
         normals: by what the bank calls them.
     """
-    found: list[Suspect] = []
+    named: list[Suspect] = []
     for dataset, product in sorted({(each.dataset, each.product) for each in comparer.bank.normals}):
-        scores = comparer.calibration(dataset, product).scores
-        names = list(scores)
-        apart, typical = distances(list(scores.values()))
-        found += [
-            Suspect(normals[name.content], scores[name], typical, float(z))
-            for name, z in zip(names, apart, strict=True)
-            if z > OUTLYING
-        ]
-    return sorted(found, key=lambda each: -each.apart)
-
-
-def distances(scores: Sequence[float]) -> tuple[Sequence[float], float]:
-    """Each score's modified z-score among all, of the logarithms, and the median score; zeros where they are few."""
-    if len(scores) < FEWEST:
-        return [0.0] * len(scores), float(np.median(scores)) if scores else 0.0
-    logs = np.log(np.maximum(scores, 1e-6))
-    middle = float(np.median(logs))
-    spread = max(float(np.median(np.abs(logs - middle))) * _DEVIATION, 0.02)  # equal pictures have none
-    return list((logs - middle) / spread), float(np.exp(middle))
+        calibration = comparer.calibration(dataset, product)
+        limit = thresholds.disowned_above(calibration.piece_scores) if calibration.scores else 0.0
+        named += [Suspect(normals[each.content], calibration.scores[each], limit) for each in calibration.suspects]
+    return sorted(named, key=lambda each: -each.score / each.limit)
 
 
 @dataclass(frozen=True, slots=True)
