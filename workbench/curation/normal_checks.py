@@ -4,8 +4,8 @@
     a proposed normal, pictures whose truth is known -> compared without it and with it -> `Effect`
 
 A suspect is one that its siblings disown: compared with the others of its product, without its own piece, it scores
-more than twice their upper quartile (`thresholds.disowned_above`). Being named retires nothing: it may as well be the one
-good picture of a new batch.
+more than twice their upper quartile (`thresholds.disowned_above`). Being named retires nothing: it may as well be the
+one good picture of a new batch.
 
 What publishing a normal does to pictures of known truth is asked at the threshold that stands, so that a lower score is
 the picture's own doing: a defective one that was caught and would no longer be is *lost*, a good one that was called
