@@ -83,11 +83,8 @@ class Database:
                     return
             with self._transaction():  # brings an older database up; then the read is tried again
                 pass
-        con = _empty()
-        try:
+        with _empty.reading() as con:
             yield con
-        finally:
-            con.close()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -250,10 +247,34 @@ def insert(con: DuckDBPyConnection, table: str, rows: Any) -> None:
     con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
 
 
-def _empty() -> DuckDBPyConnection:
-    import duckdb
+class _Empty:
+    """A database in memory with today's tables and no rows, made once: it is read where nothing was stored yet."""
 
-    con = duckdb.connect()
-    con.execute("SET TimeZone = 'UTC'")
-    migrations.migrate(con)
-    return con
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._instance: DuckDBPyConnection | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[DuckDBPyConnection]:
+        """A connection of this thread's own; any error of DuckDB's ends the instance, as in `connections.py`."""
+        import duckdb
+
+        with self._guard:
+            if self._instance is None:
+                made = duckdb.connect()
+                made.execute("SET TimeZone = 'UTC'")
+                migrations.migrate(made)
+                self._instance = made
+            con = self._instance.cursor()
+        try:
+            con.execute("SET TimeZone = 'UTC'")
+            yield con
+        except duckdb.Error:
+            with self._guard:
+                self._instance = None
+            raise
+        finally:
+            con.close()
+
+
+_empty = _Empty()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.archive.test_public_layouts import BOX, seen
 from tests.scoring.drawn import mask, picture, reasons, scanned
 
@@ -98,6 +100,58 @@ def test_anomalibs_table_says_label_mask_and_split_of_any_folder(tmp_path: Path)
         "bilder/3.png": ("defective", None, None),
     }
     assert reasons(scan) == {"shifts.csv": "no picture by its name: 1 .csv"}
+
+
+ROWS = [
+    {"image_path": "0.png", "label_index": 0, "mask_path": None, "split": "train"},
+    {"image_path": "1.png", "label_index": 1, "mask_path": "masken/1.png", "split": "test"},
+    {"image_path": "2.png", "label_index": 0, "mask_path": "", "split": "test"},
+]
+FORMS: dict[str, tuple[str, str]] = {
+    "rows": ("samples.json", json.dumps(ROWS)),
+    "columns": ("t.json", json.dumps({name: {str(n): row[name] for n, row in enumerate(ROWS)} for name in ROWS[0]})),
+    "CSV": (
+        "samples.csv",
+        "image_path;label_index;mask_path;split\n0.png;0;;train\n1.png;1;masken/1.png;test\n2.png;0;;test\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("folder", ["", "werk/bolzen/"])
+def test_anomalibs_table_may_be_json_and_lie_beside_its_pictures_at_any_depth(
+    tmp_path: Path, folder: str, form: str
+) -> None:
+    at, (name, text) = tmp_path / folder, FORMS[form]
+    for number in range(3):
+        picture(at / f"{number}.png", number)
+    mask(at / "masken/1.png", BOX)
+    (at / name).write_text(text)
+    (at / "log.csv").write_bytes(b'"day;\xff\n' * 9)
+    (at / "coco.json").write_text(json.dumps({"images": [], "annotations": []}))
+    scan = scanned(tmp_path)
+    assert [entry.path for entry in scan.references] == [f"{folder}0.png"]
+    assert {entry.path: (entry.label, entry.mask_path) for entry in scan.entries} == {
+        f"{folder}1.png": ("defective", f"{folder}masken/1.png"),
+        f"{folder}2.png": ("good", None),
+    }
+    assert reasons(scan) == {f"{folder}coco.json": "no picture by its name: 1 .json, 1 .csv"}
+
+
+def test_of_two_tables_in_a_folder_csv_counts_and_a_file_for_each_picture_is_no_table(tmp_path: Path) -> None:
+    for number in range(40):
+        picture(tmp_path / f"{number}.png", number)
+        picture(tmp_path / f"other/{number}.png", number)
+        (tmp_path / f"other/{number}.csv").write_text("image_path,label_index,split\n0.png,1,test\n")
+    for form in ("rows", "CSV"):
+        name, text = FORMS[form]
+        (tmp_path / name).write_text(text.replace("masken/1.png", "39.png"))
+    scan = scanned(tmp_path)
+    assert {entry.path for entry in scan.registered if entry.label is not None} == {"0.png", "1.png", "2.png"}
+    assert reasons(scan) == {
+        "samples.json": "not read: anomalib's tabular module is read from samples.csv",
+        "other/0.csv": "no picture by its name: 40 .csv",
+    }
 
 
 def test_a_split_that_cannot_be_read_is_told_and_the_folders_count(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.warehouse import rows
+from warehouse import migrations
 from warehouse.database import Database
 from warehouse.store import Store
 
@@ -54,3 +56,25 @@ def test_a_write_among_reads_kept_together_is_refused_at_once(data: Path) -> Non
 def test_a_warehouse_that_does_not_exist_yet_is_read_as_an_empty_one(data: Path) -> None:
     with Store(data).together():
         assert Store(data).runs().is_empty()
+
+
+def test_where_nothing_was_stored_readers_find_empty_tables_that_are_made_once(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Store(data).runs().is_empty()
+    monkeypatch.setattr(migrations, "migrate", None)  # whatever is made from here on fails
+    other = data.parent / "other"
+    assert Store(other).archives() == []
+    with Database(data).reading() as one, Database(other).reading() as another:
+        assert one is not another
+        one.execute("CREATE TEMP TABLE mine AS SELECT 1")
+        with pytest.raises(duckdb.CatalogException):
+            another.execute("FROM mine")
+    assert not data.exists()
+    assert not other.exists()
+
+
+def test_a_reader_whose_statement_fails_leaves_empty_tables_for_the_next(data: Path) -> None:
+    with pytest.raises(duckdb.CatalogException):
+        Database(data).frame("FROM nothing_of_this_name")
+    assert Store(data).runs().is_empty()

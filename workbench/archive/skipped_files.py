@@ -114,7 +114,7 @@ def read_left_behind(root: Path) -> list[Problem]:
 _LEFT_BEHIND = ".left-behind.json"  # hidden: a scan doesn't count it
 
 
-def by_kind(names: Counter[str], shown: int = 6) -> str:
+def by_kind(names: Counter[str], limit: int = 6) -> str:
     """Such as `3 .png, 1 .pdf`, the commonest first."""
-    said = ", ".join(f"{count:,} {name}" for name, count in names.most_common(shown))
-    return f"{said}, ..." if len(names) > shown else said
+    said = ", ".join(f"{count:,} {name}" for name, count in names.most_common(limit))
+    return f"{said}, ..." if len(names) > limit else said

@@ -30,6 +30,8 @@ from workbench.archive.labels import Label
 from workbench.archive.layout import Place
 from workbench.archive.problems import Problem, because
 
+_MOST = 32  # such files in one folder; more are a file for each picture
+_HEAD = 2**16  # bytes of a file among which a column is named, else it isn't read
 _TRAINING = frozenset({"train", "training", "val", "valid", "validation"})
 
 
@@ -95,30 +97,31 @@ def read(root: Path, tables: Iterable[str], places: Mapping[str, Place]) -> Spli
         tables: paths of the files that lie where a table may.
         places: what their folders say of all pictures.
     """
-    found, remaining, notes = Splits({}), list(tables), list[str]()
+    found, remaining, notes = Splits({}), dict.fromkeys(tables), list[str]()
     pictures = _Pictures(places)
     for kind in kinds():
         for above, files in _by_place(kind, remaining).items():
-            counted = [path for path in files if path in remaining]
-            chosen = next((_some(counted, pattern) for pattern in kind.files if _some(counted, pattern)), [])
-            for path in chosen:
-                try:
-                    rows = _rows(root / path, kind)
-                except Exception as error:  # noqa: BLE001 - whatever one table raises, the archive is read without it
-                    found.problems.append(Problem(path, f"{kind.name} can't be read from it: {because(error)}"))
-                    remaining.remove(path)
-                    continue
-                if rows is None:
-                    continue
-                remaining.remove(path)
-                said = _Reading(kind, path, above, pictures).of(rows)
-                found.places.update(said.places)
-                found.problems.extend(said.problems)
-                notes += said.notes
-            for path in (each for each in counted if each not in chosen and each in remaining):
-                if any(each not in remaining for each in chosen):
-                    found.problems.append(Problem(path, f"not read: {kind.name} is read from {chosen[0]}"))
-                    remaining.remove(path)
+            first = ""  # the table that is read here, of several the first
+            for pattern in kind.files if len(files) <= _MOST else ():
+                others = first
+                for path in (each for each in files if each in remaining and _lies(each, pattern)):
+                    try:
+                        rows = _rows(root / path, kind)
+                    except Exception as error:  # noqa: BLE001 - whatever one table raises, the archive is read without
+                        found.problems.append(Problem(path, f"{kind.name} can't be read from it: {because(error)}"))
+                        del remaining[path]
+                        continue
+                    if rows is None:
+                        continue
+                    del remaining[path]
+                    if others:
+                        found.problems.append(Problem(path, f"not read: {kind.name} is read from {others}"))
+                        continue
+                    first = first or path
+                    said = _Reading(kind, path, above, pictures).of(rows)
+                    found.places.update(said.places)
+                    found.problems.extend(said.problems)
+                    notes += said.notes
     return replace(found, notes=tuple(notes), other_tables=tuple(remaining))
 
 
@@ -137,11 +140,7 @@ def _by_place(kind: Kind, paths: Iterable[str]) -> dict[str, list[str]]:
         if pattern is not None:
             depth = pattern.removeprefix("/").count("/") + 1
             found["/".join(path.split("/")[:-depth])].append(path)
-    return found
-
-
-def _some(paths: Iterable[str], pattern: str) -> list[str]:
-    return sorted(path for path in paths if _lies(path, pattern))
+    return {above: sorted(paths) for above, paths in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +160,10 @@ def _rows(file: Path, kind: Kind) -> list[_Row] | None:
         ValueError: it isn't text, or not as CSV and JSON are.
         csv.Error: the same.
     """
+    with file.open("rb") as opened_bytes:
+        head = opened_bytes.read(_HEAD).replace(b"\0", b"").lower()  # of UTF-16 too
+    if not any(name.encode() in head for name in kind.needs):
+        return None
     if file.suffix.lower() == ".json":
         return _json_rows(json_text.load(file.read_bytes()).value, kind)
     text = text_files.read(file).text
@@ -177,7 +180,18 @@ def _rows(file: Path, kind: Kind) -> list[_Row] | None:
 
 
 def _json_rows(value: JsonValue, kind: Kind) -> list[_Row] | None:
-    """The rows of a document {train: [...], test: [...]}, which begin behind its prefix."""
+    """The rows of a document {train: [...], test: [...]}, which begin behind its prefix; or those of a table that
+    pandas wrote, a list of rows or {column: {row: cell}}.
+    """
+    if isinstance(value, dict) and set(kind.needs) <= value.keys():
+        columns = {name: cells for name, cells in value.items() if isinstance(cells, dict)}
+        value = [{name: cells.get(row) for name, cells in columns.items()} for row in columns.get(kind.needs[0], {})]
+    if isinstance(value, list):
+        return [
+            _row(number, each, kind)
+            for number, each in enumerate(value, start=1)
+            if isinstance(each, dict) and set(kind.needs) <= each.keys()
+        ] or None
     if not isinstance(value, dict):
         return None
     lists = {name: each for name, each in value.items() if isinstance(each, list)}
