@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Json, Truth, output_file
+from jobs.options import Data, Json, Truth, actor, output_file
 
 if TYPE_CHECKING:
     import polars as pl
 
     from warehouse.records.scoring import Run
-    from workbench.analysis.operating_point import Aim, Method
+    from warehouse.records.thresholds import Threshold
     from workbench.analysis.operating_report import OperatingReport
-
-NIGHTS = 7  # that a threshold is shown on
 
 
 def command(
@@ -45,6 +45,15 @@ def command(
         Path | None,
         typer.Option("-o", "--output", help="Write the scores as FILE.parquet or FILE.csv.", callback=output_file),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the threshold as the next version; stored answers stay as they are.")
+    ] = False,
+    rollback: Annotated[
+        int | None,
+        typer.Option(min=0, help="Go back to this version's value; 0: the answers' own claims.", show_default=False),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    author: Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)] = None,
     truth: Truth = "archive",
     data: Data = None,
     json_: Json = False,
@@ -54,53 +63,43 @@ def command(
     Example: workbench operate RUN --prevalence 0.001 --cost-escape 500
     """
     from warehouse.errors import Refused
-    from warehouse.queries.scores import Scores
+    from warehouse.queries.thresholds import Thresholds
     from warehouse.store import Store
     from workbench import settings
-    from workbench.analysis import operating_report
-    from workbench.review import audited_rate
-    from workbench.scoring import defect_areas
+    from workbench.review import operating
+    from workbench.review.operating import OperatingRequest
 
+    if sum(each is not None for each in (escape_at_most, overkill_at_most, threshold)) > 1:
+        raise typer.BadParameter("choose by --escape-at-most, by --overkill-at-most or by --threshold, not by several")
+    if save and rollback is not None:
+        raise typer.BadParameter("either --save a threshold or --rollback to a version")
     store = Store(settings.data_folder(data))
     found = store.run(run)
     if found is None:
         raise Refused(f"there is no run {run} in this warehouse; `workbench runs` lists them")
-    queries = Scores(store.data)
-    name = signal or queries.usual_signal(run)
-    scores = queries.of_runs([run], name, product=product, camera=camera, truth=truth)
-    if scores.is_empty():
-        raise Refused(f"run {run} has no picture of this product and camera; `workbench runs --json` shows its groups")
-    scores = defect_areas.with_areas(store, scores)
-    at = operating_report.prevalence(
-        scores, prevalence, None if prevalence is not None else audited_rate.of_run(store.data, run)
-    )
-    aim = _aim(at.value, cost_escape, cost_overkill, escape_at_most, overkill_at_most, threshold)
-    nights = queries.of_runs(
-        queries.nights_of(found.model, found.evaluator_version, NIGHTS), name, product=product, camera=camera
-    )
-    report = operating_report.build(scores, name, at, aim, nights)
+    request = OperatingRequest(
+        signal, product, camera, prevalence, cost_escape, cost_overkill, escape_at_most, overkill_at_most, threshold,
+        truth,
+    )  # fmt: skip
+    result = operating.find(store, found, request)
     if output is not None:
-        _write(scores, report, output)
+        _write(result.scores, result.report, output)
+    saved = None
+    if save:
+        saved = operating.save(store, found, request, result, reason, actor=actor(author))
+    elif rollback is not None:
+        saved = Thresholds(store.data).rollback(
+            result.report.signal, product or "", camera or "", rollback, reason, actor=actor(author)
+        )
+    versions = [*([saved] if saved else []), *result.versions]
     if json_:
-        stated = {"run": run, "truth": truth, "product": product, "camera": camera, **report.as_dict()}
-        typer.echo(json.dumps(stated, indent=1, default=str))
+        stated = {"run": run, "truth": truth, "product": product, "camera": camera, **result.report.as_dict()}
+        typer.echo(json.dumps({**stated, "versions": [asdict(each) for each in versions]}, indent=1, default=str))
         return
-    _show(found, report)
-
-
-def _aim(prevalence: float, escape: float, overkill: float, *chosen: float | None) -> Aim:
-    from workbench.analysis.operating_point import Aim
-
-    escape_at_most, overkill_at_most, threshold = chosen
-    if sum(each is not None for each in chosen) > 1:
-        raise typer.BadParameter("choose by --escape-at-most, by --overkill-at-most or by --threshold, not by several")
-    method: Method = "cost"
-    if threshold is not None:
-        method = "given"
-    elif escape_at_most is not None or overkill_at_most is not None:
-        method = "escape" if escape_at_most is not None else "overkill"
-    limit = escape_at_most if escape_at_most is not None else overkill_at_most
-    return Aim(method, prevalence, escape, overkill, limit, threshold)
+    _show(found, result.report)
+    _show_versions(versions, result.normals)
+    if saved is not None:
+        typer.echo(f"saved as version {saved.version}")
 
 
 def _write(scores: pl.DataFrame, report: OperatingReport, output: Path) -> None:
@@ -162,6 +161,23 @@ def _show(run: Run, report: OperatingReport) -> None:
             counts = (f"{row[name]:,}" for name in ("images", "called_by_answers", "called_by_threshold", "both"))
             table.add_row(row["night"], *counts)
         console.print(table)
+
+
+def _show_versions(versions: Sequence[Threshold], normals: str | None) -> None:
+    from rich.table import Table
+
+    from jobs import screen
+
+    if not versions:
+        return
+    table = Table("version", "threshold", "method", "saved", "by", "why", title="Saved thresholds, the newest holds")
+    for each in versions:
+        value = "the answers' claims" if each.value is None else f"{each.value:.6g}"
+        when = f"{each.saved_at:%Y-%m-%d %H:%M} UTC"
+        table.add_row(str(each.version), value, each.method, when, each.author, screen.harmless(each.reason))
+    screen.stdout().print(table)
+    if versions[0].normals != normals:
+        typer.echo("note: the newest version was chosen with other normal pictures than this run was compared with")
 
 
 def _renamed(row: dict[str, float]) -> dict[str, float]:

@@ -42,6 +42,7 @@ from warehouse.migration_steps import (
     retrieved,
     reviews,
     run_purposes,
+    thresholds,
     tiles,
     verdicts,
 )
@@ -57,6 +58,7 @@ from warehouse.records import normals as normal_records
 from warehouse.records import questions as question_records
 from warehouse.records import reviews as review_records
 from warehouse.records import scoring
+from warehouse.records import thresholds as threshold_records
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -113,6 +115,7 @@ TABLES = (
     Table("normals", normal_records.Normal, ("number",)),
     Table("normal_changes", normal_records.NormalChange, ("number",)),
     Table("arms", experiment_records.Arm, ("experiment", "arm")),
+    Table("thresholds", threshold_records.Threshold, ("product", "camera", "signal", "version")),
     Table("audit", audit_records.AuditRow, ("number",)),
 )
 
@@ -178,6 +181,7 @@ STEPS: Mapping[int, Step] = {
     8: eighth,
     9: normals.add,
     10: comparisons.add,
+    11: thresholds.add,
 }
 
 

@@ -156,6 +156,25 @@ def test_products_without_a_normal_are_named(plates: Path, tower: Path, tmp_path
     assert any("products without a normal picture: three/washer" in note for note in outcome.notes), outcome.notes
 
 
+def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_is_claimed(
+    tower: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "plates"
+    for number in range(18):
+        compared.plate(root / f"{number:02d}.png", "bolt", number, (1, 1) if number in (3, 11) else None)
+
+    outcome = scored.score(root, settings(tmp_path / "data", tower))
+
+    assert outcome.run.state == "finished"
+    assert {each.image_path for each in outcome.suspicious[:2]} == {"03.png", "11.png"}
+    assert {each.claim for each in outcome.suspicious} == {"cannot say"}
+    assert {each.normals for each in outcome.suspicious} == {0}
+    assert any(note.startswith("no normal picture is known") for note in outcome.notes), outcome.notes
+    detection = answers(tmp_path / "data", outcome.run.run_id)["03.png", "Anomaly Detection"]
+    assert (detection.status, detection.answer) == ("invalid", None)
+    assert "no normal picture is known" in (detection.raw_text or "")
+
+
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
     plates: Path, tower: Path, data_folder: Path, drawn_archive: Path
 ) -> None:

@@ -24,10 +24,12 @@ from warehouse.queries.nights import Nights
 from warehouse.queries.normals import Normals
 from warehouse.queries.questions import QuestionSets
 from warehouse.queries.reviews import Reviews
+from warehouse.queries.thresholds import Thresholds
 from warehouse.records.judgements import Pulled
 from warehouse.records.nights import Backup, Night
 from warehouse.records.questions import RegisteredSet
 from warehouse.records.reviews import AuditCase, AuditDraw, ReviewProject, ReviewTask
+from warehouse.records.thresholds import Threshold
 from warehouse.store import Store
 from warehouse.upkeep import Upkeep
 
@@ -35,6 +37,7 @@ TEXT = "D/plate/rust"
 CASE = dispute(1)
 PROJECT = ReviewProject("p", "http://127.0.0.1:9", 1, "v1", 12, None, None, NOW)
 PULLED = stored([verdict(CASE)], "Label Studio")
+THRESHOLD = Threshold("plate", "", "claim", 0, 1.0, "cost", None, "{}", RUN, "", "first", NOW)
 TASK = ReviewTask("t", CASE.dispute_id, 1, "p", 7, 64, 48, NOW)
 
 
@@ -48,6 +51,7 @@ def prepare(data: Path) -> None:
     Normals(data).take([normal("c")], "confirmed good", publish=False, actor=ANN)
     reviews.open([CASE], [reason(CASE)], actor=ANN)
     reviews.plan_project(PROJECT, actor=ANN)
+    Thresholds(data).save(THRESHOLD, actor=ANN)
     nights.keep_schedule(schedule(), actor=ANN)
     nights.keep_night(Night(schedule().name, NOW, NOW, 1, "finished", NOW, NOW, 1, 1, None))
 
@@ -95,6 +99,8 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Reviews.store_pulled": lambda data: Reviews(data).store_pulled("p", Pulled(PULLED, (), NOW), actor=ANN),
     "Reviews.judge": lambda data: Reviews(data).judge(stored([verdict(CASE)]), actor=ANN),
     "QuestionSets.add": lambda data: QuestionSets(data).add(RegisteredSet("glass", "v1", "", "ann", NOW), actor=ANN),
+    "Thresholds.save": lambda data: Thresholds(data).save(THRESHOLD, actor=ANN),
+    "Thresholds.rollback": lambda data: Thresholds(data).rollback("claim", "plate", "", 0, "too dear", actor=ANN),
     "Upkeep.drop_traces": lambda data: Upkeep(data).drop_traces([RUN], actor=ANN),
     "Upkeep.note_dropping": lambda data: Upkeep(data).note_dropping("vectors", 3, actor=ANN),
 }

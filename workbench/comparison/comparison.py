@@ -213,10 +213,10 @@ class Comparer:
                 scores[normal] = picture_score(distances)
                 likenesses.append(neighbours[0].likeness)
                 ordinaries.append(refusals.ordinary_distance(distances))
-        for normal in own[:_MOST_FOREIGN]:
-            strangers = self.bank.least_alike(normal, self._nearest)
-            if strangers and max(each.likeness for each in strangers) < min(likenesses, default=-1.0):
-                foreign.append(picture_score(self._map(self.bank.patches(normal), strangers)))
+        sample = [normal for normal in own if normal in scores][:_MOST_FOREIGN]
+        of_another_kind = refusals.of_another_kind(likenesses)
+        for normal, strangers in zip(sample, self.bank.strangers(sample, of_another_kind, self._nearest), strict=False):
+            foreign.append(picture_score(self._map(self.bank.patches(normal), strangers)))
         calibration = Calibration(scores, tuple(likenesses), tuple(ordinaries), None, None)
         found = thresholds.threshold(calibration.piece_scores, self._rate)
         why = None

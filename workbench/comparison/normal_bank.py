@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class FeatureStore:
 
     def put(self, content: str, features: Features) -> None:
         """Store features, whole or not at all."""
-        target = self._path(content)
+        target = self.path(content)
         target.parent.mkdir(parents=True, exist_ok=True)
         data = save({"class_vector": features.class_vector, "patches": features.patches})
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".filling-")
@@ -94,12 +94,13 @@ class FeatureStore:
 
     def _read(self, content: str, name: str) -> Any:
         try:
-            with safe_open(self._path(content), framework="numpy") as file:
+            with safe_open(self.path(content), framework="numpy") as file:
                 return file.get_tensor(name)
         except (OSError, SafetensorError):
             return None
 
-    def _path(self, content: str) -> Path:
+    def path(self, content: str) -> Path:
+        """Where a picture's features lie, or would."""
         return self._folder / content[:2] / f"{_file_name(content)}.safetensors"
 
 
@@ -178,12 +179,28 @@ class NormalBank:
         order = candidates[np.argsort(-likeness[candidates], kind="stable")][:count]
         return [Neighbour(self.normals[at], float(likeness[at])) for at in order]
 
-    def least_alike(self, normal: Normal, count: int) -> list[Neighbour]:
-        """Normals of other products whose class vectors are least alike, the least first."""
-        likeness = self._vectors @ self.class_vector(normal)  # (n,)
-        strangers = np.flatnonzero(self._products != self._products[self._index[normal.content]])
-        order = strangers[np.argsort(likeness[strangers], kind="stable")][:count]
-        return [Neighbour(self.normals[at], float(likeness[at])) for at in order]
+    def strangers(self, sample: Sequence[Normal], likeness: float, count: int) -> list[list[Neighbour]]:
+        """For each of these normals of one product the nearest ones among products of another kind.
+
+        Args:
+            sample: normals of one product.
+            likeness: a product is of another kind when its nearest normals are less alike than this, as a median.
+            count: how many for each at most.
+        """
+        if not sample:
+            return []
+        vectors = np.stack([self.class_vector(normal) for normal in sample])  # (s, d)
+        alike = self._vectors @ vectors.T  # (n, s)
+        nearest = np.full((self._products.max() + 1, len(sample)), -np.inf, np.float32)  # (products, s)
+        np.maximum.at(nearest, self._products, alike)
+        strange = np.median(nearest, axis=1) < likeness
+        strange[self._products[self._index[sample[0].content]]] = False
+        others = np.flatnonzero(strange[self._products])
+        found = []
+        for column in alike[others].T:
+            order = np.argsort(-column, kind="stable")[:count]
+            found.append([Neighbour(self.normals[others[at]], float(column[at])) for at in order])
+        return found if len(others) else []
 
     def class_vector(self, normal: Normal) -> Vector:
         """(d,) float32 of unit norm."""

@@ -25,6 +25,7 @@ _OF_EACH = 0.02  # at least, of black and of white
 _ORDINARY = 25  # percentile of a map: how far its most ordinary patches are
 _TIMES = 3.0  # as far as the normals' own ordinary patches: nothing of the picture is as in a normal
 _LESS_ALIKE = 0.03  # of a cosine, below the least alike normal
+_FARTHER = 1.5  # times as far as normals are from each other
 _AS_WIDE = 0.6  # of the distance to other products, from which on normals are scattered
 
 
@@ -55,11 +56,20 @@ def is_unlike(likeness: float, ordinary: float, likenesses: Sequence[float], ord
     return likeness < least - max(_LESS_ALIKE, middle - least) and ordinary > _TIMES * usual
 
 
+def of_another_kind(likenesses: Sequence[float]) -> float:
+    """The cosine below which a product is of another kind, and not a variant that looks alike.
+
+    Args:
+        likenesses: of the normals with their most alike others.
+    """
+    return 1 - _FARTHER * (1 - float(np.median(likenesses))) if likenesses else -1.0
+
+
 def are_scattered(scores: Sequence[float], foreign_scores: Sequence[float]) -> bool:
     """Whether normals are as far from each other as from normals of other products.
 
     Args:
         scores: of normals, compared with their own product.
-        foreign_scores: of the same, compared with other products; empty where there are none that are unlike.
+        foreign_scores: of some of them, compared with products of another kind; empty where there are none.
     """
     return len(foreign_scores) > 0 and float(np.median(scores)) > _AS_WIDE * float(np.median(foreign_scores))

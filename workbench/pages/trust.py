@@ -38,7 +38,7 @@ class Judged(NamedTuple):
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def judged(now: reads.Snapshot, run: Run, selection: Selection) -> Judged:
+def page_numbers(now: reads.Snapshot, run: Run, selection: Selection) -> Judged:
     """All numbers of the page, from one look at the selection; none of a signal that the run's answers don't carry."""
     rows = calibration.carried(reads.facts(now, selection, COLUMNS), run.capabilities)
     return Judged(calibration.warning(rows), calibration.scores(rows), calibration.risk_coverage(rows))
@@ -93,7 +93,7 @@ def show_scores(warning: Warned, scores: Scores) -> None:
     """The numbers that papers quote."""
     with card("scores", "Scores"):
 
-        def shown(value: float | None) -> str:
+        def three_digits(value: float | None) -> str:
             return "–" if value is None else f"{value:.3f}"
 
         auroc, error, over = "–", "–", "–"
@@ -112,11 +112,11 @@ def show_scores(warning: Warned, scores: Scores) -> None:
             components.table(
                 [
                     ["Entropy's AUROC, 95 %", auroc],
-                    ["Area under risk-coverage", shown(warning.area)],
-                    ["The same in the best order", shown(warning.best)],
-                    ["Brier score", shown(scores.brier)],
+                    ["Area under risk-coverage", three_digits(warning.area)],
+                    ["The same in the best order", three_digits(warning.best)],
+                    ["Brier score", three_digits(scores.brier)],
                     ["Calibration error, 95 %", error],
-                    ["Noise alone reaches", shown(scores.error.floor if scores.error else None)],
+                    ["Noise alone reaches", three_digits(scores.error.floor if scores.error else None)],
                     ["Confidence − accuracy, 95 %", over],
                     ["Judged answers without confidence", f"{scores.unscored:,}"],
                     ["Judged answers without entropy", f"{warning.unscored:,}"],
@@ -127,7 +127,7 @@ def show_scores(warning: Warned, scores: Scores) -> None:
 
 run = components.need_run("Trust", runs, address.chosen_run(runs))
 selection = embedding.selection(now, runs, run)
-warning, scores, rows = judged(now, run, selection)
+warning, scores, rows = page_numbers(now, run, selection)
 table = scores.bars
 archive = reads.archives(now).get(run.archive_id)
 lead = finding(warning, scores, missing_capabilities.of(run, "latents"))

@@ -26,24 +26,24 @@ from workbench.settings import COMPARE, SWAPPED
 WORDS_VERSION = 1  # raise it when the words change
 
 
-def words_of(found: Comparison, size: tuple[int, int]) -> str:
+def words_of(comparison: Comparison, size: tuple[int, int]) -> str:
     """What a prompt is told of a comparison; nothing where it cannot say.
 
     Args:
-        found: the comparison.
+        comparison: the comparison.
         size: width and height of the picture in the pixels that its box is in.
     """
-    if found.claim == "cannot say" or found.rank is None:
+    if comparison.claim == "cannot say" or comparison.rank is None:
         return ""
-    normals = wording.counted(found.normals, "normal sample")
-    alike = wording.counted(len(found.nearest), "normal picture")
-    shown = f" of {found.product[1].replace('_', ' ')}" if found.product else ""
-    beside = f"Compared with the {alike}{shown} most like it, the picture scores {found.score:.2f}"
-    if found.claim == "good":
+    normals = wording.counted(comparison.normals, "normal sample")
+    alike = wording.counted(len(comparison.nearest), "normal picture")
+    shown = f" of {comparison.product[1].replace('_', ' ')}" if comparison.product else ""
+    beside = f"Compared with the {alike}{shown} most like it, the picture scores {comparison.score:.2f}"
+    if comparison.claim == "good":
         return f"{beside}, within what {normals} reach: no difference that good samples do not show."
-    where = suspicion.place(Region(0, 0, *size), Region(*found.box)) if found.box else None
+    where = suspicion.place(Region(0, 0, *size), Region(*comparison.box)) if comparison.box else None
     most = f", most at the {where}" if where else ""
-    among = "all" if found.rank == 0 else f"{found.normals - found.rank} of"
+    among = "all" if comparison.rank == 0 else f"{comparison.normals - comparison.rank} of"
     return f"{beside}, above {among} {normals}: it differs from normal{most}."
 
 

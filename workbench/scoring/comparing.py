@@ -23,6 +23,7 @@ from workbench.archive.image_decoding import inspect_image
 from workbench.archive.view import Affine
 from workbench.comparison.comparison import DEFAULT_NEAREST, Comparer, Comparison, PictureComparer
 from workbench.comparison.features import Tower
+from workbench.comparison.mutual import RANKING_ONLY, MutualComparer
 from workbench.comparison.normal_bank import Normal, NormalBank
 from workbench.comparison.towers import DEFAULT_SIDE, load_tower
 from workbench.model.case import Picture
@@ -80,24 +81,26 @@ def to_whole_picture(picture: Picture) -> Affine:
     return Affine.scaling(1 / across, 1 / down).then(Affine.shift(*picture.origin))
 
 
-def load(settings: Settings, supplies: Supplies, step: Callable[[str], None], own: Tower | None = None) -> RunComparer:
+def load(
+    settings: Settings, supplies: Supplies, step: Callable[[str], None], own_tower: Tower | None = None
+) -> RunComparer:
     """The comparer of a run, its tower loaded and its normals' features stored.
 
     Args:
         settings: settled ones, of one device.
         supplies: the normals; the archive's own pictures where there are none.
         step: is told what is being done.
-        own: the answering model's tower, where the settings name that.
+        own_tower: the answering model's tower, where the settings name that.
 
     Raises:
         BackboneError: the tower can't be had.
     """
     support, machine = settings.support, settings.machine
     name = support.compare or DEFAULT_TOWER
-    tower = own or load_tower(
+    tower = own_tower or load_tower(
         name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
     )
-    files = {file.normal.content: file for file in supplies.normals}
+    files = {file.normal.content: file for file in supplies.normals or supplies.pictures}
     listed = list(files)
     start = os.getpid() % max(1, len(listed))  # processes that fill one folder begin at different pictures
 
@@ -106,10 +109,14 @@ def load(settings: Settings, supplies: Supplies, step: Callable[[str], None], ow
 
     def progress(ready: int) -> None:
         if ready % _EVERY == 0:
-            step(f"looking at normal pictures: {ready:,} of {len(listed):,}")
+            step(f"looking at pictures to compare with: {ready:,} of {len(listed):,}")
 
     normals = [files[content].normal for content in (*listed[start:], *listed[:start])]
     bank = NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
+    if not supplies.normals:
+        alone = MutualComparer(tower, bank)
+        version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
+        return RunComparer(alone, version, (f"{RANKING_ONLY}: name normal pictures with --references DIR",))
     nearest = support.compare_nearest or DEFAULT_NEAREST
     comparer = Comparer(tower, bank, nearest, support.compare_tolerance)
     said = [f"{tower.name}, {nearest} nearest of {wording.counted(len(bank), 'normal')} {bank.identity}"]

@@ -115,8 +115,7 @@ def _of_folder(folder: Path, entry: Entry, views: RunViews) -> list[PictureFile]
 
 
 def _file(picture: Entry | PublishedNormal, path: Path, piece: str, views: RunViews) -> PictureFile:
-    camera = picture.camera if isinstance(picture, Entry) else None
-    view = views.of_reference(picture, _Taken(picture.dataset, picture.product, camera))
+    view = views.of_reference(picture, picture)
     normal = Normal(_key(view), picture.dataset, picture.product, piece)
     return PictureFile(normal, path, view, picture.content)
 
@@ -126,12 +125,3 @@ def _key(view: View) -> str:
     if view.tone == ALONE:
         return view.identity
     return hashlib.sha256(f"{view.identity} {view.tone}".encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A picture by who took it of what."""
-
-    dataset: str
-    product: str
-    camera: str | None
