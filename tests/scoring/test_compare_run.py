@@ -255,11 +255,10 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
 
     study = read_study(data_folder, "ablation", experiment, "archive")
     table = differences(study)
-    print(table, study.arms)
     own, other = (table.filter(arm=name).row(0, named=True) for name in [arm.name for arm in arms[1:]])
     assert own["baseline"] == other["baseline"] == "no comparison"
     said = markdown(study)
-    assert f"Shown its own comparison, {100 * own['difference']:+.1f} points against *no comparison*" in said
-    assert f"the control, {100 * other['difference']:+.1f}" in said
-    # The embedded model was never taught to read such a sentence: what it gains is no more than any sentence moves it.
-    assert abs(own["difference"] - other["difference"]) <= max(own["high"] - own["low"], other["high"] - other["low"])
+    assert f"Shown its own comparison, {100 * own['difference']:+.1f} points" in said
+    assert f"the control, {100 * other['difference']:+.1f} points" in said
+    # The embedded model was not taught to read such sentences: another picture's moves it about as its own does.
+    assert abs(other["difference"]) <= abs(own["difference"]) + 0.2
