@@ -17,6 +17,7 @@ from workbench.model.case import Picture
 from workbench.model.method import Method
 from workbench.scoring import block as blocks
 from workbench.scoring import input_pipeline
+from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import Source
 
@@ -24,13 +25,18 @@ _answer, _open = blocks.answer_block, input_pipeline._open
 
 
 def answer_or_die(
-    opened: blocks.OpenedBlock, run_id: str, evaluator: Evaluator, sources: Sequence[Source], method: Method
+    opened: blocks.OpenedBlock,
+    run_id: str,
+    evaluator: Evaluator,
+    sources: Sequence[Source],
+    method: Method,
+    comparer: RunComparer | None = None,
 ) -> blocks.Rows:
     """The block's rows, unless the poison is among its opened images."""
     paths = {asked.entry.image_id: asked.entry.path for asked in opened.block.asked}
     if any(paths[key].endswith("poison.png") for key, it in opened.queries.items() if isinstance(it, Picture)):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _answer(opened, run_id, evaluator, sources, method)
+    return _answer(opened, run_id, evaluator, sources, method, comparer)
 
 
 def open_or_die(file: input_pipeline.File, pictures: Pictures | None) -> input_pipeline.Opened:

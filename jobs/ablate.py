@@ -12,9 +12,10 @@ from jobs.options import Config, Data, Device, LabelledArchive, Set, Truth, make
 def command(
     archive: LabelledArchive,
     arms: Annotated[
-        Literal["main", "grid", "layers"],
+        Literal["main", "grid", "compare", "layers"],
         typer.Option(
-            help="`main`: the parts; `grid`: N, K, estimators, seeds, controls; `layers`: which find the defect."
+            help="`main`: the parts; `grid`: N, K, estimators, seeds, controls; `compare`: with normal pictures, and a "
+            "control; `layers`: which find the defect."
         ),
     ] = "main",
     only: Annotated[
@@ -73,7 +74,8 @@ def command(
         typer.echo(f"kept in {written}" if written else f"to keep them, write in workbench.toml: {line}")
         return
     try:
-        chosen = ablation.choose(ablation.MAIN if arms == "main" else ablation.grid(seeds or 5), only or ())
+        offered = {"main": ablation.MAIN, "compare": ablation.COMPARED}.get(arms) or ablation.grid(seeds or 5)
+        chosen = ablation.choose(offered, only or ())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
     with screen.Progress() as watch:

@@ -62,6 +62,8 @@ def export_texts(
 ) -> None:
     """Write the published texts, or exactly those a run read, to a file that `import` takes.
 
+    Normals are pictures and stay in their archives: `workbench knowledge normals list --json` lists them.
+
     Example: workbench knowledge export -o domain_knowledge.json
     """
     from warehouse import file_permissions

@@ -13,13 +13,18 @@ from workbench import wording
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobs.screen import Progress
     from warehouse.queries.normals import LeftOut
+    from warehouse.store import Store
+    from workbench.curation.normal_checks import Checks
 
 app = typer.Typer(help="The good pictures that others are compared with.", no_args_is_help=True)
 
 Names = Annotated[list[str], typer.Argument(metavar="NORMAL...", help="The first digits of contents, as `list` shows.")]
 Author = Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
+Compare = Annotated[str, typer.Option(help="The tower that compares: a hub name, a folder, or photos.")]
+photos = "photos"
 _SHOWN = 5
 
 
@@ -109,20 +114,71 @@ def list_normals(
     screen.rows(rows, json_, empty="there are no normals: workbench knowledge normals import ARCHIVE")
 
 
-@app.command("publish")
-def publish(names: Names, reason: Reason, author: Author = None, data: Data = None) -> None:
-    """Make proposed or retired normals live: the next run is compared with them.
+@app.command("check")
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NORMAL...", help="Say what publishing these would do.")
+    ] = None,
+    compare: Compare = photos,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Name published normals that the others disown; with NORMAL, say what publishing it would do to known pictures.
 
-    Example: workbench knowledge normals publish 3f9ac1 --reason "line B's new cover"
+    Example: workbench knowledge normals check
     """
+    from jobs import screen
     from warehouse.queries.normals import Normals
     from warehouse.store import Store
     from workbench import settings
     from workbench.curation import normals
 
     store = Store(settings.data_folder(data))
-    numbers = [each.number for each in normals.named(store, names)]
-    made = Normals(store.data).publish(numbers, reason, actor=actor(author))
+    with screen.Progress() as watch:
+        checks = _checks(store, compare, watch)
+        if names:
+            chosen = normals.named(store, names)
+            typer.echo(screen.harmless(checks.effect(chosen).words))
+            return
+        found = checks.suspects()
+    rows = [
+        {"normal": each.normal.content[:12], "product": f"{each.normal.dataset}/{each.normal.product}",
+         "path": each.normal.path, "score": round(each.score, 4), "why": each.words}
+        for each in found
+    ]  # fmt: skip
+    rows += [
+        {"normal": "", "product": "", "path": each.path, "score": None, "why": each.reason}
+        for each in Normals(store.data).contradicted("published")
+    ]
+    screen.rows(rows, json_, empty="no published normal looks out of place")
+
+
+@app.command("publish")
+def publish(
+    names: Names,
+    reason: Annotated[str | None, typer.Option(help="Needed where the check speaks against it; kept.")] = None,
+    compare: Compare = photos,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Ask no tower; needs --reason.")] = False,
+    author: Author = None,
+    data: Data = None,
+) -> None:
+    """Make proposed or retired normals live: the next run is compared with them.
+
+    Before, pictures of known truth are compared with and without them: where a defect that is caught now would be
+    passed, a reason is needed.
+
+    Example: workbench knowledge normals publish 3f9ac1
+    """
+    from jobs import screen
+    from warehouse.store import Store
+    from workbench import settings
+    from workbench.curation import normals
+
+    store = Store(settings.data_folder(data))
+    chosen = normals.named(store, names)
+    with screen.Progress() as watch:
+        checks = None if unchecked else _checks(store, compare, watch)
+        made = normals.publish(store, chosen, reason, checks, actor=actor(author))
     typer.echo(f"knowledge {made.version}: {wording.counted(len(made.normals), 'normal')} published")
 
 
@@ -201,3 +257,11 @@ def _show_left_out(left_out: Sequence[LeftOut]) -> None:
         typer.echo(screen.harmless(f"left out: {each.path}: {each.reason}"), err=True)
     if len(left_out) > _SHOWN:
         typer.echo(f"left out: {len(left_out) - _SHOWN} more", err=True)
+
+
+def _checks(store: Store, tower: str, watch: Progress) -> Checks:
+    from workbench.comparison import load_tower
+    from workbench.curation.normal_checks import Checks
+
+    watch.step(f"loading {tower}")
+    return Checks(store, load_tower(tower), lambda number: watch.step(f"comparing: {number}"))

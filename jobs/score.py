@@ -21,7 +21,19 @@ def command(
         str | None,
         typer.Option(help="An mmad.json, or a question set (default: ARCHIVE/mmad.json if there, else inspection)."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="`embedded`, a hub name, or a folder (default: embedded).")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="`embedded`, `compare`, a hub name, or a folder (default: embedded).")
+    ] = None,
+    evidence: Annotated[
+        str | None, typer.Option(help="What is shown beside the picture: texts, compare, both (default: texts).")
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(help="Tower that compares with normal pictures: a hub name, a folder, photos (default: photos)."),
+    ] = None,
+    compare_side: Annotated[
+        int | None, typer.Option(help="Pixels of the square that pictures are compared at (default: 224).")
+    ] = None,
     knowledge: Annotated[
         Literal["retrieved", "product", "none"] | None, typer.Option(help="Texts shown (default: retrieved).")
     ] = None,

@@ -113,9 +113,14 @@ def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) ->
     console.print(f"run {run.run_id} {run.state}{': ' + run.message if run.message else ''}")
     model = f"{DEMO}: drawn products only, says nothing about real ones" if run.demo else run.model
     console.print(f"model     {model} on {run.device}")
+    from workbench.settings import COMPARE
+
     stated = json.loads(run.settings)
-    console.print(f"knowledge {stated['knowledge']}, version {run.knowledge_version or 'none'}")
-    console.print(f"prompt    {protocol(stated, outcome.zero_shot)}")
+    if run.model == COMPARE:
+        console.print(f"compares  {run.evaluator_version}")
+    else:
+        console.print(f"knowledge {stated['knowledge']}, version {run.knowledge_version or 'none'}")
+        console.print(f"prompt    {protocol(stated, outcome.zero_shot)}")
     if picture is None:
         _show_summary(outcome, console)
     from workbench.analysis import failures

@@ -37,11 +37,14 @@ PREFIX = "WORKBENCH_"
 Knowledge = Literal["retrieved", "product", "none"]
 TopK = int | Literal["all"]
 Shots = Literal[0, 1]
+TEXTS, COMPARE, SWAPPED = "texts", "compare", "swapped-compare"
+DEFAULT_TOWER = "photos"  # that compares, see `workbench/comparison/towers.py`
 Templates = Literal["random", "similar"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["segments", "naive"]
 Encryption = Literal["none", "starttls", "tls"]
 _LAYERS = re.compile(r"\d+(,\d+)*")
+_TOWER_LAYERS = re.compile(r"-?\d+(,-?\d+)*")
 _DEVICES = re.compile(r"auto|all|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*")
 
 
@@ -59,18 +62,35 @@ class Support:
     integer_range: float | None = None
     float_range: float | None = None
     views: Path | None = None  # a TOML file with [[view]] rows; None: those of the settings file, if it has some
+    evidence: str | None = None  # beside the reference: `texts`, `compare`, `texts,compare`, `none`; None: texts
+    compare: str | None = None  # tower that compares: a hub name, a folder, `photos`, `own`; None: photos
+    compare_side: int | None = None  # pixels of the square that pictures are compared at; None: 224
+    compare_nearest: int | None = None  # normals that a picture is compared with; None: 4
+    compare_tolerance: int | None = None  # patches that a part may lie away from its place; None: anywhere
+    compare_layers: str | None = None  # of the tower, such as 6,12 or -1; None: the last
 
     def __post_init__(self) -> None:
+        known = {TEXTS, COMPARE, SWAPPED}
+        if self.evidence not in (None, "none") and (unknown := set(self.evidence.split(",")) - known):
+            raise ValueError(f"evidence is {self.evidence}; there is no {min(unknown)!r}: give texts, compare or both")
+        if self.compare_layers is not None and not _TOWER_LAYERS.fullmatch(self.compare_layers):
+            raise ValueError(f"compare_layers is {self.compare_layers}; give numbers such as 6,12, or -1 for the last")
+        check_bounds(self, compare_side=(28, 4096), compare_nearest=(1, 1000), compare_tolerance=(0, 1000))
         if self.top_k != "all" and not 1 <= self.top_k <= MOST:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or `all`")
         check_bounds(self, integer_range=(1, MOST), float_range=(1e-6, MOST))
+
+    @property
+    def shows(self) -> frozenset[str]:
+        """The sources that questions are shown evidence of, beside the reference."""
+        return frozenset((self.evidence or TEXTS).split(",")) - {"none"}
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """Which model answers, and on what."""
 
-    model: str = "embedded"  # or a hub name, or a folder
+    model: str = "embedded"  # or a hub name, or a folder, or `compare`: no language model, normal pictures alone
     engine: Engine = "segments"  # `naive` runs the full prefix every time: the oracle, slow
     device: str = "auto"  # CUDA where there is one; `all`, or several (cuda:0,cuda:1): a process for each
     dtype: Dtype = "auto"  # bfloat16 for a real model on CUDA, else float32
@@ -193,6 +213,11 @@ OUT_OF_DIGEST: Mapping[str, str] = {
     "integer_range": "what it came to is among the facts",
     "float_range": "what it came to is among the facts",
     "views": "a path; what it says is among the facts",
+    "evidence": "the sources at work are among the facts with their versions",
+    **dict.fromkeys(
+        ("compare", "compare_side", "compare_nearest", "compare_tolerance", "compare_layers"),
+        "the tower, the normals and how they are compared are among the facts",
+    ),
     "model": "a name; its weights are among the facts",
     "engine": "both engines give the same answers, floats within 1e-4",
     "device": "the same answers, floats within 1e-3; how many processes give them, and how large blocks are",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,11 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.archive.test_deep import png
 from tests.scoring.drawn import NOTHING_KNOWN, remembered
 from warehouse.identity import cluster_id
 from workbench.archive import image_decoding, masks, scan, tiles
 from workbench.archive.image_decoding import open_image
-from workbench.archive.picture_memory import PIXEL_LIMIT
+from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.run_views import RunViews, ViewRow, ViewTable
 from workbench.archive.scan import Scan
 from workbench.archive.tiles import OVERLAP, SIDE, Tiling
@@ -103,6 +105,47 @@ def test_a_picture_over_pillows_limit_is_opened_by_its_tiles_alone(tmp_path: Pat
     assert bright.getpixel((500, 500)) == (255, 255, 255)
     with pytest.raises(UnreadableImage, match="too large"):
         open_image(tmp_path / "large.tif")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "deep.png", "turned.png"])
+def test_tiles_are_measured_as_pictures_of_their_own_and_their_file_is_decoded_once(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = line_scan(tmp_path / "belt" / name, orientation=6 if name == "turned.png" else 1)
+    pixels[:, 2000:] //= 2  # a dark end
+    if name == "deep.png":
+        (tmp_path / "belt" / name).write_bytes(png(np.dstack([pixels.astype(np.uint16) * 257] * 3)))
+    else:
+        with Image.open(tmp_path / "belt" / name) as image:
+            exif = image.getexif()
+        Image.fromarray(pixels).save(tmp_path / "belt" / name, exif=exif)
+    upright = np.rot90(pixels, -1) if name == "turned.png" else pixels
+    load, decoded = image_decoding.load, []
+
+    def counted(*arguments: Any, **options: Any) -> object:
+        decoded.append(arguments[1:] == (LARGEST,))
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(image_decoding, "load", counted)
+    found = scan.scan(tmp_path, NOTHING_KNOWN, tiling=SMALL, unmeasured=())
+    assert decoded.count(True) == 1
+    measured = {each.content: each for each in found.measures}
+    brightness = []
+    for entry in found.entries:
+        tile, seen = entry.tile, measured[entry.content]
+        assert tile is not None
+        shown = upright[tile.y0 : tile.y1, tile.x0 : tile.x1]
+        assert (seen.width, seen.height) == (tile.x1 - tile.x0, tile.y1 - tile.y0)
+        assert (seen.brightness, seen.contrast) == pytest.approx((shown.mean() / 255, shown.std() / 255), abs=0.005)
+        brightness.append(round((seen.brightness or 0) * 255, -1))
+    assert brightness == [120, 120, 60]
+
+    decoded.clear()
+    some = {found.entries[0].content, found.entries[2].content}
+    again = scan.scan(tmp_path, remembered(found), tiling=SMALL, unmeasured=some)
+    assert {each.content: each for each in again.measures} == {content: measured[content] for content in some}
+    assert decoded == [True]
+    assert scan.scan(tmp_path, remembered(found), tiling=SMALL, unmeasured=()).measures == []
 
 
 def test_masks_are_cut_alike_and_label_each_tile(tmp_path: Path) -> None:

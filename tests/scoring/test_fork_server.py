@@ -18,6 +18,7 @@ from workbench.model.case import Picture
 from workbench.scoring import input_pipeline
 from workbench.scoring.input_pipeline import File
 from workbench.scoring.process_pool import Processes
+from workbench.scoring.supplies import Supplies
 from workbench.settings import Settings
 
 
@@ -72,7 +73,7 @@ def test_a_process_that_can_not_be_started_is_told_and_pictures_are_opened_witho
 
     monkeypatch.setattr(ForkServerProcess, "start", start)
     with pytest.raises(DeviceLost, match="no process for cpu can be started"):
-        Processes(["cpu"], Settings(), ())
+        Processes(["cpu"], Settings(), Supplies())
     file = next(drawn_archive.rglob("*.png"))
     with input_pipeline.opener(None, 2) as opened:
         (picture,) = opened([File(file, View(scan.content_of(file)))])

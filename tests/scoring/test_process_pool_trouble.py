@@ -23,6 +23,7 @@ from workbench.scoring.crash_counts import CrashCounts
 from workbench.scoring.evaluator import Declaration
 from workbench.scoring.plan import Block
 from workbench.scoring.process_pool import Processes
+from workbench.scoring.supplies import Supplies
 from workbench.scoring.worker import Job, Stored
 from workbench.settings import Machine, Settings, Work
 
@@ -47,7 +48,7 @@ def serve(pipe: Connection, answer: Answer) -> None:
 
 def employed(pipe: Connection) -> int:
     """The place of a process that is ready and has its job."""
-    pipe.send(process_pool._Ready(DECLARATION, {}, None, "cpu", 1))
+    pipe.send(process_pool._Ready(DECLARATION, {}, None, (), "cpu", 1))
     _, place = pipe.recv()
     return int(place)
 
@@ -87,7 +88,7 @@ def worked(
     """The blocks that a crew stored, in their order; it has minutes."""
     data.mkdir()
     settings, deadline = Settings(work=Work(data=data), machine=Machine(device="cpu")), time.monotonic() + 300
-    crew = Processes(["cpu"] * devices, settings, ())
+    crew = Processes(["cpu"] * devices, settings, Supplies())
     stored: list[int] = []
     try:
         job = Job("run", data, settings)

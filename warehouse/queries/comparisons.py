@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+
 from warehouse.database import Database
 from warehouse.records.comparisons import RankedPicture, StoredComparison
+
+# The order of a run's rows by how suspicious their pictures are.
+ORDER = (
+    "list_position((SELECT list(image_id ORDER BY score / coalesce(threshold, 1) DESC) FROM comparisons "
+    "WHERE run_id = {run_id}), image_id)"
+)
 
 
 class Comparisons:
@@ -21,8 +29,15 @@ class Comparisons:
         )
         return found[0] if found else None
 
+    def ranks(self, run_id: str, images: pl.Series) -> pl.Series:
+        """Of each of these images its place in `ranked`, from 0; None where it wasn't compared."""
+        places = {each.image_id: place for place, each in enumerate(self.ranked(run_id))}
+        return pl.Series([places.get(image_id) for image_id in images], dtype=pl.Int64)
+
     def ranked(self, run_id: str, at_most: int | None = None) -> list[RankedPicture]:
-        """A run's pictures, the most suspicious first; of equal scores by path.
+        """A run's pictures, the most suspicious first: by score over the threshold of their normals, then by path.
+
+        A picture without a threshold stands as if the run's largest score were its threshold.
 
         Args:
             run_id: the run.
@@ -31,6 +46,6 @@ class Comparisons:
         return self._database.records(
             RankedPicture,
             """SELECT *, path AS image_path FROM comparisons JOIN entries USING (image_id) WHERE run_id = ?
-            ORDER BY score DESC, image_path, image_id LIMIT ?""",
+            ORDER BY score / coalesce(threshold, max(score) OVER (), 1) DESC, image_path, image_id LIMIT ?""",
             [run_id, at_most],
         )

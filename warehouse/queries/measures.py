@@ -38,8 +38,8 @@ class PictureMeasures:
         """Contents of an archive's entries that were never measured, at most so many, the newest first."""
         return frozenset(
             self._database.frame(
-                "SELECT content FROM entries ANTI JOIN measures USING (content) WHERE archive_id = ? AND tile IS NULL "
-                "GROUP BY content ORDER BY max(seen_at) DESC, content LIMIT ?",
+                "SELECT content FROM entries ANTI JOIN measures USING (content) WHERE archive_id = ? "
+                "GROUP BY content ORDER BY max(seen_at) DESC, min(path), content LIMIT ?",
                 [archive_id, at_most],
             )["content"]
         )

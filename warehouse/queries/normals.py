@@ -152,6 +152,21 @@ class Normals:
             )
         ]
 
+    def known_cases(self, products: Iterable[tuple[str, str]], without: Iterable[str]) -> list[Entry]:
+        """Pictures of these products (dataset, product) whose truth is known, none of them a normal or among the
+        contents `without`; their label is what people settled, else the archive's.
+        """
+        names = [f"{dataset}/{product}" for dataset, product in products]
+        rows = self._database.frame(
+            "SELECT e.* REPLACE (coalesce(l.label, e.label) AS label) FROM entries AS e "
+            f"LEFT JOIN ({_LABELS}) AS l USING (image_id) WHERE list_contains(?, e.dataset || '/' || e.product) "
+            "AND coalesce(l.label, e.label) IS NOT NULL AND NOT list_contains(?, e.content) "
+            "AND e.content NOT IN (SELECT content FROM normals WHERE state = 'published') "
+            "ORDER BY e.path, e.image_id",
+            [names, list(without)],
+        )
+        return schema.records(Entry, rows)
+
     def contradicted(self, *states: NormalState) -> list[LeftOut]:
         """Of the normals that stand there those that somebody calls defective, or no longer good; by path."""
         return [

@@ -15,7 +15,7 @@ import polars as pl
 from polars import selectors
 
 from warehouse.database import Database
-from warehouse.queries import columns
+from warehouse.queries import columns, comparisons
 from warehouse.queries import truth as truths
 from warehouse.queries.columns import ALIASES, IMAGE_FACETS, Columns
 from warehouse.queries.measures import CHOSEN_BY, OF_IMAGES, PictureMeasures
@@ -25,7 +25,8 @@ from warehouse.records.scoring import Entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Order = Literal["worst", "likeliest defect"]  # worst outcome, then highest entropy; highest probability of a defect
+Order = Literal["worst", "likeliest defect", "most suspicious"]  # by outcome, then entropy; by probability; by score
+SUSPICIOUS: Order = "most suspicious"
 Flip = Literal["lost", "won", "kept", "still wrong"]  # right then wrong, wrong then right, right twice, wrong twice
 FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
@@ -120,7 +121,7 @@ class Rollups:
 
     def __init__(self, data: Path, kept: Kept | None = None) -> None:
         self._database = Database(data)
-        self._measures = PictureMeasures(data)
+        self._measures, self._comparisons = PictureMeasures(data), comparisons.Comparisons(data)
         self._kept = kept or Read(data)
 
     def cells(self, selection: Selection) -> pl.DataFrame:
@@ -184,8 +185,7 @@ class Rollups:
         return found.join(region, on="image_id", how="left", maintain_order="left")
 
     def alarm_counts(self, run_ids: Sequence[str], truth: Truth = "archive") -> pl.DataFrame:
-        """Of runs with pictures without truth: run_id, unlabelled_images, and alarm_images that an answer calls
-        defective."""
+        """Of runs with pictures without truth: run_id, unlabelled_images, alarm_images (called defective)."""
         names = ("unlabelled_images", "alarm_images")
         sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in names)
         counted = truths.summands(truth, "list_contains($runs::VARCHAR[], run_id)")
@@ -202,7 +202,7 @@ class Rollups:
             selection: which rows.
             names: as `facts` takes them.
         """
-        calls = (pl.col("outcome") == "alarm") | (pl.col("outcome") == "pass")
+        calls = pl.col("outcome").is_in(["alarm", "pass"])
         return self._columns(selection).table(self._some(selection, calls), names)
 
     def has_pieces(self, run_id: str) -> bool:
@@ -359,7 +359,11 @@ class Rollups:
         if selection.order == "worst":
             return places
         held = self._columns(selection)
-        return _likeliest_first(held, held.everywhere if places is None else places)
+        places = held.everywhere if places is None else places
+        if selection.order == SUSPICIOUS:
+            ranks = self._comparisons.ranks(selection.run_id, held.images["image_id"])
+            return places.gather(ranks.gather(held.rows["image"].gather(places)).arg_sort(nulls_last=True))
+        return _likeliest_first(held, places)
 
     def _some(self, selection: Selection, *more: pl.Expr) -> pl.Series:
         """The places of a selection's rows that also pass `more`, ascending."""
@@ -412,7 +416,9 @@ def sql(selection: Selection) -> str:
             f" AND {after}correct AND (image_id, question_id) IN (SELECT (image_id, question_id) "
             f"FROM {facts} WHERE run_id = {quoted(selection.base or '')} AND {before}correct)"
         )
-    order = "" if selection.order == "worst" else " ORDER BY defect_probability DESC NULLS LAST"
+    suspicious = comparisons.ORDER.format(run_id=quoted(selection.run_id))
+    orders = {"worst": "", "likeliest defect": " ORDER BY defect_probability DESC NULLS LAST"}
+    order = orders.get(selection.order, f" ORDER BY {suspicious}")
     return " ".join(f"SELECT * FROM {facts} WHERE run_id = {quoted(selection.run_id)}{where}{order}".split())
 
 

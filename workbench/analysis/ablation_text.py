@@ -10,6 +10,7 @@ from workbench import wording
 from workbench.analysis import ablation, intervals, right_reason
 from workbench.analysis.ablation import Study
 
+COMPARISON = "comparison"  # the family whose arms are the comparison and, after it, its control
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
 
 
@@ -23,6 +24,7 @@ def markdown(study: Study) -> str:
         _by(study),
         _evidence(arms),
         _against(ablation.differences(study)),
+        _control(ablation.differences(study)),
     ]
     hard = ablation.hard(study)
     for first in range(2 if hard else 0):
@@ -51,6 +53,21 @@ def _arms(table: pl.DataFrame) -> str:
         for row in table.iter_rows(named=True)
     ]
     return "\n".join(lines)
+
+
+def _control(differences: pl.DataFrame) -> str:
+    """What the comparison adds beside what another picture's does; nothing unless both were asked."""
+    said = []
+    family = differences.filter(pl.col("family") == COMPARISON)
+    for _, pair in family.group_by("baseline", maintain_order=True):
+        if pair.height == 2:
+            own, other = pair.iter_rows(named=True)
+            said.append(
+                f"Shown its own comparison, {100 * own['difference']:+.1f} points against *{own['baseline']}* "
+                f"({100 * own['low']:+.1f} to {100 * own['high']:+.1f}); shown another picture's, the control, "
+                f"{100 * other['difference']:+.1f} ({100 * other['low']:+.1f} to {100 * other['high']:+.1f})."
+            )
+    return "\n".join(said)
 
 
 def _by(study: Study) -> str:

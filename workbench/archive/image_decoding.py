@@ -21,7 +21,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -200,6 +200,21 @@ def load(
     return high_bit_depth.of_image(image) if image.mode.startswith(("I", "F")) else image
 
 
+def parts(path: Path, content: str, views: Iterable[View]) -> Iterator[tuple[Image.Image | Deep, Frame]]:
+    """What each view shows of a large picture, which is decoded once and not kept, as it lies in the file; and how it
+    lies there.
+
+    Raises:
+        ReplacedImage: the file holds other bytes than those of `content`.
+        UnreadableImage: it can't be decoded.
+    """
+    with _reasons():
+        found = _large(path, content)
+        frame = _frame(found)
+        for view in views:
+            yield _cut(found, view.placed(frame)), frame
+
+
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """The picture upright."""
     method = _UPRIGHT.get(orientation)
@@ -217,6 +232,12 @@ _UPRIGHT = {
 }
 
 
+def _large(path: Path, content: str) -> Image.Image | Deep:
+    """A picture of any size, decoded as it lies in its file."""
+    found = load(read(path, content), LARGEST)
+    return found if isinstance(found, Deep) else found._new(found.im)  # without the file's bytes
+
+
 class _Newest:
     """The newest large picture, decoded, until nobody asked for it for a while; two would take twice as much."""
 
@@ -231,9 +252,7 @@ class _Newest:
             found = self._decoded.get(content)
             if found is None:
                 self._decoded.clear()
-                found = load(read(path, content), LARGEST)
-                if not isinstance(found, Deep):
-                    found = found._new(found.im)  # without the file's bytes
+                found = _large(path, content)
                 self._decoded.put(content, found)
             if self._timer is not None:
                 self._timer.cancel()
@@ -260,15 +279,28 @@ def _source(path: Path, view: View) -> Image.Image | Deep:
 def _seen(found: Image.Image | Deep, view: View) -> OpenedImage:
     """What a view shows of a picture as it lies in its file."""
     with _reasons():
-        orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
-        placed = view.placed(Frame(found.width, found.height, orientation))
-        if isinstance(found, Deep):
+        placed = view.placed(_frame(found))
+        part = _cut(found, placed)
+        if isinstance(part, Deep):
+            assert isinstance(found, Deep)
             white = view.tone.of(found.kind) or tone_range.camera_range(tone_range.brightness(found), found.kind)
-            return _deep_rgb(found if placed.is_whole else _rows_of(found, placed), white, placed)
-        if not placed.is_whole:
-            with _quiet():
-                found = found.crop(placed.in_file)
-        return _rgb(found, placed)
+            return _deep_rgb(part, white, placed)
+        return _rgb(part, placed)
+
+
+def _frame(found: Image.Image | Deep) -> Frame:
+    orientation = found.orientation if isinstance(found, Deep) else high_bit_depth.orientation(found)
+    return Frame(found.width, found.height, orientation)
+
+
+def _cut(found: Image.Image | Deep, placed: PlacedView) -> Image.Image | Deep:
+    """The part of a picture, as it lies in the file."""
+    if placed.is_whole:
+        return found
+    if isinstance(found, Deep):
+        return _rows_of(found, placed)
+    with _quiet():
+        return found.crop(placed.in_file)
 
 
 def _rows_of(found: Deep, placed: PlacedView) -> Deep:

@@ -39,10 +39,9 @@ Choices that bite:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,19 +55,20 @@ from PIL import Image
 from warehouse.records.measures import Measures
 from workbench.archive import high_bit_depth, image_decoding, tone_range
 from workbench.archive.high_bit_depth import Deep
-from workbench.errors import UnreadableImage
+from workbench.archive.view import View
+from workbench.errors import ReplacedImage, UnreadableImage
 
 Numbers = NDArray[Any]
 
 SIDE = 1024  # pixels of the longer side that a reduced picture keeps at least
 SQUARES = 128  # along each side, at most
 KNOWN_AT_ONCE = 2000  # pictures of an older warehouse that are measured with each scan
-_LARGE = 2**25  # bytes of samples, or of a file, from which on one picture at a time is decoded
+LARGE = 2**25  # bytes of samples, or of a file, from which on one picture at a time is decoded
 _LUMA = (0.299, 0.587, 0.114)
 _FLAT = 0.0005  # contrast below which nothing is sharp or blurred
 _SPAN = 0.02  # of grey, below which nothing stands out from its background
 _TOPS = (1023.0, 4095.0, 16383.0)  # where a camera of fewer bits than its file stops
-_SMALL = 2**16  # bytes of a file, and of samples, up to which pictures are measured together
+SMALL = 2**16  # bytes of a file, and of samples, up to which pictures are measured together
 _ARRAY = 2**15  # samples of pictures that are measured as one array
 _one_large = threading.RLock()
 _one_batch = threading.Lock()
@@ -102,7 +102,7 @@ class _Samples:
 def measure_known(file: Path, content: str) -> Measures | None:
     """What is measured of a file of known content; None where it holds another now, or can't be read."""
     try:
-        if file.stat().st_size <= _LARGE:
+        if file.stat().st_size <= LARGE:
             return measure(image_decoding.read(file, content), content)
         with _one_large:
             return measure(image_decoding.read(file, content), content)
@@ -124,7 +124,7 @@ def measure(data: bytes, content: str) -> Measures:
             nonlocal has_turn
             if has_turn:
                 return
-            if decoded_bytes > _LARGE:
+            if decoded_bytes > LARGE:
                 decoding.enter_context(_one_large)
             decoding.enter_context(_computing)  # after the large one's lock: who measures must not wait for it
             has_turn = True
@@ -162,12 +162,40 @@ def measure_together(files: Mapping[str, bytes]) -> list[Measures]:
     return [*measured, *(measure(files[content], content) for content in larger)]
 
 
+def measure_tiles(file: Path, content: str, tiles: Mapping[str, View]) -> list[Measures]:
+    """What is measured of the tiles of a large picture, which is decoded once; nothing of one that can't be.
+
+    Args:
+        file: the picture's.
+        content: the SHA-256 of its bytes in hex.
+        tiles: by what their measures are stored under.
+
+    Raises:
+        ReplacedImage: the file holds another picture now.
+    """
+    measured: list[Measures] = []
+    names = iter(tiles)
+    try:
+        with _one_large, _computing:
+            for part, frame in image_decoding.parts(file, content, tiles.values()):
+                if isinstance(part, Deep):
+                    samples = _of_deep(part)
+                else:
+                    samples = _of_eight_bits(part, frame.orientation, part.size, _factor(*part.size))
+                measured += _of_alike([next(names)], [samples])
+    except ReplacedImage:
+        raise
+    except Exception:  # noqa: BLE001 - as above
+        return [Measures(name) for name in tiles]
+    return measured
+
+
 class _LargerError(Exception):
     """A picture is not small."""
 
 
 def _refuse_larger(decoded_bytes: int) -> None:
-    if decoded_bytes > _SMALL:
+    if decoded_bytes > SMALL:
         raise _LargerError
 
 
@@ -193,7 +221,8 @@ def _decoded(data: bytes, before_decoding: Callable[[int], None]) -> _Samples:
     if isinstance(found, Deep):
         return _of_deep(found)
     is_reduced = found.width < size[0] and found.format == "JPEG"  # a TIFF is turned when it is decoded
-    return _of_eight_bits(found, size if is_reduced else found.size, 1 if is_reduced else _factor(*found.size))
+    size, factor = (size, 1) if is_reduced else (found.size, _factor(*found.size))
+    return _of_eight_bits(found, high_bit_depth.orientation(found), size, factor)
 
 
 def _factor(width: int, height: int) -> int:
@@ -220,8 +249,7 @@ def _axis(length: int, factor: int) -> _Axis:
     return _Axis(tuple(first.tolist()), side, factor, slice(None) if len(places) == length else places)
 
 
-def _of_eight_bits(image: Image.Image, size: tuple[int, int], factor: int) -> _Samples:
-    orientation = high_bit_depth.orientation(image)
+def _of_eight_bits(image: Image.Image, orientation: int, size: tuple[int, int], factor: int) -> _Samples:
     if image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode not in ("L", "RGB"):
@@ -389,55 +417,3 @@ def _at(ordered: Numbers, share: float) -> Numbers:
     """(n,), of values in order along the second axis."""
     found: Numbers = ordered[:, round(share * (ordered.shape[1] - 1))]
     return found
-
-
-class Measuring:
-    """Measures pictures where their bytes are read for their hash, each content once; shared by a scan's readers."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self._found: dict[str, Measures] = {}
-
-    @property
-    def measures(self) -> list[Measures]:
-        """What was measured, one of each content."""
-        return list(self._found.values())
-
-    def read(self, files: Sequence[Path]) -> list[str | Exception]:
-        """The SHA-256 of each file's bytes, measured on the way, or why it can't be read.
-
-        Of a large file that changes meanwhile nothing is measured.
-        """
-        contents: list[str | Exception] = []
-        small: dict[str, bytes] = {}
-        for file in files:
-            try:
-                contents.append(self._read(file, small))
-            except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are read
-                contents.append(error)
-        self._keep(measure_together(small))
-        return contents
-
-    def _read(self, file: Path, small: dict[str, bytes]) -> str:
-        with file.open("rb", buffering=0) as opened:
-            if os.fstat(opened.fileno()).st_size > _LARGE:
-                content = hashlib.file_digest(opened, "sha256").hexdigest()
-                self.measure_known(file, content)
-                return content
-            data = opened.read()
-        content = hashlib.sha256(data).hexdigest()
-        if content in self._found:
-            pass
-        elif len(data) <= _SMALL:
-            small[content] = data
-        else:
-            self._keep([measure(data, content)])
-        return content
-
-    def measure_known(self, file: Path, content: str | None) -> None:
-        """Measure a file that holds what it held."""
-        if content is not None and content not in self._found and (found := measure_known(file, content)):
-            self._keep([found])
-
-    def _keep(self, measured: Iterable[Measures]) -> None:
-        self._found.update((each.content, each) for each in measured)

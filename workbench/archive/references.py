@@ -92,18 +92,34 @@ def _apart(one: Tile | None, other: Tile | None) -> int:
     return abs(one.x0 - other.x0) + abs(one.y0 - other.y0)
 
 
+def of_folder(folder: Path, product: str) -> list[Reference]:
+    """All normal pictures that a folder given with --references has for a product, by path.
+
+    Raises:
+        ArchiveError: the folder or a picture in it can't be read.
+    """
+    try:
+        return [Reference(path, content_of(Path(path))) for path in sorted(_paths(folder, product))]
+    except OSError as error:
+        raise ArchiveError(f"the references in {folder} can't be read: {error.strerror or error}") from error
+
+
 def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:
     try:
-        # Looked up among the names that are there: a product's name is free text and may be no path at all.
-        wanted = same_name(product)
-        own = next((item for item in folder.iterdir() if same_name(item.name) == wanted and item.is_dir()), None)
-        pictures = (_pictures(own) if own else []) or _pictures(folder)
+        pictures = _paths(folder, product)
         if not pictures:
             return None
         path = _seeded(pictures, seed)
         return Reference(path, content_of(Path(path)))
     except OSError as error:
         raise ArchiveError(f"the references in {folder} can't be read: {error.strerror or error}") from error
+
+
+def _paths(folder: Path, product: str) -> list[str]:
+    # Looked up among the names that are there: a product's name is free text and may be no path at all.
+    wanted = same_name(product)
+    own = next((item for item in folder.iterdir() if same_name(item.name) == wanted and item.is_dir()), None)
+    return (_pictures(own) if own else []) or _pictures(folder)
 
 
 def _pictures(folder: Path) -> list[str]:

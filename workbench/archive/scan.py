@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +43,7 @@ from workbench.archive import image_paths, labels, layout, sidecar, skipped_file
 from workbench.archive.image_decoding import frame_of, open_image
 from workbench.archive.labels import Label
 from workbench.archive.layout_table import Layout
-from workbench.archive.measures import Measuring
+from workbench.archive.measuring import Measuring
 from workbench.archive.picture_entry import labelled_by_mask, make_entry
 from workbench.archive.picture_memory import PIXEL_LIMIT
 from workbench.archive.problems import Problem, printable
@@ -154,7 +153,7 @@ def scan(
     measuring = None if unmeasured is None else Measuring()
     read = measuring.read if measuring and read_content is None else _each(read_content or content_of)
     remembered = Remembered(registered, again, wanted)
-    waiting = _unsettled(wanted, remembered, settle_seconds)
+    waiting = unchanged_files.unsettled(wanted, remembered, settle_seconds)
     wanted = [file for file in wanted if file.path not in waiting]
     entries: list[Entry] = []
     references: list[Entry] = []
@@ -169,7 +168,7 @@ def scan(
                 known = {file: content for file in batch if (content := remembered.content_of(file)) in unmeasured}
                 list(readers.map(measuring.measure_known, (root / file.path for file in known), known.values()))
             if settle_seconds:
-                waiting |= {file.path for file in unread if _changed_meanwhile(root, file)}
+                waiting |= {file.path for file in unread if unchanged_files.changed_meanwhile(root, file)}
             for file in batch:
                 if file.path in waiting:
                     continue
@@ -181,6 +180,11 @@ def scan(
                     entry = make_entry(archive, file, content, seen_at, place, rows.get(file.path), words)
                     parts = tiling.split(entry, root, remembered.is_whole(file)) if tiling else [entry]
                     (references if serves else entries).extend(parts)
+                    if measuring and parts[0].tile:
+                        chosen = [
+                            part for part in parts if file not in remembered or part.content in (unmeasured or ())
+                        ]
+                        measuring.measure_tiles(root / file.path, chosen)
             if progress:
                 progress(start + len(batch))
     defective = {entry.path for entry in (*entries, *references) if entry.label == "defective"}
@@ -323,22 +327,6 @@ def _file(root: Path, path: str, item: os.DirEntry[str], skipped: SkippedFiles) 
         return of_stat(path, stat) if item.is_file() else Problem(path, "not a file")
     except Exception as error:  # noqa: BLE001 - RuntimeError is pathlib's word for links that go in a circle
         return Problem(path, _why(error))
-
-
-def _unsettled(files: Sequence[File], remembered: Container[File], settle_seconds: float) -> set[str]:
-    """New files that were changed just now, by the clock of this machine; one dated ahead of it counts as settled."""
-    if not settle_seconds:
-        return set()
-    since = time.time_ns() - int(settle_seconds * 1e9)
-    return {file.path for file in files if since < file.mtime_ns <= time.time_ns() and file not in remembered}
-
-
-def _changed_meanwhile(root: Path, file: File) -> bool:
-    try:
-        stat = (root / file.path).stat()
-    except OSError:
-        return False  # vanished: noted as a problem already
-    return of_stat(file.path, stat) != file
 
 
 def _each(read_content: Callable[[Path], str]) -> _Read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -92,3 +93,20 @@ class Remembered:
             and ctime_ns in (None, file.ctime_ns)
             and (inode in (None, file.inode) or not self._inodes)
         )
+
+
+def unsettled(files: Sequence[File], remembered: Container[File], settle_seconds: float) -> set[str]:
+    """New files that were changed just now, by the clock of this machine; one dated ahead of it counts as settled."""
+    if not settle_seconds:
+        return set()
+    since = time.time_ns() - int(settle_seconds * 1e9)
+    return {file.path for file in files if since < file.mtime_ns <= time.time_ns() and file not in remembered}
+
+
+def changed_meanwhile(root: Path, file: File) -> bool:
+    """Whether a file is another one by now; one that is gone is told by whoever opens it."""
+    try:
+        stat = (root / file.path).stat()
+    except OSError:
+        return False
+    return of_stat(file.path, stat) != file

@@ -23,6 +23,12 @@ def quarter(distances: NDArray[np.float32]) -> Quarter:
     return f"{down} {across}"  # type: ignore[return-value]
 
 
+def peak(distances: NDArray[np.float32]) -> tuple[float, float]:
+    """The middle of the patch where the smoothed map is largest, as shares of the picture's width and height."""
+    row, col = _peak(_smooth(distances))
+    return (col + 0.5) / distances.shape[1], (row + 0.5) / distances.shape[0]
+
+
 def region(distances: NDArray[np.float32], size: tuple[int, int]) -> Box:
     """The box around the region at the peak of the smoothed map, in pixels.
 

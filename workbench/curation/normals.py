@@ -21,7 +21,7 @@ from warehouse.identity import cluster_id
 from warehouse.queries.normals import LeftOut, Normals, TakenNormals
 from warehouse.records.audit import Actor
 from warehouse.records.normals import Normal, NormalOrigin
-from warehouse.records.scoring import Entry
+from warehouse.records.scoring import Entry, KnowledgeVersion
 from warehouse.store import Store
 from workbench import wording
 from workbench.archive import layout_table
@@ -29,6 +29,7 @@ from workbench.archive import scan as archive
 from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.scan import Scan, content_of
 from workbench.archive.sidecar import Times
+from workbench.curation.normal_checks import Checks
 from workbench.errors import ArchiveError, CannotPublish
 from workbench.scoring import prepare_run
 from workbench.settings import Settings
@@ -135,6 +136,35 @@ def propose(store: Store, *, actor: Actor) -> TakenNormals:
     return normals.take(pictures, f"overkill that {who} settled as good", publish=False, actor=actor)
 
 
+def publish(
+    store: Store, pictures: Sequence[Normal], reason: str | None, checks: Checks | None, *, actor: Actor
+) -> KnowledgeVersion:
+    """The published set with these normals in it, live for the next run.
+
+    Args:
+        store: whose knowledge it is.
+        pictures: proposed or retired ones.
+        reason: why; needed where the check says that a defect would be passed, or wasn't made.
+        checks: ask what publishing would do; None: they aren't asked.
+        actor: who publishes.
+
+    Raises:
+        CannotPublish: the check speaks against it, or wasn't made, and no reason is given.
+        Refused: somebody says that one is defective, or another picture of its piece.
+    """
+    said = reason.strip() if reason else ""
+    effect = checks.effect(pictures) if checks else None
+    if effect is not None and effect.harmful:
+        if not said:
+            raise CannotPublish(f"{_called(pictures)}: {effect.words}; publish it all the same with --reason")
+        said = f"against the check ({effect.words}): {said}"
+    elif effect is not None:
+        said = f"{said}; {effect.words}" if said else effect.words
+    elif not said:
+        raise CannotPublish(f"{_called(pictures)} was not checked; say why it is published with --reason")
+    return Normals(store.data).publish([each.number for each in pictures], said, actor=actor)
+
+
 def named(store: Store, names: Sequence[str]) -> list[Normal]:
     """The normals that these first digits of contents, or paths, name.
 
@@ -146,6 +176,10 @@ def named(store: Store, names: Sequence[str]) -> list[Normal]:
         raise CannotPublish("name a normal by the first digits of its content; `workbench knowledge normals list`")
     normals = Normals(store.data)
     return [normals.named(name) for name in names]
+
+
+def _called(chosen: Sequence[Normal]) -> str:
+    return f"normal {chosen[0].content[:12]}" if len(chosen) == 1 else wording.counted(len(chosen), "normal")
 
 
 def _of_entry(entry: Entry, product: str, origin: NormalOrigin, judgement_id: str | None = None) -> Normal:

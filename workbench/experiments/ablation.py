@@ -22,13 +22,14 @@ from pathlib import Path
 
 from warehouse.queries.experiments import Experiments
 from warehouse.records.experiments import Arm, Kind
+from workbench.analysis.ablation_text import COMPARISON
 from workbench.archive import scan
 from workbench.errors import Unfinished
 from workbench.model.method import Method
 from workbench.scoring import run as scoring
 from workbench.scoring.evidence import KNOWLEDGE, REFERENCE, SETTING_WITHOUT
 from workbench.scoring.watch import Watch
-from workbench.settings import Settings, Support
+from workbench.settings import COMPARE, SWAPPED, TEXTS, Settings, Support
 
 Changes = Mapping[str, object]  # setting -> value, by flat name
 NO_LOOP: Changes = {"think_tokens": 0, "iterations": 0, "injection": "none"}
@@ -65,6 +66,17 @@ MAIN = (
     Setup(FULL, {}, "main", "knowledge"),
     Setup("latents + zoom", {"injection": "zoom"}, "main", "knowledge"),
     Setup("latents + zoom, no knowledge", {"injection": "zoom"}, "main", "plain", without=NO_KNOWLEDGE),
+)
+
+# The comparison with normal pictures alone and beside every other part; each with its control, which shows what
+# comparing says of another picture: what an answer gains by that, it gains by being told anything at all.
+COMPARED = (
+    Setup("no comparison", NO_LOOP, COMPARISON, without=NO_KNOWLEDGE),
+    Setup("comparison", {**NO_LOOP, "evidence": COMPARE}, COMPARISON, "no comparison"),
+    Setup("another picture's comparison", {**NO_LOOP, "evidence": SWAPPED}, COMPARISON, "no comparison"),
+    Setup("all but the comparison", {}, COMPARISON),
+    Setup("all with the comparison", {"evidence": f"{TEXTS},{COMPARE}"}, COMPARISON, "all but the comparison"),
+    Setup("all with another picture's", {"evidence": f"{TEXTS},{SWAPPED}"}, COMPARISON, "all but the comparison"),
 )
 
 

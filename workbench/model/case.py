@@ -51,6 +51,10 @@ class Case:
     knowledge: tuple[str, ...]  # retrieved texts, best first
     question: str
     options: tuple[tuple[str, str], ...]  # (letter, text); empty for an open question
+    subtask: str | None = None  # as its question set calls it, for what answers without reading
+    claims: tuple[str, ...] | None = (
+        None  # of each option of a detection question: defective, good, cannot say, unknown
+    )
 
     @property
     def letters(self) -> tuple[str, ...]:

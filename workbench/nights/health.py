@@ -9,10 +9,12 @@ from pathlib import Path
 
 from warehouse import database, schema
 from warehouse.queries.nights import Nights
+from warehouse.queries.normals import Normals
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from workbench import wording
 from workbench.archive import scan
+from workbench.curation import normal_checks
 from workbench.nights import schedules
 from workbench.processes import is_free
 from workbench.review.labelstudio import checks, configuration
@@ -32,6 +34,7 @@ def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
         "locks": lambda: _locks(data),
         "backup": lambda: _backup(data),
         "model cache": lambda: _models(data),
+        "normals": lambda: _normals(data, thorough),
         "Label Studio": lambda: _label_studio(data),
         **({"Label Studio projects": lambda: checks.examine(data)} if thorough else {}),
     }
@@ -103,6 +106,35 @@ def _runs(data: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("green", "runs", f"{len(running)} at work" if running else "none at work")
+
+
+def _normals(data: Path, thorough: bool) -> Iterator[Finding]:
+    """Published normals that somebody calls defective, or that the others disown as far as features are stored."""
+    normals = Normals(data)
+    published = normals.published()
+    if not published:
+        yield Finding("green", "normals", "none is published")
+        return
+    calm = True
+    for each in normals.contradicted("published")[:_SHOWN]:
+        calm = False
+        yield Finding(
+            "yellow", "normals", f"{each.path}: {each.reason}", "workbench knowledge normals retire NORMAL --reason WHY"
+        )
+    towers = normal_checks.stored_towers(data) if thorough else []
+    for tower in towers[:1]:
+        for suspect in normal_checks.Checks(Store(data), tower).suspects(only_stored=True)[:_SHOWN]:
+            calm = False
+            detail = f"{suspect.normal.path} of {suspect.normal.product}: {suspect.words}"
+            yield Finding(
+                "yellow",
+                "normals",
+                detail,
+                f"look at it; workbench knowledge normals retire {suspect.normal.content[:12]} --reason WHY",
+            )
+    if calm:
+        compared = "" if towers else "; not compared with each other yet (workbench knowledge normals check)"
+        yield Finding("green", "normals", f"{wording.counted(len(published), 'normal')} published{compared}")
 
 
 def _locks(data: Path) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from warehouse.queries import rollups
 from warehouse.queries.facts import OUTCOMES
-from warehouse.queries.rollups import Selection
+from warehouse.queries.rollups import SUSPICIOUS, Selection
 from workbench import wording
 from workbench.analysis import cell_totals
 from workbench.pages.runs import cards
@@ -64,8 +64,10 @@ def choose_lot(selection: Selection) -> None:
 
 
 def caption(case: thumbnails.Row) -> str:
-    """What stands under a case."""
-    return cards.caption(run, case, st.query_params.get("subtask"))
+    """What stands under a case; its score where the most suspicious come first."""
+    said = cards.caption(run, case, st.query_params.get("subtask"))
+    score = reads.scores(now, run.run_id).get(case["image_id"]) if address.order() == SUSPICIOUS else None
+    return said if score is None else f"{said} · {score:.3f}"
 
 
 def show_cases(selection: Selection) -> None:
@@ -77,7 +79,7 @@ def show_cases(selection: Selection) -> None:
             note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
             reads.choose_outcome(now, selection, "gallery")
-            reads.choose_order("gallery")
+            reads.choose_order(now, run.run_id, "gallery")
         if found.is_empty():
             components.empty("No case to show", "The filters leave none; Esc clears them.")
         thumbnails.grid(

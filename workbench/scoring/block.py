@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 
 from warehouse.failures import Failure
 from warehouse.identity import cluster_id, evidence_id
+from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Evidence, ImageVector, Option, Patch, PatchVector, Prediction, Region
 from workbench.archive import questions
 from workbench.archive.questions import Asked
@@ -31,6 +32,7 @@ from workbench.model import latent
 from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
 from workbench.scoring import evidence as evidences
+from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
 from workbench.scoring.exceptions import in_words, raise_if_device_lost
@@ -65,6 +67,7 @@ class Rows:
     patches: list[Patch] = field(default_factory=list)
     image_vectors: list[ImageVector] = field(default_factory=list)
     patch_vectors: list[PatchVector] = field(default_factory=list)
+    comparisons: list[StoredComparison] = field(default_factory=list)
     retrieval_seconds: float = 0.0
 
 
@@ -111,7 +114,12 @@ def open_block(block: Block, references: ReferencePictures, locate: Locate = que
 
 
 def answer_block(
-    opened: OpenedBlock, run_id: str, evaluator: Evaluator, sources: Sequence[Source], method: Method
+    opened: OpenedBlock,
+    run_id: str,
+    evaluator: Evaluator,
+    sources: Sequence[Source],
+    method: Method,
+    comparer: RunComparer | None = None,
 ) -> Rows:
     """The rows of every question of the block, in its order.
 
@@ -153,7 +161,19 @@ def answer_block(
                     if (np.abs(np.asarray(each.vector, np.float32)) <= _LARGEST_HALF).all()
                 )
     rows.image_vectors.extend(evidence.image_vectors)
+    if comparer is not None:
+        rows.comparisons.extend(_comparisons(opened, run_id, comparer, rows.predictions))
     return rows
+
+
+def _comparisons(
+    opened: OpenedBlock, run_id: str, comparer: RunComparer, predictions: Sequence[Prediction]
+) -> Iterator[StoredComparison]:
+    """What comparing says of each picture; of one whose questions all failed there is nothing."""
+    alive = {prediction.image_id for prediction in predictions if prediction.status != "failed"}
+    for image_id, picture in opened.queries.items():
+        if image_id in alive and isinstance(picture, Picture):
+            yield comparer.row(run_id, opened.block.number, image_id, picture)
 
 
 def find_evidence(opened: OpenedBlock, sources: Sequence[Source]) -> BlockEvidence:
@@ -192,6 +212,8 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: tuple[Evidence, ...] | 
         knowledge=evidences.words_of(evidence),
         question=asked.question.question,
         options=tuple((option.letter, option.text) for option in asked.question.options),
+        subtask=asked.question.subtask,
+        claims=asked.claims,
     )
 
 

@@ -1,6 +1,6 @@
 """The executor of a run's blocks: this process on one device, or one process per device (`process_pool.py`).
 
-    settings, published texts -> an executor, its models loaded -> blocks -> their parts in the spool
+    settings, supplies -> an executor, its models loaded -> blocks -> their parts in the spool
 
 An executor stores; what is stored it tells. It knows nothing of the warehouse's tables.
 """
@@ -8,18 +8,22 @@ An executor stores; what is stored it tells. It knows nothing of the warehouse's
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol
 
-from warehouse.records.scoring import Description, Timings
+from warehouse.records.scoring import Timings
 from workbench.model.method import Method
-from workbench.scoring import models
+from workbench.scoring import comparing, models
+from workbench.scoring.compare_evaluator import CompareEvaluator
+from workbench.scoring.compare_source import CompareSource, SwappedSource
+from workbench.scoring.comparing import RunComparer
 from workbench.scoring.crash_counts import CrashCounts, files_of, named
 from workbench.scoring.evaluator import Declaration, Evaluator
 from workbench.scoring.evidence import Source
 from workbench.scoring.plan import Block
+from workbench.scoring.supplies import Supplies
 from workbench.scoring.worker import Job, Stored, Task, Worker
-from workbench.settings import Settings
+from workbench.settings import COMPARE, SWAPPED, Settings
 
 
 class Executor(Protocol):
@@ -28,6 +32,7 @@ class Executor(Protocol):
     declaration: Declaration  # of the evaluator that answers
     source_versions: Mapping[str, str]  # of the evidence sources at work, by name
     encoder: str | None  # name and weights of retrieval's encoder, if it uses one
+    notes: Sequence[str]  # what a person should know of what was loaded
     device: str  # for people
 
     def work(self, job: Job, blocks: Sequence[Block], crash_counts: CrashCounts) -> Generator[Stored | None]:
@@ -54,9 +59,17 @@ class Executor(Protocol):
 class LocalExecutor:
     """The executor that is this process."""
 
-    def __init__(self, evaluator: Evaluator, method: Method, sources: Sequence[Source], device: str) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        method: Method,
+        sources: Sequence[Source],
+        device: str,
+        comparer: RunComparer | None = None,
+    ) -> None:
         self.declaration, self.device = evaluator.declare(method), device
-        self.evaluator, self.sources = evaluator, tuple(sources)
+        self.evaluator, self.sources, self.comparer = evaluator, tuple(sources), comparer
+        self.notes: Sequence[str] = comparer.notes if comparer else ()
         self.source_versions: Mapping[str, str] = {source.name: source.version for source in sources}
         self.encoder = next((source.encoder for source in sources if source.encoder), None)
         self._memory = evaluator.memory
@@ -65,7 +78,7 @@ class LocalExecutor:
     def work(self, job: Job, blocks: Sequence[Block], crash_counts: CrashCounts) -> Generator[Stored | None]:
         """Each block as it is stored; see `Executor`."""
         left = deque(blocks)
-        self._worker = Worker(job, self.evaluator, self.sources)
+        self._worker = Worker(job, self.evaluator, self.sources, comparer=self.comparer)
         return self._worker.work(lambda _: task(left.popleft(), crash_counts) if left else None)
 
     def stop(self) -> None:
@@ -85,11 +98,28 @@ class LocalExecutor:
         """Nothing was started."""
 
 
-def create_local(settings: Settings, descriptions: Sequence[Description]) -> LocalExecutor:
+def create_local(settings: Settings, supplies: Supplies, step: Callable[[str], None] | None = None) -> LocalExecutor:
     """This process as an executor, its models loaded; raises what `executor_factory.create` does."""
+    device = models.device_name(settings.machine)
+    step = step or _silent
+    if settings.machine.model == COMPARE:
+        comparer = comparing.load(settings, supplies, step)
+        answering = CompareEvaluator(comparer, supplies.subtasks)
+        return LocalExecutor(answering, settings.method, [], device, comparer)
     evaluator = models.load_evaluator(settings.machine)
-    sources = models.load_sources(settings, descriptions)
-    return LocalExecutor(evaluator, settings.method, sources, models.device_name(settings.machine))
+    sources = models.load_sources(settings, supplies.descriptions)
+    if not models.compares(settings):
+        return LocalExecutor(evaluator, settings.method, sources, device)
+    comparer = comparing.load(settings, supplies, step)
+    if COMPARE in settings.support.shows:
+        sources.append(CompareSource(comparer))
+    if SWAPPED in settings.support.shows:
+        sources.append(SwappedSource(comparer, supplies.pictures))
+    return LocalExecutor(evaluator, settings.method, sources, device, comparer)
+
+
+def _silent(text: str) -> None:
+    del text
 
 
 def task(block: Block, crash_counts: CrashCounts) -> Task:

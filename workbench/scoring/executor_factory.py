@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from warehouse.records.scoring import Description
 from workbench.scoring import executor, models
 from workbench.scoring.executor import Executor
 from workbench.scoring.process_pool import Processes
+from workbench.scoring.supplies import Supplies
 from workbench.settings import Settings
 
 
-def create(settings: Settings, descriptions: Sequence[Description], step: Callable[[str], None]) -> Executor:
+def create(settings: Settings, supplies: Supplies, step: Callable[[str], None]) -> Executor:
     """The executor of settled settings, its models loaded: one process per device where several are named.
 
     Args:
-        descriptions: the published texts.
+        settings: settled ones.
+        supplies: texts, normal pictures and what the questions declare.
         step: is told what is being done.
 
     Raises:
@@ -25,6 +26,6 @@ def create(settings: Settings, descriptions: Sequence[Description], step: Callab
     devices = models.devices(settings.machine)
     if len(devices) > 1:
         step(f"loading {settings.machine.model} on {len(devices)} devices")
-        return Processes(devices, settings, descriptions)
+        return Processes(devices, settings, supplies)
     step(f"loading {settings.machine.model}")
-    return executor.create_local(settings, descriptions)
+    return executor.create_local(settings, supplies, step)

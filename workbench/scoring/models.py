@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -12,7 +12,7 @@ from warehouse import file_permissions
 from warehouse.records.scoring import Description
 from warehouse.vectors import Vectors
 from workbench import embedded
-from workbench.errors import EncoderError
+from workbench.errors import BackboneError, EncoderError
 from workbench.model import backbone, embedder, naive_engine, segmented_engine
 from workbench.model.embedder import Encoder
 from workbench.model.engine import Engine
@@ -20,7 +20,7 @@ from workbench.scoring import retrieval
 from workbench.scoring.evidence import Source
 from workbench.scoring.local_evaluator import LocalEvaluator
 from workbench.scoring.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK
-from workbench.settings import Machine, Settings
+from workbench.settings import COMPARE, SWAPPED, TEXTS, Machine, Settings
 
 EMBEDDED = "embedded"
 DEFAULT_ENCODER = "google/siglip2-base-patch16-224"
@@ -44,14 +44,29 @@ def block_images(machine: Machine) -> int:
 def placed(machine: Machine) -> Machine:
     """The same with `auto` and `all` settled; bfloat16 on CUDA, except for the embedded model."""
     named = devices(machine)
-    big = all(device.startswith("cuda") for device in named) and machine.model != EMBEDDED
+    big = all(device.startswith("cuda") for device in named) and machine.model not in (EMBEDDED, COMPARE)
     dtype = machine.dtype if machine.dtype != "auto" else "bfloat16" if big else "float32"
-    return dataclasses.replace(machine, device=",".join(named), dtype=dtype)
+    return replace(machine, device=",".join(named), dtype=dtype)
 
 
 def alone(machine: Machine) -> Machine:
     """The same on the first of its devices."""
-    return dataclasses.replace(machine, device=devices(machine)[0])
+    return replace(machine, device=devices(machine)[0])
+
+
+def effective(settings: Settings) -> Settings:
+    """The same without what its model or its sources leave aside: a comparison reads no text and no reference."""
+    support = settings.support
+    if settings.machine.model == COMPARE:
+        support = replace(support, knowledge="none", shots=0, evidence=None)
+    elif TEXTS not in support.shows:
+        support = replace(support, knowledge="none")
+    return settings if support == settings.support else replace(settings, support=support)
+
+
+def compares(settings: Settings) -> bool:
+    """Whether pictures are compared with normal ones, to answer or to be shown what that says."""
+    return settings.machine.model == COMPARE or bool({COMPARE, SWAPPED} & settings.support.shows)
 
 
 def load_evaluator(machine: Machine) -> LocalEvaluator:
@@ -61,8 +76,10 @@ def load_evaluator(machine: Machine) -> LocalEvaluator:
     whose cores are taken, threads that wait for each other made it twenty times slower.
 
     Raises:
-        BackboneError: there is no such model, or no such device.
+        BackboneError: there is no such model, or no such device; it is no language model.
     """
+    if machine.model == COMPARE:
+        raise BackboneError("comparing with normal pictures is no language model; give one with --model")
     assert machine.dtype != "auto"
     demo = machine.model == EMBEDDED
     if machine.threads or demo:

@@ -30,7 +30,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from warehouse.records.scoring import Description, Timings
+from warehouse.records.scoring import Timings
 from workbench.errors import BackboneError, DeviceLost
 from workbench.processes import fork_server
 from workbench.scoring import executor, input_pipeline
@@ -38,6 +38,7 @@ from workbench.scoring.crash_counts import CrashCounts
 from workbench.scoring.evaluator import Declaration
 from workbench.scoring.models import EMBEDDED
 from workbench.scoring.plan import Block
+from workbench.scoring.supplies import Supplies
 from workbench.scoring.worker import AHEAD, Job, Stored, Task, Worker
 from workbench.settings import Machine, Settings
 
@@ -57,6 +58,7 @@ class _Ready:
     declaration: Declaration
     source_versions: Mapping[str, str]
     encoder: str | None
+    notes: Sequence[str]
     device: str
     memory: int  # bytes for what is kept
 
@@ -129,8 +131,8 @@ class Shares:
 class Processes:
     """See the module's opening lines; `executor.Executor` says what is asked of it."""
 
-    def __init__(self, devices: Sequence[str], settings: Settings, descriptions: Sequence[Description]) -> None:
-        self._settings, self._descriptions = settings, tuple(descriptions)
+    def __init__(self, devices: Sequence[str], settings: Settings, supplies: Supplies) -> None:
+        self._settings, self._supplies = settings, supplies
         self._is_stopping = False
         self._job: Job | None = None  # these three: of the work at hand
         self._shares = Shares((), len(devices))
@@ -148,6 +150,7 @@ class Processes:
             self.close()
             raise
         self.declaration, self.source_versions, self.encoder = first.declaration, first.source_versions, first.encoder
+        self.notes = first.notes
         names = Counter(ready.device for ready in (first, *others))
         self.device = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in names.items())
 
@@ -207,7 +210,7 @@ class Processes:
         mine, theirs = context.Pipe()
         settings = replace(self._settings, machine=machine)
         level = logging.getLogger().getEffectiveLevel()
-        process = context.Process(target=_serve, args=(theirs, settings, self._descriptions, level))
+        process = context.Process(target=_serve, args=(theirs, settings, self._supplies, level))
         try:
             process.start()
         except (EOFError, OSError) as error:
@@ -379,7 +382,7 @@ def _versions(ready: _Ready) -> tuple[object, ...]:
     return ready.declaration.version, ready.source_versions, ready.encoder
 
 
-def _serve(pipe: Connection, settings: Settings, descriptions: tuple[Description, ...], level: int) -> None:
+def _serve(pipe: Connection, settings: Settings, supplies: Supplies, level: int) -> None:
     """One process's life: load, say so, take a job, answer its blocks."""
     for number in (signal.SIGINT, signal.SIGTERM):  # for the coordinator, who tells us
         signal.signal(number, signal.SIG_IGN)
@@ -392,11 +395,12 @@ def _serve(pipe: Connection, settings: Settings, descriptions: tuple[Description
     threading.Thread(target=_listen, args=(pipe, heard), daemon=True).start()
     logging.basicConfig(level=level, handlers=[_Logs(say)])
     try:
-        member = executor.create_local(settings, descriptions)
+        member = executor.create_local(settings, supplies)
         evaluator = member.evaluator
-        say(_Ready(member.declaration, member.source_versions, member.encoder, member.device, evaluator.memory))
+        made = (member.declaration, member.source_versions, member.encoder, member.notes, member.device)
+        say(_Ready(*made, evaluator.memory))
         job, place = heard.get()
-        worker = Worker(job, evaluator, member.sources, place)
+        worker = Worker(job, evaluator, member.sources, place, member.comparer)
 
         def next_task(wait: bool) -> Task | None:
             if not wait and heard.empty():

@@ -23,6 +23,7 @@ from workbench.archive.run_views import RunViews
 from workbench.errors import ArchiveError
 from workbench.scoring import block as blocks
 from workbench.scoring import crash_counts, input_pipeline
+from workbench.scoring.comparing import RunComparer
 from workbench.scoring.crash_counts import AtWork
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import Source
@@ -79,8 +80,15 @@ class _Ahead(NamedTuple):
 class Worker:
     """See the module's opening lines."""
 
-    def __init__(self, job: Job, evaluator: Evaluator, sources: Sequence[Source], place: int = 0) -> None:
-        self._job, self._evaluator, self._sources = job, evaluator, sources
+    def __init__(
+        self,
+        job: Job,
+        evaluator: Evaluator,
+        sources: Sequence[Source],
+        place: int = 0,
+        comparer: RunComparer | None = None,
+    ) -> None:
+        self._job, self._evaluator, self._sources, self._comparer = job, evaluator, sources, comparer
         evaluator.use_scale(job.embedding_scale)
         self._data = job.settings.work.data
         self._at_work = AtWork(self._data, job.run_id, place)
@@ -128,6 +136,7 @@ class Worker:
                 rows.patches,
                 rows.image_vectors,
                 rows.patch_vectors,
+                rows.comparisons,
             )
             kill_points.at("after-part")
             self._writing += time.perf_counter() - started
@@ -217,4 +226,5 @@ class Worker:
 
     def _answer(self, opened: blocks.OpenedBlock) -> blocks.Rows:
         job = self._job
-        return blocks.answer_block(opened, job.run_id, self._evaluator, self._sources, job.settings.method)
+        method = job.settings.method
+        return blocks.answer_block(opened, job.run_id, self._evaluator, self._sources, method, self._comparer)

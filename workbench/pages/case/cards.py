@@ -270,13 +270,13 @@ def no_texts(run: Run) -> Markup:
     return Markup("Nothing was retrieved for this image.")
 
 
-def under(run: Run, around: metrics.Neighbours, filters: Sequence[str]) -> Markup:
+def under(run: Run, around: metrics.Neighbours, filters: Sequence[str], order: str) -> Markup:
     """Whose answer it is, and where the case stands in the list that Next and Previous walk, in grey."""
-    return Markup("{}&ensp;{}").format(components.model_chip(run), _place(around, filters))
+    return Markup("{}&ensp;{}").format(components.model_chip(run), _place(around, filters, order))
 
 
-def _place(around: metrics.Neighbours, filters: Sequence[str]) -> str:
+def _place(around: metrics.Neighbours, filters: Sequence[str], order: str) -> str:
     under = f" under {', '.join(filters)}" if filters else ""
     if around.place is None:
         return f"not among the {wording.counted(around.total, 'case')}{under}"
-    return f"case {around.place:,} of {around.total:,}{under}, wrong first, then highest entropy"
+    return f"case {around.place:,} of {around.total:,}{under}, {order}"

@@ -16,7 +16,7 @@ from workbench.analysis import metrics, missing_capabilities
 from workbench.analysis.charts import case_figure, common
 from workbench.analysis.metrics import Key
 from workbench.archive import tone_range
-from workbench.pages.case import cards, links, tile
+from workbench.pages.case import cards, heat_map, links, tile
 from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
 from workbench.pages.disputes import widgets
@@ -84,6 +84,20 @@ def show_tile(run: Run, view: View, answers: list[Prediction]) -> None:
         with card("tile", "The tile in its picture", "pixels of the upright picture", fill=False):
             html(tile.outline(view.window, view.whole))
             html(tile.defects(view, run, answers))
+
+
+def show_comparison(run: Run, view: View, here: Key) -> None:
+    """The map of the comparison with normal pictures over the picture, and its score."""
+    found = reads.comparison(now, run.run_id, here.image_id)
+    if found is None:
+        return
+    with card("comparison", "Compared with normal pictures", "red: unlike them; the box marks the region"):
+        if view.query.source and found.values:
+            percent = st.slider("Opacity of the map in percent", 0, 100, 60, 5, key="case.opacity")
+            html(heat_map.overlay(view.query.source, view.window, found, percent))
+        elif not found.values:
+            html(Markup('<div class="note">The map was dropped with the run\'s traces; the score stays.</div>'))
+        html(heat_map.table(found))
 
 
 def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:
@@ -212,7 +226,7 @@ around = reads.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = cards.finding(prediction, outcome, view, chosen.truth)
-with header(title, lead, cards.under(run, around, _filters(chosen))):
+with header(title, lead, cards.under(run, around, _filters(chosen), reads.order_in_words(chosen))):
     reads.choose_truth(now)
     show_buttons(run, around, here, view)
 
@@ -222,6 +236,9 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_tile(run, view, of_image)
     with grid.cell():
         show_options(run, prediction, outcome)
+    if reads.is_compared(now, run.run_id):
+        with grid.cell():
+            show_comparison(run, view, here)
     with grid.cell():
         show_trace(run, prediction, view)
     with grid.cell():

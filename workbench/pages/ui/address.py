@@ -2,9 +2,9 @@
 
 `run`, `base` and one name per facet (`subtask`, `product`, ..., see `warehouse.queries.rollups.FACETS`; "none" where
 the warehouse holds nothing); `entropy`, `confidence` and measures of the picture (`brightness`, ...) as from-to; `flip`
-against the base; `region` is a polygon drawn on the Map; `order=likeliest defect` looks at the likeliest defects first;
-`truth=reviewed` holds answers against what people settled, where they did, instead of the archive; `count=piece` counts
-and lists pieces, not pictures.
+against the base; `region` is a polygon drawn on the Map; `order=likeliest defect` looks at the likeliest defects first,
+`order=most suspicious` at the highest scores beside normal pictures; `truth=reviewed` holds answers against what people
+settled, where they did, instead of the archive; `count=piece` counts and lists pieces, not pictures.
 What an address says is checked here: what makes no sense is left out.
 
 Streamlit keeps one address per session, while two runs of a session may overlap: a look of `reads.follow`, sent before
@@ -103,8 +103,9 @@ def selection(run: Run, base: Run | None = None, images: tuple[str, ...] | None 
 
 
 def order() -> Order:
-    """What a list begins with: the worst outcome, unless the address says `order=likeliest defect`."""
-    return "likeliest defect" if st.query_params.get("order") == "likeliest defect" else "worst"
+    """What a list begins with: the worst outcome, unless the address says `order=likeliest defect` or another."""
+    named = st.query_params.get("order")
+    return named if named in get_args(Order) else "worst"  # type: ignore[return-value]
 
 
 def truth() -> Truth:

@@ -18,12 +18,14 @@ import streamlit as st
 from markupsafe import Markup
 
 from warehouse import schema
+from warehouse.queries.comparisons import Comparisons
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.pieces import Pieces
-from warehouse.queries.rollups import Order, Rollups, Selection
+from warehouse.queries.rollups import SUSPICIOUS, Order, Rollups, Selection
 from warehouse.queries.truth import Truth
+from warehouse.records.comparisons import StoredComparison
 from warehouse.records.measures import Measures
 from warehouse.records.scoring import Archive, Description, Entry, Prediction, Run
 from warehouse.store import Store
@@ -320,17 +322,36 @@ def choose_outcome(now: Snapshot, selection: Selection, page: str) -> None:
     )
 
 
+def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | None:
+    """What comparing an image with normal pictures came to; None where the run compared nothing."""
+    return Comparisons(Path(now.data)).of_picture(run_id, image_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def scores(now: Snapshot, run_id: str) -> dict[str, float]:
+    """Scores of a run's images in a comparison with normal pictures, by image_id; empty where it compared nothing."""
+    return {each.image_id: each.score for each in Comparisons(Path(now.data)).ranked(run_id)}
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def is_compared(now: Snapshot, run_id: str) -> bool:
+    """Whether a run compared its pictures with normal ones."""
+    return bool(Comparisons(Path(now.data)).ranked(run_id, 1))
+
+
 def order_in_words(selection: Selection) -> str:
     """What a list of cases begins with."""
-    return "wrong first, then highest entropy" if selection.order == "worst" else "likeliest defect first"
+    return "wrong first, then highest entropy" if selection.order == "worst" else f"{selection.order} first"
 
 
-def choose_order(page: str) -> None:
+def choose_order(now: Snapshot, run_id: str, page: str) -> None:
     """What the list begins with; it goes along to the other pages."""
+    held = address.order()
+    offered = [name for name in get_args(Order) if name != SUSPICIOUS or name == held or is_compared(now, run_id)]
     address.choose(
         "Order",
-        get_args(Order),
-        address.order(),
+        offered,
+        held,
         f"{page}.order",
         lambda order: address.put(order=None if order == "worst" else order),
         width=170,

@@ -1,0 +1,216 @@
+"""A run that compares pictures with normal ones: what it answers, stores, says, and how it is cut and goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests import scored
+from tests.people import ANN
+from tests.scored import Quiet
+from tests.scoring import compared
+from tests.warehouse import rows
+from warehouse import schema
+from warehouse.queries.comparisons import Comparisons
+from warehouse.records.comparisons import StoredComparison
+from warehouse.records.scoring import Capabilities, Prediction
+from warehouse.store import Store
+from workbench.archive import knowledge_files
+from workbench.scoring import run as scoring
+from workbench.scoring.run import Outcome
+from workbench.settings import Machine, Settings, Support, Work
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compared.tower(tmp_path_factory.mktemp("tower") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compared.archive(tmp_path_factory.mktemp("plates") / "archive")
+
+
+def settings(data: Path, tower: Path, **support: object) -> Settings:
+    chosen = Support(compare=str(tower), compare_side=compared.SIDE, **support)  # type: ignore[arg-type]
+    return Settings(support=chosen, machine=Machine(model="compare"), work=Work(data=data, block_images=4))
+
+
+def answers(data: Path, run_id: str) -> dict[tuple[str, str], Prediction]:
+    found = schema.records(Prediction, Store(data).predictions(run_id))
+    return {(each.image_path, each.subtask): each for each in found}
+
+
+def unplaced(data: Path, run_id: str) -> list[StoredComparison]:
+    return [replace(each, run_id="") for each in rows.comparisons_of(data, run_id)]
+
+
+def test_it_answers_detection_and_region_and_says_in_words_that_it_cannot_say_the_rest(
+    plates: Path, tower: Path, data_folder: Path
+) -> None:
+    outcome = scored.score(plates, settings(data_folder, tower))
+
+    given, run = answers(data_folder, outcome.run.run_id), outcome.run
+    assert (run.state, run.failed, run.evaluator, run.model) == ("finished", 0, "comparison", "compare")
+    assert run.capabilities == Capabilities(probabilities=False, attention=False, latents=False, text=True)
+    assert run.knowledge_version is None
+    for product in compared.SHADES:
+        for number in range(3):
+            path = f"{product}/test/scratch/{number:03d}.png"
+            assert given[path, "Anomaly Detection"].answer == "A", path
+            located = given[path, "Defect Localization"]
+            assert (located.answer, located.correct_answer) == ("AEI"[number],) * 2, path
+            for subtask in ("Defect Description",):
+                assert (given[path, subtask].status, given[path, subtask].answer) == ("invalid", None)
+                assert given[path, subtask].raw_text == "comparing with normal pictures does not answer this"
+            assert given[path, "Anomaly Detection"].option_probabilities == {}
+    assert {each.reference_path for each in given.values()} == {None}
+
+
+def test_every_picture_has_its_comparison_and_the_summary_ranks_them(
+    plates: Path, tower: Path, data_folder: Path
+) -> None:
+    outcome = scored.score(plates, settings(data_folder, tower))
+
+    stored = rows.comparisons_of(data_folder, outcome.run.run_id)
+    assert len(stored) == len({each.image_id for each in stored}) == 12
+    first = Comparisons(data_folder).of_picture(outcome.run.run_id, stored[0].image_id)
+    assert first == stored[0]
+    assert (first.rows, first.columns, len(first.values)) == (9, 9, 81)
+    assert (first.area.x1, first.area.y1) == (compared.SIDE, compared.SIDE)
+    normals = {each.content for each in schema.records(type(ENTRY), Store(data_folder).entries(outcome.run.archive_id))}
+    assert set(first.nearest) < normals
+    assert [each.label for each in outcome.suspicious] == ["defective"] * 6 + ["good"] * 6
+    assert {each.claim for each in outcome.suspicious[:6]} == {"defective"}
+    said = " ".join(outcome.notes)
+    assert "compared with 12 normal pictures of 2 products, as tiny@" in said
+    assert "threshold of bolt: above all 6 normal pieces" in said
+
+
+ENTRY = rows.entry(0)
+
+
+def test_stopped_and_given_again_and_on_two_devices_it_has_the_rows_of_one_that_was_never_cut(
+    plates: Path, tower: Path, tmp_path: Path
+) -> None:
+    whole = scored.score(plates, settings(tmp_path / "whole", tower))
+
+    class Once:
+        asked = 0
+
+        def __call__(self) -> str:
+            self.asked += 1
+            return "enough" if self.asked == 1 else ""
+
+    chosen = settings(tmp_path / "cut", tower)
+    stopped = scoring.score(plates, chosen, Quiet(), stop=Once())
+    assert stopped.run.state == "stopped"
+    goes_on = scored.score(plates, chosen)
+    assert (goes_on.resumed, goes_on.run.run_id) == (True, stopped.run.run_id)
+
+    several = replace(settings(tmp_path / "two", tower), machine=Machine(model="compare", device="cpu,cpu"))
+    both = scored.score(plates, several)
+
+    expected = unplaced(tmp_path / "whole", whole.run.run_id)
+    assert unplaced(tmp_path / "cut", goes_on.run.run_id) == expected
+    assert sorted(unplaced(tmp_path / "two", both.run.run_id), key=lambda each: each.block) == expected
+    assert both.run.digest == whole.run.digest
+
+
+def test_another_tower_or_other_normals_are_another_digest(
+    plates: Path, tower: Path, tmp_path: Path, data_folder: Path
+) -> None:
+    first = scored.score(plates, settings(data_folder, tower))
+    side = settings(data_folder, tower)
+    wider = scored.score(plates, replace(side, support=replace(side.support, compare_side=140)))
+    more = compared.archive(tmp_path / "more", normals=7)
+    others = scored.score(more, settings(tmp_path / "data", tower))
+
+    assert len({each.run.digest for each in (first, wider, others)}) == 3
+    assert scored.score(plates, settings(data_folder, tower), again=False).run.run_id == first.run.run_id
+
+
+def test_the_labels_and_names_of_what_is_inspected_change_no_score(plates: Path, tower: Path, tmp_path: Path) -> None:
+    renamed = compared.archive(tmp_path / "renamed")
+    (renamed / "bolt" / "test" / "scratch").rename(renamed / "bolt" / "test" / "hold")
+    (renamed / "bolt" / "test" / "good").rename(renamed / "bolt" / "test" / "scratch")
+    (renamed / "bolt" / "test" / "hold").rename(renamed / "bolt" / "test" / "good")
+
+    def scores(root: Path, data: Path) -> dict[str, float]:
+        run_id = scored.score(root, settings(data, tower)).run.run_id
+        content = {each.image_id: each.content for each in answers(data, run_id).values()}
+        return {content[each.image_id]: each.score for each in rows.comparisons_of(data, run_id)}
+
+    assert scores(renamed, tmp_path / "a") == scores(plates, tmp_path / "b")
+
+
+def test_products_without_a_normal_are_named(plates: Path, tower: Path, tmp_path: Path) -> None:
+    root = compared.archive(tmp_path / "three")
+    compared.plate(root / "washer" / "test" / "good" / "000.png", "washer", 1)
+
+    outcome = scored.score(root, settings(tmp_path / "data", tower))
+
+    assert outcome.run.state == "finished"
+    assert any("products without a normal picture: three/washer" in note for note in outcome.notes), outcome.notes
+
+
+def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_is_claimed(
+    tower: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "plates"
+    for number in range(18):
+        compared.plate(root / f"{number:02d}.png", "bolt", number, (1, 1) if number in (3, 11) else None)
+
+    outcome = scored.score(root, settings(tmp_path / "data", tower))
+
+    assert outcome.run.state == "finished"
+    assert {each.image_path for each in outcome.suspicious[:2]} == {"03.png", "11.png"}
+    assert {each.claim for each in outcome.suspicious} == {"cannot say"}
+    assert {each.normals for each in outcome.suspicious} == {0}
+    assert any(note.startswith("no normal picture is known") for note in outcome.notes), outcome.notes
+    detection = answers(tmp_path / "data", outcome.run.run_id)["03.png", "Anomaly Detection"]
+    assert (detection.status, detection.answer) == ("invalid", None)
+    assert "no normal picture is known" in (detection.raw_text or "")
+
+
+def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
+    plates: Path, tower: Path, data_folder: Path, drawn_archive: Path
+) -> None:
+    knowledge_files.import_file(Store(data_folder), drawn_archive / "domain_knowledge.json", actor=ANN)
+    plain = scored.quick(data_folder, limit=8)
+    shown = replace(
+        plain,
+        support=Support(compare=str(tower), compare_side=compared.SIDE, evidence="texts,compare"),
+    )
+    swapped = replace(shown, support=replace(shown.support, evidence="texts,swapped-compare"))
+
+    outcomes: list[Outcome] = [scored.score(plates, each) for each in (plain, shown, swapped)]
+
+    assert len({each.run.digest for each in outcomes}) == 3
+    with_it, control = (answers(data_folder, each.run.run_id) for each in outcomes[1:])
+    evidence = {path: each.evidence[0] for (path, _), each in with_it.items() if each.evidence}
+    other = {path: each.evidence[0] for (path, _), each in control.items() if each.evidence}
+    assert {each.source for each in evidence.values()} == {"compare"}
+    assert {each.source for each in other.values()} == {"swapped-compare"}
+    assert all(each.descriptions for each in with_it.values())
+    for path, each in evidence.items():
+        assert ("differs from normal" in each.words) == ("scratch" in path)
+        assert bool(each.regions) == ("scratch" in path)
+        assert other[path].score != each.score
+    assert len(rows.comparisons_of(data_folder, outcomes[1].run.run_id)) == len(evidence)
+    assert rows.comparisons_of(data_folder, outcomes[0].run.run_id) == []
+
+
+def test_one_picture_says_its_score_and_where_it_comes_from(plates: Path, tower: Path, data_folder: Path) -> None:
+    named = {"WORKBENCH_COMPARE": str(tower), "WORKBENCH_COMPARE_SIDE": str(compared.SIDE)}
+    scored.score(plates, settings(data_folder, tower))  # the archive that it lies in is known
+    picture = plates / "bolt" / "test" / "scratch" / "002.png"
+
+    done = scored.workbench("score", picture, "--model", "compare", data=data_folder, variables=named)
+
+    assert done.returncode == 0, done.stderr
+    assert "scratch/002.png is called defective, region: bottom right; its label is defective." in done.stdout
+    assert "above all 6 normal pieces (threshold" in done.stdout
+    assert "it comes from the picture's region bottom right" in done.stdout

@@ -1,0 +1,155 @@
+"""A run's comparison with normal pictures: from its settings and supplies to one comparer, and from it to rows.
+
+The tower is loaded, features of normals that aren't stored yet are computed, and then a picture is compared when it is
+its turn. The evidence source, the evaluator and whoever stores rows hold one `RunComparer`: a picture is compared once.
+
+Without any normal the archive's own pictures are compared with each other: that ranks them and claims nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from warehouse.records.comparisons import StoredComparison
+from warehouse.records.scoring import Region
+from workbench import wording
+from workbench.archive.image_decoding import inspect_image
+from workbench.archive.view import Affine
+from workbench.comparison.comparison import DEFAULT_NEAREST, Comparer, Comparison, PictureComparer
+from workbench.comparison.features import Tower
+from workbench.comparison.mutual import RANKING_ONLY, MutualComparer
+from workbench.comparison.normal_bank import Normal, NormalBank
+from workbench.comparison.towers import DEFAULT_SIDE, load_tower
+from workbench.model.case import Picture
+from workbench.scoring.supplies import Supplies
+from workbench.settings import DEFAULT_TOWER, Settings, Support
+
+FEATURES = "features"  # below the data folder
+_EVERY = 8  # normals between two words of progress
+SHOWN = 3  # products
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparer:
+    """Compares the pictures of one run."""
+
+    comparer: PictureComparer
+    version: str  # says what decides a comparison: the tower, the normals, how they are compared
+    notes: tuple[str, ...] = ()  # what a person should know
+    contents: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the pictures compared with, by what the bank calls them
+
+    def compare(self, picture: Picture) -> Comparison:
+        """What comparing the picture comes to."""
+        return self.comparer.compare(picture)
+
+    def row(self, run_id: str, block: int, image_id: str, picture: Picture) -> StoredComparison:
+        """The same as it is stored, in pixels of the whole upright picture."""
+        found = self.compare(picture)
+        to_whole, (width, height) = to_whole_picture(picture), picture.image.size
+        rows, columns = found.map.shape
+        values = found.map.astype(np.float16).astype(np.float32).ravel()
+        return StoredComparison(
+            run_id=run_id,
+            block=block,
+            image_id=image_id,
+            score=found.score,
+            rank=found.rank,
+            normals=found.normals,
+            threshold=found.threshold.value if found.threshold else None,
+            claim=found.claim,
+            why=found.why,
+            rows=rows,
+            columns=columns,
+            area=Region(*to_whole.box((0, 0, width, height))),
+            marked=Region(*to_whole.box(found.box)) if found.box else None,
+            values=tuple(values.tolist()),
+            nearest=tuple(self.contents.get(each.normal.content, each.normal.content) for each in found.nearest),
+        )
+
+
+def to_whole_picture(picture: Picture) -> Affine:
+    """From the pixels of a picture as it was opened to those of the whole upright picture."""
+    across, down = picture.scale
+    return Affine.scaling(1 / across, 1 / down).then(Affine.shift(*picture.origin))
+
+
+def load(
+    settings: Settings, supplies: Supplies, step: Callable[[str], None], own_tower: Tower | None = None
+) -> RunComparer:
+    """The comparer of a run, its tower loaded and its normals' features stored.
+
+    Args:
+        settings: settled ones, of one device.
+        supplies: the normals; the archive's own pictures where there are none.
+        step: is told what is being done.
+        own_tower: the answering model's tower, where the settings name that.
+
+    Raises:
+        BackboneError: the tower can't be had.
+    """
+    support, machine = settings.support, settings.machine
+    name = support.compare or DEFAULT_TOWER
+    tower = own_tower or load_tower(
+        name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
+    )
+    files = {file.normal.content: file for file in supplies.normals or supplies.pictures}
+    listed = list(files)
+    start = os.getpid() % max(1, len(listed))  # processes that fill one folder begin at different pictures
+
+    def opened(normal: Normal) -> Image.Image:
+        return inspect_image(files[normal.content].path, files[normal.content].view).image
+
+    def progress(ready: int) -> None:
+        if ready % _EVERY == 0:
+            step(f"looking at pictures to compare with: {ready:,} of {len(listed):,}")
+
+    normals = [files[content].normal for content in (*listed[start:], *listed[:start])]
+    bank = NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
+    if not supplies.normals:
+        alone = MutualComparer(tower, bank)
+        version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
+        return RunComparer(alone, version, (f"{RANKING_ONLY}: name normal pictures with --references DIR",))
+    nearest = support.compare_nearest or DEFAULT_NEAREST
+    comparer = Comparer(tower, bank, nearest, support.compare_tolerance)
+    said = [f"{tower.name}, {nearest} nearest of {wording.counted(len(bank), 'normal')} {bank.identity}"]
+    if support.compare_tolerance is not None:
+        said.append(f"at most {support.compare_tolerance} patches away")
+    return RunComparer(
+        comparer,
+        ", ".join(said),
+        tuple(_notes(tower, comparer, len(files))),
+        {content: file.content for content, file in files.items()},
+    )
+
+
+def layers_of(support: Support) -> Sequence[int] | None:
+    """The layers that the settings name."""
+    return None if support.compare_layers is None else [int(each) for each in support.compare_layers.split(",")]
+
+
+def _notes(tower: Tower, comparer: Comparer, listed: int) -> list[str]:
+    bank = comparer.bank
+    products = Counter((each.dataset, each.product) for each in bank.normals)
+    said = [
+        f"compared with {wording.counted(len(bank), 'normal picture')} of "
+        f"{wording.counted(len(products), 'product')}, as {tower.name} sees them"
+    ]
+    if len(bank) < listed:
+        said.append(f"normal pictures that can't be opened, left out: {listed - len(bank):,}")
+    for dataset, product in sorted(products)[:SHOWN]:
+        found = comparer.calibration(dataset, product)
+        words = found.threshold.words if found.threshold else found.why
+        said.append(f"threshold of {product}: {words}")
+        if found.threshold and found.why:
+            said.append(f"{product}: {found.why}")
+    if len(products) > SHOWN:
+        said.append(f"and thresholds of {wording.counted(len(products) - SHOWN, 'more product')}")
+    return said
