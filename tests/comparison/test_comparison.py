@@ -73,6 +73,19 @@ def test_a_normal_is_compared_without_the_pictures_of_its_piece(tmp_path: Path) 
     assert max(calibration.piece_scores) == max(calibration.scores.values())
 
 
+def test_what_normals_say_of_each_other_is_worked_out_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    tower, made = PretendedTower(), {f"{n:064x}": features(rng) for n in range(5)}
+    normals = [Normal(content, "d", "p") for content in made]
+    bank = filled(tmp_path, tower, normals, made)
+    first = Comparer(tower, bank).calibration("d", "p")
+    for file in tmp_path.rglob("*.safetensors"):
+        file.unlink()  # were they read again, this would fail
+    assert Comparer(tower, bank).calibration("d", "p") == first
+    with pytest.raises(OSError, match="gone from the data folder"):
+        Comparer(tower, bank, nearest=2).calibration("d", "p")
+
+
 def test_filling_goes_on_where_it_was_cut_and_computes_damaged_files_anew(tmp_path: Path) -> None:
     tower, shades = PretendedTower(), [20, 90, 160]
     normals = [Normal(f"{shade:064x}", "d", "p") for shade in shades]

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,29 +202,44 @@ class Comparer:
         return self._calibrations[key]
 
     def _calibrate(self, key: tuple[str, str]) -> Calibration:
-        own = [normal for normal in self.bank.normals if (normal.dataset, normal.product) == key]
-        # By hash, which no label or name decides; a normal more or less moves few of them.
-        own.sort(key=lambda normal: hashlib.sha256(normal.content.encode()).digest())
-        scores, likenesses, ordinaries, foreign = {}, [], [], []
-        for normal in own[:MOST_CALIBRATING]:
-            neighbours = self.bank.nearest(self.bank.class_vector(normal), self._nearest, normal)
-            if neighbours:
-                distances = self._map(self.bank.patches(normal), neighbours)
-                scores[normal] = picture_score(distances)
-                likenesses.append(neighbours[0].likeness)
-                ordinaries.append(refusals.ordinary_distance(distances))
-        sample = [normal for normal in own if normal in scores][:_MOST_FOREIGN]
-        of_another_kind = refusals.of_another_kind(likenesses)
-        for normal, strangers in zip(sample, self.bank.strangers(sample, of_another_kind, self._nearest), strict=False):
-            foreign.append(picture_score(self._map(self.bank.patches(normal), strangers)))
-        calibration = Calibration(scores, tuple(likenesses), tuple(ordinaries), None, None)
+        parts = (self.bank.identity, self._nearest, self._tolerance, *key)
+        name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        numbers = self.bank.store.numbers(name)
+        if numbers is None:
+            numbers = self._measure(key)
+            self.bank.store.keep_numbers(name, numbers)
+        normals = ((self.bank.by_content(content), score) for content, score in numbers["scores"].items())
+        scores = {normal: score for normal, score in normals if normal is not None}
+        likenesses, ordinaries = tuple(numbers["likenesses"]), tuple(numbers["ordinaries"])
+        calibration = Calibration(scores, likenesses, ordinaries, None, None)
         found = thresholds.threshold(calibration.piece_scores, self._rate)
         why = None
         if found is None:
             why = "one normal piece alone gives no threshold: at least two are needed"
-        elif refusals.are_scattered(list(scores.values()), foreign):
+        elif refusals.are_scattered(list(calibration.scores.values()), numbers["foreign"]):
             why = refusals.SCATTERED
         return replace(calibration, threshold=found, why=why)
+
+    def _measure(self, key: tuple[str, str]) -> dict[str, Any]:
+        """The normals of a product compared with each other, and some of them with products of another kind."""
+        own = [normal for normal in self.bank.normals if (normal.dataset, normal.product) == key]
+        # By hash, which no label or name decides; a normal more or less moves few of them.
+        own.sort(key=lambda normal: hashlib.sha256(normal.content.encode()).digest())
+        scores, likenesses, ordinaries = dict[str, float](), list[float](), list[float]()
+        for normal in own[:MOST_CALIBRATING]:
+            neighbours = self.bank.nearest(self.bank.class_vector(normal), self._nearest, normal)
+            if neighbours:
+                distances = self._map(self.bank.patches(normal), neighbours)
+                scores[normal.content] = picture_score(distances)
+                likenesses.append(neighbours[0].likeness)
+                ordinaries.append(refusals.ordinary_distance(distances))
+        sample = [normal for normal in own if normal.content in scores][:_MOST_FOREIGN]
+        strangers = self.bank.strangers(sample, refusals.of_another_kind(likenesses), self._nearest)
+        foreign = [
+            picture_score(self._map(self.bank.patches(normal), neighbours))
+            for normal, neighbours in zip(sample, strangers, strict=False)  # no strangers at all: none
+        ]
+        return {"scores": scores, "likenesses": likenesses, "ordinaries": ordinaries, "foreign": foreign}
 
     def _map(self, patches: Patches, neighbours: Sequence[Neighbour]) -> Map:
         return distance_map(patches, [self.bank.patches(each.normal) for each in neighbours], self._tolerance)

@@ -12,10 +12,11 @@ All normals are searched, whatever their product: what a query's folder or label
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,16 +72,19 @@ class FeatureStore:
 
     def put(self, content: str, features: Features) -> None:
         """Store features, whole or not at all."""
-        target = self.path(content)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        data = save({"class_vector": features.class_vector, "patches": features.patches})
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".filling-")
+        _write(self.path(content), save({"class_vector": features.class_vector, "patches": features.patches}))
+
+    def keep_numbers(self, name: str, numbers: Mapping[str, object]) -> None:
+        """Keep what was worked out of features, by a name that says of which."""
+        _write(self._folder / "numbers" / f"{name}.json", json.dumps(numbers).encode())
+
+    def numbers(self, name: str) -> dict[str, Any] | None:
+        """What was kept under the name; None where nothing usable was."""
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(temporary).replace(target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+            kept: dict[str, Any] = json.loads((self._folder / "numbers" / f"{name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return kept
 
     def class_vector(self, content: str) -> Vector | None:
         """(d,) float32; None where nothing usable is stored."""
@@ -112,7 +116,7 @@ class NormalBank:
 
         The order in which normals come decides nothing, and a content that comes twice counts once.
         """
-        self._store = store
+        self.store = store
         by_content = {normal.content: normal for normal in sorted(normals, reverse=True)}
         vectors = {content: store.class_vector(content) for content in sorted(by_content)}
         self.normals = tuple(by_content[content] for content, vector in vectors.items() if vector is not None)
@@ -221,7 +225,7 @@ class NormalBank:
         Raises:
             OSError: what was there is gone or damaged.
         """
-        patches = self._store.patches(normal.content)
+        patches = self.store.patches(normal.content)
         if patches is None:
             raise OSError(f"the features of normal {normal.content[:12]} are gone from the data folder; score again")
         return patches
@@ -230,6 +234,18 @@ class NormalBank:
         """The normal of this content, if it is one."""
         at = self._index.get(content)
         return None if at is None else self.normals[at]
+
+
+def _write(target: Path, data: bytes) -> None:
+    """All of the file or nothing; another process may write the same at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".filling-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _numbered(keys: Iterable[Hashable]) -> NDArray[np.int64]:
