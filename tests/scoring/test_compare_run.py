@@ -178,6 +178,7 @@ def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_i
     detection = answers(tmp_path / "data", outcome.run.run_id)["03.png", "Anomaly Detection"]
     assert (detection.status, detection.answer) == ("invalid", None)
     assert "no normal picture is known" in (detection.raw_text or "")
+    assert any(note.startswith("comparing claims nothing of 18 pictures: no normal") for note in outcome.notes)
 
 
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
