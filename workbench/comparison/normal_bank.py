@@ -74,7 +74,7 @@ class FeatureStore:
 
     def put(self, content: str, features: Features, binarised: bool = False) -> None:
         """Store features, whole or not at all, and whether the picture is a scan of black and white."""
-        tensors = {"class_vector": features.class_vector, "patches": features.patches}
+        tensors: dict[str, NDArray[Any]] = {"class_vector": features.class_vector, "patches": features.patches}
         _write(self.path(content), save(tensors, {"binarised": "yes"} if binarised else None))
 
     def is_binarised(self, content: str) -> bool:
