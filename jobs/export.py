@@ -11,7 +11,9 @@ from jobs.options import Data, Truth, output_file
 
 
 def command(
-    table: Annotated[Literal["predictions", "patches", "runs", "measures"], typer.Argument(help="What to write.")],
+    table: Annotated[
+        Literal["predictions", "patches", "runs", "measures", "comparisons"], typer.Argument(help="What to write.")
+    ],
     run: Annotated[str, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="FILE.parquet, FILE.csv or FILE.jsonl.", callback=output_file)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-BOUND = 45  # lower it when you rename some; nothing ever raises it
+BOUND = 44  # lower it when you rename some; nothing ever raises it
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("jobs", "training", "warehouse", "workbench")

@@ -38,6 +38,7 @@ Knowledge = Literal["retrieved", "product", "none"]
 TopK = int | Literal["all"]
 Shots = Literal[0, 1]
 TEXTS, COMPARE, SWAPPED = "texts", "compare", "swapped-compare"
+OWN_TOWER = "own"  # the answering model's, see `workbench/scoring/own_tower.py`
 DEFAULT_TOWER = "photos"  # that compares, see `workbench/comparison/towers.py`
 Templates = Literal["random", "similar"]
 Dtype = Literal["auto", "float32", "bfloat16"]

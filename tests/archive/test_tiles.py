@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.archive.test_deep import png
-from tests.scoring.drawn import NOTHING_KNOWN, remembered
+from tests.archive.test_questions_file import DETECT, record
+from tests.scoring.drawn import NOTHING_KNOWN, picture, remembered
 from warehouse.identity import cluster_id
-from workbench.archive import image_decoding, masks, scan, tiles
+from workbench.archive import image_decoding, masks, question_file, questions, scan, tiles
 from workbench.archive.image_decoding import open_image
 from workbench.archive.picture_memory import LARGEST, PIXEL_LIMIT
 from workbench.archive.run_views import RunViews, ViewRow, ViewTable
@@ -25,6 +27,7 @@ from workbench.archive.scan import Scan
 from workbench.archive.tiles import OVERLAP, SIDE, Tiling
 from workbench.archive.view import Window
 from workbench.errors import UnreadableImage
+from workbench.question_sets import INSPECTION, built_in
 
 WIDTH, HEIGHT = 3000, 1000
 SMALL = Tiling(above=1_000_000)
@@ -146,6 +149,22 @@ def test_tiles_are_measured_as_pictures_of_their_own_and_their_file_is_decoded_o
     assert {each.content: each for each in again.measures} == {content: measured[content] for content in some}
     assert decoded == [True]
     assert scan.scan(tmp_path, remembered(found), tiling=SMALL, unmeasured=()).measures == []
+
+
+def test_a_question_file_asks_nothing_of_a_picture_in_tiles_and_says_how_its_tiles_are_asked_about(
+    tmp_path: Path,
+) -> None:
+    line_scan(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    (tmp_path / "mmad.json").write_text(json.dumps({"a.png": record(DETECT), "b.png": record(DETECT)}))
+    found = scanned(tmp_path)
+    asked = question_file.read(tmp_path / "mmad.json", found, None)
+    assert [item.entry.path for item in asked.items] == ["b.png"]
+    (told,) = asked.problems
+    assert (told.path, told.unit, told.count) == ("a.png", "record", 1)
+    assert "`--questions inspection` asks about each tile" in told.reason
+    of_set = questions.of_set(built_in(INSPECTION), found, [], None).items
+    assert sum(item.entry.tile is not None for item in of_set) == 3 * sum(item.entry.path == "b.png" for item in of_set)
 
 
 def test_masks_are_cut_alike_and_label_each_tile(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Two curators at once, a reader meanwhile, kill -9 within edit, test and publish: nothing lost, nothing half."""
+"""Two curators at once, a reader meanwhile, kill -9 within changes of texts and normals: nothing lost, nothing half."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
-from tests import scored
+from tests import forked, scored
 from tests.curation import plates
 from tests.curation.plates import TEXT, TRUE
 from tests.people import ANN
+from tests.warehouse import changes
 from warehouse.queries.audit import Audit
 from warehouse.queries.curation import Curation
+from warehouse.queries.normals import Normals
 from warehouse.store import Store
 from workbench.archive import knowledge_files
 from workbench.curation import edit
@@ -91,6 +94,35 @@ def test_a_curator_killed_in_edit_or_publish_leaves_before_or_after(store: Store
     assert live[TEXT] == (2 if phase == "after-change:2" else 1)
     assert curator(store, "bob").wait() == 0
     consistent(store)
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [("Normals.publish", "within-change"), ("Normals.publish", "after-change"), ("Normals.take", "within-change")],
+)
+def test_a_change_of_normals_that_is_killed_was_made_whole_or_not_at_all(tmp_path: Path, name: str, phase: str) -> None:
+    data = tmp_path / "data"
+    changes.prepare(data)
+    before = normals_agree(data)
+    killed = forked.run("tests.warehouse.changes", data, name, environment={**os.environ, "WORKBENCH_DIE_AT": phase})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    made = normals_agree(data) != before
+    assert made == (phase == "after-change")
+    if not made:
+        changes.CHANGES[name](data)
+        assert normals_agree(data) != before
+
+
+def normals_agree(data: Path) -> list[int]:
+    """The published normals by number, which the version, the states, the history and the audit log agree on."""
+    normals, (version, _) = Normals(data), Curation(data).published()
+    assert version is not None
+    published = [each.number for each in normals.published()]
+    assert published == list(version.normals) == [each.number for each in normals.of_version(version.version)]
+    last = {each.normal: each.state for each in reversed(normals.changes())}
+    assert last == {each.number: each.state for each in normals.in_state("proposed", "published", "retired")}
+    assert [row.action for row in Audit(data).rows() if "normals" in row.action]
+    return published
 
 
 def test_a_test_killed_in_between_ends_like_one_that_was_not(tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ from warehouse.queries.comparisons import Comparisons
 from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Capabilities, Prediction
 from warehouse.store import Store
+from workbench.analysis.ablation import differences
+from workbench.analysis.ablation_text import markdown
 from workbench.archive import knowledge_files
+from workbench.errors import BackboneError
+from workbench.experiments import ablation
+from workbench.experiments.study_results import read_study
 from workbench.scoring import run as scoring
 from workbench.scoring.run import Outcome
 from workbench.settings import Machine, Settings, Support, Work
@@ -173,6 +178,7 @@ def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_i
     detection = answers(tmp_path / "data", outcome.run.run_id)["03.png", "Anomaly Detection"]
     assert (detection.status, detection.answer) == ("invalid", None)
     assert "no normal picture is known" in (detection.raw_text or "")
+    assert any(note.startswith("comparing claims nothing of 18 pictures: no normal") for note in outcome.notes)
 
 
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
@@ -214,3 +220,46 @@ def test_one_picture_says_its_score_and_where_it_comes_from(plates: Path, tower:
     assert "scratch/002.png is called defective, region: bottom right; its label is defective." in done.stdout
     assert "above all 6 normal pieces (threshold" in done.stdout
     assert "it comes from the picture's region bottom right" in done.stdout
+
+
+def test_the_answering_models_own_tower_compares_too(plates: Path, data_folder: Path) -> None:
+    plain = scored.quick(data_folder, Support(knowledge="none", compare="own", compare_side=126, evidence="compare"))
+
+    outcome = scored.score(plates, plain)
+
+    stored = rows.comparisons_of(data_folder, outcome.run.run_id)
+    assert (outcome.run.state, len(stored)) == ("finished", 12)
+    assert ", as own " in " ".join(outcome.notes), outcome.notes
+    with pytest.raises(BackboneError, match="the tower of the model that answers"):
+        scored.score(plates, replace(settings(data_folder, plates), support=Support(compare="own")))
+
+
+def test_the_comparisons_of_a_run_are_exported_the_most_suspicious_first(
+    plates: Path, tower: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    run_id = scored.score(plates, settings(data_folder, tower)).run.run_id
+
+    Store(data_folder).export("comparisons", run_id, tmp_path / "comparisons.csv")
+
+    lines = (tmp_path / "comparisons.csv").read_text().splitlines()
+    assert lines[0].startswith("run_id,image_id,image_path,product,label,score,rank,normals,threshold,claim")
+    assert ["defective" in line for line in lines[1:]] == [True] * 6 + [False] * 6
+
+
+def test_an_ablation_shows_another_pictures_comparison_as_its_control(
+    plates: Path, tower: Path, data_folder: Path
+) -> None:
+    base = scored.quick(data_folder, Support(compare=str(tower), compare_side=compared.SIDE), block_images=12)
+    arms = ablation.choose(ablation.COMPARED, ("no comparison", "comparison", "another picture's comparison"))
+
+    experiment = ablation.run(plates, base, arms, Quiet())
+
+    study = read_study(data_folder, "ablation", experiment, "archive")
+    table = differences(study)
+    own, other = (table.filter(arm=name).row(0, named=True) for name in [arm.name for arm in arms[1:]])
+    assert own["baseline"] == other["baseline"] == "no comparison"
+    said = markdown(study)
+    assert f"Shown its own comparison, {100 * own['difference']:+.1f} points" in said
+    assert f"the control, {100 * other['difference']:+.1f} points" in said
+    # The embedded model was not taught to read such sentences: another picture's moves it about as its own does.
+    assert abs(other["difference"]) <= abs(own["difference"]) + 0.2

@@ -9,9 +9,11 @@ import pytest
 from tests.warehouse import rows
 from tests.warehouse.rows import RUN
 from warehouse import spool
+from warehouse.database import Database
 from warehouse.errors import MalformedPart
 from warehouse.ingest import ingest
 from warehouse.queries.comparisons import Comparisons
+from warehouse.queries.rollups import Rollups, Selection, sql
 from warehouse.records.audit import Actor
 from warehouse.store import Store
 from warehouse.upkeep import Upkeep
@@ -80,3 +82,46 @@ def test_dropping_traces_drops_the_maps_and_keeps_the_scores(store: Store, data:
     kept = rows.comparisons_of(data, RUN)
     assert [each.values for each in kept] == [(), (), ()]
     assert [each.score for each in kept] == [rows.comparison(0, image).score for image in range(3)]
+
+
+def test_a_list_of_cases_can_begin_with_the_most_suspicious(store: Store, data: Path) -> None:
+    store.register_archive(rows.archive())
+    store.upsert_entries("archive", [rows.entry(number) for number in range(3)])
+    scores, thresholds = [0.3, 0.5, 0.4], [0.2, 0.5, None]
+    spool.write_part(
+        data,
+        RUN,
+        0,
+        [rows.prediction(0, 2 * image) for image in range(4)],
+        comparisons=[
+            rows.comparison(0, image, score=score, threshold=threshold)
+            for image, (score, threshold) in enumerate(zip(scores, thresholds, strict=True))
+        ],
+    )
+    ingest(store)
+
+    listed = Rollups(data).facts(Selection(RUN, order="most suspicious"), ("image_id",))
+
+    # 1.5 and 1 times the threshold, 0.8 of the run's largest score; the fourth was not compared.
+    assert listed["image_id"].to_list() == ["image-0", "image-1", "image-2", "image-3"]
+    assert [each.image_id for each in Comparisons(data).ranked(RUN)] == ["image-0", "image-1", "image-2"]
+
+
+def test_the_statement_of_that_list_gives_the_same_rows(store: Store, data: Path) -> None:
+    rows.write_part(data, 0)
+    ingest(store)
+    selection = Selection(RUN, order="most suspicious")
+
+    with Database(data).reading() as con:
+        repeated = con.sql(sql(selection)).pl()
+
+    assert list(dict.fromkeys(repeated["image_id"])) == ["image-2", "image-1", "image-0"]
+
+
+def test_why_comparing_cannot_say_is_counted(store: Store, data: Path) -> None:
+    refused = [rows.comparison(0, image, claim="cannot say", why="it is binarised") for image in range(2)]
+    good = rows.comparison(0, 2)
+    spool.write_part(data, RUN, 0, [rows.prediction(0, 2 * image) for image in range(3)], comparisons=[*refused, good])
+    ingest(store)
+
+    assert Comparisons(data).refusals(RUN) == [("it is binarised", 2)]

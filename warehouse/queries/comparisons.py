@@ -29,6 +29,14 @@ class Comparisons:
         )
         return found[0] if found else None
 
+    def refusals(self, run_id: str) -> list[tuple[str, int]]:
+        """Why comparing cannot say whether there is a defect, and of how many pictures of a run, the most first."""
+        return self._database.frame(
+            "SELECT coalesce(why, 'no reason is stored') AS why, count(*) AS pictures FROM comparisons "
+            "WHERE run_id = ? AND claim = 'cannot say' GROUP BY 1 ORDER BY pictures DESC, why",
+            [run_id],
+        ).rows()
+
     def ranks(self, run_id: str, images: pl.Series) -> pl.Series:
         """Of each of these images its place in `ranked`, from 0; None where it wasn't compared."""
         places = {each.image_id: place for place, each in enumerate(self.ranked(run_id))}

@@ -16,7 +16,7 @@ from warehouse.queries.truth import PREDICTIONS, Truth
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Exported = Literal["predictions", "patches", "runs", "measures"]
+Exported = Literal["predictions", "patches", "runs", "measures", "comparisons"]
 
 _COLUMNS: dict[Exported, str] = {
     "predictions": """
@@ -36,6 +36,10 @@ _COLUMNS: dict[Exported, str] = {
         image_id, path AS image_path, content, width, height, white, brightness, contrast, sharpness, clipped_bright,
         clipped_dark, colour, red, green, blue, fill, centre_x, centre_y
     """,
+    "comparisons": """
+        run_id, image_id, path AS image_path, product, label, score, rank, normals, threshold, claim, why, rows,
+        columns, area, marked, values, nearest, block
+    """,
 }
 _TILE = ", tile.x0 AS tile_x0, tile.y0 AS tile_y0, tile.x1 AS tile_x1, tile.y1 AS tile_y1"  # in the whole picture
 _MEASURED = ", patches_hit, patches_chance, region_hit, region_chance, changed, changed_elsewhere"  # see `Grounding`
@@ -45,6 +49,7 @@ _ORDER: dict[Exported, str] = {
     "patches": "block, t.rowid",
     "runs": "started_at, run_id",
     "measures": "path, image_id",
+    "comparisons": "run_id, score / coalesce(threshold, 1) DESC, path, image_id",
 }
 _OF_IMAGES = """(SELECT * FROM (SELECT DISTINCT run_id, image_id FROM facts)
     JOIN entries USING (image_id) LEFT JOIN measures USING (content)) AS t"""
@@ -69,7 +74,8 @@ def write(con: DuckDBPyConnection, table: Exported, run_id: str | None, output: 
     names = _COLUMNS[table].replace("cluster_id", CLUSTER)
     source = f"{PREDICTIONS[truth]} AS t LEFT JOIN groundings USING (run_id, image_id, question_id)"
     source += " LEFT JOIN (SELECT image_id, tile FROM entries) USING (image_id)"
-    source = source if table == "predictions" else _OF_IMAGES if table == "measures" else f"{table} AS t"
+    joined = {"measures": _OF_IMAGES, "comparisons": "comparisons AS t JOIN entries USING (image_id)"}
+    source = source if table == "predictions" else joined.get(table, f"{table} AS t")
     selected = con.sql(
         f"SELECT {names}{beside} FROM {source} WHERE coalesce(run_id = $run, true) ORDER BY {_ORDER[table]}",
         params={"run": run_id},

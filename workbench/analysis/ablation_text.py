@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -10,7 +11,7 @@ from workbench import wording
 from workbench.analysis import ablation, intervals, right_reason
 from workbench.analysis.ablation import Study
 
-COMPARISON = "comparison"  # the family whose arms are the comparison and, after it, its control
+COMPARISON = "normal pictures"  # the family whose arms are the comparison and, after it, its control
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
 
 
@@ -63,11 +64,17 @@ def _control(differences: pl.DataFrame) -> str:
         if pair.height == 2:
             own, other = pair.iter_rows(named=True)
             said.append(
-                f"Shown its own comparison, {100 * own['difference']:+.1f} points against *{own['baseline']}* "
-                f"({100 * own['low']:+.1f} to {100 * own['high']:+.1f}); shown another picture's, the control, "
-                f"{100 * other['difference']:+.1f} ({100 * other['low']:+.1f} to {100 * other['high']:+.1f})."
+                f"Shown its own comparison, {_moved(own)} against *{own['baseline']}*; shown another picture's, the "
+                f"control, {_moved(other)}."
             )
     return "\n".join(said)
+
+
+def _moved(row: Mapping[str, Any]) -> str:
+    """A difference with its interval, in points, and how many answers flipped."""
+    ends = [row["low"], row["high"]]
+    interval = "" if None in ends else f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})"
+    return f"{100 * row['difference']:+.1f} points{interval}, {row['gained'] + row['lost']:,} answers flipped"
 
 
 def _by(study: Study) -> str:

@@ -175,13 +175,30 @@ def judge(rows: pl.DataFrame, aim: Aim) -> Judged:
     Args:
         rows: `called`, `defective` and `cluster_id`, of both kinds.
         aim: prevalence and costs.
+
+    Raises:
+        ValueError: a kind is missing.
     """
-    wrong = rows.with_columns(wrong=pl.col("called") != pl.col("defective"))
-    escape, overkill = (_rate(wrong.filter(pl.col("defective") == kind)) for kind in (True, False))
+    escape, overkill = error_rates(rows)
+    if escape is None or overkill is None:
+        raise ValueError("a call is judged on defective and on good pictures; one kind is missing")
     return Judged(escape, overkill, aim.cost(escape.value, overkill.value))
 
 
-def _rate(rows: pl.DataFrame) -> Estimate:
+def error_rates(rows: pl.DataFrame) -> tuple[Estimate | None, Estimate | None]:
+    """Escape and overkill of calls; None without a picture of that kind.
+
+    Args:
+        rows: `called`, `defective` and `cluster_id`.
+    """
+    wrong = rows.with_columns(wrong=pl.col("called") != pl.col("defective"))
+    escape, overkill = (_rate(wrong.filter(pl.col("defective") == kind)) for kind in (True, False))
+    return escape, overkill
+
+
+def _rate(rows: pl.DataFrame) -> Estimate | None:
+    if rows.is_empty():
+        return None
     return Estimate(*intervals.rates(rows, value="wrong").select("rate", "low", "high").row(0))
 
 

@@ -138,11 +138,9 @@ def by_group(
         line: dict[str, Any] = {
             **dict(zip(by, key, strict=True)), "images": own.images, "defective": own.defective,
         }  # fmt: skip
-        judged = operating_point.judge(operating_point.called(group, threshold), Aim()) if own.images else None
+        escape, overkill = operating_point.error_rates(operating_point.called(group, threshold))
         estimates = {
-            "auroc": own.auroc, "average_precision": own.average_precision,
-            "escape": judged.escape if judged and own.defective else None,
-            "overkill": judged.overkill if judged and own.defective < own.images else None,
+            "auroc": own.auroc, "average_precision": own.average_precision, "escape": escape, "overkill": overkill,
         }  # fmt: skip
         for name, each in estimates.items():
             line |= {name: each and each.value, f"{name}_low": each and each.low, f"{name}_high": each and each.high}
@@ -214,8 +212,13 @@ def sentences(report: OperatingReport) -> list[str]:
         f"{pictures} and {ranking.images - ranking.defective:,} good ones, of {pieces}, have a score{none}; "
         f"{report.prevalence.sentence}."
     ]
+    unlabelled = (
+        f"Of {wording.counted(report.unlabelled, 'picture')} without a label {report.unlabelled_called:,} would be "
+        "called defective."
+    )
     if point.lacking:
-        return [*said, f"{not_enough(point.lacking)[:1].upper()}{not_enough(point.lacking)[1:]}."]
+        lines = [*said, f"{not_enough(point.lacking)[:1].upper()}{not_enough(point.lacking)[1:]}."]
+        return [*lines, unlabelled] if report.unlabelled and point.threshold is not None else lines
     if ranking.auroc and ranking.average_precision:
         said.append(
             f"AUROC {number_words(ranking.auroc)}, average precision at that prevalence "
@@ -231,10 +234,7 @@ def sentences(report: OperatingReport) -> list[str]:
     if point.precision:
         said.append(f"Of the parts called defective {share_words(point.precision)} would be so.")
     if report.unlabelled:
-        said.append(
-            f"Of {wording.counted(report.unlabelled, 'picture')} without a label "
-            f"{report.unlabelled_called:,} would be called defective."
-        )
+        said.append(unlabelled)
     if report.parts:
         parts = report.parts
         line = f" ({parts.from_the_line:,} parts of such a line)" if parts.from_the_line else ""

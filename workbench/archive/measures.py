@@ -69,6 +69,7 @@ _FLAT = 0.0005  # contrast below which nothing is sharp or blurred
 _SPAN = 0.02  # of grey, below which nothing stands out from its background
 _TOPS = (1023.0, 4095.0, 16383.0)  # where a camera of fewer bits than its file stops
 SMALL = 2**16  # bytes of a file, and of samples, up to which pictures are measured together
+_COPIED = 2**21  # pixels of a picture of which all are copied; of a larger one the rows of squares alone
 _ARRAY = 2**15  # samples of pictures that are measured as one array
 _one_large = threading.RLock()
 _one_batch = threading.Lock()
@@ -255,7 +256,7 @@ def _of_eight_bits(image: Image.Image, orientation: int, size: tuple[int, int], 
     elif image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     down, across = _axis(image.height, factor), _axis(image.width, factor)
-    if image.height > 2 * SQUARES:  # without a copy of all of it
+    if image.width * image.height > _COPIED:
         strips = (image.crop((0, top, image.width, top + down.side)) for top in down.first)
         values = np.concatenate([np.asarray(strip)[:, across.places] for strip in strips])
     else:

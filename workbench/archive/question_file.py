@@ -207,7 +207,8 @@ class _Reader:
             return
         if entry.tile is not None:
             yield _Told(
-                "it is too large for one question and inspected in tiles, of which a question file says nothing"
+                "it is inspected in tiles, and a question file asks of whole pictures; `--questions inspection` asks "
+                "about each tile"
             )
             return
         try:

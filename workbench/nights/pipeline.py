@@ -10,7 +10,7 @@ from warehouse.queries.nights import Nights
 from warehouse.records.audit import Actor
 from warehouse.store import Store
 from workbench import wording
-from workbench.curation import trial
+from workbench.curation import normals, trial
 from workbench.errors import NightError, Skip
 from workbench.nights import backup, deliver, morning, reports, retention
 from workbench.nights.step_runner import Context, Step
@@ -31,6 +31,14 @@ def _pull_verdicts(context: Context) -> str:
         f"{wording.counted(done.verdicts, 'verdict')} new or edited, "
         f"{wording.counted(done.settled, 'case')} settled, {done.quarantined} put aside"
     )
+
+
+def _propose_normals(context: Context) -> str:
+    done = normals.propose(Store(context.settings.work.data), actor=_actor(context))
+    if not done.added:
+        raise Skip("no verdict confirms as good what a run called defective")
+    told = f"{wording.counted(done.added, 'good picture')} proposed as normals"
+    return told + (f"; left out: {done.left_out[0].path}: {done.left_out[0].reason}" if done.left_out else "")
 
 
 def _open_disputes(context: Context) -> str:
@@ -101,6 +109,7 @@ def _send(context: Context) -> str:
 
 STEPS = (
     Step("pull verdicts", _pull_verdicts),
+    Step("propose normals", _propose_normals),
     Step("open disputes", _open_disputes),
     Step("push disputes", _push_disputes),
     Step("test drafts", _test_drafts),

@@ -1,6 +1,7 @@
 """Trust: does the model know when it is wrong, and how many errors does a review budget catch?
 
-In the address: `run`, the filters (`address.py`), `budget`, answers a person will look at.
+In the address: `run`, the filters (`address.py`), `budget`, answers a person will look at; below, the operating point
+(`operating_card.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from workbench.analysis.calibration import Scores, Warned
 from workbench.analysis.charts import trust
 from workbench.analysis.missing_capabilities import Lack
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, components, embedding, reads
+from workbench.pages.ui import address, components, embedding, operating_card, reads
 from workbench.pages.ui.components import card, chart, header, html
 
 COLUMNS = ("cluster_id", "right", "confidence", "entropy")
@@ -156,6 +157,7 @@ if neither or (warning.n == 0 and (table.is_empty() or not no_entropy)):
             components.empty(
                 "Nothing to judge", why, "workbench disputes   # people's verdicts can stand in for labels"
             )
+    operating_card.show(now, run, selection)
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     if no_entropy:
@@ -183,4 +185,5 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
             chart(trust.reliability(components.ink(), table), "trust.reliability", f"{table.height} bins of confidence")
     with grid.cell():
         show_scores(warning, scores)
+operating_card.show(now, run, selection)
 reads.follow(now, refresh=run.state == "running")

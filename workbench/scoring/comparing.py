@@ -26,9 +26,10 @@ from workbench.comparison.features import Tower
 from workbench.comparison.mutual import RANKING_ONLY, MutualComparer
 from workbench.comparison.normal_bank import Normal, NormalBank
 from workbench.comparison.towers import DEFAULT_SIDE, load_tower
+from workbench.errors import BackboneError
 from workbench.model.case import Picture
 from workbench.scoring.supplies import Supplies
-from workbench.settings import DEFAULT_TOWER, Settings, Support
+from workbench.settings import DEFAULT_TOWER, OWN_TOWER, Settings, Support
 
 FEATURES = "features"  # below the data folder
 _EVERY = 8  # normals between two words of progress
@@ -97,6 +98,8 @@ def load(
     """
     support, machine = settings.support, settings.machine
     name = support.compare or DEFAULT_TOWER
+    if name == OWN_TOWER and own_tower is None:
+        raise BackboneError("--compare own is the tower of the model that answers; give a language model with --model")
     tower = own_tower or load_tower(
         name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
     )

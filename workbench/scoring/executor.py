@@ -20,10 +20,11 @@ from workbench.scoring.comparing import RunComparer
 from workbench.scoring.crash_counts import CrashCounts, files_of, named
 from workbench.scoring.evaluator import Declaration, Evaluator
 from workbench.scoring.evidence import Source
+from workbench.scoring.own_tower import OwnTower
 from workbench.scoring.plan import Block
 from workbench.scoring.supplies import Supplies
 from workbench.scoring.worker import Job, Stored, Task, Worker
-from workbench.settings import COMPARE, SWAPPED, Settings
+from workbench.settings import COMPARE, OWN_TOWER, SWAPPED, Settings
 
 
 class Executor(Protocol):
@@ -110,7 +111,9 @@ def create_local(settings: Settings, supplies: Supplies, step: Callable[[str], N
     sources = models.load_sources(settings, supplies.descriptions)
     if not models.compares(settings):
         return LocalExecutor(evaluator, settings.method, sources, device)
-    comparer = comparing.load(settings, supplies, step)
+    support = settings.support
+    own_tower = OwnTower(evaluator.backbone, support.compare_side) if support.compare == OWN_TOWER else None
+    comparer = comparing.load(settings, supplies, step, own_tower)
     if COMPARE in settings.support.shows:
         sources.append(CompareSource(comparer))
     if SWAPPED in settings.support.shows:

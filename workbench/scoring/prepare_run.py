@@ -327,7 +327,7 @@ def _notes(
             f"{wording.counted(len(asked.items), 'question')}, "
             f"about {some:,} of {wording.counted(every, 'image')}"
         )
-    if settings.support.knowledge != "none" and version is None:
+    if settings.support.knowledge != "none" and not descriptions:
         yield "no knowledge is published: scored without any (workbench knowledge import FILE)"
     if settings.support.knowledge == "product" and version is not None:
         known = retrieval.ByProduct(descriptions)

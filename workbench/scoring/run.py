@@ -38,6 +38,7 @@ from warehouse.records.comparisons import RankedPicture
 from warehouse.records.scoring import PassedOver, Run, RunPurpose, RunState, Timings
 from warehouse.store import Store
 from workbench import settings as configuration
+from workbench import wording
 from workbench.analysis import alarms, pieces, right_reason, subtasks, suspicion
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.pieces import PieceCounts
@@ -329,6 +330,12 @@ def _oddities(store: Store, run_id: str) -> Iterator[str]:
         yield f"odd pictures, {row['oddity']}: {row['images']:,}, such as {row['image_path']}"
 
 
+def _refusals(store: Store, run_id: str) -> Iterator[str]:
+    """Of how many of the run's pictures comparing with normal ones claims nothing, by reason."""
+    for why, count in Comparisons(store.data).refusals(run_id):
+        yield f"comparing claims nothing of {wording.counted(count, 'picture')}: {why}"
+
+
 def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
     """In how many of the run's pictures there are pages behind the first, which alone is looked at."""
     for row in store.oddities(run_id).filter(oddity=MORE_PAGES).iter_rows(named=True):
@@ -349,7 +356,7 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
     assert run is not None
     return Outcome(
         run=run,
-        notes=(*prepared.notes, *_oddities(store, run_id)),
+        notes=(*prepared.notes, *_oddities(store, run_id), *_refusals(store, run_id)),
         summary=store.run_summary(run_id),
         failures=store.failures(run_id),
         alarms=called_defective(store, run_id),

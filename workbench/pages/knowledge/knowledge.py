@@ -15,7 +15,7 @@ from workbench import wording
 from workbench.analysis.charts import knowledge
 from workbench.curation import edit, gate, proposals
 from workbench.errors import REFUSALS
-from workbench.pages.knowledge import cards, product_reads
+from workbench.pages.knowledge import cards, normals, product_reads
 from workbench.pages.knowledge.product_reads import Product
 from workbench.pages.ui import address, components, reads
 from workbench.pages.ui.components import card, chart, header, html
@@ -248,8 +248,21 @@ def show_blast() -> None:
                     st.page_link(components.CASE, label=components.plain(each.label, 40), query_params=link)
 
 
-products = product_reads.products(now)
-if not products:
+def choose_product(key: str) -> None:
+    """Which product the page is about."""
+    address.choose(
+        "Product",
+        keys,
+        key,
+        "knowledge.product",
+        lambda key: address.write(product=key, text=None, revision=None, blast=None),
+        format_func=lambda key: f"{key} · {products.get(key) or with_normals[key]}",
+        width=230,
+    )
+
+
+products, with_normals = product_reads.products(now), normals.products(now)
+if not products and not with_normals:
     components.instead(
         "Knowledge",
         "No text is stored yet.",
@@ -257,25 +270,23 @@ if not products:
         "Texts about products and their defects are what retrieval chooses from.",
         "workbench knowledge import domain_knowledge.json",
     )
-keys = list(products)
+keys = list(products | with_normals)
 asked_text = st.query_params.get("text", "")
 asked_key = st.query_params.get("product", product_reads.key_of_text(now, asked_text))
-product = product_reads.product(now, asked_key if asked_key in products else keys[0])
+if (key := asked_key if asked_key in keys else keys[0]) not in products:
+    with header("Knowledge", Markup("<b>{}.</b> It has normals and no text yet.").format(key)):
+        choose_product(key)
+    normals.show(now, key)
+    reads.follow(now, refresh=False)
+    st.stop()
+product = product_reads.product(now, key)
 chosen = product.chosen(asked_text, st.query_params.get("revision"))
 old = product.published_of(chosen.description_id)
 result = product.results.get((chosen.description_id, chosen.revision))
 why_not = product.why_not(chosen)
 
 with header("Knowledge", cards.finding(chosen, old, result, why_not), product.under):
-    address.choose(
-        "Product",
-        keys,
-        product.key,
-        "knowledge.product",
-        lambda key: address.write(product=key, text=None, revision=None, blast=None),
-        format_func=lambda key: f"{key} · {products[key]}",
-        width=230,
-    )
+    choose_product(product.key)
     address.choose(
         "Description",
         product.newest_first,
@@ -308,6 +319,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_budget(product)
 show_own_lift(product)
+normals.show(now, product.key)
 show_blast()
 with card("history", "History", "newest first", fill=False):
     html(cards.history(product_reads.changes(now, chosen.description_id)))
