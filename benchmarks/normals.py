@@ -108,8 +108,8 @@ def replay(study: Study) -> dict[str, float]:
     return {"confirmed_mean": float(np.mean(confirmed_counts)), **figures}
 
 
-def planted(study: Study) -> dict[str, int]:
-    """How many wrong and right verdicts, each alone, are named or refused."""
+def planted(study: Study, most: int | None = None) -> dict[str, int]:
+    """How many wrong and right verdicts, each alone, are named or refused; of each at most so many are tried."""
     threshold = study.threshold()
     defective = [each for each in study.queries if each.is_defective]
     caught = [each for each, s in zip(defective, study.scores(study.own, defective), strict=True) if s > threshold]
@@ -119,13 +119,14 @@ def planted(study: Study) -> dict[str, int]:
         ("right", [each for each in study.queries if not each.is_defective]),
     ):
         named = refused = either = 0
-        for each in candidates:
+        for each in candidates[:most]:
             comparer = study.comparer([each])
             is_named = each.normal in comparer.calibration(each.dataset, each.product).suspects
             rest = [other for other in caught if other.content != each.content]
             is_refused = bool((study.scores(comparer, rest) <= threshold).any())
             named, refused, either = named + is_named, refused + is_refused, either + (is_named or is_refused)
-        counts |= {kind: len(candidates), f"{kind}_named": named, f"{kind}_refused": refused, f"{kind}_either": either}
+        tried = len(candidates[:most])
+        counts |= {kind: tried, f"{kind}_named": named, f"{kind}_refused": refused, f"{kind}_either": either}
     return counts
 
 
