@@ -68,6 +68,7 @@ def command(
     from workbench import settings
     from workbench.review import operating
     from workbench.review.operating import OperatingRequest
+    from workbench.scoring import map_metrics
 
     if sum(each is not None for each in (escape_at_most, overkill_at_most, threshold)) > 1:
         raise typer.BadParameter("choose by --escape-at-most, by --overkill-at-most or by --threshold, not by several")
@@ -92,11 +93,23 @@ def command(
             result.report.signal, product or "", camera or "", rollback, reason, actor=actor(author)
         )
     versions = [*([saved] if saved else []), *result.versions]
+    pixels = map_metrics.of_run(store, found, result.scores)
     if json_:
-        stated = {"run": run, "truth": truth, "product": product, "camera": camera, **result.report.as_dict()}
+        stated = {
+            "run": run,
+            "pixels": asdict(pixels) if pixels else None,
+            "truth": truth,
+            "product": product,
+            "camera": camera,
+            **result.report.as_dict(),
+        }
         typer.echo(json.dumps({**stated, "versions": [asdict(each) for each in versions]}, indent=1, default=str))
         return
     _show(found, result.report)
+    if pixels is not None:
+        areas = (("AUROC", pixels.auroc), ("AUPRO", pixels.aupro), ("mean AUPIMO", pixels.aupimo))
+        said = ", ".join(f"{name} {'not enough pixels' if area is None else f'{area:.3f}'}" for name, area in areas)
+        typer.echo(f"Pixels of the comparison's maps, on at most {map_metrics.MOST} pictures of each kind: {said}.")
     _show_versions(versions, result.normals)
     if saved is not None:
         typer.echo(f"saved as version {saved.version}")

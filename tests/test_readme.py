@@ -31,7 +31,7 @@ def _everything_named() -> list[list[str]]:
 
 def _parse(words: list[str]) -> None:
     """Parse a `workbench` command line as it would be, without running it; wrong use raises."""
-    length = 3 if " ".join(words[:3]) in commands() else 2
+    length = next(length for length in (4, 3, 2) if " ".join(words[:length]) in commands())
     commands()[" ".join(words[:length])].make_context(" ".join(words), words[length:])
 
 
@@ -52,7 +52,7 @@ def test_an_example_in_the_help_can_be_pasted(words: list[str]) -> None:
 
 
 def test_every_command_has_an_example_and_a_line_in_the_readme() -> None:
-    shown = {" ".join(words[:length]) for words in _examples() for length in (2, 3)}
+    shown = {" ".join(words[:length]) for words in _examples() for length in (2, 3, 4)}
 
     assert commands().keys() - shown == set()
     assert {command for command in commands() if command not in README} == set()

@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.question_sets import BUILT_IN, built_in
 
 ROOT = Path(__file__).parents[1]
-STEPS = ROOT / "warehouse" / "steps"  # what a published step read stays written out in it
+STEPS = ROOT / "warehouse" / "migration_steps"  # what a published step read stays written out in it
 READS_WORDS = {"warehouse/claims.py"}  # the one home of what a file's options say: `claim_words.py` is for it alone
 
 

@@ -74,7 +74,8 @@ def _moved(row: Mapping[str, Any]) -> str:
     """A difference with its interval, in points, and how many answers flipped."""
     ends = [row["low"], row["high"]]
     interval = "" if None in ends else f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})"
-    return f"{100 * row['difference']:+.1f} points{interval}, {row['gained'] + row['lost']:,} answers flipped"
+    flipped = wording.counted(row["gained"] + row["lost"], "answer flipped", "answers flipped")
+    return f"{100 * row['difference']:+.1f} points{interval}, {flipped}"
 
 
 def _by(study: Study) -> str:
