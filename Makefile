@@ -21,7 +21,7 @@ help:
 	@echo "make quick        the tests that take seconds, without Chromium and Label Studio"
 	@echo "make check        ruff, mypy and the import contracts"
 	@echo "make labelstudio  install the Label Studio that the tests talk to"
-	@echo "make real         score the real photographs in PACK=folder (benchmarks/results/real.json)"
+	@echo "make real         score the real photographs in PACK=folder, and compare them with normal ones"
 	@echo "make evaluate     measure the embedded demo model and write its card"
 	@echo "make ablate       what each part of the method brings, on drawn images"
 	@echo "make simulate     false alarms, coverage and power of everything that claims something"
@@ -82,6 +82,7 @@ quick: $(READY)
 real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(PACK)"
+	$(BIN)/python -m benchmarks.comparison "$(PACK)" --tower photos
 
 # Random faults, each compared with a calm run of the same work.
 chaos: labelstudio

@@ -119,6 +119,9 @@ def check(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NORMAL...", help="Say what publishing these would do.")
     ] = None,
+    defects: Annotated[
+        bool, typer.Option("--defects", help="Also name those that hide a defect which is known; takes longer.")
+    ] = False,
     compare: Compare = photos,
     data: Data = None,
     json_: Json = False,
@@ -141,10 +144,17 @@ def check(
             typer.echo(screen.harmless(checks.effect(chosen).words))
             return
         found = checks.suspects()
+        hiding = checks.hiding() if defects else []
     rows = [
         {"normal": each.normal.content[:12], "product": f"{each.normal.dataset}/{each.normal.product}",
          "path": each.normal.path, "score": round(each.score, 4), "why": each.words}
         for each in found
+    ]  # fmt: skip
+    rows += [
+        {"normal": each.content[:12], "product": f"{each.dataset}/{each.product}", "path": each.path, "score": None,
+         "why": f"without it {wording.counted(len(effect.lost), 'known defect')} would be caught, such as "
+         f"{effect.lost[0]}"}
+        for each, effect in hiding
     ]  # fmt: skip
     rows += [
         {"normal": "", "product": "", "path": each.path, "score": None, "why": each.reason}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.comparison.pretended import PretendedTower, filled, unit
-from workbench.comparison import Comparer, Features, MutualComparer, Normal, refusals
+from workbench.comparison import Comparer, Features, MutualComparer, Normal, NormalBank, refusals
 from workbench.comparison.mutual import RANKING_ONLY
 from workbench.model.case import Picture
 
@@ -95,6 +95,16 @@ def test_a_binarised_scan_is_told_from_a_photograph_whatever_its_size(tmp_path: 
     comparer = comparer_of(tmp_path, {"a": Kind(np.random.default_rng(5))}, count=4)
     found = comparer.compare_features(Kind(np.random.default_rng(5)).features(), binarised=True)
     assert (found.claim, found.why) == ("cannot say", refusals.BINARISED)
+
+
+def test_binarised_normals_claim_nothing_of_a_photograph(tmp_path: Path) -> None:
+    scan = Image.new("RGB", (64, 64), "white")
+    scan.paste("black", (0, 0, 20, 64))
+    pictures = {f"{n:064x}": scan.rotate(90 * n) for n in range(4)}
+    normals, tower = [Normal(content, "d", "p") for content in pictures], PretendedTower()
+    bank = NormalBank.open(tmp_path, tower, normals, lambda normal: pictures[normal.content])
+    found = Comparer(tower, bank).compare(Picture("f" * 64, Image.linear_gradient("L").convert("RGB")))
+    assert (found.claim, found.why) == ("cannot say", refusals.NORMALS_BINARISED)
 
 
 @pytest.mark.parametrize("count", [0, 1])

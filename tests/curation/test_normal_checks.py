@@ -33,7 +33,7 @@ GREY, BLUE, RED = (120, 120, 120), (30, 60, 250), (190, 90, 70)
 def plate(file: Path, seed: int, spot: tuple[int, int, int] | None = None) -> None:
     """A grey plate with noise; with a spot of that colour somewhere."""
     rng = np.random.default_rng(seed)
-    pixels = np.clip(np.array(GREY) + rng.normal(0, 6, (64, 64, 3)), 0, 255)
+    pixels = np.clip(np.array(GREY) + rng.normal(0, 4 + seed % 4, (64, 64, 3)), 0, 255)
     if spot is not None:
         x, y = 8 * rng.integers(0, 7, 2)
         pixels[y : y + 8, x : x + 8] = np.array(spot)
@@ -153,6 +153,10 @@ def test_a_planted_defective_normal_is_named_on_health_and_no_other(store: Store
     [suspect] = Checks(store, PretendedTower()).suspects()
 
     assert suspect.normal.path == "plate/train/good/planted.png"
+    [(hiding, effect)] = Checks(store, PretendedTower()).hiding()
+    assert hiding == suspect.normal
+    assert effect.lost
+    assert all(path.startswith("plate/test/rust/") for path in effect.lost)
     [told] = [each for each in health.examine(store.data) if each.subject == "normals"]
     assert told.state == "yellow"
     assert told.detail.startswith("plate/train/good/planted.png of plate: it differs from the others ")

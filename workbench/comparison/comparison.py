@@ -40,6 +40,7 @@ DEFAULT_RATE = 0.05  # of good pieces that may be called defective
 TOP = 100  # the score is the mean of one in so many patches
 MOST_CALIBRATING = 200  # normals of a product that a threshold is made of
 _MOST_FOREIGN = 16  # of them that are compared with other products
+_NUMBERS = 2  # raise it when what is kept of calibrating changes
 _MOST_KEPT = 256  # comparisons, for who asks again
 
 
@@ -203,7 +204,7 @@ class Comparer:
 
     def _calibrate(self, key: tuple[str, str]) -> Calibration:
         parts = (self.bank.identity, self._nearest, self._tolerance, *key)
-        name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        name = hashlib.sha256(repr((_NUMBERS, *parts)).encode()).hexdigest()[:32]
         numbers = self.bank.store.numbers(name)
         if numbers is None:
             numbers = self._measure(key)
@@ -216,6 +217,8 @@ class Comparer:
         why = None
         if found is None:
             why = "one normal piece alone gives no threshold: at least two are needed"
+        elif 2 * numbers["binarised"] > len(calibration.scores):
+            why = refusals.NORMALS_BINARISED
         elif refusals.are_scattered(list(calibration.scores.values()), numbers["foreign"]):
             why = refusals.SCATTERED
         return replace(calibration, threshold=found, why=why)
@@ -239,7 +242,13 @@ class Comparer:
             picture_score(self._map(self.bank.patches(normal), neighbours))
             for normal, neighbours in zip(sample, strangers, strict=False)  # no strangers at all: none
         ]
-        return {"scores": scores, "likenesses": likenesses, "ordinaries": ordinaries, "foreign": foreign}
+        return {
+            "scores": scores,
+            "likenesses": likenesses,
+            "ordinaries": ordinaries,
+            "foreign": foreign,
+            "binarised": sum(self.bank.store.is_binarised(content) for content in scores),
+        }
 
     def _map(self, patches: Patches, neighbours: Sequence[Neighbour]) -> Map:
         return distance_map(patches, [self.bank.patches(each.normal) for each in neighbours], self._tolerance)

@@ -28,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from workbench.comparison.features import Features, Patches, Tower, Vector
+from workbench.comparison.refusals import is_binarised
 from workbench.errors import UnreadableImage
 
 
@@ -68,11 +69,21 @@ class FeatureStore:
             UnreadableImage: it can't be opened.
         """
         if self.class_vector(content) is None:
-            self.put(content, self._tower.features(open_image()))
+            image = open_image()
+            self.put(content, self._tower.features(image), is_binarised(image))
 
-    def put(self, content: str, features: Features) -> None:
-        """Store features, whole or not at all."""
-        _write(self.path(content), save({"class_vector": features.class_vector, "patches": features.patches}))
+    def put(self, content: str, features: Features, binarised: bool = False) -> None:
+        """Store features, whole or not at all, and whether the picture is a scan of black and white."""
+        tensors: dict[str, NDArray[Any]] = {"class_vector": features.class_vector, "patches": features.patches}
+        _write(self.path(content), save(tensors, {"binarised": "yes"} if binarised else None))
+
+    def is_binarised(self, content: str) -> bool:
+        """Whether what is stored is of a scan of black and white."""
+        try:
+            with safe_open(self.path(content), framework="numpy") as file:
+                return (file.metadata() or {}).get("binarised") == "yes"
+        except (OSError, SafetensorError):
+            return False
 
     def keep_numbers(self, name: str, numbers: Mapping[str, object]) -> None:
         """Keep what was worked out of features, by a name that says of which."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 BINARISED = "the picture is binarised, and the tower's features say little of black and white scans"
+NORMALS_BINARISED = "the most alike normal pictures are binarised, and the tower's features say little of such scans"
 UNLIKE = "the picture is not of the kind of any normal picture"
 SCATTERED = "the normal pictures differ among each other as widely as from pictures of other products"
 
@@ -24,7 +25,7 @@ _BINARISED = 0.95  # share of pixels that are so near
 _OF_EACH = 0.02  # at least, of black and of white
 _ORDINARY = 25  # percentile of a map: how far its most ordinary patches are
 _TIMES = 4.0  # as far as the normals' own ordinary patches: nothing of the picture is as in a normal
-_LESS_ALIKE = 0.03  # of a cosine, below the least alike normal
+_LESS_ALIKE = 0.03  # of a cosine, below what nine of ten normals reach
 _FARTHER = 1.5  # times as far as normals are from each other
 _AS_WIDE = 0.6  # of the distance to other products, from which on normals are scattered
 
@@ -50,8 +51,8 @@ def is_unlike(likeness: float, ordinary: float, likenesses: Sequence[float], ord
         likenesses: those of the normals among each other.
         ordinaries: the same.
     """
-    least, middle = min(likenesses), float(np.median(likenesses))
-    # An odd one among the normals must not make every distance look ordinary.
+    # An odd one among the normals must not make every picture look ordinary.
+    least, middle = float(np.percentile(likenesses, 10)), float(np.median(likenesses))
     usual = float(np.percentile(ordinaries, 90))
     return likeness < least - max(_LESS_ALIKE, middle - least) and ordinary > _TIMES * usual
 

@@ -99,8 +99,18 @@ class Checks:
         published = Normals(self._store.data).published()
         return suspects(self.comparer(published, only_stored), self._by_key(published))
 
+    def hiding(self) -> list[tuple[Normal, Effect]]:
+        """The published normals without which a known defect would be caught that is passed now, worst first; each with
+        what it does. Takes about a comparison of each known picture for each normal.
+        """
+        published = Normals(self._store.data).published()
+        effects = [(each, self.effect([each])) for each in published]
+        return sorted(
+            ((each, effect) for each, effect in effects if effect.harmful), key=lambda item: -len(item[1].lost)
+        )
+
     def effect(self, candidates: Sequence[Normal]) -> Effect:
-        """What publishing these normals would do."""
+        """What publishing these normals would do, or does where they are published already."""
         normals = Normals(self._store.data)
         contents = {each.content for each in candidates}
         published = [each for each in normals.published() if each.content not in contents]
