@@ -62,9 +62,8 @@ def test_score_has_a_flag_for_every_setting_people_change() -> None:
 
 def test_every_command_that_takes_settings_takes_any_of_them() -> None:
     with_set = {name for name, of in commands().items() if any(each.name == "set_" for each in of.params)}
-    assert with_set == {
-        f"workbench {name}" for name in ("ablate", "archive", "demo", "explain", "schedule add", "score", "stress")
-    }
+    names = ("ablate", "archive", "demo", "explain", "knowledge normals import", "schedule add", "score", "stress")
+    assert with_set == {f"workbench {name}" for name in names}
 
 
 @pytest.mark.parametrize(
