@@ -24,7 +24,6 @@ Names = Annotated[list[str], typer.Argument(metavar="NORMAL...", help="The first
 Author = Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Compare = Annotated[str, typer.Option(help="The tower that compares: a hub name, a folder, or photos.")]
-photos = "photos"
 _SHOWN = 5
 
 
@@ -122,7 +121,7 @@ def check(
     defects: Annotated[
         bool, typer.Option("--defects", help="Also name those that hide a defect which is known; takes longer.")
     ] = False,
-    compare: Compare = photos,
+    compare: Compare = "photos",
     data: Data = None,
     json_: Json = False,
 ) -> None:
@@ -167,7 +166,7 @@ def check(
 def publish(
     names: Names,
     reason: Annotated[str | None, typer.Option(help="Needed where the check speaks against it; kept.")] = None,
-    compare: Compare = photos,
+    compare: Compare = "photos",
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Ask no tower; needs --reason.")] = False,
     author: Author = None,
     data: Data = None,

@@ -56,7 +56,7 @@ from warehouse.records.measures import Measures
 from workbench.archive import high_bit_depth, image_decoding, tone_range
 from workbench.archive.high_bit_depth import Deep
 from workbench.archive.view import View
-from workbench.errors import ReplacedImage, UnreadableImage
+from workbench.errors import ReplacedImage, UnreadableImage, WorkbenchError
 
 Numbers = NDArray[Any]
 
@@ -191,7 +191,7 @@ def measure_tiles(file: Path, content: str, tiles: Mapping[str, View]) -> list[M
     return measured
 
 
-class _LargerError(Exception):
+class _LargerError(WorkbenchError):
     """A picture is not small."""
 
 
