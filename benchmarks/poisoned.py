@@ -17,9 +17,9 @@ from workbench.model.case import Picture
 from workbench.model.method import Method
 from workbench.scoring import block as blocks
 from workbench.scoring import input_pipeline
-from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import Source
+from workbench.scoring.run_comparer import RunComparer
 
 _answer, _open = blocks.answer_block, input_pipeline._open
 

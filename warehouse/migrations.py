@@ -170,6 +170,13 @@ def eighth(con: DuckDBPyConnection) -> None:
         add(con)
 
 
+def ninth(con: DuckDBPyConnection) -> None:
+    """Version 9: comparing with normal pictures."""
+    topics: tuple[Step, ...] = (normals.add, comparisons.add, thresholds.add)
+    for add in topics:
+        add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
 STEPS: Mapping[int, Step] = {
     2: second,
@@ -179,9 +186,7 @@ STEPS: Mapping[int, Step] = {
     6: sixth,
     7: groundings.add,
     8: eighth,
-    9: normals.add,
-    10: comparisons.add,
-    11: thresholds.add,
+    9: ninth,
 }
 
 

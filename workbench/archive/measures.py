@@ -52,11 +52,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from warehouse.errors import WorkbenchError
 from warehouse.records.measures import Measures
 from workbench.archive import high_bit_depth, image_decoding, tone_range
 from workbench.archive.high_bit_depth import Deep
 from workbench.archive.view import View
-from workbench.errors import ReplacedImage, UnreadableImage, WorkbenchError
+from workbench.errors import ReplacedImage, UnreadableImage
 
 Numbers = NDArray[Any]
 

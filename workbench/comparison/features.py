@@ -2,8 +2,8 @@
 
     picture -> `Tower.features` -> `Features`
 
-Vectors of towers with different names are never compared. Knows nothing of where weights come from (`towers.py`) and
-what vectors are used for.
+Vectors of towers with different names are never compared. Knows nothing of where weights come from
+(`vision_towers.py`) and what vectors are used for.
 """
 
 from __future__ import annotations

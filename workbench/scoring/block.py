@@ -32,12 +32,12 @@ from workbench.model import latent
 from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
 from workbench.scoring import evidence as evidences
-from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
 from workbench.scoring.exceptions import in_words, raise_if_device_lost
 from workbench.scoring.input_pipeline import File, Opened, Opener, open_here
 from workbench.scoring.plan import Block
+from workbench.scoring.run_comparer import RunComparer
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from workbench.comparison import regions
 from workbench.comparison.comparison import Comparison
 from workbench.model.case import Case, Reasoned
 from workbench.model.method import Method
-from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evaluator import Declaration, Evaluator
+from workbench.scoring.run_comparer import RunComparer
 
 NAME = "comparison"
 CANNOT_SAY = "cannot say"

@@ -18,9 +18,9 @@ from workbench.archive.image_decoding import inspect_image
 from workbench.archive.questions import Question
 from workbench.comparison.comparison import Comparison
 from workbench.model.case import Picture
-from workbench.scoring.comparing import RunComparer
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
-from workbench.scoring.supplies import PictureFile
+from workbench.scoring.run_comparer import RunComparer
+from workbench.scoring.run_resources import PictureFile
 from workbench.settings import COMPARE, SWAPPED
 
 WORDS_VERSION = 1  # raise it when the words change

@@ -1,6 +1,6 @@
 """The executor of a run's blocks: this process on one device, or one process per device (`process_pool.py`).
 
-    settings, supplies -> an executor, its models loaded -> blocks -> their parts in the spool
+    settings, resources -> an executor, its models loaded -> blocks -> their parts in the spool
 
 An executor stores; what is stored it tells. It knows nothing of the warehouse's tables.
 """
@@ -13,16 +13,16 @@ from typing import Protocol
 
 from warehouse.records.scoring import Timings
 from workbench.model.method import Method
-from workbench.scoring import comparing, models
+from workbench.scoring import models, run_comparer
 from workbench.scoring.compare_evaluator import CompareEvaluator
 from workbench.scoring.compare_source import CompareSource, SwappedSource
-from workbench.scoring.comparing import RunComparer
 from workbench.scoring.crash_counts import CrashCounts, files_of, named
 from workbench.scoring.evaluator import Declaration, Evaluator
 from workbench.scoring.evidence import Source
 from workbench.scoring.own_tower import OwnTower
 from workbench.scoring.plan import Block
-from workbench.scoring.supplies import Supplies
+from workbench.scoring.run_comparer import RunComparer
+from workbench.scoring.run_resources import RunResources
 from workbench.scoring.worker import Job, Stored, Task, Worker
 from workbench.settings import COMPARE, OWN_TOWER, SWAPPED, Settings
 
@@ -99,25 +99,27 @@ class LocalExecutor:
         """Nothing was started."""
 
 
-def create_local(settings: Settings, supplies: Supplies, step: Callable[[str], None] | None = None) -> LocalExecutor:
+def create_local(
+    settings: Settings, resources: RunResources, step: Callable[[str], None] | None = None
+) -> LocalExecutor:
     """This process as an executor, its models loaded; raises what `executor_factory.create` does."""
     device = models.device_name(settings.machine)
     step = step or _silent
     if settings.machine.model == COMPARE:
-        comparer = comparing.load(settings, supplies, step)
-        answering = CompareEvaluator(comparer, supplies.subtasks)
+        comparer = run_comparer.load(settings, resources, step)
+        answering = CompareEvaluator(comparer, resources.subtasks)
         return LocalExecutor(answering, settings.method, [], device, comparer)
     evaluator = models.load_evaluator(settings.machine)
-    sources = models.load_sources(settings, supplies.descriptions)
+    sources = models.load_sources(settings, resources.descriptions)
     if not models.compares(settings):
         return LocalExecutor(evaluator, settings.method, sources, device)
     support = settings.support
     own_tower = OwnTower(evaluator.backbone, support.compare_side) if support.compare == OWN_TOWER else None
-    comparer = comparing.load(settings, supplies, step, own_tower)
+    comparer = run_comparer.load(settings, resources, step, own_tower)
     if COMPARE in settings.support.shows:
         sources.append(CompareSource(comparer))
     if SWAPPED in settings.support.shows:
-        sources.append(SwappedSource(comparer, supplies.pictures))
+        sources.append(SwappedSource(comparer, resources.pictures))
     return LocalExecutor(evaluator, settings.method, sources, device, comparer)
 
 

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from workbench.scoring import executor, models
 from workbench.scoring.executor import Executor
 from workbench.scoring.process_pool import Processes
-from workbench.scoring.supplies import Supplies
+from workbench.scoring.run_resources import RunResources
 from workbench.settings import Settings
 
 
-def create(settings: Settings, supplies: Supplies, step: Callable[[str], None]) -> Executor:
+def create(settings: Settings, resources: RunResources, step: Callable[[str], None]) -> Executor:
     """The executor of settled settings, its models loaded: one process per device where several are named.
 
     Args:
         settings: settled ones.
-        supplies: texts, normal pictures and what the questions declare.
+        resources: texts, normal pictures and what the questions declare.
         step: is told what is being done.
 
     Raises:
@@ -26,6 +26,6 @@ def create(settings: Settings, supplies: Supplies, step: Callable[[str], None]) 
     devices = models.devices(settings.machine)
     if len(devices) > 1:
         step(f"loading {settings.machine.model} on {len(devices)} devices")
-        return Processes(devices, settings, supplies)
+        return Processes(devices, settings, resources)
     step(f"loading {settings.machine.model}")
-    return executor.create_local(settings, supplies, step)
+    return executor.create_local(settings, resources, step)

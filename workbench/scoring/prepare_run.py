@@ -42,12 +42,11 @@ from workbench.archive.tone_range import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
 from workbench.question_sets import QuestionSet
-from workbench.scoring import evidence, executor_factory, models, plan, retrieval
-from workbench.scoring import supplies as supplying
+from workbench.scoring import evidence, executor_factory, models, plan, retrieval, run_resources
 from workbench.scoring.executor import Executor
 from workbench.scoring.plan import Plan
+from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.scoring.subset import Part
-from workbench.scoring.supplies import PictureFile, Supplies
 from workbench.settings import SWAPPED, Facts, Settings
 
 PROTOCOL = "inspection:1"  # in digests, instead of the built-in set's version: raise it when that set changes
@@ -142,8 +141,8 @@ def prepare(
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
-    supplies = _supplies(scan, settings, declared, descriptions, store, views)
-    executor = executor_factory.create(settings, supplies, step)
+    resources = _resources(scan, settings, declared, descriptions, store, views)
+    executor = executor_factory.create(settings, resources, step)
     used = version if settings.support.knowledge != "none" else None
     facts = Facts(
         weights=executor.declaration.version,
@@ -165,40 +164,40 @@ def prepare(
         digest=configuration.digest(settings, facts),
         question_set=declared.name,
         subtasks=declared.subtasks,
-        notes=(*notes, *executor.notes, *_without_normals(settings, supplies, planned)),
+        notes=(*notes, *executor.notes, *_without_normals(settings, resources, planned)),
         passed_over=_passed_over(scan, asked),
         waiting=len(scan.waiting),
         any_size=any_size,
     )
 
 
-def _supplies(
+def _resources(
     scan: archive.Scan,
     settings: Settings,
     declared: QuestionSet,
     descriptions: Sequence[Description],
     store: Store,
     views: RunViews,
-) -> Supplies:
+) -> RunResources:
     """What the run's models are given; pictures only where pictures are compared."""
-    supplies = Supplies(tuple(descriptions), declared.subtasks)
+    resources = RunResources(tuple(descriptions), declared.subtasks)
     if not models.compares(settings):
-        return supplies
+        return resources
     roots = {each.archive_id: Path(each.root) for each in store.archives()}
     published, folder = Normals(store.data).published(), settings.support.references
-    normals = supplying.normals_of(scan, published, roots, folder, views)
+    normals = run_resources.normals_of(scan, published, roots, folder, views)
     pictures: tuple[PictureFile, ...] = ()
     if not normals or SWAPPED in settings.support.shows:
-        pictures = supplying.pictures_of(scan.entries, Path(scan.archive.root), views)
-    return replace(supplies, normals=normals, pictures=pictures)
+        pictures = run_resources.pictures_of(scan.entries, Path(scan.archive.root), views)
+    return replace(resources, normals=normals, pictures=pictures)
 
 
-def _without_normals(settings: Settings, supplies: Supplies, planned: Plan) -> Iterable[str]:
+def _without_normals(settings: Settings, resources: RunResources, planned: Plan) -> Iterable[str]:
     """The products that are compared with normal pictures of other products, for want of their own."""
-    if not models.compares(settings) or not supplies.normals:
+    if not models.compares(settings) or not resources.normals:
         return
     entries = (each.entry for block in planned.blocks for each in block.asked)
-    if missing := supplying.products_without(supplies.normals, entries):
+    if missing := run_resources.products_without(resources.normals, entries):
         named = f"{', '.join(missing[:SHOWN])}{' and others' if len(missing) > SHOWN else ''}"
         yield f"products without a normal picture: {named}; their pictures are compared with those of other products"
 

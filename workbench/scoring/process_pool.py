@@ -38,7 +38,7 @@ from workbench.scoring.crash_counts import CrashCounts
 from workbench.scoring.evaluator import Declaration
 from workbench.scoring.models import EMBEDDED
 from workbench.scoring.plan import Block
-from workbench.scoring.supplies import Supplies
+from workbench.scoring.run_resources import RunResources
 from workbench.scoring.worker import AHEAD, Job, Stored, Task, Worker
 from workbench.settings import Machine, Settings
 
@@ -131,8 +131,8 @@ class Shares:
 class Processes:
     """See the module's opening lines; `executor.Executor` says what is asked of it."""
 
-    def __init__(self, devices: Sequence[str], settings: Settings, supplies: Supplies) -> None:
-        self._settings, self._supplies = settings, supplies
+    def __init__(self, devices: Sequence[str], settings: Settings, resources: RunResources) -> None:
+        self._settings, self._resources = settings, resources
         self._is_stopping = False
         self._job: Job | None = None  # these three: of the work at hand
         self._shares = Shares((), len(devices))
@@ -210,7 +210,7 @@ class Processes:
         mine, theirs = context.Pipe()
         settings = replace(self._settings, machine=machine)
         level = logging.getLogger().getEffectiveLevel()
-        process = context.Process(target=_serve, args=(theirs, settings, self._supplies, level))
+        process = context.Process(target=_serve, args=(theirs, settings, self._resources, level))
         try:
             process.start()
         except (EOFError, OSError) as error:
@@ -382,7 +382,7 @@ def _versions(ready: _Ready) -> tuple[object, ...]:
     return ready.declaration.version, ready.source_versions, ready.encoder
 
 
-def _serve(pipe: Connection, settings: Settings, supplies: Supplies, level: int) -> None:
+def _serve(pipe: Connection, settings: Settings, resources: RunResources, level: int) -> None:
     """One process's life: load, say so, take a job, answer its blocks."""
     for number in (signal.SIGINT, signal.SIGTERM):  # for the coordinator, who tells us
         signal.signal(number, signal.SIG_IGN)
@@ -395,7 +395,7 @@ def _serve(pipe: Connection, settings: Settings, supplies: Supplies, level: int)
     threading.Thread(target=_listen, args=(pipe, heard), daemon=True).start()
     logging.basicConfig(level=level, handlers=[_Logs(say)])
     try:
-        member = executor.create_local(settings, supplies)
+        member = executor.create_local(settings, resources)
         evaluator = member.evaluator
         made = (member.declaration, member.source_versions, member.encoder, member.notes, member.device)
         say(_Ready(*made, evaluator.memory))

