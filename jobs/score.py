@@ -32,7 +32,7 @@ def command(
         typer.Option(help="Tower that compares with normal pictures: a hub name, a folder, photos (default: photos)."),
     ] = None,
     compare_side: Annotated[
-        int | None, typer.Option(help="Pixels of the square that pictures are compared at (default: 224).")
+        int | None, typer.Option(help="Pixels of the square that pictures are compared at: 224, or the own tower's.")
     ] = None,
     knowledge: Annotated[
         Literal["retrieved", "product", "none"] | None, typer.Option(help="Texts shown (default: retrieved).")

@@ -39,6 +39,7 @@ SECONDS = {
     BROWSER: 258,
     "tests/scoring/test_process_pool.py": 155,
     "tests/jobs/test_unlabelled_story.py": 85,
+    "tests/scoring/test_compare_run.py": 80,
     "tests/curation/test_gate_and_story.py": 64,
     "tests/nights/test_nights.py": 61,
     "tests/curation/test_curation_kills.py": 40,

@@ -63,8 +63,8 @@ class Support:
     integer_range: float | None = None
     float_range: float | None = None
     views: Path | None = None  # a TOML file with [[view]] rows; None: those of the settings file, if it has some
-    evidence: str | None = None  # beside the reference: `texts`, `compare`, `texts,compare`, `none`; None: texts
-    compare: str | None = None  # tower that compares: a hub name, a folder, `photos`, `own`; None: photos
+    evidence: str = TEXTS  # beside the reference: `texts`, `compare`, `texts,compare`, `none`
+    compare: str = DEFAULT_TOWER  # tower that compares: a hub name, a folder, `photos`, `own`
     compare_side: int | None = None  # pixels of the square that pictures are compared at; None: 224
     compare_nearest: int | None = None  # normals that a picture is compared with; None: 4
     compare_tolerance: int | None = None  # patches that a part may lie away from its place; None: anywhere
@@ -72,7 +72,7 @@ class Support:
 
     def __post_init__(self) -> None:
         known = {TEXTS, COMPARE, SWAPPED}
-        if self.evidence not in (None, "none") and (unknown := set(self.evidence.split(",")) - known):
+        if self.evidence != "none" and (unknown := set(self.evidence.split(",")) - known):
             raise ValueError(f"evidence is {self.evidence}; there is no {min(unknown)!r}: give texts, compare or both")
         if self.compare_layers is not None and not _TOWER_LAYERS.fullmatch(self.compare_layers):
             raise ValueError(f"compare_layers is {self.compare_layers}; give numbers such as 6,12, or -1 for the last")
@@ -84,7 +84,7 @@ class Support:
     @property
     def shows(self) -> frozenset[str]:
         """The sources that questions are shown evidence of, beside the reference."""
-        return frozenset((self.evidence or TEXTS).split(",")) - {"none"}
+        return frozenset(self.evidence.split(",")) - {"none"}
 
 
 @dataclass(frozen=True, slots=True)

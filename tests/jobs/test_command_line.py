@@ -88,7 +88,7 @@ def test_the_defaults_that_the_help_names_are_the_settings_own() -> None:
         if named and option.name in values:
             assert named[1] == {"False": "no"}.get(str(values[option.name]), str(values[option.name]))
             checked += 1
-    assert checked == 18
+    assert checked == 20
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def effective(settings: Settings) -> Settings:
     """The same without what its model or its sources leave aside: a comparison reads no text and no reference."""
     support = settings.support
     if settings.machine.model == COMPARE:
-        support = replace(support, knowledge="none", shots=0, evidence=None)
+        support = replace(support, knowledge="none", shots=0, evidence="none")
     elif TEXTS not in support.shows:
         support = replace(support, knowledge="none")
     return settings if support == settings.support else replace(settings, support=support)

@@ -29,7 +29,7 @@ from workbench.comparison.vision_towers import DEFAULT_SIDE, load_tower
 from workbench.errors import BackboneError
 from workbench.model.case import Picture
 from workbench.scoring.run_resources import RunResources
-from workbench.settings import DEFAULT_TOWER, OWN_TOWER, Settings, Support
+from workbench.settings import OWN_TOWER, Settings, Support
 
 FEATURES = "features"  # below the data folder
 _EVERY = 8  # normals between two words of progress
@@ -97,7 +97,7 @@ def load(
         BackboneError: the tower can't be had.
     """
     support, machine = settings.support, settings.machine
-    name = support.compare or DEFAULT_TOWER
+    name = support.compare
     if name == OWN_TOWER and own_tower is None:
         raise BackboneError("--compare own is the tower of the model that answers; give a language model with --model")
     tower = own_tower or load_tower(
