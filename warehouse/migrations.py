@@ -19,6 +19,7 @@ from warehouse.migration_steps import audit as audit_log
 from warehouse.migration_steps import (
     claims,
     clusters,
+    comparison_disputes,
     comparisons,
     curation,
     embedding_scales,
@@ -172,7 +173,7 @@ def eighth(con: DuckDBPyConnection) -> None:
 
 def ninth(con: DuckDBPyConnection) -> None:
     """Version 9: comparing with normal pictures."""
-    topics: tuple[Step, ...] = (normals.add, comparisons.add, thresholds.add)
+    topics: tuple[Step, ...] = (normals.add, comparisons.add, thresholds.add, comparison_disputes.add)
     for add in topics:
         add(con)
 

@@ -26,6 +26,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "first_probability": pl.Float64, "first_highest": pl.Float64, "earlier_answer": pl.String,
     "patch_x": pl.Float64, "patch_y": pl.Float64, "patches": pl.Int64, "claims": pl.List(pl.String),
     "no_defect": pl.List(pl.String),
+    "compared_claim": pl.String, "compared_score": pl.Float64, "compared_rank": pl.Int64, "compared_normals": pl.Int64,
     "kind": pl.String, "about": pl.String, "scorer": pl.String,
 }  # fmt: skip
 
@@ -122,6 +123,26 @@ def test_patches_far_from_the_place_the_answer_names() -> None:
     ninths = {**where, "scorer": "mask", "letters": list("ABCDEFGHI"), "texts": [f"Feld {n}" for n in range(9)]}
     assert by_reason(raised(case("3", **ninths, answer="I", patch_x=15.0, patch_y=30.0)), "elsewhere") != []
     assert by_reason(raised(case("3", **ninths, answer="I", patch_x=85.0, patch_y=170.0)), "elsewhere") == []
+
+
+def test_an_answer_that_comparing_with_normal_pictures_denies() -> None:
+    compared: dict[str, Any] = {"compared_claim": "defective", "compared_score": 0.4, "compared_rank": 1}
+    compared |= {"compared_normals": 4}
+    denied = case("1", **compared)  # answers "No."
+    agreed = case("2", **compared, answer="A")
+    silent = case("3", **compared | {"compared_claim": "cannot say"})
+    alone = case("4", **compared | {"compared_rank": None, "compared_normals": 0})
+    reverse = case("5", **compared | {"compared_claim": "good", "compared_rank": 3}, answer="A")
+    about_place = case("6", **compared, claims=None)
+    found = raised(denied, agreed, silent, alone, reverse, about_place, case("7"))
+    assert by_reason(found, "comparison") == [(Key("1", "q"), 0.75), (Key("5", "q"), 0.75)]
+    (note,) = [one.note for one in found if one.reason == "comparison" and one.key.image_id == "1"]
+    assert note == "answered “No.”, compared with normal pictures it is defective: 0.400, above 3 of 4 normal pieces"
+
+
+def test_without_probabilities_and_before_anything_was_judged_nothing_is_called_uncertain() -> None:
+    silent = case("1", ranked=[], probability=None, correct_answer="A")
+    assert [one.reason for one in raised(silent)] == ["label"]
 
 
 def test_what_was_not_answered_or_offers_no_options_is_left_to_people() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from pathlib import Path
 
+
+import polars as pl
 import pytest
 
 from tests.warehouse import rows
@@ -13,6 +17,8 @@ from warehouse.database import Database
 from warehouse.errors import MalformedPart
 from warehouse.ingest import ingest
 from warehouse.queries.comparisons import Comparisons
+from warehouse.queries.nights import Nights
+from warehouse.queries.reviews import Reviews
 from warehouse.queries.rollups import Rollups, Selection, sql
 from warehouse.records.audit import Actor
 from warehouse.store import Store
@@ -125,3 +131,34 @@ def test_why_comparing_cannot_say_is_counted(store: Store, data: Path) -> None:
     ingest(store)
 
     assert Comparisons(data).refusals(RUN) == [("it is binarised", 2)]
+
+
+def test_what_the_rules_look_at_has_what_comparing_said(store: Store, data: Path) -> None:
+    rows.write_part(data, 0)
+    ingest(store)
+    cases = Reviews(data).cases(RUN)
+    expected = {f"image-{image}": rows.comparison(0, image) for image in range(3)}
+    said = cases.select("image_id", "compared_claim", "compared_score", "compared_rank", "compared_normals").rows()
+    assert {row[0] for row in said} >= expected.keys()
+    assert all(
+        row[1:] == (of.claim, of.score, of.rank, of.normals) for row in said if (of := expected.get(row[0])) is not None
+    )
+
+
+def test_a_night_s_scores_stand_beside_those_that_were_compared_in_the_same_manner(store: Store, data: Path) -> None:
+    ids = ["20250101T220005123Z-a", "20250102T220005123Z-a", "20250103T220005123Z-a"]
+    others, same, tonight = ids
+    for run_id, manner in ((others, "tower, 8 normals"), (same, "tower, 9 normals"), (tonight, "tower, 9 normals")):
+        store.open_run(rows.run(run_id, settings=json.dumps({"facts": {"sources": {"compare": manner}}})))
+        rows.write_part(data, 0, run_id)
+    ingest(store)
+
+    images = Nights(data).images([tonight], [others, same], rows.NOW)
+    scored = images.filter(pl.col("comparison score").is_not_null())
+    assert sorted(scored.select("image_id", "tonight", "comparison score").rows()) == sorted(
+        (f"image-{image}", when, 0.25 + image / 64) for image in range(3) for when in (True, False)
+    )
+
+    alone = Nights(data).images([tonight], [others], rows.NOW)
+    assert alone.filter(~pl.col("tonight"))["comparison score"].to_list() == [None] * 3
+    assert alone.filter(pl.col("tonight"))["comparison score"].null_count() == 0

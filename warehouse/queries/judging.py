@@ -38,7 +38,7 @@ SELECT g.* EXCLUDE (place) REPLACE (
     coalesce(n.revision, 0) + row_number() OVER (PARTITION BY g.judgement_id ORDER BY g.place) AS revision,
     CASE
         WHEN drawn.image_id IS NOT NULL THEN 'audit'
-        WHEN list_has_any(why.reasons, ['uncertain', 'contradiction', 'flip', 'elsewhere']) THEN 'rule'
+        WHEN list_has_any(why.reasons, ['uncertain', 'contradiction', 'flip', 'elsewhere', 'comparison']) THEN 'rule'
         WHEN list_contains(why.reasons, 'label') THEN 'label'
         ELSE 'volunteered'
     END AS stratum,

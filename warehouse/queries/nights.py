@@ -241,7 +241,8 @@ class Nights:
         `alarm` is an answer that claims a defect, `cleared` one that claims there is none, `unreadable` a detection
         answer that could not be read, `counts` one that counts, or would with a label, `score` the probability of the
         options that claim the defect, `entropy` the mean over the image's questions; each null where there is none or
-        nothing tells what it claims.
+        nothing tells what it claims. `comparison score` is of runs that compared as tonight's newest did: by the same
+        tower with the same normal pictures, without which scores can't be set against each other.
         """
         return self._database.frame(
             """
@@ -249,6 +250,15 @@ class Nights:
                 SELECT f.*, f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight
                 FROM facts AS f JOIN ledger AS l USING (run_id, block)
                 WHERE f.run_id IN (SELECT unnest(?::VARCHAR[]))
+            ), comparing AS (
+                SELECT run_id, coalesce(
+                    json_extract_string(settings, '$.facts.sources.compare'),
+                    CASE evaluator WHEN 'comparison' THEN evaluator_version END
+                ) AS manner FROM runs WHERE run_id IN (SELECT run_id FROM asked)
+            ), compared AS (
+                SELECT c.run_id, c.image_id, c.score FROM comparisons AS c JOIN comparing USING (run_id)
+                WHERE manner = (SELECT arg_max(manner, run_id) FROM comparing
+                    WHERE run_id IN (SELECT run_id FROM asked WHERE tonight))
             )
             SELECT a.image_id, a.tonight, any_value(a.cluster_id) AS cluster_id,
                 any_value(e.content) AS content, any_value(a.image_path) AS image_path,
@@ -265,8 +275,9 @@ class Nights:
                     AS unreadable,
                 bool_or(a.correct IS NOT NULL OR a.label IS NULL) FILTER (a.detection AND a.status <> 'failed')
                     AS counts,
-                max(a.defect_probability) FILTER (a.status = 'answered') AS score
-            FROM asked AS a LEFT JOIN entries AS e USING (image_id)
+                max(a.defect_probability) FILTER (a.status = 'answered') AS score,
+                max(compared.score) AS "comparison score"
+            FROM asked AS a LEFT JOIN entries AS e USING (image_id) LEFT JOIN compared USING (run_id, image_id)
             GROUP BY a.image_id, a.tonight ORDER BY a.image_id, a.tonight
             """,
             [list(tonight), since, [*tonight, *before]],

@@ -96,8 +96,11 @@ SELECT p.image_id, coalesce(p.cluster_id, p.content) AS cluster_id, p.image_path
     map_extract(p.initial_option_probabilities, p.answer)[1] AS first_probability,
     list_max(map_values(p.initial_option_probabilities)) AS first_highest,
     earlier.answer AS earlier_answer,
-    patch.x AS patch_x, patch.y AS patch_y, coalesce(patch.n, 0) AS patches
+    patch.x AS patch_x, patch.y AS patch_y, coalesce(patch.n, 0) AS patches,
+    compared.claim AS compared_claim, compared.score AS compared_score, compared.rank AS compared_rank,
+    compared.normals AS compared_normals
 FROM predictions AS p
+LEFT JOIN (SELECT * FROM comparisons WHERE run_id = ?) AS compared USING (image_id)
 LEFT JOIN (
     SELECT unnest(subtasks, recursive := true) FROM runs WHERE run_id = ?
 ) AS declared ON declared.name = p.subtask
@@ -348,9 +351,10 @@ class Reviews:
         first_entropy and entropy (nats, before the loop and at its best), ranked (option
         probabilities, highest first), probability and first_probability (of the answer, after and before),
         first_highest, earlier_answer (in the run named), patch_x and patch_y (middle of the accepted patches, in
-        pixels), patches (how many were accepted).
+        pixels), patches (how many were accepted), compared_claim, compared_score, compared_rank and compared_normals
+        (what comparing the picture with normals said, see `records/comparisons.py`; null where nothing was compared).
         """
-        return self._database.frame(_CASES, [run_id, earlier_run_id or "", run_id, run_id])
+        return self._database.frame(_CASES, [run_id, run_id, earlier_run_id or "", run_id, run_id])
 
     def queue(self, run_id: str | None = None, image_id: str | None = None) -> pl.DataFrame:
         """Every dispute with reasons, weight, tasks, verdicts, settlement and state; heaviest first.

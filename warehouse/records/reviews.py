@@ -13,7 +13,7 @@ from typing import Literal
 from warehouse.records.questions import Kind
 from warehouse.records.scoring import Option, OptionClaim
 
-Reason = Literal["uncertain", "label", "contradiction", "flip", "elsewhere", "person", "audit"]
+Reason = Literal["uncertain", "label", "contradiction", "flip", "elsewhere", "person", "audit", "comparison"]
 Decision = Literal["correct", "wrong", "unsure"]
 Explanation = Literal["supports", "irrelevant", "misleads"]
 Label = Literal["good", "defective"]

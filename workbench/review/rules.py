@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from warehouse import claims
 from warehouse.records.reviews import Reason
 from warehouse.records.scoring import OptionClaim
 from workbench import wording
-from workbench.analysis import option_region
+from workbench.analysis import option_region, suspicion
 from workbench.analysis.metrics import Key
 from workbench.archive.view import Window
 from workbench.errors import ReviewError
@@ -36,6 +36,7 @@ WEIGHTS: Mapping[Reason, float] = {
     "contradiction": 0.3,
     "flip": 0.2,
     "elsewhere": 0.2,
+    "comparison": 0.3,
     "audit": 0.0,  # has a lane of its own
 }
 FAR = 0.5  # sides of the image between the middle of the accepted patches and the place the answer names
@@ -97,7 +98,8 @@ def suspicions(
         chance = float(chances[place]) if chances is not None else 1 - margin
         entropy = f"entropy {row['entropy']:.2f} nat, " if row["entropy"] is not None else ""
         doubt = f"; {wording.percent(chance)} chance of an error" if chances is not None else "; not calibrated yet"
-        found["uncertain"].append(Suspicion(key, "uncertain", chance, f"{entropy}margin {margin:.2f}{doubt}"))
+        if row["ranked"] or chances is not None:
+            found["uncertain"].append(Suspicion(key, "uncertain", chance, f"{entropy}margin {margin:.2f}{doubt}"))
         if rules.labels and row["correct_answer"] is not None and row["answer"] != row["correct_answer"]:
             note = f"answered {row['answer']}, the label says {row['correct_answer']}"
             found["label"].append(Suspicion(key, "label", row["probability"] or 0.0, note))
@@ -107,6 +109,8 @@ def suspicions(
         if row["earlier_answer"] is not None and row["earlier_answer"] != row["answer"]:
             note = f"the last run answered {row['earlier_answer']}, this one {row['answer']}"
             found["flip"].append(Suspicion(key, "flip", 1 - margin, note))
+        if denied := _denied_by_comparison(row):
+            found["comparison"].append(Suspicion(key, "comparison", *denied))
         distance = distances[place]
         if distance is not None and distance > FAR:
             note = f"the accepted patches lie {distance:.2f} image sides from the place the answer names"
@@ -152,6 +156,21 @@ def contradictions(cases: pl.DataFrame) -> dict[Key, tuple[float, str]]:
                 if score > found.get(key, (-1.0, ""))[0]:
                     found[key] = (score, note)
     return found
+
+
+def _denied_by_comparison(row: Mapping[str, Any]) -> tuple[float, str] | None:
+    """How strongly, and in which words, comparing with normal pictures denies a detection answer; None: it doesn't.
+
+    The strength is the share of the normal pieces on the comparison's side of the picture: those that score lower where
+    it says defective, those that score at least as high where it says good.
+    """
+    compared, rank, normals = row["compared_claim"], row["compared_rank"], row["compared_normals"]
+    claim = claims.of_letter(_claims(row["claims"]), _list(row["letters"]), str(row["answer"]))
+    if {claim, compared} != {"defective", "good"} or rank is None or not normals:
+        return None
+    strength = (normals - rank if compared == "defective" else rank) / normals
+    score, standing = row["compared_score"], suspicion.standing(rank, normals)
+    return strength, f"answered “{_text(row)}”, compared with normal pictures it is {compared}: {score:.3f}, {standing}"
 
 
 def _text(row: Mapping[str, object]) -> str | None:
