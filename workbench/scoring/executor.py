@@ -103,13 +103,13 @@ def create_local(
     settings: Settings, resources: RunResources, step: Callable[[str], None] | None = None
 ) -> LocalExecutor:
     """This process as an executor, its models loaded; raises what `executor_factory.create` does."""
-    device = models.device_name(settings.machine)
     step = step or _silent
     if settings.machine.model == COMPARE:
         comparer = run_comparer.load(settings, resources, step)
         answering = CompareEvaluator(comparer, resources.subtasks)
-        return LocalExecutor(answering, settings.method, [], device, comparer)
+        return LocalExecutor(answering, settings.method, [], models.device_name(settings.machine), comparer)
     evaluator = models.load_evaluator(settings.machine)
+    device = models.device_name(settings.machine)  # there is one of that name: the evaluator is on it
     sources = models.load_sources(settings, resources.descriptions)
     if not models.compares(settings):
         return LocalExecutor(evaluator, settings.method, sources, device)
