@@ -16,6 +16,7 @@ from workbench.model.case import Case
 from workbench.model.engine import Rows
 from workbench.model.method import Method
 from workbench.model.segmented_engine import SegmentedEngine
+from workbench.model.token_parts import compose
 
 CASE = tiny.case(tiny.picture(4, 168, 110), tiny.picture(1, 90, 90))
 METHOD = Method(iterations=3)
@@ -163,6 +164,15 @@ def test_an_open_question_is_answered_in_words(engine: AnyEngine) -> None:
     assert reasoned.initial_option_probabilities == {}
 
 
+def test_what_a_question_set_declares_of_a_case_changes_no_token(body: HubBackbone) -> None:
+    declared = dataclasses.replace(CASE, subtask="Anomaly Detection", claims=("defective", "good"))
+    scripts = [compose(body, [case]) for case in (CASE, declared)]
+    told, expected = (
+        [part.ids.tolist() for part in (*script.products, *script.images, *script.questions)] for script in scripts
+    )
+    assert told == expected
+
+
 def test_the_model_is_told_neither_label_nor_mask_nor_folder() -> None:
     assert {field.name for field in dataclasses.fields(Case)} == {
         "seed_key",  # seeds the noise; part of no prompt
@@ -171,4 +181,6 @@ def test_the_model_is_told_neither_label_nor_mask_nor_folder() -> None:
         "knowledge",
         "question",
         "options",
+        "subtask",  # as is the next, for what answers without reading; part of no prompt, see above
+        "claims",
     }

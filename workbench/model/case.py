@@ -52,9 +52,7 @@ class Case:
     question: str
     options: tuple[tuple[str, str], ...]  # (letter, text); empty for an open question
     subtask: str | None = None  # as its question set calls it, for what answers without reading
-    claims: tuple[str, ...] | None = (
-        None  # of each option of a detection question: defective, good, cannot say, unknown
-    )
+    claims: tuple[str, ...] | None = None  # of a detection question's options: defective, good, cannot say, unknown
 
     @property
     def letters(self) -> tuple[str, ...]:
