@@ -593,7 +593,7 @@ INSERT INTO disputes VALUES (
 
 CREATE TABLE dispute_reasons (
     dispute_id VARCHAR NOT NULL,
-    reason VARCHAR NOT NULL CHECK (reason IN ('uncertain', 'label', 'contradiction', 'flip', 'elsewhere', 'person', 'audit')),
+    reason VARCHAR NOT NULL CHECK (reason IN ('uncertain', 'label', 'contradiction', 'flip', 'elsewhere', 'person', 'audit', 'comparison')),
     score DOUBLE NOT NULL,
     weight DOUBLE NOT NULL,
     note VARCHAR NOT NULL,
