@@ -160,7 +160,7 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
         )
     if outcome.pieces is not None:
         console.print(outcome.pieces.sentence)
-    show_alarms(outcome.alarms, console)
+    show_alarms(outcome.alarms, console, ranked=bool(outcome.suspicious))
     show_suspicious(outcome.suspicious, console)
     if outcome.right_reason is not None:
         from workbench.analysis import right_reason
@@ -218,8 +218,12 @@ def show_picture(picture: PictureAnswers, console: Console) -> None:
     console.print(table)
 
 
-def show_alarms(alarms: Alarms, console: Console) -> None:
-    """How many pictures without a label were called defective, where, which, and how sure; nothing without any."""
+def show_alarms(alarms: Alarms, console: Console, *, ranked: bool = False) -> None:
+    """How many pictures without a label were called defective, where, which, and how sure; nothing without any.
+
+    Args:
+        ranked: a list of the most suspicious pictures follows, which says which.
+    """
     if not alarms.called.images:
         return
     console.print(alarms.called.sentence)
@@ -231,7 +235,7 @@ def show_alarms(alarms: Alarms, console: Console) -> None:
             counts = (f"{group.defective:,}", f"{group.images:,}", share, ends, _probability(group.probability))
             table.add_row(plain(group.name), *counts)
         console.print(table)
-    if alarms.pictures:
+    if alarms.pictures and not ranked:
         table = Table("called defective", "product", "line", "camera", "answer", _right("probability"), "region")
         for picture in alarms.pictures:
             where = (plain(text or "-") for text in (picture.image_path, picture.product, picture.line, picture.camera))
@@ -243,7 +247,7 @@ def show_alarms(alarms: Alarms, console: Console) -> None:
             )
         console.print(table)
         if alarms.called.defective > len(alarms.pictures):
-            console.print(f"showing {len(alarms.pictures)} of {alarms.called.defective:,}, the likeliest defects first")
+            console.print(alarms.pictures_title)
 
 
 def _probability(value: float | None) -> str:

@@ -111,7 +111,14 @@ class Alarms:
 
     called: Called
     groups: tuple[Group, ...]  # as `table` orders them
-    pictures: tuple[Picture, ...]  # the likeliest defects first, at most SHOWN
+    pictures: tuple[Picture, ...]  # at most SHOWN, the likeliest defects first where the evaluator tells probabilities
+
+    @property
+    def pictures_title(self) -> str:
+        """What `pictures` are: without probabilities nothing says which of them are likelier."""
+        told = any(picture.defect_probability is not None for picture in self.pictures)
+        first = "The likeliest defects" if told else "Called defective"
+        return f"{first}, {len(self.pictures):,} of {self.called.defective:,}"
 
     def most(self) -> list[Group]:
         """At most GROUPS values of each dimension, those with most alarms."""

@@ -152,7 +152,7 @@ def _called(run: Reported) -> Section:
             pl.col("image_path").alias("picture"), "product", "line", "camera", pl.col("answer_text").alias("answer"),
             _stated("defect_probability"), "region",
         )  # fmt: skip
-        tables.append((f"The likeliest defects, {pictures.height:,} of {run.alarms.called.defective:,}", shown))
+        tables.append((run.alarms.pictures_title, shown))
     return Section(
         "Called defective",
         (run.alarms.called.sentence,),

@@ -164,7 +164,7 @@ def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part
             sentence=found.called.sentence,
         ),
         Part(
-            f"The likeliest defects, {len(which)} of {found.called.defective:,}",
+            found.pictures_title,
             ("picture", "product", "line", "camera", "probability", "region"),
             which,
             pictures=[(pictures[each.image_id], each.caption) for each in found.pictures if each.image_id in pictures],
