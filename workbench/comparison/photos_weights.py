@@ -160,7 +160,8 @@ def _write(tensors: dict[str, NDArray[np.float32]], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
-        save_file(tensors, made / "model.safetensors", metadata={"format": "pt", "source": TITLE})
+        # One entry: safetensors writes several in any order, and equal weights must be equal files everywhere.
+        save_file(tensors, made / "model.safetensors", metadata={"format": "pt"})
         (made / "preprocessor_config.json").write_text(json.dumps(_PIXELS), "utf-8")
         (made / "config.json").write_text(json.dumps(_CONFIG, indent=1), "utf-8")
         made.chmod(0o755)
