@@ -7,14 +7,14 @@ import ast
 import pytest
 
 from benchmarks import mutants
-from benchmarks.mutants import Mutant
+from benchmarks.planted_faults import MUTANTS, Mutant
 
 pytestmark = pytest.mark.slow
 
-NAMES = [each.name for each in mutants.MUTANTS]
+NAMES = [each.name for each in MUTANTS]
 
 
-@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=NAMES)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
 def test_a_fault_has_its_place_and_the_named_test_is_there(mutant: Mutant) -> None:
     text = (mutants.ROOT / mutant.file).read_text(encoding="utf-8")
     faulty = mutants.planted(mutant, text)
@@ -27,7 +27,7 @@ def test_a_fault_has_its_place_and_the_named_test_is_there(mutant: Mutant) -> No
 
 
 def test_a_fault_whose_code_moved_is_said_with_its_file() -> None:
-    mutant = mutants.MUTANTS[0]
+    mutant = MUTANTS[0]
     for text in ("", 2 * f"{mutant.old}\n"):
         with pytest.raises(mutants.Moved, match=r"times in workbench/analysis/calibration.py"):
             mutants.planted(mutant, text)

@@ -1,4 +1,4 @@
-"""Numbers that claims rest on, each against something plainer, for faults such as `benchmarks/mutants.py` plants.
+"""Numbers that claims rest on, each against something plainer, for faults such as `benchmarks/planted_faults.py` names.
 
 The data are made so that the fault would show: answers of one image that go together, few images with many questions.
 """
