@@ -21,6 +21,7 @@ from workbench.pages.ui import (
     components,
     embedding,
     measure_filter,
+    ranking_warning,
     reads,
     thumbnails,
 )
@@ -82,6 +83,8 @@ def show_cases(selection: Selection) -> None:
             reads.choose_order(now, run.run_id, "gallery")
         if found.is_empty():
             components.empty("No case to show", "The filters leave none; Esc clears them.")
+        if address.order() == SUSPICIOUS:
+            ranking_warning.show(now, run.run_id)
         thumbnails.grid(
             now,
             run,
