@@ -24,7 +24,7 @@ _SCORES = """
         FROM {facts} WHERE list_contains($runs::VARCHAR[], run_id) GROUP BY run_id, image_id
     )
     SELECT p.*, CASE p.label WHEN 'defective' THEN true WHEN 'good' THEN false END AS defective,
-        s.score::DOUBLE AS score, m.contrast, e.mask_path, e.archive_id
+        s.score::DOUBLE AS score, m.contrast, e.mask_path, e.archive_id, e.content
     FROM pictures AS p LEFT JOIN ({signal}) AS s USING (run_id, image_id) LEFT JOIN entries AS e USING (image_id)
     LEFT JOIN measures AS m USING (content)
     WHERE coalesce(p.product = $product, true) AND coalesce(p.camera = $camera, true)
@@ -57,7 +57,7 @@ class Scores:
         Returns:
             run_id, image_id, image_path, cluster_id, dataset, product, camera, label, defect, night, claim (of the
             answers: "defective", "good", null), defective (null without a label), score (null without one), contrast
-            (of the picture, null where it was not measured), mask_path, archive_id.
+            (of the picture, null where it was not measured), mask_path, archive_id, content.
         """
         return self._database.frame(
             _SCORES.format(facts=FACTS[truth], signal=SIGNALS[signal].statement.format(some=_SOME)),

@@ -5,6 +5,7 @@ Knows nothing of the address or of widgets.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -291,7 +292,7 @@ def sibling_answer(prediction: Prediction, outcome: Outcome) -> Markup:
 
 def no_texts(run: Run) -> Markup:
     """Why a case has no retrieved text."""
-    if run.knowledge_version is None:
+    if run.knowledge_version is None or json.loads(run.settings).get("knowledge") == "none":
         return Markup("The run used no knowledge. <code>workbench knowledge import FILE</code> brings some in.")
     return Markup("Nothing was retrieved for this image.")
 
