@@ -32,7 +32,7 @@ def of_signal(rule: AlarmRule) -> SignalName | None:
     return None if rule == "answers" else rule
 
 
-def holding(signal: SignalName) -> str:
+def threshold_joins(signal: SignalName) -> str:
     """Joins that give `t`, which has product and camera, the thresholds that may hold for its rows: h0 to h3."""
     newest = _NEWEST.format(signal=signal)
     return " ".join(
@@ -41,13 +41,13 @@ def holding(signal: SignalName) -> str:
     )
 
 
-def held(column: str) -> str:
-    """A column of the threshold that holds, after the joins of `holding`; null where none is saved."""
+def threshold_column(column: str) -> str:
+    """A column of the threshold that holds, after these joins; null where none is saved."""
     cases = " ".join(f"WHEN h{place}.version IS NOT NULL THEN h{place}.{column}" for place in range(len(_PLACES)))
     return f"CASE {cases} END"
 
 
-def called(source: str, signal: SignalName) -> str:
+def with_alarms(source: str, signal: SignalName) -> str:
     """Facts as if their detection answers claimed what the thresholds on a signal say: a statement in brackets.
 
     Args:
@@ -55,8 +55,8 @@ def called(source: str, signal: SignalName) -> str:
         signal: whose thresholds.
     """
     return _CALLED.format(
-        source=source, scores=SIGNALS[signal].statement.format(some="true"), holding=holding(signal),
-        threshold=held("value"), judged=facts.JUDGED,
+        source=source, scores=SIGNALS[signal].statement.format(some="true"), joins=threshold_joins(signal),
+        threshold=threshold_column("value"), judged=facts.JUDGED,
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ _CALLED = """(
                 WHEN is_alarm THEN defective_option WHEN NOT is_alarm THEN good_option END AS meant
             FROM (
                 SELECT t.*, CASE WHEN t.detection AND t.status = 'answered' THEN s.score >= {threshold} END AS is_alarm
-                FROM {source} AS t LEFT JOIN ({scores}) AS s USING (run_id, image_id) {holding}
+                FROM {source} AS t LEFT JOIN ({scores}) AS s USING (run_id, image_id) {joins}
             )
         )
     )

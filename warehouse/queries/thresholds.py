@@ -29,7 +29,7 @@ _IN_FORCE = """
     SELECT t.product, t.camera, count(*) AS pictures, count(s.score) AS scored, {version} AS version, {value} AS value,
         {product} AS saved_product, {camera} AS saved_camera, {normals} AS saved_normals,
         r.model AS saved_model, r.evaluator_version AS saved_evaluator
-    FROM t LEFT JOIN ({scores}) AS s USING (run_id, image_id) {holding}
+    FROM t LEFT JOIN ({scores}) AS s USING (run_id, image_id) {joins}
     LEFT JOIN runs AS r ON r.run_id = {run_id}
     GROUP BY ALL ORDER BY ALL
 """
@@ -62,8 +62,8 @@ class Thresholds:
         """What holds for the pictures of a run, by product and camera."""
         names = ("version", "value", "product", "camera", "normals", "run_id")
         query = _IN_FORCE.format(
-            scores=SIGNALS[signal].statement.format(some="run_id = $run"), holding=alarm_rules.holding(signal),
-            **{name: alarm_rules.held(name) for name in names},
+            scores=SIGNALS[signal].statement.format(some="run_id = $run"), joins=alarm_rules.threshold_joins(signal),
+            **{name: alarm_rules.threshold_column(name) for name in names},
         )  # fmt: skip
         return self._database.records(ThresholdInForce, query, {"run": run_id})
 

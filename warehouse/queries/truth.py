@@ -150,7 +150,7 @@ def make_views(con: DuckDBPyConnection) -> None:
 def facts_of(truth: Truth, alarm_rule: AlarmRule = "answers") -> str:
     """What facts are read from: a table, a view, or a statement in brackets."""
     signal = alarm_rules.of_signal(alarm_rule)
-    return FACTS[truth] if signal is None else alarm_rules.called(FACTS[truth], signal)
+    return FACTS[truth] if signal is None else alarm_rules.with_alarms(FACTS[truth], signal)
 
 
 def summands(truth: Truth, where: str = "true", alarm_rule: AlarmRule = "answers") -> str:

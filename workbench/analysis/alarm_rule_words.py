@@ -35,12 +35,12 @@ class _Saved:
     pictures: int
 
 
-def sentence(rule: AlarmRule, holding: Sequence[ThresholdInForce], run: Run, normals: str | None) -> str:
+def sentence(rule: AlarmRule, in_force: Sequence[ThresholdInForce], run: Run, normals: str | None) -> str:
     """Such as `Called defective by comparison, not by the answers: bottle at or above 0.31 (version 2). 4 of 90 ...`.
 
     Args:
         rule: what calls pictures defective.
-        holding: what holds for the run's pictures.
+        in_force: what holds for the run's pictures.
         run: whose pictures they are.
         normals: hash of the normals that the run was compared with, as thresholds keep it.
 
@@ -49,19 +49,19 @@ def sentence(rule: AlarmRule, holding: Sequence[ThresholdInForce], run: Run, nor
     """
     if rule == "answers":
         return ""
-    saved = _saved(holding)
+    saved = _saved(in_force)
     if not saved:
         return f"No threshold on {rule} holds for this run: pictures are called what their answers say."
     named = [f"{each.where} at or above {each.value:.6g} (version {each.version})" for each in saved[:NAMED]]
     more = f" and {wording.counted(len(saved) - NAMED, 'more threshold')}" if len(saved) > NAMED else ""
     said = f"Called defective {NAMES[rule]}, not by the answers: {'; '.join(named)}{more}."
-    return " ".join(filter(None, (said, _kept(holding), _foreign(rule, holding, run, normals))))
+    return " ".join(filter(None, (said, _kept(in_force), _foreign(rule, in_force, run, normals))))
 
 
-def _saved(holding: Sequence[ThresholdInForce]) -> list[_Saved]:
+def _saved(in_force: Sequence[ThresholdInForce]) -> list[_Saved]:
     """The thresholds, those that hold for most pictures first."""
     found: dict[tuple[str, str], _Saved] = {}
-    for each in holding:
+    for each in in_force:
         if each.value is None or each.version is None or not each.scored:
             continue
         key = (each.saved_product or "", each.saved_camera or "")
@@ -75,26 +75,26 @@ def _where(product: str, camera: str) -> str:
     return ", ".join(filter(None, (named, f"camera {camera}" if camera else "")))
 
 
-def _kept(holding: Sequence[ThresholdInForce]) -> str:
+def _kept(in_force: Sequence[ThresholdInForce]) -> str:
     """How many pictures keep their answers, and why; empty where none does."""
-    without = [each for each in holding if each.version is None]
-    back = sum(each.pictures for each in holding if each.version is not None and each.value is None)
-    unscored = sum(each.pictures - each.scored for each in holding if each.value is not None)
+    without = [each for each in in_force if each.version is None]
+    back = sum(each.pictures for each in in_force if each.version is not None and each.value is None)
+    unscored = sum(each.pictures - each.scored for each in in_force if each.value is not None)
     kept = sum(each.pictures for each in without)
     products = sorted({each.product.replace("_", " ") for each in without})
     few = ", ".join(products[:NAMED]) + (f" and {len(products) - NAMED} more" if len(products) > NAMED else "")
     why = [f"{kept:,} without a threshold ({few})"] if kept else []
     why += [f"{back:,} whose threshold was rolled back"] if back else []
     why += [f"{unscored:,} without a score"] if unscored else []
-    total, all_pictures = kept + back + unscored, sum(each.pictures for each in holding)
+    total, all_pictures = kept + back + unscored, sum(each.pictures for each in in_force)
     return (
         f"{total:,} of {wording.counted(all_pictures, 'picture')} keep their answers: {', '.join(why)}." if why else ""
     )
 
 
-def _foreign(rule: AlarmRule, holding: Sequence[ThresholdInForce], run: Run, normals: str | None) -> str:
+def _foreign(rule: AlarmRule, in_force: Sequence[ThresholdInForce], run: Run, normals: str | None) -> str:
     """Whether a threshold was chosen on scores of another kind than the run's; empty where none was."""
-    holds = [each for each in holding if each.value is not None]
+    holds = [each for each in in_force if each.value is not None]
     if rule == "comparison":
         other = any(each.saved_normals != normals for each in holds)
         return "It was chosen with other normal pictures than this run was compared with." if other else ""

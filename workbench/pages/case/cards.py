@@ -41,7 +41,7 @@ _OUTCOME_WORDS: dict[Outcome, str] = {
 _SAYS: dict[Truth, str] = {"archive": "the label", "reviewed": "the reviewed truth"}
 
 
-def called(prediction: Prediction, rule: AlarmRule, fact: Mapping[str, Any]) -> str:
+def call_by_threshold(prediction: Prediction, rule: AlarmRule, fact: Mapping[str, Any]) -> str:
     """What a saved threshold calls the picture, such as `defective by comparison`; empty where that is what the answer
     says too, or the answer decides.
 
@@ -63,7 +63,7 @@ def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth, 
         outcome: what it came to; by `called_otherwise` where that is not empty.
         view: the picture with what was looked at.
         truth: what is true goes by.
-        called_otherwise: see `called`.
+        called_otherwise: see `call_by_threshold`.
     """
     head = Markup("{} <b>{}</b> ").format(glyph(outcome), _OUTCOME_WORDS[outcome])
     if outcome == "failed":

@@ -221,7 +221,9 @@ here = Key(prediction.image_id, prediction.question_id)
 siblings = reads.listed(now, replace(chosen.whole_run(), images=(here.image_id,)), 1000)
 outcomes = dict(siblings.select("question_id", "outcome").iter_rows())
 outcome = outcomes[here.question_id]
-called = cards.called(prediction, chosen.alarm_rule, siblings.filter(question_id=here.question_id).row(0, named=True))
+called = cards.call_by_threshold(
+    prediction, chosen.alarm_rule, siblings.filter(question_id=here.question_id).row(0, named=True)
+)
 of_question = proposed.filter(question_id=here.question_id)
 at_reference = reads.entries_at(now, run.archive_id, prediction.reference_path) if prediction.reference_path else []
 view = case_view.view(run, prediction, of_question, entry, at_reference, reads.archives(now))
