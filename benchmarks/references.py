@@ -1,9 +1,9 @@
 """Which one normal picture to show beside a photograph: `python -m benchmarks.references PACK --tower photos`.
 
 The folder has MMAD's layout and an mmad.json, whose answers judge and are never seen. A photograph is compared with one
-normal picture of its product alone, as a model sees it beside one: AUROC of that score, when the picture is the same for
-the whole product (by seed), the medoid of the cluster that the photograph belongs to, and the nearest of all; and how
-many pictures are then shown of each product, which is how many beginnings of prompts are read. Kept in
+normal picture of its product alone, as a model sees it beside one: AUROC of that score, when the picture is the same
+for the whole product (by seed), the medoid of the cluster that the photograph belongs to, and the nearest of all; and
+how many pictures are then shown of each product, which is how many beginnings of prompts are read. Kept in
 results/references.json.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import comparison, machine
@@ -27,10 +28,11 @@ from workbench.comparison.comparison import patch_distances, picture_score
 
 OUTPUT = Path(__file__).parent / "results" / "references.json"
 _SEED = "seed"
-CLUSTERS = (2, 4, 8, 16)
+CLUSTERS = (4, 8, 16, 32)
 SEEDS = 20  # that choose the one picture of a product
 RESAMPLES = 1000
 
+Scores = NDArray[np.float64]  # one for each photograph
 Choose = Callable[[Photograph], Normal]
 
 
@@ -56,11 +58,12 @@ def measured(photographs: Sequence[Photograph], tower: Tower, folder: Path, pack
     normals = [each for each in photographs if each.is_normal]
     comparer = Comparer(tower, NormalBank([each.normal for each in normals], FeatureStore(folder, tower)))
     figures: dict[str, object] = {}
+    known: dict[tuple[str, str], float] = {}  # scores of pairs
     for dataset in sorted({each.dataset for each in normals}):
         own = [each for each in normals if each.dataset == dataset]
         queries = [each for each in photographs if each.dataset == dataset and not each.is_normal]
         rules = _rules(own, comparer, stored, pack)
-        scores = {rule: _scores(queries, choose, stored) for rule, choose in rules.items()}
+        scores = {rule: _scores(queries, choose, stored, known) for rule, choose in rules.items()}
         defective = np.array([each.is_defective for each in queries])
         of_seeds = [float(roc_auc_score(defective, values)) for rule, (values, _) in scores.items() if _SEED in rule]
         figures[dataset] = {
@@ -95,18 +98,21 @@ def _rules(
 
 
 def _scores(
-    queries: Sequence[Photograph], choose: Choose, stored: Mapping[str, Features]
-) -> tuple[np.ndarray, int]:
+    queries: Sequence[Photograph], choose: Choose, stored: Mapping[str, Features], known: dict[tuple[str, str], float]
+) -> tuple[Scores, int]:
     """The score of each photograph beside its reference, and how many references are shown."""
     chosen = [choose(each) for each in queries]
-    values = [
-        picture_score(patch_distances(stored[each.content].patches, stored[normal.content].patches))
-        for each, normal in zip(queries, chosen, strict=True)
-    ]
+    values = []
+    for each, normal in zip(queries, chosen, strict=True):
+        pair = each.content, normal.content
+        if pair not in known:
+            patches, others = (stored[content].patches for content in pair)
+            known[pair] = picture_score(patch_distances(patches, others))
+        values.append(known[pair])
     return np.array(values), len(set(chosen))
 
 
-def _of_rule(defective: np.ndarray, scores: np.ndarray, shown: int) -> dict[str, object]:
+def _of_rule(defective: NDArray[np.bool_], scores: Scores, shown: int) -> dict[str, object]:
     rng, drawn = np.random.default_rng(0), list[float]()
     while len(drawn) < RESAMPLES:
         at = rng.integers(len(scores), size=len(scores))

@@ -6,7 +6,7 @@ A prompt shows one normal picture. One for a whole product is often unlike the p
 differs from picture to picture, so that no prompt shares its beginning with another. Medoids of a few clusters lie
 between: a medoid is the normal whose distances to those of its cluster add up to the least.
 
-Suspects stand for nothing: a defective picture among the normals would be shown beside just the defects that it is like.
+Suspects stand for nothing: a defective picture among normals would be shown beside just the defects that it is like.
 The order in which normals come decides nothing, and distances are rounded, so that the last bits of a machine's
 arithmetic decide nothing either.
 
@@ -25,7 +25,7 @@ from workbench.comparison.comparison import Comparer
 from workbench.comparison.features import Vector
 from workbench.comparison.normal_bank import Normal, NormalBank
 
-CLUSTERS = 8
+CLUSTERS = 32
 MOST_CLUSTERED = 400  # normals of a product that are looked through; distances of all pairs are in memory
 _DIGITS = 5  # of a cosine; what is nearer than that is equally near
 

@@ -9,8 +9,8 @@ that its archive has none of. A picture never is its own reference, nor another 
 
 Chosen while the run is planned, because blocks are ordered by their references and seeds follow from them: the plan's
 identity and each prediction's `evidence_id` hold the choice. The class vectors of pictures are kept in the data folder,
-so that a run that was cut is planned again alike, and soon. The price is a second look at each picture by the tower; its
-patches, which comparing needs, aren't kept.
+so that a run that was cut is planned again alike, and soon. The price is a second look at each picture by the tower, as
+its patches, which comparing needs, aren't kept.
 """
 
 from __future__ import annotations

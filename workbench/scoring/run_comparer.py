@@ -28,7 +28,7 @@ from workbench.comparison.normal_bank import Normal, NormalBank
 from workbench.comparison.vision_towers import DEFAULT_SIDE, load_tower
 from workbench.errors import BackboneError
 from workbench.model.case import Picture
-from workbench.scoring.run_resources import RunResources
+from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.settings import OWN_TOWER, Settings, Support
 
 FEATURES = "features"  # below the data folder
