@@ -8,7 +8,6 @@ Without any normal the archive's own pictures are compared with each other: that
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from warehouse import kill_points
 from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Region
 from workbench import wording
@@ -140,17 +140,16 @@ def open_bank(
         files: the pictures, by `Normal.content`.
         step: is told how far it is.
     """
-    listed = list(files)
-    start = os.getpid() % max(1, len(listed))  # processes that fill one folder begin at different pictures
 
     def opened(normal: Normal) -> Image.Image:
         return inspect_image(files[normal.content].path, files[normal.content].view).image
 
     def progress(ready: int) -> None:
+        kill_points.at("after-normal")
         if ready % _EVERY == 0:
-            step(f"looking at pictures to compare with: {ready:,} of {len(listed):,}")
+            step(f"looking at pictures to compare with: {ready:,} of {len(files):,}")
 
-    normals = [files[content].normal for content in (*listed[start:], *listed[:start])]
+    normals = [file.normal for file in files.values()]
     return NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
 
 
