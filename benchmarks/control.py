@@ -21,6 +21,7 @@ import torch
 from benchmarks import machine
 from workbench.analysis import ablation as analysis
 from workbench.analysis import ablation_text
+from workbench.analysis.ablation import COMPARISON
 from workbench.experiments import ablation
 from workbench.experiments.study_results import read_study
 from workbench.scoring.watch import QuietWatch
@@ -40,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started = time.perf_counter()
-    arms = ablation.COMPARED if arguments.loop else ablation.COMPARED[:3]
+    arms = ablation.choose(ablation.COMPARED, (COMPARISON,))[: 6 if arguments.loop else 3]
     with tempfile.TemporaryDirectory() as folder:
         work = Work(data=Path(folder), limit=arguments.questions or None)
         base = Settings(support=Support(knowledge="none", compare=arguments.tower), work=work)
