@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from warehouse.queries import rollups
 from warehouse.queries.facts import OUTCOMES
-from warehouse.queries.rollups import Selection
+from warehouse.queries.rollups import SUSPICIOUS, Selection
 from workbench import wording
 from workbench.analysis import cell_totals
 from workbench.pages.runs import cards
