@@ -45,9 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Work(data=Path(folder), limit=arguments.questions or None)
         base = Settings(support=Support(knowledge="none", compare=arguments.tower), work=work)
-        experiment = ablation.run(
-            arguments.pack, base, arms, QuietWatch(), lambda arm, *_: sys.stderr.write(f"{arm.name}\n") and None
-        )
+        experiment = ablation.run(arguments.pack, base, arms, QuietWatch(), _told)
         study = read_study(work.data, "ablation", experiment)
     of_arms = analysis.arms(study)
     against = analysis.controls(study)
@@ -60,7 +58,7 @@ def main() -> None:
             "seconds": round(time.perf_counter() - started, 1),
             "arms": _rounded(of_arms.select("arm", "n", "right", "accuracy", "low", "high")),
             "moved": [
-                {**row, "answers_changed": analysis.changed(study, row["arm"], row["baseline"])}
+                {**row, "answers_changed": analysis.changed(study, str(row["arm"]), str(row["baseline"]))}
                 for row in _rounded(analysis.differences(study))
             ],
             "own_against_another": _rounded(analysis.differences(study, against=against)),
@@ -68,6 +66,10 @@ def main() -> None:
         },
         arguments.output,
     )
+
+
+def _told(arm: ablation.Setup, place: int, count: int) -> None:
+    sys.stderr.write(f"{place} of {count}: {arm.name}\n")
 
 
 def _rounded(frame: pl.DataFrame) -> list[dict[str, object]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from tests.analysis import invented
 from warehouse.queries.shared import SharedAnswers
@@ -14,12 +15,13 @@ from warehouse.records.experiments import Arm
 from workbench.analysis import ablation, ablation_text, sign_flips
 from workbench.analysis.ablation import COMPARISON, Study
 
+Right = NDArray[np.bool_]
 NAMES = ("none", "own", "another's")
 CLAIMED = "brings more than being told anything at all."
 NOT_CLAIMED = "no gain of its own is claimed."
 
 
-def study_of(*right: np.ndarray, facts: pl.DataFrame) -> Study:
+def study_of(*right: Right, facts: pl.DataFrame) -> Study:
     """Arms without a comparison, with its own and with another picture's, right where these say."""
     arms = tuple(
         Arm("e", "ablation", "a", place, name, COMPARISON, None, "none" if place else None, name, datetime.now(UTC))
@@ -50,7 +52,7 @@ LIFTED = START | (np.random.default_rng(3).random(FACTS.height) < 0.5)
     ],
 )
 def test_a_gain_is_claimed_only_where_another_pictures_comparison_does_not_bring_it(
-    own: np.ndarray, other: np.ndarray, word: str
+    own: Right, other: Right, word: str
 ) -> None:
     (said,) = ablation_text.controls(study_of(START, own, other, facts=FACTS))
     assert said.endswith(word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,14 +21,14 @@ RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "comparison.json
 SIX_OF_TEN = "60 % of the 10 pictures are defective: this order is good while few are; on real photographs its AUROC"
 
 
-def ranked(data: Path, defective: int, labelled: int = 10, **values: object) -> None:
+def ranked(data: Path, defective: int, labelled: int = 10, **values: Any) -> None:
     """Ten pictures of a run, the first ones defective and the last ones without a label."""
     store = Store(data)
     store.register_archive(rows.archive())
     store.upsert_entries("archive", [rows.entry(number) for number in range(10)])
     store.open_run(rows.run())
     labels = ["defective" if n < defective else "good" if n < labelled else None for n in range(10)]
-    plain = {"rank": None, "normals": 0, "threshold": None, "claim": "cannot say", "nearest": ()}
+    plain: dict[str, Any] = {"rank": None, "normals": 0, "threshold": None, "claim": "cannot say", "nearest": ()}
     spool.write_part(
         data,
         rows.RUN,
