@@ -29,18 +29,18 @@ class SettledDefects:
     _kinds: DefectKinds | None  # None: comparing says nothing of any settled picture
     _pieces: Mapping[str, str]  # by content of a picture: its piece, where that has a settled case
 
-    def of(self, found: Comparison, content: str) -> KindAnswer:
+    def of(self, comparison: Comparison, content: str) -> KindAnswer:
         """The kind of a compared picture's defect.
 
         Args:
-            found: its comparison.
+            comparison: its comparison.
             content: what tells its pixels apart, as `Picture.content`.
         """
-        if found.why is not None:
-            return KindAnswer(None, found.why)
-        if self._kinds is None or found.region_vector is None:
+        if comparison.why is not None:
+            return KindAnswer(None, comparison.why)
+        if self._kinds is None or comparison.region_vector is None:
             return KindAnswer(None, self.note)
-        return self._kinds.of(found.region_vector, self._pieces.get(content))
+        return self._kinds.of(comparison.region_vector, self._pieces.get(content))
 
 
 def load(comparer: RunComparer, resources: RunResources, step: Callable[[str], None]) -> SettledDefects | None:
