@@ -29,8 +29,13 @@ class Embedded(NamedTuple):
     encoder: str
 
 
+def stamp(now: Snapshot) -> str:
+    """A text that changes whenever vectors are written, which leaves the warehouse's own stamp as it was."""
+    return Vectors(Path(now.data)).stamp()
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
+def _embedded(now: Snapshot, run_id: str, stamp: str) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
     views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
     entries = reads.rollups(now).images(run_id, SHOWN)
@@ -46,10 +51,14 @@ def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
     return None
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
 def images(now: Snapshot, run_id: str) -> pl.DataFrame:
     """The run's images on the plane: image_id, x, y in -1..1; empty without vectors."""
-    found = _embedded(now, run_id)
+    return _on_plane(now, run_id, stamp(now))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _on_plane(now: Snapshot, run_id: str, stamp: str) -> pl.DataFrame:
+    found = _embedded(now, run_id, stamp)
     if found is None:
         return pl.DataFrame(schema={"image_id": pl.String, "x": pl.Float64, "y": pl.Float64})
     at = projection.plane(found.vectors)
@@ -60,7 +69,7 @@ def vectors(
     now: Snapshot, run_id: str, image_id: str
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]] | None:
     """The run's embedded images, their vectors, and the vector of one image; None where it has none."""
-    found = _embedded(now, run_id)
+    found = _embedded(now, run_id, stamp(now))
     if found is None:
         return None
     ids = found.images["image_id"].to_list()
