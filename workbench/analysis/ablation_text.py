@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from workbench import wording
-from workbench.analysis import ablation, intervals, right_reason
+from workbench.analysis import ablation, right_reason
 from workbench.analysis.ablation import Study
 
 COMPARISON = "normal pictures"  # the family whose arms are the comparison and, after it, its control
@@ -141,8 +141,8 @@ def _points(row: dict[str, float]) -> str:
     if not row["differing"]:
         return "none differs"
     if row["low"] is None:
-        return intervals.in_points(row["difference"])
-    difference, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+        return wording.points(row["difference"])
+    difference, low, high = (wording.points(row[name]) for name in ("difference", "low", "high"))
     return f"{difference} [{low}, {high}]"
 
 

@@ -143,7 +143,7 @@ def show_hits(found: Measured) -> None:
             return
         rows = traces.hit_rate(accepted)
         lift = traces.lift(accepted)
-        ratio = f"{lift.value:.2f} times chance (95 %: {lift.low:.2f}–{lift.high:.2f})"
+        ratio = f"{lift.value:.2f} times chance (95 % interval {lift.low:.2f}–{lift.high:.2f})"
         chart(trust.hit_rate(components.ink(), rows), "traces.hits", ratio)
         of_images = wording.counted(found.images, "image")
         over = f"over {wording.counted(accepted.height, 'patch', 'patches')} of {of_images} with a mask"
