@@ -33,7 +33,7 @@ def points(now: reads.Snapshot, everything: Selection, stamp: str) -> pl.DataFra
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
     at = embedding.images(now, everything.run_id).select("image_id", "x", "y")
     found = reads.rollups(now)
-    whole = Selection(everything.run_id, truth=everything.truth)
+    whole = everything.whole_run()
     of_all = found.outcomes(whole, at["image_id"].to_list())
     inside = set(found.outcomes(everything, at["image_id"].to_list())["image_id"]) if everything != whole else None
     rows = at.join(of_all, on="image_id")
