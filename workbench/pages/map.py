@@ -29,9 +29,9 @@ runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def points(now: reads.Snapshot, everything: Selection, stamp: str) -> pl.DataFrame:
+def points(now: reads.Snapshot, everything: Selection, of: embedding.Index) -> pl.DataFrame:
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
-    at = embedding.images(now, everything.run_id).select("image_id", "x", "y")
+    at = embedding.on_plane(now, everything.run_id, of)
     found = reads.rollups(now)
     whole = everything.whole_run()
     of_all = found.outcomes(whole, at["image_id"].to_list())
@@ -137,7 +137,7 @@ def show_cases(run: Run, shown: pl.DataFrame, selection: Selection) -> None:
 run = components.need_run("Map", runs, address.chosen_run(runs))
 selection = embedding.selection(now, runs, run)
 everything = replace(selection, images=None)
-shown = points(now, everything, embedding.stamp(now))
+shown = points(now, everything, embedding.index(now))
 archive = reads.archives(now).get(run.archive_id)
 with header("Map", finding(shown, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
