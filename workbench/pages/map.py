@@ -130,8 +130,7 @@ def show_cases(run: Run, shown: pl.DataFrame, selection: Selection) -> None:
             components.empty("No image here", "Draw around some marks; Esc clears the region.")
         else:
             columns = rows.head(CASES).with_columns(error=pl.lit(None, pl.String), subtask=pl.lit(""))
-            onward = {} if judged else {"order": order}
-            thumbnails.grid(now, run, columns, lambda case: cards.caption(run, case, "an image"), width=88, **onward)
+            thumbnails.grid(now, run, columns, lambda case: cards.caption(run, case, "an image"), width=88)
 
 
 run = components.need_run("Map", runs, address.chosen_run(runs))
