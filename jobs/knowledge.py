@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs import knowledge_change, knowledge_normals
-from jobs.options import Data, Json, actor
+from jobs.options import Data, Json, actor, make_sure_of
 from workbench import wording
+
+if TYPE_CHECKING:
+    from warehouse.store import Store
 
 app = typer.Typer(help="The texts that retrieval chooses from.", no_args_is_help=True)
 
@@ -26,20 +30,39 @@ def import_file(
     draft: Annotated[
         bool, typer.Option("--draft", help="Store new and changed texts as drafts; nothing goes live.")
     ] = False,
+    archive: Annotated[
+        Path | None, typer.Option(help="Where the pictures of the file's normals are, if not in an archive known here.")
+    ] = None,
     data: Data = None,
 ) -> None:
-    """Add new and changed texts as revisions, and publish the result.
+    """Add new and changed texts as revisions, and publish the result; normals too, if the export has some beside.
 
-    The file is all there is of the data sets it names: entries it no longer has leave the published set.
+    The file is all there is of the data sets it names: entries it no longer has leave the published set. A file that
+    ends in .jsonl holds normals alone.
 
     Example: workbench knowledge import domain_knowledge.json
     """
     from warehouse.store import Store
     from workbench import settings
+    from workbench.archive import normal_files
+
+    store, pictures = Store(settings.data_folder(data)), normal_files.beside(file)
+    if pictures != file and not (pictures.is_file() and _has_no_text(file)):
+        _import_texts(store, file, draft)
+    if pictures == file or pictures.is_file():
+        _import_normals(store, pictures, draft, archive)
+
+
+def _has_no_text(file: Path) -> bool:
+    """Whether an export had normals alone."""
+    return not file.exists() or (file.is_dir() and next(file.rglob("*.md"), None) is None)
+
+
+def _import_texts(store: Store, file: Path, draft: bool) -> None:
     from workbench.archive import knowledge_files as knowledge
     from workbench.archive import skipped_files
 
-    done = knowledge.import_file(Store(settings.data_folder(data)), file, publish=not draft, actor=actor())
+    done = knowledge.import_file(store, file, publish=not draft, actor=actor())
     others = knowledge.other_files(file)
     changes = f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged, {done.withdrawn} withdrawn)"
     if draft:
@@ -54,35 +77,62 @@ def import_file(
         typer.echo(f"passed over: {total}: no text by its name, which ends in .md: {skipped_files.by_kind(others)}")
 
 
+def _import_normals(store: Store, file: Path, draft: bool, archive: Path | None) -> None:
+    from workbench import settings
+    from workbench.curation import normals
+
+    if archive is not None:
+        make_sure_of(archive)
+        normals.register(store, archive, settings.load({}).settings)
+    done = normals.import_file(store, file, publish=not draft, actor=actor())
+    retired = f", {done.retired} left retired" if done.retired else ""
+    changes = f"({done.added} new, {done.changed} changed, {done.unchanged} unchanged{retired})"
+    if draft:
+        typer.echo(f"proposed or retired: {wording.counted(done.added + done.changed, 'normal')} {changes}")
+    else:
+        typer.echo(f"knowledge {done.version}: {wording.counted(done.published, 'normal')} published {changes}")
+    knowledge_normals.show_left_out(done.left_out)
+
+
 @app.command("export")
 def export_texts(
     output: Annotated[Path, typer.Option("--output", "-o", help="A .json, a .csv, or a new folder for Markdown.")],
-    run: Annotated[str | None, typer.Option(help="The texts this run read, instead of the published ones.")] = None,
+    run: Annotated[str | None, typer.Option(help="What this run used, instead of what stands now.")] = None,
     data: Data = None,
 ) -> None:
-    """Write the published texts, or exactly those a run read, to a file that `import` takes.
+    """Write the published texts, or exactly those a run read, to a file that `import` takes; and the normals beside.
 
-    Normals are pictures and stay in their archives: `workbench knowledge normals list --json` lists them.
+    Of normals, where each stands and where it comes from is written, to NAME.normals.jsonl, or normals.jsonl in a
+    folder; their pictures stay in their archives.
 
     Example: workbench knowledge export -o domain_knowledge.json
     """
     from warehouse import file_permissions
+    from warehouse.queries.normals import Normals
     from warehouse.store import Store
     from workbench import settings
     from workbench.archive import knowledge_files as knowledge
+    from workbench.archive import normal_files
     from workbench.errors import KnowledgeError
 
     store = Store(settings.data_folder(data))
     if run is None:
-        texts = store.published_knowledge()[1]
+        texts, normals = store.published_knowledge()[1], Normals(store.data).standing()
     else:
         found = store.run(run)
         if found is None:
             raise KnowledgeError(f"there is no run {run}; `workbench runs` lists them")
-        texts = store.knowledge(found.knowledge_version) if found.knowledge_version else []
+        version = found.knowledge_version or ""
+        texts = store.knowledge(version)
+        normals = [replace(each, state="published") for each in Normals(store.data).of_version(version)]
+    pictures = normal_files.beside(output)
     with file_permissions.users_umask():
-        written = knowledge.write(texts, output)
-    typer.echo(f"{wording.counted(written, 'text')} written to {output}")
+        if pictures == output:
+            texts = []
+        elif texts or not normals:
+            typer.echo(f"{wording.counted(knowledge.write(texts, output), 'text')} written to {output}")
+        if written := normal_files.write(normals, pictures):
+            typer.echo(f"{wording.counted(written, 'normal')} written to {pictures}")
 
 
 @app.command("list")

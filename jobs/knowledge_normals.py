@@ -62,7 +62,7 @@ def import_archive(
         typer.echo(f"proposed: {wording.counted(done.added + done.changed, 'normal')} {changes}")
     else:
         typer.echo(f"knowledge {done.version}: {wording.counted(done.published, 'normal')} published {changes}")
-    _show_left_out(done.left_out)
+    show_left_out(done.left_out)
 
 
 @app.command("propose")
@@ -77,7 +77,7 @@ def propose(author: Author = None, data: Data = None) -> None:
 
     done = normals.propose(Store(settings.data_folder(data)), actor=actor(author))
     typer.echo(f"{wording.counted(done.added, 'normal')} proposed by verdicts")
-    _show_left_out(done.left_out)
+    show_left_out(done.left_out)
     if done.added:
         typer.echo("next: workbench knowledge normals list, then workbench knowledge normals publish NORMAL")
 
@@ -259,7 +259,8 @@ def history(
     screen.rows(rows, json_, empty="nothing was changed yet")
 
 
-def _show_left_out(left_out: Sequence[LeftOut]) -> None:
+def show_left_out(left_out: Sequence[LeftOut]) -> None:
+    """The first few, on stderr."""
     from jobs import screen
 
     for each in left_out[:_SHOWN]:

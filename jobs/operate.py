@@ -161,7 +161,11 @@ def _show(run: Run, report: OperatingReport) -> None:
             shares = (wording.percent(row[name]) for name in ("share", "cumulative"))
             table.add_row(row["product"], row["defect"], f"{row['escapes']:,}", f"{row['overkills']:,}", *shares)
         console.print(table)
-    for rows, title in ((report.by_size, "share of the picture"), (report.by_contrast, "contrast of the picture")):
+    for rows, title in (
+        (report.by_size, "share of the picture"),
+        (report.by_defect_contrast, "contrast of the defect with what is around it"),
+        (report.by_contrast, "contrast of the picture"),
+    ):
         if rows.height:
             table = Table(title, "defective", "recall, %", title=f"Recall by {title}", title_justify="left")
             for row in rows.iter_rows(named=True):

@@ -38,10 +38,7 @@ def command(
 
     screen.without_loading_bars("embedded")
     store = Store(settings.data_folder(data))
-    if run is None:
-        done = reindex.reindex(store, _tell)
-    else:
-        done = reindex.images_of_run(store, run, encoder, _tell)
+    done = reindex.reindex(store, _tell) if run is None else reindex.images_of_run(store, run, encoder, _tell)
     typer.echo(
         f"encoded {wording.counted(done.texts, 'text')}, {wording.counted(done.images, 'image')}, "
         f"{wording.counted(done.patches, 'patch', 'patches')}"

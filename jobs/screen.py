@@ -118,6 +118,7 @@ def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) ->
     stated = json.loads(run.settings)
     if run.model == COMPARE:
         console.print(f"compares  {run.evaluator_version}")
+        console.print(f"knowledge normals, version {run.knowledge_version or 'none'}")
     else:
         console.print(f"knowledge {stated['knowledge']}, version {run.knowledge_version or 'none'}")
         console.print(f"prompt    {protocol(stated, outcome.zero_shot)}")

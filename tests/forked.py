@@ -36,7 +36,7 @@ def run(
         process = fork_server().Process(
             target=_become, args=(program, words, dict(environment), str(folder or Path.cwd()), str(out), str(err))
         )
-        with _no_main():
+        with without_main():
             process.start()
         process.join()
         assert process.exitcode is not None
@@ -44,7 +44,7 @@ def run(
 
 
 @contextmanager
-def _no_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Nothing of this process's main module is imported in the new one: it may be a page that a test opened."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")

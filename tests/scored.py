@@ -16,6 +16,7 @@ import lancedb
 import polars as pl
 
 from tests import forked
+from warehouse.database import Database
 from warehouse.store import Store
 from workbench.model.method import Method
 from workbench.scoring import run
@@ -76,11 +77,13 @@ class Stored:
 
     predictions: pl.DataFrame
     patches: pl.DataFrame
+    comparisons: pl.DataFrame
     vectors: dict[tuple[Any, ...], tuple[float, ...]]  # by table, key and encoder
 
     def differences(self, other: Stored) -> list[str]:
         """What isn't the same, to the last bit."""
-        return [name for name in ("predictions", "patches", "vectors") if not _equal(self, other, name)]
+        names = ("predictions", "patches", "comparisons", "vectors")
+        return [name for name in names if not _equal(self, other, name)]
 
 
 def _equal(one: Stored, other: Stored, name: str) -> bool:
@@ -129,6 +132,9 @@ def stored(data: Path) -> Stored:
     return Stored(
         store.predictions(run_id).drop("run_id", "seconds", "created_at"),
         store.patches(run_id).drop("run_id"),
+        Database(data).frame(
+            "SELECT * EXCLUDE run_id FROM comparisons WHERE run_id = ? ORDER BY block, rowid", [run_id]
+        ),
         vectors(data),
     )
 

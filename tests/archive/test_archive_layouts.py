@@ -154,7 +154,10 @@ def test_pictures_beside_a_product_folders_own_are_left_out_and_counted(tmp_path
     picture(folder / "extra/b.png")
     scan = scanned(tmp_path)
     assert len(scan.entries) == 2
-    why = "the layout MVTec AD has no place for it"
+    why = (
+        "the layout MVTec AD has no place for it; to have it scored, move it to test/good or test/DEFECT of its "
+        "product, or out of the product's folder"
+    )
     assert [(each.path, each.count, each.reason) for each in scan.problems] == [
         ("DATA/bottle", 1, why), ("DATA/bottle/extra", 2, why)
     ]  # fmt: skip

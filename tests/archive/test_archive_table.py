@@ -25,17 +25,17 @@ def table(folder: Path, text: str, name: str = "images.csv") -> Path:
 
 
 @given(
-    st.permutations(["path", "label", "product", "captured_at", "severity"]),
+    st.permutations(["path", "label", "product", "captured_at", "remark"]),
     st.lists(st.tuples(st.sampled_from(["", " ", "\t", "\u00a0"]), st.booleans()), min_size=5, max_size=5),
 )
 def test_blanks_and_case_in_a_header_change_nothing(columns: list[str], dress: list[tuple[str, bool]]) -> None:
     header = [blank + (name.upper() if up else name) + blank for name, (blank, up) in zip(columns, dress, strict=True)]
-    cells = {"path": "a.png", "label": "bent", "product": " nut ", "captured_at": "2026-01-03T22:00", "severity": "x"}
+    cells = {"path": "a.png", "label": "bent", "product": " nut ", "captured_at": "2026-01-03T22:00", "remark": "x"}
     with tempfile.TemporaryDirectory() as folder, Path(folder, "images.csv").open("w", encoding="utf-8") as file:
         csv.writer(file).writerows([header, [cells[name] for name in columns]])
         file.flush()
         rows, problems = sidecar.read(Path(folder, "images.csv"))
-    assert [(each.unit, each.count, each.reason.lower()) for each in problems] == [("column", 1, "not read: severity")]
+    assert [(each.unit, each.count, each.reason.lower()) for each in problems] == [("column", 1, "not read: remark")]
     row = rows["a.png"]
     assert (row.label, row.product, row.captured_at) == ("bent", "nut", datetime(2026, 1, 3, 22, tzinfo=UTC))
 
@@ -61,7 +61,7 @@ def test_a_row_with_a_cell_too_many_or_too_few_is_told_with_its_line_and_never_s
         ("path,defect_type", "the column 'defect_type' isn't read; call it label if it is"),
         ("path, camera ,Camera", "the column 'Camera' stands there twice; the first counts"),
         ("path,label,defect_type", "not read: defect_type"),
-        ("path,severity,shift", "not read: severity, shift"),
+        ("path,remark,shift", "not read: remark, shift"),
     ],
 )
 def test_a_column_that_looks_like_a_known_one_or_stands_twice_is_told(

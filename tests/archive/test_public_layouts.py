@@ -224,6 +224,34 @@ def test_a_mask_of_no_picture_is_told_and_not_scored(tmp_path: Path) -> None:
     assert reasons(scan) == {"Teil-A/ground_truth/bent/009_mask.png": "a mask of no picture"}
 
 
+@pytest.mark.parametrize("folder", ["pictures/", "2026-11-28/line 3/", ""])
+def test_what_lies_beside_train_good_alone_is_scored_unlabelled_with_these_as_its_normals(
+    tmp_path: Path, folder: str
+) -> None:
+    MVTEC.build(tmp_path / "other")  # beside a public one
+    own = tmp_path / "own"
+    picture(own / "Flansch/train/good/1.png", 1)
+    picture(own / f"Flansch/{folder}2.png", 2)
+    picture(own / f"Flansch/{folder}3.png", 3)
+    mask(own / f"Flansch/{folder}3_mask.png", BOX)
+    scan = scanned(tmp_path)
+    assert seen(scan, "other/") == MVTEC.scored
+    assert seen(scan, "own/") == {
+        f"Flansch/{folder}2.png": (None, None, None),
+        f"Flansch/{folder}3.png": (None, None, f"Flansch/{folder}3_mask.png"),
+    }
+    assert {(each.dataset, each.product) for each in scan.registered if "Flansch" in each.path} == {("own", "Flansch")}
+    assert [each.path for each in scan.references if "own" in each.path] == ["own/Flansch/train/good/1.png"]
+    assert reasons(scan) == {}
+
+
+def test_what_lies_below_another_product_is_not_scored_as_the_outer_ones(tmp_path: Path) -> None:
+    picture(tmp_path / "train/good/1.png", 1)
+    picture(tmp_path / "nut/train/good/2.png", 2)
+    picture(tmp_path / "nut/new/3.png", 3)
+    assert scanned(tmp_path).entries == []
+
+
 def test_labels_as_a_products_name_are_pictures_like_others(tmp_path: Path) -> None:
     for number, name in enumerate(("images/1.png", "images/2.png", "labels/3.png", "labels/4.png")):
         picture(tmp_path / name, number)

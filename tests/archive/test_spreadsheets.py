@@ -16,7 +16,7 @@ from workbench.archive.problems import account
 from workbench.archive.sidecar import Times
 from workbench.errors import ArchiveError
 
-HEADER = ("Path", "label", "line", "serial", "captured_at", "severity")
+HEADER = ("Path", "label", "line", "serial", "captured_at", "remark")
 
 
 def test_dates_and_numbers_in_cells_are_what_a_csv_of_them_says(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_dates_and_numbers_in_cells_are_what_a_csv_of_them_says(tmp_path: Path) 
 
     as_csv = tmp_path / "images.csv"
     as_csv.write_text(
-        "Path,label,line,serial,captured_at,severity\na.png,i.O.,7,0017,2026-11-29T22:05:30,3\n"
+        "Path,label,line,serial,captured_at,remark\na.png,i.O.,7,0017,2026-11-29T22:05:30,3\n"
         "sub\\b.PNG ,Kratzer,7.5,17,2026-11-30,\nc.png,TRUE,,,29.11.2026 22:05,\nd.png,ok,,,45000.5,\n"
     )
     assert sidecar.read(as_csv, Times(day_first=True, zone="Europe/Berlin"))[0] == rows

@@ -45,7 +45,8 @@ def test_a_plants_archive_is_understood_without_a_picture_being_read(plant: Path
     assert (found.lines, found.cameras, found.pieces, found.timed) == ({"L4": 1}, {"C1": 2, "C2": 1}, 1, 4)
     assert {(each.unit, each.count, each.example): each.reason for each in found.passed_over} == {
         ("mask", 1, "a/Teil-A/ground_truth/bent/009_mask.png"): "a mask of no picture",
-        ("file", 1, "a/Teil-A"): "the layout MVTec AD has no place for it",
+        ("file", 1, "a/Teil-A"): "the layout MVTec AD has no place for it; to have it scored, move it to test/good or "
+        "test/DEFECT of its product, or out of the product's folder",
         ("file", 1, "films/1.mp4"): "of a kind that isn't read: 1 .mp4",
         ("row", 1, "loose/2.png"): "images.csv names it, but the archive has no such image",
     }

@@ -71,6 +71,10 @@ def test_defects_are_sized_by_their_masks(seeded: Seeded, tmp_path: Path) -> Non
     sizes = found["by_size"]
     assert sum(row["n"] for row in sizes) == rows["score"].len() - rows["score"].null_count()
     assert sizes[0]["smallest"] == areas.filter(rows["score"].is_not_null()).min()
+    contrasts = rows["defect_contrast"]
+    assert contrasts.null_count() == 0
+    assert 0 <= contrasts.min() < contrasts.max() < 1  # type: ignore[operator]
+    assert sum(row["n"] for row in found["by_defect_contrast"]) == sum(row["n"] for row in sizes)
 
 
 def test_claims_are_a_signal_where_answers_carry_no_probability(seeded: Seeded) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tests.curation.test_knowledge_base import TRIAL, attempt, result
@@ -80,6 +81,7 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Curation.close_attempt": _close_attempt,
     "Normals.take": lambda data: Normals(data).take([normal("d")], "more", actor=ANN),
     "Normals.publish": lambda data: Normals(data).publish([3], "confirmed good", actor=ANN),
+    "Normals.adopt": lambda data: Normals(data).adopt([replace(normal("d"), state="published")], "file", actor=ANN),
     "Normals.retire": lambda data: Normals(data).retire([1], "scratched", actor=ANN),
     "Nights.keep_schedule": lambda data: Nights(data).keep_schedule(schedule(name="line-9"), actor=ANN),
     "Nights.remove_schedule": lambda data: Nights(data).remove_schedule(schedule().name, actor=ANN),
@@ -107,7 +109,7 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
 
 # Made again, these find it done: nothing changes, so no row is written.
 DONE_ALREADY = (
-    "Curation.take", "Curation.publish", "Normals.take", "Normals.publish", "Nights.void_nights",
+    "Curation.take", "Curation.publish", "Normals.take", "Normals.adopt", "Normals.publish", "Nights.void_nights",
     "Reviews.open", "Reviews.draw_audit",
     "QuestionSets.add", "Reviews.record_tasks", "Reviews.store_pulled", "Reviews.judge",
 )  # fmt: skip

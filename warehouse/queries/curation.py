@@ -356,17 +356,14 @@ class Curation:
             return _publish(change, members, reason, revision=revision)
 
     def rollback(self, version: str, reason: str, *, actor: Actor) -> KnowledgeVersion:
-        """An earlier published set's very members and normals, published again.
+        """An earlier published set's very members and normals, published again; see `publishing.earlier`.
 
         Raises:
             Refused: no set of that name was ever published.
         """
         with self._database.changing(actor, "roll back knowledge", version) as change:
             con, newest = change.con, publishing.newest(change.con)
-            row = con.sql("SELECT * FROM knowledge_versions WHERE version = ? LIMIT 1", params=[version]).pl()
-            if row.is_empty():
-                raise Refused(f"no knowledge version {version} was ever published; see `workbench knowledge history`")
-            [earlier] = schema.records(KnowledgeVersion, row)
+            earlier = publishing.earlier(con, version)
             made = publishing.publish(
                 con, publishing.as_map(earlier), change.actor.name, reason, normals=earlier.normals
             )
@@ -417,8 +414,7 @@ class Curation:
             opened = replace(attempt, attempt=since + 1, alpha=publishing.share(attempt.alpha, since + 1))
             change.details.update(revision=opened.revision, attempt=opened.attempt, alpha=opened.alpha)
             insert(con, "gate_attempts", schema.table(GateAttempt, [opened]))
-            con.register("trial", schema.table(KnowledgeTrial, [trial]))
-            con.execute("INSERT INTO knowledge_trials SELECT * FROM trial ON CONFLICT DO NOTHING")
+            publishing.keep(con, trial)
             publishing.stand(
                 con, opened.description_id, opened.revision, "testing", opened.author, f"test {opened.attempt}"
             )

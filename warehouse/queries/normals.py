@@ -34,6 +34,7 @@ _LABELS = """
     SELECT image_id, question_id, label, author FROM settled WHERE labels
     QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY settled_at DESC, question_id) = 1
 """
+_NEWEST_OF_CONTENT = "SELECT * FROM normals QUALIFY row_number() OVER (PARTITION BY content ORDER BY number DESC) = 1"
 # By content, one row where somebody calls a picture defective, or another picture of its piece: who, and what. The
 # archive's word counts even where people settled otherwise: a label that is wrong is put right in the archive.
 _DEFECTIVE = f"""
@@ -50,6 +51,9 @@ _DEFECTIVE = f"""
             AND e.serial = d.serial AND e.lot IS NOT DISTINCT FROM d.lot AND e.content <> d.content
     ) GROUP BY content
 """
+
+
+_STATES: tuple[NormalState, ...] = ("proposed", "published", "retired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,24 @@ class Normals:
             [list(states), product],
         )
 
+    def standing(self) -> list[Normal]:
+        """The newest row of every content, by number: where each stands, and where it comes from."""
+        return self._database.records(Normal, f"{_NEWEST_OF_CONTENT} ORDER BY number")
+
+    def entries_of(self, contents: Iterable[str]) -> dict[str, Entry]:
+        """An entry of each of these contents that is known, of whatever archive; the first by archive and path."""
+        rows = self._database.frame(
+            "SELECT * FROM entries WHERE list_contains(?, content) "
+            "QUALIFY row_number() OVER (PARTITION BY content ORDER BY archive_id, path) = 1",
+            [list(contents)],
+        )
+        return {each.content: each for each in schema.records(Entry, rows)}
+
+    def retired_contents(self) -> set[str]:
+        """Contents of pictures that somebody retired, and that stand nowhere else."""
+        query = "SELECT content FROM normals GROUP BY content HAVING bool_and(state = 'retired')"
+        return set(self._database.frame(query)["content"])
+
     def named(self, name: str) -> Normal:
         """The newest normal of a content, by the first digits of it.
 
@@ -174,8 +196,9 @@ class Normals:
             for path, reason in self._database.frame(
                 f"SELECT n.path, coalesce(d.says, 'the verdict that it is good was taken back') "
                 f"FROM normals AS n LEFT JOIN ({_DEFECTIVE}) AS d(content, says) USING (content) "
-                "WHERE list_contains(?, n.state) AND (d.says IS NOT NULL OR (n.judgement_id IS NOT NULL AND "
-                "n.judgement_id NOT IN (SELECT 'settled ' || image_id || ' ' || question_id FROM settled "
+                "WHERE list_contains(?, n.state) AND (d.says IS NOT NULL OR ("
+                "n.judgement_id IN (SELECT judgement_id FROM judgements) AND n.judgement_id NOT IN "
+                "(SELECT 'settled ' || image_id || ' ' || question_id FROM settled "
                 "WHERE label = 'good'))) ORDER BY n.path, n.number",
                 [list(states)],
             ).iter_rows()
@@ -247,6 +270,65 @@ class Normals:
                 left_out=tuple(left_out),
             )
 
+    def adopt(self, pictures: Iterable[Normal], reason: str, publish: bool = True, *, actor: Actor) -> TakenNormals:
+        """Normals with states, authors and times of their own, as an export holds them, in one transaction.
+
+        Where one is known here already, only its state changes: to retired, or from proposed to published; what
+        somebody retired here stays retired, and so does what the export doesn't name stay as it is.
+
+        Args:
+            pictures: one of each content.
+            reason: of the history's lines.
+            publish: False takes published ones as proposed.
+            actor: who brings them.
+        """
+        with self._database.changing(actor, "adopt normals", "normals") as change:
+            con, newest = change.con, publishing.newest(change.con)
+            known, defective = _newest_of_content(con), dict(con.execute(_DEFECTIVE).fetchall())
+            ((last,),) = con.execute("SELECT coalesce(max(number), 0) FROM normals").fetchall()
+            members = set(newest.normals if newest else ())
+            added: list[Normal] = []
+            gone: list[int] = []
+            promoted: list[int] = []
+            left_out: list[LeftOut] = []
+            unchanged = retired = 0
+            for each in sorted(pictures, key=lambda one: (one.archive_id, one.path, one.content)):
+                before = known.get(each.content)
+                why = _why_not(each, before, {} if each.state == "retired" else defective)
+                if why is not None:
+                    left_out.append(LeftOut(each.path, why))
+                elif before is None:
+                    state: NormalState = "proposed" if each.state == "published" and not publish else each.state
+                    added.append(replace(each, number=last + len(added) + 1, state=state))
+                elif before.state == "retired" and each.state != "retired":
+                    retired += 1
+                else:
+                    unchanged += 1
+                    moved = (before.state, each.state)
+                    gone += [before.number] if before.state != each.state == "retired" else []
+                    promoted += [before.number] if publish and moved == ("proposed", "published") else []
+            insert(con, "normals", schema.table(Normal, added))
+            by_state = {state: [each.number for each in added if each.state == state] for state in _STATES}
+            publishing.stand_normals(con, by_state["proposed"], "proposed", None, actor.name, reason)
+            aside = [*by_state["retired"], *(number for number in gone if number not in members)]
+            publishing.stand_normals(con, aside, "retired", None, actor.name, reason)
+            after = (members - set(gone)) | {*by_state["published"], *promoted}
+            if after != members:
+                newest = _publish(change, after, reason)
+            change.happened = bool(added or gone or promoted)
+            change.details.update(
+                reason=reason, published=publish, added=len(added), retired=len(gone), left_out=len(left_out)
+            )
+            return TakenNormals(
+                version=newest.version if newest else None,
+                published=len(newest.normals) if newest else 0,
+                added=len(added),
+                changed=len(gone) + len(promoted),
+                unchanged=unchanged - len(gone) - len(promoted),
+                retired=retired,
+                left_out=tuple(left_out),
+            )
+
     def publish(self, numbers: Sequence[int], reason: str, *, actor: Actor) -> KnowledgeVersion:
         """The published set with these normals in it; of each one's content no other row stays.
 
@@ -289,8 +371,7 @@ class Normals:
 
 
 def _newest_of_content(con: DuckDBPyConnection) -> dict[str, Normal]:
-    query = "SELECT * FROM normals QUALIFY row_number() OVER (PARTITION BY content ORDER BY number DESC) = 1"
-    return {each.content: each for each in schema.records(Normal, con.sql(query).pl())}
+    return {each.content: each for each in schema.records(Normal, con.sql(_NEWEST_OF_CONTENT).pl())}
 
 
 def _why_not(each: Normal, before: Normal | None, defective: dict[str, str]) -> str | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from warehouse import schema
 from warehouse.database import insert
 from warehouse.errors import Refused
-from warehouse.records.curation import KnowledgeChange
+from warehouse.records.curation import KnowledgeChange, KnowledgeTrial
 from warehouse.records.normals import Normal, NormalChange, NormalState
 from warehouse.records.scoring import Description, DescriptionState, KnowledgeMember, KnowledgeVersion
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _NEWEST = "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
+# The texts alone or the normals alone of a set that was published; what a test used was not.
+_PART = """
+    SELECT t.* FROM knowledge_trials AS t WHERE t.version = ? AND EXISTS (
+        SELECT 1 FROM knowledge_versions AS v
+        WHERE (t.members = v.members AND len(t.normals) = 0) OR (t.normals = v.normals AND len(t.members) = 0)
+    )
+"""
 
 
 def share(budget: float, attempt: int) -> float:
@@ -43,6 +51,30 @@ def newest(con: DuckDBPyConnection) -> KnowledgeVersion | None:
     """The published set; None before the first."""
     found = schema.records(KnowledgeVersion, con.sql(_NEWEST).pl())
     return found[0] if found else None
+
+
+def earlier(con: DuckDBPyConnection, name: str) -> KnowledgeVersion:
+    """The set that rolling back to a name publishes: the one published under it; or, where the name is of the texts or
+    the normals that a run used, the published set of now with these in the place of its own.
+
+    Raises:
+        Refused: no such set was ever published.
+    """
+    found = schema.records(
+        KnowledgeVersion, con.sql("SELECT * FROM knowledge_versions WHERE version = ? LIMIT 1", params=[name]).pl()
+    )
+    if found:
+        return found[0]
+    parts, now = schema.records(KnowledgeTrial, con.sql(_PART, params=[name]).pl()), newest(con)
+    if not parts or now is None:
+        raise Refused(f"no knowledge version {name} was ever published; see `workbench knowledge history`")
+    return replace(now, members=parts[0].members) if parts[0].members else replace(now, normals=parts[0].normals)
+
+
+def keep(con: DuckDBPyConnection, unpublished: KnowledgeTrial) -> None:
+    """Keep a set that is used without being published, so that its name can be looked up."""
+    con.register("unpublished", schema.table(KnowledgeTrial, [unpublished]))
+    con.execute("INSERT INTO knowledge_trials BY NAME SELECT * FROM unpublished ON CONFLICT DO NOTHING")
 
 
 def as_map(version: KnowledgeVersion | None) -> dict[str, int]:

@@ -45,12 +45,14 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeTrial:
-    """A set of revisions that was never published: the published ones with one draft among them, for its test."""
+    """A set that was used and never published: the published texts with one draft among them, for its test; or the
+    texts alone, or the normals alone, of a published set, as a run used them.
+    """
 
     version: str
     members: tuple[KnowledgeMember, ...]
     opened_at: datetime
-    normals: tuple[int, ...] = ()  # numbers of the published ones, ascending
+    normals: tuple[int, ...] = ()  # numbers, ascending
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class OperatingReport:
     groups: pl.DataFrame  # see `by_group`
     causes: pl.DataFrame  # see `operating_point.pareto`
     by_size: pl.DataFrame  # see `operating_point.recall_by`, of the share of the picture that is defective
+    by_defect_contrast: pl.DataFrame  # the same of how far the defect stands out from what is around it
     by_contrast: pl.DataFrame  # the same of the picture's contrast
     nights: pl.DataFrame  # see `on_nights`
 
@@ -67,9 +68,8 @@ class OperatingReport:
         """For JSON."""
         plain = {name: getattr(self, name) for name in ("signal", "unlabelled", "unlabelled_called")}
         records = {name: asdict(getattr(self, name)) for name in ("prevalence", "aim", "ranking", "point")}
-        tables = {
-            name: getattr(self, name).to_dicts() for name in ("groups", "causes", "by_size", "by_contrast", "nights")
-        }
+        names = ("groups", "causes", "by_size", "by_defect_contrast", "by_contrast", "nights")
+        tables = {name: getattr(self, name).to_dicts() for name in names}
         return {**plain, **records, "parts": asdict(self.parts) if self.parts else None, **tables}
 
 
@@ -89,7 +89,8 @@ def build(
     """All numbers of a run's scores.
 
     Args:
-        scores: as `warehouse.queries.scores` gives them; `defect_area`, the share of the picture, where it is known.
+        scores: as `warehouse.queries.scores` gives them; `defect_area`, the share of the picture, and
+            `defect_contrast`, as `defect_contrast.contrast` has it, where they are known.
         signal: its name.
         at: the prevalence; the aim's own is set to it.
         aim: what the threshold is for.
@@ -97,8 +98,8 @@ def build(
     """
     point = operating_point.find(scores, aim)
     rows = detection_curves.labelled(scores)
-    if "defect_area" not in rows.columns:
-        rows = rows.with_columns(defect_area=pl.lit(None, pl.Float64))
+    lacking = [name for name in ("defect_area", "defect_contrast") if name not in rows.columns]
+    rows = rows.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
     without = scores.filter(pl.col("defective").is_null(), pl.col("score").is_finite())
     parts = None
     if point.elsewhere is not None and point.elsewhere.escape.value + LOSS <= 1:
@@ -112,6 +113,7 @@ def build(
         int(operating_point.called(without, point.threshold)["called"].sum()), parts,
         by_group(rows, point.threshold, at.value), operating_point.pareto(rows, point.threshold, aim),
         operating_point.recall_by(rows, point.threshold, "defect_area"),
+        operating_point.recall_by(rows, point.threshold, "defect_contrast"),
         operating_point.recall_by(rows, point.threshold, "contrast"),
         on_nights(scores.clear() if nights is None else nights, point.threshold),
     )  # fmt: skip

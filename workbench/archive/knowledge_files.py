@@ -34,6 +34,7 @@ from workbench.errors import KnowledgeError
 
 ALIASES = {"MVTec": "DS-MVTec"}  # MMAD's knowledge file and its question file name one data set differently
 COLUMNS = ("dataset", "product", "entry", "text")
+NORMALS = "normals.jsonl"  # in a folder of texts: see `normal_files.py`
 
 Texts = dict[tuple[str, str, str], str]  # (dataset, product, entry) -> text
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -90,7 +91,8 @@ def other_files(file: Path) -> Counter[str]:
         found = list(_files(file)) if file.is_dir() else []
     except OSError as error:
         raise KnowledgeError(f"cannot read the knowledge folder {file}: {error.strerror}") from None
-    return Counter(each.suffix.lower() or "without an ending" for each in found if each.suffix.lower() != ".md")
+    others = (each for each in found if each.suffix.lower() != ".md" and each != file / NORMALS)
+    return Counter(each.suffix.lower() or "without an ending" for each in others)
 
 
 def write(descriptions: Iterable[Description], output: Path) -> int:
@@ -102,12 +104,12 @@ def write(descriptions: Iterable[Description], output: Path) -> int:
     texts = {(d.dataset, d.product, d.entry): d.text for d in descriptions}
     try:
         if output.suffix.lower() == ".json":
-            _put(output, json.dumps(_nested(texts), indent=1, ensure_ascii=False) + "\n")
+            put(output, json.dumps(_nested(texts), indent=1, ensure_ascii=False) + "\n")
         elif output.suffix.lower() == ".csv":
             page = io.StringIO()
             rows = csv.writer(page, lineterminator="\n")
             rows.writerows([COLUMNS, *((*place, text) for place, text in texts.items())])
-            _put(output, page.getvalue())
+            put(output, page.getvalue())
         else:
             _to_folder(texts, output)
     except OSError as error:
@@ -261,8 +263,8 @@ def _to_folder(texts: Mapping[tuple[str, str, str], str], folder: Path) -> None:
         file.write_text(text + "\n", encoding="utf-8")
 
 
-def _put(file: Path, text: str) -> None:
-    """Whole or not at all: a half-written knowledge file would withdraw what it lacks."""
+def put(file: Path, text: str) -> None:
+    """Write the file whole or not at all: a half-written knowledge file would withdraw what it lacks."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
     aside.replace(file)

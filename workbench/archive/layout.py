@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -88,13 +88,16 @@ def places(root: Path, paths: Iterable[str], layouts: Sequence[Layout] = ()) -> 
     found = Understood({}, [])
     orphans: list[str] = []
     claimed: set[Names] = set()
-    for product, fitting in _products(by_folder, (*layouts, *layout_table.public_layouts())):
+    told = list(_products(by_folder, (*layouts, *layout_table.public_layouts())))
+    of_products = {product.names for product, _ in told}
+    for product, fitting in told:
         folders = [names for names in product.folders if names not in claimed]
         files = [(path, names[len(product.names) :], name) for names in folders for path, name in by_folder[names]]
         if not files:
             continue
         readings = [reading for layout in fitting if (reading := _Reading(layout, product.names, above)).reads(files)]
         if read := next((reading for reading in readings if reading.pictures), next(iter(readings), None)):
+            read.score_others(of_products)
             found.places.update(read.found)
             found.layouts[read.layout.name] += read.pictures
             orphans += read.orphans
@@ -247,20 +250,21 @@ class _Reading:
         self.layout = layout
         named = [name for name in (*above, *product) if not _is_date(name)]
         self._dataset, self._product = (name or UNKNOWN for name in ("", "", *named)[-2:])
-        self._folder = "/".join(product)
+        self._names = product
         self.found: dict[str, Place] = {}
         self.orphans: list[str] = []
         self._masks: dict[Names, list[str]] = defaultdict(list)
         self._keys_of_masks: dict[str, list[Names]] = defaultdict(list)
         self._pictures: dict[str, tuple[Names, Role, dict[str, str]]] = {}
-        self._left_out: Counter[str] = Counter()
+        self._left_out: dict[Names, list[tuple[str, str]]] = defaultdict(list)  # folder below -> (path, file's name)
         self._aside: Counter[str] = Counter()
+        self._others = 0  # pictures that it has no place for and that are scored
         self._fitting = lru_cache(4096)(self._fit)
 
     @property
     def pictures(self) -> int:
         """How many there are, masks aside."""
-        return len(self._pictures)
+        return len(self._pictures) + self._others
 
     def reads(self, files: Iterable[tuple[str, Names, str]]) -> bool:
         """Whether the layout fits these files: path, folders below the product's, name.
@@ -303,17 +307,39 @@ class _Reading:
             role = role or fits
             if fits != "mask":
                 break
-        if role in (None, "aside"):
-            counter = self._aside if role else self._left_out
-            counter["/".join(filter(None, (self._folder, *folder)))] += 1
+        if role == "aside":
+            self._aside[self._named(folder)] += 1
+        elif role is None:
+            self._left_out[folder].append((path, name))
+
+    def score_others(self, of_products: Set[Names]) -> None:
+        """Where there are normals and nothing to score, take what the layout has no place for as unlabelled pictures.
+
+        Args:
+            of_products: folders that are products; what lies in another one's stays where it is.
+        """
+        roles = {place.role for place in self.found.values()}
+        if not self.layout.scores_others or "reference" not in roles or "query" in roles:
+            return
+        for folder in list(self._left_out):
+            depths = range(1, len(folder) + 1)
+            if not any((*self._names, *folder[:depth]) in of_products for depth in depths):
+                taken = dict(_plain_pictures(self._left_out.pop(folder), self._dataset, self._product))
+                self.found.update(taken)
+                self._others += sum(place.role == "query" for place in taken.values())
 
     def left_out(self) -> Iterator[Problem]:
         """What the layout has no place for, and what it knows and doesn't need, by folder."""
         no_place = f"the layout {self.layout.name} has no place for it"
+        reason = f"{no_place}; {self.layout.hint}" if self.layout.hint else no_place
+        for folder, files in sorted((self._named(folder), files) for folder, files in self._left_out.items()):
+            yield Problem(folder or ".", reason, kind=no_place, count=len(files))
         not_needed = f"the layout {self.layout.name} doesn't need it"
-        for reason, folders in ((no_place, self._left_out), (not_needed, self._aside)):
-            for folder, count in sorted(folders.items()):
-                yield Problem(folder or ".", reason, kind=reason, count=count)
+        for folder, count in sorted(self._aside.items()):
+            yield Problem(folder or ".", not_needed, kind=not_needed, count=count)
+
+    def _named(self, folder: Names) -> str:
+        return "/".join((*self._names, *folder))
 
     def _fit(self, folder: Names) -> list[tuple[Role, layout_table.Pattern, dict[str, str], str]]:
         """The patterns that these folders fit, with what they say and what of the folders is left for the name."""
@@ -357,8 +383,12 @@ class _Reading:
 
 
 def _plain_places(names: Names, files: Sequence[tuple[str, str]], above: Names) -> Iterator[tuple[str, Place]]:
-    """A plain folder's pictures; one that is called as another with `_mask` after it is that one's mask."""
-    dataset, product = above[1] or UNKNOWN, next((name for name in names if not _is_date(name)), UNKNOWN)
+    """A plain folder's pictures, of the product that its top folder names."""
+    return _plain_pictures(files, above[1] or UNKNOWN, next((name for name in names if not _is_date(name)), UNKNOWN))
+
+
+def _plain_pictures(files: Sequence[tuple[str, str]], dataset: str, product: str) -> Iterator[tuple[str, Place]]:
+    """Unlabelled pictures of one folder; one that is called as another with `_mask` after it is that one's mask."""
     by_stem: dict[str, list[str]] = defaultdict(list)
     for path, name in files:
         by_stem[_stem(name)[0].casefold()].append(path)

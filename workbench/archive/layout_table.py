@@ -56,6 +56,8 @@ class Row(BaseModel):
     good: tuple[str, ...] = ()
     pairs: bool = False
     leaves_others: bool = False
+    scores_others: bool = False
+    hint: str = ""
 
     @field_validator("normals", "pictures", "masks", "aside")
     @classmethod
@@ -143,6 +145,8 @@ class Layout:
     good: frozenset[str]
     pairs: bool
     leaves_others: bool  # what it has no place for is read as if it weren't there
+    scores_others: bool  # beside normals, where there is nothing else to score, what it has no place for is scored
+    hint: str  # what to do with a picture that it has no place for
     shared: tuple[str, ...]  # fields that a mask has in common with its picture, beside its name
 
 
@@ -158,7 +162,9 @@ def layout_of(row: Row) -> Layout:
     )
     patterns = tuple((role, Pattern.of(pattern)) for role, all_written in roles for pattern in all_written)
     good = frozenset(kind.casefold() for kind in row.good)
-    return Layout(row.name, tells, patterns, row.label, good, row.pairs, row.leaves_others, shared)
+    return Layout(
+        row.name, tells, patterns, row.label, good, row.pairs, row.leaves_others, row.scores_others, row.hint, shared
+    )
 
 
 @cache

@@ -42,6 +42,7 @@ from workbench.errors import ArchiveError
 NAMES = ("images.csv", "images.jsonl", "images.xlsx")
 
 _SHOWN = 8  # unread columns
+STUDIED = frozenset({"severity"})  # columns that a study's tables are divided by; a scan needs none of them
 _LOOKS_LIKE = {
     column: tuple(words.split())
     for column, words in {
@@ -317,7 +318,7 @@ def _columns(header: Iterable[str], file: Path, place: str, problems: list[Probl
             problems.append(Problem(place, reason, kind, unit="column"))
             continue
         found[index] = name
-        if name in known:
+        if name in known or name in STUDIED:
             continue
         if meant := _meant(name, plain):
             kind = f"{file.name}: the column {name} isn't read"

@@ -34,7 +34,8 @@ _FILMS = "avi mp4 mov mkv mpg mpeg wmv webm"
 _PACKED = "zip tar gz tgz 7z rar bz2 xz zst parquet tfrecord h5 hdf5 npy npz"
 UNREAD = frozenset(f".{kind}" for kind in f"{_PICTURES} {_FILMS} {_PACKED}".split())
 
-TABLES = frozenset({"images.csv", "images.jsonl", "images.xlsx", "mmad.json"})  # at the root; others are told
+# At the root; others are told. The last is read by `workbench knowledge import`.
+TABLES = frozenset({"images.csv", "images.jsonl", "images.xlsx", "mmad.json", "domain_knowledge.json"})
 
 _WHY: Mapping[str, tuple[Unit, str]] = {
     "housekeeping": ("folder", "a file server's or system's own"),

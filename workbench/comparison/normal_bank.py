@@ -3,8 +3,8 @@
     normals, a tower -> `NormalBank.open` computes what isn't stored yet -> `nearest` of a class vector -> `patches`
 
 Features lie by the picture's content in a folder of their tower, a safetensors file each, written whole or not at all.
-So filling may be cut anywhere and go on, and several processes may fill one folder: the worst is that a picture is
-computed twice. A file that can't be read is computed anew.
+So filling may be cut anywhere and go on, and several processes may fill one folder, each in an order of its own: the
+worst is that a picture which two come to at once is computed twice. A file that can't be read is computed anew.
 
 All normals are searched, whatever their product: what a query's folder or label says decides nothing.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -156,6 +157,8 @@ class NormalBank:
             progress: is called with the number of normals that are ready.
         """
         store, listed = FeatureStore(folder, tower), list(normals)
+        # In one order, processes that are equally fast would see every picture at the same time, wherever they begin.
+        random.Random(os.getpid()).shuffle(listed)
         for ready, normal in enumerate(listed, start=1):
             try:
                 store.fill(normal.content, lambda each=normal: open_image(each))  # type: ignore[misc]

@@ -48,12 +48,13 @@ class Blast:
 
 
 def newest_run(store: Store) -> Run:
-    """The newest run that used knowledge, whose images a change is measured on.
+    """The newest run that read texts, whose images a change is measured on.
 
     Raises:
         CannotReplay: there is none.
     """
-    runs = store.runs().filter(pl.col("knowledge_version").is_not_null())
+    reads = (pl.col("settings").str.json_path_match("$.knowledge") != "none").fill_null(True)
+    runs = store.runs().filter(pl.col("knowledge_version").is_not_null(), reads)
     run = store.run(runs["run_id"][0]) if runs.height else None
     if run is None:
         raise CannotReplay("no run has used knowledge yet; score an archive first: workbench score ARCHIVE")

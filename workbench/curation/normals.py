@@ -3,6 +3,7 @@
     an archive's `train/good`, its sidecar's references, a folder of references -> `import_archive` -> published
     cases that people settled as good though a run called them defective -> `propose` -> proposed
     a proposed or retired one, by a person -> `publish`; any -> `retire`
+    what `workbench knowledge export` wrote, here or elsewhere -> `import_file`, each where it stood
 
 What an archive declares as normal is published at once, as there is nothing yet to hold it against; the history says
 so. Whoever opens a normal checks its bytes, as of every picture. Which published ones look out of place, and what
@@ -12,9 +13,11 @@ publishing one would do, is said by `normal_checks.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import polars as pl
 
 from warehouse.bounded import same_name
 from warehouse.identity import cluster_id
@@ -24,7 +27,7 @@ from warehouse.records.normals import Normal, NormalOrigin
 from warehouse.records.scoring import Entry, KnowledgeVersion
 from warehouse.store import Store
 from workbench import wording
-from workbench.archive import layout_table
+from workbench.archive import layout_table, normal_files
 from workbench.archive import scan as archive
 from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.scan import Scan, content_of
@@ -38,6 +41,7 @@ _NOT_STORED = datetime(1970, 1, 1, tzinfo=UTC)  # of a row that `Normals.take` d
 FOLDER: NormalOrigin = "normal folder"
 SIDECAR: NormalOrigin = "sidecar reference"
 REFERENCES: NormalOrigin = "references folder"
+_NOWHERE = "no archive that is registered here holds it; give the one that does with --archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,7 @@ def import_archive(store: Store, root: Path, settings: Settings, publish: bool =
         ArchiveError: the archive or the folder of references can't be read, or declares no normal picture.
     """
     known = store.entries(archive.identify(root).archive_id)
-    scanned = archive.scan(
-        root,
-        known,
-        settings.work.sidecar,
-        layouts=layout_table.from_settings(settings.work.layouts),
-        times=Times(settings.work.day_first, settings.work.time_zone),
-        tiling=prepare_run.tiling_of(settings),
-    )
+    scanned = _scan(root, known, settings)
     declared = of_scan(scanned, settings.support.references)
     if not declared.normals:
         why = f": {declared.left_out[0].path}: {declared.left_out[0].reason}" if declared.left_out else ""
@@ -78,13 +75,67 @@ def import_archive(store: Store, root: Path, settings: Settings, publish: bool =
             f"{root} declares no normal picture{why}; put good ones into PRODUCT/train/good, name one in the sidecar's "
             "column `reference`, or give a folder with --references"
         )
-    store.register_archive(scanned.archive)
-    store.upsert_entries(scanned.archive.archive_id, archive.changed(scanned.registered, known))
+    _register(store, scanned, known)
     taken = Normals(store.data).take(declared.normals, f"declared by {scanned.archive.name}", publish, actor=actor)
     left_out = (*declared.left_out, *taken.left_out)
-    return TakenNormals(
-        taken.version, taken.published, taken.added, taken.changed, taken.unchanged, taken.retired, left_out
+    return replace(taken, left_out=left_out)
+
+
+def import_file(store: Store, file: Path, publish: bool = True, *, actor: Actor) -> TakenNormals:
+    """The normals that an export holds, each where it stood, by whom and when.
+
+    A picture is taken where it lay if its archive is registered here, else where an archive that is holds the same
+    content, under the names that it has there; one that none holds is left out.
+
+    Raises:
+        KnowledgeError: the file can't be read.
+    """
+    normals, here = Normals(store.data), {each.archive_id for each in store.archives()}
+    named = normal_files.read(file)
+    elsewhere = normals.entries_of(each.content for each in named if each.archive_id not in here)
+    placed: dict[str, Normal] = {}
+    left_out: list[LeftOut] = []
+    for each in named:
+        entry = elsewhere.get(each.content)
+        if each.content in placed:
+            left_out.append(LeftOut(each.path, "the file names its content twice"))
+        elif each.archive_id in here:
+            placed[each.content] = each
+        elif entry is not None:
+            there = _of_entry(entry, entry.product, each.origin, each.judgement_id)
+            placed[each.content] = replace(
+                there, state=each.state, author=each.author, reason=each.reason, created_at=each.created_at
+            )
+        else:
+            left_out.append(LeftOut(each.path, _NOWHERE))
+    taken = normals.adopt(placed.values(), f"imported from {file.name}", publish, actor=actor)
+    return replace(taken, left_out=(*left_out, *taken.left_out))
+
+
+def register(store: Store, root: Path, settings: Settings) -> None:
+    """Make an archive's pictures known, so that normals can be found among them; nothing becomes a normal by it.
+
+    Raises:
+        ArchiveError: it can't be read.
+    """
+    known = store.entries(archive.identify(root).archive_id)
+    _register(store, _scan(root, known, settings), known)
+
+
+def _scan(root: Path, known: pl.DataFrame, settings: Settings) -> Scan:
+    return archive.scan(
+        root,
+        known,
+        settings.work.sidecar,
+        layouts=layout_table.from_settings(settings.work.layouts),
+        times=Times(settings.work.day_first, settings.work.time_zone),
+        tiling=prepare_run.tiling_of(settings),
     )
+
+
+def _register(store: Store, scanned: Scan, known: pl.DataFrame) -> None:
+    store.register_archive(scanned.archive)
+    store.upsert_entries(scanned.archive.archive_id, archive.changed(scanned.registered, known))
 
 
 def of_scan(scanned: Scan, folder: Path | None = None) -> Declared:

@@ -23,7 +23,7 @@ import polars as pl
 from warehouse import kill_points, names
 from warehouse.errors import WarehouseError, WorkbenchError
 from warehouse.queries.curation import Curation
-from warehouse.queries.normals import Normals
+from warehouse.queries.knowledge_used import KnowledgeUsed
 from warehouse.queries.publishing import share, version_name
 from warehouse.records.audit import Actor
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeTrial
@@ -141,12 +141,10 @@ def open_test(
         )
     old = next((d for d in published if d.description_id == draft.description_id), None)
     members = [d for d in published if d is not old] + [draft]
-    normals = Normals(store.data).of_version(version.version) if version else []
     trial = KnowledgeTrial(
-        version_name(members, normals),
+        version_name(members),
         tuple(KnowledgeMember(d.description_id, d.revision) for d in sorted(members, key=lambda d: d.description_id)),
         datetime.now(UTC),
-        tuple(each.number for each in normals),
     )
     attempt = GateAttempt(
         description_id=draft.description_id,
@@ -156,7 +154,7 @@ def open_test(
         alpha=gate.BUDGET,
         margin=margin,
         against=old.revision if old else None,
-        base_version=version.version if version else None,
+        base_version=KnowledgeUsed(store.data).name(version, texts=True, normals=False),
         trial_version=trial.version,
         run_id=run.run_id,
         plan=_plan(store, run, (*images.affected, *images.elsewhere)).identity,

@@ -57,7 +57,7 @@ def by_subtask(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataF
 def slices_looked_at(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """Every slice that was looked at for losses, those that lose first, with the unpaired questions of images."""
     old, new = (
-        _judged(now, Selection(run_id, selection.facets, truth=selection.truth))
+        _judged(now, replace(selection.whole_run(run_id), facets=selection.facets))
         if selection.counted_beforehand
         else None
         for run_id in (base, selection.run_id)
@@ -81,7 +81,7 @@ def unpaired(base: Run, selection: Selection, pairs: int) -> str:
         return ""
     asked = [
         int(
-            reads.cells(now, Selection(run_id, selection.facets, truth=selection.truth))
+            reads.cells(now, replace(selection.whole_run(run_id), facets=selection.facets))
             .filter(pl.col("subtask").is_null())["counted"]
             .sum()
         )
@@ -109,7 +109,7 @@ def disagreement(now: reads.Snapshot, base: str, selection: Selection) -> Disagr
     """Which pictures without a label only one of the runs calls defective."""
     found = reads.rollups(now)
     new = found.calls(selection, ("image_id", "cluster_id", "outcome", *alarms.DIMENSIONS))
-    same_pictures = Selection(base, images=tuple(new["image_id"].unique()), truth=selection.truth)
+    same_pictures = replace(selection.whole_run(base), images=tuple(new["image_id"].unique()))
     return alarms.disagreement(found.calls(same_pictures, ("image_id", "cluster_id", "outcome")), new)
 
 
@@ -137,7 +137,7 @@ def show_disagreement(calls: Disagreement, base: Run, run: Run, selection: Selec
         heads = ["Called defective by", "only A", "only B", "both", "neither", "Differently", "Share", "95 %"]
         html(components.table(rows, heads, numbers=7))
     for one, images, title in ((base, calls.only_old, "Only A"), (run, calls.only_new, "Only B")):
-        of_one = Selection(one.run_id, images=images, truth=selection.truth)
+        of_one = replace(selection.whole_run(one.run_id), images=images)
         pictures = reads.called_defective(now, of_one, alarms.SHOWN)
         called_defective.show_pictures(now, [(one, pictures)], len(images), f"{title} calls defective")
 
@@ -259,7 +259,7 @@ def show_published(run: Run, base: Run, selection: Selection) -> None:
         if own_run not in asking:
             continue
         cells = (
-            reads.cells(now, Selection(own_run.run_id, selection.facets, truth=selection.truth))
+            reads.cells(now, replace(selection.whole_run(own_run.run_id), facets=selection.facets))
             if _images_only(selection)
             else _none()
         )

@@ -29,11 +29,11 @@ runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def points(now: reads.Snapshot, everything: Selection, stamp: str) -> pl.DataFrame:
+def points(now: reads.Snapshot, everything: Selection, of: embedding.Index) -> pl.DataFrame:
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
-    at = embedding.images(now, everything.run_id).select("image_id", "x", "y")
+    at = embedding.on_plane(now, everything.run_id, of)
     found = reads.rollups(now)
-    whole = Selection(everything.run_id, truth=everything.truth)
+    whole = everything.whole_run()
     of_all = found.outcomes(whole, at["image_id"].to_list())
     inside = set(found.outcomes(everything, at["image_id"].to_list())["image_id"]) if everything != whole else None
     rows = at.join(of_all, on="image_id")
@@ -130,14 +130,13 @@ def show_cases(run: Run, shown: pl.DataFrame, selection: Selection) -> None:
             components.empty("No image here", "Draw around some marks; Esc clears the region.")
         else:
             columns = rows.head(CASES).with_columns(error=pl.lit(None, pl.String), subtask=pl.lit(""))
-            onward = {} if judged else {"order": order}
-            thumbnails.grid(now, run, columns, lambda case: cards.caption(run, case, "an image"), width=88, **onward)
+            thumbnails.grid(now, run, columns, lambda case: cards.caption(run, case, "an image"), width=88)
 
 
 run = components.need_run("Map", runs, address.chosen_run(runs))
 selection = embedding.selection(now, runs, run)
 everything = replace(selection, images=None)
-shown = points(now, everything, embedding.stamp(now))
+shown = points(now, everything, embedding.index(now))
 archive = reads.archives(now).get(run.archive_id)
 with header("Map", finding(shown, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)

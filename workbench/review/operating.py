@@ -15,7 +15,8 @@ import polars as pl
 
 from warehouse.errors import Refused
 from warehouse.queries.normals import Normals
-from warehouse.queries.scores import Scores, SignalName
+from warehouse.queries.scores import Scores
+from warehouse.queries.signals import SignalName
 from warehouse.queries.thresholds import Thresholds
 from warehouse.queries.truth import Truth
 from warehouse.records.audit import Actor
@@ -26,7 +27,7 @@ from workbench.analysis import operating_report
 from workbench.analysis.operating_point import Aim, Method
 from workbench.analysis.operating_report import OperatingReport
 from workbench.review import audited_rate
-from workbench.scoring import defect_areas
+from workbench.scoring import defect_measures
 
 NIGHTS = 7  # that a threshold is shown on
 COST_ESCAPE, COST_OVERKILL = 100.0, 1.0  # where nobody states them
@@ -62,7 +63,7 @@ class OperatingResult:
     """The report, with the scores that it is made of and the thresholds that are saved for them."""
 
     report: OperatingReport
-    scores: pl.DataFrame  # as `warehouse.queries.scores` gives them, with `defect_area` where it was asked for
+    scores: pl.DataFrame  # as `warehouse.queries.scores` gives them, with those of `defect_measures.py` if asked for
     versions: tuple[Threshold, ...]  # of this product, camera and signal, the newest first
     normals: str | None  # hash of the normal pictures behind the scores
 
@@ -74,7 +75,7 @@ def find(store: Store, run: Run, request: OperatingRequest, areas: bool = True) 
         store: of the run.
         run: the run.
         request: whose, and what for.
-        areas: whether masks are opened to see how large defects are.
+        areas: whether masks and pictures are opened to see how large defects are and how far they stand out.
 
     Raises:
         Refused: the run has no picture of this product and camera.
@@ -86,7 +87,7 @@ def find(store: Store, run: Run, request: OperatingRequest, areas: bool = True) 
     if scores.is_empty():
         raise Refused(f"run {run.run_id} has no picture of this product and camera; leave out --product or --camera")
     if areas:
-        scores = defect_areas.with_areas(store, scores)
+        scores = defect_measures.with_measures(store, scores)
     audited = None if request.prevalence is not None else audited_rate.of_run(store.data, run.run_id)
     at = operating_report.prevalence(scores, request.prevalence, audited)
     limit = request.escape_at_most if request.escape_at_most is not None else request.overkill_at_most

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warehouse import claims
+from warehouse.queries.knowledge_used import KnowledgeUsed
 from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.normals import Normals
 from warehouse.records.questions import Subtask
@@ -141,15 +142,17 @@ def prepare(
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
-    resources = _resources(scan, settings, declared, descriptions, store, views)
+    resources = _resources(scan, settings, declared, version, descriptions, store, views)
+    used = KnowledgeUsed(store.data).name(
+        version, texts=settings.support.knowledge != "none", normals=models.compares(settings)
+    )
     executor = executor_factory.create(settings, resources, step)
-    used = version if settings.support.knowledge != "none" else None
     facts = Facts(
         weights=executor.declaration.version,
         dtype=settings.machine.dtype,
         prompt=prompt.VERSION,
         questions=asked_from,
-        knowledge_version=used.version if used else None,
+        knowledge_version=used,
         encoder=executor.encoder,
         sources={name: it for name, it in executor.source_versions.items() if name != evidence.KNOWLEDGE} or None,
         tones=views.tones.stated(),
@@ -175,6 +178,7 @@ def _resources(
     scan: archive.Scan,
     settings: Settings,
     declared: QuestionSet,
+    version: KnowledgeVersion | None,
     descriptions: Sequence[Description],
     store: Store,
     views: RunViews,
@@ -184,8 +188,9 @@ def _resources(
     if not models.compares(settings):
         return resources
     roots = {each.archive_id: Path(each.root) for each in store.archives()}
-    published, folder = Normals(store.data).published(), settings.support.references
-    normals = run_resources.normals_of(scan, published, roots, folder, views)
+    known, folder = Normals(store.data), settings.support.references
+    published = known.of_version(version.version) if version else []  # of the moment of the texts
+    normals = run_resources.normals_of(scan, published, known.retired_contents(), roots, folder, views)
     pictures: tuple[PictureFile, ...] = ()
     if not normals or SWAPPED in settings.support.shows:
         pictures = run_resources.pictures_of(scan.entries, Path(scan.archive.root), views)

@@ -29,6 +29,7 @@ import polars as pl
 from warehouse import kill_points, spool
 from warehouse.errors import DiskFull, Locked, WarehouseError
 from warehouse.ingest import ingest
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.comparisons import Comparisons
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.pieces import Pieces
@@ -342,12 +343,12 @@ def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
         yield PassedOver("file", row["images"], "pages behind the first aren't looked at", row["image_path"])
 
 
-def called_defective(store: Store, run_id: str, truth: Truth = "archive") -> Alarms:
-    """The pictures without truth that a run called defective."""
-    cells, run = store.called_defective(truth, run_id), store.run(run_id)
+def called_defective(store: Store, run_id: str, truth: Truth = "archive", alarm_rule: AlarmRule = "answers") -> Alarms:
+    """The pictures without truth that a run, or a saved threshold on its scores, called defective."""
+    cells, run = store.called_defective(truth, run_id, alarm_rule), store.run(run_id)
     if cells.is_empty() or run is None:
         return alarms.NOTHING
-    chosen, regions = Selection(run_id, truth=truth), subtasks.locating(run.subtasks)
+    chosen, regions = Selection(run_id, truth=truth, alarm_rule=alarm_rule), subtasks.locating(run.subtasks)
     return alarms.of(cells, Rollups(store.data).alarms(chosen, alarms.PICTURES, alarms.SHOWN, regions))
 
 

@@ -8,7 +8,6 @@ Without any normal the archive's own pictures are compared with each other: that
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from warehouse import kill_points
 from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Region
 from workbench import wording
@@ -104,17 +104,16 @@ def load(
         name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
     )
     files = {file.normal.content: file for file in resources.normals or resources.pictures}
-    listed = list(files)
-    start = os.getpid() % max(1, len(listed))  # processes that fill one folder begin at different pictures
 
     def opened(normal: Normal) -> Image.Image:
         return inspect_image(files[normal.content].path, files[normal.content].view).image
 
     def progress(ready: int) -> None:
+        kill_points.at("after-normal")
         if ready % _EVERY == 0:
-            step(f"looking at pictures to compare with: {ready:,} of {len(listed):,}")
+            step(f"looking at pictures to compare with: {ready:,} of {len(files):,}")
 
-    normals = [files[content].normal for content in (*listed[start:], *listed[:start])]
+    normals = [file.normal for file in files.values()]
     bank = NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
     if not resources.normals:
         alone = MutualComparer(tower, bank)

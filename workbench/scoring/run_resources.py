@@ -3,14 +3,14 @@
     a scan, the published normals, --references -> the normal pictures of each product, as the run sees pictures
 
 The published normals of a product count; where it has none, those that the archive itself declares (its normal folders,
-the references of its sidecar), else those of the folder given with --references. What is chosen travels to every
-process of the run.
+the references of its sidecar), else those of the folder given with --references. A picture that somebody retired counts
+in none of these. What is chosen travels to every process of the run.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class RunResources:
 def normals_of(
     scan: Scan,
     published: Iterable[PublishedNormal],
+    retired: Collection[str],
     roots: Mapping[str, Path],
     folder: Path | None,
     views: RunViews,
@@ -60,6 +61,7 @@ def normals_of(
     Args:
         scan: of the archive.
         published: the published normals, of whatever archive.
+        retired: contents of pictures that are no normals any more.
         roots: of the registered archives, by their identity.
         folder: normal pictures by product, or for all, as given with --references.
         views: how the run sees pictures.
@@ -77,7 +79,8 @@ def normals_of(
     for key, entry in products.items() if folder else ():
         if key not in found and key not in declared:
             declared[key] = _of_folder(folder, entry, views)  # type: ignore[arg-type]
-    return tuple(file for files in (*found.values(), *declared.values()) for file in files)
+    allowed = (file for files in declared.values() for file in files if file.content not in retired)
+    return (*(file for files in found.values() for file in files), *allowed)
 
 
 def pictures_of(entries: Iterable[Entry], root: Path, views: RunViews) -> tuple[PictureFile, ...]:

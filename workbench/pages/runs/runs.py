@@ -60,7 +60,7 @@ def list_runs(current: Run) -> None:
             for name, offered in (("state", states), ("archive", names)):
                 if len(offered) > 1 or wanted[name]:
                     _choose(name, offered, wanted[name])
-        called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth())
+        called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth(), address.alarm_rule())
         for place, run in enumerate(shown):
             key = f"link-run-chosen-{place}" if run == current else f"link-run-{place}"
             with st.container(key=key, gap=None):
@@ -153,7 +153,7 @@ run = components.need_run("Runs", runs, address.chosen_run(runs))
 archives = reads.archives(now)
 archive = archives.get(run.archive_id)
 selection = embedding.selection(now, runs, run)
-everything = Selection(run.run_id, truth=selection.truth)
+everything = selection.whole_run()
 cells = reads.cells(now, everything)
 
 reason = right_reason_card.of_run(now, everything)
@@ -161,6 +161,7 @@ asked_about_defects = bool(cells.filter(pl.col("label") == "defective")["counted
 
 lead = cards.finding(run, cells) + right_reason_card.lead(reason) + by_piece.sentence(now, everything)
 with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything))):
+    reads.choose_alarm_rule(now)
     reads.choose_truth(now)
     by_piece.choose(now, run)
     for target, label in ((components.ERRORS, "Errors"), (components.COMPARE, "Compare")):

@@ -1,0 +1,34 @@
+"""Fill a folder of features in a process of one's own, writing down what was seen."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from tests.comparison.pretended import PretendedTower
+from workbench.comparison import Features, Normal, NormalBank
+
+SECONDS = 0.01  # that one picture takes
+
+
+class NotingTower(PretendedTower):
+    """Writes down each picture it sees, as its grey level."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__()
+        self._log = log
+
+    def features(self, image: Image.Image) -> Features:
+        time.sleep(SECONDS)
+        with self._log.open("a") as log:
+            log.write(f"{os.getpid()} {image.getpixel((0, 0))}\n")
+        return super().features(image)
+
+
+def fill(folder: Path, log: Path, count: int) -> None:
+    """Fill the folder with so many normals."""
+    normals = [Normal(f"{number:064x}", "D", "plate") for number in range(count)]
+    NormalBank.open(folder, NotingTower(log), normals, lambda each: Image.new("L", (8, 8), int(each.content, 16)))
