@@ -121,7 +121,7 @@ def test_a_line_without_image_is_left_out_and_told(tmp_path: Path) -> None:
     assert [(problem.path, problem.reason) for problem in file.problems] == [("line 2", "it has no image")]
 
 
-CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n,;\t\"|"), min_size=1, max_size=12)
+CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters='\n,;\t"|'), min_size=1, max_size=12)
 """Whatever people and models write, line ends and separators among it."""
 
 
@@ -199,3 +199,26 @@ def test_one_right_answer_in_words_throughout_is_told_with_the_column_that_helps
     (problem,) = (one for one in answer_formats.read(tmp_path / "a.csv").problems if one.path == "a.csv")
     assert "1 question has right answers in words" in problem.reason
     assert problem.reason.endswith("write a column options: Yes|No")
+
+
+RECORD = {"image_path": "a/b.png", "robustness_category": "Pairs", "question": "Q", "answer": "A", "mslm_answer": "B"}
+VALUE = st.one_of(
+    st.text(st.characters(categories=["Cs", "Ll", "Cc"]), max_size=5),
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.lists(st.none()),
+)
+"""Half a character, a number, nothing: whatever JSON holds."""
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(RECORD)), VALUE), max_size=4))
+def test_whatever_a_robustmad_record_holds_the_others_count_and_what_is_read_can_be_stored(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[dict[str, object]]
+) -> None:
+    file = tmp_path_factory.mktemp("records") / "a.json"
+    file.write_text(json.dumps([*({**RECORD, **each} for each in changes), RECORD]))
+    answers = answer_formats.read(file).answers
+    assert answers[-1].image == "a/b.png"
+    for one in answers:
+        assert "".join((one.image, one.subtask, one.question, one.said, one.correct)).encode()

@@ -126,8 +126,7 @@ def show_falls(falls: pl.DataFrame) -> None:
         return
     named = falls.with_columns(subtask=pl.Series([_named(row) for row in falls.iter_rows(named=True)]))
     said = "; ".join(
-        f"{row['subtask']} {wording.points(row['difference'])} {row['word']}"
-        for row in named.iter_rows(named=True)
+        f"{row['subtask']} {wording.points(row['difference'])} {row['word']}" for row in named.iter_rows(named=True)
     )
     chart(compare.forest(components.ink(), named), "stress.falls", said)
 

@@ -30,7 +30,7 @@ from workbench.archive.problems import Problem, because
 from workbench.errors import AnswersError
 from workbench.model import option_reader
 from workbench.scoring import answer_file
-from workbench.scoring.answer_file import AnswerFile, Given
+from workbench.scoring.answer_file import AnswerFile, Given, Text
 
 ROBUSTMAD, CSV = "robustmad", "csv"
 _FIVE = ("A", "B", "C", "D", "E")  # RobustMAD's questions have five options, whose texts its files don't hold
@@ -61,12 +61,12 @@ def read(file: Path, questions: Path | None = None) -> AnswerFile:
 class _RobustRecord(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    image_path: str
-    robustness_category: str
-    question: str
-    answer: str
-    mslm_answer: str | None = None
-    raw_response: str | None = None
+    image_path: Text
+    robustness_category: Text
+    question: Text
+    answer: Text
+    mslm_answer: Text = ""
+    raw_response: Text = ""
 
 
 def _robustmad_records(file: Path) -> list[object] | None:
@@ -90,7 +90,11 @@ def _robustmad(file: Path, records: Sequence[object]) -> AnswerFile:
         except ValidationError as error:
             problems.append(Problem(f"answer {number}", because(error)))
             continue
-        said = record.mslm_answer or record.raw_response or ""
+        lacking = [name for name in ("image_path", "robustness_category", "question") if not getattr(record, name)]
+        if lacking:
+            problems.append(Problem(f"answer {number}", f"it has no {', '.join(lacking)}"))
+            continue
+        said = record.mslm_answer or record.raw_response
         image = image_paths.below_data_root(record.image_path) or record.image_path
         given.append(Given(image, record.robustness_category, record.question, _FIVE, record.answer, said))
     return _file(file, given, problems, ROBUSTMAD)
