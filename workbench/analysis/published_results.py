@@ -79,13 +79,13 @@ def frame() -> pl.DataFrame:
     )  # fmt: skip
 
 
-def why_apart(run: Run, datasets: Iterable[str | None], judged: int) -> str | None:
+def why_apart(run: Run, datasets: Iterable[str | None], questions: int) -> str | None:
     """Why this run's average may not stand among published ones, as the end of a sentence; None where it may.
 
     Args:
         run: with the question set that it asked.
         datasets: of its judged answers.
-        judged: how many answers its average is over.
+        questions: how many its average is over.
     """
     if run.demo:
         return "the embedded demo model answers drawn pictures"
@@ -97,16 +97,16 @@ def why_apart(run: Run, datasets: Iterable[str | None], judged: int) -> str | No
     foreign = sorted(str(name) for name in own - set(table().datasets))
     if foreign:
         return f"the run's average is also over {', '.join(foreign)}, which MMAD does not have"
-    if judged < LEAST_SHARE * table().questions:
-        many = f"{judged:,} of MMAD's {wording.counted(table().questions, 'question')}"
+    if questions < LEAST_SHARE * table().questions:
+        many = f"{questions:,} of MMAD's {wording.counted(table().questions, 'question')}"
         return f"the run's average is over {many}, and published ones are over all"
     return None
 
 
-def why_apart_any(runs: Iterable[Run], datasets: Iterable[str | None], judged: int) -> str | None:
+def why_apart_any(runs: Iterable[Run], datasets: Iterable[str | None], questions: int) -> str | None:
     """Why these runs together may not stand among published ones: the first one's reason; None where all may."""
     over = list(datasets)
-    return next(filter(None, (why_apart(run, over, judged) for run in runs)), None)
+    return next(filter(None, (why_apart(run, over, questions) for run in runs)), None)
 
 
 class _Row(BaseModel):

@@ -120,12 +120,12 @@ def against_others(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     return slices.table(rows, ("shape",)).filter("enough", pl.col("difference").is_not_null())
 
 
-def finding(rates: pl.DataFrame, tested: pl.DataFrame, total: int) -> Markup:
+def finding(rates: pl.DataFrame, comparison: pl.DataFrame, total: int) -> Markup:
     """The page's one sentence.
 
     Args:
         rates: of wrong answers by shape.
-        tested: as `against_others` gives it.
+        comparison: as `against_others` gives it.
         total: traces there are.
     """
     if not total:
@@ -134,9 +134,9 @@ def finding(rates: pl.DataFrame, tested: pl.DataFrame, total: int) -> Markup:
         return Markup("<b>{}.</b> Without labels, or with one shape alone, no error rates can be compared.").format(
             wording.counted(total, "trace")
         )
-    if tested.is_empty():
+    if comparison.is_empty():
         return Markup("<b>{}:</b> too few images to compare shapes.").format(wording.counted(total, "trace"))
-    worst = tested.row(0, named=True)
+    worst = comparison.row(0, named=True)
     wrong, expected = wording.percent(1 - worst["rate"]), wording.percent(1 - worst["expected"])
     told = f"wrong in {wrong}, the others of the same subtasks in {expected}"
     if worst["q"] is not None and worst["q"] < wording.ALPHA and worst["difference"] < 0:
