@@ -41,6 +41,8 @@ TEXTS, COMPARE, SWAPPED = "texts", "compare", "swapped-compare"
 OWN_TOWER = "own"  # the answering model's, see `workbench/scoring/own_tower.py`
 DEFAULT_TOWER = "photos"  # that compares, see `workbench/comparison/vision_towers.py`
 Templates = Literal["random", "similar"]
+ReferenceChoice = Literal["likeness", "seed"]
+LIKENESS: ReferenceChoice = "likeness"
 Dtype = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["segments", "naive"]
 Encryption = Literal["none", "starttls", "tls"]
@@ -59,6 +61,8 @@ class Support:
     shots: Shots = 1  # normal reference images
     templates: Templates = "random"  # which of mmad.json's two lists of references
     references: Path | None = None  # a folder of normal images, where the archive names none
+    # Of a product's normals where nobody names one; None: by likeness where `evidence` compares, else one by seed.
+    reference_choice: ReferenceChoice | None = None
     # White in pictures deeper than 8 bit, such as 4095; None: chosen for each product and camera from a sample.
     integer_range: float | None = None
     float_range: float | None = None
@@ -211,6 +215,7 @@ IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED | 
 OUT_OF_DIGEST: Mapping[str, str] = {
     "encoder": "a name; its weights are among the facts",
     "references": "a path; the plan holds each reference's content",
+    "reference_choice": "the plan holds each reference's content",
     "integer_range": "what it came to is among the facts",
     "float_range": "what it came to is among the facts",
     "views": "a path; what it says is among the facts",

@@ -57,9 +57,9 @@ def called(selection: Selection) -> Markup:
     return cards.called(reads.cells(now, address.without(selection, "outcome")))
 
 
-def is_judged(shown: pl.DataFrame) -> bool:
+def is_judged(images: pl.DataFrame) -> bool:
     """Whether some answer is right or wrong, and not only an alarm or a pass."""
-    return bool(shown["outcome"].is_in(["right", "escape", "overkill", "wrong", "invalid"]).any())
+    return bool(images["outcome"].is_in(["right", "escape", "overkill", "wrong", "invalid"]).any())
 
 
 def finding(shown: pl.DataFrame, selection: Selection) -> Markup:

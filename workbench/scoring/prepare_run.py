@@ -43,8 +43,9 @@ from workbench.archive.tone_range import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
 from workbench.question_sets import QuestionSet
-from workbench.scoring import evidence, executor_factory, models, plan, retrieval, run_resources
+from workbench.scoring import evidence, executor_factory, like_references, models, plan, retrieval, run_resources
 from workbench.scoring.executor import Executor
+from workbench.scoring.like_references import LikePlan
 from workbench.scoring.plan import Plan
 from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.scoring.subset import Part
@@ -138,11 +139,15 @@ def prepare(
     settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
     planned = plan.make(asked.items, settings.work.limit, together)
     views = views_of(scan, settings)
-    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store, views))
+    resources = _resources(scan, settings, declared, version, descriptions, store, views)
+    alike = LikePlan(planned)
+    if models.likens_references(settings):
+        alike = like_references.replan(planned, settings, resources, Path(scan.archive.root), views, step)
+    planned = alike.plan
+    notes = (*_notes(scan, asked, planned, settings, version, descriptions, store, views), *alike.notes)
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
-    resources = _resources(scan, settings, declared, version, descriptions, store, views)
     used = KnowledgeUsed(store.data).name(
         version, texts=settings.support.knowledge != "none", normals=models.compares(settings)
     )
@@ -185,14 +190,15 @@ def _resources(
 ) -> RunResources:
     """What the run's models are given; pictures only where pictures are compared."""
     resources = RunResources(tuple(descriptions), declared.subtasks)
-    if not models.compares(settings):
+    compares = models.compares(settings)
+    if not compares and not models.likens_references(settings):
         return resources
     roots = {each.archive_id: Path(each.root) for each in store.archives()}
     known, folder = Normals(store.data), settings.support.references
     published = known.of_version(version.version) if version else []  # of the moment of the texts
     normals = run_resources.normals_of(scan, published, known.retired_contents(), roots, folder, views)
     pictures: tuple[PictureFile, ...] = ()
-    if not normals or SWAPPED in settings.support.shows:
+    if compares and (not normals or SWAPPED in settings.support.shows):
         pictures = run_resources.pictures_of(scan.entries, Path(scan.archive.root), views)
     return replace(resources, normals=normals, pictures=pictures)
 
