@@ -6,7 +6,6 @@ machines - JSON, exports, a chart's hover templates - are theirs.
 
 from __future__ import annotations
 
-SMALLEST_P = 0.001  # a smaller p is written as below it
 ALPHA = 0.05  # a p below it is never written as one that isn't
 
 

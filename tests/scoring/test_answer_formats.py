@@ -138,7 +138,10 @@ def test_a_csv_that_is_written_by_the_rules_is_read_back_whatever_its_cells_hold
     delimiter: str,
     ends: str,
 ) -> None:
-    rows = [(f"a/x/{place}{image}", f"Q{question}", *more) for place, (image, question, *more) in enumerate(rows)]
+    rows = [
+        (f"a/x/{place}{image}", f"Q{question}", answer, truth)
+        for place, (image, question, answer, truth) in enumerate(rows)
+    ]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator=ends)
     writer.writeheader()
