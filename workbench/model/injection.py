@@ -1,4 +1,8 @@
-"""The proposal of patches to inject: those the think tokens attend to most."""
+"""The proposal of patches to inject: those the think tokens attend to most, or that differ most from normal pictures.
+
+A comparison's map proposes like one more think token. It does not move from iteration to iteration, so each of its
+patches is offered once, the most different first.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
+
+from workbench.model.backbone import ImageInput
 
 Look = Sequence[tuple[Sequence[int], Sequence[float]]]  # by think token: visual tokens and attention to them, falling
 
@@ -33,6 +42,34 @@ def most_looked_at(attention: Tensor, most: int) -> list[Look]:
     top = torch.topk(attention, min(most, attention.shape[-1]))
     pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
     return [list(zip(tokens, scores, strict=True)) for tokens, scores in pairs]
+
+
+def most_different(difference: NDArray[np.float32], image: ImageInput, most: int) -> tuple[list[int], list[float]]:
+    """The visual tokens over the most different parts of the picture.
+
+    A token has the map's value at its middle, between patches of the map by bilinear interpolation, or that of the
+    patches whose middles it covers, whichever is largest.
+
+    Args:
+        difference: (rows, cols) over the whole picture.
+        image: the picture as the model sees it.
+        most: how many tokens.
+
+    Returns:
+        Tokens by falling score, the first of equal ones first, and scores: shares of the sum over all tokens.
+    """
+    rows, cols = difference.shape
+    boxes = np.array([image.place(token)[2] for token in range(image.tokens)])  # (n, 4)
+    edges = boxes / np.tile(image.size, 2) * [cols, rows, cols, rows]  # in patches of the map
+    middles = (edges[:, :2] + edges[:, 2:]) / 2 - 0.5  # x, y
+    values = ndimage.map_coordinates(difference, middles.T[::-1], order=1, mode="nearest").clip(0)  # (n,)
+    first, behind = np.ceil(edges[:, :2] - 0.5).astype(int), np.ceil(edges[:, 2:] - 0.5).astype(int)
+    for token, ((left, top), (right, bottom)) in enumerate(zip(first, behind, strict=True)):
+        if right > left and bottom > top:
+            values[token] = max(values[token], difference[top:bottom, left:right].max())
+    shares = values / max(float(values.sum()), 1e-12)
+    order = np.argsort(-shares, kind="stable")[:most]
+    return order.tolist(), shares[order].tolist()
 
 
 def propose(look: Look, injected: Collection[int], per_latent: int, room: int) -> list[Proposal]:
