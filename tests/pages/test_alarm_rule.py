@@ -108,3 +108,13 @@ def test_a_rule_without_a_threshold_keeps_the_answers_and_says_so(data: Path) ->
     assert "No threshold on claim holds for this run: pictures are called what their answers say." in text
     assert "2 of 16 pictures without a label were called defective" in text
     assert Thresholds(data).changes() == 1
+
+
+def test_a_list_that_goes_by_scores_shows_and_filters_them() -> None:
+    plain = opened("workbench/pages/gallery.py")
+    assert not any("score" in link.proto.label for link in plain.main.get("page_link"))
+    page = opened("workbench/pages/gallery.py", score="0.5-1")
+    captions = [link.proto.label for link in page.main.get("page_link") if "score" in link.proto.label]
+    assert [caption.rsplit("\u00a0", 1)[1] for caption in captions] == ["0.500", "0.516", "0.531", "0.562"]
+    assert "chip.score" in [button.key for button in page.button]
+    assert page.selectbox(key="measures.name").options[0] == "score"

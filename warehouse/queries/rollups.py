@@ -19,6 +19,7 @@ from warehouse.queries import columns, comparisons
 from warehouse.queries import truth as truths
 from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.columns import ALIASES, IMAGE_FACETS, Columns
+from warehouse.queries.comparisons import SCORE
 from warehouse.queries.kept_runs import Kept, Read
 from warehouse.queries.measures import CHOSEN_BY, OF_IMAGES, PictureMeasures
 from warehouse.queries.truth import Truth
@@ -34,7 +35,10 @@ FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
     "letter", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
-RANGES = {"entropy": "settled_entropy", "confidence": "confidence", **dict(zip(CHOSEN_BY, CHOSEN_BY, strict=True))}
+RANGES = {
+    "entropy": "settled_entropy", "confidence": "confidence", SCORE: SCORE,
+    **dict(zip(CHOSEN_BY, CHOSEN_BY, strict=True)),
+}  # fmt: skip
 _PAIRED = ("subtask", "product", "dataset", "label", "defect", "camera", "retrieval")
 _WORST = (
     "image_id", "question_id", "image_path", "product", "label", "defect", "outcome", "settled_entropy",
@@ -346,8 +350,13 @@ class Rollups:
         held = self._columns(selection)
         filters = [*_facets(selection), *more]
         for name, low, high in selection.ranges:
-            if name in CHOSEN_BY:
-                wanted = held.images["image_id"].is_in(self._measures.between(name, low, high).implode())
+            if name in CHOSEN_BY or name == SCORE:
+                chosen = (
+                    self._comparisons.between(selection.run_id, low, high)
+                    if name == SCORE
+                    else self._measures.between(name, low, high)
+                )
+                wanted = held.images["image_id"].is_in(chosen.implode())
                 filters.append(pl.lit(wanted).gather(pl.col("image")))
             else:
                 filters.append(pl.col(RANGES[name]).is_between(low, high))
@@ -378,10 +387,13 @@ def sql(selection: Selection) -> str:
     where = "".join(f" AND {_condition(ALIASES.get(name, name), value)}" for name, value in selection.facets)
     for name, low, high in selection.ranges:
         within = f"{RANGES[name]} BETWEEN {low!r} AND {high!r}"
+        of_run = f"run_id = {quoted(selection.run_id)} AND {within}"
         where += (
             f" AND image_id IN (SELECT image_id FROM {OF_IMAGES} WHERE {within})"
             if name in CHOSEN_BY
-            else (f" AND {within}")
+            else f" AND image_id IN (SELECT image_id FROM comparisons WHERE {of_run})"
+            if name == SCORE
+            else f" AND {within}"
         )
     if selection.images is not None:
         where += f" AND image_id IN ({', '.join(map(quoted, selection.images))})"

@@ -35,7 +35,16 @@ from workbench.analysis.charts.compare import Row
 from workbench.analysis.compare import Pairs, Verdict
 from workbench.analysis.intervals import Estimate
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, called_defective, components, embedding, reads, right_reason_card, thumbnails
+from workbench.pages.ui import (
+    address,
+    called_defective,
+    case_list,
+    components,
+    embedding,
+    reads,
+    right_reason_card,
+    thumbnails,
+)
 from workbench.pages.ui.components import card, chart, header, html
 
 CASES = 24
@@ -234,7 +243,7 @@ def show_flipped(run: Run, selection: Selection, held: str) -> None:
     )
     with st.container(key="card-flipped", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
+            note = f"showing {found.height} of {total:,}, {case_list.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(held.capitalize(), note), width="stretch")
             target = address.going(run=run.run_id, base=base.run_id, flip=held)
             st.page_link(components.GALLERY, label="Open in Gallery", query_params=target)

@@ -23,7 +23,7 @@ from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
 from workbench.pages.disputes import widgets
 from workbench.pages.knowledge import counterfactual
-from workbench.pages.ui import address, components, embedding, reads
+from workbench.pages.ui import address, case_list, components, embedding, reads
 from workbench.pages.ui.components import card, chart, header, html
 
 now = reads.snapshot()
@@ -61,7 +61,7 @@ def show_buttons(run: Run, around: metrics.Neighbours, here: Key, view: View) ->
     components.export(
         "case",
         {
-            "answers": lambda: case_view.as_rows(of_image),
+            "answers": lambda: reads.with_scores(now, run.run_id, case_view.as_rows(of_image)),
             "patches": lambda: case_view.patch_rows(of_question, view),
         },
     )
@@ -231,7 +231,7 @@ around = reads.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
 lead = cards.finding(prediction, outcome, view, chosen.truth, called)
-under = cards.under(run, around, _filters(chosen), reads.order_in_words(chosen))
+under = cards.under(run, around, _filters(chosen), case_list.order_in_words(chosen))
 if said := reads.alarm_rule_sentence(now, run.run_id, chosen.alarm_rule):
     under += Markup("<br>{} {}").format(components.glyph("alarm"), said)
 with header(title, lead, under):

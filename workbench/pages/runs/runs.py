@@ -21,6 +21,7 @@ from workbench.pages.ui import (
     address,
     by_piece,
     called_defective,
+    case_list,
     components,
     embedding,
     reads,
@@ -127,15 +128,15 @@ def show_cases(run: Run, selection: Selection) -> None:
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             upto = f"{first + 1:,}–{first + shown.height:,}" if first else f"{shown.height:,}"
-            note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if shown.height else ""
+            note = f"showing {upto} of {total:,}, {case_list.order_in_words(selection)}" if shown.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(subtask or "Cases", note), width="stretch")
-            reads.choose_outcome(now, selection, "runs")
+            case_list.choose_outcome(now, selection, "runs")
         if shown.is_empty():
             stored = run.answered + run.invalid + run.failed
             why = "The filters leave none." if stored else "No prediction of this run is stored yet."
             components.empty("No case to show", why)
         thumbnails.grid(now, run, shown, lambda case: cards.caption(run, case, subtask))
-        reads.turn_pages("runs", first, CASES_SHOWN, total)
+        case_list.turn_pages("runs", first, CASES_SHOWN, total)
 
 
 def manifest(run: Run) -> None:

@@ -11,7 +11,7 @@ import gc
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import polars as pl
 import streamlit as st
@@ -20,11 +20,10 @@ from markupsafe import Markup
 from warehouse import schema
 from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.comparisons import Comparisons
-from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.pieces import Pieces
-from warehouse.queries.rollups import SUSPICIOUS, Order, Rollups, Selection
+from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.signals import SignalName
 from warehouse.queries.thresholds import Thresholds
 from warehouse.queries.truth import Truth
@@ -35,7 +34,6 @@ from warehouse.store import Store
 from workbench.analysis import alarm_rule_words, review_coverage
 from workbench.analysis import alarms as unlabelled
 from workbench.analysis.alarms import Alarms
-from workbench.analysis.charts import theme
 from workbench.analysis.metrics import Key, Neighbours
 from workbench.pages.ui import address, components
 from workbench.pages.ui import run_cache as held
@@ -138,8 +136,9 @@ def choose_alarm_rule(now: Snapshot) -> None:
             held,
             "choose.alarms",
             lambda rule: address.put(alarms=None if rule == "answers" else rule),
-            width=170,
-            format_func=alarm_rule_words.NAMES.__getitem__,
+            width=230,
+            label_visibility="collapsed",
+            format_func=lambda rule: f"Alarms {alarm_rule_words.NAMES[rule]}",
         )
 
 
@@ -269,9 +268,15 @@ def pairs_export(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame
     return found.with_columns(truth=pl.lit(selection.truth), alarms=pl.lit(selection.alarm_rule))
 
 
+def with_scores(now: Snapshot, run_id: str, cases: pl.DataFrame) -> pl.DataFrame:
+    """Cases with what comparing their pictures came to, see `Comparisons.of_run`; as they are where nothing was."""
+    compared = Comparisons(Path(now.data)).of_run(run_id)
+    return cases if compared.is_empty() else cases.join(compared, on="image_id", how="left", maintain_order="left")
+
+
 def export(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
     """A selection's rows with the truth and the alarm rule they go by, to be written to a file: not kept."""
-    found = rollups(now).facts(selection, columns)
+    found = with_scores(now, selection.run_id, rollups(now).facts(selection, columns))
     return found.with_columns(truth=pl.lit(selection.truth), alarms=pl.lit(selection.alarm_rule))
 
 
@@ -355,22 +360,6 @@ def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", 
         choose_truth(now)
 
 
-def choose_outcome(now: Snapshot, selection: Selection, page: str) -> None:
-    """One button per outcome there is; pressing the chosen one again shows all."""
-    held = dict(selection.facets).get("outcome")
-    counted = dict(counts(now, address.without(selection, "outcome"), ("outcome",)).iter_rows())
-    key = f"{page}.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
-    st.segmented_control(
-        "Outcome",
-        [name for name in OUTCOMES if name in counted or name == held],
-        default=held,
-        key=key,
-        on_change=lambda: address.put(outcome=st.session_state[key]),
-        label_visibility="collapsed",
-        format_func=lambda name: f"{theme.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
-    )
-
-
 def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | None:
     """What comparing an image with normal pictures came to; None where the run compared nothing."""
     return Comparisons(Path(now.data)).of_picture(run_id, image_id)
@@ -379,52 +368,13 @@ def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
 def scores(now: Snapshot, run_id: str) -> dict[str, float]:
     """Scores of a run's images in a comparison with normal pictures, by image_id; empty where it compared nothing."""
-    return {each.image_id: each.score for each in Comparisons(Path(now.data)).ranked(run_id)}
+    return dict(Comparisons(Path(now.data)).of_run(run_id).select("image_id", "comparison_score").iter_rows())
 
 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
 def is_compared(now: Snapshot, run_id: str) -> bool:
     """Whether a run compared its pictures with normal ones."""
     return bool(Comparisons(Path(now.data)).ranked(run_id, 1))
-
-
-def order_in_words(selection: Selection) -> str:
-    """What a list of cases begins with."""
-    return "wrong first, then highest entropy" if selection.order == "worst" else f"{selection.order} first"
-
-
-def choose_order(now: Snapshot, run_id: str, page: str) -> None:
-    """What the list begins with; it goes along to the other pages."""
-    held = address.order()
-    offered = [name for name in get_args(Order) if name != SUSPICIOUS or name == held or is_compared(now, run_id)]
-    address.choose(
-        "Order",
-        offered,
-        held,
-        f"{page}.order",
-        lambda order: address.put(order=None if order == "worst" else order),
-        width=170,
-        format_func=lambda order: f"{order} first",
-        label_visibility="collapsed",
-    )
-
-
-def turn_pages(page: str, first: int, shown: int, total: int) -> None:
-    """Earlier and later cases of a list that shows so many of them at once."""
-    if total <= shown:
-        return
-    with st.container(horizontal=True, gap="xsmall", horizontal_alignment="center"):
-        for key, label, to, off in (
-            ("k", "Earlier", first - shown, first == 0),
-            ("j", "Later", first + shown, first + shown >= total),
-        ):
-            st.button(
-                label,
-                shortcut=key,
-                key=f"{page}.{label}",
-                disabled=off,
-                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
-            )
 
 
 def follow(now: Snapshot, refresh: bool) -> None:
