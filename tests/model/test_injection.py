@@ -193,7 +193,7 @@ def test_a_map_proposes_the_tokens_that_lie_over_its_largest_values() -> None:
 
     (finer,), _ = injection.most_different(difference, _grid(18, 12), 1)
     row, col = np.unravel_index(difference.argmax(), difference.shape)
-    assert (finer // 12 // 3, finer % 12 // 3) == (row, col)
+    assert (finer // 12 // 3, finer % 12 // 3) == (int(row), int(col))
     assert injection.most_different(np.zeros((2, 2), np.float32), _grid(2, 2), 3) == ([0, 1, 2], [0, 0, 0])
 
 

@@ -6,7 +6,7 @@ patches is offered once, the most different first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +17,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from workbench.model.backbone import ImageInput
+from workbench.model.case import Case
+from workbench.model.method import Method
 
 Look = Sequence[tuple[Sequence[int], Sequence[float]]]  # by think token: visual tokens and attention to them, falling
 
@@ -70,6 +72,45 @@ def most_different(difference: NDArray[np.float32], image: ImageInput, most: int
     shares = values / max(float(values.sum()), 1e-12)
     order = np.argsort(-shares, kind="stable")[:most]
     return order.tolist(), shares[order].tolist()
+
+
+def offers(cases: Sequence[Case], image_of: Callable[[int], ImageInput], method: Method) -> list[dict[int, float]]:
+    """By case what its comparison may propose: visual tokens and scores, the most different first.
+
+    Args:
+        cases: without a map there is nothing to offer.
+        image_of: the query picture of a case, by its place.
+        method: whose iterations bound how many can be offered.
+    """
+    if not method.proposes_by_comparison:
+        return [{} for _ in cases]
+    found: dict[str, dict[int, float]] = {}  # by picture
+    for index, case in enumerate(cases):
+        if case.query.key not in found and case.difference is not None:
+            most = method.iterations * method.patches_per_latent
+            found[case.query.key] = dict(zip(*most_different(case.difference, image_of(index), most), strict=True))
+    return [dict(found.get(case.query.key, {})) for case in cases]
+
+
+def propose_beside(
+    look: Look, different: dict[int, float], injected: Collection[int], method: Method, room: int
+) -> list[Proposal]:
+    """As `propose`, with what the comparison still offers beside what is looked at, or in its stead.
+
+    Args:
+        look: of a question, by `most_looked_at`.
+        different: of the same by `offers`; what is proposed is taken out.
+        injected: visual tokens injected already.
+        method: who proposes, and how many each.
+        room: most proposals to return.
+    """
+    if different:
+        offered = list(different), list(different.values())
+        look = [offered] if method.proposals == "comparison" else [*look, offered]
+    proposed = propose(look, injected, method.patches_per_latent, room)
+    for each in proposed:
+        different.pop(each.token, None)
+    return proposed
 
 
 def propose(look: Look, injected: Collection[int], per_latent: int, room: int) -> list[Proposal]:

@@ -102,11 +102,11 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
     prefix = engine.read(script)
     body, started = engine.backbone, time.perf_counter()
     z_0 = body.latent_start(method.think_tokens)  # (m, d)
+    offers = injection.offers(cases, prefix.image, method)
     questions = [
-        _Question(index, f"{case.query.key}/{case.seed_key}", start=z_0, z=z_0) for index, case in enumerate(cases)
+        _Question(index, f"{case.query.key}/{case.seed_key}", z_0, z_0, different=offers[index])
+        for index, case in enumerate(cases)
     ]
-    if method.proposes_by_comparison:
-        _add_differences(questions, cases, prefix, method)
     loop = _Loop(engine, prefix, method, z_0.shape[1])
     if method.think_tokens:
         # 2. iteration 0: the start state, without patches, is the first best
@@ -122,20 +122,6 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
     reasoned = _answer(loop, cases, questions)
     engine.work.timings.answer += time.perf_counter() - started
     return reasoned
-
-
-def _add_differences(questions: Sequence[_Question], cases: Sequence[Case], prefix: Prefix, method: Method) -> None:
-    """What the comparison of each question's picture may propose; worked out once for a picture."""
-    found: dict[str, dict[int, float]] = {}
-    for q, case in zip(questions, cases, strict=True):
-        if case.difference is None:
-            continue
-        if case.query.key not in found:
-            image = prefix.image(q.index)
-            most = method.iterations * method.patches_per_latent
-            tokens, shares = injection.most_different(case.difference, image, most)
-            found[case.query.key] = dict(zip(tokens, shares, strict=True))
-        q.different = dict(found[case.query.key])
 
 
 def _most_behind(body: Backbone, cases: Sequence[Case], method: Method) -> int:
@@ -233,14 +219,8 @@ class _Loop:
 
     def _propose(self, question: _Question, look: injection.Look) -> list[Proposal]:
         """Patches worth testing: looked at, not injected, within the cap, and not tested together before."""
-        method = self.method
-        room = method.patch_cap - len(question.injected)
-        if question.different:
-            different = list(question.different), list(question.different.values())
-            look = [different] if method.proposals == "comparison" else [*look, different]
-        proposed = injection.propose(look, question.injected, method.patches_per_latent, room)
-        for each in proposed:
-            question.different.pop(each.token, None)  # offered once: its score stays, and it would come again
+        room = self.method.patch_cap - len(question.injected)
+        proposed = injection.propose_beside(look, question.different, question.injected, self.method, room)
         together = frozenset(question.injected) | {each.token for each in proposed}
         if not proposed or together in question.tested:
             return []

@@ -73,9 +73,10 @@ class LocalExecutor:
         self.declaration, self.device = evaluator.declare(method), device
         self.evaluator, self.sources, self.comparer = evaluator, tuple(sources), comparer
         self.notes: Sequence[str] = comparer.notes if comparer else ()
-        self.source_versions = {source.name: source.version for source in sources}
+        versions = {source.name: source.version for source in sources}
         if comparer and method.proposes_by_comparison:
-            self.source_versions[PROPOSALS] = comparer.version
+            versions[PROPOSALS] = comparer.version
+        self.source_versions: Mapping[str, str] = versions
         self.encoder = next((source.encoder for source in sources if source.encoder), None)
         self._memory = evaluator.memory
         self._worker: Worker | None = None
