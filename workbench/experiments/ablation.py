@@ -22,7 +22,7 @@ from pathlib import Path
 
 from warehouse.queries.experiments import Experiments
 from warehouse.records.experiments import Arm, Kind
-from workbench.analysis.ablation_text import COMPARISON
+from workbench.analysis.ablation import COMPARISON
 from workbench.archive import scan
 from workbench.errors import Unfinished
 from workbench.model.method import Method
