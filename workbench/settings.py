@@ -208,6 +208,7 @@ class Facts:
     sources: Mapping[str, str] | None = None  # versions of evidence sources; the knowledge's own follows from the above
     tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone_range.Tones`; None: all have 8 bits
     views: Mapping[str, Any] | None = None  # regions of interest, see `run_views.py`; None: whole pictures
+    settled: str | None = None  # hash of the settled cases that tell the kind of a defect; None: none do
 
 
 _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
@@ -249,7 +250,7 @@ def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
     # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
     chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
-    later = ("tones", "sources", "views")
+    later = ("tones", "sources", "views", "settled")
     known = {name: value for name, value in asdict(facts).items() if name not in later or value is not None}
     stated = json.dumps({"settings": chosen, "facts": known}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Capabilities, Prediction
 from warehouse.store import Store
 from workbench.analysis.ablation import differences
-from workbench.analysis.ablation_text import markdown
+from workbench.analysis.ablation_text import controls, markdown
 from workbench.archive import knowledge_files
 from workbench.errors import BackboneError
 from workbench.experiments import ablation
@@ -26,6 +26,7 @@ from workbench.experiments.study_results import read_study
 from workbench.scoring import run as scoring
 from workbench.scoring.run import Outcome
 from workbench.settings import Machine, Settings, Support, Work
+from workbench.wording import points
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,8 @@ def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_i
     assert (detection.status, detection.answer) == ("invalid", None)
     assert "no normal picture is known" in (detection.raw_text or "")
     assert any(note.startswith("comparing claims nothing of 18 pictures: no normal") for note in outcome.notes)
+    unbounded = "nothing bounds how many pictures are defective (0 of 18 pictures have a label)"
+    assert any(unbounded in note for note in outcome.notes), outcome.notes
 
 
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
@@ -255,11 +258,47 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
     experiment = ablation.run(plates, base, arms, Quiet())
 
     study = read_study(data_folder, "ablation", experiment, "archive")
-    table = differences(study)
-    own, other = (table.filter(arm=name).row(0, named=True) for name in [arm.name for arm in arms[1:]])
-    assert own["baseline"] == other["baseline"] == "no comparison"
-    said = markdown(study)
-    assert f"Shown its own comparison, {100 * own['difference']:+.1f} points" in said
-    assert f"the control, {100 * other['difference']:+.1f} points" in said
-    # The embedded model was not taught to read such sentences: another picture's moves it about as its own does.
-    assert abs(other["difference"]) <= abs(own["difference"]) + 0.2
+    given = [answers(data_folder, study.arms[place].run_id) for place in range(3)]
+    judged = [key for key, each in given[0].items() if each.correct_answer is not None]
+    plain, own, other = ([(of[key].answer, of[key].answer == of[key].correct_answer) for key in judged] for of in given)
+
+    def moved(found: list[tuple[str | None, bool]], against: list[tuple[str | None, bool]]) -> float:
+        return sum(new[1] - old[1] for new, old in zip(found, against, strict=True)) / len(judged)
+
+    (said,) = controls(study)
+    assert said in markdown(study)
+    for sentence, found in zip(said.split(". "), (own, other), strict=False):
+        changed = sum(new[0] != old[0] for new, old in zip(found, plain, strict=True))
+        assert f": {points(moved(found, plain))} points [" in sentence
+        assert f"] against “no comparison”, {changed} of {len(judged)} answers changed (" in sentence
+    assert f"Its own against another's: {points(moved(own, other))} points [" in said
+    # What is claimed is this difference alone, and only where the test of the images' gains finds it.
+    (tested,) = differences(study, against={arms[1].name: arms[2].name}).iter_rows(named=True)
+    assert tested["difference"] == pytest.approx(moved(own, plain) - moved(other, plain))
+    assert ("brings more than being told" in said.rsplit(". ", 1)[-1]) == (tested["low"] > 0)
+
+
+def test_a_comparisons_map_proposes_patches_over_the_scratch(plates: Path, tower: Path, data_folder: Path) -> None:
+    support = Support(knowledge="none", compare=str(tower), compare_side=compared.SIDE)
+    plain = scored.quick(data_folder, support, limit=12)
+    short = replace(plain, method=replace(plain.method, iterations=1))
+    by_map = replace(short, method=replace(short.method, proposals="comparison"))
+
+    outcome, before = scored.score(plates, by_map), scored.score(plates, short)
+
+    run_id = outcome.run.run_id
+    assert (outcome.run.state, outcome.run.digest != before.run.digest) == ("finished", True)
+    assert rows.comparisons_of(data_folder, before.run.run_id) == []
+    stored = {each.image_id: each for each in rows.comparisons_of(data_folder, run_id)}
+    first = (
+        Store(data_folder).patches(run_id).sort("score", descending=True).group_by("image_id", "question_id").first()
+    )
+    seen = 0
+    for patch in first.iter_rows(named=True):
+        found = stored[patch["image_id"]]
+        if found.claim == "defective" and found.marked is not None:
+            x, y = (patch["x0"] + patch["x1"]) / 2, (patch["y0"] + patch["y1"]) / 2
+            assert found.marked.x0 <= x <= found.marked.x1
+            assert found.marked.y0 <= y <= found.marked.y1
+            seen += 1
+    assert seen

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from warehouse.database import Database
-from warehouse.records.comparisons import RankedPicture, StoredComparison
+from warehouse.queries.truth import FACTS, Truth
+from warehouse.records.comparisons import RankedArchive, RankedPicture, StoredComparison
 
 SCORE = "score"
 """The range of a selection that is of the comparison's score."""
@@ -30,6 +31,21 @@ class Comparisons:
             StoredComparison, "SELECT * FROM comparisons WHERE run_id = ? AND image_id = ?", [run_id, image_id]
         )
         return found[0] if found else None
+
+    def ranked_archive(self, run_id: str, truth: Truth = "archive") -> RankedArchive | None:
+        """How many pictures a run ranked against each other, and their labels; None where it had normal pictures."""
+        (row,) = self._database.frame(
+            f"""
+            WITH labels AS (
+                SELECT image_id, any_value(label) AS label FROM {FACTS[truth]} WHERE run_id = $run GROUP BY image_id
+            )
+            SELECT count(*), count(label), count(*) FILTER (label = 'defective'), count(*) FILTER (len(nearest) > 0)
+            FROM comparisons LEFT JOIN labels USING (image_id) WHERE run_id = $run
+            """,
+            {"run": run_id},
+        ).rows()
+        pictures, labelled, defective, with_normals = row
+        return RankedArchive(pictures, labelled, defective) if pictures and not with_normals else None
 
     def refusals(self, run_id: str) -> list[tuple[str, int]]:
         """Why comparing cannot say whether there is a defect, and of how many pictures of a run, the most first."""

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from warehouse.queries import rollups
 from warehouse.queries.facts import OUTCOMES
-from warehouse.queries.rollups import Selection
+from warehouse.queries.rollups import SUSPICIOUS, Selection
 from workbench import wording
 from workbench.analysis import cell_totals
 from workbench.pages.runs import cards
@@ -22,6 +22,7 @@ from workbench.pages.ui import (
     components,
     embedding,
     measure_filter,
+    ranking_warning,
     reads,
     score_caption,
     thumbnails,
@@ -82,6 +83,8 @@ def show_cases(selection: Selection) -> None:
             case_list.choose_order(now, run.run_id, "gallery")
         if found.is_empty():
             components.empty("No case to show", "The filters leave none; Esc clears them.")
+        if address.order() == SUSPICIOUS:
+            ranking_warning.show(now, run.run_id)
         thumbnails.grid(
             now,
             run,

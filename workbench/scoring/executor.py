@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from warehouse.records.scoring import Timings
 from workbench.model.method import Method
-from workbench.scoring import models, run_comparer
+from workbench.scoring import models, run_comparer, settled_defects
 from workbench.scoring.compare_evaluator import CompareEvaluator
 from workbench.scoring.compare_source import CompareSource, SwappedSource
 from workbench.scoring.crash_counts import CrashCounts, files_of, named
@@ -25,6 +26,8 @@ from workbench.scoring.run_comparer import RunComparer
 from workbench.scoring.run_resources import RunResources
 from workbench.scoring.worker import Job, Stored, Task, Worker
 from workbench.settings import COMPARE, OWN_TOWER, SWAPPED, Settings
+
+PROPOSALS = "proposals"  # of patches by a comparison, among the sources' versions: they decide answers as sources do
 
 
 class Executor(Protocol):
@@ -71,7 +74,10 @@ class LocalExecutor:
         self.declaration, self.device = evaluator.declare(method), device
         self.evaluator, self.sources, self.comparer = evaluator, tuple(sources), comparer
         self.notes: Sequence[str] = comparer.notes if comparer else ()
-        self.source_versions: Mapping[str, str] = {source.name: source.version for source in sources}
+        versions = {source.name: source.version for source in sources}
+        if comparer and method.proposes_by_comparison:
+            versions[PROPOSALS] = comparer.version
+        self.source_versions: Mapping[str, str] = versions
         self.encoder = next((source.encoder for source in sources if source.encoder), None)
         self._memory = evaluator.memory
         self._worker: Worker | None = None
@@ -106,7 +112,10 @@ def create_local(
     step = step or _silent
     if settings.machine.model == COMPARE:
         comparer = run_comparer.load(settings, resources, step)
-        answering = CompareEvaluator(comparer, resources.subtasks)
+        settled = settled_defects.load(comparer, resources, step)
+        if settled:
+            comparer = replace(comparer, notes=(*comparer.notes, settled.note))
+        answering = CompareEvaluator(comparer, resources.subtasks, settled)
         return LocalExecutor(answering, settings.method, [], models.device_name(settings.machine), comparer)
     evaluator = models.load_evaluator(settings.machine)
     device = models.device_name(settings.machine)  # there is one of that name: the evaluator is on it

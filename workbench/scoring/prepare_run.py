@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warehouse import claims
+from warehouse.queries import settled_kinds
 from warehouse.queries.knowledge_used import KnowledgeUsed
 from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.normals import Normals
@@ -49,10 +50,11 @@ from workbench.scoring.like_references import LikePlan
 from workbench.scoring.plan import Plan
 from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.scoring.subset import Part
-from workbench.settings import SWAPPED, Facts, Settings
+from workbench.settings import COMPARE, SWAPPED, Facts, Settings
 
 PROTOCOL = "inspection:1"  # in digests, instead of the built-in set's version: raise it when that set changes
 SHOWN = 3  # products
+MOST_SETTLED = 1000  # cases by which the kind of a defect is told, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def prepare(
         sources={name: it for name, it in executor.source_versions.items() if name != evidence.KNOWLEDGE} or None,
         tones=views.tones.stated(),
         views=views.stated(),
+        settled=resources.settled_identity,
     )
     return Prepared(
         archive=scan.archive,
@@ -200,7 +203,12 @@ def _resources(
     pictures: tuple[PictureFile, ...] = ()
     if compares and (not normals or SWAPPED in settings.support.shows):
         pictures = run_resources.pictures_of(scan.entries, Path(scan.archive.root), views)
-    return replace(resources, normals=normals, pictures=pictures)
+    resources = replace(resources, normals=normals, pictures=pictures)
+    asks_kinds = any(each.about == "defect type" and each.kind == "choice" for each in declared.subtasks)
+    if settings.machine.model != COMPARE or not normals or not asks_kinds:
+        return resources
+    kinds = settled_kinds.newest(store.data, MOST_SETTLED)
+    return run_resources.with_settled(resources, kinds, scan.entries, roots, views)
 
 
 def _without_normals(settings: Settings, resources: RunResources, planned: Plan) -> Iterable[str]:

@@ -337,6 +337,13 @@ def _refusals(store: Store, run_id: str) -> Iterator[str]:
         yield f"comparing claims nothing of {wording.counted(count, 'picture')}: {why}"
 
 
+def _ranking(store: Store, run_id: str) -> Iterator[str]:
+    """What to say of an archive that was ranked against itself where many of its pictures are, or may be, defective."""
+    ranked = Comparisons(store.data).ranked_archive(run_id)
+    if ranked and (warning := suspicion.ranking_warning(ranked)):
+        yield warning
+
+
 def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
     """In how many of the run's pictures there are pages behind the first, which alone is looked at."""
     for row in store.oddities(run_id).filter(oddity=MORE_PAGES).iter_rows(named=True):
@@ -357,7 +364,7 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
     assert run is not None
     return Outcome(
         run=run,
-        notes=(*prepared.notes, *_oddities(store, run_id), *_refusals(store, run_id)),
+        notes=(*prepared.notes, *_oddities(store, run_id), *_refusals(store, run_id), *_ranking(store, run_id)),
         summary=store.run_summary(run_id),
         failures=store.failures(run_id),
         alarms=called_defective(store, run_id),

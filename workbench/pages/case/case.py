@@ -23,7 +23,7 @@ from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
 from workbench.pages.disputes import widgets
 from workbench.pages.knowledge import counterfactual
-from workbench.pages.ui import address, case_list, components, embedding, reads
+from workbench.pages.ui import address, case_list, components, embedding, ranking_warning, reads
 from workbench.pages.ui.components import card, chart, header, html
 
 now = reads.snapshot()
@@ -100,6 +100,7 @@ def show_comparison(run: Run, view: View, here: Key) -> None:
         elif not found.values:
             html(Markup('<div class="note">The map was dropped with the run\'s traces; the score stays.</div>'))
         html(heat_map.table(found))
+        ranking_warning.show(now, run.run_id)
 
 
 def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:
