@@ -197,6 +197,13 @@ def test_a_file_of_which_nobody_can_tell_what_is_where_is_refused(tmp_path: Path
         answer_formats.read(tmp_path / "a.csv")
 
 
+def test_categories_where_images_belong_are_refused(tmp_path: Path) -> None:
+    swapped = {**RECORD, "image_path": "Pairs", "robustness_category": "a/b.png"}
+    (tmp_path / "a.json").write_text(json.dumps([swapped]))
+    with pytest.raises(AnswersError, match=r"such as a/b\.png.*are two columns swapped"):
+        answer_formats.read(tmp_path / "a.json")
+
+
 def test_one_right_answer_in_words_throughout_is_told_with_the_column_that_helps(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("image,question,answer,truth\n1.png,Whole?,good,good\n2.png,Whole?,bad,good\n")
     (problem,) = (one for one in answer_formats.read(tmp_path / "a.csv").problems if one.path == "a.csv")

@@ -19,13 +19,13 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warehouse.records.questions import Subtask
 from workbench import wording
-from workbench.archive import image_paths, json_text, text_files
+from workbench.archive import image_decoding, image_paths, json_text, text_files
 from workbench.archive.problems import Problem, because
 from workbench.errors import AnswersError
 from workbench.model import option_reader
@@ -186,12 +186,22 @@ def _right_texts(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], tup
     }
 
 
+def _names_a_file(text: str) -> bool:
+    """Whether a text ends as pictures' names do."""
+    return PurePath(text).suffix.casefold() in image_decoding.SUFFIXES
+
+
 def _file(
     file: Path, given: list[Given], problems: list[Problem], question_set: str, detecting: Iterable[str] = ()
 ) -> AnswerFile:
     if not given:
         why = f": {problems[0].path}: {problems[0].reason}" if problems else ""
         raise AnswersError(f"the answer file {file} has no usable answer{why}")
+    if all(_names_a_file(one.subtask) and not _names_a_file(one.image) for one in given):
+        raise AnswersError(
+            f"the answer file {file} has paths where categories belong, such as {given[0].subtask}, and no path where "
+            "images belong; are two columns swapped?"
+        )
     detects = set(detecting)
     declared = tuple(
         Subtask(name, name, "choice", "key", name in detects, "defect" if name in detects else "object")
