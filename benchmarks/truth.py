@@ -25,8 +25,8 @@ from tests.people import ANN
 from tests.warehouse.judging import stored
 from warehouse import claims, schema
 from warehouse.database import Database
+from warehouse.queries.kept_runs import Read
 from warehouse.queries.reviews import Reviews, dispute_id
-from warehouse.queries.rollups import Read
 from warehouse.queries.truth import FACTS, Truth
 from warehouse.records.reviews import Dispute, DisputeReason, Settlement
 from warehouse.records.scoring import Prediction

@@ -22,6 +22,10 @@ Truth = Annotated[
     Literal["archive", "reviewed"],
     typer.Option("--truth", help="What is right: the archive's labels, or what people settled where they did."),
 ]
+Alarms = Annotated[
+    Literal["answers", "defect probability", "comparison", "claim"],
+    typer.Option("--alarms", help="What calls a picture defective: its answer, or the saved thresholds on a signal."),
+]
 Device = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Data, Truth, output_file
+from jobs.options import Alarms, Data, Truth, output_file
 
 if TYPE_CHECKING:
     from warehouse.store import Store
@@ -19,6 +19,7 @@ def command(
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.html", callback=output_file)],
     against: Annotated[str | None, typer.Option(help="The run to compare it with.", show_default=False)] = None,
     truth: Truth = "archive",
+    alarms: Alarms = "answers",
     data: Data = None,
 ) -> None:
     """Write a run, or a run against another, as one self-contained file with figures, tables and verdicts.
@@ -31,28 +32,29 @@ def command(
     from workbench.analysis import report
 
     store = Store(settings.data_folder(data))
-    baseline = _reported(store, against, truth) if against else None
-    page = report.build(_reported(store, run, truth), baseline)
+    baseline = _reported(store, against, truth, alarms) if against else None
+    page = report.build(_reported(store, run, truth, alarms), baseline)
     with file_permissions.users_umask():
         output.write_text(page, encoding="utf-8")
     typer.echo(str(output))
 
 
-def _reported(store: Store, run_id: str, truth: Truth) -> Reported:
+def _reported(store: Store, run_id: str, truth: Truth, rule: Alarms = "answers") -> Reported:
     from warehouse.errors import Refused
     from warehouse.queries.groundings import Groundings
     from warehouse.queries.rollups import Rollups, Selection
     from workbench.analysis import mmad, traces
     from workbench.analysis.report_contents import Reported
     from workbench.archive import previews
+    from workbench.review import threshold_sentences
     from workbench.scoring import alarm_pictures, answer_file
     from workbench.scoring.run import called_defective
 
     run = store.run(run_id)
     if run is None:
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-    rollups, chosen = Rollups(store.data), Selection(run_id, truth=truth)
-    alarms = called_defective(store, run_id, truth)
+    rollups, chosen = Rollups(store.data), Selection(run_id, truth=truth, alarm_rule=rule)
+    alarms = called_defective(store, run_id, truth, rule)
     small = alarm_pictures.jpegs(store, alarms.pictures)
     return Reported(
         run,
@@ -63,5 +65,6 @@ def _reported(store: Store, run_id: str, truth: Truth) -> Reported:
         {image_id: previews.data_uri(jpeg) for image_id, jpeg in small.items()},
         {archive.archive_id: archive.name for archive in store.archives()},
         truth,
-        Groundings(store.data).of_runs([run_id], truth),
+        Groundings(store.data).of_runs([run_id], truth, rule),
+        threshold_sentences.of_runs(store, [run_id], rule).get(run_id, ""),
     )

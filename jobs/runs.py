@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import typer
 
-from jobs.options import Data, Json, Truth
+from jobs.options import Alarms, Data, Json, Truth
 
 
-def command(truth: Truth = "archive", data: Data = None, json_: Json = False) -> None:
+def command(truth: Truth = "archive", alarms: Alarms = "answers", data: Data = None, json_: Json = False) -> None:
     """List the runs, newest first.
 
     Example: workbench runs --json
@@ -22,14 +22,16 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
     from warehouse.queries.pieces import Pieces
     from warehouse.store import Store
     from workbench import settings
-    from workbench.analysis import alarms, pieces, review_coverage, right_reason
+    from workbench.analysis import alarms as unlabelled_calls
+    from workbench.analysis import pieces, review_coverage, right_reason
+    from workbench.review import threshold_sentences
 
     store = Store(settings.data_folder(data))
     with store.together():
-        found, totals, settled = store.runs(), store.run_totals(truth), store.verified()
-        unlabelled = store.called_defective(truth)
-        reasons = right_reason.by_run(Groundings(store.data).of_runs(None, truth))
-        of_pieces = Pieces(store.data).of_runs(None, truth)
+        found, totals, settled = store.runs(), store.run_totals(truth, alarms), store.verified()
+        unlabelled = store.called_defective(truth, alarm_rule=alarms)
+        reasons = right_reason.by_run(Groundings(store.data).of_runs(None, truth, alarms))
+        of_pieces = Pieces(store.data).of_runs(None, truth, alarms)
     by_run = {
         str(run_id): pieces.of(rows) for (run_id,), rows in of_pieces.partition_by("run_id", as_dict=True).items()
     }
@@ -39,9 +41,13 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
     rows = list(found.join(counted, on="run_id", how="left", maintain_order="left").iter_rows(named=True))
     for row in rows:
         cells = unlabelled.filter(run_id=row["run_id"])
-        row["called"] = alarms.total(cells)
-        row["called_defective"] = {**asdict(row["called"]), "groups": alarms.table(cells).to_dicts()}
+        row["called"] = unlabelled_calls.total(cells)
+        row["called_defective"] = {**asdict(row["called"]), "groups": unlabelled_calls.table(cells).to_dicts()}
         row["right_reason"] = reasons.get(row["run_id"])
+    said = threshold_sentences.of_runs(store, [row["run_id"] for row in rows], alarms)
+    if alarms != "answers":
+        for row in rows:
+            row["alarm_rule"], row["thresholds"] = alarms, said[row["run_id"]]
     if truth == "reviewed":
         for row in rows:
             row["truth"] = truth
@@ -77,6 +83,8 @@ def command(truth: Truth = "archive", data: Data = None, json_: Json = False) ->
             row["run_id"], row["purpose"], row["state"], model, *counts, accuracy, *reason, called, *shown, message
         )
     screen.stdout().print(table)
+    for run_id, sentence in said.items():
+        screen.stdout().print(f"{run_id}  {sentence}")
     for row in rows:
         if by_piece := by_run.get(row["run_id"]):
             screen.stdout().print(f"{row['run_id']}  {by_piece.sentence}")

@@ -118,6 +118,7 @@ CHANGED: dict[str, object] = {
     "compare": "elsewhere",
     "compare_layers": "6,12",
     "compare_side": 448,
+    "reference_choice": "likeness",
     "layouts": Path("elsewhere"),
     "views": Path("elsewhere"),
     "tiled_above": 1_000_000,

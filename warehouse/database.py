@@ -186,7 +186,7 @@ class Database:
             found: pl.DataFrame = con.sql(query, params=bound).pl()
             return found
 
-    def records(self, record: type[R], query: str, values: Sequence[object] = ()) -> list[R]:
+    def records(self, record: type[R], query: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[R]:
         """What one query finds, as records of the class whose columns it selects."""
         return schema.records(record, self.frame(query, values))
 

@@ -23,6 +23,7 @@ from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.failures import NOT_THE_FILES_FAULT
 from warehouse.queries import export
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.current_entries import NEWEST
 from warehouse.queries.truth import PREDICTIONS, VERIFIED, Truth, clustered_cells, summands
 from warehouse.records import scoring
@@ -309,7 +310,7 @@ class Store:
         """Proposed patches of a run, in the plan's order."""
         return self._chosen("*", "patches", run_id, None, 0, image_id=image_id, question_id=question_id)
 
-    def run_summary(self, run_id: str, truth: Truth = "archive") -> pl.DataFrame:
+    def run_summary(self, run_id: str, truth: Truth = "archive", alarm_rule: AlarmRule = "answers") -> pl.DataFrame:
         """By subtask, what the run's cells count: the same numbers as on the pages.
 
         Returns:
@@ -319,26 +320,27 @@ class Store:
             about good images.
         """
         return self._database.frame(
-            f"SELECT subtask, {_SUMS} FROM ({summands(truth, 'run_id = $run')}) WHERE subtask IS NOT NULL "
+            f"SELECT subtask, {_SUMS} FROM ({summands(truth, 'run_id = $run', alarm_rule)}) WHERE subtask IS NOT NULL "
             "GROUP BY subtask ORDER BY subtask",
             {"run": run_id},
         )
 
-    def run_totals(self, truth: Truth = "archive") -> pl.DataFrame:
+    def run_totals(self, truth: Truth = "archive", alarm_rule: AlarmRule = "answers") -> pl.DataFrame:
         """Of every run with predictions the sums of `run_summary` over its subtasks: run_id and the same columns."""
-        return self._database.frame(
-            f"SELECT run_id, {_SUMS} FROM ({summands(truth)}) WHERE subtask IS NULL GROUP BY run_id"
-        )
+        cells = summands(truth, alarm_rule=alarm_rule)
+        return self._database.frame(f"SELECT run_id, {_SUMS} FROM ({cells}) WHERE subtask IS NULL GROUP BY run_id")
 
-    def called_defective(self, truth: Truth = "archive", run_id: str | None = None) -> pl.DataFrame:
-        """Pictures without truth that detection answers call defective, of every run or of one.
+    def called_defective(
+        self, truth: Truth = "archive", run_id: str | None = None, alarm_rule: AlarmRule = "answers"
+    ) -> pl.DataFrame:
+        """Pictures without truth that detection answers, or saved thresholds, call defective, of every run or of one.
 
         Returns:
             run_id, cluster_id (null but for pictures that share one), product, line, camera, and of these pictures'
             cells over all subtasks: unlabelled_images, alarm_images, alarm_probabilities and alarm_probability, see
             `Cell`.
         """
-        cells = clustered_cells(truth, "coalesce(run_id = $run, true)", "outcome IN ('alarm', 'pass')")
+        cells = clustered_cells(truth, "coalesce(run_id = $run, true)", "outcome IN ('alarm', 'pass')", alarm_rule)
         return self._database.frame(
             "SELECT run_id, cluster_id, product, line, camera, sum(unlabelled_images)::BIGINT AS unlabelled_images, "
             "sum(alarm_images)::BIGINT AS alarm_images, sum(alarm_probabilities)::BIGINT AS alarm_probabilities, "
@@ -353,8 +355,7 @@ class Store:
         Returns:
             run_id, verified (the reason that brought the case to people), basis (how they settled it), answers.
         """
-        where = "true" if run_id is None else "run_id = $run"
-        return self._database.frame(VERIFIED.format(where=where), {} if run_id is None else {"run": run_id})
+        return self._database.frame(VERIFIED.format(where="coalesce(run_id = $run, true)"), {"run": run_id})
 
     def settled_changes(self) -> int:
         """A number that grows with every settlement."""

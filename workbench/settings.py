@@ -41,6 +41,8 @@ TEXTS, COMPARE, SWAPPED = "texts", "compare", "swapped-compare"
 OWN_TOWER = "own"  # the answering model's, see `workbench/scoring/own_tower.py`
 DEFAULT_TOWER = "photos"  # that compares, see `workbench/comparison/vision_towers.py`
 Templates = Literal["random", "similar"]
+ReferenceChoice = Literal["likeness", "seed"]
+LIKENESS: ReferenceChoice = "likeness"
 Dtype = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["segments", "naive"]
 Encryption = Literal["none", "starttls", "tls"]
@@ -59,6 +61,8 @@ class Support:
     shots: Shots = 1  # normal reference images
     templates: Templates = "random"  # which of mmad.json's two lists of references
     references: Path | None = None  # a folder of normal images, where the archive names none
+    # Of a product's normals where nobody names one; None: by likeness where `evidence` compares, else one by seed.
+    reference_choice: ReferenceChoice | None = None
     # White in pictures deeper than 8 bit, such as 4095; None: chosen for each product and camera from a sample.
     integer_range: float | None = None
     float_range: float | None = None
@@ -204,6 +208,7 @@ class Facts:
     sources: Mapping[str, str] | None = None  # versions of evidence sources; the knowledge's own follows from the above
     tones: Mapping[str, Any] | None = None  # the ranges of deep pictures, see `tone_range.Tones`; None: all have 8 bits
     views: Mapping[str, Any] | None = None  # regions of interest, see `run_views.py`; None: whole pictures
+    settled: str | None = None  # hash of the settled cases that tell the kind of a defect; None: none do
 
 
 _PROMPTED = {"knowledge", "top_k", "shots", "templates", "max_image_tokens"}
@@ -211,6 +216,7 @@ IN_DIGEST = frozenset(f.name for f in dataclasses.fields(Method)) | _PROMPTED | 
 OUT_OF_DIGEST: Mapping[str, str] = {
     "encoder": "a name; its weights are among the facts",
     "references": "a path; the plan holds each reference's content",
+    "reference_choice": "the plan holds each reference's content",
     "integer_range": "what it came to is among the facts",
     "float_range": "what it came to is among the facts",
     "views": "a path; what it says is among the facts",
@@ -244,7 +250,7 @@ def digest(settings: Settings, facts: Facts) -> str:
     """Sixteen hex digits: equal for two runs whose answers must be equal over the same plan."""
     # What isn't set says nothing: a setting that is added later leaves the digests of older runs as they are.
     chosen = {name: value for name, value in settings.values().items() if name in IN_DIGEST and value is not None}
-    later = ("tones", "sources", "views")
+    later = ("tones", "sources", "views", "settled")
     known = {name: value for name, value in asdict(facts).items() if name not in later or value is not None}
     stated = json.dumps({"settings": chosen, "facts": known}, sort_keys=True)
     return hashlib.sha256(stated.encode()).hexdigest()[:16]

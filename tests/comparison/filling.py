@@ -28,7 +28,10 @@ class NotingTower(PretendedTower):
         return super().features(image)
 
 
-def fill(folder: Path, log: Path, count: int) -> None:
-    """Fill the folder with so many normals."""
+def fill(folder: Path, log: Path, count: int, processes: int) -> None:
+    """Fill the folder with so many normals, once all the processes are there."""
+    log.with_name(f"ready-{os.getpid()}").touch()
+    while len(list(log.parent.glob("ready-*"))) < processes:
+        time.sleep(SECONDS)
     normals = [Normal(f"{number:064x}", "D", "plate") for number in range(count)]
     NormalBank.open(folder, NotingTower(log), normals, lambda each: Image.new("L", (8, 8), int(each.content, 16)))

@@ -56,17 +56,28 @@ def test_two_who_ask_at_once_wait_for_one_reading() -> None:
 def test_a_run_is_read_again_when_it_has_more_predictions_and_not_for_another_s(tmp_path: Path) -> None:
     of = run_cache.CachedRuns(str(tmp_path), "then", {"one": 3, "two": 5})
     later = run_cache.CachedRuns(str(tmp_path), "now", {"one": 3, "two": 6})
-    assert of._key("columns", "archive", "one") == later._key("columns", "archive", "one")
-    assert of._key("columns", "archive", "two") != later._key("columns", "archive", "two")
-    assert of._key("pairs", "archive", "one", "two") != later._key("pairs", "archive", "one", "two")
-    assert of._key("columns", "archive", "unlisted") != later._key("columns", "archive", "unlisted")
+    assert of._key("columns", "archive", "answers", "one") == later._key("columns", "archive", "answers", "one")
+    assert of._key("columns", "archive", "answers", "two") != later._key("columns", "archive", "answers", "two")
+    assert of._key("pairs", "archive", "answers", "one", "two") != later._key(
+        "pairs", "archive", "answers", "one", "two"
+    )
+    assert of._key("columns", "archive", "answers", "unlisted") != later._key(
+        "columns", "archive", "answers", "unlisted"
+    )
 
 
 def test_what_is_read_by_the_reviewed_truth_is_good_until_something_more_is_settled(tmp_path: Path) -> None:
     of = run_cache.CachedRuns(str(tmp_path), "then", {"one": 3}, settled=1)
     later = run_cache.CachedRuns(str(tmp_path), "now", {"one": 3}, settled=2)
-    assert of._key("cells", "archive", "one") == later._key("cells", "archive", "one")
-    assert of._key("cells", "reviewed", "one") != later._key("cells", "reviewed", "one")
+    assert of._key("cells", "archive", "answers", "one") == later._key("cells", "archive", "answers", "one")
+    assert of._key("cells", "reviewed", "answers", "one") != later._key("cells", "reviewed", "answers", "one")
+
+
+def test_what_thresholds_call_defective_is_good_until_one_has_another_version(tmp_path: Path) -> None:
+    of = run_cache.CachedRuns(str(tmp_path), "then", {"one": 3}, thresholds=1)
+    later = run_cache.CachedRuns(str(tmp_path), "now", {"one": 3}, thresholds=2)
+    assert of._key("cells", "archive", "answers", "one") == later._key("cells", "archive", "answers", "one")
+    assert of._key("cells", "archive", "comparison", "one") != later._key("cells", "archive", "comparison", "one")
 
 
 @pytest.mark.slow

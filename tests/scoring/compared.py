@@ -23,10 +23,17 @@ def tower(folder: Path) -> Path:
     return folder
 
 
-def plate(file: Path, product: str, number: int, scratch: tuple[int, int] | None = None) -> None:
-    """A grained plate; with a white square in the third (row, column) of it as its scratch."""
+def plate(
+    file: Path,
+    product: str,
+    number: int,
+    scratch: tuple[int, int] | None = None,
+    tint: tuple[int, int, int] = (0, 0, 0),
+) -> None:
+    """A grained plate, of a tint; with a white square in the third (row, column) of it as its scratch."""
     seed = [number, SHADES.get(product, 100), 1 if scratch else 0]
-    pixels = np.random.default_rng(seed).normal(SHADES.get(product, 100), 3, (SIDE, SIDE, 3)).clip(0, 255)
+    pixels = np.random.default_rng(seed).normal(SHADES.get(product, 100), 3, (SIDE, SIDE, 3)) + np.array(tint)
+    pixels = pixels.clip(0, 255)
     if scratch:
         top, left = 7 + scratch[0] * 42, 7 + scratch[1] * 42
         pixels[top : top + 28, left : left + 28] = 255

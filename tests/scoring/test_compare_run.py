@@ -18,7 +18,8 @@ from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import Capabilities, Prediction
 from warehouse.store import Store
 from workbench.analysis.ablation import differences
-from workbench.analysis.ablation_text import markdown
+from workbench.analysis.ablation_text import controls, markdown
+from workbench.analysis.intervals import in_points
 from workbench.archive import knowledge_files
 from workbench.errors import BackboneError
 from workbench.experiments import ablation
@@ -179,6 +180,8 @@ def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_i
     assert (detection.status, detection.answer) == ("invalid", None)
     assert "no normal picture is known" in (detection.raw_text or "")
     assert any(note.startswith("comparing claims nothing of 18 pictures: no normal") for note in outcome.notes)
+    unbounded = "nothing bounds how many pictures are defective (0 of 18 pictures have a label)"
+    assert any(unbounded in note for note in outcome.notes), outcome.notes
 
 
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
@@ -255,11 +258,21 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
     experiment = ablation.run(plates, base, arms, Quiet())
 
     study = read_study(data_folder, "ablation", experiment, "archive")
-    table = differences(study)
-    own, other = (table.filter(arm=name).row(0, named=True) for name in [arm.name for arm in arms[1:]])
-    assert own["baseline"] == other["baseline"] == "no comparison"
-    said = markdown(study)
-    assert f"Shown its own comparison, {100 * own['difference']:+.1f} points" in said
-    assert f"the control, {100 * other['difference']:+.1f} points" in said
-    # The embedded model was not taught to read such sentences: another picture's moves it about as its own does.
-    assert abs(other["difference"]) <= abs(own["difference"]) + 0.2
+    given = [answers(data_folder, study.arms[place].run_id) for place in range(3)]
+    judged = [key for key, each in given[0].items() if each.correct_answer is not None]
+    plain, own, other = ([(of[key].answer, of[key].answer == of[key].correct_answer) for key in judged] for of in given)
+
+    def moved(found: list[tuple[str | None, bool]], against: list[tuple[str | None, bool]]) -> float:
+        return sum(new[1] - old[1] for new, old in zip(found, against, strict=True)) / len(judged)
+
+    (said,) = controls(study)
+    assert said in markdown(study)
+    for sentence, found in zip(said.split(". "), (own, other), strict=False):
+        changed = sum(new[0] != old[0] for new, old in zip(found, plain, strict=True))
+        assert f": {in_points(moved(found, plain))} points [" in sentence
+        assert f"] against “no comparison”, {changed} of {len(judged)} answers changed (" in sentence
+    assert f"Its own against another's: {in_points(moved(own, other))} points [" in said
+    # What is claimed is this difference alone, and only where the test of the images' gains finds it.
+    (tested,) = differences(study, against={arms[1].name: arms[2].name}).iter_rows(named=True)
+    assert tested["difference"] == pytest.approx(moved(own, plain) - moved(other, plain))
+    assert ("brings more than being told" in said.rsplit(". ", 1)[-1]) == (tested["low"] > 0)

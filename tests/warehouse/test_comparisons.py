@@ -160,3 +160,23 @@ def test_a_night_s_scores_stand_beside_those_that_were_compared_in_the_same_mann
     alone = Nights(data).images([tonight], [others], rows.NOW)
     assert alone.filter(~pl.col("tonight"))["comparison score"].to_list() == [None] * 3
     assert alone.filter(pl.col("tonight"))["comparison score"].null_count() == 0
+
+
+def test_scores_choose_cases_as_their_sql_does_and_stand_in_exports(store: Store, data: Path, tmp_path: Path) -> None:
+    rows.write_part(data, 0)
+    rows.write_part(data, 0, run_id="other")
+    store.open_run(rows.run("other"))
+    ingest(store)
+    chosen = Selection(RUN, ranges=(("score", 0.25 + 1 / 64, 0.25 + 2 / 64),))
+    found = Rollups(data).facts(chosen)
+    assert set(found["image_id"]) == {"image-1", "image-2"}
+    assert Database(data).frame(sql(chosen)).height == found.height == 4
+
+    store.export("predictions", RUN, tmp_path / "p.parquet")
+    exported = pl.read_parquet(tmp_path / "p.parquet")
+    scores = dict(exported.select("image_id", "comparison_score").iter_rows())
+    assert scores == {f"image-{image}": 0.25 + image / 64 for image in range(3)}
+    assert set(exported.select("comparison_rank", "comparison_claim").iter_rows()) == {(3, "good")}
+    assert exported.height == 6
+    of_run = Comparisons(data).of_run(RUN)
+    assert exported.select(of_run.columns).unique().sort("image_id").equals(of_run)

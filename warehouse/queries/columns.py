@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from polars import selectors
 
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.facts import OUTCOMES, REAL, SUMS
-from warehouse.queries.truth import FACTS, Truth
+from warehouse.queries.truth import Truth, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,9 +108,9 @@ class Columns:
         return joined["kind"].to_numpy().astype(np.int64), kinds.drop("kind").cast(pl.String)
 
 
-def read(con: DuckDBPyConnection, run_id: str, truth: Truth = "archive") -> Columns:
+def read(con: DuckDBPyConnection, run_id: str, truth: Truth = "archive", alarm_rule: AlarmRule = "answers") -> Columns:
     """The columns of a run; empty ones of a run that has no prediction yet."""
-    facts, verified = FACTS[truth], ("verified", "basis")
+    facts, verified = facts_of(truth, alarm_rule), ("verified", "basis")
     texts = [f"NULL::VARCHAR AS {name}" if truth == "archive" and name in verified else name for name in TEXTS]
     once = ", ".join(f"any_value({name}) AS {name}" for name in ("image_path", "cluster_id", *IMAGE_FACETS))
     con.execute(

@@ -7,8 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from warehouse.database import Database
-from warehouse.records.comparisons import RankedPicture, StoredComparison
+from warehouse.queries.truth import FACTS, Truth
+from warehouse.records.comparisons import RankedArchive, RankedPicture, StoredComparison
 
+SCORE = "score"
+"""The range of a selection that is of the comparison's score."""
 # The order of a run's rows by how suspicious their pictures are.
 ORDER = (
     "list_position((SELECT list(image_id ORDER BY score / coalesce(threshold, 1) DESC) FROM comparisons "
@@ -29,6 +32,21 @@ class Comparisons:
         )
         return found[0] if found else None
 
+    def ranked_archive(self, run_id: str, truth: Truth = "archive") -> RankedArchive | None:
+        """How many pictures a run ranked against each other, and their labels; None where it had normal pictures."""
+        (row,) = self._database.frame(
+            f"""
+            WITH labels AS (
+                SELECT image_id, any_value(label) AS label FROM {FACTS[truth]} WHERE run_id = $run GROUP BY image_id
+            )
+            SELECT count(*), count(label), count(*) FILTER (label = 'defective'), count(*) FILTER (len(nearest) > 0)
+            FROM comparisons LEFT JOIN labels USING (image_id) WHERE run_id = $run
+            """,
+            {"run": run_id},
+        ).rows()
+        pictures, labelled, defective, with_normals = row
+        return RankedArchive(pictures, labelled, defective) if pictures and not with_normals else None
+
     def refusals(self, run_id: str) -> list[tuple[str, int]]:
         """Why comparing cannot say whether there is a defect, and of how many pictures of a run, the most first."""
         return self._database.frame(
@@ -36,6 +54,20 @@ class Comparisons:
             "WHERE run_id = ? AND claim = 'cannot say' GROUP BY 1 ORDER BY pictures DESC, why",
             [run_id],
         ).rows()
+
+    def of_run(self, run_id: str) -> pl.DataFrame:
+        """What a run's pictures scored: image_id, comparison_score, comparison_rank and comparison_claim."""
+        return self._database.frame(
+            "SELECT image_id, score AS comparison_score, rank AS comparison_rank, claim AS comparison_claim "
+            "FROM comparisons WHERE run_id = ? ORDER BY image_id",
+            [run_id],
+        )
+
+    def between(self, run_id: str, low: float, high: float) -> pl.Series:
+        """The pictures of a run whose score lies between these values, or is one of them."""
+        return self._database.frame(
+            f"SELECT image_id FROM comparisons WHERE run_id = ? AND {SCORE} BETWEEN ? AND ?", [run_id, low, high]
+        )["image_id"]
 
     def ranks(self, run_id: str, images: pl.Series) -> pl.Series:
         """Of each of these images its place in `ranked`, from 0; None where it wasn't compared."""

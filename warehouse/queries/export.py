@@ -42,6 +42,8 @@ _COLUMNS: dict[Exported, str] = {
     """,
 }
 _TILE = ", tile.x0 AS tile_x0, tile.y0 AS tile_y0, tile.x1 AS tile_x1, tile.y1 AS tile_y1"  # in the whole picture
+# What comparing the picture with normal ones came to, see `StoredComparison`; maps are exported on their own.
+_COMPARED = ", score AS comparison_score, rank AS comparison_rank, claim AS comparison_claim"
 _MEASURED = ", patches_hit, patches_chance, region_hit, region_chance, changed, changed_elsewhere"  # see `Grounding`
 _REVIEWED = ", verified, basis, archive_label, archive_correct_answer"  # behind the columns of predictions
 _ORDER: dict[Exported, str] = {
@@ -69,11 +71,12 @@ def write(con: DuckDBPyConnection, table: Exported, run_id: str | None, output: 
         raise Refused(f"{output} ends in {suffix or 'nothing'}; name a file that ends in {', '.join(_FORMATS)}")
     if run_id is not None and not con.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchall():
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-    beside = _TILE + _MEASURED if table == "predictions" else ""
+    beside = _TILE + _MEASURED + _COMPARED if table == "predictions" else ""
     beside += _REVIEWED if table == "predictions" and truth == "reviewed" else ""
     names = _COLUMNS[table].replace("cluster_id", CLUSTER)
     source = f"{PREDICTIONS[truth]} AS t LEFT JOIN groundings USING (run_id, image_id, question_id)"
     source += " LEFT JOIN (SELECT image_id, tile FROM entries) USING (image_id)"
+    source += " LEFT JOIN (SELECT run_id, image_id, score, rank, claim FROM comparisons) USING (run_id, image_id)"
     joined = {"measures": _OF_IMAGES, "comparisons": "comparisons AS t JOIN entries USING (image_id)"}
     source = source if table == "predictions" else joined.get(table, f"{table} AS t")
     selected = con.sql(

@@ -14,8 +14,9 @@ from warehouse import schema
 from warehouse.audit import Flow
 from warehouse.database import Database, insert
 from warehouse.queries import rollups
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.rollups import Selection
-from warehouse.queries.truth import FACTS, Truth
+from warehouse.queries.truth import Truth, facts_of
 from warehouse.records.reviews import DefectBox
 from warehouse.records.scoring import Grounding, Tile
 
@@ -117,7 +118,12 @@ class Groundings:
                 [run_id],
             )
 
-    def of_runs(self, run_ids: Sequence[str] | None = None, truth: Truth = "archive") -> pl.DataFrame:
+    def of_runs(
+        self,
+        run_ids: Sequence[str] | None = None,
+        truth: Truth = "archive",
+        alarm_rule: AlarmRule = "answers",
+    ) -> pl.DataFrame:
         """The judged questions of defective pictures that were measured, of some runs or of all.
 
         Returns:
@@ -126,7 +132,8 @@ class Groundings:
         """
         some = "" if run_ids is None else "WHERE run_id IN (SELECT unnest(?::VARCHAR[]))"
         return self._database.frame(
-            _ROWS.format(facts=f"FROM {FACTS[truth]} {some}"), [] if run_ids is None else [list(run_ids)]
+            _ROWS.format(facts=f"FROM {facts_of(truth, alarm_rule)} {some}"),
+            [] if run_ids is None else [list(run_ids)],
         )
 
     def of_selection(self, selection: Selection) -> pl.DataFrame:

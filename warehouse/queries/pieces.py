@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from warehouse.database import Database
 from warehouse.queries import rollups
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.rollups import Selection
-from warehouse.queries.truth import FACTS, Truth
+from warehouse.queries.truth import Truth, facts_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +69,12 @@ class Pieces:
     def __init__(self, data: Path) -> None:
         self._database = Database(data)
 
-    def of_runs(self, run_ids: Sequence[str] | None = None, truth: Truth = "archive") -> pl.DataFrame:
+    def of_runs(
+        self,
+        run_ids: Sequence[str] | None = None,
+        truth: Truth = "archive",
+        alarm_rule: AlarmRule = "answers",
+    ) -> pl.DataFrame:
         """The pieces of some runs, or of all.
 
         Returns:
@@ -77,7 +83,7 @@ class Pieces:
             PIECE_OUTCOMES).
         """
         some = "" if run_ids is None else "WHERE run_id IN (SELECT unnest(?::VARCHAR[]))"
-        facts = f"(SELECT * FROM {FACTS[truth]} {some})"
+        facts = f"(SELECT * FROM {facts_of(truth, alarm_rule)} {some})"
         query = f"{_PIECES.format(facts=facts)} ORDER BY run_id, cluster_id"
         return self._database.frame(query, [] if run_ids is None else [list(run_ids)])
 
@@ -123,7 +129,8 @@ class Pieces:
 
 def _of_chosen(selection: Selection) -> str:
     """All answers about the pieces of which a selection has one."""
+    facts = facts_of(selection.truth, selection.alarm_rule)
     return (
-        f"(SELECT * FROM {FACTS[selection.truth]} WHERE run_id = {rollups.quoted(selection.run_id)} AND cluster_id IN "
+        f"(SELECT * FROM {facts} WHERE run_id = {rollups.quoted(selection.run_id)} AND cluster_id IN "
         f"(SELECT cluster_id FROM ({rollups.sql(selection)})))"
     )

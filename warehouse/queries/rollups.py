@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 from polars import selectors
@@ -17,7 +17,10 @@ from polars import selectors
 from warehouse.database import Database
 from warehouse.queries import columns, comparisons
 from warehouse.queries import truth as truths
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.columns import ALIASES, IMAGE_FACETS, Columns
+from warehouse.queries.comparisons import SCORE
+from warehouse.queries.kept_runs import Kept, Read
 from warehouse.queries.measures import CHOSEN_BY, OF_IMAGES, PictureMeasures
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Entry
@@ -32,7 +35,10 @@ FACETS = (
     "subtask", *IMAGE_FACETS, "night", "outcome", "shape", "description", "retrieval", "answer_text", "correct_text",
     "letter", "confidence_band", "entropy_band", "claim",
 )  # fmt: skip
-RANGES = {"entropy": "settled_entropy", "confidence": "confidence", **dict(zip(CHOSEN_BY, CHOSEN_BY, strict=True))}
+RANGES = {
+    "entropy": "settled_entropy", "confidence": "confidence", SCORE: SCORE,
+    **dict(zip(CHOSEN_BY, CHOSEN_BY, strict=True)),
+}  # fmt: skip
 _PAIRED = ("subtask", "product", "dataset", "label", "defect", "camera", "retrieval")
 _WORST = (
     "image_id", "question_id", "image_path", "product", "label", "defect", "outcome", "settled_entropy",
@@ -61,6 +67,11 @@ class Selection:
     images: tuple[str, ...] | None = None  # only these
     truth: Truth = "archive"  # what right and wrong, label and defect go by
     order: Order = "worst"  # that its rows are looked at in
+    alarm_rule: AlarmRule = "answers"  # what calls pictures defective
+
+    def whole_run(self, run_id: str | None = None) -> Selection:
+        """All rows of its run, or of another, by the same truth and alarm rule."""
+        return Selection(run_id or self.run_id, truth=self.truth, alarm_rule=self.alarm_rule)
 
     @property
     def counted_beforehand(self) -> bool:
@@ -79,43 +90,6 @@ class Place(NamedTuple):
     after: tuple[str, str] | None
 
 
-class Kept(Protocol):
-    """Where what was read of runs is kept."""
-
-    def columns(self, run_id: str, truth: Truth) -> Columns:
-        """The run's facts."""
-
-    def cells(self, run_id: str, truth: Truth) -> pl.DataFrame:
-        """The run's cells, see `truth.clustered_cells`."""
-
-    def pairs(self, run_id: str, base: str, truth: Truth) -> pl.DataFrame:
-        """The places of the questions that two runs share, see `columns.pairs`."""
-
-
-class Read:
-    """What was read of runs, as long as this object lives."""
-
-    def __init__(self, data: Path) -> None:
-        self._database = Database(data)
-        self._columns: dict[tuple[str, Truth], Columns] = {}
-
-    def columns(self, run_id: str, truth: Truth) -> Columns:
-        """The run's facts."""
-        key = (run_id, truth)
-        if key not in self._columns:
-            with self._database.reading() as con:
-                self._columns[key] = columns.read(con, run_id, truth)
-        return self._columns[key]
-
-    def cells(self, run_id: str, truth: Truth) -> pl.DataFrame:
-        """The run's cells."""
-        return self._database.frame(truths.clustered_cells(truth, "run_id = $run"), {"run": run_id})
-
-    def pairs(self, run_id: str, base: str, truth: Truth) -> pl.DataFrame:
-        """The places of the questions that two runs share."""
-        return columns.pairs(self.columns(run_id, truth), self.columns(base, truth))
-
-
 class Rollups:
     """What the pages ask of one data folder's facts and cells."""
 
@@ -130,7 +104,8 @@ class Rollups:
         They are counted beforehand where only images and subtasks are chosen among.
         """
         if selection.counted_beforehand:
-            found = self._kept.cells(selection.run_id, selection.truth).filter(*_facets(selection))
+            found = self._kept.cells(selection.run_id, selection.truth, selection.alarm_rule)
+            found = found.filter(*_facets(selection))
             # Of one subtask, its cells are those over all subtasks too.
             if any(name == "subtask" for name, _ in selection.facets):
                 found = pl.concat([found, found.with_columns(subtask=pl.lit(None, pl.String))])
@@ -178,17 +153,19 @@ class Rollups:
         places = _likeliest_first(held, self._some(selection, pl.col("outcome") == "alarm"))
         first = held.rows["image"].gather(places).is_first_distinct()
         found = held.table(places.filter(first).head(at_most), names)
-        these = Selection(selection.run_id, images=tuple(found["image_id"]), truth=selection.truth)
+        these = replace(selection.whole_run(), images=tuple(found["image_id"]))
         answers = held.table(self._some(these), ("image_id", "subtask", "answer_text")).drop_nulls()
         stated = answers.filter(pl.col("subtask").is_in(list(regions))).unique("image_id", keep="first")
         region = stated.select("image_id", pl.col("answer_text").alias("region"))
         return found.join(region, on="image_id", how="left", maintain_order="left")
 
-    def alarm_counts(self, run_ids: Sequence[str], truth: Truth = "archive") -> pl.DataFrame:
+    def alarm_counts(
+        self, run_ids: Sequence[str], truth: Truth = "archive", alarm_rule: AlarmRule = "answers"
+    ) -> pl.DataFrame:
         """Of runs with pictures without truth: run_id, unlabelled_images, alarm_images (called defective)."""
         names = ("unlabelled_images", "alarm_images")
         sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in names)
-        counted = truths.summands(truth, "list_contains($runs::VARCHAR[], run_id)")
+        counted = truths.summands(truth, "list_contains($runs::VARCHAR[], run_id)", alarm_rule)
         return self._database.frame(
             f"SELECT run_id, {sums} FROM ({counted}) WHERE subtask IS NULL GROUP BY run_id "
             "HAVING sum(unlabelled_images) > 0 ORDER BY run_id",
@@ -224,11 +201,11 @@ class Rollups:
             old_right, evidence, old_evidence, answer_text, old_answer_text; numbered: image_id and cluster_id as
             numbers, and without question_id and answers.
         """
-        both = self._kept.pairs(selection.run_id, base, selection.truth)
+        both = self._pairs(selection, base)
         places = self._places(selection)
         if places is not None:
             both = both.join(places.alias("new").to_frame(), on="new", how="semi")
-        new, old = self._columns(selection), self._kept.columns(base, selection.truth)
+        new, old = self._columns(selection), self._columns(replace(selection, run_id=base))
         name, text = ((), ()) if numbered else (("question_id",), ("answer_text",))
         found = new.table(
             both["new"], ("image_id", "cluster_id", *name, *_PAIRED, "right", "evidence", *text), numbered
@@ -346,11 +323,14 @@ class Rollups:
         )
 
     def _columns(self, selection: Selection) -> Columns:
-        return self._kept.columns(selection.run_id, selection.truth)
+        return self._kept.columns(selection.run_id, selection.truth, selection.alarm_rule)
+
+    def _pairs(self, selection: Selection, base: str) -> pl.DataFrame:
+        return self._kept.pairs(selection.run_id, base, selection.truth, selection.alarm_rule)
 
     def _places(self, selection: Selection) -> pl.Series | None:
         """The places of a selection's rows, ascending; None for all of them."""
-        everything = Selection(selection.run_id, truth=selection.truth, order=selection.order)
+        everything = replace(selection.whole_run(), order=selection.order)
         return None if selection == everything else self._some(selection)
 
     def _in_order(self, selection: Selection) -> pl.Series | None:
@@ -370,8 +350,13 @@ class Rollups:
         held = self._columns(selection)
         filters = [*_facets(selection), *more]
         for name, low, high in selection.ranges:
-            if name in CHOSEN_BY:
-                wanted = held.images["image_id"].is_in(self._measures.between(name, low, high).implode())
+            if name in CHOSEN_BY or name == SCORE:
+                chosen = (
+                    self._comparisons.between(selection.run_id, low, high)
+                    if name == SCORE
+                    else self._measures.between(name, low, high)
+                )
+                wanted = held.images["image_id"].is_in(chosen.implode())
                 filters.append(pl.lit(wanted).gather(pl.col("image")))
             else:
                 filters.append(pl.col(RANGES[name]).is_between(low, high))
@@ -382,8 +367,7 @@ class Rollups:
         if selection.flip is None:
             return places
         base = selection.base or ""
-        both = self._kept.pairs(selection.run_id, base, selection.truth)
-        old = self._kept.columns(base, selection.truth)
+        both, old = self._pairs(selection, base), self._columns(replace(selection, run_id=base))
         before, after = _FLIPS[selection.flip]
         flipped = both.filter(
             old.rows["correct"].gather(both["old"]) == before, held.rows["correct"].gather(both["new"]) == after
@@ -399,14 +383,17 @@ def _likeliest_first(held: Columns, places: pl.Series) -> pl.Series:
 
 def sql(selection: Selection) -> str:
     """The statement that chooses a selection's rows: for people to read and repeat."""
-    facts = truths.FACTS[selection.truth]
+    facts = truths.facts_of(selection.truth, selection.alarm_rule)
     where = "".join(f" AND {_condition(ALIASES.get(name, name), value)}" for name, value in selection.facets)
     for name, low, high in selection.ranges:
         within = f"{RANGES[name]} BETWEEN {low!r} AND {high!r}"
+        of_run = f"run_id = {quoted(selection.run_id)} AND {within}"
         where += (
             f" AND image_id IN (SELECT image_id FROM {OF_IMAGES} WHERE {within})"
             if name in CHOSEN_BY
-            else (f" AND {within}")
+            else f" AND image_id IN (SELECT image_id FROM comparisons WHERE {of_run})"
+            if name == SCORE
+            else f" AND {within}"
         )
     if selection.images is not None:
         where += f" AND image_id IN ({', '.join(map(quoted, selection.images))})"

@@ -1,51 +1,19 @@
-"""Scores of a run's pictures: what a threshold can be set on, one row per picture, by signal.
-
-A signal is a number of a picture that is larger where a defect is likelier. SIGNALS holds each as data: what it is
-called and the statement that reads it; who adds a table with another score adds a row.
-"""
+"""Scores of a run's pictures: one row per picture, by signal (`signals.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from warehouse.database import Database
+from warehouse.queries.signals import SIGNALS, SignalName
 from warehouse.queries.truth import FACTS, Truth
 
 if TYPE_CHECKING:
     import polars as pl
 
-SignalName = Literal["defect probability", "comparison", "claim"]
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A number of a picture."""
-
-    words: str  # what it is, for people
-    statement: str  # gives run_id, image_id and score of the runs $runs; a picture without a row has no score
-
-
-_ANSWERED = "FROM facts WHERE list_contains($runs::VARCHAR[], run_id) AND detection AND status = 'answered'"
-SIGNALS: dict[SignalName, Signal] = {
-    "defect probability": Signal(
-        "the probability of the options that claim a defect, of several detection questions the largest",
-        f"SELECT run_id, image_id, max(defect_probability) AS score {_ANSWERED} GROUP BY ALL",
-    ),
-    "comparison": Signal(
-        "the score of the comparison with normal pictures",
-        "SELECT run_id, image_id, max(score) AS score FROM comparisons WHERE list_contains($runs::VARCHAR[], run_id) "
-        "GROUP BY ALL",
-    ),
-    "claim": Signal(
-        "what the answer claims: 1 a defect, 0 none",
-        "SELECT run_id, image_id, max(CASE claim WHEN 'defective' THEN 1.0 WHEN 'good' THEN 0.0 END) AS score "
-        f"{_ANSWERED} GROUP BY ALL",
-    ),
-}
-
+_SOME = "list_contains($runs::VARCHAR[], run_id)"
 _SCORES = """
     WITH pictures AS (
         SELECT run_id, image_id, any_value(image_path) AS image_path, any_value(cluster_id) AS cluster_id,
@@ -92,15 +60,16 @@ class Scores:
             (of the picture, null where it was not measured), mask_path, archive_id, content.
         """
         return self._database.frame(
-            _SCORES.format(facts=FACTS[truth], signal=SIGNALS[signal].statement),
+            _SCORES.format(facts=FACTS[truth], signal=SIGNALS[signal].statement.format(some=_SOME)),
             {"runs": list(run_ids), "product": product, "camera": camera},
         )
 
     def usual_signal(self, run_id: str) -> SignalName:
         """The first of SIGNALS that any picture of the run has; `claim` where none has one."""
         for name, signal in SIGNALS.items():
+            scores = signal.statement.format(some=_SOME)
             found = self._database.frame(
-                f"SELECT 1 FROM ({signal.statement}) WHERE score IS NOT NULL LIMIT 1", {"runs": [run_id]}
+                f"SELECT 1 FROM ({scores}) WHERE score IS NOT NULL LIMIT 1", {"runs": [run_id]}
             )
             if found.height:
                 return name

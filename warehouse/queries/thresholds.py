@@ -15,11 +15,24 @@ from typing import TYPE_CHECKING
 from warehouse import schema
 from warehouse.database import Database, insert
 from warehouse.errors import Refused
+from warehouse.queries import alarm_rules
+from warehouse.queries.signals import SIGNALS, SignalName
 from warehouse.records.audit import Actor
-from warehouse.records.thresholds import Threshold
+from warehouse.records.thresholds import Threshold, ThresholdInForce
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_IN_FORCE = """
+    WITH t AS (SELECT run_id, image_id, any_value(product) AS product, any_value(camera) AS camera
+        FROM facts WHERE run_id = $run AND detection GROUP BY run_id, image_id)
+    SELECT t.product, t.camera, count(*) AS pictures, count(s.score) AS scored, {version} AS version, {value} AS value,
+        {product} AS saved_product, {camera} AS saved_camera, {normals} AS saved_normals,
+        r.model AS saved_model, r.evaluator_version AS saved_evaluator
+    FROM t LEFT JOIN ({scores}) AS s USING (run_id, image_id) {joins}
+    LEFT JOIN runs AS r ON r.run_id = {run_id}
+    GROUP BY ALL ORDER BY ALL
+"""
 
 
 class Thresholds:
@@ -35,6 +48,24 @@ class Thresholds:
             "SELECT * FROM thresholds WHERE signal = ? AND product = ? AND camera = ? ORDER BY version DESC",
             [signal, product, camera],
         )
+
+    def signals(self) -> list[SignalName]:
+        """The signals on which a threshold is saved, in the order of SIGNALS."""
+        found = self._database.frame("SELECT DISTINCT signal FROM thresholds")["signal"].to_list()
+        return [name for name in SIGNALS if name in found]
+
+    def changes(self) -> int:
+        """A number that grows with every version of any threshold."""
+        return int(self._database.frame("SELECT count(*) AS changes FROM thresholds")["changes"][0])
+
+    def in_force(self, run_id: str, signal: SignalName) -> list[ThresholdInForce]:
+        """What holds for the pictures of a run, by product and camera."""
+        names = ("version", "value", "product", "camera", "normals", "run_id")
+        query = _IN_FORCE.format(
+            scores=SIGNALS[signal].statement.format(some="run_id = $run"), joins=alarm_rules.threshold_joins(signal),
+            **{name: alarm_rules.threshold_column(name) for name in names},
+        )  # fmt: skip
+        return self._database.records(ThresholdInForce, query, {"run": run_id})
 
     def save(self, threshold: Threshold, *, actor: Actor) -> Threshold:
         """The threshold as its next version; `version`, author and time are worked out here."""

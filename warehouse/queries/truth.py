@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from warehouse.queries import facts
+from warehouse.queries import alarm_rules, facts
+from warehouse.queries.alarm_rules import AlarmRule
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -124,7 +125,7 @@ VIEWS = {
     + ")",
 }  # fmt: skip
 FACTS: dict[Truth, str] = {"archive": "facts", "reviewed": "reviewed_facts"}
-"""The table, or view, that facts are read from."""
+"""The table, or view, that facts are read from where the answers call pictures defective; else see `facts_of`."""
 PREDICTIONS: dict[Truth, str] = {"archive": "predictions", "reviewed": "reviewed_predictions"}
 """The same of predictions; both have a `rowid`, which orders rows within their block."""
 
@@ -146,31 +147,26 @@ def make_views(con: DuckDBPyConnection) -> None:
         con.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
 
 
-def cells(truth: Truth, where: str = "true") -> str:
-    """The statement that gives cells of runs, each kind of image and subtask once.
-
-    Args:
-        truth: whose.
-        where: which runs: a condition on run_id.
-    """
-    if truth == "archive":
-        return summands(truth, where)
-    return (
-        f"SELECT {', '.join(facts.KEY)}, {_SUMS} FROM ({summands(truth, where)}) GROUP BY ALL HAVING sum(questions) > 0"
-    )
+def facts_of(truth: Truth, alarm_rule: AlarmRule = "answers") -> str:
+    """What facts are read from: a table, a view, or a statement in brackets."""
+    signal = alarm_rules.of_signal(alarm_rule)
+    return FACTS[truth] if signal is None else alarm_rules.with_alarms(FACTS[truth], signal)
 
 
-def summands(truth: Truth, where: str = "true") -> str:
+def summands(truth: Truth, where: str = "true", alarm_rule: AlarmRule = "answers") -> str:
     """The statement that gives rows which add up to cells of runs: enough, and faster, where they are summed anyway.
 
     Args:
         truth: whose.
         where: which runs: a condition on run_id.
+        alarm_rule: what calls pictures defective; by another than the answers facts are counted anew.
     """
+    if alarm_rule != "answers":
+        return facts.CELLS.format(source=f"(SELECT * FROM {facts_of(truth, alarm_rule)} WHERE {where})")
     return ("SELECT * FROM cells WHERE {where}" if truth == "archive" else _SUMMANDS).format(where=where)
 
 
-def clustered_cells(truth: Truth, where: str = "true", among: str = "true") -> str:
+def clustered_cells(truth: Truth, where: str = "true", among: str = "true", alarm_rule: AlarmRule = "answers") -> str:
     """The statement that gives cells of runs with `cluster_id`: null but for images that share one with another image.
 
     Those are in cells of their cluster alone. An image by itself is a cluster by itself, so the others' sums over
@@ -180,16 +176,18 @@ def clustered_cells(truth: Truth, where: str = "true", among: str = "true") -> s
         truth: whose.
         where: which runs: a condition on run_id.
         among: which images may share a cluster: a condition on facts.
+        alarm_rule: what calls pictures defective.
     """
-    shared = f"(SELECT t.* FROM {FACTS[truth]} AS t SEMI JOIN shared USING (run_id, cluster_id))"
+    read = facts_of(truth, alarm_rule)
+    shared = f"(SELECT t.* FROM (SELECT * FROM {read} WHERE {where}) AS t SEMI JOIN shared USING (run_id, cluster_id))"
     return f"""
         WITH shared AS MATERIALIZED (
             SELECT run_id, cluster_id
-            FROM (SELECT DISTINCT run_id, cluster_id, image_id FROM {FACTS[truth]} WHERE {where} AND {among})
+            FROM (SELECT DISTINCT run_id, cluster_id, image_id FROM {read} WHERE {where} AND {among})
             GROUP BY ALL HAVING count(*) > 1
         )
         SELECT NULL::VARCHAR AS cluster_id, {", ".join(facts.KEY)}, {_SUMS} FROM (
-            {summands(truth, where)}
+            {summands(truth, where, alarm_rule)}
             UNION ALL BY NAME SELECT * REPLACE ({_TAKEN_OFF}) FROM ({facts.CELLS.format(source=shared)})
         ) GROUP BY ALL HAVING sum(questions) > 0
         UNION ALL BY NAME SELECT * FROM ({facts.CLUSTER_CELLS.format(source=shared)})

@@ -32,6 +32,15 @@ class StoredComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedArchive:
+    """What is known of the pictures of a run that were ranked against each other, without a normal picture."""
+
+    pictures: int
+    labelled: int  # good or defective, by the truth that was asked for
+    defective: int
+
+
+@dataclass(frozen=True, slots=True)
 class RankedPicture:
     """A picture of a run by how suspicious it is; columns as in `StoredComparison`."""
 

@@ -15,7 +15,7 @@ class Threshold:
 
     product: str  # "" all products that have none of their own
     camera: str  # "" all cameras that have none of their own
-    signal: str  # see `warehouse.queries.scores.SIGNALS`
+    signal: str  # see `warehouse.queries.signals.SIGNALS`
     version: int  # from 1
     value: float | None  # at or above it a picture is called defective; None: the answers' own claims hold
     method: ThresholdMethod  # how it was chosen; "rollback": it is an earlier version's
@@ -25,3 +25,20 @@ class Threshold:
     author: str
     reason: str
     saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdInForce:
+    """What holds for a run's pictures of one product and camera under an alarm rule, see `queries/alarm_rules.py`."""
+
+    product: str
+    camera: str | None
+    pictures: int  # that are asked whether there is a defect
+    scored: int  # of them those with a score of the signal; the others keep their answers
+    version: int | None  # of the threshold that holds; None: none is saved, the answers' claims hold
+    value: float | None  # None: none is saved, or its newest version says that the answers' claims hold
+    saved_product: str | None  # whose threshold it is: "" of all products
+    saved_camera: str | None  # and "" of all cameras
+    saved_normals: str | None  # hash of the normals that it was chosen with
+    saved_model: str | None  # whose answers, of which version, it was chosen on
+    saved_evaluator: str | None

@@ -16,6 +16,8 @@ from warehouse.records.experiments import Arm, Step
 from warehouse.records.questions import Subtask
 from workbench.analysis import compare, intervals, right_reason, subtasks
 
+COMPARISON = "normal pictures"  # the family whose arms are the comparison and, after it, its control
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -111,6 +113,21 @@ def differences(
             compared.append((arm.arm, arm.family, arm.level, baseline.arm))
     kinds = {"arm": pl.String, "family": pl.String, "level": pl.Float64, "baseline": pl.String}
     return compare.together(pl.DataFrame(compared, schema=kinds, orient="row"), found)
+
+
+def controls(study: Study) -> dict[str, str]:
+    """Of each arm that is shown a picture's own comparison the arm that is shown another picture's, its control."""
+    pairs: dict[str | None, list[str]] = {}
+    for arm in study.arms:
+        if arm.family == COMPARISON and arm.baseline:
+            pairs.setdefault(arm.baseline, []).append(arm.arm)
+    return {names[0]: names[1] for names in pairs.values() if len(names) == 2}
+
+
+def changed(study: Study, arm: str, baseline: str) -> int:
+    """How many answers to questions judged in both arms are not the same."""
+    pairs = compare.pair(study.of(baseline), study.of(arm)).frame
+    return int(pairs.select(pl.col("answer").ne_missing(pl.col("old_answer")).sum()).item())
 
 
 def convergence(study: Study, family: str) -> pl.DataFrame:

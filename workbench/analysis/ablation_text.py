@@ -8,10 +8,9 @@ from typing import Any
 import polars as pl
 
 from workbench import wording
-from workbench.analysis import ablation, intervals, right_reason
+from workbench.analysis import ablation, compare, intervals, right_reason
 from workbench.analysis.ablation import Study
 
-COMPARISON = "normal pictures"  # the family whose arms are the comparison and, after it, its control
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
 
 
@@ -25,7 +24,7 @@ def markdown(study: Study) -> str:
         _by(study),
         _evidence(arms),
         _against(ablation.differences(study)),
-        _control(ablation.differences(study)),
+        "\n\n".join(controls(study)),
     ]
     hard = ablation.hard(study)
     for first in range(2 if hard else 0):
@@ -56,26 +55,46 @@ def _arms(table: pl.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _control(differences: pl.DataFrame) -> str:
-    """What the comparison adds beside what another picture's does; nothing unless both were asked."""
-    said = []
-    family = differences.filter(pl.col("family") == COMPARISON)
-    for _, pair in family.group_by("baseline", maintain_order=True):
-        if pair.height == 2:
-            own, other = pair.iter_rows(named=True)
-            said.append(
-                f"Shown its own comparison, {_moved(own)} against *{own['baseline']}*; shown another picture's, the "
-                f"control, {_moved(other)}."
-            )
-    return "\n".join(said)
+def controls(study: Study) -> list[str]:
+    """What each arm gains that is shown a picture's own comparison, how much of it another picture's gains too, and
+    whether what is left is more than chance.
+
+    What is left is tested by itself, own against control, by sign flips of the images' net gains on the questions asked
+    of both. Where all three arms were asked the same the differences add up.
+    """
+    moved = {row["arm"]: row for row in ablation.differences(study).iter_rows(named=True)}
+    tested = ablation.differences(study, against=ablation.controls(study))
+    together = f", {tested.height} such pairs of arms corrected together" if tested.height > 1 else ""
+    return [
+        f"Shown its own comparison: {_moved(study, moved[row['arm']])}. "
+        f"Shown another picture's, the control: {_moved(study, moved[row['baseline']])}. "
+        f"Its own against another's: {_difference(row)} at {wording.level(row['coverage'])} by image, "
+        f"{wording.p_value(row['q'])} by {compare.TEST}{together}. {_OWN[row['word']]}"
+        for row in tested.iter_rows(named=True)
+        if row["arm"] in moved and row["baseline"] in moved
+    ]
 
 
-def _moved(row: Mapping[str, Any]) -> str:
-    """A difference with its interval, in points, and how many answers flipped."""
-    ends = [row["low"], row["high"]]
-    interval = "" if None in ends else f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})"
-    flipped = wording.counted(row["gained"] + row["lost"], "answer flipped", "answers flipped")
-    return f"{100 * row['difference']:+.1f} points{interval}, {flipped}"
+_OWN = {
+    "better": "So what comparing says of the picture itself brings more than being told anything at all.",
+    "not enough evidence": "Not enough evidence that what comparing says of the picture itself brings more than being "
+    "told anything at all: no gain of its own is claimed.",
+    "worse": "So what comparing says of the picture itself brings less than what it says of another.",
+}
+
+
+def _moved(study: Study, row: Mapping[str, Any]) -> str:
+    """What an arm moves against its baseline: points with their interval, and how many answers changed, to what."""
+    count = ablation.changed(study, row["arm"], row["baseline"])
+    return (
+        f"{_difference(row)} against “{row['baseline']}”, {count:,} of {wording.counted(row['n'], 'answer')} changed "
+        f"({row['gained']:,} to right, {row['lost']:,} to wrong)"
+    )
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    value, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    return f"{value} points [{low}, {high}]"
 
 
 def _by(study: Study) -> str:

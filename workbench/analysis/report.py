@@ -63,7 +63,9 @@ def build(run: Reported, against: Reported | None = None) -> str:
             sections += report_comparison.compared(run, against)
         if mmad.asks_the_benchmark(run.run.subtasks):
             sections.append(_benchmark(run))
-        sections += [_accuracy(run), _right_reason(run), _worst(run), _mistaken(run), _trust(run)]
+        sections += [_accuracy(run), _right_reason(run), _worst(run), _mistaken(run)]
+        # Confidence is that of the answers: beside what thresholds say it would be judged by another's errors.
+        sections += [] if run.thresholds else [_trust(run)]
     if lack := missing_capabilities.of(run.run, "latents"):
         sections.append(_lacking("Traces", lack))
     elif run.profiles.height:
@@ -73,7 +75,8 @@ def build(run: Reported, against: Reported | None = None) -> str:
 
 def sentences(run: Reported, against: Reported | None = None) -> list[str]:
     """What the report says in words, the most important first."""
-    said = [review_coverage.sentence(review_coverage.of_facts(run.facts))] if run.truth == "reviewed" else []
+    said = [f"{run.thresholds} MMAD's average goes by the answers."] if run.thresholds else []
+    said += [review_coverage.sentence(review_coverage.of_facts(run.facts))] if run.truth == "reviewed" else []
     if against:
         pairs = compare.pair(against.facts, run.facts)
         differing = alarms.disagreement(against.facts, run.facts).sentence(against.name, run.name)

@@ -25,6 +25,7 @@ class Reported:
     archives: Mapping[str, str] = field(default_factory=dict)  # ids to names
     truth: Truth = "archive"  # that facts and answers go by
     groundings: pl.DataFrame = field(default_factory=pl.DataFrame)  # as `Groundings.of_runs` reads them
+    thresholds: str = ""  # which saved ones call pictures defective; empty: their answers do
 
     @property
     def name(self) -> str:

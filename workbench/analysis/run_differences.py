@@ -17,7 +17,7 @@ from workbench import settings
 _FACTS = {  # of the stored facts those that nothing else names
     "weights": "model weights", "dtype": "dtype", "prompt": "prompt wording", "questions": "question file",
     "encoder": "encoder", "sources": "evidence sources", "tones": "tone range",
-    "views": "regions of interest",
+    "views": "regions of interest", "settled": "settled kinds of defects",
 }  # fmt: skip
 _HASHES = ("weights", "questions", "prompt")  # long ones are cut for people
 _SHOWN = 40  # characters of a value

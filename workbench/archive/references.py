@@ -3,14 +3,15 @@
 Asked in this order: the question file's own template (questions.py), the sidecar's `reference`, one seeded picture of
 the product's `train/good`, one seeded picture of the folder given with --references, and none (zero-shot). The seeded
 choice is the picture whose name hashes lowest with the seed: adding a picture changes the choice only if the new one
-wins, and the order of a folder never matters.
+wins, and the order of a folder never matters. In place of a seeded picture a run may show one that is more like each
+image (`scoring/like_references.py`); what is named stays.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from warehouse.bounded import same_name
@@ -27,6 +28,7 @@ class Reference:
     path: str  # relative to the archive's root; absolute if it lies outside
     content: str  # SHA-256 of its bytes; a tile's as an entry's
     tile: Tile | None = None  # None: all of it
+    is_seeded: bool = field(default=False, compare=False)  # nobody named it: one of the product's normals, by hash
 
     @staticmethod
     def of(entry: Entry) -> Reference:
@@ -77,7 +79,9 @@ def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:
     for entry in scan.references:
         if entry.label == "good":  # a sidecar's reference serves the images that name it, not its whole folder
             normal.setdefault((entry.dataset, entry.product), []).append(entry.path)
-    of_products = {product: in_archive[_seeded(paths, seed)] for product, paths in normal.items()}
+    of_products = {
+        product: replace(in_archive[by_seed(paths, seed)], is_seeded=True) for product, paths in normal.items()
+    }
     if folder:
         for product in {(entry.dataset, entry.product) for entry in scan.entries} - of_products.keys():
             found = _from_folder(folder, product[1], seed)
@@ -109,8 +113,8 @@ def _from_folder(folder: Path, product: str, seed: int) -> Reference | None:
         pictures = _paths(folder, product)
         if not pictures:
             return None
-        path = _seeded(pictures, seed)
-        return Reference(path, content_of(Path(path)))
+        path = by_seed(pictures, seed)
+        return Reference(path, content_of(Path(path)), is_seeded=True)
     except OSError as error:
         raise ArchiveError(f"the references in {folder} can't be read: {error.strerror or error}") from error
 
@@ -130,5 +134,6 @@ def _pictures(folder: Path) -> list[str]:
     ]
 
 
-def _seeded(paths: Iterable[str], seed: int) -> str:
+def by_seed(paths: Iterable[str], seed: int) -> str:
+    """The path that hashes lowest with the seed."""
     return min(paths, key=lambda path: hashlib.sha256(f"{seed}\0{path}".encode()).digest())

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison import refusals, thresholds
-from workbench.comparison.features import Features, Patches, Tower
+from workbench.comparison.features import Features, Patches, Tower, Vector
 from workbench.comparison.normal_bank import Neighbour, Normal, NormalBank
-from workbench.comparison.regions import Box, Quarter, quarter, region
+from workbench.comparison.regions import Box, Quarter, quarter, region, region_mask
 from workbench.comparison.thresholds import Threshold
 from workbench.lru_cache import LRUCache
 from workbench.model.case import Picture
@@ -58,6 +58,7 @@ class Comparison:
     why: str | None  # the picture or its normals don't allow a claim: the reason; None otherwise
     box: Box | None  # of the region around the peak, in pixels of the picture as it was given
     quarter: Quarter  # where the peak lies
+    region_vector: Vector | None = None  # (D,) of unit norm: the mean of the region's patches; None without normals
 
     @property
     def product(self) -> tuple[str, str] | None:
@@ -193,6 +194,7 @@ class Comparer:
             reason,
             region(distances, size),
             quarter(distances),
+            region_vector(features.patches, distances),
         )
 
     def calibration(self, dataset: str, product: str) -> Calibration:
@@ -283,6 +285,13 @@ def patch_distances(patches: Patches, reference: Patches, tolerance: int | None 
             np.maximum(cosines[here], shifted, out=cosines[here])
     distances: Map = 1 - cosines
     return distances
+
+
+def region_vector(patches: Patches, distances: Map) -> Vector:
+    """(D,) float32 of unit norm: the mean of the patches at the peak of the map."""
+    mean = patches[region_mask(distances)].astype(np.float32).mean(axis=0)
+    vector: Vector = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return vector
 
 
 def picture_score(distances: Map, one_in: int = TOP) -> float:

@@ -78,6 +78,21 @@ class FeatureStore:
         tensors: dict[str, NDArray[Any]] = {"class_vector": features.class_vector, "patches": features.patches}
         _write(self.path(content), save(tensors, {"binarised": "yes"} if binarised else None))
 
+    def vector_of(self, content: str, open_image: Callable[[], Image.Image]) -> Vector:
+        """The class vector of a picture that need be no normal: kept without its patches, which would fill the disk.
+
+        Raises:
+            UnreadableImage: it can't be opened.
+        """
+        path = self._folder / "vectors" / content[:2] / f"{_file_name(content)}.safetensors"
+        vector: Vector | None = self.class_vector(content)
+        if vector is None:
+            vector = _read(path, "class_vector")
+        if vector is None:
+            vector = self._tower.features(open_image()).class_vector
+            _write(path, save({"class_vector": vector}))
+        return vector
+
     def is_binarised(self, content: str) -> bool:
         """Whether what is stored is of a scan of black and white."""
         try:
@@ -100,20 +115,13 @@ class FeatureStore:
 
     def class_vector(self, content: str) -> Vector | None:
         """(d,) float32; None where nothing usable is stored."""
-        vector: Vector | None = self._read(content, "class_vector")
+        vector: Vector | None = _read(self.path(content), "class_vector")
         return vector
 
     def patches(self, content: str) -> Patches | None:
         """(rows, cols, D) float16; None where nothing usable is stored."""
-        patches: Patches | None = self._read(content, "patches")
+        patches: Patches | None = _read(self.path(content), "patches")
         return patches
-
-    def _read(self, content: str, name: str) -> Any:
-        try:
-            with safe_open(self.path(content), framework="numpy") as file:
-                return file.get_tensor(name)
-        except (OSError, SafetensorError):
-            return None
 
     def path(self, content: str) -> Path:
         """Where a picture's features lie, or would."""
@@ -248,6 +256,15 @@ class NormalBank:
         """The normal of this content, if it is one."""
         at = self._index.get(content)
         return None if at is None else self.normals[at]
+
+
+def _read(path: Path, name: str) -> Any:
+    """A tensor of a file; None where nothing usable is there."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor(name)
+    except (OSError, SafetensorError):
+        return None
 
 
 def _write(target: Path, data: bytes) -> None:

@@ -36,11 +36,7 @@ def region(distances: NDArray[np.float32], size: tuple[int, int]) -> Box:
         distances: (rows, cols).
         size: width and height of the picture in pixels.
     """
-    smooth = _smooth(distances)
-    row, col = _peak(smooth)
-    level = np.median(smooth) + _HALF * (smooth[row, col] - np.median(smooth))
-    labels, _ = ndimage.label(smooth >= level)
-    rows, cols = np.nonzero(labels == labels[row, col])
+    rows, cols = np.nonzero(region_mask(distances))
     across, down = size[0] / distances.shape[1], size[1] / distances.shape[0]
     return (
         float(cols.min() * across),
@@ -48,6 +44,16 @@ def region(distances: NDArray[np.float32], size: tuple[int, int]) -> Box:
         float((cols.max() + 1) * across),
         float((rows.max() + 1) * down),
     )
+
+
+def region_mask(distances: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(rows, cols): the patches of the region at the peak of the smoothed map."""
+    smooth = _smooth(distances)
+    row, col = _peak(smooth)
+    level = np.median(smooth) + _HALF * (smooth[row, col] - np.median(smooth))
+    labels, _ = ndimage.label(smooth >= level)
+    mask: NDArray[np.bool_] = labels == labels[row, col]
+    return mask
 
 
 def _smooth(distances: NDArray[np.float32]) -> NDArray[np.float32]:

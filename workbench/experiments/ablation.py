@@ -22,17 +22,18 @@ from pathlib import Path
 
 from warehouse.queries.experiments import Experiments
 from warehouse.records.experiments import Arm, Kind
-from workbench.analysis.ablation_text import COMPARISON
+from workbench.analysis.ablation import COMPARISON
 from workbench.archive import scan
 from workbench.errors import Unfinished
 from workbench.model.method import Method
 from workbench.scoring import run as scoring
 from workbench.scoring.evidence import KNOWLEDGE, REFERENCE, SETTING_WITHOUT
 from workbench.scoring.watch import Watch
-from workbench.settings import COMPARE, SWAPPED, TEXTS, Settings, Support
+from workbench.settings import COMPARE, LIKENESS, SWAPPED, TEXTS, Settings, Support
 
 Changes = Mapping[str, object]  # setting -> value, by flat name
 NO_LOOP: Changes = {"think_tokens": 0, "iterations": 0, "injection": "none"}
+_BOTH, _OTHERS = f"{TEXTS},{COMPARE}", f"{TEXTS},{SWAPPED}"  # of the setting `evidence`
 # One candidate that stays at the start: only patches can raise its reward.
 _NO_STEP: Changes = {"estimator": "still", "samples": 1, "sigma": 1e-6}
 
@@ -69,14 +70,21 @@ MAIN = (
 )
 
 # The comparison with normal pictures alone and beside every other part; each with its control, which shows what
-# comparing says of another picture: what an answer gains by that, it gains by being told anything at all.
+# comparing says of another picture: what an answer gains by that, it gains by being told anything at all. The reference
+# by likeness is a part of its own: the arms of the comparison leave it as the seed has it.
+_SEEDED: Changes = {"reference_choice": "seed"}
+_ALIKE: Changes = {"reference_choice": LIKENESS}
 COMPARED = (
-    Setup("no comparison", NO_LOOP, COMPARISON, without=NO_KNOWLEDGE),
-    Setup("comparison", {**NO_LOOP, "evidence": COMPARE}, COMPARISON, "no comparison"),
-    Setup("another picture's comparison", {**NO_LOOP, "evidence": SWAPPED}, COMPARISON, "no comparison"),
-    Setup("all but the comparison", {}, COMPARISON),
-    Setup("all with the comparison", {"evidence": f"{TEXTS},{COMPARE}"}, COMPARISON, "all but the comparison"),
-    Setup("all with another picture's", {"evidence": f"{TEXTS},{SWAPPED}"}, COMPARISON, "all but the comparison"),
+    Setup("no comparison", {**NO_LOOP, **_SEEDED}, COMPARISON, without=NO_KNOWLEDGE),
+    Setup("comparison", {**NO_LOOP, **_SEEDED, "evidence": COMPARE}, COMPARISON, "no comparison"),
+    Setup("another picture's comparison", {**NO_LOOP, **_SEEDED, "evidence": SWAPPED}, COMPARISON, "no comparison"),
+    Setup("reference by likeness", {**NO_LOOP, **_ALIKE}, REFERENCE, "no comparison", without=NO_KNOWLEDGE),
+    Setup("comparison, reference by likeness", {**NO_LOOP, **_ALIKE, "evidence": COMPARE}, REFERENCE, "comparison"),
+    Setup("all but the comparison", _SEEDED, COMPARISON),
+    Setup("all with the comparison", {**_SEEDED, "evidence": _BOTH}, COMPARISON, "all but the comparison"),
+    Setup("all with another picture's", {**_SEEDED, "evidence": _OTHERS}, COMPARISON, "all but the comparison"),
+    Setup("all, reference by likeness", _ALIKE, REFERENCE, "all but the comparison"),
+    Setup("all with the comparison, by likeness", {**_ALIKE, "evidence": _BOTH}, REFERENCE, "all with the comparison"),
 )
 
 

@@ -65,6 +65,7 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
     parts = [
         Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
         *_called_defective(report, pictures or {}),
+        *(Part(note=each.sentence) for each in report.by_thresholds),
         *([Part(note=report.pieces.sentence)] if report.pieces else []),
         Part(note=_errors_in_words(report)),
         *(
@@ -113,6 +114,7 @@ def text(report: Morning) -> str:
     lines += ["  ".join(_rate_cells(rate)) for rate in report.rates]
     parts = _called_defective(report, {})
     lines += [line for part in parts for line in (part.sentence, *map("  ".join, part.rows)) if line]
+    lines += [each.sentence for each in report.by_thresholds]
     lines += [report.pieces.sentence] if report.pieces else []
     lines += [words] if (words := _errors_in_words(report)) else []
     if report.week:

@@ -6,6 +6,9 @@ labels, and audited cases that people judged; else they are not measurable, and 
 decided in `workbench/analysis/drift.py`, for all signals of a night together; which parts of the answers became bad,
 where labels can judge them, in `workbench/analysis/worsened.py`, and they are a family of their own.
 
+Beside what answers call defective stands what saved thresholds would, with their versions; rates and signals go by the
+answers.
+
 The report is stored with the night; the Tonight page, the HTML and what is sent are made from the same object.
 """
 
@@ -26,10 +29,9 @@ from warehouse.records.nights import MorningReport, Night, NightRun
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.analysis import alarms, drift, intervals, metrics, pieces, subtasks, worsened
-from workbench.analysis.alarms import Alarms
+from workbench.analysis import drift, intervals, metrics, pieces, worsened
 from workbench.analysis.drift import Rate, Slice
-from workbench.nights import weekly_review
+from workbench.nights import night_alarms, weekly_review
 from workbench.nights.reports import Done, FailedImages, Morning, Truth, as_json
 from workbench.nights.step_runner import Context
 from workbench.review import disputes
@@ -53,7 +55,7 @@ def report(context: Context) -> Morning:
     labelled = int(scored.filter(pl.col("tonight"))["label"].is_not_null().sum())
     runs = [run for run_id in context.run_ids if (run := store.run(run_id))]
     seconds = (context.clock() - night.started_at).total_seconds()
-    failures = _failures(tonight)
+    failures, scored_tonight = _failures(tonight), tonight["image_id"].to_list()
     return Morning(
         schedule=night.schedule,
         archive=context.schedule.archive,
@@ -86,7 +88,8 @@ def report(context: Context) -> Morning:
         disputes_waiting=_waiting(Reviews(settings.work.data)),
         review_budget=context.schedule.review_budget,
         steps=tuple(Done(each.step, each.state, each.message) for each in ledger.steps(night.schedule, night.due_at)),
-        alarms=_alarms(context, runs, tonight["image_id"].to_list()),
+        alarms=night_alarms.of_images(settings.work.data, runs, scored_tonight),
+        by_thresholds=night_alarms.by_thresholds(settings.work.data, runs, scored_tonight),
         pieces=pieces.of(Pieces(settings.work.data).of_night(context.run_ids)),
         slices=_slices(ledger, context, before, share),
         week=weekly_review.of_night(settings.work.data, night.schedule, night.due_at),
@@ -156,21 +159,6 @@ def _rates(images: pl.DataFrame, labelled: bool) -> list[Rate]:
     unread = ("unreadable",) if images["unreadable"].any() else ()
     found = [drift.standardised(images, name) for name in (*names, *unread, "invalid", "entropy")]
     return [rate for rate in found if rate]
-
-
-def _alarms(context: Context, runs: Sequence[Run], images: Sequence[str]) -> Alarms:
-    """Tonight's pictures without a label that were called defective: each by the newest run that calls it anything."""
-    if not runs:
-        return alarms.NOTHING
-    rollups, left = Rollups(context.settings.work.data), set(images)
-    cells, pictures = [], []
-    for run in reversed(runs):
-        chosen, regions = Selection(run.run_id, images=tuple(sorted(left))), subtasks.locating(run.subtasks)
-        cells.append(rollups.cells(chosen).filter(pl.col("subtask").is_null()))
-        pictures.append(rollups.alarms(chosen, alarms.PICTURES, alarms.SHOWN, regions))
-        left -= set(rollups.calls(chosen, ("image_id",))["image_id"])
-    likeliest = pl.concat(pictures).sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
-    return alarms.of(pl.concat(cells), likeliest.head(alarms.SHOWN))
 
 
 def _slices(ledger: Nights, context: Context, before: Sequence[NightRun], share: float) -> tuple[Slice, ...] | None:

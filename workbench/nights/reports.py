@@ -11,6 +11,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 
 from warehouse.failures import FailureKind
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.records.nights import NightState, StepState
 from warehouse.records.scoring import PassedOver
 from workbench import wording
@@ -59,6 +60,20 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class ByThreshold:
+    """What a night's pictures are called by the thresholds on one signal, as they were when the report was made."""
+
+    rule: AlarmRule
+    thresholds: str  # which, of which version
+    outcome: str  # what they come to
+
+    @property
+    def sentence(self) -> str:
+        """Both."""
+        return f"{self.thresholds} {self.outcome}".strip()
+
+
+@dataclass(frozen=True, slots=True)
 class Morning:
     """What a night's report says."""
 
@@ -98,6 +113,7 @@ class Morning:
     pieces: PieceCounts | None = None  # by piece; None where each has one picture, and in older reports
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
+    by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
 
     @property
     def finding(self) -> str:

@@ -16,7 +16,7 @@ from warehouse.queries.experiments import Experiments
 from warehouse.queries.truth import Truth
 from warehouse.records.experiments import Arm
 from workbench import wording
-from workbench.analysis import ablation, intervals, missing_capabilities, review_coverage, right_reason
+from workbench.analysis import ablation, ablation_text, intervals, missing_capabilities, review_coverage, right_reason
 from workbench.analysis import compare as differences
 from workbench.analysis.ablation import Study
 from workbench.analysis.charts import ablation as charts_ablation
@@ -211,6 +211,8 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         card("forest", "Paired difference, arm − baseline", f"{differences.scale(rows)}; A: baseline"),
     ):
         forest(of_family, "forest")
+        for said in ablation_text.controls(study) if family == ablation.COMPARISON else ():
+            html(Markup('<div class="note">{}</div>').format(said))
     with grid.cell(), card("course", "Rise of the reward", "mean over questions; thin: each arm"):
         of_arms = [each for each in stored if each.run_id in {a.run_id for a in study.arms if a.family == family}]
         if lack := missing_capabilities.of_all(of_arms, "latents"):

@@ -35,7 +35,16 @@ from workbench.analysis.charts.compare import Row
 from workbench.analysis.compare import Pairs, Verdict
 from workbench.analysis.intervals import Estimate
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, called_defective, components, embedding, reads, right_reason_card, thumbnails
+from workbench.pages.ui import (
+    address,
+    called_defective,
+    case_list,
+    components,
+    embedding,
+    reads,
+    right_reason_card,
+    thumbnails,
+)
 from workbench.pages.ui.components import card, chart, header, html
 
 CASES = 24
@@ -58,7 +67,7 @@ def by_subtask(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataF
 def slices_looked_at(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """Every slice that was looked at for losses, those that lose first, with the unpaired questions of images."""
     old, new = (
-        _judged(now, Selection(run_id, selection.facets, truth=selection.truth))
+        _judged(now, replace(selection.whole_run(run_id), facets=selection.facets))
         if selection.counted_beforehand
         else None
         for run_id in (base, selection.run_id)
@@ -82,7 +91,7 @@ def unpaired(base: Run, selection: Selection, pairs: int) -> str:
         return ""
     asked = [
         int(
-            reads.cells(now, Selection(run_id, selection.facets, truth=selection.truth))
+            reads.cells(now, replace(selection.whole_run(run_id), facets=selection.facets))
             .filter(pl.col("subtask").is_null())["counted"]
             .sum()
         )
@@ -110,7 +119,7 @@ def disagreement(now: reads.Snapshot, base: str, selection: Selection) -> Disagr
     """Which pictures without a label only one of the runs calls defective."""
     found = reads.rollups(now)
     new = found.calls(selection, ("image_id", "cluster_id", "outcome", *alarms.DIMENSIONS))
-    same_pictures = Selection(base, images=tuple(new["image_id"].unique()), truth=selection.truth)
+    same_pictures = replace(selection.whole_run(base), images=tuple(new["image_id"].unique()))
     return alarms.disagreement(found.calls(same_pictures, ("image_id", "cluster_id", "outcome")), new)
 
 
@@ -138,7 +147,7 @@ def show_disagreement(calls: Disagreement, base: Run, run: Run, selection: Selec
         heads = ["Called defective by", "only A", "only B", "both", "neither", "Differently", "Share", "95 %"]
         html(components.table(rows, heads, numbers=7))
     for one, images, title in ((base, calls.only_old, "Only A"), (run, calls.only_new, "Only B")):
-        of_one = Selection(one.run_id, images=images, truth=selection.truth)
+        of_one = replace(selection.whole_run(one.run_id), images=images)
         pictures = reads.called_defective(now, of_one, alarms.SHOWN)
         called_defective.show_pictures(now, [(one, pictures)], len(images), f"{title} calls defective")
 
@@ -234,7 +243,7 @@ def show_flipped(run: Run, selection: Selection, held: str) -> None:
     )
     with st.container(key="card-flipped", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
+            note = f"showing {found.height} of {total:,}, {case_list.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(held.capitalize(), note), width="stretch")
             target = address.going(run=run.run_id, base=base.run_id, flip=held)
             st.page_link(components.GALLERY, label="Open in Gallery", query_params=target)
@@ -260,7 +269,7 @@ def show_published(run: Run, base: Run, selection: Selection) -> None:
         if own_run not in asking:
             continue
         cells = (
-            reads.cells(now, Selection(own_run.run_id, selection.facets, truth=selection.truth))
+            reads.cells(now, replace(selection.whole_run(own_run.run_id), facets=selection.facets))
             if _images_only(selection)
             else _none()
         )

@@ -19,7 +19,16 @@ from workbench import wording
 from workbench.analysis import cell_totals, confusion, error_concentration, slices, subtasks
 from workbench.analysis.charts import errors
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, by_piece, called_defective, components, reads, thumbnails
+from workbench.pages.ui import (
+    address,
+    by_piece,
+    called_defective,
+    case_list,
+    components,
+    reads,
+    score_caption,
+    thumbnails,
+)
 from workbench.pages.ui.components import card, chart, header, html
 from workbench.pages.ui.reads import Snapshot
 
@@ -251,23 +260,28 @@ def show_confusion(selection: Selection) -> None:
         html(Markup('<div class="note">{}</div>').format(note))
 
 
+def caption(run: Run, case: thumbnails.Row, subtask: str | None) -> str:
+    """What stands under a case."""
+    return score_caption.with_score(now, run, cards.caption(run, case, subtask), case)
+
+
 def show_cases(run: Run, selection: Selection) -> None:
     """The first cases of the selection, or one of each piece, and the door to all of them."""
     if address.by_piece():
         subtask = dict(selection.facets).get("subtask")
-        by_piece.show_cases(now, run, selection, "errors", CASES, lambda case: cards.caption(run, case, subtask))
+        by_piece.show_cases(now, run, selection, "errors", CASES, lambda case: caption(run, case, subtask))
         return
     found = reads.listed(now, selection, CASES)
     total = cell_totals.total(everything, "questions")
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
+            note = f"showing {found.height} of {total:,}, {case_list.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
             st.page_link(components.GALLERY, label="Open in Gallery", query_params=address.going())
         if found.is_empty():
             components.empty("No case to show", "The filters leave none.")
             return
-        thumbnails.grid(now, run, found, lambda case: cards.caption(run, case, dict(selection.facets).get("subtask")))
+        thumbnails.grid(now, run, found, lambda case: caption(run, case, dict(selection.facets).get("subtask")))
 
 
 def finding(concentrated: pl.DataFrame, tested: pl.DataFrame, cells: pl.DataFrame) -> Markup:

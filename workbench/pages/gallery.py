@@ -18,10 +18,13 @@ from workbench.pages.ui import (
     address,
     by_piece,
     called_defective,
+    case_list,
     components,
     embedding,
     measure_filter,
+    ranking_warning,
     reads,
+    score_caption,
     thumbnails,
 )
 from workbench.pages.ui.components import header, html
@@ -64,10 +67,8 @@ def choose_lot(selection: Selection) -> None:
 
 
 def caption(case: thumbnails.Row) -> str:
-    """What stands under a case; its score where the most suspicious come first."""
-    said = cards.caption(run, case, st.query_params.get("subtask"))
-    score = reads.scores(now, run.run_id).get(case["image_id"]) if address.order() == SUSPICIOUS else None
-    return said if score is None else f"{said} · {score:.3f}"
+    """What stands under a case."""
+    return score_caption.with_score(now, run, cards.caption(run, case, st.query_params.get("subtask")), case)
 
 
 def show_cases(selection: Selection) -> None:
@@ -76,12 +77,14 @@ def show_cases(selection: Selection) -> None:
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             upto = f"{first + 1:,}–{first + found.height:,}" if first else f"{found.height:,}"
-            note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
+            note = f"showing {upto} of {total:,}, {case_list.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
-            reads.choose_outcome(now, selection, "gallery")
-            reads.choose_order(now, run.run_id, "gallery")
+            case_list.choose_outcome(now, selection, "gallery")
+            case_list.choose_order(now, run.run_id, "gallery")
         if found.is_empty():
             components.empty("No case to show", "The filters leave none; Esc clears them.")
+        if address.order() == SUSPICIOUS:
+            ranking_warning.show(now, run.run_id)
         thumbnails.grid(
             now,
             run,
@@ -90,7 +93,7 @@ def show_cases(selection: Selection) -> None:
             masks="mask" in st.query_params,
             patches="patches" in st.query_params,
         )
-        reads.turn_pages("gallery", first, SHOWN, total)
+        case_list.turn_pages("gallery", first, SHOWN, total)
 
 
 run = components.need_run("Gallery", runs, address.chosen_run(runs))
@@ -105,7 +108,7 @@ with header("Gallery", finding(total, selection), cards.under(run, archive, read
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
     components.computed(
-        {"order": reads.order_in_words(selection), "n": wording.counted(total, "case")}, rollups.sql(selection)
+        {"order": case_list.order_in_words(selection), "n": wording.counted(total, "case")}, rollups.sql(selection)
     )
     measure_filter.choose(now, run.run_id)
     components.export(

@@ -25,11 +25,13 @@ from workbench.pages.runs import cards
 from workbench.pages.ui import (
     address,
     called_defective,
+    case_list,
     components,
     embedding,
     pictures,
     reads,
     right_reason_card,
+    score_caption,
     thumbnails,
 )
 from workbench.pages.ui.components import card, chart, header, html
@@ -157,12 +159,14 @@ def show_cases(run: Run, selection: Selection) -> None:
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             total = int(reads.counts(now, selection, ("run_id",))["n"].sum())
-            note = f"showing {found.height} of {total:,}, {reads.order_in_words(selection)}" if found.height else ""
+            note = f"showing {found.height} of {total:,}, {case_list.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(shape or "All shapes", note), width="stretch")
             st.page_link(components.GALLERY, label="Open in Gallery", query_params=address.going())
         if found.is_empty():
             components.empty("No case to show", "The filters leave none; Esc clears them.")
-        thumbnails.grid(now, run, found, lambda case: cards.caption(run, case, None))
+        thumbnails.grid(
+            now, run, found, lambda case: score_caption.with_score(now, run, cards.caption(run, case, None), case)
+        )
 
 
 run = components.need_run("Traces", runs, address.chosen_run(runs))
@@ -188,7 +192,7 @@ with header("Traces", lead, cards.under(run, archive, reads.beside(now, selectio
     components.export(
         "traces",
         {
-            "traces": lambda: reads.rollups(now).traces(selection),
+            "traces": lambda: reads.with_scores(now, run.run_id, reads.rollups(now).traces(selection)),
             "patches": lambda: measured(now, run, selection).hits,
         },
     )

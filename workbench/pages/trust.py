@@ -6,6 +6,7 @@ In the address: `run`, the filters (`address.py`), `budget`, answers a person wi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
@@ -127,12 +128,15 @@ def show_scores(warning: Warned, scores: Scores) -> None:
 
 
 run = components.need_run("Trust", runs, address.chosen_run(runs))
-selection = embedding.selection(now, runs, run)
+selection = replace(embedding.selection(now, runs, run), alarm_rule="answers")  # confidence is of the answers
 warning, scores, rows = page_numbers(now, run, selection)
 table = scores.bars
 archive = reads.archives(now).get(run.archive_id)
 lead = finding(warning, scores, missing_capabilities.of(run, "latents"))
-with header("Trust", lead, cards.under(run, archive, reads.beside(now, selection))):
+under = cards.under(run, archive, reads.beside(now, selection))
+if address.alarm_rule() != "answers":
+    under += Markup("<br>Confidence and entropy are judged by the answers, whatever calls pictures defective.")
+with header("Trust", lead, under):
     reads.choose_run(now, runs, run)
     components.computed(
         {

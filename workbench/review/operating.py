@@ -15,7 +15,8 @@ import polars as pl
 
 from warehouse.errors import Refused
 from warehouse.queries.normals import Normals
-from warehouse.queries.scores import Scores, SignalName
+from warehouse.queries.scores import Scores
+from warehouse.queries.signals import SignalName
 from warehouse.queries.thresholds import Thresholds
 from warehouse.queries.truth import Truth
 from warehouse.records.audit import Actor

@@ -4,9 +4,10 @@
 
 No language model is met. A detection question is answered by the comparison's claim, through what the question set says
 that each option claims; a question where the defect is by the option whose region holds the map's peak; a question what
-the object is by the product that the nearest normals are of, where one option alone names it. Whatever else is asked,
-and a claim that no option makes, is answered by the option that claims "cannot say"; where the set has none there is no
-answer, and the text says why. No probabilities are told: a score among a few dozen normals is none.
+the object is by the product that the nearest normals are of, where one option alone names it; a question of which kind
+the defect is by the nearest cases that people settled (`settled_defects.py`), once there are some. Whatever else is
+asked, and a claim that no option makes, is answered by the option that claims "cannot say"; where the set has none
+there is no answer, and the text says why. No probabilities are told: a score among a few dozen normals is none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from warehouse import claims
 from warehouse.records.questions import Subtask
 from warehouse.records.scoring import Capabilities
 from workbench.analysis import option_region, suspicion
@@ -23,6 +25,7 @@ from workbench.model.case import Case, Reasoned
 from workbench.model.method import Method
 from workbench.scoring.evaluator import Declaration, Evaluator
 from workbench.scoring.run_comparer import RunComparer
+from workbench.scoring.settled_defects import SettledDefects
 
 NAME = "comparison"
 CANNOT_SAY = "cannot say"
@@ -31,8 +34,10 @@ CANNOT_SAY = "cannot say"
 class CompareEvaluator(Evaluator):
     """See the module's opening lines."""
 
-    def __init__(self, comparer: RunComparer, subtasks: Sequence[Subtask]) -> None:
-        self._comparer = comparer
+    def __init__(
+        self, comparer: RunComparer, subtasks: Sequence[Subtask], settled: SettledDefects | None = None
+    ) -> None:
+        self._comparer, self._settled = comparer, settled
         self._declared: Mapping[str, Subtask] = {each.name: each for each in subtasks}
 
     def declare(self, method: Method) -> Declaration:  # noqa: ARG002
@@ -56,6 +61,8 @@ class CompareEvaluator(Evaluator):
             said = f"most different at the {found.quarter}" if letter else "no option names a region"
         elif declared is not None and declared.about == "object" and declared.kind == "choice":
             letter, said = _of_product(case, found), _nearest_product(found)
+        elif declared is not None and declared.about == "defect type" and declared.kind == "choice" and self._settled:
+            letter, said = _of_kind(case, found, self._settled)
         if letter is None:
             letter = _of_claim(case, CANNOT_SAY)
         status = "answered" if letter else "invalid"
@@ -95,6 +102,21 @@ def _of_product(case: Case, found: Comparison) -> str | None:
         return None
     naming = [letter for letter, text in case.options if names(text, found.product[1])]
     return naming[0] if len(naming) == 1 else None
+
+
+def _of_kind(case: Case, found: Comparison, settled: SettledDefects) -> tuple[str | None, str]:
+    """The letter of the option that names the kind of the nearest settled cases, and what is said of it.
+
+    A picture that is called good is answered by the one option that denies a defect, where there is one.
+    """
+    if found.claim == "good":
+        denying = claims.denying(case.options)
+        return denying[0] if len(denying) == 1 else None, "the picture is called good"
+    answer = settled.of(found, case.query.content)
+    if answer.kind is None:
+        return None, answer.reason
+    naming = [letter for letter, text in case.options if _words(text) == _words(answer.kind)]
+    return (naming[0], answer.reason) if len(naming) == 1 else (None, f"{answer.reason}, which no option names")
 
 
 def names(text: str, product: str) -> bool:

@@ -6,7 +6,8 @@ A source is written by subclassing `Source` with a name, a version and `find`; `
 the settings name. All questions of a block go to a source at once, so that it may look up every picture in one go.
 
 The normal reference is evidence too, and is in a prediction's `evidence_id`, but no source finds it: it is chosen while
-the run is planned, because blocks are ordered by their references and seeds follow from them (`archive/references.py`).
+the run is planned, because blocks are ordered by their references and seeds follow from them (`archive/references.py`,
+and `like_references.py`, by likeness).
 
 Words are untrusted, whatever source they come from. What a tokenizer could take for one of a model's own marks
 (`<|im_end|>`, `</think>`) is written with another bracket before it is shown, so that a text stays a text.

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from warehouse.records.scoring import Timings
 from workbench.model.method import Method
-from workbench.scoring import models, run_comparer
+from workbench.scoring import models, run_comparer, settled_defects
 from workbench.scoring.compare_evaluator import CompareEvaluator
 from workbench.scoring.compare_source import CompareSource, SwappedSource
 from workbench.scoring.crash_counts import CrashCounts, files_of, named
@@ -106,7 +107,10 @@ def create_local(
     step = step or _silent
     if settings.machine.model == COMPARE:
         comparer = run_comparer.load(settings, resources, step)
-        answering = CompareEvaluator(comparer, resources.subtasks)
+        settled = settled_defects.load(comparer, resources, step)
+        if settled:
+            comparer = replace(comparer, notes=(*comparer.notes, settled.note))
+        answering = CompareEvaluator(comparer, resources.subtasks, settled)
         return LocalExecutor(answering, settings.method, [], models.device_name(settings.machine), comparer)
     evaluator = models.load_evaluator(settings.machine)
     device = models.device_name(settings.machine)  # there is one of that name: the evaluator is on it

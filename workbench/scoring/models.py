@@ -20,7 +20,7 @@ from workbench.scoring import retrieval
 from workbench.scoring.evidence import Source
 from workbench.scoring.local_evaluator import LocalEvaluator
 from workbench.scoring.plan import GPU_IMAGES_PER_BLOCK, IMAGES_PER_BLOCK
-from workbench.settings import COMPARE, SWAPPED, TEXTS, Machine, Settings
+from workbench.settings import COMPARE, LIKENESS, SWAPPED, TEXTS, Machine, Settings
 
 EMBEDDED = "embedded"
 DEFAULT_ENCODER = "google/siglip2-base-patch16-224"
@@ -67,6 +67,14 @@ def effective(settings: Settings) -> Settings:
 def compares(settings: Settings) -> bool:
     """Whether pictures are compared with normal ones, to answer or to be shown what that says."""
     return settings.machine.model == COMPARE or bool({COMPARE, SWAPPED} & settings.support.shows)
+
+
+def likens_references(settings: Settings) -> bool:
+    """Whether each picture's normal reference is chosen by likeness, where nobody named one."""
+    support = settings.support
+    if support.reference_choice is None:
+        return bool(support.shots) and bool({COMPARE, SWAPPED} & support.shows)
+    return bool(support.shots) and support.reference_choice == LIKENESS
 
 
 def load_evaluator(machine: Machine) -> LocalEvaluator:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warehouse import claims
+from warehouse.queries import settled_kinds
 from warehouse.queries.knowledge_used import KnowledgeUsed
 from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.normals import Normals
@@ -43,15 +44,17 @@ from workbench.archive.tone_range import Tones
 from workbench.errors import ArchiveError, NothingNew, QuestionsError
 from workbench.model import prompt
 from workbench.question_sets import QuestionSet
-from workbench.scoring import evidence, executor_factory, models, plan, retrieval, run_resources
+from workbench.scoring import evidence, executor_factory, like_references, models, plan, retrieval, run_resources
 from workbench.scoring.executor import Executor
+from workbench.scoring.like_references import LikePlan
 from workbench.scoring.plan import Plan
 from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.scoring.subset import Part
-from workbench.settings import SWAPPED, Facts, Settings
+from workbench.settings import COMPARE, SWAPPED, Facts, Settings
 
 PROTOCOL = "inspection:1"  # in digests, instead of the built-in set's version: raise it when that set changes
 SHOWN = 3  # products
+MOST_SETTLED = 1000  # cases by which the kind of a defect is told, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +141,15 @@ def prepare(
     settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
     planned = plan.make(asked.items, settings.work.limit, together)
     views = views_of(scan, settings)
-    notes = tuple(_notes(scan, asked, planned, settings, version, descriptions, store, views))
+    resources = _resources(scan, settings, declared, version, descriptions, store, views)
+    alike = LikePlan(planned)
+    if models.likens_references(settings):
+        alike = like_references.replan(planned, settings, resources, Path(scan.archive.root), views, step)
+    planned = alike.plan
+    notes = (*_notes(scan, asked, planned, settings, version, descriptions, store, views), *alike.notes)
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
-    resources = _resources(scan, settings, declared, version, descriptions, store, views)
     used = KnowledgeUsed(store.data).name(
         version, texts=settings.support.knowledge != "none", normals=models.compares(settings)
     )
@@ -157,6 +164,7 @@ def prepare(
         sources={name: it for name, it in executor.source_versions.items() if name != evidence.KNOWLEDGE} or None,
         tones=views.tones.stated(),
         views=views.stated(),
+        settled=resources.settled_identity,
     )
     return Prepared(
         archive=scan.archive,
@@ -185,16 +193,22 @@ def _resources(
 ) -> RunResources:
     """What the run's models are given; pictures only where pictures are compared."""
     resources = RunResources(tuple(descriptions), declared.subtasks)
-    if not models.compares(settings):
+    compares = models.compares(settings)
+    if not compares and not models.likens_references(settings):
         return resources
     roots = {each.archive_id: Path(each.root) for each in store.archives()}
     known, folder = Normals(store.data), settings.support.references
     published = known.of_version(version.version) if version else []  # of the moment of the texts
     normals = run_resources.normals_of(scan, published, known.retired_contents(), roots, folder, views)
     pictures: tuple[PictureFile, ...] = ()
-    if not normals or SWAPPED in settings.support.shows:
+    if compares and (not normals or SWAPPED in settings.support.shows):
         pictures = run_resources.pictures_of(scan.entries, Path(scan.archive.root), views)
-    return replace(resources, normals=normals, pictures=pictures)
+    resources = replace(resources, normals=normals, pictures=pictures)
+    asks_kinds = any(each.about == "defect type" and each.kind == "choice" for each in declared.subtasks)
+    if settings.machine.model != COMPARE or not normals or not asks_kinds:
+        return resources
+    kinds = settled_kinds.newest(store.data, MOST_SETTLED)
+    return run_resources.with_settled(resources, kinds, scan.entries, roots, views)
 
 
 def _without_normals(settings: Settings, resources: RunResources, planned: Plan) -> Iterable[str]:

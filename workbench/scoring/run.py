@@ -29,6 +29,7 @@ import polars as pl
 from warehouse import kill_points, spool
 from warehouse.errors import DiskFull, Locked, WarehouseError
 from warehouse.ingest import ingest
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.comparisons import Comparisons
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.pieces import Pieces
@@ -336,18 +337,25 @@ def _refusals(store: Store, run_id: str) -> Iterator[str]:
         yield f"comparing claims nothing of {wording.counted(count, 'picture')}: {why}"
 
 
+def _ranking(store: Store, run_id: str) -> Iterator[str]:
+    """What to say of an archive that was ranked against itself where many of its pictures are, or may be, defective."""
+    ranked = Comparisons(store.data).ranked_archive(run_id)
+    if ranked and (warning := suspicion.ranking_warning(ranked)):
+        yield warning
+
+
 def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
     """In how many of the run's pictures there are pages behind the first, which alone is looked at."""
     for row in store.oddities(run_id).filter(oddity=MORE_PAGES).iter_rows(named=True):
         yield PassedOver("file", row["images"], "pages behind the first aren't looked at", row["image_path"])
 
 
-def called_defective(store: Store, run_id: str, truth: Truth = "archive") -> Alarms:
-    """The pictures without truth that a run called defective."""
-    cells, run = store.called_defective(truth, run_id), store.run(run_id)
+def called_defective(store: Store, run_id: str, truth: Truth = "archive", alarm_rule: AlarmRule = "answers") -> Alarms:
+    """The pictures without truth that a run, or a saved threshold on its scores, called defective."""
+    cells, run = store.called_defective(truth, run_id, alarm_rule), store.run(run_id)
     if cells.is_empty() or run is None:
         return alarms.NOTHING
-    chosen, regions = Selection(run_id, truth=truth), subtasks.locating(run.subtasks)
+    chosen, regions = Selection(run_id, truth=truth, alarm_rule=alarm_rule), subtasks.locating(run.subtasks)
     return alarms.of(cells, Rollups(store.data).alarms(chosen, alarms.PICTURES, alarms.SHOWN, regions))
 
 
@@ -356,7 +364,7 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
     assert run is not None
     return Outcome(
         run=run,
-        notes=(*prepared.notes, *_oddities(store, run_id), *_refusals(store, run_id)),
+        notes=(*prepared.notes, *_oddities(store, run_id), *_refusals(store, run_id), *_ranking(store, run_id)),
         summary=store.run_summary(run_id),
         failures=store.failures(run_id),
         alarms=called_defective(store, run_id),

@@ -28,7 +28,7 @@ from workbench.comparison.normal_bank import Normal, NormalBank
 from workbench.comparison.vision_towers import DEFAULT_SIDE, load_tower
 from workbench.errors import BackboneError
 from workbench.model.case import Picture
-from workbench.scoring.run_resources import RunResources
+from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.settings import OWN_TOWER, Settings, Support
 
 FEATURES = "features"  # below the data folder
@@ -96,14 +96,50 @@ def load(
     Raises:
         BackboneError: the tower can't be had.
     """
-    support, machine = settings.support, settings.machine
-    name = support.compare
-    if name == OWN_TOWER and own_tower is None:
+    if settings.support.compare == OWN_TOWER and own_tower is None:
         raise BackboneError("--compare own is the tower of the model that answers; give a language model with --model")
-    tower = own_tower or load_tower(
-        name, support.compare_side or DEFAULT_SIDE, layers_of(support), machine.device, machine.threads
-    )
+    tower = own_tower or load_named_tower(settings)
     files = {file.normal.content: file for file in resources.normals or resources.pictures}
+    bank = open_bank(settings, tower, files, step)
+    if not resources.normals:
+        alone = MutualComparer(tower, bank)
+        version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
+        return RunComparer(alone, version, (f"{RANKING_ONLY}: name normal pictures with --references DIR",))
+    support, comparer = settings.support, comparer_among(settings, tower, bank)
+    nearest = support.compare_nearest or DEFAULT_NEAREST
+    said = [f"{tower.name}, {nearest} nearest of {wording.counted(len(bank), 'normal')} {bank.identity}"]
+    if support.compare_tolerance is not None:
+        said.append(f"at most {support.compare_tolerance} patches away")
+    return RunComparer(
+        comparer,
+        ", ".join(said),
+        tuple(_notes(tower, comparer, len(files))),
+        {content: file.content for content, file in files.items()},
+    )
+
+
+def load_named_tower(settings: Settings) -> Tower:
+    """The tower that the settings name, other than the answering model's own.
+
+    Raises:
+        BackboneError: it can't be had.
+    """
+    support, machine = settings.support, settings.machine
+    side = support.compare_side or DEFAULT_SIDE
+    return load_tower(support.compare, side, layers_of(support), machine.device, machine.threads)
+
+
+def open_bank(
+    settings: Settings, tower: Tower, files: Mapping[str, PictureFile], step: Callable[[str], None]
+) -> NormalBank:
+    """The features of these pictures, by what the bank calls them; computed where they aren't stored.
+
+    Args:
+        settings: that name the data folder.
+        tower: what sees the pictures.
+        files: the pictures, by `Normal.content`.
+        step: is told how far it is.
+    """
 
     def opened(normal: Normal) -> Image.Image:
         return inspect_image(files[normal.content].path, files[normal.content].view).image
@@ -114,22 +150,13 @@ def load(
             step(f"looking at pictures to compare with: {ready:,} of {len(files):,}")
 
     normals = [file.normal for file in files.values()]
-    bank = NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
-    if not resources.normals:
-        alone = MutualComparer(tower, bank)
-        version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
-        return RunComparer(alone, version, (f"{RANKING_ONLY}: name normal pictures with --references DIR",))
-    nearest = support.compare_nearest or DEFAULT_NEAREST
-    comparer = Comparer(tower, bank, nearest, support.compare_tolerance)
-    said = [f"{tower.name}, {nearest} nearest of {wording.counted(len(bank), 'normal')} {bank.identity}"]
-    if support.compare_tolerance is not None:
-        said.append(f"at most {support.compare_tolerance} patches away")
-    return RunComparer(
-        comparer,
-        ", ".join(said),
-        tuple(_notes(tower, comparer, len(files))),
-        {content: file.content for content, file in files.items()},
-    )
+    return NormalBank.open(settings.work.data / FEATURES, tower, normals, opened, progress)
+
+
+def comparer_among(settings: Settings, tower: Tower, bank: NormalBank) -> Comparer:
+    """What compares pictures with the normals of a bank, as the settings have it."""
+    support = settings.support
+    return Comparer(tower, bank, support.compare_nearest or DEFAULT_NEAREST, support.compare_tolerance)
 
 
 def layers_of(support: Support) -> Sequence[int] | None:

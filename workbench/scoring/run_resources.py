@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from warehouse import identity
+from warehouse.queries.settled_kinds import SettledKind
 from warehouse.records.normals import Normal as PublishedNormal
 from warehouse.records.questions import Subtask
 from warehouse.records.scoring import Description, Entry
@@ -39,6 +40,14 @@ class PictureFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SettledPicture:
+    """A picture whose defect's kind people settled."""
+
+    picture: PictureFile
+    kind: str  # in the words of the option that is right
+
+
+@dataclass(frozen=True, slots=True)
 class RunResources:
     """See the module's opening lines."""
 
@@ -46,6 +55,17 @@ class RunResources:
     subtasks: tuple[Subtask, ...] = ()  # as the question set declares them
     normals: tuple[PictureFile, ...] = ()
     pictures: tuple[PictureFile, ...] = ()  # the archive's own, where it is compared with itself
+    settled: tuple[SettledPicture, ...] = ()  # by which a comparison answers of which kind a defect is
+    # Pieces of which a case is settled, by the content of their pictures: none is judged by another picture of its own.
+    settled_pieces: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settled_identity(self) -> str | None:
+        """A hash of the settled cases; None where there are none."""
+        lines = sorted(
+            f"{each.picture.normal.content}\0{each.picture.normal.piece}\0{each.kind}" for each in self.settled
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else None
 
 
 def normals_of(
@@ -86,6 +106,35 @@ def normals_of(
 def pictures_of(entries: Iterable[Entry], root: Path, views: RunViews) -> tuple[PictureFile, ...]:
     """The pictures of an archive, as they are compared with each other."""
     return tuple(_file(entry, root / entry.path, identity.cluster_id(entry), views) for entry in entries)
+
+
+def with_settled(
+    resources: RunResources,
+    kinds: Iterable[SettledKind],
+    entries: Iterable[Entry],
+    roots: Mapping[str, Path],
+    views: RunViews,
+) -> RunResources:
+    """The resources with the settled cases, each picture once.
+
+    Args:
+        resources: of a run that answers by comparing.
+        kinds: what people settled, the newest first.
+        entries: of the run's archive.
+        roots: of the registered archives, by their identity.
+        views: how the run sees pictures.
+    """
+    settled: dict[str, SettledPicture] = {}
+    for each in kinds:
+        if root := roots.get(each.entry.archive_id):
+            file = _file(each.entry, root / each.entry.path, identity.cluster_id(each.entry), views)
+            settled.setdefault(file.normal.content, SettledPicture(file, each.kind))
+    pieces = {content: each.picture.normal.piece or content for content, each in settled.items()}
+    of_pieces = set(pieces.values())
+    for entry in entries:
+        if (piece := identity.cluster_id(entry)) in of_pieces:
+            pieces[_key(views.of_reference(entry, entry))] = piece
+    return replace(resources, settled=tuple(settled.values()), settled_pieces=pieces)
 
 
 def products_without(normals: Sequence[PictureFile], entries: Iterable[Entry]) -> list[str]:

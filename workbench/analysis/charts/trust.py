@@ -9,6 +9,7 @@ import polars as pl
 
 from warehouse.queries.facts import OUTCOMES, SHAPES
 from workbench import wording
+from workbench.analysis import alarms
 from workbench.analysis.charts import theme
 from workbench.analysis.charts.theme import Palette, escape
 
@@ -223,13 +224,16 @@ def scatter(p: Palette, points: pl.DataFrame, region: list[tuple[float, float]])
 
     Args:
         p: the palette.
-        points: image_id, x, y, outcome, product, defect, label, in_selection.
+        points: image_id, x, y, outcome, product, defect, label, defect_probability, in_selection.
         region: the drawn polygon's corners; empty for none.
     """
     fig = theme.Draft(p, 560, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode="lasso", uirevision="map")
     said = [
         f"<b>{escape(product.replace('_', ' '))}</b> · {escape(defect or label or 'no label')}"
-        for product, defect, label in points.select("product", "defect", "label").iter_rows()
+        + ("" if label or likely is None else f"<br>probability of a defect {escape(alarms.probability(likely))}")
+        for product, defect, label, likely in points.select(
+            "product", "defect", "label", "defect_probability"
+        ).iter_rows()
     ]
     points = points.with_columns(pl.col("x", "y").round(4), said=pl.Series(said, dtype=pl.String))
     faint = points.filter(~pl.col("in_selection"))

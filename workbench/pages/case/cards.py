@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from warehouse import names
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.facts import Outcome
 from warehouse.queries.truth import Truth
 from warehouse.records.measures import Measures
 from warehouse.records.scoring import Description, Evidence, Prediction, RetrievedDescription, Run
 from workbench import wording
-from workbench.analysis import metrics
+from workbench.analysis import alarm_rule_words, metrics
 from workbench.analysis.missing_capabilities import Lack
 from workbench.archive.tone_range import Tone
 from workbench.pages.case.view import View
@@ -39,8 +41,30 @@ _OUTCOME_WORDS: dict[Outcome, str] = {
 _SAYS: dict[Truth, str] = {"archive": "the label", "reviewed": "the reviewed truth"}
 
 
-def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth) -> Markup:
-    """The one sentence about a case: what was answered, what is true, and whether it looked at the defect."""
+def call_by_threshold(prediction: Prediction, rule: AlarmRule, fact: Mapping[str, Any]) -> str:
+    """What a saved threshold calls the picture, such as `defective by comparison`; empty where that is what the answer
+    says too, or the answer decides.
+
+    Args:
+        prediction: as it was answered.
+        rule: what calls pictures defective.
+        fact: the case's claim and answer by that rule.
+    """
+    if rule == "answers" or fact["claim"] is None or fact["answer"] == prediction.answer:
+        return ""
+    return f"{fact['claim']} {alarm_rule_words.NAMES[rule]}"
+
+
+def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth, called_otherwise: str = "") -> Markup:
+    """The one sentence about a case: what was answered, what is true, and whether it looked at the defect.
+
+    Args:
+        prediction: the answer.
+        outcome: what it came to; by `called_otherwise` where that is not empty.
+        view: the picture with what was looked at.
+        truth: what is true goes by.
+        called_otherwise: see `call_by_threshold`.
+    """
     head = Markup("{} <b>{}</b> ").format(glyph(outcome), _OUTCOME_WORDS[outcome])
     if outcome == "failed":
         return head + (prediction.error or "No reason was stored.")
@@ -48,7 +72,11 @@ def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth) 
         return head + (prediction.error or "The answer names none of the options.")
     answered = option(prediction, prediction.answer)
     sentence = Markup("Asked “{}”, the model said {}").format(prediction.question, answered)
-    if outcome == "right":
+    if called_otherwise:
+        sentence = Markup("Its saved threshold calls it {}; asked “{}”, the model said {}").format(
+            called_otherwise, prediction.question, answered
+        )
+    if outcome == "right" and not called_otherwise:
         sentence += f", as {_SAYS[truth]} does"
     elif outcome not in ("alarm", "pass", "unlabelled"):
         sentence += Markup("; {} says {}").format(_SAYS[truth], option(prediction, prediction.correct_answer))
@@ -145,16 +173,14 @@ def pictures_sentence(view: View) -> str:
     ).strip()
 
 
-def answer_table(prediction: Prediction, outcome: Outcome, truth: Truth) -> Markup:
-    """Answer, label and margin."""
-    rows = [
-        [
-            "Answer",
-            Markup("{} {}").format(
-                glyph(outcome), option(prediction, prediction.answer) if prediction.answer else outcome
-            ),
-        ]
-    ]
+def answer_table(prediction: Prediction, outcome: Outcome, truth: Truth, called_otherwise: str = "") -> Markup:
+    """Answer, what a threshold calls the picture instead, label and margin."""
+    answered = option(prediction, prediction.answer) if prediction.answer else escape(outcome)
+    if called_otherwise:
+        by_threshold = Markup("{} <b>{}</b>").format(glyph(outcome), called_otherwise)
+        rows = [["Answer", answered], ["Called", by_threshold]]
+    else:
+        rows = [["Answer", Markup("{} {}").format(glyph(outcome), answered)]]
     if prediction.correct_answer is not None:
         rows.append(
             [{"archive": "Label", "reviewed": "Reviewed truth"}[truth], option(prediction, prediction.correct_answer)]

@@ -6,6 +6,8 @@ In the address: `run`, `image`, `question`; the filters (`address.py`) that Next
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 from markupsafe import Markup
 
@@ -21,7 +23,7 @@ from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
 from workbench.pages.disputes import widgets
 from workbench.pages.knowledge import counterfactual
-from workbench.pages.ui import address, components, embedding, reads
+from workbench.pages.ui import address, case_list, components, embedding, ranking_warning, reads
 from workbench.pages.ui.components import card, chart, header, html
 
 now = reads.snapshot()
@@ -59,7 +61,7 @@ def show_buttons(run: Run, around: metrics.Neighbours, here: Key, view: View) ->
     components.export(
         "case",
         {
-            "answers": lambda: case_view.as_rows(of_image),
+            "answers": lambda: reads.with_scores(now, run.run_id, case_view.as_rows(of_image)),
             "patches": lambda: case_view.patch_rows(of_question, view),
         },
     )
@@ -98,6 +100,7 @@ def show_comparison(run: Run, view: View, here: Key) -> None:
         elif not found.values:
             html(Markup('<div class="note">The map was dropped with the run\'s traces; the score stays.</div>'))
         html(heat_map.table(found))
+        ranking_warning.show(now, run.run_id)
 
 
 def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:
@@ -114,7 +117,7 @@ def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:
             chart(figure, "case.options", cards.options_sentence(prediction))
         else:
             html(cards.options_list(prediction, missing_capabilities.of(run, "probabilities")))
-        html(cards.answer_table(prediction, outcome, chosen.truth))
+        html(cards.answer_table(prediction, outcome, chosen.truth, called))
 
 
 def show_trace(run: Run, prediction: Prediction, view: View) -> None:
@@ -189,7 +192,7 @@ if {"image", "question"} <= set(st.query_params):
 else:
     first = reads.listed(now, chosen, 1)
     if first.is_empty():
-        first = reads.listed(now, Selection(run.run_id, truth=chosen.truth), 1)
+        first = reads.listed(now, chosen.whole_run(), 1)
     if first.is_empty():
         components.instead(
             "Case",
@@ -216,17 +219,24 @@ if prediction is None:
         f"workbench export predictions --run {run.run_id} -o predictions.csv",
     )
 here = Key(prediction.image_id, prediction.question_id)
-siblings = reads.listed(now, Selection(run.run_id, images=(here.image_id,), truth=chosen.truth), 1000)
+siblings = reads.listed(now, replace(chosen.whole_run(), images=(here.image_id,)), 1000)
 outcomes = dict(siblings.select("question_id", "outcome").iter_rows())
 outcome = outcomes[here.question_id]
+called = cards.call_by_threshold(
+    prediction, chosen.alarm_rule, siblings.filter(question_id=here.question_id).row(0, named=True)
+)
 of_question = proposed.filter(question_id=here.question_id)
 at_reference = reads.entries_at(now, run.archive_id, prediction.reference_path) if prediction.reference_path else []
 view = case_view.view(run, prediction, of_question, entry, at_reference, reads.archives(now))
 around = reads.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
-lead = cards.finding(prediction, outcome, view, chosen.truth)
-with header(title, lead, cards.under(run, around, _filters(chosen), reads.order_in_words(chosen))):
+lead = cards.finding(prediction, outcome, view, chosen.truth, called)
+under = cards.under(run, around, _filters(chosen), case_list.order_in_words(chosen))
+if said := reads.alarm_rule_sentence(now, run.run_id, chosen.alarm_rule):
+    under += Markup("<br>{} {}").format(components.glyph("alarm"), said)
+with header(title, lead, under):
+    reads.choose_alarm_rule(now)
     reads.choose_truth(now)
     show_buttons(run, around, here, view)
 

@@ -69,7 +69,8 @@ def show_nearest(now: Snapshot, run: Run, here: Key) -> None:
     near = _nearest(now, run.run_id, here.image_id)
     if near.is_empty():
         return
-    of_run = reads.rollups(now).outcomes(Selection(run.run_id, truth=address.truth()), near["image_id"].to_list())
+    everything = Selection(run.run_id, truth=address.truth(), alarm_rule=address.alarm_rule())
+    of_run = reads.rollups(now).outcomes(everything, near["image_id"].to_list())
     rows = near.join(of_run, on="image_id").sort("similarity", descending=True)
     judged = {image_id: disputed(now, image_id) for image_id in rows["image_id"]}
     with card("near", "Nearest cases", "by the query’s embedding; cosine similarity; verdicts of people", fill=False):

@@ -14,15 +14,17 @@ import streamlit as st
 from markupsafe import Markup
 
 from warehouse import schema
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.nights import Nights
 from warehouse.queries.rollups import Selection
 from warehouse.records.nights import Night
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from workbench import wording
+from workbench.analysis.alarms import NOTHING, Alarms
 from workbench.analysis.charts import nights
+from workbench.nights import night_alarms, weekly_review
 from workbench.nights import reports as telling
-from workbench.nights import weekly_review
 from workbench.nights.reports import Morning
 from workbench.pages.nights import cards
 from workbench.pages.runs import cards as run_cards
@@ -98,9 +100,18 @@ def show_slices(report: Morning) -> None:
             st.page_link(components.ERRORS, label=components.plain(label, 120), query_params=going)
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def called_by(now: Snapshot, schedule: str, due_at: datetime, run_ids: tuple[str, ...], rule: AlarmRule) -> Alarms:
+    """What a night's pictures are called by the thresholds that hold now."""
+    runs = [run for run in reversed(reads.runs(now)) if run.run_id in run_ids]
+    nights_of = [each for each in Nights(Path(now.data)).nights(schedule) if each.due_at == due_at]
+    return night_alarms.of_night(Path(now.data), nights_of[0], runs, rule) if nights_of else NOTHING
+
+
 def show_alarms(report: Morning) -> None:
     """The night's pictures without a label that were called defective; nothing without any."""
-    found = report.alarms
+    rule = address.alarm_rule()
+    found = report.alarms if rule == "answers" else called_by(now, schedule, report.due_at, report.run_ids, rule)
     if found is None or not found.called.images:
         return
     runs = [run for run in reads.runs(now) if run.run_id in report.run_ids]
@@ -109,13 +120,25 @@ def show_alarms(report: Morning) -> None:
         html(called_defective.table(found))
         if found.called.defective:
             for run in runs:
-                called_defective.links(run, found, {"order": "likeliest defect"}, len(runs) > 1)
+                going = {"order": "likeliest defect"} | ({} if rule == "answers" else {"alarms": rule})
+                called_defective.links(run, found, going, len(runs) > 1)
     named = {run.run_id: tuple(one.image_id for one in found.pictures if one.run_id == run.run_id) for run in runs}
     called = [
-        (run, reads.called_defective(now, Selection(run.run_id, images=named[run.run_id]), len(named[run.run_id])))
-        for run in runs
+        (run, reads.called_defective(now, _named(run, named[run.run_id], rule), len(named[run.run_id]))) for run in runs
     ]
     called_defective.show_pictures(now, called, found.called.defective, "Likeliest defects")
+
+
+def _named(run: Run, images: tuple[str, ...], rule: AlarmRule) -> Selection:
+    return Selection(run.run_id, images=images, alarm_rule=rule)
+
+
+def show_thresholds(report: Morning) -> None:
+    """What saved thresholds called defective when the report was made; nothing where none held."""
+    if report.by_thresholds:
+        with card("thresholds", "By saved thresholds", "as they were when the report was made", fill=False):
+            for each in report.by_thresholds:
+                html(Markup('<div class="note">{} {}</div>').format(components.glyph("alarm"), each.sentence))
 
 
 known = names(now)
@@ -144,7 +167,10 @@ due = st.query_params.get("night", "")
 night = due if due in by_due else next(iter(by_due))
 report = by_due[night]
 title = f"Night of {report.due_at:%A %-d %B}"
-with header(title, Markup("<b>{}</b>").format(report.finding), cards.under(report)):
+under = cards.under(report)
+if report.run_ids and (said := reads.alarm_rule_sentence(now, report.run_ids[-1], address.alarm_rule())):
+    under += Markup("<br>{} {} Rates and signals go by the answers.").format(components.glyph("alarm"), said)
+with header(title, Markup("<b>{}</b>").format(report.finding), under):
     if len(known) > 1:
         choose_schedule(150)
     address.choose(
@@ -159,6 +185,7 @@ with header(title, Markup("<b>{}</b>").format(report.finding), cards.under(repor
     if report.run_ids and report.run_ids[-1] in {run.run_id for run in reads.runs(now)}:
         for target, label in ((components.RUNS, "Runs"), (components.ERRORS, "Errors")):
             st.page_link(target, label=label, query_params={"run": report.run_ids[-1]})
+    reads.choose_alarm_rule(now)
     week = reviewed_week(now, schedule, report.due_at)
     components.export(
         f"tonight-{schedule}",
@@ -182,6 +209,7 @@ if report.rates:
                 html(cards.errors(report, week))
 
 show_alarms(report)
+show_thresholds(report)
 if report.pieces:
     with card("pieces", "By piece", "a piece is called what its worst picture is", fill=False):
         html(Markup('<div class="note">{}</div>').format(report.pieces.sentence))

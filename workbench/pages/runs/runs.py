@@ -21,6 +21,7 @@ from workbench.pages.ui import (
     address,
     by_piece,
     called_defective,
+    case_list,
     components,
     embedding,
     reads,
@@ -60,7 +61,7 @@ def list_runs(current: Run) -> None:
             for name, offered in (("state", states), ("archive", names)):
                 if len(offered) > 1 or wanted[name]:
                     _choose(name, offered, wanted[name])
-        called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth())
+        called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth(), address.alarm_rule())
         for place, run in enumerate(shown):
             key = f"link-run-chosen-{place}" if run == current else f"link-run-{place}"
             with st.container(key=key, gap=None):
@@ -127,15 +128,15 @@ def show_cases(run: Run, selection: Selection) -> None:
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             upto = f"{first + 1:,}–{first + shown.height:,}" if first else f"{shown.height:,}"
-            note = f"showing {upto} of {total:,}, {reads.order_in_words(selection)}" if shown.height else ""
+            note = f"showing {upto} of {total:,}, {case_list.order_in_words(selection)}" if shown.height else ""
             html(Markup('<div class="title">{}<i>{}</i></div>').format(subtask or "Cases", note), width="stretch")
-            reads.choose_outcome(now, selection, "runs")
+            case_list.choose_outcome(now, selection, "runs")
         if shown.is_empty():
             stored = run.answered + run.invalid + run.failed
             why = "The filters leave none." if stored else "No prediction of this run is stored yet."
             components.empty("No case to show", why)
         thumbnails.grid(now, run, shown, lambda case: cards.caption(run, case, subtask))
-        reads.turn_pages("runs", first, CASES_SHOWN, total)
+        case_list.turn_pages("runs", first, CASES_SHOWN, total)
 
 
 def manifest(run: Run) -> None:
@@ -153,7 +154,7 @@ run = components.need_run("Runs", runs, address.chosen_run(runs))
 archives = reads.archives(now)
 archive = archives.get(run.archive_id)
 selection = embedding.selection(now, runs, run)
-everything = Selection(run.run_id, truth=selection.truth)
+everything = selection.whole_run()
 cells = reads.cells(now, everything)
 
 reason = right_reason_card.of_run(now, everything)
@@ -161,6 +162,7 @@ asked_about_defects = bool(cells.filter(pl.col("label") == "defective")["counted
 
 lead = cards.finding(run, cells) + right_reason_card.lead(reason) + by_piece.sentence(now, everything)
 with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything))):
+    reads.choose_alarm_rule(now)
     reads.choose_truth(now)
     by_piece.choose(now, run)
     for target, label in ((components.ERRORS, "Errors"), (components.COMPARE, "Compare")):

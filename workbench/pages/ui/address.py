@@ -4,7 +4,8 @@
 the warehouse holds nothing); `entropy`, `confidence` and measures of the picture (`brightness`, ...) as from-to; `flip`
 against the base; `region` is a polygon drawn on the Map; `order=likeliest defect` looks at the likeliest defects first,
 `order=most suspicious` at the highest scores beside normal pictures; `truth=reviewed` holds answers against what people
-settled, where they did, instead of the archive; `count=piece` counts and lists pieces, not pictures.
+settled, where they did, instead of the archive; `alarms` names a signal whose saved thresholds call pictures defective
+instead of their answers; `count=piece` counts and lists pieces, not pictures.
 What an address says is checked here: what makes no sense is left out.
 
 Streamlit keeps one address per session, while two runs of a session may overlap: a look of `reads.follow`, sent before
@@ -23,6 +24,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from warehouse.queries.alarm_rules import ALARM_RULES, AlarmRule
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.rollups import FACETS, RANGES, Flip, Order, Selection
 from warehouse.queries.truth import Truth
@@ -47,6 +49,7 @@ KEPT = (
     "run",
     "base",
     "truth",
+    "alarms",
     "order",
     "count",
     "flip",
@@ -99,6 +102,7 @@ def selection(run: Run, base: Run | None = None, images: tuple[str, ...] | None 
         images,
         truth(),
         order(),
+        alarm_rule(),
     )
 
 
@@ -111,6 +115,12 @@ def order() -> Order:
 def truth() -> Truth:
     """What is right and wrong goes by: the archive, unless the address says `truth=reviewed`."""
     return "reviewed" if st.query_params.get("truth") == "reviewed" else "archive"
+
+
+def alarm_rule() -> AlarmRule:
+    """What calls pictures defective: their answers, unless `alarms` names a signal with thresholds."""
+    named = st.query_params.get("alarms")
+    return next((rule for rule in ALARM_RULES if rule == named), "answers")
 
 
 def by_piece() -> bool:
@@ -172,8 +182,8 @@ def put(**what: str | None) -> None:
 
 
 def clear() -> None:
-    """Take every filter out; run, baseline and truth stay."""
-    put(**{name: None for name in KEPT if name not in ("run", "base", "truth", "order", "count")})
+    """Take every filter out; run, baseline, truth and alarm rule stay."""
+    put(**{name: None for name in KEPT if name not in ("run", "base", "truth", "alarms", "order", "count")})
 
 
 def going(**what: str | None) -> dict[str, str]:

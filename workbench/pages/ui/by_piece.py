@@ -18,7 +18,7 @@ from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis import pieces
 from workbench.analysis.charts import theme
-from workbench.pages.ui import address, components, reads, thumbnails
+from workbench.pages.ui import address, case_list, components, reads, thumbnails
 from workbench.pages.ui.components import card, html
 from workbench.pages.ui.reads import Snapshot
 
@@ -108,7 +108,7 @@ def show_cases(
         if found.is_empty():
             components.empty("No piece to show", "The filters leave none; Esc clears them.")
         thumbnails.grid(now, run, found, lambda case: _with_pictures(caption(case), case))
-        reads.turn_pages(page, first, at_most, total)
+        case_list.turn_pages(page, first, at_most, total)
 
 
 def _with_pictures(caption: str, case: thumbnails.Row) -> str:

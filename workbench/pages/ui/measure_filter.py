@@ -1,17 +1,22 @@
-"""Choosing cases by what was measured of their pictures; the range goes to the address, as `brightness=0.1-0.3`."""
+"""Choosing cases by what was measured of their pictures, and by their score beside normal pictures; the range goes to
+the address, as `brightness=0.1-0.3`.
+"""
 
 from __future__ import annotations
 
 import math
 
+import polars as pl
 import streamlit as st
 
+from warehouse.queries.comparisons import SCORE
 from warehouse.queries.measures import CHOSEN_BY
 from workbench import wording
 from workbench.pages.ui import address, reads
 from workbench.pages.ui.reads import Snapshot
 
 MEANS = {
+    SCORE: "score of the comparison with normal pictures: larger is farther from them",
     "brightness": "mean grey, as a share of the file's range",
     "contrast": "standard deviation of grey, as a share of the file's range",
     "sharpness": "difference of neighbouring pixels over contrast; compares within a product and camera",
@@ -30,8 +35,9 @@ _STEPS = 1000  # of a share
 
 def choose(now: Snapshot, run_id: str) -> None:
     """The button under which a measure and its range are chosen; none where no picture of the run was measured."""
-    measured = reads.measures(now, run_id)
-    offered = [name for name in CHOSEN_BY if measured[name].count()]
+    measured: dict[str, pl.Series] = {SCORE: pl.Series(reads.scores(now, run_id).values(), dtype=pl.Float64)}
+    measured |= {name: values for name, values in reads.measures(now, run_id).to_dict().items() if name in CHOSEN_BY}
+    offered = [name for name in (SCORE, *CHOSEN_BY) if measured[name].count()]
     if not offered:
         return
     with st.popover("Measures", width="content"):

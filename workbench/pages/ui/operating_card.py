@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from warehouse.errors import Refused
 from warehouse.queries.rollups import NONE, Selection
-from warehouse.queries.scores import SIGNALS
+from warehouse.queries.signals import SIGNALS
 from warehouse.queries.thresholds import Thresholds
 from warehouse.records.scoring import Run
 from warehouse.store import Store

@@ -11,37 +11,39 @@ import gc
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import polars as pl
 import streamlit as st
 from markupsafe import Markup
 
 from warehouse import schema
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.comparisons import Comparisons
-from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.pieces import Pieces
-from warehouse.queries.rollups import SUSPICIOUS, Order, Rollups, Selection
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.queries.signals import SignalName
+from warehouse.queries.thresholds import Thresholds
 from warehouse.queries.truth import Truth
 from warehouse.records.comparisons import StoredComparison
 from warehouse.records.measures import Measures
 from warehouse.records.scoring import Archive, Description, Entry, Prediction, Run
 from warehouse.store import Store
+from workbench.analysis import alarm_rule_words, review_coverage
 from workbench.analysis import alarms as unlabelled
-from workbench.analysis import review_coverage
 from workbench.analysis.alarms import Alarms
-from workbench.analysis.charts import theme
 from workbench.analysis.metrics import Key, Neighbours
 from workbench.pages.ui import address, components
 from workbench.pages.ui import run_cache as held
+from workbench.review import threshold_sentences
 
 CHOICES = 200  # runs to choose from, the newest
 _FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
 LISTED = (
     "image_id", "image_path", "dataset", "product", "label", "defect", "question_id", "subtask", "outcome", "error",
-    "failure",    "confidence", "settled_entropy", "shape", "line", "camera", "defect_probability",
+    "failure", "confidence", "settled_entropy", "shape", "line", "camera", "defect_probability", "claim", "answer",
 )  # fmt: skip
 
 
@@ -69,7 +71,7 @@ def together(now: Snapshot) -> AbstractContextManager[None]:
 
 def rollups(now: Snapshot) -> Rollups:
     """What is asked of facts and cells, over what is in memory (`run_cache.py`)."""
-    return Rollups(Path(now.data), held.CachedRuns(*now, _stored(now), settled(now)))
+    return Rollups(Path(now.data), held.CachedRuns(*now, _stored(now), settled(now), _threshold_changes(now)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=_FEW)
@@ -84,18 +86,60 @@ def settled(now: Snapshot) -> int:
     return _store(now.data).settled_changes()
 
 
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def _threshold_changes(now: Snapshot) -> int:
+    """A number that grows with every version of a threshold."""
+    return Thresholds(Path(now.data)).changes()
+
+
+@st.cache_data(show_spinner=False, max_entries=_FEW)
+def saved_signals(now: Snapshot) -> list[SignalName]:
+    """The signals on which a threshold is saved."""
+    return Thresholds(Path(now.data)).signals() if _threshold_changes(now) else []
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def alarm_rule_sentence(now: Snapshot, run_id: str, rule: AlarmRule) -> str:
+    """What calls a run's pictures defective, where that is not their answers; else empty."""
+    return threshold_sentences.of_runs(_store(now.data), [run_id], rule).get(run_id, "")
+
+
 def beside(now: Snapshot, selection: Selection) -> Markup:
-    """What stands beside reviewed numbers: how many answers people verified, by which rule; nothing beside others."""
-    if selection.truth == "archive":
-        return Markup()
-    found = review_coverage.of_facts(facts(now, selection, ("verified", "basis", "right")))
-    return components.glyph("finished") + f" {review_coverage.sentence(found)}"
+    """What stands beside numbers that go by another truth or another alarm rule than usual: how many answers people
+    verified, by which rule; which thresholds call pictures defective. Nothing beside others.
+    """
+    lines = []
+    if said := alarm_rule_sentence(now, selection.run_id, selection.alarm_rule):
+        lines.append(components.glyph("alarm") + f" {said}")
+    if selection.truth == "reviewed":
+        found = review_coverage.of_facts(facts(now, selection, ("verified", "basis", "right")))
+        lines.append(components.glyph("finished") + f" {review_coverage.sentence(found)}")
+    return Markup("<br>").join(lines)
 
 
 def choose_truth(now: Snapshot) -> None:
     """A button that holds answers against what people settled; none where they settled nothing."""
     if settled(now) or address.truth() == "reviewed":
         components.toggle("Reviewed truth", "t", "choose.truth", address.truth() == "reviewed", _flip_truth, "truth")
+
+
+def choose_alarm_rule(now: Snapshot) -> None:
+    """A list of what may call pictures defective; none where no threshold is saved."""
+    held = address.alarm_rule()
+    offered: list[AlarmRule] = ["answers", *saved_signals(now)]
+    if held not in offered:
+        offered.append(held)
+    if len(offered) > 1:
+        address.choose(
+            "Alarms",
+            offered,
+            held,
+            "choose.alarms",
+            lambda rule: address.put(alarms=None if rule == "answers" else rule),
+            width=230,
+            label_visibility="collapsed",
+            format_func=lambda rule: f"Alarms {alarm_rule_words.NAMES[rule]}",
+        )
 
 
 def _flip_truth(name: str) -> None:
@@ -145,9 +189,11 @@ def alarms(now: Snapshot, selection: Selection) -> Alarms:
 
 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
-def alarm_counts(now: Snapshot, run_ids: tuple[str, ...], truth: Truth) -> dict[str, tuple[int, int]]:
+def alarm_counts(
+    now: Snapshot, run_ids: tuple[str, ...], truth: Truth, alarm_rule: AlarmRule
+) -> dict[str, tuple[int, int]]:
     """Of runs over pictures without truth: how many they call defective, and how many of these pictures there are."""
-    found = rollups(now).alarm_counts(run_ids, truth).select("run_id", "alarm_images", "unlabelled_images")
+    found = rollups(now).alarm_counts(run_ids, truth, alarm_rule).select("run_id", "alarm_images", "unlabelled_images")
     return {run_id: (defective, images) for run_id, defective, images in found.iter_rows()}
 
 
@@ -217,14 +263,21 @@ def measures_of(now: Snapshot, content: str) -> Measures | None:
 
 
 def pairs_export(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
-    """All pairs with their names, answers and the truth they go by, to be written to a file: not kept."""
+    """All pairs with their names, answers, truth and alarm rule, to be written to a file: not kept."""
     found = rollups(now).pairs(base, selection).sort("image_id", "question_id")
-    return found.with_columns(truth=pl.lit(selection.truth))
+    return found.with_columns(truth=pl.lit(selection.truth), alarms=pl.lit(selection.alarm_rule))
+
+
+def with_scores(now: Snapshot, run_id: str, cases: pl.DataFrame) -> pl.DataFrame:
+    """Cases with what comparing their pictures came to, see `Comparisons.of_run`; as they are where nothing was."""
+    compared = Comparisons(Path(now.data)).of_run(run_id)
+    return cases if compared.is_empty() else cases.join(compared, on="image_id", how="left", maintain_order="left")
 
 
 def export(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
-    """A selection's rows with the truth they go by, to be written to a file: not kept."""
-    return rollups(now).facts(selection, columns).with_columns(truth=pl.lit(selection.truth))
+    """A selection's rows with the truth and the alarm rule they go by, to be written to a file: not kept."""
+    found = with_scores(now, selection.run_id, rollups(now).facts(selection, columns))
+    return found.with_columns(truth=pl.lit(selection.truth), alarms=pl.lit(selection.alarm_rule))
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)
@@ -286,8 +339,8 @@ def run_label(run: Run, known: dict[str, Archive]) -> str:
 
 
 def choose_run(now: Snapshot, all_runs: Sequence[Run], run: Run, name: str = "run", label: str = "Run") -> None:
-    """A list of the newest runs; the choice goes to the address, and the filters stay. The first list has the truth
-    beside it."""
+    """A list of the newest runs; the choice goes to the address, and the filters stay. The first list has the truth and
+    the alarm rule beside it."""
     known = archives(now)
     offered = [one.run_id for one in all_runs[:CHOICES]]
     if run.run_id not in offered:
@@ -303,23 +356,8 @@ def choose_run(now: Snapshot, all_runs: Sequence[Run], run: Run, name: str = "ru
         format_func=lambda run_id: run_label(by_id[run_id], known),
     )
     if name == "run":
+        choose_alarm_rule(now)
         choose_truth(now)
-
-
-def choose_outcome(now: Snapshot, selection: Selection, page: str) -> None:
-    """One button per outcome there is; pressing the chosen one again shows all."""
-    held = dict(selection.facets).get("outcome")
-    counted = dict(counts(now, address.without(selection, "outcome"), ("outcome",)).iter_rows())
-    key = f"{page}.outcome.{held}"  # a widget per value: one that is set from here would echo its old value back
-    st.segmented_control(
-        "Outcome",
-        [name for name in OUTCOMES if name in counted or name == held],
-        default=held,
-        key=key,
-        on_change=lambda: address.put(outcome=st.session_state[key]),
-        label_visibility="collapsed",
-        format_func=lambda name: f"{theme.GLYPHS[name][0]} {name} {counted.get(name, 0):,}",
-    )
 
 
 def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | None:
@@ -330,52 +368,13 @@ def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
 def scores(now: Snapshot, run_id: str) -> dict[str, float]:
     """Scores of a run's images in a comparison with normal pictures, by image_id; empty where it compared nothing."""
-    return {each.image_id: each.score for each in Comparisons(Path(now.data)).ranked(run_id)}
+    return dict(Comparisons(Path(now.data)).of_run(run_id).select("image_id", "comparison_score").iter_rows())
 
 
 @st.cache_data(show_spinner=False, max_entries=_SOME)
 def is_compared(now: Snapshot, run_id: str) -> bool:
     """Whether a run compared its pictures with normal ones."""
     return bool(Comparisons(Path(now.data)).ranked(run_id, 1))
-
-
-def order_in_words(selection: Selection) -> str:
-    """What a list of cases begins with."""
-    return "wrong first, then highest entropy" if selection.order == "worst" else f"{selection.order} first"
-
-
-def choose_order(now: Snapshot, run_id: str, page: str) -> None:
-    """What the list begins with; it goes along to the other pages."""
-    held = address.order()
-    offered = [name for name in get_args(Order) if name != SUSPICIOUS or name == held or is_compared(now, run_id)]
-    address.choose(
-        "Order",
-        offered,
-        held,
-        f"{page}.order",
-        lambda order: address.put(order=None if order == "worst" else order),
-        width=170,
-        format_func=lambda order: f"{order} first",
-        label_visibility="collapsed",
-    )
-
-
-def turn_pages(page: str, first: int, shown: int, total: int) -> None:
-    """Earlier and later cases of a list that shows so many of them at once."""
-    if total <= shown:
-        return
-    with st.container(horizontal=True, gap="xsmall", horizontal_alignment="center"):
-        for key, label, to, off in (
-            ("k", "Earlier", first - shown, first == 0),
-            ("j", "Later", first + shown, first + shown >= total),
-        ):
-            st.button(
-                label,
-                shortcut=key,
-                key=f"{page}.{label}",
-                disabled=off,
-                on_click=lambda to=to: address.write(**{"from": str(max(to, 0))}),
-            )
 
 
 def follow(now: Snapshot, refresh: bool) -> None:

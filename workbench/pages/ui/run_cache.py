@@ -1,8 +1,9 @@
 """The dashboard's LRU cache of runs: their facts as columns of small numbers, the last used, in bounds.
 
-A run's facts are good for as long as its number of predictions stays the same, and under the truth `reviewed` as long
-as nothing more is settled, so nothing is read again because another run is being written. All sessions share what is
-kept; two that ask for the same run at once read it once.
+A run's facts are good for as long as its number of predictions stays the same, under the truth `reviewed` as long as
+nothing more is settled, and under another alarm rule than the answers as long as no threshold gets another version. So
+nothing is read again because another run is being written. All sessions share what is kept; two that ask for the same
+run at once read it once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import polars as pl
 import streamlit as st
 
 from warehouse.queries import columns
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.columns import Columns
-from warehouse.queries.rollups import Read
+from warehouse.queries.kept_runs import Read
 from warehouse.queries.truth import Truth
 from workbench.lru_cache import LRUCache
 
@@ -68,30 +70,45 @@ def shared() -> SharedCache:
 
 @dataclass(frozen=True)
 class CachedRuns:
-    """`rollups.Kept` in the process's cache."""
+    """`kept_runs.Kept` in the process's cache."""
 
     data: str
     stamp: str  # the warehouse's, for runs that aren't listed
     stored: Mapping[str, int]  # run to how many predictions it has
     settled: int = 0  # see `Store.settled_changes`
+    thresholds: int = 0  # see `Thresholds.changes`
 
-    def columns(self, run_id: str, truth: Truth) -> Columns:
+    def columns(self, run_id: str, truth: Truth, alarm_rule: AlarmRule = "answers") -> Columns:
         """The run's facts."""
-        return shared().get(self._key("columns", truth, run_id), lambda: self._read.columns(run_id, truth))
+        key = self._key("columns", truth, alarm_rule, run_id)
+        return shared().get(key, lambda: self._read.columns(run_id, truth, alarm_rule))
 
-    def cells(self, run_id: str, truth: Truth) -> pl.DataFrame:
+    def cells(self, run_id: str, truth: Truth, alarm_rule: AlarmRule = "answers") -> pl.DataFrame:
         """The run's cells."""
-        return shared().get(self._key("cells", truth, run_id), lambda: self._read.cells(run_id, truth))
+        key = self._key("cells", truth, alarm_rule, run_id)
+        return shared().get(key, lambda: self._read.cells(run_id, truth, alarm_rule))
 
-    def pairs(self, run_id: str, base: str, truth: Truth) -> pl.DataFrame:
+    def pairs(self, run_id: str, base: str, truth: Truth, alarm_rule: AlarmRule = "answers") -> pl.DataFrame:
         """The places of the questions that two runs share."""
-        key = self._key("pairs", truth, run_id, base)
-        return shared().get(key, lambda: columns.pairs(self.columns(run_id, truth), self.columns(base, truth)))
+
+        def make() -> pl.DataFrame:
+            return columns.pairs(self.columns(run_id, truth, alarm_rule), self.columns(base, truth, alarm_rule))
+
+        return shared().get(self._key("pairs", truth, alarm_rule, run_id, base), make)
 
     @property
     def _read(self) -> Read:
         return Read(Path(self.data))
 
-    def _key(self, kind: str, truth: Truth, *run_ids: str) -> Hashable:
+    def _key(self, kind: str, truth: Truth, alarm_rule: AlarmRule, *run_ids: str) -> Hashable:
         settled = self.settled if truth == "reviewed" else 0
-        return (kind, self.data, truth, settled, *((run_id, self.stored.get(run_id, self.stamp)) for run_id in run_ids))
+        thresholds = 0 if alarm_rule == "answers" else self.thresholds
+        return (
+            kind,
+            self.data,
+            truth,
+            settled,
+            alarm_rule,
+            thresholds,
+            *((run_id, self.stored.get(run_id, self.stamp)) for run_id in run_ids),
+        )

@@ -1,0 +1,83 @@
+"""What a night called defective: by its answers, and by the thresholds that are saved.
+
+runs of a night, its images, an alarm rule -> counts and the likeliest defects; sentences for the morning report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from warehouse.queries.alarm_rules import AlarmRule
+from warehouse.queries.nights import Nights
+from warehouse.queries.rollups import Rollups, Selection
+from warehouse.queries.thresholds import Thresholds
+from warehouse.records.nights import Night
+from warehouse.records.scoring import Run
+from warehouse.store import Store
+from workbench import wording
+from workbench.analysis import alarms, cell_totals, subtasks
+from workbench.analysis.alarms import Alarms
+from workbench.nights.reports import ByThreshold
+from workbench.review import threshold_sentences
+
+
+def of_images(data: Path, runs: Sequence[Run], images: Sequence[str], alarm_rule: AlarmRule = "answers") -> Alarms:
+    """The pictures without a label among these that were called defective: each by its newest run that calls it
+    anything.
+
+    Args:
+        data: the data folder.
+        runs: of the night, the oldest first.
+        images: of the night.
+        alarm_rule: what calls pictures defective.
+    """
+    if not runs:
+        return alarms.NOTHING
+    rollups, left = Rollups(data), set(images)
+    cells, pictures = [], []
+    for run in reversed(runs):
+        chosen = Selection(run.run_id, images=tuple(sorted(left)), alarm_rule=alarm_rule)
+        cells.append(rollups.cells(chosen).filter(pl.col("subtask").is_null()))
+        pictures.append(rollups.alarms(chosen, alarms.PICTURES, alarms.SHOWN, subtasks.locating(run.subtasks)))
+        left -= set(rollups.calls(chosen, ("image_id",))["image_id"])
+    likeliest = pl.concat(pictures).sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
+    return alarms.of(pl.concat(cells), likeliest.head(alarms.SHOWN))
+
+
+def of_night(data: Path, night: Night, runs: Sequence[Run], alarm_rule: AlarmRule) -> Alarms:
+    """The same of a night that was scored before."""
+    images = Nights(data).images([run.run_id for run in runs], [], night.started_at)
+    return of_images(data, runs, images.filter("tonight")["image_id"].to_list(), alarm_rule)
+
+
+def by_thresholds(data: Path, runs: Sequence[Run], images: Sequence[str]) -> tuple[ByThreshold, ...]:
+    """What a night's pictures are called by the saved thresholds, one entry for each signal that one holds on."""
+    found: list[ByThreshold] = []
+    thresholds = Thresholds(data)
+    for signal in thresholds.signals() if runs else []:
+        newest = runs[-1].run_id
+        if any(each.value is not None and each.scored for each in thresholds.in_force(newest, signal)):
+            said = threshold_sentences.of_runs(Store(data), [newest], signal)[newest]
+            found.append(ByThreshold(signal, said, _outcome(data, runs, images, signal)))
+    return tuple(found)
+
+
+def _outcome(data: Path, runs: Sequence[Run], images: Sequence[str], alarm_rule: AlarmRule) -> str:
+    """What they come to: alarms where nobody knows the truth, escapes and overkill where labels do."""
+    rollups = Rollups(data)
+    called = of_images(data, runs, images, alarm_rule).called
+    cells = rollups.cells(Selection(runs[-1].run_id, images=tuple(sorted(images)), alarm_rule=alarm_rule))
+    counts = cell_totals.detection(cells)
+    said = []
+    if called.images:
+        said.append(called.sentence)
+    if counts.defective or counts.good:
+        escapes = wording.counted(counts.escapes, "escape")
+        said.append(
+            f"With labels: {escapes} of {wording.counted(counts.defective, 'defective picture')}, "
+            f"{counts.overkills:,} overkill of {wording.counted(counts.good, 'good one')}."
+        )
+    return " ".join(said)
