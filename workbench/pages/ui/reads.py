@@ -136,7 +136,7 @@ def choose_alarm_rule(now: Snapshot) -> None:
             held,
             "choose.alarms",
             lambda rule: address.put(alarms=None if rule == "answers" else rule),
-            width=230,
+            width=215,
             label_visibility="collapsed",
             format_func=lambda rule: f"Alarms {alarm_rule_words.NAMES[rule]}",
         )
