@@ -18,7 +18,7 @@ def all_figures() -> Iterator[None]:
 
     def checked(traces: list[dict[str, object]], layout: Mapping[str, object]) -> go.Figure:
         drawn, right = unchecked(traces, layout), go.Figure(data=traces, layout=layout)
-        assert _sent(drawn) == _sent(right), "an unchecked figure differs from the checked one; see `theme.Draft.figure`"
+        assert _sent(drawn) == _sent(right), "an unchecked figure differs from the checked: see `Draft.figure`"
         return drawn
 
     theme.unchecked = checked

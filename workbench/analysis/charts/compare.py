@@ -178,7 +178,9 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str, short: Mapping[st
             text=f"<b>{100 * row['rate_new']:.0f}</b> {escape(name)}",
         )  # fmt: skip
     for x, name in ((0, old), (1, new)):
-        fig.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{escape(name)}</b>", font={"color": p.ink})
+        fig.add_annotation(
+            x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{escape(name)}</b>", font={"color": p.ink}
+        )
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[-0.04, 1.04], visible=False, fixedrange=True)
     shown = [*rows["rate_old"], *rows["rate_new"], *at]

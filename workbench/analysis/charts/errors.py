@@ -100,7 +100,13 @@ def heat(
         )
     for text_, middle in heads:
         fig.add_annotation(
-            x=middle, y=1, yref="paper", yanchor="bottom", yshift=top - 22, text=f"<b>{text_}</b>", font={"color": p.ink}
+            x=middle,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            yshift=top - 22,
+            text=f"<b>{text_}</b>",
+            font={"color": p.ink},
         )
     last = max(places.values(), default=0.0)
     fig.update_xaxes(

@@ -85,7 +85,9 @@ def roc(p: Palette, curve: pl.DataFrame, threshold: float | None, answers: tuple
     at = _at(curve, threshold)
     _point(fig, p, at["overkill"][0], at["recall"][0], "the threshold: %{y:.1%} caught, %{x:.1%} of good ones called")
     fig.update_traces(cliponaxis=False)
-    fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title={"text": "overkill, of good pictures"}, fixedrange=True)
+    fig.update_xaxes(
+        range=[0, 1.01], **theme.percents(0, 1), title={"text": "overkill, of good pictures"}, fixedrange=True
+    )
     fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title={"text": "defects caught"}, fixedrange=True)
     return fig.figure()
 

@@ -101,7 +101,9 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
     fig.update_traces(cliponaxis=False)
     highest = max(0.02, 1.06 * float(rows["risk"].max() or 0))  # type: ignore[arg-type]
     fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title={"text": "answers nobody reviews"}, fixedrange=True)
-    fig.update_yaxes(range=[0, highest], **theme.percents(0, highest), title={"text": "wrong among these"}, fixedrange=True)
+    fig.update_yaxes(
+        range=[0, highest], **theme.percents(0, highest), title={"text": "wrong among these"}, fixedrange=True
+    )
     return fig.figure()
 
 

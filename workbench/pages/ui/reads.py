@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
