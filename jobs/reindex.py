@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from jobs.options import Data
@@ -10,20 +12,33 @@ from workbench import wording
 SHOWN = 20
 
 
-def command(data: Data = None) -> None:
+def command(
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="Only the images of this run, also where it retrieved nothing; Map draws them."),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="With --run: the image encoder; else the run's, the embedded model's own or SigLIP 2."),
+    ] = None,
+    data: Data = None,
+) -> None:
     """Encode every vector the runs need and the index lacks: knowledge texts, images, accepted patches.
 
     Nothing is lost when DATA/vectors is deleted: this brings it back, as far as images and models are still there.
 
     Example: workbench reindex
     """
+    if encoder is not None and run is None:
+        raise typer.BadParameter("it goes with --run RUN: each run's vectors are of its own encoder")
     from jobs import screen
     from warehouse.store import Store
     from workbench import settings
     from workbench.scoring import reindex
 
     screen.without_loading_bars("embedded")
-    done = reindex.reindex(Store(settings.data_folder(data)), lambda text: typer.echo(text, err=True))
+    store = Store(settings.data_folder(data))
+    done = reindex.reindex(store, _tell) if run is None else reindex.images_of_run(store, run, encoder, _tell)
     typer.echo(
         f"encoded {wording.counted(done.texts, 'text')}, {wording.counted(done.images, 'image')}, "
         f"{wording.counted(done.patches, 'patch', 'patches')}"
@@ -33,3 +48,7 @@ def command(data: Data = None) -> None:
     if len(done.left_out) > SHOWN:
         typer.echo(f"and {len(done.left_out) - SHOWN} more left out")
     raise typer.Exit(1 if done.left_out else 0)
+
+
+def _tell(step: str) -> None:
+    typer.echo(step, err=True)

@@ -23,6 +23,7 @@ from tests import scored, unlabelled
 from tests.jobs import surfaces
 from tests.nights.calendars import schedule
 from tests.pages.screen import case_links, opened, words
+from tests.pages.test_numbers import figure
 from tests.people import ANN
 from tests.warehouse import rows
 from warehouse import schema, spool
@@ -217,6 +218,17 @@ def both_reports_agree(story: Story, context: Context) -> None:
     assert re.search(story.how_many, " ".join(deliver.text(made).split()))
 
 
+def the_map_is_drawn_by_what_its_empty_page_says(story: Story) -> None:
+    page = opened("workbench/pages/map.py", run=story.run_id)
+    (told,) = (block.value for block in page.code if "reindex" in block.value)
+    assert "encoded 0 texts, " in surfaces.command(*told.split()[1:], "--data", str(story.store.data))
+    page = opened("workbench/pages/map.py", run=story.run_id)  # in the process that showed it empty
+    marks = figure(page, "map.scatter")["data"]
+    assert sum(len(each["customdata"]) for each in marks if each.get("customdata")) == story.answers.height
+    assert case_links(page)[0]["image"] == story.answers.filter("defective").sort("probability")["image_id"][-1]
+    assert f"of {story.answers.height}, likeliest defect first" in words(page)
+
+
 def two_runs_are_compared(story: Story) -> None:
     second, calls = second_run(story)
     before, after = pl.col("defective"), pl.col("after")
@@ -254,6 +266,8 @@ def test_after_score_alone_every_surface_says_how_many_which_where_and_how_sure(
     pages_agree(story)
     the_gallery_filters_sorts_and_marks(story)
     both_reports_agree(story, context)
+    if source == "drawn":
+        the_map_is_drawn_by_what_its_empty_page_says(story)
     two_runs_are_compared(story)
 
 

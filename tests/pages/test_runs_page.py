@@ -157,7 +157,7 @@ def test_five_thousand_cases_are_shown_a_page_at_a_time(data_folder: Path) -> No
     run = seed.a_run(seeded.archive.archive_id, 5000, at=seed.STARTED + timedelta(hours=1))
     seed.store_run(seeded.store, run, _many(run.run_id, seeded.entries, 5000), [])
     page = opened(RUNS)
-    assert "showing 30 of 5,000, wrong first" in words(page)
+    assert "showing 30 of 5,000, worst outcome first" in words(page)
     assert len(case_links(page)) == 30
     page.button(key="runs.Later").click().run()
     assert page.query_params["from"] == "30"

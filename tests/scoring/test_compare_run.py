@@ -21,7 +21,6 @@ from warehouse.records.scoring import Capabilities, Prediction
 from warehouse.store import Store
 from workbench.analysis.ablation import differences
 from workbench.analysis.ablation_text import controls, markdown
-from workbench.analysis.intervals import in_points
 from workbench.archive import knowledge_files
 from workbench.errors import BackboneError
 from workbench.experiments import ablation
@@ -30,6 +29,7 @@ from workbench.model.method import Method
 from workbench.scoring import run as scoring
 from workbench.scoring.run import Outcome
 from workbench.settings import Machine, Settings, Support, Work
+from workbench.wording import points
 
 WITHOUT_LOOP = Method(think_tokens=0, iterations=0, injection="none")  # of it no test here says anything
 
@@ -278,11 +278,37 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
     assert said in markdown(study)
     for sentence, found in zip(said.split(". "), (own, other), strict=False):
         changed = sum(new[0] != old[0] for new, old in zip(found, plain, strict=True))
-        assert f": {in_points(moved(found, plain))} points [" in sentence
+        assert f": {points(moved(found, plain))} points [" in sentence
         assert f"] against “no comparison”, {changed} of {len(judged)} answers changed (" in sentence
-    assert f"Its own against another's: {in_points(moved(own, other))} points [" in said
+    assert f"Its own against another's: {points(moved(own, other))} points [" in said
     # What is claimed is this difference alone, and only where the test of the images' gains finds it.
     (tested,) = differences(study, against={arms[1].name: arms[2].name}).iter_rows(named=True)
     assert tested["difference"] == pytest.approx(moved(own, plain) - moved(other, plain))
     claimed = said.rsplit(". ", 1)[-1].startswith("So what comparing says of the picture itself brings more")
     assert claimed == (tested["low"] > 0)
+
+
+def test_a_comparisons_map_proposes_patches_over_the_scratch(plates: Path, tower: Path, data_folder: Path) -> None:
+    support = Support(knowledge="none", compare=str(tower), compare_side=compared.SIDE)
+    plain = scored.quick(data_folder, support, limit=12)
+    short = replace(plain, method=replace(plain.method, iterations=1))
+    by_map = replace(short, method=replace(short.method, proposals="comparison"))
+
+    outcome, before = scored.score(plates, by_map), scored.score(plates, short)
+
+    run_id = outcome.run.run_id
+    assert (outcome.run.state, outcome.run.digest != before.run.digest) == ("finished", True)
+    assert rows.comparisons_of(data_folder, before.run.run_id) == []
+    stored = {each.image_id: each for each in rows.comparisons_of(data_folder, run_id)}
+    first = (
+        Store(data_folder).patches(run_id).sort("score", descending=True).group_by("image_id", "question_id").first()
+    )
+    seen = 0
+    for patch in first.iter_rows(named=True):
+        found = stored[patch["image_id"]]
+        if found.claim == "defective" and found.marked is not None:
+            x, y = (patch["x0"] + patch["x1"]) / 2, (patch["y0"] + patch["y1"]) / 2
+            assert found.marked.x0 <= x <= found.marked.x1
+            assert found.marked.y0 <= y <= found.marked.y1
+            seen += 1
+    assert seen

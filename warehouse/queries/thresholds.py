@@ -67,6 +67,10 @@ class Thresholds:
         )  # fmt: skip
         return self._database.records(ThresholdInForce, query, {"run": run_id})
 
+    def decide(self, run_id: str, signal: SignalName) -> bool:
+        """Whether a threshold on a signal calls any picture of a run."""
+        return any(each.value is not None and each.scored for each in self.in_force(run_id, signal))
+
     def save(self, threshold: Threshold, *, actor: Actor) -> Threshold:
         """The threshold as its next version; `version`, author and time are worked out here."""
         name = _name(threshold)

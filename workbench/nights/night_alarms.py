@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from warehouse.queries import alarm_rules
 from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.nights import Nights
 from warehouse.queries.rollups import Rollups, Selection
@@ -55,22 +56,33 @@ def of_night(data: Path, night: Night, runs: Sequence[Run], alarm_rule: AlarmRul
 
 def by_thresholds(data: Path, runs: Sequence[Run], images: Sequence[str]) -> tuple[ByThreshold, ...]:
     """What a night's pictures are called by the saved thresholds, one entry for each signal that one holds on."""
-    found: list[ByThreshold] = []
-    thresholds = Thresholds(data)
-    for signal in thresholds.signals() if runs else []:
-        newest = runs[-1].run_id
-        if any(each.value is not None and each.scored for each in thresholds.in_force(newest, signal)):
-            said = threshold_sentences.of_runs(Store(data), [newest], signal)[newest]
-            found.append(ByThreshold(signal, said, _outcome(data, runs, images, signal)))
-    return tuple(found)
+    return tuple(
+        ByThreshold(signal, said, _outcome(data, runs, images, signal))
+        for signal in Thresholds(data).signals()
+        if (said := thresholds_in_words(data, runs, signal))
+    )
+
+
+def thresholds_in_words(data: Path, runs: Sequence[Run], alarm_rule: AlarmRule) -> str:
+    """Which thresholds call a night's pictures defective, of its newest run with such a picture; else empty."""
+    signal = alarm_rules.of_signal(alarm_rule)
+    if signal is None:
+        return ""
+    decided = (run.run_id for run in reversed(runs) if Thresholds(data).decide(run.run_id, signal))
+    newest = next(decided, None)
+    return "" if newest is None else threshold_sentences.of_runs(Store(data), [newest], alarm_rule)[newest]
 
 
 def _outcome(data: Path, runs: Sequence[Run], images: Sequence[str], alarm_rule: AlarmRule) -> str:
     """What they come to: alarms where nobody knows the truth, escapes and overkill where labels do."""
     rollups = Rollups(data)
     called = of_images(data, runs, images, alarm_rule).called
-    cells = rollups.cells(Selection(runs[-1].run_id, images=tuple(sorted(images)), alarm_rule=alarm_rule))
-    counts = cell_totals.detection(cells)
+    cells, left = [], set(images)
+    for run in reversed(runs):  # each picture by its newest run
+        chosen = Selection(run.run_id, images=tuple(sorted(left)), alarm_rule=alarm_rule)
+        cells.append(rollups.cells(chosen))
+        left -= set(rollups.facts(chosen, ("image_id",))["image_id"])
+    counts = cell_totals.detection(pl.concat(cells))
     said = []
     if called.images:
         said.append(called.sentence)

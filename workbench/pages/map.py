@@ -29,9 +29,9 @@ runs = reads.runs(now)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def points(now: reads.Snapshot, everything: Selection) -> pl.DataFrame:
+def points(now: reads.Snapshot, everything: Selection, of: embedding.Index) -> pl.DataFrame:
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
-    at = embedding.images(now, everything.run_id).select("image_id", "x", "y")
+    at = embedding.on_plane(now, everything.run_id, of)
     found = reads.rollups(now)
     whole = everything.whole_run()
     of_all = found.outcomes(whole, at["image_id"].to_list())
@@ -57,6 +57,11 @@ def called(selection: Selection) -> Markup:
     return cards.called(reads.cells(now, address.without(selection, "outcome")))
 
 
+def is_judged(images: pl.DataFrame) -> bool:
+    """Whether some answer is right or wrong, and not only an alarm or a pass."""
+    return bool(images["outcome"].is_in(["right", "escape", "overkill", "wrong", "invalid"]).any())
+
+
 def finding(shown: pl.DataFrame, selection: Selection) -> Markup:
     """The page's one sentence."""
     if shown.is_empty():
@@ -74,10 +79,9 @@ def finding(shown: pl.DataFrame, selection: Selection) -> Markup:
             wording.percent(share),
             wording.percent(rest),
         )
-    judged = inside["outcome"].is_in(["right", "escape", "overkill", "wrong", "invalid"]).any()
     images = wording.counted(inside.height, "image")
     said = Markup("<b>{},</b> {:,} with a wrong answer.").format(images, wrong)
-    if not judged:
+    if not is_judged(inside):
         said = Markup("<b>{},</b> none with a label.").format(images)
     return said + called(selection) + " Draw around a cluster to look at it."
 
@@ -99,27 +103,29 @@ def show_map(shown: pl.DataFrame) -> None:
         kinds = [name for name in OUTCOMES if name in set(shown["outcome"])]
         dots = {"right": Markup('<span class="accent">●</span>'), "unlabelled": Markup('<span class="muted">●</span>')}
         key = Markup("&emsp;").join((dots.get(name) or components.glyph(name)) + f" {name}" for name in kinds)
-        html(Markup('<div class="note">{}: an image’s worst answer</div>').format(key))
+        told = "an image’s worst answer" if is_judged(shown) else "what an image’s answers call it"
+        html(Markup('<div class="note">{}: {}</div>').format(key, told))
 
 
 def show_cases(run: Run, shown: pl.DataFrame, selection: Selection) -> None:
-    """What lies in the region, or the clicked image, or the worst of all."""
-    point = st.query_params.get("point")
+    """What lies in the region, or the clicked image, or the worst of all; without labels the likeliest defects."""
+    point, judged = st.query_params.get("point"), is_judged(shown)
+    order = "worst" if judged else "likeliest defect"
     if selection.images is None and point in set(shown["image_id"]):
         title, rows = "Clicked", shown.filter(pl.col("image_id") == point)
     else:
-        title = "In the region" if selection.images is not None else "Worst"
+        title = "In the region" if selection.images is not None else "Worst" if judged else "Likeliest defects"
         rows = shown.filter("in_selection")
         if selection.images is not None:
             rows = rows.filter(pl.col("image_id").is_in(list(selection.images)))
-        rows = rows.with_columns(rank=pl.col("outcome").cast(pl.Enum(OUTCOMES))).sort(
-            "rank", pl.col("settled_entropy").fill_null(0), descending=[False, True]
-        )
+        then = pl.col("settled_entropy" if judged else "defect_probability").fill_null(0)
+        rows = rows.sort(pl.col("outcome").cast(pl.Enum(OUTCOMES)), then, descending=[False, True])
     with st.container(key="card-cases", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note = f"showing {min(rows.height, CASES)} of {rows.height:,}, worst first"
+            note = f"showing {min(rows.height, CASES)} of {rows.height:,}, {order} first"
             html(Markup('<div class="title">{}<i>{}</i></div>').format(title, note), width="stretch")
-            st.page_link(components.GALLERY, label="Open in Gallery", query_params=address.going())
+            going = address.going() if judged else address.going(order=order)
+            st.page_link(components.GALLERY, label="Open in Gallery", query_params=going)
         if rows.is_empty():
             components.empty("No image here", "Draw around some marks; Esc clears the region.")
         else:
@@ -130,7 +136,7 @@ def show_cases(run: Run, shown: pl.DataFrame, selection: Selection) -> None:
 run = components.need_run("Map", runs, address.chosen_run(runs))
 selection = embedding.selection(now, runs, run)
 everything = replace(selection, images=None)
-shown = points(now, everything)
+shown = points(now, everything, embedding.index(now))
 archive = reads.archives(now).get(run.archive_id)
 with header("Map", finding(shown, selection), cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
@@ -151,8 +157,8 @@ if shown.is_empty():
             why = "An answer file brings no pictures; vectors that another run makes of them serve this one too."
             components.empty("Nothing to draw", why, "workbench score ARCHIVE")
         else:
-            why = "Vectors are stored when a run retrieves knowledge; they can be made afterwards too."
-            components.empty("Nothing to draw", why, "workbench reindex")
+            why = "A run stores its pictures' embeddings when it retrieves knowledge; they can be made afterwards too."
+            components.empty("Nothing to draw", why, f"workbench reindex --run {run.run_id}")
     pictures = reads.called_defective(now, selection, CASES)
     called_defective.show_pictures(now, [(run, pictures)], reads.alarms(now, selection).called.defective)
     st.stop()

@@ -22,7 +22,7 @@ from warehouse.vectors import Vectors
 from workbench.archive import image_decoding
 from workbench.archive.run_views import of_run
 from workbench.archive.view import View
-from workbench.errors import BackboneError, EncoderError, ReplacedImage, UnreadableImage
+from workbench.errors import BackboneError, EncoderError, ReplacedImage, UnknownRun, UnreadableImage
 from workbench.model.backbone import Backbone
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
@@ -69,6 +69,32 @@ def reindex(store: Store, step: Callable[[str], None]) -> Reindexed:
         step(f"patches with {machine.model}")
         runs = [each for each in used if (each.machine, each.weights) == (machine, weights)]
         _patches(store, vectors, runs, done)
+    return done
+
+
+def images_of_run(store: Store, run_id: str, encoder: str | None, step: Callable[[str], None]) -> Reindexed:
+    """Encode the images of one run that the index lacks, also where the run retrieved nothing: Map draws them.
+
+    Args:
+        store: where the run is.
+        run_id: a run over an archive.
+        encoder: the image encoder; None takes the run's, else its model's own, else the default one.
+        step: told what is done.
+
+    Raises:
+        EncoderError: it can't be loaded.
+        UnknownRun: there is no such run, or its answers were imported and brought no picture.
+    """
+    run = store.run(run_id)
+    if run is None:
+        raise UnknownRun(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
+    if answer_file.is_imported(run):
+        raise UnknownRun(f"run {run_id} is an answer file without pictures; score its archive: workbench score ARCHIVE")
+    done, used = Reindexed(), _used(run)
+    support = Support(encoder=encoder or used.encoder)
+    loaded = models.load_encoder(Settings(support=support, machine=used.machine))
+    step(f"images of {run_id} with {loaded.name}")
+    _images(store, Vectors(store.data), loaded, [used], done)
     return done
 
 

@@ -100,6 +100,14 @@ def show_slices(report: Morning) -> None:
             st.page_link(components.ERRORS, label=components.plain(label, 120), query_params=going)
 
 
+@st.cache_data(show_spinner=False, max_entries=16)
+def thresholds_of(now: Snapshot, run_ids: tuple[str, ...], rule: AlarmRule) -> str:
+    """Which thresholds call a night's pictures defective; empty where their answers do."""
+    runs = [run for run in reversed(reads.runs(now)) if run.run_id in run_ids]
+    found = night_alarms.thresholds_in_words(Path(now.data), runs, rule)
+    return found or ("" if rule == "answers" else f"No threshold on {rule} holds for this night.")
+
+
 @st.cache_resource(show_spinner=False, max_entries=16)
 def called_by(now: Snapshot, schedule: str, due_at: datetime, run_ids: tuple[str, ...], rule: AlarmRule) -> Alarms:
     """What a night's pictures are called by the thresholds that hold now."""
@@ -168,7 +176,7 @@ night = due if due in by_due else next(iter(by_due))
 report = by_due[night]
 title = f"Night of {report.due_at:%A %-d %B}"
 under = cards.under(report)
-if report.run_ids and (said := reads.alarm_rule_sentence(now, report.run_ids[-1], address.alarm_rule())):
+if said := thresholds_of(now, report.run_ids, address.alarm_rule()):
     under += Markup("<br>{} {} Rates and signals go by the answers.").format(components.glyph("alarm"), said)
 with header(title, Markup("<b>{}</b>").format(report.finding), under):
     if len(known) > 1:

@@ -365,8 +365,9 @@ def resume(run: Run, archive: Archive | None, data: str) -> str:
 _ONLY_VARIABLES = (  # settings without a flag
     "attention_layers", "block_images", "compare_layers", "compare_nearest", "compare_tolerance",
     "day_first", "float_range", "input_processes", "integer_range", "layouts",
-    "max_new_tokens", "memory_gib", "patch_cap", "patches_per_latent", "patience", "plateau", "published_step",
-    "reference_choice", "sigma", "sigma_decay", "step", "threads", "tiled_above", "time_zone", "trust_radius", "views",
+    "max_new_tokens", "memory_gib", "patch_cap", "patches_per_latent", "patience", "plateau", "proposals",
+    "published_step", "reference_choice", "sigma", "sigma_decay", "step", "threads",
+    "tiled_above", "time_zone", "trust_radius", "views",
 )  # fmt: skip
 
 
@@ -395,7 +396,7 @@ def facts(title: str, pairs: Mapping[str, str]) -> Markup:
 
 def caption(run: Run, case: Mapping[str, Any], subtask: str | None) -> str:
     """Under a thumbnail: what was asked, or, among questions of one kind, what the image is; and the entropy, without a
-    label the probability of a defect.
+    label the probability of a defect, as `thumbnails.suspicion` writes it.
 
     Args:
         run: whose case it is.
@@ -408,6 +409,6 @@ def caption(run: Run, case: Mapping[str, Any], subtask: str | None) -> str:
         else subtasks.short(run.subtasks).get(case["subtask"], case["subtask"])
     )
     if case["outcome"] in ("alarm", "pass") and case.get("defect_probability") is not None:
-        return components.plain(what, 24) + f" · defect {case['defect_probability']:.2f}"
+        return components.plain(what, 24) + f" · {alarms.probability(case['defect_probability'])}"
     entropy = "" if case["settled_entropy"] is None else f" · {case['settled_entropy']:.2f}"
     return components.plain(what, 24) + entropy

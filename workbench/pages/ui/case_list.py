@@ -31,7 +31,7 @@ def choose_outcome(now: Snapshot, selection: Selection, page: str) -> None:
 
 def order_in_words(selection: Selection) -> str:
     """What a list of cases begins with."""
-    return "wrong first, then highest entropy" if selection.order == "worst" else f"{selection.order} first"
+    return "worst outcome first, then highest entropy" if selection.order == "worst" else f"{selection.order} first"
 
 
 def choose_order(now: Snapshot, run_id: str, page: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,17 +30,29 @@ class Embedded(NamedTuple):
     encoder: str
 
 
+class Index(NamedTuple):
+    """The vector index at one moment; writing vectors leaves the warehouse's own stamp as it was."""
+
+    data: str
+    stamp: str
+
+
+def index(now: Snapshot) -> Index:
+    """The index as it is now."""
+    return Index(now.data, Vectors(Path(now.data)).stamp())
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
+def _embedded(now: Snapshot, run_id: str, of: Index) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
     views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
     entries = reads.rollups(now).images(run_id, SHOWN)
     names = {"image_id": [entry.image_id for entry in entries], "seen": [views.of(entry).identity for entry in entries]}
     found = pl.DataFrame(names, {"image_id": pl.String, "seen": pl.String})
-    index = Vectors(Path(now.data))
-    known = index.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
+    vectors = Vectors(Path(of.data))
+    known = vectors.counts().filter(pl.col("kind") == "images").sort("rows", "encoder", descending=[True, False])
     for encoder in known["encoder"]:
-        held = index.image_vectors(found["seen"], encoder)
+        held = vectors.image_vectors(found["seen"], encoder)
         rows = found.filter(pl.col("seen").is_in(list(held)))
         if rows.height:
             return Embedded(rows, np.stack([held[name] for name in rows["seen"]]), encoder)
@@ -47,9 +60,9 @@ def _embedded(now: Snapshot, run_id: str) -> Embedded | None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def images(now: Snapshot, run_id: str) -> pl.DataFrame:
+def on_plane(now: Snapshot, run_id: str, of: Index) -> pl.DataFrame:
     """The run's images on the plane: image_id, x, y in -1..1; empty without vectors."""
-    found = _embedded(now, run_id)
+    found = _embedded(now, run_id, of)
     if found is None:
         return pl.DataFrame(schema={"image_id": pl.String, "x": pl.Float64, "y": pl.Float64})
     at = projection.plane(found.vectors)
@@ -60,7 +73,7 @@ def vectors(
     now: Snapshot, run_id: str, image_id: str
 ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]] | None:
     """The run's embedded images, their vectors, and the vector of one image; None where it has none."""
-    found = _embedded(now, run_id)
+    found = _embedded(now, run_id, index(now))
     if found is None:
         return None
     ids = found.images["image_id"].to_list()
@@ -75,12 +88,12 @@ def vectors(
     return None if own is None else (ids, found.vectors, own)
 
 
-def selection(now: Snapshot, runs: list[Run], run: Run) -> Selection:
+def selection(now: Snapshot, runs: Sequence[Run], run: Run) -> Selection:
     """The address's selection, its drawn region resolved to images."""
     base = address.base_run(runs, run)
     corners = address.polygon(st.query_params.get("region", ""))
     if not corners:
         return address.selection(run, base)
-    found = images(now, run.run_id)
+    found = on_plane(now, run.run_id, index(now))
     within = found.filter(pl.Series(projection.inside(found.select("x", "y").to_numpy(), corners)))
     return address.selection(run, base, tuple(within["image_id"]))
