@@ -69,8 +69,8 @@ def beside_template(query: Scan, normals: Sequence[Scan], grid: tuple[int, int])
         if normal.shape == query.shape:
             products = fft.irfft2(spectrum * np.conj(fft.rfft2(_signed(normal))), s=query.shape) / query.size
             near = np.roll(products, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
-            down, across = np.unravel_index(int(near.argmax()), near.shape)
-            found.append((float(near.max()), -place, int(down) - reach, int(across) - reach))
+            row, col = divmod(int(near.argmax()), near.shape[1])
+            found.append((float(near.max()), -place, row - reach, col - reach))
     if not found:
         return None
     product, place, down, across = max(found)
