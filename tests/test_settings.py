@@ -119,6 +119,7 @@ CHANGED: dict[str, object] = {
     "compare_layers": "6,12",
     "compare_side": 448,
     "reference_choice": "likeness",
+    "proposals": "both",
     "layouts": Path("elsewhere"),
     "views": Path("elsewhere"),
     "tiled_above": 1_000_000,

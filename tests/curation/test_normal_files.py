@@ -85,6 +85,21 @@ def test_an_export_read_into_another_data_folder_has_all_of_it_and_exports_the_s
     assert Curation(other).published()[0] == versions[1]
 
 
+@pytest.mark.parametrize("name", ["texts.json", "texts"])
+def test_normals_without_any_text_go_there_and_back_alone(tmp_path: Path, plates: Path, name: str) -> None:
+    data, other, output = tmp_path / "one", tmp_path / "other", tmp_path / name
+    normals.import_archive(Store(data), plates, Settings(work=Work(data=data)), actor=ANN)
+    said = workbench(data, "knowledge", "export", "-o", output)
+    assert said.splitlines() == [f"4 normals written to {normal_files.beside(output)}"]
+    assert "4 normals published" in workbench(other, "knowledge", "import", output, "--archive", plates)
+    assert stands(other) == stands(data)
+
+    Normals(data).retire([each.number for each in Normals(data).published()], "another lens", actor=ANN)
+    drafts = workbench(tmp_path / "third", "knowledge", "import", output, "--archive", plates, "--draft")
+    assert "proposed or retired: 4 normals (4 new" in drafts
+    assert Normals(tmp_path / "third").published() == []
+
+
 def test_pictures_that_lie_elsewhere_by_now_are_found_by_their_content_and_missing_ones_are_told(
     tmp_path: Path, curated: Path, plates: Path
 ) -> None:

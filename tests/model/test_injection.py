@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from tests.model import probes, tiny
 from tests.model.conftest import AnyEngine
 from workbench.model import injection, latent
-from workbench.model.backbone import HubBackbone
-from workbench.model.case import Reasoned
+from workbench.model.backbone import HubBackbone, ImageInput, Tile
+from workbench.model.case import Case, PatchChoice, Reasoned
 from workbench.model.injection import Proposal
 from workbench.model.method import Method
 from workbench.model.segmented_engine import SegmentedEngine
@@ -169,3 +171,52 @@ def test_the_attention_is_a_mean_over_heads_and_the_chosen_layers(body: HubBackb
     torch.testing.assert_close(chosen[0, 2], (chosen[0,] + chosen[2,]) / 2, atol=1e-6, rtol=0)
     torch.testing.assert_close(chosen[0, 1, 2], (chosen[0,] + chosen[1,] + chosen[2,]) / 3, atol=1e-6, rtol=0)
     assert float(chosen[0,].sum(-1).max()) < 1
+
+
+def _grid(rows: int, cols: int) -> ImageInput:
+    """A picture of 80 x 60 pixels in so many visual tokens."""
+    tile = Tile(rows, cols, 0, 0, (0.0, 0.0, 80.0, 60.0))
+    return ImageInput("picture", torch.empty(0), (1, rows, cols), (80, 60), (tile,))
+
+
+def test_a_map_proposes_the_tokens_that_lie_over_its_largest_values() -> None:
+    difference = np.random.default_rng(0).random((6, 4), np.float32)
+
+    tokens, shares = injection.most_different(difference, _grid(6, 4), 24)
+    assert tokens == np.argsort(-difference.ravel(), kind="stable").tolist()
+    assert shares == pytest.approx(np.sort(difference.ravel() / difference.sum())[::-1])
+
+    tokens, shares = injection.most_different(difference, _grid(3, 2), 6)
+    largest = difference.reshape(3, 2, 2, 2).max((1, 3)).ravel()
+    assert tokens == np.argsort(-largest, kind="stable").tolist()
+    assert shares == pytest.approx(np.sort(largest / largest.sum())[::-1])
+
+    (finer,), _ = injection.most_different(difference, _grid(18, 12), 1)
+    row, col = np.unravel_index(difference.argmax(), difference.shape)
+    assert (finer // 12 // 3, finer % 12 // 3) == (int(row), int(col))
+    assert injection.most_different(np.zeros((2, 2), np.float32), _grid(2, 2), 3) == ([0, 1, 2], [0, 0, 0])
+
+
+def test_a_comparison_proposes_each_patch_once_alone_or_beside_attention(body: HubBackbone, engine: AnyEngine) -> None:
+    difference = np.linspace(0.1, 0, 36, dtype=np.float32).reshape(6, 6)
+    difference[4:, :2] = 1  # bottom left
+    plain, case = tiny.case(QUERY), replace(tiny.case(QUERY), difference=difference)
+    loop = Method(iterations=3, samples=2)
+
+    def proposed(method: Method, each: Case) -> list[PatchChoice]:
+        return list(latent.reason(engine, [each], method)[0].patches)
+
+    by_map = proposed(replace(loop, proposals="comparison"), case)
+    places = [(each.row, each.col) for each in by_map]
+    assert len(places) == len(set(places)) == 3 * loop.patches_per_latent
+    x0, y0, x1, y1 = by_map[0].box
+    assert x0 + x1 < QUERY.image.width
+    assert y0 + y1 > QUERY.image.height
+
+    by_attention = proposed(loop, plain)
+    assert proposed(replace(loop, proposals="attention"), case) == by_attention
+    assert proposed(replace(loop, proposals="comparison"), plain) == by_attention  # where it cannot say
+    first = {(each.row, each.col) for each in proposed(replace(loop, proposals="both"), case) if each.iteration == 1}
+    assert first == set(places[: loop.patches_per_latent]) | {
+        (each.row, each.col) for each in by_attention if each.iteration == 1
+    }

@@ -17,7 +17,7 @@ from tests.warehouse import rows
 from warehouse.queries.normals import Normals
 from warehouse.records.scoring import Run
 from warehouse.store import Store
-from workbench.archive import knowledge_files
+from workbench.archive import knowledge_files, normal_files
 from workbench.curation import normals
 from workbench.scoring import prepare_run
 from workbench.settings import Machine, Settings, Support
@@ -74,6 +74,11 @@ def test_published_retired_and_rolled_back_normals_are_what_the_next_run_is_comp
     ours, theirs = ([replace(c, run_id="") for c in rows.comparisons_of(data_folder, each.run_id)]
                     for each in (first, third))  # fmt: skip
     assert ours == theirs
+
+    # Those that a run used can be had of it.
+    workbench("knowledge", "export", "-o", tmp_path / "second.normals.jsonl", "--run", second.run_id)
+    held = normal_files.read(tmp_path / "second.normals.jsonl")
+    assert ({each.content for each in held}, {each.state for each in held}) == (set(named(second)), {"published"})
 
     # What it doesn't read changes nothing of it.
     texts = tmp_path / "texts.csv"

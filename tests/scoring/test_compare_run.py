@@ -276,3 +276,29 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
     (tested,) = differences(study, against={arms[1].name: arms[2].name}).iter_rows(named=True)
     assert tested["difference"] == pytest.approx(moved(own, plain) - moved(other, plain))
     assert ("brings more than being told" in said.rsplit(". ", 1)[-1]) == (tested["low"] > 0)
+
+
+def test_a_comparisons_map_proposes_patches_over_the_scratch(plates: Path, tower: Path, data_folder: Path) -> None:
+    support = Support(knowledge="none", compare=str(tower), compare_side=compared.SIDE)
+    plain = scored.quick(data_folder, support, limit=12)
+    short = replace(plain, method=replace(plain.method, iterations=1))
+    by_map = replace(short, method=replace(short.method, proposals="comparison"))
+
+    outcome, before = scored.score(plates, by_map), scored.score(plates, short)
+
+    run_id = outcome.run.run_id
+    assert (outcome.run.state, outcome.run.digest != before.run.digest) == ("finished", True)
+    assert rows.comparisons_of(data_folder, before.run.run_id) == []
+    stored = {each.image_id: each for each in rows.comparisons_of(data_folder, run_id)}
+    first = (
+        Store(data_folder).patches(run_id).sort("score", descending=True).group_by("image_id", "question_id").first()
+    )
+    seen = 0
+    for patch in first.iter_rows(named=True):
+        found = stored[patch["image_id"]]
+        if found.claim == "defective" and found.marked is not None:
+            x, y = (patch["x0"] + patch["x1"]) / 2, (patch["y0"] + patch["y1"]) / 2
+            assert found.marked.x0 <= x <= found.marked.x1
+            assert found.marked.y0 <= y <= found.marked.y1
+            seen += 1
+    assert seen

@@ -54,6 +54,7 @@ class Setup:
         return changed(base, {**self.changes, **dict(SETTING_WITHOUT[source] for source in self.without)})
 
 
+PROPOSED = "proposals"  # the family whose arms differ in who proposes patches
 FULL = "latents + features"
 NO_KNOWLEDGE = frozenset({KNOWLEDGE})
 
@@ -71,9 +72,12 @@ MAIN = (
 
 # The comparison with normal pictures alone and beside every other part; each with its control, which shows what
 # comparing says of another picture: what an answer gains by that, it gains by being told anything at all. The reference
-# by likeness is a part of its own: the arms of the comparison leave it as the seed has it.
+# by likeness is a part of its own, and so are patches that the comparison's map proposes beside attention or in its
+# stead: the arms of the comparison leave both as they are without it.
 _SEEDED: Changes = {"reference_choice": "seed"}
 _ALIKE: Changes = {"reference_choice": LIKENESS}
+_MAPPED: Changes = {**_NO_STEP, **_SEEDED, "proposals": "comparison"}
+_ZOOM: Changes = {"injection": "zoom"}
 COMPARED = (
     Setup("no comparison", {**NO_LOOP, **_SEEDED}, COMPARISON, without=NO_KNOWLEDGE),
     Setup("comparison", {**NO_LOOP, **_SEEDED, "evidence": COMPARE}, COMPARISON, "no comparison"),
@@ -83,6 +87,11 @@ COMPARED = (
     Setup("all but the comparison", _SEEDED, COMPARISON),
     Setup("all with the comparison", {**_SEEDED, "evidence": _BOTH}, COMPARISON, "all but the comparison"),
     Setup("all with another picture's", {**_SEEDED, "evidence": _OTHERS}, COMPARISON, "all but the comparison"),
+    Setup("patches by attention", {**_NO_STEP, **_SEEDED}, PROPOSED, without=NO_KNOWLEDGE),
+    Setup("patches by comparison", _MAPPED, PROPOSED, "patches by attention", without=NO_KNOWLEDGE),
+    Setup("zoom by attention", {**_NO_STEP, **_SEEDED, **_ZOOM}, PROPOSED, without=NO_KNOWLEDGE),
+    Setup("zoom by comparison", {**_MAPPED, **_ZOOM}, PROPOSED, "zoom by attention", without=NO_KNOWLEDGE),
+    Setup("all, patches by both", {**_SEEDED, "proposals": "both"}, PROPOSED, "all but the comparison"),
     Setup("all, reference by likeness", _ALIKE, REFERENCE, "all but the comparison"),
     Setup("all with the comparison, by likeness", {**_ALIKE, "evidence": _BOTH}, REFERENCE, "all with the comparison"),
 )

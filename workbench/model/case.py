@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from workbench.errors import Failure
@@ -53,6 +55,8 @@ class Case:
     options: tuple[tuple[str, str], ...]  # (letter, text); empty for an open question
     subtask: str | None = None  # as its question set calls it, for what answers without reading
     claims: tuple[str, ...] | None = None  # of a detection question's options: defective, good, cannot say, unknown
+    # (rows, cols) how far each part of the query is from normal pictures; None where nobody compared, or cannot say.
+    difference: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -77,7 +81,7 @@ class PatchChoice:
     row: int  # in the grid of visual tokens
     col: int
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in the picture's pixels
-    score: float  # attention of the latent that proposed it
+    score: float  # attention of the latent that proposed it, or its share of the difference from normal pictures
     accepted: bool
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from workbench.model.backbone import Backbone, ImageFeatures
+from workbench.model.backbone import Backbone, ImageFeatures, ImageInput
 from workbench.model.case import Picture, Work
 from workbench.model.token_parts import Script
 
@@ -26,11 +26,15 @@ class Prefix:
     features: dict[str, ImageFeatures]
     state: Any
 
-    def visual_tokens(self, question: int) -> Tensor:
-        """(n, d): the vision tower's own rows for the *query* picture of a question."""
+    def image(self, question: int) -> ImageInput:
+        """The query picture of a question, as it was made ready."""
         image = self.script.images[int(self.script.image_of_question[question])].image
         assert image is not None
-        return self.features[image.key].tokens
+        return image
+
+    def visual_tokens(self, question: int) -> Tensor:
+        """(n, d): the vision tower's own rows for the *query* picture of a question."""
+        return self.features[self.image(question).key].tokens
 
     def picture(self, question: int) -> Picture:
         """The query picture of a question."""
@@ -38,9 +42,7 @@ class Prefix:
 
     def place(self, question: int, token: int) -> tuple[int, int, tuple[float, float, float, float]]:
         """Row and column of a visual token, and its box (x0, y0, x1, y1) in the query picture's pixels."""
-        image = self.script.images[int(self.script.image_of_question[question])].image
-        assert image is not None
-        return image.place(token)
+        return self.image(question).place(token)
 
 
 Names = tuple[tuple[int, int], ...]  # of patches' vectors: visual token, and which of its vectors

@@ -63,6 +63,7 @@ class _Question:
     z: Tensor  # (m, d), the tokens being optimised
     injected: tuple[int, ...] = ()
     best: _State | None = None
+    different: dict[int, float] = field(default_factory=dict)  # what a comparison may still propose: token, score
     tested: set[frozenset[int]] = field(default_factory=set)
     trace: list[_State] = field(default_factory=list)  # the winner of each iteration
     choices: list[PatchChoice] = field(default_factory=list)
@@ -101,8 +102,10 @@ def _reason(engine: Engine, script: Script, cases: Sequence[Case], method: Metho
     prefix = engine.read(script)
     body, started = engine.backbone, time.perf_counter()
     z_0 = body.latent_start(method.think_tokens)  # (m, d)
+    offers = injection.offers(cases, prefix.image, method)
     questions = [
-        _Question(index, f"{case.query.key}/{case.seed_key}", start=z_0, z=z_0) for index, case in enumerate(cases)
+        _Question(index, f"{case.query.key}/{case.seed_key}", z_0, z_0, different=offers[index])
+        for index, case in enumerate(cases)
     ]
     loop = _Loop(engine, prefix, method, z_0.shape[1])
     if method.think_tokens:
@@ -216,9 +219,8 @@ class _Loop:
 
     def _propose(self, question: _Question, look: injection.Look) -> list[Proposal]:
         """Patches worth testing: looked at, not injected, within the cap, and not tested together before."""
-        method = self.method
-        room = method.patch_cap - len(question.injected)
-        proposed = injection.propose(look, question.injected, method.patches_per_latent, room)
+        room = self.method.patch_cap - len(question.injected)
+        proposed = injection.propose_beside(look, question.different, question.injected, self.method, room)
         together = frozenset(question.injected) | {each.token for each in proposed}
         if not proposed or together in question.tested:
             return []

@@ -12,6 +12,7 @@ from typing import Literal
 Estimator = Literal["published", "mean", "loo", "antithetic", "autograd", "still", "random", "shuffled"]
 Answer = Literal["letters", "generate"]
 Injection = Literal["features", "zoom", "none"]
+Proposals = Literal["attention", "comparison", "both"]
 Prompt = Literal["segments", "mmad"]
 
 MOST = 1_000_000_000  # of anything that is counted or measured: more is a slip of the pen
@@ -53,7 +54,10 @@ class Method:
     trust_radius: float = 0.5  # largest rms distance of Z from its start, in units of s
     published_step: float = 1e-3  # eta of the `published` estimator, in units of s squared
     injection: Injection = "features"  # `zoom` re-encodes the proposed patches' region from the original pixels
-    patches_per_latent: int = 2  # p
+    proposals: Proposals | None = (
+        None  # of patches: by attention; by a comparison with normal pictures; None: attention
+    )
+    patches_per_latent: int = 2  # p, of each think token, and of the comparison
     patch_cap: int = 16  # most patches injected at once
     patience: int = 0  # a question stops after so many iterations without a gain; 0 goes on to N, as published
     plateau: float = 0.01  # a smaller rise of the best reward is no gain, in nats
@@ -62,6 +66,11 @@ class Method:
     rationale: bool = False
     max_new_tokens: int = 128  # of `generate` and of the rationale
     seed: int = 0
+
+    @property
+    def proposes_by_comparison(self) -> bool:
+        """Whether patches are proposed where a comparison with normal pictures finds the picture different."""
+        return self.proposals in ("comparison", "both") and self.injection != "none" and self.iterations > 0
 
     def __post_init__(self) -> None:
         floors = {

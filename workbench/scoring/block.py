@@ -137,7 +137,7 @@ def answer_block(
         if isinstance(case, Failure):
             outcomes[place] = case
         else:
-            cases.append(case)
+            cases.append(_with_difference(case, comparer, method))
             places.append(place)
     for place, outcome in zip(places, _reason(evaluator, cases, method), strict=True):
         outcomes[place] = outcome if isinstance(outcome, Failure) or _is_finite(outcome) else latent.NOT_FINITE
@@ -215,6 +215,14 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: tuple[Evidence, ...] | 
         subtask=asked.question.subtask,
         claims=asked.claims,
     )
+
+
+def _with_difference(case: Case, comparer: RunComparer | None, method: Method) -> Case:
+    """The case with where its picture differs from normal ones, if that is to propose patches and can be said."""
+    if comparer is None or not method.proposes_by_comparison:
+        return case
+    found = comparer.compare(case.query)
+    return case if found.claim == "cannot say" else replace(case, difference=found.map)
 
 
 def _reason(evaluator: Evaluator, cases: Sequence[Case], method: Method) -> list[Reasoned | Failure]:

@@ -27,6 +27,8 @@ from workbench.scoring.run_resources import RunResources
 from workbench.scoring.worker import Job, Stored, Task, Worker
 from workbench.settings import COMPARE, OWN_TOWER, SWAPPED, Settings
 
+PROPOSALS = "proposals"  # of patches by a comparison, among the sources' versions: they decide answers as sources do
+
 
 class Executor(Protocol):
     """See the module's opening lines."""
@@ -72,7 +74,10 @@ class LocalExecutor:
         self.declaration, self.device = evaluator.declare(method), device
         self.evaluator, self.sources, self.comparer = evaluator, tuple(sources), comparer
         self.notes: Sequence[str] = comparer.notes if comparer else ()
-        self.source_versions: Mapping[str, str] = {source.name: source.version for source in sources}
+        versions = {source.name: source.version for source in sources}
+        if comparer and method.proposes_by_comparison:
+            versions[PROPOSALS] = comparer.version
+        self.source_versions: Mapping[str, str] = versions
         self.encoder = next((source.encoder for source in sources if source.encoder), None)
         self._memory = evaluator.memory
         self._worker: Worker | None = None

@@ -65,8 +65,10 @@ def effective(settings: Settings) -> Settings:
 
 
 def compares(settings: Settings) -> bool:
-    """Whether pictures are compared with normal ones, to answer or to be shown what that says."""
-    return settings.machine.model == COMPARE or bool({COMPARE, SWAPPED} & settings.support.shows)
+    """Whether pictures are compared with normal ones: to answer, to be shown what that says, or to propose patches."""
+    if settings.machine.model == COMPARE or settings.method.proposes_by_comparison:
+        return True
+    return bool({COMPARE, SWAPPED} & settings.support.shows)
 
 
 def likens_references(settings: Settings) -> bool:
