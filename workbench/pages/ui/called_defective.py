@@ -128,8 +128,8 @@ def show_pictures(
         html(Markup('<div class="title">{}<i>{}</i></div>').format(title, note))
         for place, (run, pictures) in enumerate(called):
             of_run = f"{key}-{place}" if place else key
-            onward = {"outcome": "alarm"} | ({"order": order} if order else {})
-            thumbnails.grid(now, run, pictures, partial(_caption, now, run, order), key=of_run, **onward)
+            caption = partial(_caption, now, run, order)
+            thumbnails.grid(now, run, pictures, caption, key=of_run, order=order or "worst", outcome="alarm")
 
 
 def _order(now: Snapshot, called: Sequence[tuple[Run, pl.DataFrame]]) -> Order | None:
