@@ -188,7 +188,7 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
             "not enough evidence", f"{new} and {old} share no judged question.", "none",
             Estimate(0.0, -1.0, 1.0), None, 0, 0,
         )  # fmt: skip
-    value, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    value, low, high = (wording.points(row[name]) for name in ("difference", "low", "high"))
     points = f"{value} points (95 % interval {low} to {high})"
     counts = f"{wording.counted(row['n'], 'question')} about {wording.counted(row['images'], 'image')} asked of both"
     said = {

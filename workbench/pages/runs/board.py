@@ -71,7 +71,7 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
             return
         moments = {other.run_id: cards.moment(other.started_at) for other in compared}
         _show_table(found, run, moments)
-        why = published_results.why_apart_any(compared, found.answers.answers["dataset"])
+        why = published_results.why_apart_any(compared, found.answers.answers["dataset"], found.board.questions)
         note = f"Published rows are left out: {why}." if why else ""
         html(Markup('<div class="note">{}</div>').format(note))
         if why is None:
