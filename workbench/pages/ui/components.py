@@ -219,7 +219,7 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), numbers: int = 1) -> Markup:
-    """A small table of cells, text or markup; the last columns, so many, are numbers. It scrolls where it is too wide."""
+    """A small table of cells, text or markup; the last columns, so many, are numbers. A wide one scrolls."""
 
     def line(cells: Sequence[str], opening: Markup, closing: Markup) -> Markup:
         marked = [opening.format(Markup()), opening.format(Markup(' class="right"'))]
