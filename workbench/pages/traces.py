@@ -96,9 +96,9 @@ def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
     with reads.together(now):
         paths = found.masked(selection, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
-        entries = [entry for image_id in paths if (entry := reads.entry(now, image_id))]
+        entries = reads.entries(now, tuple(paths))
     masks, views = [], run_views.of_run(run)
-    for entry in entries:
+    for entry in entries.values():
         assert archive is not None  # else there are no paths
         picture = previews.locate(entry.path, archive.root, [archive.root])
         if picture is None or pictures.content_of(picture) != entry.content:
