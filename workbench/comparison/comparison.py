@@ -203,7 +203,7 @@ class Comparer:
 
     def beside_template(
         self,
-        found: Comparison,
+        comparison: Comparison,
         scan: Scan,
         features: Features,
         itself: Normal | None = None,
@@ -212,13 +212,13 @@ class Comparer:
         """What comparing a scan of black and white with its template comes to; nothing more where it has none.
 
         Args:
-            found: what features say of it.
+            comparison: what features say of it.
             scan: its pixels.
             features: as in `compare_features`, as are the others.
         """
         beside = self._difference(scan, features, itself)
         if beside is None:
-            return replace(found, rank=None, threshold=None)
+            return replace(comparison, rank=None, threshold=None)
         neighbour, difference = beside
         normal = neighbour.normal
         scores = self.calibration(normal.dataset, normal.product).template_scores
