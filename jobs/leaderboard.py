@@ -45,7 +45,7 @@ def command(
     board = leaderboard.build(found.answers, run_ids, compared[0].subtasks)
     by, reasons = right_reason.over_shared_questions(found, run_ids)
     ranked = leaderboard.summary(board, compared, found.runs, reasons)
-    why = published_results.why_apart_any(compared, found.answers["dataset"])
+    why = published_results.why_apart_any(compared, found.answers["dataset"], board.questions)
     if csv is not None:
         with file_permissions.users_umask():
             leaderboard.long(board, ranked).write_csv(csv)

@@ -71,6 +71,15 @@ def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def checked_figures() -> Iterator[None]:
+    """See `checked_figures.py`."""
+    from tests.checked_figures import all_figures
+
+    with all_figures():
+        yield
+
+
 @pytest.fixture
 def inspection_pack() -> Path:
     """The folder of real photographs, with mmad.json; mark the test `real_images`, so that it is skipped without."""

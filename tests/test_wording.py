@@ -80,8 +80,21 @@ def test_shares_have_one_style() -> None:
 @given(st.floats(0, 1))
 def test_a_p_value_is_never_written_as_nothing(p: float) -> None:
     said = wording.p_value(p)
-    assert said == f"p {'<' if p < 0.001 else '='} {wording.p_number(p).removeprefix('< ')}"
+    assert said in (f"p {wording.p_number(p)}", f"p = {wording.p_number(p)}")
     assert "0.000" not in said
+
+
+@given(st.one_of(st.floats(0, 1), st.floats(0.049, 0.051)), st.integers(3, 5))
+def test_a_p_value_is_written_on_its_side_of_five_percent(p: float, digits: int) -> None:
+    said = wording.p_number(p, digits)
+    assert (said.startswith("<") or float(said) < wording.ALPHA) == (p < wording.ALPHA)
+
+
+def test_intervals_of_shares_are_introduced_and_written_alike() -> None:
+    for place, text in f_strings():
+        said = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in text.values)
+        assert "95 %: {}" not in said, place
+        assert not re.search(r"95 % interval \{\} %? ?to \{\} %", said), place
 
 
 def test_a_p_value_beside_a_small_level_has_more_digits() -> None:

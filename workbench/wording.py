@@ -6,7 +6,7 @@ machines - JSON, exports, a chart's hover templates - are theirs.
 
 from __future__ import annotations
 
-SMALLEST_P = 0.001  # a smaller p is written as below it
+ALPHA = 0.05  # a p below it is never written as one that isn't
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -47,7 +47,8 @@ def p_value(p: float, name: str = "p") -> str:
         p: 0..1.
         name: `q` after false-discovery control.
     """
-    return f"{name} < {SMALLEST_P}" if p < SMALLEST_P else f"{name} = {p:.3f}"
+    said = p_number(p)
+    return f"{name} {said}" if said.startswith("<") else f"{name} = {said}"
 
 
 def p_number(p: float, digits: int = 3) -> str:
@@ -58,7 +59,10 @@ def p_number(p: float, digits: int = 3) -> str:
         digits: behind the point; more where it stands beside a level that needs them.
     """
     smallest = 10.0**-digits
-    return f"< {smallest:.{digits}f}" if p < smallest else f"{p:.{digits}f}"
+    if p < smallest:
+        return f"< {smallest:.{digits}f}"
+    said = f"{p:.{digits}f}"
+    return said if p >= ALPHA or float(said) < ALPHA else f"< {ALPHA:.{digits}f}"
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 from scipy import stats
@@ -14,7 +16,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from tests.analysis import invented
 from warehouse.records.scoring import Capabilities
-from workbench.analysis import calibration
+from workbench.analysis import calibration, cluster_robust
 from workbench.analysis.intervals import Estimate
 
 FACTS = invented.facts(images=200)
@@ -258,3 +260,18 @@ def test_few_images_have_no_calibration_error() -> None:
     scores = calibration.scores(FACTS.filter(pl.col("cluster_id").cast(pl.Int64) < 9))
     assert (scores.error, scores.over, scores.lacking) == (None, None, "images")
     assert scores.brier is not None
+
+
+@given(st.integers(1, 3), st.integers(10, 40), st.integers(200, 2000), st.integers(0, 2**32 - 1))
+def test_nothing_is_said_of_a_warning_that_a_few_large_images_decide(
+    large: int, small: int, questions: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = np.repeat(np.arange(large + small), [questions] * large + [1] * small)
+    right = rng.random(len(image)) < 0.5
+    facts = pl.DataFrame({"cluster_id": image, "right": right, "entropy": rng.normal(size=len(image))})
+    found = calibration.warning(facts)
+    assert found.auroc is None
+    assert found.lacking in ("effective images", "right answers", "wrong answers")
+    sizes = np.bincount(image)
+    assert sizes.sum() ** 2 / (sizes**2).sum() < cluster_robust.LEAST

@@ -211,13 +211,16 @@ def test_published_rows_average_to_what_they_claim_and_name_their_source() -> No
 
 def test_no_drawn_foreign_or_partial_run_stands_among_published_rows() -> None:
     run, own = rows.run(demo=False, question_set="mmad"), published_results.table().datasets
-    assert published_results.why_apart(run, own) is None
-    assert "demo model" in str(published_results.why_apart(replace(run, demo=True), own))
+    every = published_results.table().questions
+    assert published_results.why_apart(run, own, every) is None
+    assert published_results.why_apart(run, own, every - 100) is None
+    assert "demo model" in str(published_results.why_apart(replace(run, demo=True), own, every))
     assert "question set wareneingang" in str(
-        published_results.why_apart(replace(run, question_set="wareneingang"), own)
+        published_results.why_apart(replace(run, question_set="wareneingang"), own, every)
     )
-    assert "about GoodsAD" in str(published_results.why_apart(run, own[:3]))
-    assert "over drawn" in str(published_results.why_apart(run, (*own, "drawn")))
+    assert "about GoodsAD" in str(published_results.why_apart(run, own[:3], every))
+    assert "over drawn" in str(published_results.why_apart(run, (*own, "drawn"), every))
+    assert "over 400 of MMAD's 39,672 questions" in str(published_results.why_apart(run, own, 400))
 
 
 def full_size() -> pl.DataFrame:

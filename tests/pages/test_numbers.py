@@ -272,6 +272,9 @@ def test_traces_shares_medians_and_hits(files: Files) -> None:
         part = rows.filter(shape=shape)
         assert f"{100 * (1 - share(part)):.0f} % wrong" in text
         assert drawn["y"][3] == pytest.approx(part["entropy"].list.get(3).median())
+    worst = re.search(r"([\w-]+(?: rise)?) traces are (?:worse than the others:</b> )?wrong in (\d+) %", words(page))
+    assert worst
+    assert int(worst[2]) == round(100 * (1 - share(rows.filter(shape=worst[1].lower()))))
     accepted = files["patches"].filter("accepted")
     lift = accepted.filter("on_mask").height / float(accepted["chance"].to_numpy().sum())
     assert f"<b>{lift:.2f} times chance" in words(page)

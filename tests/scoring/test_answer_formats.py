@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.store import Store
@@ -115,3 +119,116 @@ def test_a_line_without_image_is_left_out_and_told(tmp_path: Path) -> None:
     file = answer_formats.read(tmp_path / "a.csv")
     assert len(file.answers) == 1
     assert [(problem.path, problem.reason) for problem in file.problems] == [("line 2", "it has no image")]
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters='\n,;\t"|'), min_size=1, max_size=12)
+"""Whatever people and models write, line ends and separators among it."""
+
+
+@given(
+    st.lists(st.tuples(CELL, CELL, st.sampled_from("ABC"), st.sampled_from("ABC")), min_size=1, max_size=6),
+    st.permutations(["image", "question", "answer", "truth"]),
+    st.sampled_from(",;\t"),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_a_csv_that_is_written_by_the_rules_is_read_back_whatever_its_cells_hold(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str, str, str]],
+    columns: list[str],
+    delimiter: str,
+    ends: str,
+) -> None:
+    rows = [
+        (f"a/x/{place}{image}", f"Q{question}", answer, truth)
+        for place, (image, question, answer, truth) in enumerate(rows)
+    ]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator=ends)
+    writer.writeheader()
+    writer.writerows(dict(zip(("image", "question", "answer", "truth"), row, strict=True)) for row in rows)
+    file = tmp_path_factory.mktemp("csv") / "a.csv"
+    file.write_bytes(text.getvalue().encode())
+    found = answer_formats.read(file)
+    assert [(one.question, one.letter, one.key) for one in found.answers] == [
+        (question.strip(), answer, truth) for _, question, answer, truth in rows
+    ]
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("truths", "options"),
+    [
+        (("0", "1", "1"), ("0", "1")),
+        (("否", "是", "是"), ("否", "是")),
+        (("yes", "No", "Yes."), ("No", "Yes.")),
+        (("A", "b", "(A)"), ()),
+    ],
+)
+def test_right_answers_in_words_of_any_script_and_case_are_options_and_letters_are_none(
+    tmp_path: Path, truths: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    lines = [f"{place}.png,Whole?,{truth},{truth}" for place, truth in enumerate(truths)]
+    (tmp_path / "a.csv").write_text("\n".join(["image,question,answer,truth", *lines]))
+    file = answer_formats.read(tmp_path / "a.csv")
+    assert {one.options for one in file.answers} == {options}
+    assert all(one.letter == one.key is not None for one in file.answers)
+
+
+def test_a_row_that_a_separator_tore_is_left_out_and_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,question,answer,truth\n1.png,Is it, or not?,Yes,No\n2.png,Why?,A,A\n")
+    file = answer_formats.read(tmp_path / "a.csv")
+    assert [one.image for one in file.answers] == ["2.png"]
+    assert [(problem.path, problem.reason.partition(";")[0]) for problem in file.problems] == [
+        ("line 2", "it has 5 cells where the header has 4")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('image,question,answer,truth\n1.png,"Why,A,A\n2.png,Why?,A,A\n', "is no table from line 3 on"),
+        ("image,question,answer,truth\n1.png," + "x" * 200_000 + ",A,A\n", "is no table from line 2 on"),
+        ("image,question,answer,truth,Truth\n1.png,Why?,A,A,B\n", "has the column truth more than once"),
+    ],
+)
+def test_a_file_of_which_nobody_can_tell_what_is_where_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(AnswersError, match=said):
+        answer_formats.read(tmp_path / "a.csv")
+
+
+def test_categories_where_images_belong_are_refused(tmp_path: Path) -> None:
+    swapped = {**RECORD, "image_path": "Pairs", "robustness_category": "a/b.png"}
+    (tmp_path / "a.json").write_text(json.dumps([swapped]))
+    with pytest.raises(AnswersError, match=r"such as a/b\.png.*are two columns swapped"):
+        answer_formats.read(tmp_path / "a.json")
+
+
+def test_one_right_answer_in_words_throughout_is_told_with_the_column_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,question,answer,truth\n1.png,Whole?,good,good\n2.png,Whole?,bad,good\n")
+    (problem,) = (one for one in answer_formats.read(tmp_path / "a.csv").problems if one.path == "a.csv")
+    assert "1 question has right answers in words" in problem.reason
+    assert problem.reason.endswith("write a column options: Yes|No")
+
+
+RECORD = {"image_path": "a/b.png", "robustness_category": "Pairs", "question": "Q", "answer": "A", "mslm_answer": "B"}
+VALUE = st.one_of(
+    st.text(st.characters(categories=["Cs", "Ll", "Cc"]), max_size=5),
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.lists(st.none()),
+)
+"""Half a character, a number, nothing: whatever JSON holds."""
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(RECORD)), VALUE), max_size=4))
+def test_whatever_a_robustmad_record_holds_the_others_count_and_what_is_read_can_be_stored(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[dict[str, object]]
+) -> None:
+    file = tmp_path_factory.mktemp("records") / "a.json"
+    file.write_text(json.dumps([*({**RECORD, **each} for each in changes), RECORD]))
+    answers = answer_formats.read(file).answers
+    assert answers[-1].image == "a/b.png"
+    for one in answers:
+        assert "".join((one.image, one.subtask, one.question, one.said, one.correct)).encode()

@@ -19,7 +19,6 @@ from warehouse.records.scoring import Capabilities, Prediction
 from warehouse.store import Store
 from workbench.analysis.ablation import differences
 from workbench.analysis.ablation_text import controls, markdown
-from workbench.analysis.intervals import in_points
 from workbench.archive import knowledge_files
 from workbench.errors import BackboneError
 from workbench.experiments import ablation
@@ -27,6 +26,7 @@ from workbench.experiments.study_results import read_study
 from workbench.scoring import run as scoring
 from workbench.scoring.run import Outcome
 from workbench.settings import Machine, Settings, Support, Work
+from workbench.wording import points
 
 
 @pytest.fixture(scope="module")
@@ -269,9 +269,9 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
     assert said in markdown(study)
     for sentence, found in zip(said.split(". "), (own, other), strict=False):
         changed = sum(new[0] != old[0] for new, old in zip(found, plain, strict=True))
-        assert f": {in_points(moved(found, plain))} points [" in sentence
+        assert f": {points(moved(found, plain))} points [" in sentence
         assert f"] against “no comparison”, {changed} of {len(judged)} answers changed (" in sentence
-    assert f"Its own against another's: {in_points(moved(own, other))} points [" in said
+    assert f"Its own against another's: {points(moved(own, other))} points [" in said
     # What is claimed is this difference alone, and only where the test of the images' gains finds it.
     (tested,) = differences(study, against={arms[1].name: arms[2].name}).iter_rows(named=True)
     assert tested["difference"] == pytest.approx(moved(own, plain) - moved(other, plain))

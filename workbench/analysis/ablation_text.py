@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from workbench import wording
-from workbench.analysis import ablation, compare, intervals, right_reason
+from workbench.analysis import ablation, compare, right_reason
 from workbench.analysis.ablation import Study
 
 DEMO = "Answered by the embedded demo model about drawn images: says nothing about real ones or about MMAD."
@@ -93,7 +93,7 @@ def _moved(study: Study, row: Mapping[str, Any]) -> str:
 
 
 def _difference(row: Mapping[str, Any]) -> str:
-    value, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    value, low, high = (wording.points(row[name]) for name in ("difference", "low", "high"))
     return f"{value} points [{low}, {high}]"
 
 
@@ -160,8 +160,8 @@ def _points(row: dict[str, float]) -> str:
     if not row["differing"]:
         return "none differs"
     if row["low"] is None:
-        return intervals.in_points(row["difference"])
-    difference, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+        return wording.points(row["difference"])
+    difference, low, high = (wording.points(row[name]) for name in ("difference", "low", "high"))
     return f"{difference} [{low}, {high}]"
 
 

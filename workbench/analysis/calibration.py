@@ -236,8 +236,9 @@ def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
 
     The interval holds the values that the ranks don't reject, whose variance is that of Hanley and McNeil (Radiology
     143, 1982) at each value, as in Newcombe's fifth method (Statistics in Medicine 25, 2006), made as much larger or
-    smaller as images scatter (Obuchowski, Biometrics 53, 1997), with t on the rarer kind's images - 1 degrees of
-    freedom. Where images of a kind are fewer than FEWEST there is none.
+    smaller as images scatter (Obuchowski, Biometrics 53, 1997), with t on the effective images - 1 degrees of freedom
+    of the kind that has fewer. Where images of a kind are fewer than FEWEST there is none, nor where a few images have
+    so many of the answers that they say as much as fewer than `cluster_robust.LEAST`.
     """
     rows = _scored(facts, signal)
     judged = facts["right"].len() - facts["right"].null_count()
@@ -245,10 +246,12 @@ def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
     found = _ranked(rows, signal)
     missed = ~rows["right"].to_numpy().astype(bool)
     wrong, count = int(missed.sum()), int(images.max(initial=-1)) + 1
-    kinds = {
-        "wrong answers": int(np.count_nonzero(np.bincount(images[missed], minlength=count))),
-        "right answers": int(np.count_nonzero(np.bincount(images[~missed], minlength=count))),
+    of_kind = {
+        "wrong answers": np.bincount(images[missed], minlength=count),
+        "right answers": np.bincount(images[~missed], minlength=count),
     }
+    kinds = {name: int(np.count_nonzero(answers)) for name, answers in of_kind.items()}
+    effective = min(float(cluster_robust.effective(n.sum(), (n**2).sum())) for n in of_kind.values())
     lacking: NotEnough | None = None
     if rows.is_empty():
         lacking = "answers"
@@ -258,7 +261,9 @@ def warning(facts: pl.DataFrame, signal: Signal = "entropy") -> Warned:
         lacking = "wrong answers"
     elif kinds["right answers"] < FEWEST:
         lacking = "right answers"
-    auroc = None if lacking else _auroc(found, missed, images, min(kinds.values()))
+    elif not cluster_robust.enough(np.asarray(effective)):
+        lacking = "effective images"
+    auroc = None if lacking else _auroc(found, missed, images, effective)
     area, best = _area(found.answers, found.wrong), None
     if rows.height:
         best = _area(np.array([wrong, rows.height - wrong]), np.array([wrong, 0]))
@@ -315,7 +320,7 @@ def _area(answers: Counts, wrong: Counts) -> float | None:
     return float((w + (errors - kept * w / m) * harmonic).sum() / total)
 
 
-def _auroc(found: _Ranked, wrong: NDArray[np.bool_], images: Counts, fewest: int) -> Estimate:
+def _auroc(found: _Ranked, wrong: NDArray[np.bool_], images: Counts, fewest: float) -> Estimate:
     right = found.answers - found.wrong
     # Of the right answers, those that are surer than each value, and of the wrong ones, those less sure; ties half.
     surer = (right.sum() - right.cumsum() + right / 2) / right.sum()

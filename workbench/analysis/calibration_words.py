@@ -36,7 +36,7 @@ def error(scores: Scores) -> str:
     found, floor = scores.error.estimate, scores.error.floor
     verdict = "beyond" if found.low > 0 else "not beyond"
     return (
-        f"The calibration error is {found.value:.3f} (95 %: {found.low:.3f}–{found.high:.3f}), {verdict} the "
+        f"The calibration error is {found.value:.3f} (95 % interval {found.low:.3f}–{found.high:.3f}), {verdict} the "
         f"{floor:.3f} that noise alone reaches in as many answers."
     )
 
@@ -52,7 +52,7 @@ def over(scores: Scores) -> str:
     ends = sorted(100 * abs(end) for end in (found.low, found.high))
     return (
         f"The model is {side}confident by {100 * abs(found.value):.1f} points on average "
-        f"(95 %: {ends[0]:.1f}–{ends[1]:.1f})."
+        f"(95 % interval {ends[0]:.1f}–{ends[1]:.1f})."
     )
 
 
@@ -64,14 +64,14 @@ def warning(warned: Warned) -> tuple[str, str]:
         wrong = f"{warned.wrong:,} of {wording.counted(warned.n, 'answer is', 'answers are')} wrong"
         return "Not enough to say whether entropy warns:", f"{lacking(warned.lacking or 'answers')}; {wrong}."
     found = warned.auroc
-    ends = f"(95 %: {100 * found.low:.0f}–{100 * found.high:.0f})"
+    ends = f"(95 % interval {wording.percent_interval(found.low, found.high)})"
     if found.low > 0.5:
         rest = f"a wrong answer has the higher entropy in {wording.percent(found.value)} of comparisons {ends}."
         return "Entropy warns:", rest
     if found.high < 0.5:
         rest = f"a wrong answer has the higher entropy in only {wording.percent(found.value)} of comparisons {ends}."
         return "Entropy misleads:", rest
-    return "Not enough evidence that entropy warns:", f"{wording.percent(found.value)} where chance gives 50 {ends}."
+    return "Not enough evidence that entropy warns:", f"{wording.percent(found.value)} where chance gives 50 % {ends}."
 
 
 def with_interval(estimate: Estimate, sign: str = "") -> str:

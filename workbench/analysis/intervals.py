@@ -207,14 +207,3 @@ def detectable(rate: pl.Expr, effective: pl.Expr, rest: pl.Expr, alpha: float = 
     at = rate.clip(0, 1).sqrt().arcsin()
     lowered: pl.Expr = (at - h / 2).clip(0).sin() ** 2
     return rate - lowered
-
-
-def in_points(share: float, sign: str = "+") -> str:
-    """A difference between shares in points, with as many digits as keep it on its side of 0.
-
-    Args:
-        share: -1..1.
-        sign: "+" writes that of gains too, "" only that of losses.
-    """
-    said = f"{100 * share + 0.0:{sign}.1f}"
-    return said if share == 0 or float(said) != 0 else f"{100 * share:{sign}.1g}"

@@ -101,7 +101,7 @@ def sentence(slices: pl.DataFrame, name: str = "B") -> str:
     looked = wording.counted(slices.height, "slice")
     more = f", and in {sure.height - 1} more of the {looked} looked at" if sure.height > 1 else ""
     return (
-        f"{name} loses most in {place}: {intervals.in_points(first['difference'])} points, "
+        f"{name} loses most in {place}: {wording.points(first['difference'])} points, "
         f"{first['lost']:,} lost and {first['gained']:,} won of {wording.counted(first['n'], 'pair')}{more}."
     )
 

@@ -84,7 +84,12 @@ def prevalence(scores: pl.DataFrame, stated: float | None, audited: Estimate | N
 
 
 def build(
-    scores: pl.DataFrame, signal: str, at: Prevalence, aim: Aim, nights: pl.DataFrame | None = None
+    scores: pl.DataFrame,
+    signal: str,
+    at: Prevalence,
+    aim: Aim,
+    nights: pl.DataFrame | None = None,
+    tables: bool = True,
 ) -> OperatingReport:
     """All numbers of a run's scores.
 
@@ -95,6 +100,7 @@ def build(
         at: the prevalence; the aim's own is set to it.
         aim: what the threshold is for.
         nights: the same of the runs of the last nights.
+        tables: False leaves the report's tables empty, which take longest.
     """
     point = operating_point.find(scores, aim)
     rows = detection_curves.labelled(scores)
@@ -108,13 +114,14 @@ def build(
         parts = planning.parts_needed(
             point.elsewhere.escape.value, LOSS, prevalence=at.value, design_effect=max(spread, 1.0)
         )
+    listed = rows if tables else rows.clear()
     return OperatingReport(
         signal, at, aim, detection_curves.ranking(scores, at.value), point, without.height,
         int(operating_point.called(without, point.threshold)["called"].sum()), parts,
-        by_group(rows, point.threshold, at.value), operating_point.pareto(rows, point.threshold, aim),
-        operating_point.recall_by(rows, point.threshold, "defect_area"),
-        operating_point.recall_by(rows, point.threshold, "defect_contrast"),
-        operating_point.recall_by(rows, point.threshold, "contrast"),
+        by_group(listed, point.threshold, at.value), operating_point.pareto(listed, point.threshold, aim),
+        operating_point.recall_by(listed, point.threshold, "defect_area"),
+        operating_point.recall_by(listed, point.threshold, "defect_contrast"),
+        operating_point.recall_by(listed, point.threshold, "contrast"),
         on_nights(scores.clear() if nights is None else nights, point.threshold),
     )  # fmt: skip
 
@@ -134,13 +141,20 @@ def by_group(
         `by`, images, defective, auroc, average_precision, escape, overkill, each with `_low` and `_high`, and lacking,
         what there is too little of for the two areas.
     """
+    wrong = operating_point.called(rows, threshold).with_columns(wrong=pl.col("called") != pl.col("defective"))
+    rates = {
+        row[:-3]: Estimate(*row[-3:])
+        for row in intervals.rates(wrong, (*by, "defective"), "wrong")
+        .select(*by, "defective", "rate", "low", "high")
+        .iter_rows()
+    }
     found = []
     for key, group in rows.group_by(by, maintain_order=True):
         own = detection_curves.ranking(group, at)
         line: dict[str, Any] = {
             **dict(zip(by, key, strict=True)), "images": own.images, "defective": own.defective,
         }  # fmt: skip
-        escape, overkill = operating_point.error_rates(operating_point.called(group, threshold))
+        escape, overkill = rates.get((*key, True)), rates.get((*key, False))
         estimates = {
             "auroc": own.auroc, "average_precision": own.average_precision, "escape": escape, "overkill": overkill,
         }  # fmt: skip

@@ -20,8 +20,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from warehouse.records.scoring import Run
+from workbench import wording
 from workbench.question_sets import MMAD, built_in
 
+LEAST_SHARE = 0.99  # of MMAD's questions: an average that lacks a few broken pictures is still over all of it
 FILE = Path(__file__).parents[1] / "sets" / "mmad-published.toml"
 
 
@@ -77,12 +79,13 @@ def frame() -> pl.DataFrame:
     )  # fmt: skip
 
 
-def why_apart(run: Run, datasets: Iterable[str | None]) -> str | None:
+def why_apart(run: Run, datasets: Iterable[str | None], questions: int) -> str | None:
     """Why this run's average may not stand among published ones, as the end of a sentence; None where it may.
 
     Args:
         run: with the question set that it asked.
         datasets: of its judged answers.
+        questions: how many its average is over.
     """
     if run.demo:
         return "the embedded demo model answers drawn pictures"
@@ -92,13 +95,18 @@ def why_apart(run: Run, datasets: Iterable[str | None]) -> str | None:
     if missing:
         return f"the run has no judged answer about {', '.join(missing)}, and published averages are over all of MMAD"
     foreign = sorted(str(name) for name in own - set(table().datasets))
-    return f"the run's average is also over {', '.join(foreign)}, which MMAD does not have" if foreign else None
+    if foreign:
+        return f"the run's average is also over {', '.join(foreign)}, which MMAD does not have"
+    if questions < LEAST_SHARE * table().questions:
+        many = f"{questions:,} of MMAD's {wording.counted(table().questions, 'question')}"
+        return f"the run's average is over {many}, and published ones are over all"
+    return None
 
 
-def why_apart_any(runs: Iterable[Run], datasets: Iterable[str | None]) -> str | None:
+def why_apart_any(runs: Iterable[Run], datasets: Iterable[str | None], questions: int) -> str | None:
     """Why these runs together may not stand among published ones: the first one's reason; None where all may."""
     over = list(datasets)
-    return next(filter(None, (why_apart(run, over) for run in runs)), None)
+    return next(filter(None, (why_apart(run, over, questions) for run in runs)), None)
 
 
 class _Row(BaseModel):

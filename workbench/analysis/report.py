@@ -133,8 +133,8 @@ def sentences(run: Reported, against: Reported | None = None) -> list[str]:
 
 
 def _interval(row: Mapping[str, float]) -> str:
-    rate, low, high = (wording.percent(row[name], 1) for name in ("rate", "low", "high"))
-    return f"{rate} (95 % interval {low} to {high})"
+    ends = wording.percent_interval(row["low"], row["high"], 1)
+    return f"{wording.percent(row['rate'], 1)} (95 % interval {ends})"
 
 
 def _verdict(run: Reported, against: Reported | None) -> Section:
@@ -181,7 +181,7 @@ def _benchmark(run: Reported) -> Section:
         ("Strict scorer, %", mmad.as_frame(strict).rename(mmad.SHORT, strict=False)),
         ("Official scorer, %", mmad.as_frame(official).rename(mmad.SHORT, strict=False)),
     ]
-    why = published_results.why_apart(run.run, run.answers["dataset"])
+    why = published_results.why_apart(run.run, run.answers["dataset"], run.answers.height)
     if why is None:
         tables.append((f"Published by {published_results.table().dated}, %", _published()))
     if why is None and ours is not None and set(strict.subtasks) == set(mmad.SHORT):
@@ -260,9 +260,9 @@ def _worst(run: Reported) -> Section:
     found = slice_discovery.find(run.facts)
     confirmed = int(found["confirmed"].sum())
     said = (
-        f"{wording.counted(confirmed, 'slice is', 'slices are')} significantly worse than the rest."
+        f"{wording.counted(confirmed, 'slice is', 'slices are')} worse than the rest."
         if confirmed
-        else "No slice is significantly worse than the rest."
+        else "Not enough evidence that any slice is worse than the rest."
     )
     shown = found.head(WORST).select(
         "slice", "n", "images", "difference", "low", "high", "p", "q", "detectable", "confirmed"

@@ -235,7 +235,7 @@ def comparison(old: pl.DataFrame, new: pl.DataFrame, old_name: str, new_name: st
     if by is None or both.is_empty():
         return ""
     row = compare.table(both).row(0, named=True)
-    points, low, high = (intervals.in_points(row[name]) for name in ("difference", "low", "high"))
+    points, low, high = (wording.points(row[name]) for name in ("difference", "low", "high"))
     before, after = (wording.percent(row[name], 1) for name in ("rate_old", "rate_new"))
     means = [float(both.select(pl.col(name).mean()).item()) for name in ("old_chance", "chance")]
     chances = " and ".join(wording.percent(mean, 1) for mean in means)
@@ -255,7 +255,7 @@ def in_short(old: pl.DataFrame, new: pl.DataFrame, old_name: str, new_name: str)
     row = compare.table(both).row(0, named=True)
     return (
         f"Right for the right reason, {new_name} against {old_name}: {row['word']}, "
-        f"{intervals.in_points(row['difference'])} points over {wording.counted(row['n'], 'question')}."
+        f"{wording.points(row['difference'])} points over {wording.counted(row['n'], 'question')}."
     )
 
 
@@ -297,7 +297,7 @@ def painted_sentence(reason: RightReason, run_id: str) -> str:
 
 
 def _interval(rate: Estimate) -> str:
-    return f"95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}"
+    return f"95 % interval {wording.percent_interval(rate.low, rate.high, 1)}"
 
 
 def lack(run: Run) -> Lack:

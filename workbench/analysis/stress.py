@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from warehouse.records.experiments import Arm
+from workbench import wording
 from workbench.analysis import calibration, compare, intervals
 from workbench.analysis.ablation import Study
 
@@ -166,7 +167,7 @@ def _rate(row: Mapping[str, float]) -> str:
 
 
 def _points(value: float, low: float | None, high: float | None) -> str:
-    said, *ends = (intervals.in_points(each, "") for each in (value, low, high) if each is not None)
+    said, *ends = (wording.points(each, "") for each in (value, low, high) if each is not None)
     return f"{said} [{', '.join(ends)}]" if len(ends) == 2 else said
 
 

@@ -41,7 +41,7 @@ def ranking_warning(ranked: RankedArchive) -> str | None:
     if ranked.defective > FEW * ranked.pictures:
         least = "at least " if unlabelled else ""
         share = wording.percent(ranked.defective / ranked.pictures)
-        known = f"{least}{share} of the {ranked.pictures:,} pictures are defective"
+        known = f"{least}{share} of the {wording.counted(ranked.pictures, 'picture is', 'pictures are')} defective"
     else:
         labels = f"{ranked.labelled:,} of {wording.counted(ranked.pictures, 'picture')}"
         known = f"nothing bounds how many pictures are defective ({labels} have a label)"

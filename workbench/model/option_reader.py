@@ -116,7 +116,7 @@ def _whole(said: str, options: Options) -> str | None:
         alone = _ALONE.fullmatch(rest)
         if alone and alone[1].upper() in {letter for letter, _ in options}:
             return alone[1].upper()
-        alike = [letter for letter, text in options if text and _plain(text) == _plain(rest)]
+        alike = [letter for letter, text in options if text and plain(text) == plain(rest)]
         if len(alike) == 1:
             return alike[0]
     return None
@@ -184,15 +184,15 @@ def _with_it(letter: str, rest: str, options: Options) -> set[str]:
     more: set[str] = set()
     if joined := _JOINED.match(rest):
         more |= {joined[1].upper(), *_with_it(joined[1].upper(), rest[joined.end() :], options)}
-    line = _plain(rest.split("\n", 1)[0])
-    meant = {other for other, text in options if text and _plain(text) == line}
+    line = plain(rest.split("\n", 1)[0])
+    meant = {other for other, text in options if text and plain(text) == line}
     return more | (set() if letter in meant else meant)
 
 
 def _owns(letter: str, rest: str, options: Options) -> bool:
     """Whether the letter's own text follows it."""
     text = dict(options).get(letter)
-    return bool(text) and _plain(rest.split("\n", 1)[0]) == _plain(text or "")
+    return bool(text) and plain(rest.split("\n", 1)[0]) == plain(text or "")
 
 
 def _article(match: re.Match[str], said: str) -> bool:
@@ -209,6 +209,6 @@ def _undressed(text: str) -> str:
     return _MARKUP.sub("", _COMMAND.sub(r"\1", said)).strip()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text as texts are compared: no markup, no marks at its ends, single blanks, small letters."""
     return " ".join(_MARKUP.sub("", unicodedata.normalize("NFKC", text)).split()).strip(_ENDS).casefold()

@@ -16,7 +16,7 @@ from warehouse.queries.experiments import Experiments
 from warehouse.queries.truth import Truth
 from warehouse.records.experiments import Arm
 from workbench import wording
-from workbench.analysis import ablation, ablation_text, intervals, missing_capabilities, review_coverage, right_reason
+from workbench.analysis import ablation, ablation_text, missing_capabilities, review_coverage, right_reason
 from workbench.analysis import compare as differences
 from workbench.analysis.ablation import Study
 from workbench.analysis.charts import ablation as charts_ablation
@@ -80,7 +80,7 @@ def forest(rows: pl.DataFrame, key: str) -> None:
         return
     named = rows.with_columns(subtask=pl.format("{} − {}", "arm", "baseline"))
     said = "; ".join(
-        f"{row['arm']} {intervals.in_points(row['difference'])} {row['word']}" for row in rows.iter_rows(named=True)
+        f"{row['arm']} {wording.points(row['difference'])} {row['word']}" for row in rows.iter_rows(named=True)
     )
     chart(compare.forest(components.ink(), named), f"ablation.{key}", said)
 

@@ -22,7 +22,6 @@ from workbench.analysis import (
     cell_totals,
     compare,
     error_concentration,
-    intervals,
     loss_by_slice,
     mmad,
     published_results,
@@ -276,7 +275,8 @@ def show_published(run: Run, base: Run, selection: Selection) -> None:
         value = cell_totals.average(cells, own_run.subtasks)
         if value is not None:
             rows.append(Row(name, value, own, setting))
-            apart.append(published_results.why_apart(own_run, cells.filter(pl.col("counted") > 0)["dataset"]))
+            datasets, judged = cells.filter(pl.col("counted") > 0)["dataset"], cell_totals.total(cells, "counted")
+            apart.append(published_results.why_apart(own_run, datasets, judged))
     why = next(filter(None, apart), None)
     quoted = published_results.table()
     if rows and why is None:
@@ -392,7 +392,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         note = f"points, {wording.level(level)} interval; shaded: differences this many pairs cannot show"
         with card("forest", "Paired difference, B − A", note):
             said = "; ".join(
-                f"{row['subtask']} {intervals.in_points(row['difference'])} {row['word']}"
+                f"{row['subtask']} {wording.points(row['difference'])} {row['word']}"
                 for row in rows.iter_rows(named=True)
             )
             chart(charts_compare.forest(components.ink(), rows), "compare.forest", said)

@@ -19,7 +19,7 @@ from warehouse.records.experiments import Arm
 from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis import compare as differences
-from workbench.analysis import intervals, missing_capabilities
+from workbench.analysis import missing_capabilities
 from workbench.analysis import stress as analysis
 from workbench.analysis.ablation import Study
 from workbench.analysis.charts import compare, stress
@@ -126,8 +126,7 @@ def show_falls(falls: pl.DataFrame) -> None:
         return
     named = falls.with_columns(subtask=pl.Series([_named(row) for row in falls.iter_rows(named=True)]))
     said = "; ".join(
-        f"{row['subtask']} {intervals.in_points(row['difference'])} {row['word']}"
-        for row in named.iter_rows(named=True)
+        f"{row['subtask']} {wording.points(row['difference'])} {row['word']}" for row in named.iter_rows(named=True)
     )
     chart(compare.forest(components.ink(), named), "stress.falls", said)
 

@@ -16,7 +16,7 @@ from warehouse.queries import rollups
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from workbench import wording
-from workbench.analysis import alarms, missing_capabilities, traces
+from workbench.analysis import alarms, missing_capabilities, slices, traces
 from workbench.analysis.charts import trust
 from workbench.analysis.traces import Masked
 from workbench.archive import previews, run_views
@@ -96,9 +96,9 @@ def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
     with reads.together(now):
         paths = found.masked(selection, MEASURED) if archive else {}
         proposed = found.patches(run.run_id, tuple(paths))
-        entries = [entry for image_id in paths if (entry := reads.entry(now, image_id))]
+        entries = reads.entries(now, tuple(paths))
     masks, views = [], run_views.of_run(run)
-    for entry in entries:
+    for entry in entries.values():
         assert archive is not None  # else there are no paths
         picture = previews.locate(entry.path, archive.root, [archive.root])
         if picture is None or pictures.content_of(picture) != entry.content:
@@ -113,26 +113,41 @@ def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
     return Measured(hits, len(masks))
 
 
-def finding(rates: pl.DataFrame, total: int) -> Markup:
-    """The page's one sentence."""
+@st.cache_resource(show_spinner=False, max_entries=16)
+def against_others(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
+    """Each shape with enough images against all others of the same subtasks, worst first, as Errors tests slices."""
+    rows = reads.facts(now, selection, ("cluster_id", "right", "subtask", "shape")).filter(
+        pl.col("shape").is_not_null()
+    )
+    return slices.table(rows, ("shape",)).filter("enough", pl.col("difference").is_not_null())
+
+
+def finding(rates: pl.DataFrame, comparison: pl.DataFrame, total: int) -> Markup:
+    """The page's one sentence.
+
+    Args:
+        rates: of wrong answers by shape.
+        comparison: as `against_others` gives it.
+        total: traces there are.
+    """
     if not total:
         return Markup("<b>No trace here:</b> the loop ran for none of these answers.")
     if rates.height < 2:
         return Markup("<b>{}.</b> Without labels, or with one shape alone, no error rates can be compared.").format(
             wording.counted(total, "trace")
         )
-    enough = rates.filter(pl.col("n") >= 20)
-    table = (enough if enough.height > 1 else rates).sort("wrong")
-    best, worst = table.row(0, named=True), table.row(-1, named=True)
-    apart = best["high"] < worst["low"]
-    verdict = "" if apart else "; their intervals overlap, so it is not enough evidence"
-    return Markup("<b>{} traces are wrong in {}</b>, {} ones in {}{}.").format(
-        worst["shape"].capitalize(),
-        wording.percent(worst["wrong"]),
-        best["shape"],
-        wording.percent(best["wrong"]),
-        verdict,
-    )
+    if comparison.is_empty():
+        return Markup("<b>{}:</b> too few images to compare shapes.").format(wording.counted(total, "trace"))
+    worst = comparison.row(0, named=True)
+    wrong, expected = wording.percent(1 - worst["rate"]), wording.percent(1 - worst["expected"])
+    told = f"wrong in {wrong}, the others of the same subtasks in {expected}"
+    if worst["q"] is not None and worst["q"] < wording.ALPHA and worst["difference"] < 0:
+        return Markup("<b>{} traces are worse than the others:</b> {} ({}).").format(
+            worst["shape"].capitalize(), told, wording.p_value(worst["q"], "q")
+        )
+    return Markup(
+        "<b>Not enough evidence that a shape is worse than the others:</b> of the {}, {} traces are {}."
+    ).format(wording.counted(total, "trace"), worst["shape"], told)
 
 
 def show_hits(found: Measured) -> None:
@@ -145,7 +160,7 @@ def show_hits(found: Measured) -> None:
             return
         rows = traces.hit_rate(accepted)
         lift = traces.lift(accepted)
-        ratio = f"{lift.value:.2f} times chance (95 %: {lift.low:.2f}–{lift.high:.2f})"
+        ratio = f"{lift.value:.2f} times chance (95 % interval {lift.low:.2f}–{lift.high:.2f})"
         chart(trust.hit_rate(components.ink(), rows), "traces.hits", ratio)
         of_images = wording.counted(found.images, "image")
         over = f"over {wording.counted(accepted.height, 'patch', 'patches')} of {of_images} with a mask"
@@ -177,13 +192,16 @@ counted = reads.counts(now, every_shape, ("shape",)).drop_nulls("shape")
 total = int(counted["n"].sum())
 
 archive = reads.archives(now).get(run.archive_id)
-lead = finding(by_shape, total) + cards.called(reads.cells(now, address.without(every_shape, "outcome")))
+lead = finding(by_shape, against_others(now, every_shape), total) + cards.called(
+    reads.cells(now, address.without(every_shape, "outcome"))
+)
 with header("Traces", lead, cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     components.computed(
         {
             "shapes": "rules over the entropy per iteration, thresholds fixed: see warehouse/queries/facts.py",
             "wrong": "share of judged answers, 95 % interval clustered by image",
+            "worse": "each shape against all others of the same subtasks: cluster-robust t, Benjamini–Hochberg",
             "n": f"{wording.counted(total, 'trace')}; courses drawn from {min(total, PROFILED):,} of them",
             "patch hits": f"over at most {MEASURED} images with masks; chance is the share of patches the mask touches",
         },

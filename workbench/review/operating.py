@@ -68,14 +68,15 @@ class OperatingResult:
     normals: str | None  # hash of the normal pictures behind the scores
 
 
-def find(store: Store, run: Run, request: OperatingRequest, areas: bool = True) -> OperatingResult:
+def find(store: Store, run: Run, request: OperatingRequest, tables: bool = True) -> OperatingResult:
     """The operating point of a run.
 
     Args:
         store: of the run.
         run: the run.
         request: whose, and what for.
-        areas: whether masks and pictures are opened to see how large defects are and how far they stand out.
+        tables: whether the report has its tables, for which masks and pictures are opened to see how large defects are
+            and how far they stand out, and other nights are read.
 
     Raises:
         Refused: the run has no picture of this product and camera.
@@ -86,17 +87,16 @@ def find(store: Store, run: Run, request: OperatingRequest, areas: bool = True) 
     scores = queries.of_runs([run.run_id], signal, product=product, camera=camera, truth=request.truth)
     if scores.is_empty():
         raise Refused(f"run {run.run_id} has no picture of this product and camera; leave out --product or --camera")
-    if areas:
+    if tables:
         scores = defect_measures.with_measures(store, scores)
     audited = None if request.prevalence is not None else audited_rate.of_run(store.data, run.run_id)
     at = operating_report.prevalence(scores, request.prevalence, audited)
     limit = request.escape_at_most if request.escape_at_most is not None else request.overkill_at_most
     aim = Aim(request.method, at.value, request.cost_escape, request.cost_overkill, limit, request.threshold)
-    nights = queries.of_runs(
-        queries.nights_of(run.model, run.evaluator_version, NIGHTS), signal, product=product, camera=camera
-    )
+    of_nights = queries.nights_of(run.model, run.evaluator_version, NIGHTS) if tables else []
+    nights = queries.of_runs(of_nights, signal, product=product, camera=camera)
     versions = Thresholds(store.data).versions(signal, product or "", camera or "")
-    report = operating_report.build(scores, signal, at, aim, nights)
+    report = operating_report.build(scores, signal, at, aim, nights, tables)
     return OperatingResult(
         report, scores, tuple(versions), normals_hash(store, run) if signal == "comparison" else None
     )

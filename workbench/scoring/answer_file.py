@@ -286,14 +286,15 @@ def _text(value: object) -> object:
     return "" if value is None else printable(value) if isinstance(value, str) else value
 
 
-_Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text)]
+"""A text of a file that others wrote: "" where there is none, and what can be stored of it."""
 
 
 class _Question(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    text: _Text = ""
-    options: dict[str, _Text] = {}
+    text: Text = ""
+    options: dict[str, Text] = {}
 
 
 def _question(value: object) -> object:
@@ -303,11 +304,11 @@ def _question(value: object) -> object:
 class _Record(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    image: _Text
+    image: Text
     question: Annotated[_Question, BeforeValidator(_question)] = _Question()
-    question_type: _Text
-    correct_answer: _Text = ""
-    gpt_answer: _Text = ""
+    question_type: Text
+    correct_answer: Text = ""
+    gpt_answer: Text = ""
 
 
 def _given(

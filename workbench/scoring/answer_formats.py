@@ -17,22 +17,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warehouse.records.questions import Subtask
-from workbench.archive import image_paths, json_text, text_files
+from workbench import wording
+from workbench.archive import image_decoding, image_paths, json_text, text_files
 from workbench.archive.problems import Problem, because
 from workbench.errors import AnswersError
 from workbench.model import option_reader
 from workbench.scoring import answer_file
-from workbench.scoring.answer_file import AnswerFile, Given
+from workbench.scoring.answer_file import AnswerFile, Given, Text
 
 ROBUSTMAD, CSV = "robustmad", "csv"
 _FIVE = ("A", "B", "C", "D", "E")  # RobustMAD's questions have five options, whose texts its files don't hold
 _REQUIRED = ("image", "question", "answer", "truth")
+_OPTIONAL = ("options", "subtask", "detects")
+_LETTER = re.compile("[a-z]")
 _YES = frozenset({"yes", "true", "1"})
 
 
@@ -57,12 +61,12 @@ def read(file: Path, questions: Path | None = None) -> AnswerFile:
 class _RobustRecord(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    image_path: str
-    robustness_category: str
-    question: str
-    answer: str
-    mslm_answer: str | None = None
-    raw_response: str | None = None
+    image_path: Text
+    robustness_category: Text
+    question: Text
+    answer: Text
+    mslm_answer: Text = ""
+    raw_response: Text = ""
 
 
 def _robustmad_records(file: Path) -> list[object] | None:
@@ -86,7 +90,11 @@ def _robustmad(file: Path, records: Sequence[object]) -> AnswerFile:
         except ValidationError as error:
             problems.append(Problem(f"answer {number}", because(error)))
             continue
-        said = record.mslm_answer or record.raw_response or ""
+        lacking = [name for name in ("image_path", "robustness_category", "question") if not getattr(record, name)]
+        if lacking:
+            problems.append(Problem(f"answer {number}", f"it has no {', '.join(lacking)}"))
+            continue
+        said = record.mslm_answer or record.raw_response
         image = image_paths.below_data_root(record.image_path) or record.image_path
         given.append(Given(image, record.robustness_category, record.question, _FIVE, record.answer, said))
     return _file(file, given, problems, ROBUSTMAD)
@@ -99,21 +107,11 @@ def _csv(file: Path) -> AnswerFile:
         raise AnswersError(f"the answer file {file} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise AnswersError(f"the answer file {file} isn't UTF-8: {error}") from error
-    header = text.split("\n", 1)[0]
-    delimiter = max("\t;,", key=header.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-    reader.fieldnames = [name.strip().casefold() for name in reader.fieldnames or ()]
-    missing = [name for name in _REQUIRED if name not in reader.fieldnames]
-    if missing:
-        raise AnswersError(
-            f"the answer file {file} has no column {', '.join(missing)}; write the columns {', '.join(_REQUIRED)}, "
-            "and options, subtask, detects where there are any"
-        )
-    rows = [{name: value.strip() for name, value in row.items() if name and isinstance(value, str)} for row in reader]
+    numbered, problems = _table(file, text)
+    rows = [row for _, row in numbered]
     given: list[Given] = []
-    problems: list[Problem] = []
     known = _right_texts(rows)
-    for number, row in enumerate(rows, start=2):
+    for number, row in numbered:
         lacking = [name for name in ("image", "question") if not row.get(name)]
         if lacking:
             problems.append(Problem(f"line {number}", f"it has no {', '.join(lacking)}"))
@@ -123,8 +121,43 @@ def _csv(file: Path) -> AnswerFile:
         image = image_paths.below_data_root(row["image"]) or row["image"]
         subtask = row.get("subtask") or file_subtask()
         given.append(Given(image, subtask, row["question"], options, row.get("truth", ""), row.get("answer", "")))
+    unread = {(one.subtask, one.question) for one in given if one.correct and not one.options and one.key is None}
+    if unread:
+        have = wording.counted(len(unread), "question has", "questions have")
+        why = f"{have} right answers in words and no options to read answers by; write a column options: Yes|No"
+        problems.insert(0, Problem(file.name, why))
     detecting = {row.get("subtask") or file_subtask() for row in rows if row.get("detects", "").casefold() in _YES}
     return _file(file, given, problems, CSV, detecting)
+
+
+def _table(file: Path, text: str) -> tuple[list[tuple[int, dict[str, str]]], list[Problem]]:
+    """The rows of a table with the lines they end in, and those that have more cells than its header has names."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    cells = csv.reader(io.StringIO(text), delimiter=text_files.separator(text, "image"), strict=True)
+    rows: list[tuple[int, dict[str, str]]] = []
+    problems = []
+    try:
+        names = [name.strip().casefold() for name in next(cells, [])]
+        missing = [name for name in _REQUIRED if name not in names]
+        if missing:
+            raise AnswersError(
+                f"the answer file {file} has no column {', '.join(missing)}; write the columns "
+                f"{', '.join(_REQUIRED)}, and options, subtask, detects where there are any"
+            )
+        if doubled := [name for name in (*_REQUIRED, *_OPTIONAL) if names.count(name) > 1]:
+            raise AnswersError(f"the answer file {file} has the column {doubled[0]} more than once; leave one of them")
+        for row in cells:
+            if len(row) > len(names):
+                why = f"it has {len(row)} cells where the header has {len(names)}; quote a cell that holds a separator"
+                problems.append(Problem(f"line {cells.line_num}", why))
+            elif any(cell.strip() for cell in row):
+                rows.append((cells.line_num, {name: cell.strip() for name, cell in zip(names, row, strict=False)}))
+    except csv.Error as error:
+        raise AnswersError(
+            f"the answer file {file} is no table from line {cells.line_num} on: {error}; quote a cell that holds a "
+            "separator, a quote or a line's end, and write a quote within it twice"
+        ) from error
+    return rows, problems
 
 
 def file_subtask() -> str:
@@ -137,16 +170,25 @@ def _asked(row: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _right_texts(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The texts that are right somewhere, in order, by question; none of questions whose truth is a letter."""
-    texts: dict[tuple[str, str], set[str]] = {}
+    """The texts that are right somewhere, in order, by question; none of questions whose truth is a letter.
+
+    Texts that the reader of options takes for the same, such as Yes and yes, are one.
+    """
+    texts: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
-        if not row.get("options") and row.get("truth"):
-            texts.setdefault(_asked(row), set()).add(row["truth"])
+        if not row.get("options") and (truth := row.get("truth")):
+            alike = texts.setdefault(_asked(row), {})
+            alike[option_reader.plain(truth)] = min(truth, alike.get(option_reader.plain(truth), truth))
     return {
-        asked: tuple(sorted(truths))
-        for asked, truths in texts.items()
-        if 2 <= len(truths) <= len(option_reader.ANY) and not all(len(truth.strip("().")) == 1 for truth in truths)
+        asked: tuple(sorted(alike.values()))
+        for asked, alike in texts.items()
+        if 2 <= len(alike) <= len(option_reader.ANY) and not all(_LETTER.fullmatch(truth) for truth in alike)
     }
+
+
+def _names_a_file(text: str) -> bool:
+    """Whether a text ends as pictures' names do."""
+    return PurePath(text).suffix.casefold() in image_decoding.SUFFIXES
 
 
 def _file(
@@ -155,6 +197,11 @@ def _file(
     if not given:
         why = f": {problems[0].path}: {problems[0].reason}" if problems else ""
         raise AnswersError(f"the answer file {file} has no usable answer{why}")
+    if all(_names_a_file(one.subtask) and not _names_a_file(one.image) for one in given):
+        raise AnswersError(
+            f"the answer file {file} has paths where categories belong, such as {given[0].subtask}, and no path where "
+            "images belong; are two columns swapped?"
+        )
     detects = set(detecting)
     declared = tuple(
         Subtask(name, name, "choice", "key", name in detects, "defect" if name in detects else "object")

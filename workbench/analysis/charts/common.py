@@ -140,7 +140,7 @@ def trace(
             line={"color": p.accent, "width": 1, "dash": "2px,3px"},
         )
         span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
-        fig.add_annotation(x=step, y=1, yref="paper", yanchor="bottom", text=span, font_color=p.accent)
+        fig.add_annotation(x=step, y=1, yref="paper", yanchor="bottom", text=span, font={"color": p.accent})
     fig.add_scatter(
         x=steps,
         y=list(entropy),
@@ -176,7 +176,7 @@ def trace(
     fig.update_xaxes(
         tickvals=steps if len(steps) <= 12 else None,
         range=[-0.5, len(steps) - 0.5],
-        title_text="iteration",
+        title={"text": "iteration"},
         showgrid=False,
         fixedrange=True,
     )

@@ -45,7 +45,7 @@ def forest(p: Palette, rows: pl.DataFrame) -> go.Figure:
         if row["detectable"] is not None:
             wide = min(row["detectable"], reach)
             fig.add_shape(
-                type="rect", x0=-wide, x1=wide, y0=place - 0.34, y1=place + 0.34, line_width=0, layer="below",
+                type="rect", x0=-wide, x1=wide, y0=place - 0.34, y1=place + 0.34, line={"width": 0}, layer="below",
                 fillcolor=theme.soft(p.faint, 0.15),
             )  # fmt: skip
         for text, shift, align, ink in (
@@ -178,7 +178,9 @@ def slopes(p: Palette, rows: pl.DataFrame, old: str, new: str, short: Mapping[st
             text=f"<b>{100 * row['rate_new']:.0f}</b> {escape(name)}",
         )  # fmt: skip
     for x, name in ((0, old), (1, new)):
-        fig.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{escape(name)}</b>", font_color=p.ink)
+        fig.add_annotation(
+            x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{escape(name)}</b>", font={"color": p.ink}
+        )
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[-0.04, 1.04], visible=False, fixedrange=True)
     shown = [*rows["rate_old"], *rows["rate_new"], *at]

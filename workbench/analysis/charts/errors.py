@@ -100,7 +100,13 @@ def heat(
         )
     for text_, middle in heads:
         fig.add_annotation(
-            x=middle, y=1, yref="paper", yanchor="bottom", yshift=top - 22, text=f"<b>{text_}</b>", font_color=p.ink
+            x=middle,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            yshift=top - 22,
+            text=f"<b>{text_}</b>",
+            font={"color": p.ink},
         )
     last = max(places.values(), default=0.0)
     fig.update_xaxes(
@@ -201,7 +207,7 @@ def ranked(
     ticks = [tick / 100 for tick in range(0, 101, 20 if low_end < 0.5 else 10) if tick / 100 >= low_end - 0.2]
     fig.update_xaxes(
         range=[max(low_end - 0.03, -0.02), 1.01], tickvals=ticks,
-        ticktext=[f"{100 * tick:.0f}" for tick in ticks], fixedrange=True, title_text="accuracy, %",
+        ticktext=[f"{100 * tick:.0f}" for tick in ticks], fixedrange=True, title={"text": "accuracy, %"},
     )  # fmt: skip
     fig.update_yaxes(
         range=[len(names) - 0.4, -0.6], showgrid=False, fixedrange=True, tickvals=list(range(len(names))),
@@ -258,7 +264,7 @@ def confusion(p: Palette, counts: pl.DataFrame, most: int = 8) -> go.Figure:
     fig.update_xaxes(
         tickvals=list(range(len(answers))), ticktext=[_short(name, 14) for name in answers],
         tickangle=-38 if steep else 0,
-        range=[-0.7, max(len(answers), 5) - 0.3], showgrid=False, fixedrange=True, title_text="answer",
+        range=[-0.7, max(len(answers), 5) - 0.3], showgrid=False, fixedrange=True, title={"text": "answer"},
     )  # fmt: skip
     fig.update_yaxes(
         tickvals=list(range(len(truths))), ticktext=[_short(name, 22) for name in truths], showgrid=True,

@@ -38,6 +38,6 @@ def against_seconds(p: Palette, ranked: pl.DataFrame, highlighted: str) -> go.Fi
         customdata=[[str(escape(model))] for model in rows["model"]],
         hovertemplate="%{customdata[0]}: %{y:.1f} % at %{x:.3g} s an image<extra></extra>",
     )  # fmt: skip
-    fig.update_xaxes(title_text="seconds an image", rangemode="tozero", fixedrange=True)
+    fig.update_xaxes(title={"text": "seconds an image"}, rangemode="tozero", fixedrange=True)
     fig.update_yaxes(ticksuffix=" %", fixedrange=True)
     return fig.figure()

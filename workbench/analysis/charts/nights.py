@@ -111,7 +111,7 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
             "automargin": True,
         }
     layout = {"margin": {"l": 54, "r": 96, "t": 18, "b": 38}, "annotations": words, **axes}
-    return go.Figure(
-        data=[{"type": "scatter", **mark} for mark in marks],
-        layout={"template": theme.template(p), "height": _HIGH * rows + 44, **layout},
+    return theme.unchecked(
+        [{"type": "scatter", **mark} for mark in marks],
+        {"template": theme.template(p), "height": _HIGH * rows + 44, **layout},
     )

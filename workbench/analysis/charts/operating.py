@@ -85,8 +85,10 @@ def roc(p: Palette, curve: pl.DataFrame, threshold: float | None, answers: tuple
     at = _at(curve, threshold)
     _point(fig, p, at["overkill"][0], at["recall"][0], "the threshold: %{y:.1%} caught, %{x:.1%} of good ones called")
     fig.update_traces(cliponaxis=False)
-    fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title_text="overkill, of good pictures", fixedrange=True)
-    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title_text="defects caught", fixedrange=True)
+    fig.update_xaxes(
+        range=[0, 1.01], **theme.percents(0, 1), title={"text": "overkill, of good pictures"}, fixedrange=True
+    )
+    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title={"text": "defects caught"}, fixedrange=True)
     return fig.figure()
 
 
@@ -118,8 +120,8 @@ def precision(p: Palette, curve: pl.DataFrame, threshold: float | None, prevalen
     if at["precision"][0] is not None:
         _point(fig, p, at["recall"][0], at["precision"][0], "the threshold: %{y:.2%} of those called are defective")
     fig.update_traces(cliponaxis=False)
-    fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title_text="defects caught", fixedrange=True)
-    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title_text="precision", fixedrange=True)
+    fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title={"text": "defects caught"}, fixedrange=True)
+    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title={"text": "precision"}, fixedrange=True)
     return fig.figure()
 
 
@@ -158,6 +160,6 @@ def errors(p: Palette, curve: pl.DataFrame, threshold: float | None, saved_thres
         if value is not None:
             line = {"color": colour, "width": 2, "dash": dash}
             fig.add_shape(type="line", x0=value, x1=value, y0=0, y1=1, yref="paper", line=line)
-    fig.update_xaxes(title_text="threshold", nticks=6, fixedrange=True)
-    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title_text="", fixedrange=True)
+    fig.update_xaxes(title={"text": "threshold"}, nticks=6, fixedrange=True)
+    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title={"text": ""}, fixedrange=True)
     return fig.figure()

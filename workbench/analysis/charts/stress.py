@@ -67,7 +67,7 @@ def panels(p: Palette, rows: pl.DataFrame, measure: str) -> go.Figure:
         fig.add_panel(
             place, domain=[first, last],
             showgrid=False, fixedrange=True, tickvals=[0, 0.5, 1], ticktext=["0", "½", "1"], range=[-0.08, 1.08],
-            title_text="strength",
+            title={"text": "strength"},
         )  # fmt: skip
     shown = ["accuracy", "low", "high"] if measure == "accuracy" else [measure]
     values = [float(value) for name in shown for value in rows[name].drop_nulls()]

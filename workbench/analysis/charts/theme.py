@@ -215,6 +215,11 @@ def figure(p: Palette, height: int, **layout: object) -> go.Figure:
     return go.Figure(layout={"template": template(p), "height": height, **layout})
 
 
+def unchecked(traces: list[dict[str, object]], layout: Mapping[str, object]) -> go.Figure:
+    """A figure of whole properties that Plotly takes as they are."""
+    return go.Figure(data=traces, layout=layout, _validate=False)
+
+
 class Draft:
     """A figure put together piece by piece and made at once, with room for its tick labels.
 
@@ -266,9 +271,12 @@ class Draft:
         self._axes["yaxis"].update(axis)
 
     def figure(self) -> go.Figure:
-        """All of it as a figure."""
+        """All of it as a figure, unchecked: a page has its figures checked by tests, which takes ten times as long.
+
+        So an inner property stands in its own mapping (`title={"text": "nat"}`, never `title_text`).
+        """
         drawn = {"shapes": self._shapes, "annotations": self._annotations, "margin": self._roomy()}
-        return go.Figure(data=self._traces, layout={**self._layout, **self._axes, **drawn})
+        return unchecked(self._traces, {**self._layout, **self._axes, **drawn})
 
     def _roomy(self) -> dict[str, int]:
         """The margins asked for, wider where the axes' labels need more."""
@@ -276,7 +284,7 @@ class Draft:
         labels = y.get("ticktext") or y.get("categoryarray") or ()
         if labels and y.get("visible", True) and "tickangle" not in y:
             room = beside(labels, y.get("tickfont", {}).get("size", 11.5))
-            margin["l"] = max(margin["l"], room + _TITLE - _LABEL if "title_text" in y else room)
+            margin["l"] = max(margin["l"], room + _TITLE - _LABEL if "title" in y else room)
         if x.get("visible", True) and x.get("side") != "top" and not x.get("tickangle"):
-            margin["b"] = max(margin["b"], _TITLE if "title_text" in x else _LABEL)
+            margin["b"] = max(margin["b"], _TITLE if "title" in x else _LABEL)
         return margin

@@ -45,9 +45,9 @@ def reliability(p: Palette, bins: pl.DataFrame) -> go.Figure:
     )
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(
-        range=[0, 1.01], nticks=6, title_text="confidence, probability of the likeliest option", fixedrange=True
+        range=[0, 1.01], nticks=6, title={"text": "confidence, probability of the likeliest option"}, fixedrange=True
     )
-    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title_text="right", fixedrange=True)
+    fig.update_yaxes(range=[0, 1.02], **theme.percents(0, 1), title={"text": "right"}, fixedrange=True)
     return fig.figure()
 
 
@@ -100,8 +100,10 @@ def risk_coverage(p: Palette, curve: pl.DataFrame, reviewed: int | None) -> go.F
             )
     fig.update_traces(cliponaxis=False)
     highest = max(0.02, 1.06 * float(rows["risk"].max() or 0))  # type: ignore[arg-type]
-    fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title_text="answers nobody reviews", fixedrange=True)
-    fig.update_yaxes(range=[0, highest], **theme.percents(0, highest), title_text="wrong among these", fixedrange=True)
+    fig.update_xaxes(range=[0, 1.01], **theme.percents(0, 1), title={"text": "answers nobody reviews"}, fixedrange=True)
+    fig.update_yaxes(
+        range=[0, highest], **theme.percents(0, highest), title={"text": "wrong among these"}, fixedrange=True
+    )
     return fig.figure()
 
 
@@ -177,9 +179,9 @@ def multiples(
         )  # fmt: skip
         fig.add_panel(
             place, domain=[(place - 1) * share + 0.01 * (place > 1), place * share - 0.01 * (place < len(named))],
-            showgrid=False, fixedrange=True, nticks=4, title_text="iteration",
+            showgrid=False, fixedrange=True, nticks=4, title={"text": "iteration"},
         )  # fmt: skip
-    fig.update_yaxes(fixedrange=True, title_text="nat", rangemode="tozero")
+    fig.update_yaxes(fixedrange=True, title={"text": "nat"}, rangemode="tozero")
     return fig.figure()
 
 
@@ -212,9 +214,9 @@ def hit_rate(p: Palette, rows: pl.DataFrame) -> go.Figure:
         step, rate, chance = rows.select("iteration", "rate", "chance").row(-1)
         apart = 0 if abs(rate - chance) > 0.08 * highest else 8 if rate > chance else -8  # pixels: both are read
         for y, name, colour, shift in ((rate, "patches", p.ink, apart), (chance, "chance", p.muted, -apart)):
-            fig.add_annotation(x=step, y=y, xanchor="left", xshift=12, yshift=shift, text=name, font_color=colour)
+            fig.add_annotation(x=step, y=y, xanchor="left", xshift=12, yshift=shift, text=name, font={"color": colour})
     fig.update_traces(cliponaxis=False)
-    fig.update_xaxes(showgrid=False, fixedrange=True, dtick=1, title_text="iteration")
+    fig.update_xaxes(showgrid=False, fixedrange=True, dtick=1, title={"text": "iteration"})
     fig.update_yaxes(fixedrange=True, range=[0, 1.04 * highest], **theme.percents(0, highest))
     return fig.figure()
 

@@ -199,7 +199,7 @@ def changes(report: Morning) -> Markup:
 def slices(report: Morning) -> Markup:
     """Parts of the answers that became bad, the surest first."""
     if not report.slices:
-        none = "No part of the answers became significantly worse than the rest."
+        none = "Not enough evidence that any part of the answers became worse than the rest."
         return Markup('<div class="note">{} {}</div>').format(glyph("right"), none)
     rows = [
         [

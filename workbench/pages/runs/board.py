@@ -71,7 +71,7 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
             return
         moments = {other.run_id: cards.moment(other.started_at) for other in compared}
         _show_table(found, run, moments)
-        why = published_results.why_apart_any(compared, found.answers.answers["dataset"])
+        why = published_results.why_apart_any(compared, found.answers.answers["dataset"], found.board.questions)
         note = f"Published rows are left out: {why}." if why else ""
         html(Markup('<div class="note">{}</div>').format(note))
         if why is None:
@@ -135,7 +135,7 @@ def _show_table(found: Ranked, run: Run, moments: Mapping[str, str]) -> None:
     head = ["rank", "possible", "model", "run", "average, %", "on good", "on defective"]
     head += ["right reason (chance)"] if found.right_reason else []
     head += [*(short.get(name, name) for name in names), *datasets, "s/image"]
-    html(Markup('<div style="overflow-x:auto">{}</div>').format(components.table(rows, head, len(head) - 4)))
+    html(components.table(rows, head, len(head) - 4))
     html(
         Markup(
             '<div class="note">Macro average over subtasks, then data sets; strict scorer; ± half of the 95 % interval'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ def vectors(
     return None if own is None else (ids, found.vectors, own)
 
 
-def selection(now: Snapshot, runs: list[Run], run: Run) -> Selection:
+def selection(now: Snapshot, runs: Sequence[Run], run: Run) -> Selection:
     """The address's selection, its drawn region resolved to images."""
     base = address.base_run(runs, run)
     corners = address.polygon(st.query_params.get("region", ""))

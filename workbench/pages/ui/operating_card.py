@@ -45,7 +45,7 @@ class OperatingView(NamedTuple):
 def _view(now: reads.Snapshot, run: Run, request: OperatingRequest) -> OperatingView | None:
     """All numbers of the section; None where the run has no such picture."""
     try:
-        result = operating.find(Store(Path(now.data)), run, request, areas=False)
+        result = operating.find(Store(Path(now.data)), run, request, tables=False)
     except Refused:
         return None
     rows = detection_curves.labelled(result.scores)

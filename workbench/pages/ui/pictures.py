@@ -146,13 +146,13 @@ def _encoded(path: str, stamp: str, view: View, side: int, quality: int) -> Show
 
 
 @st.cache_data(show_spinner=False, max_entries=600)
-def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, view: View) -> Shown:
+def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, _view: View) -> Shown:  # in the stamp
     name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
     kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
     try:
         encoded = kept.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, view)
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, _view)
         with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")

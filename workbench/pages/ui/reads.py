@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -152,10 +153,10 @@ def archives(now: Snapshot) -> dict[str, Archive]:
     return {archive.archive_id: archive for archive in _store(now.data).archives()}
 
 
-@st.cache_data(show_spinner=False, max_entries=_FEW)
-def runs(now: Snapshot) -> list[Run]:
+@st.cache_resource(show_spinner=False, max_entries=_FEW)  # shared: copying hundreds takes longer than drawing a page
+def runs(now: Snapshot) -> tuple[Run, ...]:
     """All runs, newest first."""
-    return schema.records(Run, _store(now.data).runs())
+    return tuple(schema.records(Run, _store(now.data).runs()))
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)
@@ -338,7 +339,7 @@ def run_label(run: Run, known: dict[str, Archive]) -> str:
     return f"{run.started_at:%-d %b %H:%M} · {model}{name}"
 
 
-def choose_run(now: Snapshot, all_runs: list[Run], run: Run, name: str = "run", label: str = "Run") -> None:
+def choose_run(now: Snapshot, all_runs: Sequence[Run], run: Run, name: str = "run", label: str = "Run") -> None:
     """A list of the newest runs; the choice goes to the address, and the filters stay. The first list has the truth and
     the alarm rule beside it."""
     known = archives(now)

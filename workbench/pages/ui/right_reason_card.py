@@ -11,7 +11,7 @@ from markupsafe import Markup
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from workbench import wording
-from workbench.analysis import compare, intervals, right_reason, subtasks
+from workbench.analysis import compare, right_reason, subtasks
 from workbench.analysis.charts import common
 from workbench.analysis.right_reason import RightReason
 from workbench.pages.ui import components, reads
@@ -81,10 +81,10 @@ def show_compared(now: reads.Snapshot, base: Selection, selection: Selection, ru
         cells = [
             [
                 row["subtask"], f"{row['n']:,}", f"{100 * row['rate_old']:.1f}", f"{100 * row['rate_new']:.1f}",
-                *(_MINUS.sub("−", intervals.in_points(row[name])) for name in ("difference", "low", "high")),
+                *(_MINUS.sub("−", wording.points(row[name])) for name in ("difference", "low", "high")),
                 row["word"],
             ]
             for row in table.iter_rows(named=True)
         ]  # fmt: skip
         head = ["Subtask", "Pairs", "A, %", "B, %", "B − A, points", "from", "to", ""]
-        html(Markup('<div style="overflow-x:auto">{}</div>').format(components.table(cells, head, numbers=7)))
+        html(components.table(cells, head, numbers=7))
