@@ -156,7 +156,7 @@ def test_an_archive_in_an_object_store_is_compared_as_a_folder_is_and_its_normal
     ours = scored.score(root, settings(data, tower))
     folder = scored.score(plates, settings(tmp_path / "folder", tower))
     assert by_path(data, ours.run.run_id) == by_path(tmp_path / "folder", folder.run.run_id)
-    assert len(log.read_text().split()) == len(set(plant.rglob("*.png")))
+    assert len(log.read_text().split()) <= len(set(plant.rglob("*.png")))  # none is fetched twice
 
     # Its normals are published; then one of them changes in the store, one goes, and the store itself goes.
     normals.import_archive(Store(data), root, settings(data, tower), actor=ANN)
