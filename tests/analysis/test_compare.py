@@ -88,7 +88,7 @@ def test_the_word_follows_the_evidence(gain: float, word: str) -> None:
     old, new = two(gain=gain)
     verdict = compare.verdict(compare.pair(old, new), "yesterday", "today")
     assert verdict.word == word
-    assert "today" in verdict.sentence.lower()
+    assert "today" in verdict.sentence  # as it is called, at the beginning too
     assert "yesterday" in verdict.sentence
     assert f"{verdict.n:,} questions about {verdict.images:,} images" in verdict.sentence
 

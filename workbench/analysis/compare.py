@@ -191,13 +191,14 @@ def verdict(pairs: Pairs, old: str = "the baseline", new: str = "this run") -> V
     value, low, high = (wording.points(row[name]) for name in ("difference", "low", "high"))
     points = f"{value} points (95 % interval {low} to {high})"
     counts = f"{wording.counted(row['n'], 'question')} about {wording.counted(row['images'], 'image')} asked of both"
+    name = "This run" if new == "this run" else new  # a model's name stays as it is
     said = {
-        "better": f"{new} is better than {old}: {points} over {counts}.",
-        "worse": f"{new} is worse than {old}: {points} over {counts}.",
+        "better": f"{name} is better than {old}: {points} over {counts}.",
+        "worse": f"{name} is worse than {old}: {points} over {counts}.",
         "not enough evidence": f"Not enough evidence that {new} and {old} differ: {points} over {counts}.",
     }[row["word"]]
     return Verdict(
-        row["word"], said[0].upper() + said[1:], TEST,
+        row["word"], said, TEST,
         Estimate(row["difference"], row["low"], row["high"]), row["p"], row["n"], row["images"],
     )  # fmt: skip
 

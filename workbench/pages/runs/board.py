@@ -135,7 +135,7 @@ def _show_table(found: Ranked, run: Run, moments: Mapping[str, str]) -> None:
     head = ["rank", "possible", "model", "run", "average, %", "on good", "on defective"]
     head += ["right reason (chance)"] if found.right_reason else []
     head += [*(short.get(name, name) for name in names), *datasets, "s/image"]
-    html(Markup('<div style="overflow-x:auto">{}</div>').format(components.table(rows, head, len(head) - 4)))
+    html(components.table(rows, head, len(head) - 4))
     html(
         Markup(
             '<div class="note">Macro average over subtasks, then data sets; strict scorer; ± half of the 95 % interval'

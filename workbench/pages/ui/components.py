@@ -219,7 +219,7 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), numbers: int = 1) -> Markup:
-    """A small table of cells, text or markup; the last columns, so many, are numbers."""
+    """A small table of cells, text or markup; the last columns, so many, are numbers. A wide one scrolls."""
 
     def line(cells: Sequence[str], opening: Markup, closing: Markup) -> Markup:
         marked = [opening.format(Markup()), opening.format(Markup(' class="right"'))]
@@ -229,7 +229,8 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), numbers: int 
 
     lines = [line(head, Markup("<th{}>"), Markup("</th>"))] if head else []
     lines += [line(row, Markup("<td{}>"), Markup("</td>")) for row in rows]
-    return Markup('<table class="table">{}</table>').format(Markup().join(lines))
+    opening = Markup('<div style="overflow-x:auto"><table class="table">')
+    return opening + Markup().join(lines) + Markup("</table></div>")
 
 
 def bar(parts: Sequence[tuple[float, str]], whole: float, tall: bool = False) -> Markup:

@@ -87,4 +87,4 @@ def show_compared(now: reads.Snapshot, base: Selection, selection: Selection, ru
             for row in table.iter_rows(named=True)
         ]  # fmt: skip
         head = ["Subtask", "Pairs", "A, %", "B, %", "B − A, points", "from", "to", ""]
-        html(Markup('<div style="overflow-x:auto">{}</div>').format(components.table(cells, head, numbers=7)))
+        html(components.table(cells, head, numbers=7))
