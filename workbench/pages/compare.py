@@ -188,7 +188,7 @@ def show_losses(slices: pl.DataFrame) -> None:
             return
         if rows.is_empty():
             components.empty(
-                "No slice loses for sure",
+                "Not enough evidence that a slice loses",
                 f"Of {looked} with at least {loss_by_slice.LEAST} changed images "
                 "none loses after false-discovery control.",
             )

@@ -300,6 +300,8 @@ def finding(concentrated: pl.DataFrame, tested: pl.DataFrame, cells: pl.DataFram
     rate = cell_totals.rates(cells).row(0, named=True)
     judged = wording.counted(int(rate["n"]), "answer is", "answers are")
     level = escape(f"{cards.percent(rate['rate'])} of {judged} right.") + cards.detection(cells)
+    if rate["right"] == rate["n"]:
+        return Markup("<b>No answer is wrong:</b> {}").format(level)
     if concentrated.is_empty():
         return Markup("<b>No slice can be judged:</b> none has {} effective images and something beside it; {}").format(
             slices.ENOUGH, level
@@ -307,7 +309,7 @@ def finding(concentrated: pl.DataFrame, tested: pl.DataFrame, cells: pl.DataFram
     wrong = wording.counted(round(rate["n"] - rate["right"]), "wrong answer")
     first = concentrated.row(0, named=True)
     if first["q"] is None or first["q"] >= SURE or not first["ratio"]:
-        where = Markup("<b>No slice has surely more than its share of the {}</b>: not enough evidence;").format(wrong)
+        where = Markup("<b>Not enough evidence that a slice has more than its share of the {};</b>").format(wrong)
     else:
         where = Markup(
             "{} <b>{} of the {} are in {}</b>, which has {} of the questions: {} right, elsewhere {};"
