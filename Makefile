@@ -83,6 +83,8 @@ real: $(READY)
 	@test -n "$(PACK)" || { echo "Say where the photographs are: make real PACK=folder"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(PACK)"
 	$(BIN)/python -m benchmarks.comparison "$(PACK)" --tower photos
+	$(BIN)/python -m benchmarks.scans "$(PACK)" --tower photos
+	$(BIN)/python -m benchmarks.control "$(PACK)" --tower photos
 	$(BIN)/python -m benchmarks.references "$(PACK)" --tower photos
 
 # Random faults, each compared with a calm run of the same work.

@@ -78,6 +78,7 @@ def test_the_morning_says_both_and_tonight_shows_what_is_asked_for(data_folder: 
     assert "10 of 20 pictures without a label were called defective" in as_answered
     assert "as they were when the report was made" in as_answered
     page = opened(TONIGHT, alarms="comparison")
+    assert "showing 12 of 12, most suspicious first" in surfaces.plain(words(page))
     assert f"{outcome} (60.0 %" in surfaces.plain(words(page)).split("By saved thresholds")[0]
     save(data_folder, 0.0)  # the page goes by what holds now, the report by what held
     moved = surfaces.plain(words(opened(TONIGHT, alarms="comparison")))

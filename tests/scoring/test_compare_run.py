@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +25,13 @@ from workbench.archive import knowledge_files
 from workbench.errors import BackboneError
 from workbench.experiments import ablation
 from workbench.experiments.study_results import read_study
+from workbench.model.method import Method
 from workbench.scoring import run as scoring
 from workbench.scoring.run import Outcome
 from workbench.settings import Machine, Settings, Support, Work
 from workbench.wording import points
+
+WITHOUT_LOOP = Method(think_tokens=0, iterations=0, injection="none")  # of it no test here says anything
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +42,21 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compared.archive(tmp_path_factory.mktemp("plates") / "archive")
+
+
+@pytest.fixture(scope="module")
+def first(plates: Path, tower: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A run over the plates in a data folder that tests read alone; `copied` gives one to go on in."""
+    return scored.score(plates, settings(tmp_path_factory.mktemp("first") / "data", tower))
+
+
+def data_of(outcome: Outcome) -> Path:
+    return Path(json.loads(outcome.run.settings)["data"])
+
+
+def copied(outcome: Outcome, folder: Path) -> Path:
+    shutil.copytree(data_of(outcome), folder)
+    return folder
 
 
 def settings(data: Path, tower: Path, **support: object) -> Settings:
@@ -53,12 +73,8 @@ def unplaced(data: Path, run_id: str) -> list[StoredComparison]:
     return [replace(each, run_id="") for each in rows.comparisons_of(data, run_id)]
 
 
-def test_it_answers_detection_and_region_and_says_in_words_that_it_cannot_say_the_rest(
-    plates: Path, tower: Path, data_folder: Path
-) -> None:
-    outcome = scored.score(plates, settings(data_folder, tower))
-
-    given, run = answers(data_folder, outcome.run.run_id), outcome.run
+def test_it_answers_detection_and_region_and_says_in_words_that_it_cannot_say_the_rest(first: Outcome) -> None:
+    given, run = answers(data_of(first), first.run.run_id), first.run
     assert (run.state, run.failed, run.evaluator, run.model) == ("finished", 0, "comparison", "compare")
     assert run.capabilities == Capabilities(probabilities=False, attention=False, latents=False, text=True)
     assert run.knowledge_version is None
@@ -75,19 +91,16 @@ def test_it_answers_detection_and_region_and_says_in_words_that_it_cannot_say_th
     assert {each.reference_path for each in given.values()} == {None}
 
 
-def test_every_picture_has_its_comparison_and_the_summary_ranks_them(
-    plates: Path, tower: Path, data_folder: Path
-) -> None:
-    outcome = scored.score(plates, settings(data_folder, tower))
-
-    stored = rows.comparisons_of(data_folder, outcome.run.run_id)
+def test_every_picture_has_its_comparison_and_the_summary_ranks_them(first: Outcome) -> None:
+    data, outcome = data_of(first), first
+    stored = rows.comparisons_of(data, outcome.run.run_id)
     assert len(stored) == len({each.image_id for each in stored}) == 12
-    first = Comparisons(data_folder).of_picture(outcome.run.run_id, stored[0].image_id)
-    assert first == stored[0]
-    assert (first.rows, first.columns, len(first.values)) == (9, 9, 81)
-    assert (first.area.x1, first.area.y1) == (compared.SIDE, compared.SIDE)
-    normals = {each.content for each in schema.records(type(ENTRY), Store(data_folder).entries(outcome.run.archive_id))}
-    assert set(first.nearest) < normals
+    one = Comparisons(data).of_picture(outcome.run.run_id, stored[0].image_id)
+    assert one == stored[0]
+    assert (one.rows, one.columns, len(one.values)) == (9, 9, 81)
+    assert (one.area.x1, one.area.y1) == (compared.SIDE, compared.SIDE)
+    normals = {each.content for each in schema.records(type(ENTRY), Store(data).entries(outcome.run.archive_id))}
+    assert set(one.nearest) < normals
     assert [each.label for each in outcome.suspicious] == ["defective"] * 6 + ["good"] * 6
     assert {each.claim for each in outcome.suspicious[:6]} == {"defective"}
     said = " ".join(outcome.notes)
@@ -99,10 +112,8 @@ ENTRY = rows.entry(0)
 
 
 def test_stopped_and_given_again_and_on_two_devices_it_has_the_rows_of_one_that_was_never_cut(
-    plates: Path, tower: Path, tmp_path: Path
+    plates: Path, tower: Path, tmp_path: Path, first: Outcome
 ) -> None:
-    whole = scored.score(plates, settings(tmp_path / "whole", tower))
-
     class Once:
         asked = 0
 
@@ -119,17 +130,16 @@ def test_stopped_and_given_again_and_on_two_devices_it_has_the_rows_of_one_that_
     several = replace(settings(tmp_path / "two", tower), machine=Machine(model="compare", device="cpu,cpu"))
     both = scored.score(plates, several)
 
-    expected = unplaced(tmp_path / "whole", whole.run.run_id)
+    expected = unplaced(data_of(first), first.run.run_id)
     assert unplaced(tmp_path / "cut", goes_on.run.run_id) == expected
     assert sorted(unplaced(tmp_path / "two", both.run.run_id), key=lambda each: each.block) == expected
-    assert both.run.digest == whole.run.digest
+    assert both.run.digest == first.run.digest
 
 
 def test_another_tower_or_other_normals_are_another_digest(
-    plates: Path, tower: Path, tmp_path: Path, data_folder: Path
+    plates: Path, tower: Path, tmp_path: Path, data_folder: Path, first: Outcome
 ) -> None:
-    first = scored.score(plates, settings(data_folder, tower))
-    side = settings(data_folder, tower)
+    side = settings(copied(first, data_folder), tower)
     wider = scored.score(plates, replace(side, support=replace(side.support, compare_side=140)))
     more = compared.archive(tmp_path / "more", normals=7)
     others = scored.score(more, settings(tmp_path / "data", tower))
@@ -138,18 +148,18 @@ def test_another_tower_or_other_normals_are_another_digest(
     assert scored.score(plates, settings(data_folder, tower), again=False).run.run_id == first.run.run_id
 
 
-def test_the_labels_and_names_of_what_is_inspected_change_no_score(plates: Path, tower: Path, tmp_path: Path) -> None:
+def test_the_labels_and_names_of_what_is_inspected_change_no_score(tower: Path, tmp_path: Path, first: Outcome) -> None:
     renamed = compared.archive(tmp_path / "renamed")
     (renamed / "bolt" / "test" / "scratch").rename(renamed / "bolt" / "test" / "hold")
     (renamed / "bolt" / "test" / "good").rename(renamed / "bolt" / "test" / "scratch")
     (renamed / "bolt" / "test" / "hold").rename(renamed / "bolt" / "test" / "good")
 
-    def scores(root: Path, data: Path) -> dict[str, float]:
-        run_id = scored.score(root, settings(data, tower)).run.run_id
+    def scores(outcome: Outcome) -> dict[str, float]:
+        data, run_id = data_of(outcome), outcome.run.run_id
         content = {each.image_id: each.content for each in answers(data, run_id).values()}
         return {content[each.image_id]: each.score for each in rows.comparisons_of(data, run_id)}
 
-    assert scores(renamed, tmp_path / "a") == scores(plates, tmp_path / "b")
+    assert scores(scored.score(renamed, settings(tmp_path / "data", tower))) == scores(first)
 
 
 def test_products_without_a_normal_are_named(plates: Path, tower: Path, tmp_path: Path) -> None:
@@ -188,7 +198,7 @@ def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
     plates: Path, tower: Path, data_folder: Path, drawn_archive: Path
 ) -> None:
     knowledge_files.import_file(Store(data_folder), drawn_archive / "domain_knowledge.json", actor=ANN)
-    plain = scored.quick(data_folder, limit=8)
+    plain = replace(scored.quick(data_folder, limit=8), method=WITHOUT_LOOP)
     shown = replace(
         plain,
         support=Support(compare=str(tower), compare_side=compared.SIDE, evidence="texts,compare"),
@@ -212,9 +222,11 @@ def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
     assert rows.comparisons_of(data_folder, outcomes[0].run.run_id) == []
 
 
-def test_one_picture_says_its_score_and_where_it_comes_from(plates: Path, tower: Path, data_folder: Path) -> None:
+def test_one_picture_says_its_score_and_where_it_comes_from(
+    plates: Path, tower: Path, data_folder: Path, first: Outcome
+) -> None:
     named = {"WORKBENCH_COMPARE": str(tower), "WORKBENCH_COMPARE_SIDE": str(compared.SIDE)}
-    scored.score(plates, settings(data_folder, tower))  # the archive that it lies in is known
+    copied(first, data_folder)  # the archive that it lies in is known
     picture = plates / "bolt" / "test" / "scratch" / "002.png"
 
     done = scored.workbench("score", picture, "--model", "compare", data=data_folder, variables=named)
@@ -226,7 +238,8 @@ def test_one_picture_says_its_score_and_where_it_comes_from(plates: Path, tower:
 
 
 def test_the_answering_models_own_tower_compares_too(plates: Path, data_folder: Path) -> None:
-    plain = scored.quick(data_folder, Support(knowledge="none", compare="own", compare_side=126, evidence="compare"))
+    shown = Support(knowledge="none", compare="own", compare_side=126, evidence="compare")
+    plain = replace(scored.quick(data_folder, shown), method=WITHOUT_LOOP)
 
     outcome = scored.score(plates, plain)
 
@@ -237,12 +250,8 @@ def test_the_answering_models_own_tower_compares_too(plates: Path, data_folder: 
         scored.score(plates, replace(settings(data_folder, plates), support=Support(compare="own")))
 
 
-def test_the_comparisons_of_a_run_are_exported_the_most_suspicious_first(
-    plates: Path, tower: Path, data_folder: Path, tmp_path: Path
-) -> None:
-    run_id = scored.score(plates, settings(data_folder, tower)).run.run_id
-
-    Store(data_folder).export("comparisons", run_id, tmp_path / "comparisons.csv")
+def test_the_comparisons_of_a_run_are_exported_the_most_suspicious_first(first: Outcome, tmp_path: Path) -> None:
+    Store(data_of(first)).export("comparisons", first.run.run_id, tmp_path / "comparisons.csv")
 
     lines = (tmp_path / "comparisons.csv").read_text().splitlines()
     assert lines[0].startswith("run_id,image_id,image_path,product,label,score,rank,normals,threshold,claim")
@@ -275,7 +284,8 @@ def test_an_ablation_shows_another_pictures_comparison_as_its_control(
     # What is claimed is this difference alone, and only where the test of the images' gains finds it.
     (tested,) = differences(study, against={arms[1].name: arms[2].name}).iter_rows(named=True)
     assert tested["difference"] == pytest.approx(moved(own, plain) - moved(other, plain))
-    assert ("brings more than being told" in said.rsplit(". ", 1)[-1]) == (tested["low"] > 0)
+    claimed = said.rsplit(". ", 1)[-1].startswith("So what comparing says of the picture itself brings more")
+    assert claimed == (tested["low"] > 0)
 
 
 def test_a_comparisons_map_proposes_patches_over_the_scratch(plates: Path, tower: Path, data_folder: Path) -> None:

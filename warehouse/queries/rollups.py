@@ -138,7 +138,8 @@ class Rollups:
     def alarms(
         self, selection: Selection, names: Sequence[str], at_most: int, regions: Sequence[str] = ()
     ) -> pl.DataFrame:
-        """The pictures without truth that a selection calls defective, one row each, the likeliest defect first.
+        """The pictures without truth that a selection calls defective, one row each, the likeliest defect first; by the
+        comparison's score where that calls them so, or no answer states a probability.
 
         Args:
             selection: which rows.
@@ -150,7 +151,10 @@ class Rollups:
             `names` and region: where the run says that the defect is, in the option's words.
         """
         held = self._columns(selection)
-        places = _likeliest_first(held, self._some(selection, pl.col("outcome") == "alarm"))
+        places = self._some(selection, pl.col("outcome") == "alarm")
+        states_none = held.rows["defect_probability"].gather(places).is_null().all()
+        by_score = selection.alarm_rule == "comparison" or states_none
+        places = self._most_suspicious_first(held, places, selection) if by_score else _likeliest_first(held, places)
         first = held.rows["image"].gather(places).is_first_distinct()
         found = held.table(places.filter(first).head(at_most), names)
         these = replace(selection.whole_run(), images=tuple(found["image_id"]))
@@ -341,9 +345,12 @@ class Rollups:
         held = self._columns(selection)
         places = held.everywhere if places is None else places
         if selection.order == SUSPICIOUS:
-            ranks = self._comparisons.ranks(selection.run_id, held.images["image_id"])
-            return places.gather(ranks.gather(held.rows["image"].gather(places)).arg_sort(nulls_last=True))
+            return self._most_suspicious_first(held, places, selection)
         return _likeliest_first(held, places)
+
+    def _most_suspicious_first(self, held: Columns, places: pl.Series, selection: Selection) -> pl.Series:
+        ranks = self._comparisons.ranks(selection.run_id, held.images["image_id"])
+        return places.gather(ranks.gather(held.rows["image"].gather(places)).arg_sort(nulls_last=True))
 
     def _some(self, selection: Selection, *more: pl.Expr) -> pl.Series:
         """The places of a selection's rows that also pass `more`, ascending."""

@@ -24,10 +24,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.comparison import refusals, thresholds
+from workbench.comparison import refusals, template, thresholds
 from workbench.comparison.features import Features, Patches, Tower, Vector
 from workbench.comparison.normal_bank import Neighbour, Normal, NormalBank
 from workbench.comparison.regions import Box, Quarter, quarter, region, region_mask
+from workbench.comparison.template import Scan, TemplateDifference
 from workbench.comparison.thresholds import Threshold
 from workbench.lru_cache import LRUCache
 from workbench.model.case import Picture
@@ -40,7 +41,7 @@ DEFAULT_RATE = 0.05  # of good pieces that may be called defective
 TOP = 100  # the score is the mean of one in so many patches
 MOST_CALIBRATING = 200  # normals of a product that a threshold is made of
 _MOST_FOREIGN = 16  # of them that are compared with other products
-_NUMBERS = 2  # raise it when what is kept of calibrating changes
+_NUMBERS = 3  # raise it when what is kept of calibrating changes
 _MOST_KEPT = 256  # comparisons, for who asks again
 
 
@@ -82,6 +83,7 @@ class Calibration:
     ordinaries: tuple[float, ...]  # how far the most ordinary quarter of each one's patches is
     threshold: Threshold | None
     why: str | None  # they allow no claim: the reason
+    template_scores: tuple[float, ...] = ()  # of pieces that have a template among the others, compared with it
 
     @property
     def suspects(self) -> tuple[Normal, ...]:
@@ -140,8 +142,10 @@ class Comparer:
         if found is None:
             itself = self.bank.by_content(picture.content)
             features = self.bank.features(itself) if itself else self.tower.features(picture.image)
-            binarised = refusals.is_binarised(picture.image)
-            found = self.compare_features(features, itself, picture.image.size, binarised)
+            scan = template.scan_of(picture.image)
+            found = self.compare_features(features, itself, picture.image.size, scan is not None)
+            if scan is not None:
+                found = self.beside_template(found, scan, features, itself, picture.image.size)
             self._comparisons.put(picture.key, found)
         return found
 
@@ -197,6 +201,55 @@ class Comparer:
             region_vector(features.patches, distances),
         )
 
+    def beside_template(
+        self,
+        comparison: Comparison,
+        scan: Scan,
+        features: Features,
+        itself: Normal | None = None,
+        size: tuple[int, int] = (1, 1),
+    ) -> Comparison:
+        """What comparing a scan of black and white with its template comes to; nothing more where it has none.
+
+        Args:
+            comparison: what features say of it.
+            scan: its pixels.
+            features: as in `compare_features`, as are the others.
+        """
+        beside = self._difference(scan, features, itself)
+        if beside is None:
+            return replace(comparison, rank=None, threshold=None)
+        neighbour, difference = beside
+        normal = neighbour.normal
+        scores = self.calibration(normal.dataset, normal.product).template_scores
+        threshold = thresholds.threshold(scores, self._rate) if len(scores) > 1 else None
+        claim: Claim = "cannot say"
+        if threshold is not None:
+            claim = "defective" if difference.score > threshold.value else "good"
+        return Comparison(
+            difference.map,
+            difference.score,
+            (neighbour,),
+            thresholds.at_least(scores, difference.score) if threshold else None,
+            len(scores) if threshold else 0,
+            threshold,
+            claim,
+            None if threshold else refusals.TEMPLATE_ALONE,
+            region(difference.map, size) if difference.score > 0 else None,
+            quarter(difference.map),
+            region_vector(features.patches, difference.map),
+        )
+
+    def _difference(
+        self, scan: Scan, features: Features, itself: Normal | None
+    ) -> tuple[Neighbour, TemplateDifference] | None:
+        """A scan beside the one of the most alike normals that is its template."""
+        neighbours = self.bank.nearest(features.class_vector, template.CANDIDATES, itself)
+        scans = [(each, self.bank.store.scan(each.normal.content)) for each in neighbours]
+        known = [(each, normal) for each, normal in scans if normal is not None]
+        difference = template.beside_template(scan, [normal for _, normal in known], features.grid)
+        return None if difference is None else (known[difference.template][0], difference)
+
     def calibration(self, dataset: str, product: str) -> Calibration:
         """What the product's normals say of each other: each compared without its own piece."""
         key = (dataset, product)
@@ -214,7 +267,7 @@ class Comparer:
         normals = ((self.bank.by_content(content), score) for content, score in numbers["scores"].items())
         scores = {normal: score for normal, score in normals if normal is not None}
         likenesses, ordinaries = tuple(numbers["likenesses"]), tuple(numbers["ordinaries"])
-        calibration = Calibration(scores, likenesses, ordinaries, None, None)
+        calibration = Calibration(scores, likenesses, ordinaries, None, None, tuple(numbers["templates"]))
         found = thresholds.threshold(calibration.piece_scores, self._rate)
         why = None
         if found is None:
@@ -244,7 +297,14 @@ class Comparer:
             picture_score(self._map(self.bank.patches(normal), neighbours))
             for normal, neighbours in zip(sample, strangers, strict=False)  # no strangers at all: none
         ]
+        beside: dict[tuple[str, str, str], float] = {}
+        for normal in own[:MOST_CALIBRATING]:
+            scan = self.bank.store.scan(normal.content)
+            found = None if scan is None else self._difference(scan, self.bank.features(normal), normal)
+            if found is not None:
+                beside[normal.unit] = max(found[1].score, beside.get(normal.unit, 0.0))
         return {
+            "templates": list(beside.values()),
             "scores": scores,
             "likenesses": likenesses,
             "ordinaries": ordinaries,

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from workbench.comparison.features import Features, Patches, Tower, Vector
-from workbench.comparison.refusals import is_binarised
+from workbench.comparison.template import Scan, scan_of
 from workbench.errors import UnreadableImage
 
 
@@ -69,14 +69,27 @@ class FeatureStore:
         Raises:
             UnreadableImage: it can't be opened.
         """
-        if self.class_vector(content) is None:
+        vector, binarised = self.class_vector_and_kind(content)
+        if vector is None or (binarised and self.scan(content) is None):
             image = open_image()
-            self.put(content, self._tower.features(image), is_binarised(image))
+            self.put(content, self._tower.features(image), scan_of(image))
 
-    def put(self, content: str, features: Features, binarised: bool = False) -> None:
-        """Store features, whole or not at all, and whether the picture is a scan of black and white."""
+    def put(self, content: str, features: Features, scan: Scan | None = None) -> None:
+        """Store features, whole or not at all, and the pixels of a picture that is a scan of black and white."""
         tensors: dict[str, NDArray[Any]] = {"class_vector": features.class_vector, "patches": features.patches}
-        _write(self.path(content), save(tensors, {"binarised": "yes"} if binarised else None))
+        if scan is not None:
+            tensors["scan"] = np.packbits(scan, axis=1)  # (rows, columns / 8)
+        stated = None if scan is None else {"binarised": "yes", "columns": str(scan.shape[1])}
+        _write(self.path(content), save(tensors, stated))
+
+    def scan(self, content: str) -> Scan | None:
+        """The pixels of a scan of black and white; None of any other picture, and where none are stored."""
+        try:
+            with safe_open(self.path(content), framework="numpy") as file:
+                columns = int((file.metadata() or {}).get("columns", "0"))
+                return np.unpackbits(file.get_tensor("scan"), axis=1, count=columns).astype(bool) if columns else None
+        except (OSError, SafetensorError, ValueError):
+            return None
 
     def vector_of(self, content: str, open_image: Callable[[], Image.Image]) -> Vector:
         """The class vector of a picture that need be no normal: kept without its patches, which would fill the disk.
@@ -95,11 +108,15 @@ class FeatureStore:
 
     def is_binarised(self, content: str) -> bool:
         """Whether what is stored is of a scan of black and white."""
+        return self.class_vector_and_kind(content)[1]
+
+    def class_vector_and_kind(self, content: str) -> tuple[Vector | None, bool]:
+        """(d,) float32, None where nothing usable is stored; and whether it is of a scan of black and white."""
         try:
             with safe_open(self.path(content), framework="numpy") as file:
-                return (file.metadata() or {}).get("binarised") == "yes"
+                return file.get_tensor("class_vector"), (file.metadata() or {}).get("binarised") == "yes"
         except (OSError, SafetensorError):
-            return False
+            return None, False
 
     def keep_numbers(self, name: str, numbers: Mapping[str, object]) -> None:
         """Keep what was worked out of features, by a name that says of which."""
@@ -138,9 +155,10 @@ class NormalBank:
         """
         self.store = store
         by_content = {normal.content: normal for normal in sorted(normals, reverse=True)}
-        vectors = {content: store.class_vector(content) for content in sorted(by_content)}
-        self.normals = tuple(by_content[content] for content, vector in vectors.items() if vector is not None)
-        stored = [vector for vector in vectors.values() if vector is not None]
+        vectors = {content: store.class_vector_and_kind(content) for content in sorted(by_content)}
+        self.normals = tuple(by_content[content] for content, (vector, _) in vectors.items() if vector is not None)
+        self.has_scans = any(binarised for _, binarised in vectors.values())  # of black and white
+        stored = [vector for vector, _ in vectors.values() if vector is not None]
         self._vectors = np.stack(stored) if stored else np.zeros((0, 1), np.float32)  # (n, d)
         self._units = _numbered(normal.unit for normal in self.normals)  # (n,)
         self._products = _numbered((normal.dataset, normal.product) for normal in self.normals)  # (n,)

@@ -15,8 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-BINARISED = "the picture is binarised, and the tower's features say little of black and white scans"
+BINARISED = (
+    "the picture is binarised and no normal picture is its template, and the tower's features say little of black and "
+    "white scans"
+)
 NORMALS_BINARISED = "the most alike normal pictures are binarised, and the tower's features say little of such scans"
+TEMPLATE_ALONE = (
+    "the picture is ranked by its difference to its template; no two normal pieces have one layout, so there is no "
+    "threshold"
+)
 UNLIKE = "the picture is not of the kind of any normal picture"
 SCATTERED = "the normal pictures differ among each other as widely as from pictures of other products"
 

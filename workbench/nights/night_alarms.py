@@ -44,8 +44,10 @@ def of_images(data: Path, runs: Sequence[Run], images: Sequence[str], alarm_rule
         cells.append(rollups.cells(chosen).filter(pl.col("subtask").is_null()))
         pictures.append(rollups.alarms(chosen, alarms.PICTURES, alarms.SHOWN, subtasks.locating(run.subtasks)))
         left -= set(rollups.calls(chosen, ("image_id",))["image_id"])
-    likeliest = pl.concat(pictures).sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
-    return alarms.of(pl.concat(cells), likeliest.head(alarms.SHOWN))
+    first = pl.concat(pictures)
+    if alarm_rule != "comparison":  # scores order those of each run already
+        first = first.sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
+    return alarms.of(pl.concat(cells), first.head(alarms.SHOWN))
 
 
 def of_night(data: Path, night: Night, runs: Sequence[Run], alarm_rule: AlarmRule) -> Alarms:

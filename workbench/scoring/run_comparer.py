@@ -110,6 +110,8 @@ def load(
     said = [f"{tower.name}, {nearest} nearest of {wording.counted(len(bank), 'normal')} {bank.identity}"]
     if support.compare_tolerance is not None:
         said.append(f"at most {support.compare_tolerance} patches away")
+    if bank.has_scans:
+        said.append("scans beside their templates")
     return RunComparer(
         comparer,
         ", ".join(said),

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from warehouse import schema
 from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.nights import Nights
-from warehouse.queries.rollups import Selection
+from warehouse.queries.rollups import SUSPICIOUS, Selection
 from warehouse.records.nights import Night
 from warehouse.records.scoring import Run
 from warehouse.store import Store
@@ -128,7 +128,8 @@ def show_alarms(report: Morning) -> None:
         html(called_defective.table(found))
         if found.called.defective:
             for run in runs:
-                going = {"order": "likeliest defect"} | ({} if rule == "answers" else {"alarms": rule})
+                order = SUSPICIOUS if found.called.probability is None else "likeliest defect"
+                going = {"order": order} | ({} if rule == "answers" else {"alarms": rule})
                 called_defective.links(run, found, going, len(runs) > 1)
     named = {run.run_id: tuple(one.image_id for one in found.pictures if one.run_id == run.run_id) for run in runs}
     called = [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import polars as pl
 import streamlit as st
 from markupsafe import Markup
 
-from warehouse.queries.rollups import Selection
+from warehouse.queries.rollups import SUSPICIOUS, Order, Selection
 from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis import alarms as unlabelled
@@ -90,7 +91,8 @@ def show(now: Snapshot, run: Run, selection: Selection) -> None:
     with card("called", "Called defective", "without a label; an alarm is no error; probability: mean over the alarms"):
         html(table(alarms))
         if alarms.called.defective:
-            links(run, alarms, address.going(order="likeliest defect"))
+            by_score = alarms.called.probability is None and reads.is_compared(now, run.run_id)
+            links(run, alarms, address.going(order=SUSPICIOUS if by_score else "likeliest defect"))
 
 
 def links(run: Run, alarms: Alarms, going: Mapping[str, str], one_of_several: bool = False) -> None:
@@ -119,12 +121,25 @@ def show_pictures(
     shown = sum(pictures.height for _, pictures in called)
     if not shown:
         return
+    order = _order(now, called)
     key = title.lower().replace(" ", "-")
     with st.container(key=f"card-alarms-{key}", gap="small"):
-        note = f"showing {shown} of {many:,}, likeliest defect first"
+        note = f"showing {shown} of {many:,}" + (f", {order} first" if order else "")
         html(Markup('<div class="title">{}<i>{}</i></div>').format(title, note))
         for place, (run, pictures) in enumerate(called):
             of_run = f"{key}-{place}" if place else key
-            thumbnails.grid(
-                now, run, pictures, thumbnails.suspicion, key=of_run, order="likeliest defect", outcome="alarm"
-            )
+            caption = partial(_caption, now, run, order)
+            thumbnails.grid(now, run, pictures, caption, key=of_run, order=order or "worst", outcome="alarm")
+
+
+def _order(now: Snapshot, called: Sequence[tuple[Run, pl.DataFrame]]) -> Order | None:
+    """What the pictures are ordered by, as `Rollups.alarms` does it; None where nothing tells."""
+    states_none = all(pictures["defect_probability"].is_null().all() for _, pictures in called)
+    if address.alarm_rule() != "comparison" and not states_none:
+        return "likeliest defect"
+    return SUSPICIOUS if any(reads.is_compared(now, run.run_id) for run, _ in called) else None
+
+
+def _caption(now: Snapshot, run: Run, order: Order | None, case: thumbnails.Row) -> str:
+    score = reads.scores(now, run.run_id).get(case["image_id"]) if order == SUSPICIOUS else None
+    return thumbnails.suspicion(case) if score is None else f"{score:.3f} · {thumbnails.suspicion(case)}"

@@ -217,3 +217,5 @@ def _keep(now: reads.Snapshot, run: Run, request: OperatingRequest, view: Operat
         for each in result.versions[:VERSIONS]
     ]  # fmt: skip
     html(components.table(rows, ["Version", "Method", "By", "Saved", "Why", "Threshold"]))
+    going = address.going(run=run.run_id, alarms=result.report.signal, outcome=None)
+    st.page_link(components.GALLERY, label="What it calls defective, in Gallery", query_params=going)

@@ -375,7 +375,7 @@ def scores(now: Snapshot, run_id: str) -> dict[str, float]:
 @st.cache_data(show_spinner=False, max_entries=_SOME)
 def is_compared(now: Snapshot, run_id: str) -> bool:
     """Whether a run compared its pictures with normal ones."""
-    return bool(Comparisons(Path(now.data)).ranked(run_id, 1))
+    return bool(scores(now, run_id))
 
 
 def follow(now: Snapshot, refresh: bool) -> None:
