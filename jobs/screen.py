@@ -120,7 +120,9 @@ def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) ->
         console.print(f"compares  {run.evaluator_version}")
         console.print(f"knowledge normals, version {run.knowledge_version or 'none'}")
     else:
-        console.print(f"knowledge {stated['knowledge']}, version {run.knowledge_version or 'none'}")
+        version = f"version {run.knowledge_version}" if run.knowledge_version else "nothing is published"
+        version = f", {version}" if stated["knowledge"] != "none" else ""
+        console.print(f"knowledge {stated['knowledge']}{version}")
         console.print(f"prompt    {protocol(stated, outcome.zero_shot)}")
     if picture is None:
         _show_summary(outcome, console)

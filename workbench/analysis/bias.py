@@ -64,7 +64,7 @@ def _stated(positions: pl.DataFrame, word: str) -> str:
     return (
         f"Option {row['letter']} is {word}: answered in {wording.percent(row['answered'])} of "
         f"{wording.counted(row['n'], 'question')} and right in {wording.percent(row['truly'])} "
-        f"(excess {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points)."
+        f"(excess {wording.points(row['low'])} to {wording.points(row['high'])} points)."
     )
 
 

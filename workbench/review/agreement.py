@@ -321,16 +321,17 @@ def in_words(measured: Agreement) -> str:
     cases = wording.counted(measured.pairs, "case")
     who = " and ".join(measured.people) if measured.people else "Two people"
     share = wording.percent_interval(measured.low, measured.high)
-    text = f"{who} say the same of {measured.same:,} of {cases} ({share}): correct, wrong or unsure."
+    text = f"{who} say the same of {measured.same:,} of {cases} (95 % interval {share}): correct, wrong or unsure."
     for name, each in (("Cohen's kappa", measured.kappa), ("Krippendorff's alpha", measured.alpha)):
-        text += f" {name} {each.value:.2f} ({each.low:.2f}–{each.high:.2f})." if each else ""
+        text += f" {name} {each.value:.2f} (95 % interval {each.low:.2f} to {each.high:.2f})." if each else ""
     if measured.pairs < LEAST_PAIRS:
         text += f" Agreement beyond chance takes {LEAST_PAIRS} cases."
     elif not measured.alpha:
         text += " All say one thing, so chance would agree as well."
     if measured.third_looks:
-        looks = wording.counted(measured.third_looks, "third look")
-        text += f" {looks} at cases that two disagreed on, or one person judged twice, are not in it."
+        which = "at cases that two disagreed on, or one person judged twice,"
+        looks = wording.counted(measured.third_looks, f"third look {which} is", f"third looks {which} are")
+        text += f" {looks} not in it."
     return text
 
 

@@ -4,10 +4,9 @@ The file is a list of {image, question, question_type, correct_answer, gpt_answe
 its answers, `as_answers` what the scorers take, `store` a run like any other: without traces, patches or knowledge, and
 of no archive unless one that is registered holds its images.
 
-Answers and keys are read by `model.letters`. Of several answers to one question of an image the first counts, scored
-directly or stored; only the official scorer, which reproduces MMAD's script, counts them all. Options that neither the
-file nor a question file has stay unknown: made up from the letters that happened to be said, the same question would be
-another one in every model's file.
+Answers and keys are read by `model.option_reader`. Of several answers to one question of an image the first counts,
+scored directly or stored; only the official scorer, which reproduces MMAD's script, counts them all. Options that no
+file has stay unknown: made up from the letters that were said, a question would be another in every model's file.
 """
 
 from __future__ import annotations
