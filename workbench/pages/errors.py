@@ -65,6 +65,12 @@ def ranked(now: Snapshot, selection: Selection, by: tuple[str, ...]) -> pl.DataF
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
+def concentrations(now: Snapshot, selection: Selection, cuts: tuple[tuple[str, ...], ...]) -> pl.DataFrame:
+    """The slices of a selection, by share of its errors."""
+    return cell_totals.error_slices(reads.cells(now, selection), cuts)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
 def taken_for(now: Snapshot, selection: Selection) -> pl.DataFrame:
     """What is taken for what in each subtask, by option texts, over all questions with the same texts."""
     columns = ("cluster_id", "right", "status", "answer_text", "correct_text", "subtask")
@@ -113,7 +119,7 @@ def ringed(selection: Selection, expectation: bool) -> set[tuple[str, str]]:
     if expectation:
         below = ranked(now, open_cells, ("product", "subtask")).filter("enough", pl.col("q") < SURE)
         return set(below.select("product", "subtask").cast(pl.String).iter_rows())
-    more = cell_totals.error_slices(reads.cells(now, open_cells), (("product", "subtask"),))
+    more = concentrations(now, open_cells, (("product", "subtask"),))
     return {(product, subtask) for product, subtask in more.filter(pl.col("q") < SURE, pl.col("ratio") > 0)["values"]}
 
 
@@ -343,7 +349,7 @@ open_cuts = tuple(
     for cut in (*error_concentration.CUTS, CUTS["lot"])
     if not set(cut) & {name for name, _ in selection.facets} and all(everything[name].count() for name in cut)
 )
-concentrated = cell_totals.error_slices(everything, open_cuts)
+concentrated = concentrations(now, selection, open_cuts)
 named_first = concentrated.head(1).filter(pl.col("q") < SURE, pl.col("ratio") > 0)
 leading = named_first.row(0, named=True) if named_first.height else None
 tested = ranked(now, selection, ("product", "subtask")).filter("enough", pl.col("difference").is_not_null())
