@@ -20,10 +20,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks.planted_faults import MUTANTS, Mutant
+from benchmarks import machine, planted_comparison_faults, planted_faults
+from benchmarks.planted_faults import Mutant
 
 ROOT = Path(__file__).resolve().parents[1]
+MUTANTS = (*planted_faults.MUTANTS, *planted_comparison_faults.MUTANTS)
 _COPIED = (
     *("benchmarks", "jobs", "tests", "training", "warehouse", "workbench", "docs"),
     *("pyproject.toml", "README.md", "Makefile"),

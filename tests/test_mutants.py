@@ -7,7 +7,8 @@ import ast
 import pytest
 
 from benchmarks import mutants
-from benchmarks.planted_faults import MUTANTS, Mutant
+from benchmarks.mutants import MUTANTS
+from benchmarks.planted_faults import Mutant
 
 pytestmark = pytest.mark.slow
 
