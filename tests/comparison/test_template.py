@@ -116,7 +116,7 @@ def test_a_photograph_is_no_scan() -> None:
 
 
 @given(st.integers(1, 4), st.integers(1, 3_000), st.booleans())
-def test_a_scan_of_any_shape_keeps_a_pixel_each_way_and_lies_beside_itself(short: int, long: int, upright: bool) -> None:
+def test_a_scan_of_any_shape_keeps_a_pixel_each_way_and_lies_on_itself(short: int, long: int, upright: bool) -> None:
     pixels = np.zeros((long, short) if upright else (short, long), np.uint8)
     pixels.ravel()[::2] = 255
     scan = scan_of(Image.fromarray(pixels))

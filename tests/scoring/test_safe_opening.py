@@ -103,7 +103,5 @@ def test_a_block_that_is_answered_in_pieces_has_all_rows_of_them_in_order() -> N
     lists = [each.name for each in fields(Rows) if each.name != "retrieval_seconds"]
     pieces = [Rows(**{name: [f"{name} {n}"] for name in lists}, retrieval_seconds=0.5) for n in range(3)]  # type: ignore[arg-type]
     whole = crash_counts.joined(pieces)
-    assert {name: getattr(whole, name) for name in lists} == {
-        name: [f"{name} {n}" for n in range(3)] for name in lists
-    }
+    assert {name: getattr(whole, name) for name in lists} == {name: [f"{name} {n}" for n in range(3)] for name in lists}
     assert whole.retrieval_seconds == 1.5
