@@ -19,6 +19,7 @@ import random
 import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,8 +130,9 @@ class FeatureStore:
             return None, False
 
     def keep_numbers(self, name: str, numbers: Mapping[str, object]) -> None:
-        """Keep what was worked out of features, by a name that says of which."""
-        _write(self._folder / "numbers" / f"{name}.json", json.dumps(numbers).encode())
+        """Keep what was worked out of features, by a name that says of which; not where the folder may only be read."""
+        with suppress(OSError):
+            _write(self._folder / "numbers" / f"{name}.json", json.dumps(numbers).encode())
 
     def numbers(self, name: str) -> dict[str, Any] | None:
         """What was kept under the name; None where nothing usable was."""
