@@ -31,6 +31,7 @@ from workbench.archive.image_decoding import open_image
 from workbench.archive.run_views import Located, RunViews
 from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, thresholds
 from workbench.errors import UnreadableImage
+from workbench.scoring.run_resources import key_of
 
 FEATURES = "features"  # below the data folder
 MOST = 60  # pictures of each truth that an effect is asked on
@@ -174,7 +175,7 @@ class Checks:
         return {self._key(each): each for each in normals}
 
     def _key(self, picture: Located) -> str:
-        return self._views.of(picture).identity
+        return key_of(self._views.of(picture))
 
 
 def suspects(comparer: Comparer, normals: Mapping[str, Normal]) -> list[Suspect]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -46,10 +46,12 @@ class RunComparer:
     contents: Mapping[str, str] = field(
         default_factory=dict
     )  # of the pictures compared with, by what the bank calls them
+    keys: Mapping[str, str] = field(default_factory=dict)  # what the bank calls them, by `Picture.content`
 
     def compare(self, picture: Picture) -> Comparison:
-        """What comparing the picture comes to."""
-        return self.comparer.compare(picture)
+        """What comparing the picture comes to; one that is among those compared with is known by the bank's name."""
+        key = self.keys.get(picture.content, picture.content)
+        return self.comparer.compare(picture if key == picture.content else replace(picture, content=key))
 
     def row(self, run_id: str, block: int, image_id: str, picture: Picture) -> StoredComparison:
         """The same as it is stored, in pixels of the whole upright picture."""
@@ -101,10 +103,12 @@ def load(
     tower = own_tower or load_named_tower(settings)
     files = {file.normal.content: file for file in resources.normals or resources.pictures}
     bank = open_bank(settings, tower, files, step)
+    keys = {file.view.identity: content for content, file in sorted(files.items())}
     if not resources.normals:
         alone = MutualComparer(tower, bank)
         version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
-        return RunComparer(alone, version, (f"{RANKING_ONLY}: name normal pictures with --references DIR",))
+        note = f"{RANKING_ONLY}: name normal pictures with --references DIR"
+        return RunComparer(alone, version, (note,), keys=keys)
     support, comparer = settings.support, comparer_among(settings, tower, bank)
     nearest = support.compare_nearest or DEFAULT_NEAREST
     said = [f"{tower.name}, {nearest} nearest of {wording.counted(len(bank), 'normal')} {bank.identity}"]
@@ -117,6 +121,7 @@ def load(
         ", ".join(said),
         tuple(_notes(tower, comparer, files)),
         {content: file.content for content, file in files.items()},
+        keys,
     )
 
 

@@ -56,7 +56,7 @@ class RunResources:
     normals: tuple[PictureFile, ...] = ()
     pictures: tuple[PictureFile, ...] = ()  # the archive's own, where it is compared with itself
     settled: tuple[SettledPicture, ...] = ()  # by which a comparison answers of which kind a defect is
-    # Pieces of which a case is settled, by the content of their pictures: none is judged by another picture of its own.
+    # Pieces of which a case is settled, by `Picture.content`: none is judged by another picture of its own.
     settled_pieces: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -129,11 +129,11 @@ def with_settled(
         if root := roots.get(each.entry.archive_id):
             file = _file(each.entry, root / each.entry.path, identity.cluster_id(each.entry), views)
             settled.setdefault(file.normal.content, SettledPicture(file, each.kind))
-    pieces = {content: each.picture.normal.piece or content for content, each in settled.items()}
+    pieces = {each.picture.view.identity: each.picture.normal.piece or key for key, each in settled.items()}
     of_pieces = set(pieces.values())
     for entry in entries:
         if (piece := identity.cluster_id(entry)) in of_pieces:
-            pieces[_key(views.of_reference(entry, entry))] = piece
+            pieces[views.of(entry).identity] = piece
     return replace(resources, settled=tuple(settled.values()), settled_pieces=pieces)
 
 
@@ -160,7 +160,7 @@ def _of_folder(folder: Path, entry: Entry, views: RunViews) -> list[PictureFile]
     files = []
     for reference in references.of_folder(folder, entry.product):
         view = views.of_reference(reference, entry)
-        key = _key(view)
+        key = key_of(view)
         normal = Normal(key, entry.dataset, entry.product, None)
         files.append(PictureFile(normal, Path(reference.path), view, reference.content))
     return files
@@ -168,12 +168,12 @@ def _of_folder(folder: Path, entry: Entry, views: RunViews) -> list[PictureFile]
 
 def _file(picture: Entry | PublishedNormal, path: Path, piece: str, views: RunViews) -> PictureFile:
     view = views.of_reference(picture, picture)
-    normal = Normal(_key(view), picture.dataset, picture.product, piece)
+    normal = Normal(key_of(view), picture.dataset, picture.product, piece)
     return PictureFile(normal, path, view, picture.content)
 
 
-def _key(view: View) -> str:
-    """What tells the picture's pixels apart: those of a deep one depend on the range that it is seen with."""
+def key_of(view: View) -> str:
+    """What the bank calls a picture, by its pixels: those of a deep one depend on the range that it is seen with."""
     if view.tone == ALONE:
         return view.identity
     return hashlib.sha256(f"{view.identity} {view.tone}".encode()).hexdigest()
