@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -70,6 +71,9 @@ def command(
     from workbench.review.operating import OperatingRequest
     from workbench.scoring import map_metrics
 
+    numbers = (prevalence, cost_escape, cost_overkill, escape_at_most, overkill_at_most, threshold)
+    if not all(each is None or math.isfinite(each) for each in numbers):
+        raise typer.BadParameter("costs, rates and thresholds are finite numbers")
     if sum(each is not None for each in (escape_at_most, overkill_at_most, threshold)) > 1:
         raise typer.BadParameter("choose by --escape-at-most, by --overkill-at-most or by --threshold, not by several")
     if save and rollback is not None:

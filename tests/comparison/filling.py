@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -35,3 +36,17 @@ def fill(folder: Path, log: Path, count: int, processes: int) -> None:
         time.sleep(SECONDS)
     normals = [Normal(f"{number:064x}", "D", "plate") for number in range(count)]
     NormalBank.open(folder, NotingTower(log), normals, lambda each: Image.new("L", (8, 8), int(each.content, 16)))
+
+
+def fill_past(folder: Path, deadly: int, count: int, left_out: Path) -> None:
+    """Fill the folder with so many normals, of which one kills its process; what is left out is written down."""
+
+    def opened(normal: Normal) -> Image.Image:
+        number = int(normal.content, 16)
+        if number == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Image.new("L", (8, 8), number)
+
+    normals = [Normal(f"{number:064x}", "D", "plate") for number in range(count)]
+    bank = NormalBank.open(folder, PretendedTower(), normals, opened)
+    left_out.write_text("".join(f"{int(content, 16)} {why}\n" for content, why in bank.left_out.items()))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save
 
 from tests.comparison.pretended import PretendedTower, features, filled
 from workbench.comparison import Comparer, Normal, NormalBank
@@ -123,3 +124,19 @@ def test_quarter_and_region_lie_around_the_peak() -> None:
     assert y0 <= 11 * 40 < 13 * 40 <= y1
     assert x1 - x0 <= 6 * 20
     assert y1 - y0 <= 5 * 40
+
+
+def test_features_without_patches_are_computed_anew_and_numbers_need_not_be_kept(tmp_path: Path) -> None:
+    tower, shades = PretendedTower(), [20, 90, 160]
+    normals = [Normal(f"{shade:064x}", "d", "p") for shade in shades]
+
+    def image(normal: Normal) -> Image.Image:
+        return Image.new("RGB", (40, 40), (int(normal.content, 16), 90, 60))
+
+    NormalBank.open(tmp_path, tower, normals, image)
+    file = next(tmp_path.rglob(f"{normals[0].content}.safetensors"))
+    file.write_bytes(save({"class_vector": np.ones(3, np.float32)}))
+    (file.parents[1] / "numbers").touch()  # so that it is no folder
+    bank = NormalBank.open(tmp_path, tower, normals, image)
+    assert tower.calls == 4
+    assert len(Comparer(tower, bank).calibration("d", "p").scores) == 3

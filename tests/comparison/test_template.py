@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.comparison.pretended import PretendedTower
@@ -111,3 +113,14 @@ def test_normals_that_have_templates_among_each_other_give_a_threshold(tmp_path:
 
 def test_a_photograph_is_no_scan() -> None:
     assert scan_of(Image.linear_gradient("L")) is None
+
+
+@given(st.integers(1, 4), st.integers(1, 3_000), st.booleans())
+def test_a_scan_of_any_shape_keeps_a_pixel_each_way_and_lies_on_itself(short: int, long: int, upright: bool) -> None:
+    pixels = np.zeros((long, short) if upright else (short, long), np.uint8)
+    pixels.ravel()[::2] = 255
+    scan = scan_of(Image.fromarray(pixels))
+    if scan is not None:
+        assert min(scan.shape) >= 1
+        found = beside_template(scan, [scan], (9, 9))
+        assert found is None or found.score == 0

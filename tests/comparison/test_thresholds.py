@@ -131,3 +131,22 @@ def test_a_piece_counts_once_with_its_largest_score(tmp_path: Path) -> None:
     assert found.threshold is not None
     assert found.threshold.pieces == 4
     assert found.threshold.value == max(found.scores.values())
+
+
+@given(st.lists(st.floats(-1e-3, 2, allow_nan=False), min_size=1, max_size=60), st.floats(0.001, 0.999))
+def test_whatever_normals_score_most_of_them_are_no_suspects_and_a_threshold_is_among_them(
+    scores: list[float], rate: float
+) -> None:
+    found = thresholds.threshold(scores, rate)
+    assert found is not None
+    assert found.value in scores
+    assert found.suspects <= len(scores) / 4
+    assert 0 < found.rate <= found.bound <= 1
+
+
+def test_of_copies_of_one_picture_none_is_a_suspect() -> None:
+    """Half precision makes cosines of equal patches a little more than 1."""
+    for rounding in (-4e-4, 0.0, 4e-4):
+        found = thresholds.threshold([*([rounding] * 8), 5e-4])
+        assert found is not None
+        assert found.suspects == 0

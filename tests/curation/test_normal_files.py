@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +19,9 @@ from warehouse.queries.curation import Curation
 from warehouse.queries.normals import Normals
 from warehouse.records.normals import Normal
 from warehouse.store import Store
-from workbench.archive import normal_files
+from workbench.archive import image_decoding, normal_files
 from workbench.curation import normals
-from workbench.errors import KnowledgeError
+from workbench.errors import KnowledgeError, UnreadableImage
 from workbench.settings import Settings, Work
 
 
@@ -153,3 +155,35 @@ def test_a_line_that_is_no_normal_is_refused_with_its_place(tmp_path: Path, line
     (tmp_path / "bad.normals.jsonl").write_text(f"\n{line}\n")
     with pytest.raises(KnowledgeError, match=rf"bad\.normals\.jsonl, line 2 is no normal: {reason}"):
         normal_files.read(tmp_path / "bad.normals.jsonl")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "../../etc/passwd", "bolt/../../x.png", "C:\\x.png"])
+@pytest.mark.parametrize("origin", ["normal folder", "sidecar reference", "verdict"])
+def test_a_line_whose_path_leaves_its_archive_is_refused(tmp_path: Path, curated: Path, path: str, origin: str) -> None:
+    file = tmp_path / "foreign.normals.jsonl"
+    workbench(curated, "knowledge", "export", "-o", file)
+    line = json.loads(file.read_text().splitlines()[0]) | {"path": path, "origin": origin}
+    file.write_text(json.dumps(line))
+    before = stands(curated)
+    with pytest.raises(KnowledgeError, match="stay inside it"):
+        normal_files.read(file)
+    assert stands(curated) == before
+
+
+def test_a_reference_that_is_no_file_here_is_left_out_and_opening_a_pipe_or_device_waits_for_nothing(
+    tmp_path: Path, curated: Path
+) -> None:
+    file, pipe = tmp_path / "foreign.normals.jsonl", tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    workbench(curated, "knowledge", "export", "-o", file)
+    first = json.loads(file.read_text().splitlines()[0])
+    places = ["/dev/zero", str(pipe), str(tmp_path / "nothing.png")]
+    lines = [
+        first | {"path": place, "origin": "references folder", "content": f"{n:064x}"} for n, place in enumerate(places)
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    done = normals.import_file(Store(curated), file, actor=ANN)
+    assert (done.added, [each.path for each in done.left_out]) == (0, places)
+    for place in places[:2]:
+        with pytest.raises(UnreadableImage, match="it is no file"):
+            image_decoding.read(Path(place), "0" * 64)

@@ -8,7 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
+from typer.testing import CliRunner
 
+from jobs.__main__ import app
 from tests.jobs.test_mmad_and_report import said
 from tests.pages import seed
 from tests.pages.seed import Seeded
@@ -91,3 +93,10 @@ def test_what_makes_no_sense_is_refused(seeded: Seeded) -> None:
         operate(seeded, "--product", "nut")
     with pytest.raises(Refused, match="there is no run nothing"):
         said("operate", "nothing", "--data", seeded.store.data)
+
+
+@pytest.mark.parametrize("option", ["--threshold", "--cost-escape", "--cost-overkill", "--prevalence"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_numbers_that_are_none_are_refused(option: str, value: str) -> None:
+    done = CliRunner().invoke(app, ["operate", "nothing", option, value, "--save"])
+    assert done.exit_code == 2, done.output

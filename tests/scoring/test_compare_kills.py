@@ -171,6 +171,7 @@ def test_an_archive_in_an_object_store_is_compared_as_a_folder_is_and_its_normal
     shutil.rmtree(data / "features")
     without = scored.score(root, settings(data, tower))
     assert (without.run.state, without.run.failed) == ("finished", 0)
-    assert "normal pictures that can't be opened, left out: 2" in without.notes
+    assert "normal pictures that can't be opened, left out: 2 (" in " ".join(without.notes)
+    assert "bolt/train/good/001.png: vanished" in " ".join(without.notes)
     assert "compared with 10 normal pictures of 2 products" in " ".join(without.notes)
     assert without.run.digest != after.run.digest

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from workbench.errors import DeviceLost
 from workbench.model.case import Picture
 from workbench.question_sets import INSPECTION, built_in
 from workbench.scoring import crash_counts, input_pipeline
-from workbench.scoring.block import ReferencePictures
+from workbench.scoring.block import ReferencePictures, Rows
 from workbench.scoring.crash_counts import AtWork, CrashCounts
 from workbench.scoring.input_pipeline import File, Opened
 from workbench.scoring.plan import Block
@@ -95,3 +96,12 @@ def test_a_death_counts_for_what_was_opened_and_for_what_was_answered(tmp_path: 
     with pytest.raises(ValueError), opening.on([crash_counts.opening("content")]):
         raise ValueError
     assert CrashCounts(tmp_path, "run").of([crash_counts.opening("content")]) == {"opening content": 1}
+
+
+def test_a_block_that_is_answered_in_pieces_has_all_rows_of_them_in_order() -> None:
+    """Of every kind of row, also those that are added some day."""
+    lists = [each.name for each in fields(Rows) if each.name != "retrieval_seconds"]
+    pieces = [Rows(**{name: [f"{name} {n}"] for name in lists}, retrieval_seconds=0.5) for n in range(3)]  # type: ignore[arg-type]
+    whole = crash_counts.joined(pieces)
+    assert {name: getattr(whole, name) for name in lists} == {name: [f"{name} {n}" for n in range(3)] for name in lists}
+    assert whole.retrieval_seconds == 1.5

@@ -111,6 +111,33 @@ def test_a_list_of_cases_can_begin_with_the_most_suspicious(store: Store, data: 
     assert [each.image_id for each in Comparisons(data).ranked(RUN)] == ["image-0", "image-1", "image-2"]
 
 
+def test_whatever_thresholds_are_a_picture_that_differs_more_is_never_below_one_that_does_not(
+    store: Store, data: Path, tmp_path: Path
+) -> None:
+    """Copies of one picture as normals give a threshold of 0, or of a rounding below it."""
+    cases = [(score, at) for score in (0.0, 0.0005, 0.2, 0.4) for at in (-1e-4, 0.0, 1e-5, 0.3, None)]
+    store.register_archive(rows.archive())
+    store.upsert_entries("archive", [rows.entry(number) for number in range(len(cases))])
+    compared = [rows.comparison(0, n, score=score, threshold=at) for n, (score, at) in enumerate(cases)]
+    answers = [rows.prediction(0, 2 * n) for n in range(len(cases))]
+    spool.write_part(data, RUN, 0, answers, comparisons=compared)
+    ingest(store)
+
+    ranked = Comparisons(data).ranked(RUN)
+    scores = [each.score for each in ranked]
+    assert sorted(scores[-5:]) == [0.0] * 5
+    for at in {at for _, at in cases}:
+        of_threshold = [each.score for each in ranked if each.threshold == at]
+        assert of_threshold == sorted(of_threshold, reverse=True)
+    listed = Rollups(data).facts(Selection(RUN, order="most suspicious"), ("image_id",))["image_id"].to_list()
+    with Database(data).reading() as con:
+        stated = con.sql(sql(Selection(RUN, order="most suspicious"))).pl()["image_id"].to_list()
+    file = tmp_path / "comparisons.parquet"
+    store.export("comparisons", RUN, file)
+    exported = pl.read_parquet(file)["image_id"].to_list()
+    assert [each.image_id for each in ranked] == listed == stated == exported
+
+
 def test_the_statement_of_that_list_gives_the_same_rows(store: Store, data: Path) -> None:
     rows.write_part(data, 0)
     ingest(store)

@@ -96,3 +96,11 @@ def test_a_threshold_that_nothing_speaks_for_is_not_saved(seeded: Seeded, tmp_pa
         said("operate", few.run.run_id, "--data", few.store.data, "--save")
     with pytest.raises(Refused, match="nothing would be called defective"):
         said("operate", seeded.run.run_id, "--data", seeded.store.data, "--cost-escape", "0", "--save")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_threshold_that_is_no_number_is_refused_and_leaves_nothing(tmp_path: Path, value: float) -> None:
+    with pytest.raises(Refused, match="which nothing can be held against"):
+        Thresholds(tmp_path).save(threshold(value), actor=ANN)
+    assert Thresholds(tmp_path).versions(SIGNAL) == []
+    assert Audit(tmp_path).rows() == []

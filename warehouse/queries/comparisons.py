@@ -12,10 +12,14 @@ from warehouse.records.comparisons import RankedArchive, RankedPicture, StoredCo
 
 SCORE = "score"
 """The range of a selection that is of the comparison's score."""
-# The order of a run's rows by how suspicious their pictures are.
+# How suspicious a picture is: its score over the threshold of its normals, or over its run's largest score. Copies as
+# normals give a threshold of nought, or of a rounding below it.
+SUSPICION = "score / greatest(coalesce(threshold, max(score) OVER (PARTITION BY run_id), 1), 0.001)"
+# The order of a run's rows by it.
 ORDER = (
-    "list_position((SELECT list(image_id ORDER BY score / coalesce(threshold, 1) DESC) FROM comparisons "
-    "WHERE run_id = {run_id}), image_id)"
+    "list_position((SELECT list(image_id ORDER BY suspicion DESC, path, image_id) FROM (SELECT image_id, path, "
+    f"{SUSPICION} AS suspicion FROM comparisons LEFT JOIN entries USING (image_id) "
+    "WHERE run_id = {run_id})), image_id)"
 )
 
 
@@ -33,19 +37,22 @@ class Comparisons:
         return found[0] if found else None
 
     def ranked_archive(self, run_id: str, truth: Truth = "archive") -> RankedArchive | None:
-        """How many pictures a run ranked against each other, and their labels; None where it had normal pictures."""
+        """How many pictures a run ranked against each other, and their labels; None where it had normal pictures, or
+        compared none: without any score but nought nothing is ranked.
+        """
         (row,) = self._database.frame(
             f"""
             WITH labels AS (
                 SELECT image_id, any_value(label) AS label FROM {FACTS[truth]} WHERE run_id = $run GROUP BY image_id
             )
-            SELECT count(*), count(label), count(*) FILTER (label = 'defective'), count(*) FILTER (len(nearest) > 0)
+            SELECT count(*), count(label), count(*) FILTER (label = 'defective'), count(*) FILTER (len(nearest) > 0),
+                count(*) FILTER (score > 0)
             FROM comparisons LEFT JOIN labels USING (image_id) WHERE run_id = $run
             """,
             {"run": run_id},
         ).rows()
-        pictures, labelled, defective, with_normals = row
-        return RankedArchive(pictures, labelled, defective) if pictures and not with_normals else None
+        pictures, labelled, defective, with_normals, scored = row
+        return RankedArchive(pictures, labelled, defective) if scored and not with_normals else None
 
     def refusals(self, run_id: str) -> list[tuple[str, int]]:
         """Why comparing cannot say whether there is a defect, and of how many pictures of a run, the most first."""
@@ -85,7 +92,7 @@ class Comparisons:
         """
         return self._database.records(
             RankedPicture,
-            """SELECT *, path AS image_path FROM comparisons JOIN entries USING (image_id) WHERE run_id = ?
-            ORDER BY score / coalesce(threshold, max(score) OVER (), 1) DESC, image_path, image_id LIMIT ?""",
+            f"""SELECT *, path AS image_path FROM comparisons JOIN entries USING (image_id) WHERE run_id = ?
+            ORDER BY {SUSPICION} DESC, image_path, image_id LIMIT ?""",
             [run_id, at_most],
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from warehouse.errors import Refused, full_disk_named
+from warehouse.queries import comparisons
 from warehouse.queries.facts import CLUSTER
 from warehouse.queries.truth import PREDICTIONS, Truth
 
@@ -51,7 +52,7 @@ _ORDER: dict[Exported, str] = {
     "patches": "block, t.rowid",
     "runs": "started_at, run_id",
     "measures": "path, image_id",
-    "comparisons": "run_id, score / coalesce(threshold, 1) DESC, path, image_id",
+    "comparisons": f"run_id, {comparisons.SUSPICION} DESC, path, image_id",
 }
 _OF_IMAGES = """(SELECT * FROM (SELECT DISTINCT run_id, image_id FROM facts)
     JOIN entries USING (image_id) LEFT JOIN measures USING (content)) AS t"""

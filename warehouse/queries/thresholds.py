@@ -7,6 +7,7 @@ nothing that is stored: what a threshold calls defective is worked out when it i
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,8 +73,14 @@ class Thresholds:
         return any(each.value is not None and each.scored for each in self.in_force(run_id, signal))
 
     def save(self, threshold: Threshold, *, actor: Actor) -> Threshold:
-        """The threshold as its next version; `version`, author and time are worked out here."""
+        """The threshold as its next version; `version`, author and time are worked out here.
+
+        Raises:
+            Refused: its value is no finite number.
+        """
         name = _name(threshold)
+        if threshold.value is not None and not math.isfinite(threshold.value):
+            raise Refused(f"the threshold on {name} would be {threshold.value}, which nothing can be held against")
         with self._database.changing(actor, "save threshold", name) as change:
             saved = _add(change.con, threshold, actor)
             change.details.update(version=saved.version, value=saved.value, method=saved.method)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -144,7 +145,7 @@ def read(path: Path, content: str | None = None) -> bytes:
         ReplacedImage: they aren't those that `content`, a SHA-256 in hex, names.
         UnreadableImage: vanished, permission denied, a disk in trouble, empty, too many.
     """
-    with _reasons(), path.open("rb") as file:
+    with _reasons(), _file(path).open("rb") as file:
         if (size := os.fstat(file.fileno()).st_size) > picture_memory.limit():
             raise UnreadableImage.of(picture_memory.too_much(size))
         data = file.read()
@@ -153,6 +154,13 @@ def read(path: Path, content: str | None = None) -> bytes:
     if not data:
         raise UnreadableImage("empty", "empty: the file has no bytes")
     return data
+
+
+def _file(path: Path) -> Path:
+    """The same, unless it is a device or a pipe, which may have no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableImage("not an image", "not an image: it is no file")
+    return path
 
 
 def decode(data: bytes, view: View = WHOLE) -> Image.Image:

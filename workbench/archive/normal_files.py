@@ -15,7 +15,15 @@ from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from warehouse import bounded
 from warehouse.records.normals import Normal, NormalOrigin, NormalState
@@ -59,6 +67,13 @@ class _Line(BaseModel):
     created_at: AwareDatetime
     tile: _Tile | None = None
     camera: _Name | None = None
+
+    @model_validator(mode="after")
+    def _stays_in_its_archive(self) -> _Line:
+        """Only pictures of a folder of references lie elsewhere."""
+        if self.origin != "references folder":
+            bounded.path(self.path)
+        return self
 
 
 def beside(texts: Path) -> Path:

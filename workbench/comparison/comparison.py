@@ -63,7 +63,7 @@ class Comparison:
 
     @property
     def product(self) -> tuple[str, str] | None:
-        """Data set and product of the most alike normal; None without normals or when unlike any of them."""
+        """Data set and product of the most alike normal, however unlike it is; None without normals."""
         return (self.nearest[0].normal.dataset, self.nearest[0].normal.product) if self.nearest else None
 
 

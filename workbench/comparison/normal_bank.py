@@ -4,7 +4,8 @@
 
 Features lie by the picture's content in a folder of their tower, a safetensors file each, written whole or not at all.
 So filling may be cut anywhere and go on, and several processes may fill one folder, each in an order of its own: the
-worst is that a picture which two come to at once is computed twice. A file that can't be read is computed anew.
+worst is that a picture which two come to at once is computed twice. A file that can't be read is computed anew. A
+picture that killed two processes which saw it is passed over (`deadly_pictures.py`).
 
 All normals are searched, whatever their product: what a query's folder or label says decides nothing.
 """
@@ -18,6 +19,7 @@ import random
 import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from warehouse.errors import full_disk_named
+from workbench.comparison.deadly_pictures import DeadlyPictures
 from workbench.comparison.features import Features, Patches, Tower, Vector
 from workbench.comparison.template import Scan, scan_of
 from workbench.errors import UnreadableImage
@@ -62,17 +66,21 @@ class FeatureStore:
     def __init__(self, folder: Path, tower: Tower):
         self._tower = tower
         self._folder = folder / _file_name(tower.name)
+        self._deadly = DeadlyPictures(self._folder / "being-seen")
 
     def fill(self, content: str, open_image: Callable[[], Image.Image]) -> None:
         """Store the picture's features if they aren't there.
 
         Raises:
-            UnreadableImage: it can't be opened.
+            UnreadableImage: it can't be opened, or processes died over it.
+            DiskFull: there is no room for them.
         """
         vector, binarised = self.class_vector_and_kind(content)
         if vector is None or (binarised and self.scan(content) is None):
-            image = open_image()
-            self.put(content, self._tower.features(image), scan_of(image))
+            with self._deadly.guard(_file_name(content)):
+                image = open_image()
+                features, scan = self._tower.features(image), scan_of(image)
+            self.put(content, features, scan)
 
     def put(self, content: str, features: Features, scan: Scan | None = None) -> None:
         """Store features, whole or not at all, and the pixels of a picture that is a scan of black and white."""
@@ -95,14 +103,15 @@ class FeatureStore:
         """The class vector of a picture that need be no normal: kept without its patches, which would fill the disk.
 
         Raises:
-            UnreadableImage: it can't be opened.
+            UnreadableImage: it can't be opened, or processes died over it.
         """
         path = self._folder / "vectors" / content[:2] / f"{_file_name(content)}.safetensors"
         vector: Vector | None = self.class_vector(content)
         if vector is None:
             vector = _read(path, "class_vector")
         if vector is None:
-            vector = self._tower.features(open_image()).class_vector
+            with self._deadly.guard(_file_name(content)):
+                vector = self._tower.features(open_image()).class_vector
             _write(path, save({"class_vector": vector}))
         return vector
 
@@ -114,13 +123,16 @@ class FeatureStore:
         """(d,) float32, None where nothing usable is stored; and whether it is of a scan of black and white."""
         try:
             with safe_open(self.path(content), framework="numpy") as file:
+                if "patches" not in file.keys():  # noqa: SIM118 - the file is no mapping
+                    return None, False
                 return file.get_tensor("class_vector"), (file.metadata() or {}).get("binarised") == "yes"
         except (OSError, SafetensorError):
             return None, False
 
     def keep_numbers(self, name: str, numbers: Mapping[str, object]) -> None:
-        """Keep what was worked out of features, by a name that says of which."""
-        _write(self._folder / "numbers" / f"{name}.json", json.dumps(numbers).encode())
+        """Keep what was worked out of features, by a name that says of which; not where the folder may only be read."""
+        with suppress(OSError):
+            _write(self._folder / "numbers" / f"{name}.json", json.dumps(numbers).encode())
 
     def numbers(self, name: str) -> dict[str, Any] | None:
         """What was kept under the name; None where nothing usable was."""
@@ -148,12 +160,17 @@ class FeatureStore:
 class NormalBank:
     """Normals whose features are stored; see the module's opening lines."""
 
-    def __init__(self, normals: Iterable[Normal], store: FeatureStore):
+    def __init__(self, normals: Iterable[Normal], store: FeatureStore, left_out: Mapping[str, str] | None = None):
         """Of normals that the store holds; others are left out.
 
         The order in which normals come decides nothing, and a content that comes twice counts once.
+
+        Args:
+            normals: in any order.
+            store: of their features.
+            left_out: by content, why some could not be seen.
         """
-        self.store = store
+        self.store, self.left_out = store, dict(left_out or {})
         by_content = {normal.content: normal for normal in sorted(normals, reverse=True)}
         vectors = {content: store.class_vector_and_kind(content) for content in sorted(by_content)}
         self.normals = tuple(by_content[content] for content, (vector, _) in vectors.items() if vector is not None)
@@ -173,7 +190,8 @@ class NormalBank:
         open_image: Callable[[Normal], Image.Image],
         progress: Callable[[int], None] | None = None,
     ) -> NormalBank:
-        """The bank of these normals; what isn't stored yet is computed. A picture that can't be opened is left out.
+        """The bank of these normals; what isn't stored yet is computed. A picture that can't be opened is left out,
+        and so is one that killed the processes that opened it; the bank names them.
 
         Args:
             folder: where features of all towers lie, `data/features`.
@@ -185,15 +203,16 @@ class NormalBank:
         store, listed = FeatureStore(folder, tower), list(normals)
         # In one order, processes that are equally fast would see every picture at the same time, wherever they begin.
         random.Random(os.getpid()).shuffle(listed)
+        left_out: dict[str, str] = {}
         for ready, normal in enumerate(listed, start=1):
             try:
                 store.fill(normal.content, lambda each=normal: open_image(each))  # type: ignore[misc]
-            except UnreadableImage:
-                continue
+            except UnreadableImage as error:
+                left_out[normal.content] = str(error)
             finally:
                 if progress:
                     progress(ready)
-        return cls(listed, store)
+        return cls(listed, store, left_out)
 
     def __len__(self) -> int:
         return len(self.normals)
@@ -287,14 +306,15 @@ def _read(path: Path, name: str) -> Any:
 
 def _write(target: Path, data: bytes) -> None:
     """All of the file or nothing; another process may write the same at once."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".filling-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with full_disk_named(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".filling-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(temporary).replace(target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _numbered(keys: Iterable[Hashable]) -> NDArray[np.int64]:

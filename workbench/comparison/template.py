@@ -49,7 +49,8 @@ def scan_of(image: Image.Image) -> Scan | None:
         return None
     grey, longer = image.convert("L"), max(image.size)
     if longer > MOST_SIDE:
-        grey = grey.resize((round(image.width * MOST_SIDE / longer), round(image.height * MOST_SIDE / longer)))
+        sides = (max(1, round(side * MOST_SIDE / longer)) for side in image.size)
+        grey = grey.resize(tuple(sides))  # type: ignore[arg-type]
     scan: Scan = np.asarray(grey) >= _WHITE
     return scan
 

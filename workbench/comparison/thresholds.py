@@ -28,6 +28,7 @@ from workbench.wording import counted, level, percent
 CONFIDENCE = 0.95
 DISOWNED = 2.0  # times the upper quartile of the scores
 FEWEST_SIBLINGS = 8  # pieces
+FINEST = 0.001  # of a score: what rounding alone may make it, as patches are kept in half precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,13 @@ def threshold(scores: Sequence[float], rate: float = 0.05) -> Threshold | None:
 
 
 def disowned_above(scores: Sequence[float]) -> float:
-    """The score above which a normal piece is a suspect; infinite where too few are there to tell."""
-    return DISOWNED * float(np.percentile(scores, 75)) if len(scores) >= FEWEST_SIBLINGS else float("inf")
+    """The score above which a normal piece is a suspect; infinite where too few are there to tell.
+
+    Of copies of one picture scores are rounding, on either side of 0: none of them is a suspect.
+    """
+    if len(scores) < FEWEST_SIBLINGS:
+        return float("inf")
+    return max(FINEST, DISOWNED * float(np.percentile(scores, 75)))
 
 
 def at_least(scores: Sequence[float], score: float) -> int:

@@ -92,14 +92,16 @@ def import_file(store: Store, file: Path, publish: bool = True, *, actor: Actor)
     """
     normals, here = Normals(store.data), {each.archive_id for each in store.archives()}
     named = normal_files.read(file)
-    elsewhere = normals.entries_of(each.content for each in named if each.archive_id not in here)
+    elsewhere = normals.entries_of(
+        each.content for each in named if each.archive_id not in here or each.origin == REFERENCES
+    )
     placed: dict[str, Normal] = {}
     left_out: list[LeftOut] = []
     for each in named:
         entry = elsewhere.get(each.content)
         if each.content in placed:
             left_out.append(LeftOut(each.path, "the file names its content twice"))
-        elif each.archive_id in here:
+        elif each.archive_id in here and (each.origin != REFERENCES or Path(each.path).is_file()):
             placed[each.content] = each
         elif entry is not None:
             there = _of_entry(entry, entry.product, each.origin, each.judgement_id)

@@ -12,8 +12,9 @@ there is no answer, and the text says why. No probabilities are told: a score am
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from warehouse import claims
 from warehouse.records.questions import Subtask
@@ -115,7 +116,8 @@ def _of_kind(case: Case, found: Comparison, settled: SettledDefects) -> tuple[st
     answer = settled.of(found, case.query.content)
     if answer.kind is None:
         return None, answer.reason
-    naming = [letter for letter, text in case.options if _words(text) == _words(answer.kind)]
+    wanted = _words(answer.kind)
+    naming = [letter for letter, text in case.options if wanted and _words(text) == wanted]
     return (naming[0], answer.reason) if len(naming) == 1 else (None, f"{answer.reason}, which no option names")
 
 
@@ -128,7 +130,16 @@ def names(text: str, product: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]+|[0-9]+", text.casefold())
+    """Runs of letters and runs of digits, of whatever script, however they are composed."""
+    composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    runs = ((sort, "".join(letters)) for sort, letters in groupby(composed, _sort))
+    return [run for sort, run in runs if sort != "Z"]
+
+
+def _sort(letter: str) -> str:
+    """L of letters and the marks on them, N of digits, Z of all else."""
+    sort = unicodedata.category(letter)[0]
+    return "L" if sort == "M" else sort if sort in "LN" else "Z"
 
 
 def _nearest_product(found: Comparison) -> str:

@@ -132,6 +132,7 @@ def joined(parts: Iterable[Rows]) -> Rows:
         whole.patches.extend(part.patches)
         whole.image_vectors.extend(part.image_vectors)
         whole.patch_vectors.extend(part.patch_vectors)
+        whole.comparisons.extend(part.comparisons)
         whole = replace(whole, retrieval_seconds=whole.retrieval_seconds + part.retrieval_seconds)
     return whole
 

@@ -33,7 +33,7 @@ from workbench.settings import OWN_TOWER, Settings, Support
 
 FEATURES = "features"  # below the data folder
 _EVERY = 8  # normals between two words of progress
-SHOWN = 3  # products
+SHOWN = 3  # products, and pictures that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def load(
     return RunComparer(
         comparer,
         ", ".join(said),
-        tuple(_notes(tower, comparer, len(files))),
+        tuple(_notes(tower, comparer, files)),
         {content: file.content for content, file in files.items()},
     )
 
@@ -166,15 +166,18 @@ def layers_of(support: Support) -> Sequence[int] | None:
     return None if support.compare_layers is None else [int(each) for each in support.compare_layers.split(",")]
 
 
-def _notes(tower: Tower, comparer: Comparer, listed: int) -> list[str]:
+def _notes(tower: Tower, comparer: Comparer, files: Mapping[str, PictureFile]) -> list[str]:
     bank = comparer.bank
     products = Counter((each.dataset, each.product) for each in bank.normals)
     said = [
         f"compared with {wording.counted(len(bank), 'normal picture')} of "
         f"{wording.counted(len(products), 'product')}, as {tower.name} sees them"
     ]
-    if len(bank) < listed:
-        said.append(f"normal pictures that can't be opened, left out: {listed - len(bank):,}")
+    if bank.left_out:
+        named = sorted(f"{files[content].path}: {why}" for content, why in bank.left_out.items())
+        more = f"; and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
+        shown = "; ".join(named[:SHOWN])
+        said.append(f"normal pictures that can't be opened, left out: {len(named):,} ({shown}{more})")
     for dataset, product in sorted(products)[:SHOWN]:
         found = comparer.calibration(dataset, product)
         words = found.threshold.words if found.threshold else found.why

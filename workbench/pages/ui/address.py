@@ -16,6 +16,7 @@ holds at that moment; else the filters that were there would vanish with the cli
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
@@ -235,8 +236,9 @@ def number(name: str, at_most: int) -> int:
 
 def range_of(name: str) -> tuple[float, float] | None:
     """From and to of one of RANGES; None where the address names none that makes sense."""
-    low, dash, high = st.query_params.get(name, "").partition("-")
+    low, _, high = st.query_params.get(name, "").partition("-")
     try:
-        return (float(low), float(high)) if dash else None
+        ends = float(low), float(high)
     except ValueError:
         return None
+    return ends if ends[0] <= ends[1] < math.inf else None  # of no number neither holds
