@@ -169,8 +169,8 @@ with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything
     reads.choose_alarm_rule(now)
     reads.choose_truth(now)
     by_piece.choose(now, run)
-    if run.model == COMPARE and (pictures := case_list.one_per_picture(run)):
-        here = address.going(run=run.run_id, **pictures)
+    if run.model == COMPARE and (once := case_list.one_per_picture(run)):
+        here = address.going(run=run.run_id, **once)
         st.page_link(components.GALLERY, label="Most suspicious", query_params=here)
     for target, label in ((components.ERRORS, "Errors"), (components.COMPARE, "Compare")):
         st.page_link(target, label=label, query_params=address.going(run=run.run_id))
