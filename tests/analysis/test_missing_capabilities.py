@@ -35,7 +35,7 @@ def test_what_an_evaluator_never_tells_takes_another_evaluator() -> None:
     assert found is not None
     assert found.sentence == (
         "There is no probability of each option and no course of entropy over iterations: what answered this run "
-        "(answer file) doesn't tell it."
+        "(answer file) gives none."
     )
     assert found.command == "workbench score ARCHIVE --model MODEL"
 

@@ -54,4 +54,14 @@ def test_without_labels_only_what_would_be_called_is_said() -> None:
     assert report.unlabelled == SCORES.height
     assert report.unlabelled_called == (SCORES["score"] >= 1).sum()
     called = f"Of {SCORES.height} pictures without a label {report.unlabelled_called} would be called defective."
-    assert operating_report.sentences(report)[1:] == ["Not enough: no picture has both a label and a score.", called]
+    said = operating_report.sentences(report)
+    assert said[0] == "No picture with a label has a score; prevalence 0.1 %, as stated."
+    not_enough = "Not enough: no picture has both a label and a score."
+    assert said[1:] == [not_enough, operating_report.LABELS_COME_FROM, called]
+
+
+def test_without_labels_the_prevalence_is_no_share_of_the_set() -> None:
+    rows = SCORES.with_columns(defective=pl.lit(None, pl.Boolean))
+    at = operating_report.prevalence(rows, None, None)
+    assert (at.value, at.basis) == (0.5, "assumed")
+    assert "assumed: no picture has a label" in at.sentence

@@ -39,6 +39,26 @@ def ranked(data: Path, defective: int, labelled: int = 10, **values: Any) -> Non
     ingest(store)
 
 
+def test_what_comparing_answered_is_listed_by_suspicion_and_says_what_is_beyond_it(data_folder: Path) -> None:
+    ranked(data_folder, defective=6)
+    assert "worst outcome first" in words(opened("workbench/pages/gallery.py"))
+    Store(data_folder).open_run(rows.run(run_id="compared", model="compare", evaluator="comparison"))
+    beyond = rows.prediction(0, 1, run_id="compared", status="invalid", answer=None, raw_text="no normal is like it")
+    part = [rows.prediction(0, 0, run_id="compared"), beyond]
+    spool.write_part(data_folder, "compared", 0, part, comparisons=[rows.comparison(0, 0, run_id="compared")])
+    ingest(Store(data_folder))
+
+    page = opened("workbench/pages/gallery.py", run="compared")
+    assert "most suspicious first" in words(page)
+    page.selectbox(key="gallery.order").set_value("worst").run()
+    assert page.query_params["order"] in ("worst", ["worst"])
+    assert "worst outcome first" in words(page)
+    said = words(opened("workbench/pages/runs/runs.py", run="compared"))
+    assert "<b>1 answer</b> could not come from comparing with normal pictures" in said
+    case = opened("workbench/pages/case/case.py", run="compared", image=beyond.image_id, question=beyond.question_id)
+    assert "<b>Invalid.</b> No normal is like it." in words(case)
+
+
 @pytest.mark.parametrize(
     ("known", "said"),
     [

@@ -60,7 +60,7 @@ def _lack(evaluator: str, missing: Sequence[Capability]) -> Lack | None:
             " ".join(["workbench score ARCHIVE", *flags]),
         )
     return Lack(
-        f"There is no {what}: what answered this run ({evaluator or 'nothing'}) doesn't tell it.",
+        f"There is no {what}: what answered this run ({evaluator or 'nothing'}) gives none.",
         "Score the same archive with a local model.",
         "workbench score ARCHIVE --model MODEL",
     )

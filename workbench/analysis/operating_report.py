@@ -15,8 +15,12 @@ from workbench.analysis.intervals import Estimate
 from workbench.analysis.operating_point import Aim, OperatingPoint
 from workbench.analysis.planning import PartsNeeded
 
-Basis = Literal["stated", "audited", "set"]
+Basis = Literal["stated", "audited", "set", "assumed"]
 LOSS = 0.02  # of the escape rate, that the planner counts parts for
+LABELS_COME_FROM = (
+    "Labels come from the archive's folders or its images.csv, or from people: workbench disputes open, then the "
+    "reviewed truth."
+)
 _NOT_ENOUGH: dict[NotEnough, str] = {
     "scored pictures": "no picture has both a label and a score",
     "defective pieces": f"fewer than {calibration.FEWEST} defective pieces have a score",
@@ -42,6 +46,8 @@ class Prevalence:
         if self.basis == "audited" and self.low is not None and self.high is not None:
             ends = f"{100 * self.low:.2g} to {100 * self.high:.2g} %"
             return f"{said}, audited: from drawn cases that people judged ({ends})"
+        if self.basis == "assumed":
+            return f"{said}, assumed: no picture has a label and no drawn cases were judged; state your line's"
         return f"{said}, this set's own share: no drawn cases were judged; a line's is far lower, state it"
 
 
@@ -74,13 +80,13 @@ class OperatingReport:
 
 
 def prevalence(scores: pl.DataFrame, stated: float | None, audited: Estimate | None) -> Prevalence:
-    """The one stated, else the audited one, else the set's own share (one half of an empty set)."""
+    """The one stated, else the audited one, else the set's own share; one half is assumed of an empty set."""
     if stated is not None:
         return Prevalence(stated, "stated")
     if audited is not None:
         return Prevalence(audited.value, "audited", audited.low, audited.high)
     own = detection_curves.share(detection_curves.labelled(scores))
-    return Prevalence(0.5 if own is None else own, "set")
+    return Prevalence(0.5, "assumed") if own is None else Prevalence(own, "set")
 
 
 def build(
@@ -225,7 +231,9 @@ def sentences(report: OperatingReport) -> list[str]:
     pieces = f"{wording.counted(ranking.defective_pieces, 'piece')} and {ranking.good_pieces:,}"
     none = f"; {ranking.unscored:,} with a label have none" if ranking.unscored else ""
     said = [
-        f"{pictures} and {ranking.images - ranking.defective:,} good ones, of {pieces}, have a score{none}; "
+        f"No picture with a label has a score{none}; {report.prevalence.sentence}."
+        if not ranking.images
+        else f"{pictures} and {ranking.images - ranking.defective:,} good ones, of {pieces}, have a score{none}; "
         f"{report.prevalence.sentence}."
     ]
     unlabelled = (
@@ -234,6 +242,8 @@ def sentences(report: OperatingReport) -> list[str]:
     )
     if point.lacking:
         lines = [*said, f"{not_enough(point.lacking)[:1].upper()}{not_enough(point.lacking)[1:]}."]
+        if point.lacking == "scored pictures":
+            lines.append(LABELS_COME_FROM)
         return [*lines, unlabelled] if report.unlabelled and point.threshold is not None else lines
     if ranking.auroc and ranking.average_precision:
         said.append(

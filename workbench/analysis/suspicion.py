@@ -24,7 +24,7 @@ def standing(rank: int | None, normals: int) -> str:
         normals: how many normal pieces there are.
     """
     if rank is None or not normals:
-        return "no normal stands beside it"
+        return "no normals known"
     pieces = wording.counted(normals, "normal piece")
     return f"above all {pieces}" if rank == 0 else f"above {normals - rank:,} of {pieces}"
 

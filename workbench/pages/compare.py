@@ -384,7 +384,11 @@ if rows.is_empty() and differing.images:
     st.stop()
 if rows.is_empty():
     with card("none", "", fill=False):
-        why = "No question that passes the filters was judged in both runs: choose another baseline or fewer filters."
+        why = (
+            "No question that passes the filters has a known right answer and an answer in both runs: choose another "
+            "baseline or fewer filters. In an archive without labels, settle cases in Disputes, then choose Reviewed "
+            "truth."
+        )
         components.empty("No shared question", why)
     st.stop()
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:

@@ -80,10 +80,11 @@ def show_cases(selection: Selection) -> None:
             note = f"showing {upto} of {total:,}, {case_list.order_in_words(selection)}" if found.height else ""
             html(Markup('<div class="title">Cases<i>{}</i></div>').format(note), width="stretch")
             case_list.choose_outcome(now, selection, "gallery")
-            case_list.choose_order(now, run.run_id, "gallery")
+            case_list.offer_one_per_picture(run, selection, "gallery")
+            case_list.choose_order(now, run, "gallery")
         if found.is_empty():
             components.empty("No case to show", "The filters leave none; Esc clears them.")
-        if address.order() == SUSPICIOUS:
+        if selection.order == SUSPICIOUS:
             ranking_warning.show(now, run.run_id)
         thumbnails.grid(
             now,

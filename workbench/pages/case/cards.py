@@ -38,6 +38,7 @@ _OUTCOME_WORDS: dict[Outcome, str] = {
 }
 
 
+COMPARISON = "comparison"  # the evaluator that compares with normal pictures
 _SAYS: dict[Truth, str] = {"archive": "the label", "reviewed": "the reviewed truth"}
 
 
@@ -55,7 +56,21 @@ def call_by_threshold(prediction: Prediction, rule: AlarmRule, fact: Mapping[str
     return f"{fact['claim']} {alarm_rule_words.NAMES[rule]}"
 
 
-def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth, called_otherwise: str = "") -> Markup:
+def _unread(prediction: Prediction, evaluator: str) -> str:
+    """Why there is no answer, as a sentence; comparing with normal pictures says it."""
+    if evaluator == COMPARISON and prediction.raw_text:
+        return f"{prediction.raw_text[:1].upper()}{prediction.raw_text[1:]}."
+    return "The answer names none of the options." if prediction.options else "There is no answer in words."
+
+
+def finding(
+    prediction: Prediction,
+    outcome: Outcome,
+    view: View,
+    truth: Truth,
+    called_otherwise: str = "",
+    evaluator: str = "",
+) -> Markup:
     """The one sentence about a case: what was answered, what is true, and whether it looked at the defect.
 
     Args:
@@ -64,12 +79,13 @@ def finding(prediction: Prediction, outcome: Outcome, view: View, truth: Truth, 
         view: the picture with what was looked at.
         truth: what is true goes by.
         called_otherwise: see `call_by_threshold`.
+        evaluator: what answered, as the run declared it.
     """
     head = Markup("{} <b>{}</b> ").format(glyph(outcome), _OUTCOME_WORDS[outcome])
     if outcome == "failed":
         return head + (prediction.error or "No reason was stored.")
     if outcome == "invalid":
-        return head + (prediction.error or "The answer names none of the options.")
+        return head + (prediction.error or _unread(prediction, evaluator))
     answered = option(prediction, prediction.answer)
     sentence = Markup("Asked “{}”, the model said {}").format(prediction.question, answered)
     if called_otherwise:

@@ -231,7 +231,7 @@ view = case_view.view(run, prediction, of_question, entry, at_reference, reads.a
 around = reads.place(now, chosen, here)
 
 title = f"{case_view.product(prediction)} · {case_view.name(prediction)}"
-lead = cards.finding(prediction, outcome, view, chosen.truth, called)
+lead = cards.finding(prediction, outcome, view, chosen.truth, called, run.evaluator)
 under = cards.under(run, around, _filters(chosen), case_list.order_in_words(chosen))
 if said := reads.alarm_rule_sentence(now, run.run_id, chosen.alarm_rule):
     under += Markup("<br>{} {}").format(components.glyph("alarm"), said)

@@ -79,7 +79,7 @@ def finding(run: Run, cells: pl.DataFrame) -> Markup:
         return Markup("{} <b>No question was answered:</b> all {:,} failed; below is why.").format(
             glyph("failed"), run.failed
         )
-    unread = f" {run.failed:,} failed, {run.invalid:,} could not be read." if run.failed or run.invalid else ""
+    unread = f" {run.failed:,} failed, {run.invalid:,} {_unread(run)}." if run.failed or run.invalid else ""
     accuracy = cell_totals.accuracy_by_subtask(cells, run.subtasks)
     if accuracy.is_empty():
         head = Markup("<b>{:,} of {} answered.</b>").format(run.answered, wording.counted(run.planned, "question"))
@@ -259,10 +259,16 @@ def time_spent(timings: Timings) -> Markup:
     )
 
 
+def _unread(run: Run) -> str:
+    """Why answers of the run are invalid; comparing with normal pictures leaves what it cannot answer."""
+    compared = run.model == configuration.COMPARE
+    return "could not come from comparing with normal pictures" if compared else "could not be read"
+
+
 def trouble(run: Run, failures: pl.DataFrame) -> Markup:
     """Failures by cause, and the answers that could not be read."""
     unread = (
-        Markup("<b>{}</b> could not be read").format(wording.counted(run.invalid, "answer"))
+        Markup("<b>{}</b> {}").format(wording.counted(run.invalid, "answer"), _unread(run))
         if run.invalid
         else "No answer was unreadable"
     )

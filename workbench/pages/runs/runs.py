@@ -26,9 +26,11 @@ from workbench.pages.ui import (
     embedding,
     reads,
     right_reason_card,
+    score_caption,
     thumbnails,
 )
 from workbench.pages.ui.components import card, chart, header, html
+from workbench.settings import COMPARE
 
 RUNS_SHOWN = 8
 CASES_SHOWN = 30
@@ -135,7 +137,9 @@ def show_cases(run: Run, selection: Selection) -> None:
             stored = run.answered + run.invalid + run.failed
             why = "The filters leave none." if stored else "No prediction of this run is stored yet."
             components.empty("No case to show", why)
-        thumbnails.grid(now, run, shown, lambda case: cards.caption(run, case, subtask))
+        thumbnails.grid(
+            now, run, shown, lambda case: score_caption.with_score(now, run, cards.caption(run, case, subtask), case)
+        )
         case_list.turn_pages("runs", first, CASES_SHOWN, total)
 
 
@@ -165,6 +169,9 @@ with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything
     reads.choose_alarm_rule(now)
     reads.choose_truth(now)
     by_piece.choose(now, run)
+    if run.model == COMPARE and (once := case_list.one_per_picture(run)):
+        here = address.going(run=run.run_id, **once)
+        st.page_link(components.GALLERY, label="Most suspicious", query_params=here)
     for target, label in ((components.ERRORS, "Errors"), (components.COMPARE, "Compare")):
         st.page_link(target, label=label, query_params=address.going(run=run.run_id))
     components.computed(

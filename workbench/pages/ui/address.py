@@ -27,10 +27,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from warehouse.queries.alarm_rules import ALARM_RULES, AlarmRule
 from warehouse.queries.facts import OUTCOMES
-from warehouse.queries.rollups import FACETS, RANGES, Flip, Order, Selection
+from warehouse.queries.rollups import FACETS, RANGES, SUSPICIOUS, Flip, Order, Selection
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Run
 from workbench.pages.ui import components
+from workbench.settings import COMPARE
 
 WORDS = {
     "answer_text": "answer",
@@ -102,15 +103,23 @@ def selection(run: Run, base: Run | None = None, images: tuple[str, ...] | None 
         base.run_id if base and flip in get_args(Flip) else None,
         images,
         truth(),
-        order(),
+        order(run),
         alarm_rule(),
     )
 
 
-def order() -> Order:
-    """What a list begins with: the worst outcome, unless the address says `order=likeliest defect` or another."""
+def order(run: Run) -> Order:
+    """What a list of the run's cases begins with: what the address says, such as `order=likeliest defect`, else the
+    usual: the most suspicious picture where comparing alone answered, for it leaves questions of every picture open; in
+    other runs the worst outcome.
+    """
     named = st.query_params.get("order")
-    return named if named in get_args(Order) else "worst"  # type: ignore[return-value]
+    return named if named in get_args(Order) else usual_order(run)  # type: ignore[return-value]
+
+
+def usual_order(run: Run) -> Order:
+    """What a list of the run's cases begins with where the address says nothing."""
+    return SUSPICIOUS if run.model == COMPARE else "worst"
 
 
 def truth() -> Truth:

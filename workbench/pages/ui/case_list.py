@@ -8,6 +8,7 @@ import streamlit as st
 
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.rollups import SUSPICIOUS, Order, Selection
+from warehouse.records.scoring import Run
 from workbench.analysis.charts import theme
 from workbench.pages.ui import address, reads
 from workbench.pages.ui.reads import Snapshot
@@ -34,16 +35,33 @@ def order_in_words(selection: Selection) -> str:
     return "worst outcome first, then highest entropy" if selection.order == "worst" else f"{selection.order} first"
 
 
-def choose_order(now: Snapshot, run_id: str, page: str) -> None:
+def one_per_picture(run: Run) -> dict[str, str]:
+    """What of an address lists the run's pictures by suspicion, each once: by its one question about a defect.
+
+    Empty where the run asks several such questions, or none.
+    """
+    detecting = [each.name for each in run.subtasks if each.detects]
+    return {"order": SUSPICIOUS, "subtask": detecting[0]} if len(detecting) == 1 else {}
+
+
+def offer_one_per_picture(run: Run, selection: Selection, page: str) -> None:
+    """A button that lists each picture once, where a list by suspicion holds several questions of it."""
+    wanted, facets = one_per_picture(run), dict(selection.facets)
+    if wanted and selection.order == SUSPICIOUS and len(run.subtasks) > 1 and not {"subtask", "outcome"} & set(facets):
+        st.button("One per picture", key=f"{page}.once", on_click=address.put, kwargs=wanted)
+
+
+def choose_order(now: Snapshot, run: Run, page: str) -> None:
     """What the list begins with; it goes along to the other pages."""
-    held = address.order()
-    offered = [name for name in get_args(Order) if name != SUSPICIOUS or name == held or reads.is_compared(now, run_id)]
+    held = address.order(run)
+    compared = held == SUSPICIOUS or reads.is_compared(now, run.run_id)
+    offered = [name for name in get_args(Order) if name != SUSPICIOUS or compared]
     address.choose(
         "Order",
         offered,
         held,
         f"{page}.order",
-        lambda order: address.put(order=None if order == "worst" else order),
+        lambda order: address.put(order=None if order == address.usual_order(run) else order),
         width=170,
         format_func=lambda order: f"{order} first",
         label_visibility="collapsed",

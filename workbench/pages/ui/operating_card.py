@@ -198,7 +198,8 @@ def _keep(now: reads.Snapshot, run: Run, request: OperatingRequest, view: Operat
 
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.text_input("Why", key="operating.reason", placeholder="kept with the version", width=320)
-        st.button("Save this threshold", key="operating.save", on_click=act, args=["save"])
+        nothing = result.report.point.threshold is None  # to save
+        st.button("Save this threshold", key="operating.save", on_click=act, args=["save"], disabled=nothing)
         if result.versions:
             earlier = [0, *(each.version for each in reversed(result.versions[1:]))]
             st.selectbox("Version", earlier, key="operating.version", width=110, help="0: the answers' own claims")

@@ -16,6 +16,6 @@ def with_score(now: Snapshot, run: Run, caption: str, case: thumbnails.Row) -> s
 
     The score comes first, for what does not fit under a narrow picture is cut.
     """
-    by_score = address.order() == SUSPICIOUS or SCORE in st.query_params or address.alarm_rule() == "comparison"
+    by_score = address.order(run) == SUSPICIOUS or SCORE in st.query_params or address.alarm_rule() == "comparison"
     score = reads.scores(now, run.run_id).get(case["image_id"]) if by_score else None
     return caption if score is None else f"{score:.3f} · {caption}"
