@@ -63,6 +63,7 @@ def command(
 
     Example: workbench operate RUN --prevalence 0.001 --cost-escape 500
     """
+    from warehouse.bounded import same_name
     from warehouse.errors import Refused
     from warehouse.queries.thresholds import Thresholds
     from warehouse.store import Store
@@ -82,6 +83,7 @@ def command(
     found = store.run(run)
     if found is None:
         raise Refused(f"there is no run {run} in this warehouse; `workbench runs` lists them")
+    product, camera = (None if each is None else same_name(each) for each in (product, camera))
     request = OperatingRequest(
         signal, product, camera, prevalence, cost_escape, cost_overkill, escape_at_most, overkill_at_most, threshold,
         truth,

@@ -140,3 +140,21 @@ def test_features_without_patches_are_computed_anew_and_numbers_need_not_be_kept
     bank = NormalBank.open(tmp_path, tower, normals, image)
     assert tower.calls == 4
     assert len(Comparer(tower, bank).calibration("d", "p").scores) == 3
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 5])
+def test_one_piece_of_a_product_gives_no_threshold_whatever_other_products_have(tmp_path: Path, pictures: int) -> None:
+    """It could only be compared with other products, and what is nearer than these would be called good."""
+    tower, rng = PretendedTower(), np.random.default_rng(3)
+    made = {f"{n:064x}": features(rng) for n in range(pictures + 6)}
+    normals = [
+        Normal(content, "d", "solo" if n < pictures else "many", "piece" if n < pictures else None)
+        for n, content in enumerate(made)
+    ]
+    comparer = Comparer(tower, filled(tmp_path, tower, normals, made))
+    alone = comparer.calibration("d", "solo")
+    assert (alone.threshold, alone.why) == (None, "one normal piece alone gives no threshold: at least two are needed")
+    assert comparer.calibration("d", "many").threshold is not None
+    found = comparer.compare_features(made[f"{0:064x}"])
+    assert found.nearest[0].normal.product == "solo"
+    assert (found.claim, found.rank) == ("cannot say", None)

@@ -100,3 +100,10 @@ def test_what_makes_no_sense_is_refused(seeded: Seeded) -> None:
 def test_numbers_that_are_none_are_refused(option: str, value: str) -> None:
     done = CliRunner().invoke(app, ["operate", "nothing", option, value, "--save"])
     assert done.exit_code == 2, done.output
+
+
+def test_a_product_is_named_as_names_are_compared(seeded: Seeded) -> None:
+    name = seeded.store.entries(seeded.run.archive_id)["product"][0]
+    found = [json.loads(operate(seeded, "--product", each, "--json")) for each in (name, f" {name} ")]
+    assert found[0]["ranking"]["images"] > 0
+    assert found[0] == found[1] | {"product": name}

@@ -268,7 +268,9 @@ class Comparer:
         scores = {normal: score for normal, score in normals if normal is not None}
         likenesses, ordinaries = tuple(numbers["likenesses"]), tuple(numbers["ordinaries"])
         calibration = Calibration(scores, likenesses, ordinaries, None, None, tuple(numbers["templates"]))
-        found = thresholds.threshold(calibration.piece_scores, self._rate)
+        pieces = calibration.piece_scores
+        # A single piece is compared with other products alone: what lies below that distance is not therefore good.
+        found = thresholds.threshold(pieces, self._rate) if len(pieces) > 1 else None
         why = None
         if found is None:
             why = "one normal piece alone gives no threshold: at least two are needed"
