@@ -12,6 +12,7 @@ All normals are searched, whatever their product: what a query's folder or label
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -286,7 +287,8 @@ class NormalBank:
         """
         patches = self.store.patches(normal.content)
         if patches is None:
-            raise OSError(f"the features of normal {normal.content[:12]} are gone from the data folder; score again")
+            gone = "the features of a normal picture are gone from the data folder; score again"
+            raise FileNotFoundError(errno.ENOENT, gone, str(self.store.path(normal.content)))
         return patches
 
     def by_content(self, content: str) -> Normal | None:

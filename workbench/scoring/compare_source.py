@@ -103,13 +103,16 @@ def _as_evidence(name: str, version: str, found: Comparison, picture: Picture) -
 
 
 def _others(pictures: Sequence[PictureFile]) -> Mapping[str, PictureFile]:
-    """Each picture's other: the one half-way round its product, in an order that names and labels don't decide."""
-    products: dict[tuple[str, str], list[PictureFile]] = {}
+    """Each picture's other: the one half-way round its product, in an order that names and labels don't decide.
+
+    Copies of a picture are one: what comparing says of a copy is what it says of the picture itself.
+    """
+    products: dict[tuple[str, str], dict[str, PictureFile]] = {}
     for each in pictures:
-        products.setdefault((each.normal.dataset, each.normal.product), []).append(each)
+        products.setdefault((each.normal.dataset, each.normal.product), {}).setdefault(each.view.identity, each)
     found: dict[str, PictureFile] = {}
-    for files in products.values():
-        files.sort(key=lambda each: each.content)
+    for different in products.values():
+        files = sorted(different.values(), key=lambda each: (each.content, each.view.identity))
         half = max(1, len(files) // 2)
         found |= {
             each.view.identity: files[(at + half) % len(files)] for at, each in enumerate(files) if len(files) > 1
