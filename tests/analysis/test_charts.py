@@ -106,6 +106,8 @@ def test_evidence_shows_three_linked_pictures_and_one_the_less_without_a_referen
     reference = Picture("Normal reference", SOURCE, 120, 90)
     three = case_figure.figure(look.LIGHT, QUERY, reference, None, ())
     two = case_figure.figure(look.LIGHT, QUERY, None, None, ())
+    one = case_figure.figure(look.LIGHT, QUERY, None, None, (), with_evidence=False)
+    assert len(one.layout.images) == 1
     assert (len(three.layout.images), len(two.layout.images)) == (3, 2)
     assert (three.layout.xaxis2.matches, three.layout.xaxis3.matches, three.layout.yaxis3.matches) == ("x", "x", "y")
     assert tuple(three.layout.yaxis.range) == (90, 0)

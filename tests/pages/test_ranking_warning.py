@@ -57,6 +57,9 @@ def test_what_comparing_answered_is_listed_by_suspicion_and_says_what_is_beyond_
     assert "<b>1 answer</b> could not come from comparing with normal pictures" in said
     case = opened("workbench/pages/case/case.py", run="compared", image=beyond.image_id, question=beyond.question_id)
     assert "<b>Invalid.</b> No normal is like it." in words(case)
+    shown = rows.prediction(0, 0).question_id
+    case = opened("workbench/pages/case/case.py", run="compared", image=beyond.image_id, question=shown)
+    assert "comparing with normal pictures said" in words(case)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def figure(
     reference: Picture | None,
     mask: Mask | None,
     patches: Sequence[PatchMark],
+    with_evidence: bool = True,
 ) -> go.Figure:
     """Query, reference and evidence side by side; zooming one zooms all.
 
@@ -58,12 +59,10 @@ def figure(
         reference: the normal sample, left out when zero-shot.
         mask: None hides the contour.
         patches: in the order of proposal; empty hides them.
+        with_evidence: show the query a second time, for what is marked on it.
     """
-    named = (
-        query,
-        *((reference,) if reference else ()),
-        Picture("Evidence", query.source, query.width, query.height, query.problem),
-    )
+    marked = Picture("Evidence", query.source, query.width, query.height, query.problem)
+    named = (query, *((reference,) if reference else ()), *((marked,) if with_evidence else ()))
     share = (1 - _PANEL_GAP * (len(named) - 1)) / len(named)
     width, height = query.width, query.height
     tall = max(190, min(400, round(_PANEL_PIXELS * height / width)))

@@ -87,10 +87,11 @@ def finding(
     if outcome == "invalid":
         return head + (prediction.error or _unread(prediction, evaluator))
     answered = option(prediction, prediction.answer)
-    sentence = Markup("Asked “{}”, the model said {}").format(prediction.question, answered)
+    who = "comparing with normal pictures" if evaluator == COMPARISON else "the model"
+    sentence = Markup("Asked “{}”, {} said {}").format(prediction.question, who, answered)
     if called_otherwise:
-        sentence = Markup("Its saved threshold calls it {}; asked “{}”, the model said {}").format(
-            called_otherwise, prediction.question, answered
+        sentence = Markup("Its saved threshold calls it {}; asked “{}”, {} said {}").format(
+            called_otherwise, prediction.question, who, answered
         )
     if outcome == "right" and not called_otherwise:
         sentence += f", as {_SAYS[truth]} does"

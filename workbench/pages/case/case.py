@@ -71,13 +71,22 @@ def show_buttons(run: Run, around: metrics.Neighbours, here: Key, view: View) ->
 def show_pictures(run: Run, view: View) -> None:
     """Query, reference and evidence in one figure, zoomed together."""
     masked, patched = "mask" not in st.query_params, "patches" not in st.query_params
-    title = "Query, normal reference, evidence" if view.reference else "Query and evidence, zero-shot"
+    lack = missing_capabilities.of(run, "attention")
+    marked = lack is None or view.mask is not None or bool(view.patches)  # else evidence would be the query once more
+    title = "Query, normal reference" if view.reference else "Query"
+    if marked:
+        title = f"{title}, evidence" if view.reference else "Query and evidence, zero-shot"
     with card("pictures", title, "drag to zoom: all move together; double-click resets"):
         figure = case_figure.figure(
-            components.ink(), view.query, view.reference, view.mask if masked else None, view.patches if patched else ()
+            components.ink(),
+            view.query,
+            view.reference,
+            view.mask if masked else None,
+            view.patches if patched else (),
+            with_evidence=marked,
         )
         chart(figure, "case.pictures", cards.pictures_sentence(view))
-        html(cards.pictures_note(view, masked, patched, missing_capabilities.of(run, "attention")))
+        html(cards.pictures_note(view, masked, patched, lack))
 
 
 def show_tile(run: Run, view: View, answers: list[Prediction]) -> None:
