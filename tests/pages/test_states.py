@@ -116,7 +116,7 @@ def test_every_page_stands_over_every_kind_of_run(page: str, kinds: Kinds, monke
             assert "16 failed" in text
 
 
-SAID = "There is no {}: what answered this run (answer file) doesn&#39;t tell it."
+SAID = "There is no {}: what answered this run (answer file) gives none."
 LEFT_OUT = "There is no {}: the run&#39;s settings left that out."
 COURSE, PROBABILITY = "course of entropy over iterations", "probability of each option"
 
