@@ -23,7 +23,7 @@ from workbench.archive.image_decoding import inspect_image
 from workbench.archive.view import Affine
 from workbench.comparison.comparison import DEFAULT_NEAREST, Comparer, Comparison, PictureComparer
 from workbench.comparison.features import Tower
-from workbench.comparison.mutual import RANKING_ONLY, MutualComparer
+from workbench.comparison.mutual import MutualComparer
 from workbench.comparison.normal_bank import Normal, NormalBank
 from workbench.comparison.vision_towers import DEFAULT_SIDE, load_tower
 from workbench.errors import BackboneError
@@ -107,7 +107,7 @@ def load(
     if not resources.normals:
         alone = MutualComparer(tower, bank)
         version = f"{tower.name}, ranked among {wording.counted(len(bank), 'picture')} {bank.identity}"
-        note = f"{RANKING_ONLY}: name normal pictures with --references DIR"
+        note = "no normal picture is known, so nothing is claimed: name a folder of them with --references DIR"
         return RunComparer(alone, version, (note,), keys=keys)
     support, comparer = settings.support, comparer_among(settings, tower, bank)
     nearest = support.compare_nearest or DEFAULT_NEAREST

@@ -267,7 +267,8 @@ if not products and not with_normals:
         "Knowledge",
         "No text is stored yet.",
         "The knowledge base is empty",
-        "Texts about products and their defects are what retrieval chooses from.",
+        "Texts about products and their defects are what retrieval chooses from; good pictures to compare with come by "
+        "workbench knowledge normals import ARCHIVE.",
         "workbench knowledge import domain_knowledge.json",
     )
 keys = list(products | with_normals)
