@@ -158,3 +158,16 @@ def test_one_piece_of_a_product_gives_no_threshold_whatever_other_products_have(
     found = comparer.compare_features(made[f"{0:064x}"])
     assert found.nearest[0].normal.product == "solo"
     assert (found.claim, found.rank) == ("cannot say", None)
+
+
+@pytest.mark.parametrize(("copies", "others", "claims"), [(2, 0, False), (9, 0, False), (6, 4, False), (3, 6, True)])
+def test_copies_of_one_picture_as_normals_allow_no_claim(
+    tmp_path: Path, copies: int, others: int, claims: bool
+) -> None:
+    tower, rng = PretendedTower(), np.random.default_rng(3)
+    one = features(rng)
+    made = {f"{n:064x}": one if n < copies else features(rng) for n in range(copies + others)}
+    normals = [Normal(content, "d", "p") for content in made]
+    comparer = Comparer(tower, filled(tmp_path, tower, normals, made))
+    assert (comparer.calibration("d", "p").why is None) == claims
+    assert (comparer.compare_features(one).claim == "cannot say") != claims

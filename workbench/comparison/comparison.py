@@ -276,6 +276,8 @@ class Comparer:
             why = "one normal piece alone gives no threshold: at least two are needed"
         elif 2 * numbers["binarised"] > len(calibration.scores):
             why = refusals.NORMALS_BINARISED
+        elif np.median(pieces) <= thresholds.FINEST:
+            why = refusals.COPIES
         elif refusals.are_scattered(list(calibration.scores.values()), numbers["foreign"]):
             why = refusals.SCATTERED
         return replace(calibration, threshold=found, why=why)

@@ -2,6 +2,7 @@
 
     binarised       a scan of black and white: towers that were trained on photographs say nothing of it
     unlike          a picture of another kind than any normal: even its most ordinary patches are far from them
+    copies          normals that differ by no more than rounding: how good pictures differ is not known
     scattered       normals that differ among each other as widely as from everything else
 
 All rules are relative to what the normals themselves do; none knows a product or a data set.
@@ -25,6 +26,7 @@ TEMPLATE_ALONE = (
     "threshold"
 )
 UNLIKE = "the picture is not of the kind of any normal picture"
+COPIES = "most normal pictures are copies of each other, which says nothing of how good ones differ"
 SCATTERED = "the normal pictures differ among each other as widely as from pictures of other products"
 
 _NEAR = 32  # grey levels of 255 from black or white
