@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -35,6 +36,15 @@ class Comparisons:
             StoredComparison, "SELECT * FROM comparisons WHERE run_id = ? AND image_id = ?", [run_id, image_id]
         )
         return found[0] if found else None
+
+    def of_pictures(self, run_id: str, image_ids: Sequence[str]) -> dict[str, StoredComparison]:
+        """The same of several pictures, by image_id; of those that were compared."""
+        found = self._database.records(
+            StoredComparison,
+            "SELECT * FROM comparisons WHERE run_id = ? AND image_id IN (SELECT unnest(?::VARCHAR[]))",
+            [run_id, list(image_ids)],
+        )
+        return {each.image_id: each for each in found}
 
     def ranked_archive(self, run_id: str, truth: Truth = "archive") -> RankedArchive | None:
         """How many pictures a run ranked against each other, and their labels; None where it had normal pictures, or

@@ -1,6 +1,7 @@
 """Gallery: the cases of a selection as thumbnails, a page at a time.
 
-In the address: `run`, the filters (`address.py`), `from`; `mask=on` and `patches=on`.
+In the address: `run`, the filters (`address.py`), `from`; `mask=on` and `patches=on`; `map`, the opacity in
+percent of the map of the comparison with normal pictures.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from warehouse.queries import rollups
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.rollups import SUSPICIOUS, Selection
+from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis import cell_totals
 from workbench.pages.runs import cards
@@ -30,6 +32,7 @@ from workbench.pages.ui import (
 from workbench.pages.ui.components import header, html
 
 SHOWN = 60
+FAINTEST, OPACITY = 5, 60  # percent of the map: at least, and until somebody chooses another
 
 now = reads.snapshot()
 runs = reads.runs(now)
@@ -38,6 +41,26 @@ runs = reads.runs(now)
 def flip(what: str) -> None:
     """Draw or hide the contours or the patches."""
     address.put(**{what: None if what in address.asked() else "on"})
+
+
+def choose_map(run: Run) -> int:
+    """The opacity in percent at which the map of the comparison with normal pictures is drawn; 0 where it is not."""
+    if not reads.is_compared(now, run.run_id):
+        return 0
+    asked = address.number("map", at_most=100)
+    percent = max(asked, FAINTEST) if asked else 0
+    components.toggle("Map", "h", "gallery.map", percent > 0, lambda _: _show_map(0 if percent else OPACITY), "map")
+    if percent:
+        key = f"gallery.opacity.{percent}"  # a widget per value: it follows a link and Back
+        st.slider(
+            "Opacity of the map in percent", FAINTEST, 100, percent, 5, key=key, width=150, label_visibility="collapsed",
+            on_change=lambda: address.write(map=f"{st.session_state[key]}"),
+        )  # fmt: skip
+    return percent
+
+
+def _show_map(percent: int) -> None:
+    address.put(map=f"{percent}" if percent else None)
 
 
 def finding(total: int, selection: Selection) -> Markup:
@@ -93,6 +116,7 @@ def show_cases(selection: Selection) -> None:
             caption,
             masks="mask" in st.query_params,
             patches="patches" in st.query_params,
+            map_percent=map_percent,
         )
         case_list.turn_pages("gallery", first, SHOWN, total)
 
@@ -108,6 +132,7 @@ with header("Gallery", finding(total, selection), cards.under(run, archive, read
     by_piece.choose(now, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)
+    map_percent = choose_map(run)
     components.computed(
         {"order": case_list.order_in_words(selection), "n": wording.counted(total, "case")}, rollups.sql(selection)
     )

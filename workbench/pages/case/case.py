@@ -17,13 +17,22 @@ from warehouse.records.scoring import Prediction, Run
 from workbench.analysis import metrics, missing_capabilities
 from workbench.analysis.charts import case_figure, common
 from workbench.analysis.metrics import Key
-from workbench.archive import tone_range
-from workbench.pages.case import cards, heat_map, links, tile
+from workbench.archive import previews, run_views, tone_range
+from workbench.pages.case import cards, links, tile
 from workbench.pages.case import view as case_view
 from workbench.pages.case.view import View
 from workbench.pages.disputes import widgets
 from workbench.pages.knowledge import counterfactual
-from workbench.pages.ui import address, case_list, components, embedding, ranking_warning, reads
+from workbench.pages.ui import (
+    address,
+    case_list,
+    components,
+    embedding,
+    heat_map,
+    pictures,
+    ranking_warning,
+    reads,
+)
 from workbench.pages.ui.components import card, chart, header, html
 
 now = reads.snapshot()
@@ -109,7 +118,22 @@ def show_comparison(run: Run, view: View, here: Key) -> None:
         elif not found.values:
             html(Markup('<div class="note">The map was dropped with the run\'s traces; the score stays.</div>'))
         html(heat_map.table(found))
+        show_nearest(run, found.nearest)
         ranking_warning.show(now, run.run_id)
+
+
+def show_nearest(run: Run, contents: tuple[str, ...]) -> None:
+    """The normal pictures that a picture was compared with, the most alike first; of those that an archive has."""
+    known, archives, views = reads.entries_of_contents(now, contents), reads.archives(now), run_views.of_run(run)
+    shown = []
+    for entry in (known[content] for content in contents if content in known):
+        if entry.archive_id not in archives:
+            continue
+        root = archives[entry.archive_id].root
+        picture = pictures.small(now.data, previews.locate(entry.path, root, [root]), view=views.of(entry).for_display)
+        if picture.source:
+            shown.append((entry.path, picture.source))
+    html(heat_map.beside(shown))
 
 
 def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:

@@ -23,6 +23,7 @@ from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.comparisons import Comparisons
 from warehouse.queries.groundings import Groundings
 from warehouse.queries.measures import PictureMeasures
+from warehouse.queries.normals import Normals
 from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Rollups, Selection
 from warehouse.queries.signals import SignalName
@@ -364,6 +365,18 @@ def choose_run(now: Snapshot, all_runs: Sequence[Run], run: Run, name: str = "ru
 def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | None:
     """What comparing an image with normal pictures came to; None where the run compared nothing."""
     return Comparisons(Path(now.data)).of_picture(run_id, image_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=_FEW)
+def comparisons(now: Snapshot, run_id: str, image_ids: tuple[str, ...]) -> dict[str, StoredComparison]:
+    """What comparing these images came to, by image_id; of those that were compared."""
+    return Comparisons(Path(now.data)).of_pictures(run_id, image_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=_SOME)
+def entries_of_contents(now: Snapshot, contents: tuple[str, ...]) -> dict[str, Entry]:
+    """By content the pictures of registered archives that have it."""
+    return Normals(Path(now.data)).entries_of(contents)
 
 
 @st.cache_data(show_spinner=False, max_entries=_SOME)

@@ -18,10 +18,11 @@ from workbench.analysis import alarms
 from workbench.archive import previews, run_views
 from workbench.archive.run_views import RunViews
 from workbench.archive.view import View
-from workbench.pages.ui import address, components, pictures, reads
+from workbench.pages.ui import address, components, heat_map, pictures, reads
 from workbench.pages.ui.reads import Snapshot
 
 Row = Mapping[str, Any]
+_MAP = 64  # pixels of a map's longer side on a thumbnail
 
 
 def grid(
@@ -31,6 +32,7 @@ def grid(
     caption: Callable[[Row], str],
     masks: bool = False,
     patches: bool = False,
+    map_percent: int = 0,
     key: str = "thumb",
     width: int = 104,
     columns: int | None = None,
@@ -45,6 +47,7 @@ def grid(
         caption: what stands under a case, Markdown escaped.
         masks: draw the mask's contour.
         patches: draw the accepted patches.
+        map_percent: opacity of the map of the comparison with normal pictures, 0 to 100; 0 draws none.
         key: of the containers; one per grid on a page.
         width: least width of a column in pixels.
         columns: how many there are where there is room; None for as many as there is room for.
@@ -56,6 +59,7 @@ def grid(
     of_mask = reads.mask_paths(now, images) if masks else {}
     entries = reads.entries(now, images)
     boxes = _boxes(now, run, cases) if patches else {}
+    compared = reads.comparisons(now, run.run_id, images) if map_percent else {}
     views = run_views.of_run(run)
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
@@ -63,6 +67,9 @@ def grid(
                 view = _view(entries.get(case["image_id"]), views)
                 picture = _picture(now, case, root, of_mask.get(case["image_id"]), view)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
+                found = compared.get(case["image_id"])
+                if found is not None and found.values:
+                    over = heat_map.layers(picture.window.middle, found, map_percent, _MAP) + over
                 reason = picture.problem if picture.problem == pictures.NO_LONGER else case["error"] or picture.problem
                 components.html(components.thumbnail(picture.source, case["outcome"], reason or "", over))
                 here = {"run": run.run_id, "image": case["image_id"], "question": case["question_id"]}
