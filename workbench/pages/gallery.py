@@ -53,8 +53,8 @@ def choose_map(run: Run) -> int:
     if percent:
         key = f"gallery.opacity.{percent}"  # a widget per value: it follows a link and Back
         st.slider(
-            "Opacity of the map in percent", FAINTEST, 100, percent, 5, key=key, width=150, label_visibility="collapsed",
-            on_change=lambda: address.write(map=f"{st.session_state[key]}"),
+            "Opacity of the map in percent", FAINTEST, 100, percent, 5, key=key,
+            width=150, label_visibility="collapsed", on_change=lambda: address.write(map=f"{st.session_state[key]}"),
         )  # fmt: skip
     return percent
 
