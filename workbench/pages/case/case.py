@@ -133,7 +133,8 @@ def show_nearest(run: Run, contents: tuple[str, ...]) -> None:
         picture = pictures.small(now.data, previews.locate(entry.path, root, [root]), view=views.of(entry).for_display)
         if picture.source:
             shown.append((entry.path, picture.source))
-    html(heat_map.beside(shown))
+    if shown:
+        html(heat_map.beside(shown))
 
 
 def show_options(run: Run, prediction: Prediction, outcome: Outcome) -> None:

@@ -80,13 +80,11 @@ def table(comparison: StoredComparison) -> Markup:
 
 
 def beside(normals: Sequence[tuple[str, str]]) -> Markup:
-    """The normal pictures that it was compared with, the most alike first; nothing where there are none to show.
+    """The normal pictures that it was compared with, the most alike first.
 
     Args:
-        normals: path and data URI of each.
+        normals: path and data URI of each, at least one.
     """
-    if not normals:
-        return Markup()
     picture = Markup('<img src="{0}" alt="{1}" title="{1}" style="{2}">')
     each = Markup("").join(picture.format(source, path, _SQUARE) for path, source in normals)
     return Markup(
