@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -164,8 +165,9 @@ def test_an_open_question_is_answered_in_words(engine: AnyEngine) -> None:
     assert reasoned.initial_option_probabilities == {}
 
 
-def test_what_a_question_set_declares_of_a_case_changes_no_token(body: HubBackbone) -> None:
-    declared = dataclasses.replace(CASE, subtask="Anomaly Detection", claims=("defective", "good"))
+def test_what_is_declared_of_a_case_and_its_difference_from_normal_pictures_change_no_token(body: HubBackbone) -> None:
+    differing = np.arange(12, dtype=np.float32).reshape(3, 4)
+    declared = dataclasses.replace(CASE, subtask="Anomaly Detection", claims=("defective", "good"), difference=differing)
     scripts = [compose(body, [case]) for case in (CASE, declared)]
     told, expected = (
         [part.ids.tolist() for part in (*script.products, *script.images, *script.questions)] for script in scripts
@@ -183,4 +185,5 @@ def test_the_model_is_told_neither_label_nor_mask_nor_folder() -> None:
         "options",
         "subtask",  # as is the next, for what answers without reading; part of no prompt, see above
         "claims",
+        "difference",  # proposes patches of the query; part of no prompt, see above
     }
