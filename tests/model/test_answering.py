@@ -166,8 +166,8 @@ def test_an_open_question_is_answered_in_words(engine: AnyEngine) -> None:
 
 
 def test_what_is_declared_of_a_case_and_its_difference_from_normal_pictures_change_no_token(body: HubBackbone) -> None:
-    differing = np.arange(12, dtype=np.float32).reshape(3, 4)
-    declared = dataclasses.replace(CASE, subtask="Anomaly Detection", claims=("defective", "good"), difference=differing)
+    field = np.arange(12, dtype=np.float32).reshape(3, 4)
+    declared = dataclasses.replace(CASE, subtask="Anomaly Detection", claims=("defective", "good"), difference=field)
     scripts = [compose(body, [case]) for case in (CASE, declared)]
     told, expected = (
         [part.ids.tolist() for part in (*script.products, *script.images, *script.questions)] for script in scripts
