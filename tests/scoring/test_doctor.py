@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,3 +112,10 @@ def test_the_command_ends_with_one_when_something_is_red(data_folder: Path, cont
 
     assert ended.exit_code == code
     assert {finding["state"] for finding in json.loads(ended.stdout)} & {"red"} == ({"red"} if code else set())
+
+
+def test_what_the_page_asks_waits_for_no_torch(tmp_path: Path) -> None:
+    found = "import sys; from pathlib import Path; from workbench.nights import health; "
+    found += "health.examine(Path(sys.argv[1]), thorough=False); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", found, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

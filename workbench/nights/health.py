@@ -14,7 +14,6 @@ from warehouse.records.scoring import Run
 from warehouse.store import Store
 from workbench import wording
 from workbench.archive import scan
-from workbench.curation import normal_checks
 from workbench.nights import schedules
 from workbench.processes import is_free
 from workbench.review.labelstudio import checks, configuration
@@ -121,19 +120,23 @@ def _normals(data: Path, thorough: bool) -> Iterator[Finding]:
         yield Finding(
             "yellow", "normals", f"{each.path}: {each.reason}", "workbench knowledge normals retire NORMAL --reason WHY"
         )
-    towers = normal_checks.stored_towers(data) if thorough else []
-    for tower in towers[:1]:
-        for suspect in normal_checks.Checks(Store(data), tower).suspects(only_stored=True)[:_SHOWN]:
-            calm = False
-            detail = f"{suspect.normal.path} of {suspect.normal.product}: {suspect.words}"
-            yield Finding(
-                "yellow",
-                "normals",
-                detail,
-                f"look at it; workbench knowledge normals retire {suspect.normal.content[:12]} --reason WHY",
-            )
+    is_compared = False
+    if thorough:
+        from workbench.curation import normal_checks  # imports torch, which a page waits for
+
+        for tower in normal_checks.stored_towers(data)[:1]:
+            is_compared = True
+            for suspect in normal_checks.Checks(Store(data), tower).suspects(only_stored=True)[:_SHOWN]:
+                calm = False
+                detail = f"{suspect.normal.path} of {suspect.normal.product}: {suspect.words}"
+                yield Finding(
+                    "yellow",
+                    "normals",
+                    detail,
+                    f"look at it; workbench knowledge normals retire {suspect.normal.content[:12]} --reason WHY",
+                )
     if calm:
-        compared = "" if towers else "; not compared with each other yet (workbench knowledge normals check)"
+        compared = "" if is_compared else "; not compared with each other yet (workbench knowledge normals check)"
         yield Finding("green", "normals", f"{wording.counted(len(published), 'normal')} published{compared}")
 
 
