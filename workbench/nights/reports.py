@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,9 @@ from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.records.nights import NightState, StepState
 from warehouse.records.scoring import PassedOver
 from workbench import wording
-from workbench.analysis import drift, failures
+from workbench.analysis import cause_words, drift, failures
 from workbench.analysis.alarms import Alarms
+from workbench.analysis.causes import Cause
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
 from workbench.review.escape_estimate import Estimate, Week
@@ -114,6 +116,13 @@ class Morning:
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
+    causes: tuple[Cause, ...] = ()  # what changed first; none in older reports
+
+    @property
+    def unexplained(self) -> tuple[Signal, ...]:
+        """The changes that no cause explains."""
+        gone = {(each.name, each.group, each.value) for cause in self.causes for each in cause.vanished}
+        return tuple(each for each in self.changes if (each.name, each.group, each.value) not in gone)
 
     @property
     def finding(self) -> str:
@@ -129,6 +138,8 @@ class Morning:
                 f"{wording.counted(self.images, 'image was', 'images were')} scored. There "
                 "is no earlier night to compare with."
             )
+        if self.causes:
+            return " ".join(f"{cause_words.sentence(cause)}." for cause in self.causes)
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
@@ -164,6 +175,16 @@ def in_words(signal: Signal) -> str:
     if signal.name == "appearance":
         return f"Images{where} look different"
     return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
+
+
+def advice(report: Morning, cause: Cause) -> str:
+    """What to check for a cause, and how its pictures are scored again."""
+    return f"Check {cause_words.CHECKS[cause.kind]}. To score again: {scoring_again(report, cause)}"
+
+
+def scoring_again(report: Morning, cause: Cause) -> str:
+    """The command that scores a cause's pictures again."""
+    return f"workbench schedule run-due --now {shlex.quote(report.schedule)} --rescore all{cause_words.only(cause)}"
 
 
 def week_rows(week: Week) -> list[tuple[str, str, str, str]]:

@@ -178,6 +178,10 @@ def changes(report: Morning) -> Markup:
             drift.LEAST_TONIGHT,
             drift.LEAST_BASELINE,
         )
+    if report.causes and not report.unexplained:
+        return Markup('<div class="note">{} Nothing that does not belong to what stands above.</div>').format(
+            glyph("right")
+        )
     if not report.changes:
         return Markup('<div class="note">{} Nothing: none of {} signals left its usual range.</div>').format(
             glyph("right"), report.signals
@@ -191,7 +195,7 @@ def changes(report: Morning) -> Markup:
             f"{each.images:,}",
             wording.p_number(each.p_value),
         ]
-        for each in report.changes
+        for each in report.unexplained
     ]
     return components.table(rows, ("where", "signal", "before", "tonight", "images", "p"), numbers=4)
 
