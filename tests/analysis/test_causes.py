@@ -271,7 +271,7 @@ def test_another_mixture_is_no_cause(labelled: bool) -> None:
 
 
 def test_nights_that_differ_by_themselves_have_seldom_a_change_of_pictures() -> None:
-    ordinary = [picture_changes.measured(nights(seed, count=6, per_night=60)) for seed in range(60)]
+    ordinary = [picture_changes.arrange(nights(seed, count=6, per_night=60)) for seed in range(60)]
     named = [pictures for pictures in ordinary if picture_changes.strongest(pictures, 0.05)]
     assert len(named) <= 6  # of 60 at 5 %; more has a chance of 3 %
 

@@ -80,13 +80,13 @@ def find(
     """The causes, those with a change of the pictures first; nothing where nothing changed, or nothing was before.
 
     Args:
-        images: the columns that `compare` and `picture_changes.measured` take, run_id, question_id and image_path.
+        images: the columns that `compare` and `picture_changes.arrange` take, run_id, question_id and image_path.
         compare: the signals of such images.
         false_alarm: of nights without any change, the share on which a change of pictures may be named.
     """
     if images["tonight"].all() or not images["tonight"].any():
         return []
-    pictures = picture_changes.measured(images)
+    pictures = picture_changes.arrange(images)
     new, pictures = _new(pictures)
     left = _alarms(compare(pictures.images))
     found: list[Cause] = []
@@ -123,16 +123,16 @@ def _new(pictures: Measured) -> tuple[list[Cause], Measured]:
             found.append(_cause(pictures, group, kind, effect=_effect(pictures.images[group.now], None)))
         if named:
             gone = [group.value for group in named]
-            pictures = picture_changes.measured(pictures.images.filter(~pl.col(dimension).fill_null("").is_in(gone)))
+            pictures = picture_changes.arrange(pictures.images.filter(~pl.col(dimension).fill_null("").is_in(gone)))
     return found, pictures
 
 
 def _without(pictures: Measured, group: Group) -> Measured:
     """The pictures that are not the group's, tonight or before."""
     if group.dimension == "all":
-        return picture_changes.measured(pictures.images.head(0))
+        return picture_changes.arrange(pictures.images.head(0))
     value = pl.col(group.dimension).fill_null("")
-    return picture_changes.measured(pictures.images.filter(value != group.value))
+    return picture_changes.arrange(pictures.images.filter(value != group.value))
 
 
 def _changed(pictures: Measured, change: picture_changes.Change, vanished: tuple[Signal, ...]) -> Cause:

@@ -119,7 +119,7 @@ class Measured:
         return away
 
 
-def measured(images: pl.DataFrame) -> Measured:
+def arrange(images: pl.DataFrame) -> Measured:
     """What is worked with.
 
     Args:
