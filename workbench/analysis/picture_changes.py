@@ -68,7 +68,6 @@ _PROPERTIES: dict[str, tuple[pl.Expr, float]] = {
     "centre_y": (pl.col("centre_y"), 0.05),
 }
 NAMES = tuple(_PROPERTIES)
-NEEDED = ("width", "height", "brightness", "sharpness", "red", "green", "blue", "fill", "centre_x", "centre_y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,10 @@ class Group:
     before: Rows
     is_new: bool  # no earlier picture has the value
 
-    def is_same(self, other: Group) -> bool:
+    def is_same(self, group: Group) -> bool:
         """Whether it is of the same pictures tonight."""
-        both = len(np.intersect1d(self.now, other.now, assume_unique=True))
-        return both >= _ALIKE * max(len(self.now), len(other.now))
+        both = len(np.intersect1d(self.now, group.now, assume_unique=True))
+        return both >= _ALIKE * max(len(self.now), len(group.now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def arrange(images: pl.DataFrame) -> Measured:
 
     Args:
         images: image_id, `tonight` (bool), `night` (anything that differs between nights), product, line, camera, lot
-            (text or null), `at` (when it was taken, or null) and the columns NEEDED.
+            (text or null), `at` (when it was taken, or null) and what `Measures` holds.
     """
     ordered = images.sort("at", "image_id", nulls_last=True)
     strata = [pl.col(name).fill_null("") for name in STRATA]
