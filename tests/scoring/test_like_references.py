@@ -19,7 +19,7 @@ from warehouse.store import Store
 from workbench.archive.scan import content_of
 from workbench.curation import normals as curation
 from workbench.model.method import Method
-from workbench.scoring import like_references, prepare_run
+from workbench.scoring import prepare_run
 from workbench.scoring import run as scoring
 from workbench.scoring.prepare_run import Prepared
 from workbench.scoring.run import Outcome
@@ -199,10 +199,17 @@ def test_published_normals_serve_archives_that_have_none_and_a_picture_never_is_
     assert planned(line, settings(data, tower))["bolt/test/good/0.png"] not in (None, str(gone))
 
 
-def test_the_answering_models_own_tower_leaves_the_choice_to_the_seed_and_says_so(
+def test_the_answering_models_own_tower_chooses_too_whatever_the_number_of_devices(
     plates: Path, tower: Path, data_folder: Path
 ) -> None:
     chosen = settings(data_folder, tower)
-    found = prepared(plates, replace(chosen, support=replace(chosen.support, compare="own")))
-    assert like_references.OWN_COMES_LATER in found.notes
-    assert len({each.reference for block in found.plan.blocks for each in block.asked}) == 1
+    own = replace(chosen, support=replace(chosen.support, compare="own"))
+
+    found = prepared(plates, own)
+
+    for block in found.plan.blocks:
+        for each in block.asked:
+            assert Path(each.entry.path).stem == Path(each.reference_path or "").stem[0]
+    assert any("chosen by likeness for 6 images" in note for note in found.notes), found.notes
+    several = prepared(plates, replace(own, machine=replace(own.machine, device="cpu,cpu")))
+    assert several.plan.identity == found.plan.identity

@@ -4,8 +4,8 @@
     a proposed normal, pictures whose truth is known -> compared without it and with it -> `Effect`
 
 A suspect is one that its siblings disown: compared with the others of its product, without its own piece, it scores
-more than twice their upper quartile (`thresholds.disowned_above`). Being named retires nothing: it may as well be the
-one good picture of a new batch.
+more than twice their upper quartile (`thresholds.disowned_above`); a scan of black and white beside its template. Being
+named retires nothing: it may as well be the one good picture of a new batch.
 
 What publishing a normal does to pictures of known truth is asked at the threshold that stands, so that a lower score is
 the picture's own doing: a defective one that was caught and would no longer be is *lost*, a good one that was called
@@ -29,7 +29,7 @@ from workbench import comparison, wording
 from workbench.archive import run_views
 from workbench.archive.image_decoding import open_image
 from workbench.archive.run_views import Located, RunViews
-from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, thresholds
+from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower
 from workbench.errors import UnreadableImage
 from workbench.scoring.run_resources import key_of
 
@@ -42,14 +42,13 @@ class Suspect:
     """A published normal that its siblings disown."""
 
     normal: Normal
-    score: float  # against the others, without its own piece
-    limit: float  # above it the siblings disown one
+    score: float  # against the others, without its own piece; of a scan beside its template
+    times: float  # as far from the others as three quarters of these are from each other
 
     @property
     def words(self) -> str:
         """Why it is one, in one sentence."""
-        times = 2 * self.score / self.limit
-        return f"it differs from the others {times:.1f} times as much as three quarters of them do from each other"
+        return f"it differs from the others {self.times:.1f} times as much as three quarters of them do from each other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +137,11 @@ class Checks:
 
     def _above(self, comparer: Comparer, stands: Comparer, entry: Entry) -> bool:
         """Whether the picture, compared by one, lies above the other's threshold."""
-        key = self._key(entry)
-        patches, vector = self._features.patches(key), self._features.class_vector(key)
-        if patches is None or vector is None:
+        found = comparer.compare_stored(self._key(entry))
+        if found is None or found.threshold is None:  # such as of a scan without a template: nothing is claimed of it
             return False
-        found = comparer.compare_features(Features(vector, patches), comparer.bank.by_content(key))
-        threshold = stands.calibration(entry.dataset, entry.product).threshold
+        calibration = stands.calibration(entry.dataset, entry.product)
+        threshold = calibration.template_threshold if found.beside_template else calibration.threshold
         return threshold is not None and found.score > threshold.value
 
     def comparer(self, normals: Iterable[Normal], only_stored: bool = False) -> Comparer:
@@ -185,12 +183,13 @@ def suspects(comparer: Comparer, normals: Mapping[str, Normal]) -> list[Suspect]
         comparer: whose bank holds them.
         normals: by what the bank calls them.
     """
-    named: list[Suspect] = []
-    for dataset, product in sorted({(each.dataset, each.product) for each in comparer.bank.normals}):
-        calibration = comparer.calibration(dataset, product)
-        limit = thresholds.disowned_above(calibration.piece_scores) if calibration.scores else 0.0
-        named += [Suspect(normals[each.content], calibration.scores[each], limit) for each in calibration.suspects]
-    return sorted(named, key=lambda each: -each.score / each.limit)
+    named = [
+        Suspect(normals[each.content], calibration.template_scores.get(each, calibration.scores[each]), times)
+        for dataset, product in sorted({(each.dataset, each.product) for each in comparer.bank.normals})
+        for calibration in [comparer.calibration(dataset, product)]
+        for each, times in calibration.disowned.items()
+    ]
+    return sorted(named, key=lambda each: -each.times)
 
 
 @dataclass(frozen=True, slots=True)
