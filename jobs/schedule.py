@@ -81,7 +81,7 @@ def list_(data: Data = None, json_: Json = False) -> None:
     from jobs import screen
     from warehouse.queries.nights import Nights
     from workbench import settings
-    from workbench.nights import schedule_admin
+    from workbench.nights import reports, schedule_admin
 
     ledger = Nights(settings.data_folder(data))
     found, last = ledger.schedules(), ledger.last_nights()
@@ -97,7 +97,8 @@ def list_(data: Data = None, json_: Json = False) -> None:
     table = Table("schedule", "archive", "cron", "window", "priority", "last night", "next")
     for each in found:
         night = last.get(each.name)
-        words = f"{night.state}, {wording.counted(night.images, 'image')}" if night else "none yet"
+        state = reports.state_named(night.state) if night else ""
+        words = f"{state}, {wording.counted(night.images, 'image')}" if night else "none yet"
         table.add_row(
             each.name,
             each.archive,
@@ -169,23 +170,24 @@ def run_due(
 ) -> None:
     """Work through what is due: score what is new, then the steps after it. May be called at any time, by anybody.
 
+    Prints each night's finding and where its report is; nothing when nothing was due, as cron mails what is printed.
+
     Exit codes: 0 done, or nothing was due; 1 a night needs attention; 75 another call is running.
 
     Example: workbench schedule run-due --now line-3
     """
     from workbench import settings
 
-    nights = _work(settings.data_folder(data), now, rescore, config)
+    folder = settings.data_folder(data)
+    nights = _work(folder, now, rescore, config)
     if json_:
         from dataclasses import asdict
 
         typer.echo(json.dumps([asdict(night) for night in nights], indent=1, default=str))
-    elif not nights:
+    elif not nights and sys.stdout.isatty():
         typer.echo("nothing is due")
     for night in nights if not json_ else []:
-        caught_up = f", {night.covered - 1} missed ones caught up" if night.covered > 1 else ""
-        message = f": {night.message}" if night.message else ""
-        typer.echo(f"{night.schedule} {night.state}, {wording.counted(night.images, 'image')}{caught_up}{message}")
+        typer.echo(_told(folder, night))
     raise typer.Exit(1 if any(night.state in ("failed", "alarm") for night in nights) else 0)
 
 
@@ -212,7 +214,7 @@ def loop(
         while not stopped.is_set():
             try:
                 for night in _work(folder, None, None, config):
-                    typer.echo(f"{night.schedule} {night.state}, {wording.counted(night.images, 'image')}", err=True)
+                    typer.echo(_told(folder, night), err=True)
             except (NightsBusy, DiskFull, Locked) as passing:
                 typer.echo(str(passing), err=True)
             stopped.wait(every)
@@ -245,7 +247,25 @@ def emit(
             typer.echo(f"# {name}\n{text}")
     user = "--user " if to and ".config" in to.parts else ""
     typer.echo(f"# start it: systemctl {user}daemon-reload && systemctl {user}enable --now {units.TIMER}")
+    if user:
+        typer.echo("# let it go on when you log out, and begin when the machine does: loginctl enable-linger")
     typer.echo(f"# or in a crontab:\n{units.crontab(*place)}")
+
+
+def _told(folder: Path, night: Night) -> str:
+    """How a night ended, and from its report what was found and where the page is."""
+    from warehouse.queries.nights import Nights
+    from workbench.nights import deliver, reports
+
+    caught_up = f", {night.covered - 1:,} missed ones caught up" if night.covered > 1 else ""
+    ended = f"{night.schedule} {reports.state_named(night.state)}, {wording.counted(night.images, 'image')}{caught_up}"
+    stored = Nights(folder).report(night.schedule, night.due_at)
+    if stored is None or night.state == "stopped":
+        return ended + (f": {night.message}" if night.message else "")
+    report = reports.from_json(stored.report)
+    page = deliver.page_file(report, folder)
+    message = f"\n  {night.message}" if night.message and night.message not in report.finding else ""
+    return f"{ended}: {report.finding}{message}" + (f"\n  {page}" if page.exists() else "")
 
 
 def clock() -> datetime:

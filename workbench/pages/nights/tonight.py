@@ -6,6 +6,7 @@ In the address: `schedule`, and `night`, its due time.
 from __future__ import annotations
 
 import logging
+import shlex
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -123,7 +124,7 @@ def show_alarms(report: Morning) -> None:
     if found is None or not found.called.images:
         return
     runs = [run for run in reads.runs(now) if run.run_id in report.run_ids]
-    with card("called", "Called defective", "without a label; an alarm is no error", fill=False):
+    with card("called", "Called defective", "without a label: nobody knows whether that is right", fill=False):
         html(Markup('<div class="note">{} {}</div>').format(components.glyph("alarm"), found.called.sentence))
         html(called_defective.table(found))
         if found.called.defective:
@@ -167,7 +168,7 @@ if not found:
     else:
         with card("none", "", fill=False):
             why = "The report appears here when its first night is over."
-            components.empty("No night yet", why, f"workbench schedule run-due --now {schedule}")
+            components.empty("No night yet", why, f"workbench schedule run-due --now {shlex.quote(schedule)}")
     reads.follow(now, refresh=True)
     st.stop()
 
@@ -175,7 +176,7 @@ by_due = {f"{each.due_at:%Y-%m-%dT%H:%M:%S}": each for each in found}
 due = st.query_params.get("night", "")
 night = due if due in by_due else next(iter(by_due))
 report = by_due[night]
-title = f"Night of {report.due_at:%A %-d %B}"
+title = report.title
 under = cards.under(report)
 if said := thresholds_of(now, report.run_ids, address.alarm_rule()):
     under += Markup("<br>{} {} Rates and signals go by the answers.").format(components.glyph("alarm"), said)
@@ -188,8 +189,8 @@ with header(title, Markup("<b>{}</b>").format(report.finding), under):
         night,
         "tonight.night",
         lambda due: address.write(night=due),
-        width=210,
-        format_func=lambda due: f"{by_due[due].due_at:%a %d %b %Y, %H:%M} UTC",
+        width=225,
+        format_func=lambda due: f"{by_due[due].due:%a %d %b %Y}, {telling.clock_time(by_due[due].due)}",
     )
     if report.run_ids and report.run_ids[-1] in {run.run_id for run in reads.runs(now)}:
         for target, label in ((components.RUNS, "Runs"), (components.ERRORS, "Errors")):
@@ -211,7 +212,8 @@ if report.rates:
     shown = len(report.rates) + (not report.labelled)
     with st.grid(max(shown, 2), min_column_width=230 if shown == 3 else 265, gap=12) as grid:
         for one in report.rates:
-            with grid.cell(), card(f"rate-{one.name}", one.name.capitalize(), "at the usual mix of images"):
+            name = telling.named(one.name).capitalize()
+            with grid.cell(), card(f"rate-{one.name}", name, "at the usual mix of images"):
                 html(cards.rate(one, report.changes))
         if not report.labelled:
             with grid.cell(), card("errors", "Errors"):
