@@ -21,12 +21,12 @@ from workbench.scoring.run_resources import RunResources
 
 
 def by_comparing(
-    asked: QuestionList, subtasks: Sequence[Subtask], resources: RunResources
+    questions: QuestionList, subtasks: Sequence[Subtask], resources: RunResources
 ) -> tuple[QuestionList, tuple[str, ...]]:
     """The questions that comparing may answer, and a sentence of those that it can't.
 
     Args:
-        asked: all there is to ask.
+        questions: all there is to ask.
         subtasks: as the question set declares them.
         resources: the run's normal pictures and settled cases.
 
@@ -38,7 +38,7 @@ def by_comparing(
     reasons: dict[Question, str | None] = {}
     left_out: dict[str, dict[str, int]] = {}  # why -> subtask -> questions
     kept = []
-    for item in asked.items:
+    for item in questions.items:
         question = item.question
         if question not in reasons:
             reasons[question] = _why_not(question, declared, products, bool(resources.settled))
@@ -49,9 +49,9 @@ def by_comparing(
             counts = left_out.setdefault(why, {})
             counts[question.subtask] = counts.get(question.subtask, 0) + 1
     said = tuple(f"not asked, as {why}: {_counted(counts)}" for why, counts in left_out.items())
-    if asked.items and not kept:
+    if questions.items and not kept:
         raise QuestionsError(f"comparing can answer none of the questions; {'; '.join(said)}; give another --model")
-    return replace(asked, items=kept), said
+    return replace(questions, items=kept), said
 
 
 def _why_not(
