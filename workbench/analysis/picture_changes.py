@@ -163,10 +163,11 @@ def groups(pictures: Measured) -> list[Group]:
         if dimension == "all":
             found.append(_group(pictures, dimension, "", every))
             continue
-        column = pictures.images[dimension].fill_null("").to_numpy()
-        names = sorted(set(column.tolist()) - {""})
-        if len(names) > 1 or (names and dimension == "camera"):
-            found += [_group(pictures, dimension, name, every[column == name]) for name in names]
+        counted = pictures.images.drop_nulls(dimension).group_by(dimension).agg(pl.col("tonight").sum())
+        names = sorted(counted.filter(pl.col("tonight") >= LEAST)[dimension])
+        if counted.height > 1 or dimension == "camera":
+            column = pictures.images[dimension].fill_null("").to_numpy()
+            found += [_group(pictures, dimension, name, every[column == name]) for name in names if name]
     return [group for group in found if len(group.now) >= LEAST]
 
 

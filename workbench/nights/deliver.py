@@ -161,7 +161,7 @@ def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
 
 def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
     """The pictures called defective, the surest first; then where those without a label are. Nothing without any."""
-    found, unlabelled = report.found, report.alarms
+    found, unlabelled = report.called_defective, report.alarms
     parts = []
     if found and found.called:
         title = f"What was found: the surest {len(found.pictures)} of {found.called:,}"
@@ -208,7 +208,7 @@ def _pictures(title: str, sentence: str, called: Sequence[alarms.Picture], shown
 
 def thumbnails(report: Morning, data: Path) -> dict[str, bytes]:
     """Small JPEGs of the pictures that the report names as called defective or shows for a cause, by image_id."""
-    called = (report.found or report.alarms or alarms.NOTHING).pictures
+    called = (report.called_defective or report.alarms or alarms.NOTHING).pictures
     examples = [each for cause in report.causes for each in (*cause.examples_before, *cause.examples_now)]
     return alarm_pictures.jpegs(Store(data), (*called, *examples))
 

@@ -50,7 +50,7 @@ def of_images(data: Path, runs: Sequence[Run], images: Sequence[str], alarm_rule
     return alarms.of(pl.concat(cells), first.head(alarms.SHOWN))
 
 
-def found(data: Path, runs: Sequence[Run], images: Sequence[str]) -> Found | None:
+def called_defective(data: Path, runs: Sequence[Run], images: Sequence[str]) -> Found | None:
     """The pictures among these that are called defective, labelled or not, the surest first; None without a run.
 
     By the first signal that a saved threshold holds on; without one by the answers. Each by its newest run.

@@ -157,7 +157,7 @@ class Morning:
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
     causes: tuple[Cause, ...] = ()  # what changed first; none in older reports
-    found: Found | None = None  # what was called defective; None in older reports
+    called_defective: Found | None = None  # what was called defective; None in older reports
     timezone: str = "UTC"  # of the schedule: dates and times are told by it
     waiting_files: int = 0  # changed so recently that they may still be being written; the next night takes them
     disputes_drawn: int | None = None  # of those waiting the ones that were drawn at random; None in older reports

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 from markupsafe import Markup
 
+from warehouse.records.scoring import Entry, Run
 from workbench.analysis import cause_words
 from workbench.analysis.alarms import Picture
 from workbench.analysis.causes import Cause, Example
@@ -31,7 +32,7 @@ def show(now: Snapshot, report: Morning) -> None:
 
 def show_found(now: Snapshot, report: Morning) -> None:
     """The pictures that are called defective, by a saved threshold where there is one; nothing without any."""
-    found = report.found
+    found = report.called_defective
     if found is None or not found.called:
         return
     note = f"the surest {len(found.pictures)} of {found.called:,}"
@@ -61,20 +62,24 @@ def _show_pictures(
     now: Snapshot, captioned: Sequence[tuple[Example, str]], key: str, outcome: str, going: Mapping[str, str]
 ) -> None:
     """Thumbnails with captions, each a link to its case."""
-    archives, runs = reads.archives(now), {run.run_id: run for run in reads.runs(now)}
+    runs = {run.run_id: run for run in reads.runs(now)}
     entries = reads.entries(now, tuple(each.image_id for each, _ in captioned))
     with st.grid(6, min_column_width=96, gap=10) as grid:
         for place, (example, caption) in enumerate(captioned):
-            entry, run = entries.get(example.image_id), runs.get(example.run_id)
             with grid.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
-                if entry is None or run is None or entry.archive_id not in archives:
-                    html(components.thumbnail(None, outcome, pictures.UNREGISTERED))
-                    continue
-                root = archives[entry.archive_id].root
-                view = run_views.of_run(run).of(entry).for_display
-                shown = pictures.small(now.data, previews.locate(entry.path, root, [root]), view=view)
+                shown = _small(now, entries.get(example.image_id), runs.get(example.run_id))
                 html(components.thumbnail(shown.source, outcome, shown.problem or ""))
-                case = {"run": run.run_id, "image": example.image_id}
+                case = {"run": example.run_id, "image": example.image_id}
                 question = {"question": example.question_id} if example.question_id else {}
                 label = components.plain(caption, 40)
                 st.page_link(components.CASE, label=label, query_params={**going, **case, **question})
+
+
+def _small(now: Snapshot, entry: Entry | None, run: Run | None) -> pictures.Shown:
+    """A picture as its run saw it; only what lies in a registered archive."""
+    archives = reads.archives(now)
+    if entry is None or run is None or entry.archive_id not in archives:
+        return pictures.Shown.nothing(pictures.UNREGISTERED)
+    root = archives[entry.archive_id].root
+    view = run_views.of_run(run).of(entry).for_display
+    return pictures.small(now.data, previews.locate(entry.path, root, [root]), view=view)

@@ -133,7 +133,7 @@ def show_alarms(report: Morning) -> None:
                 going = {"order": order} | ({} if rule == "answers" else {"alarms": rule})
                 called_defective.links(run, found, going, len(runs) > 1)
     named = {run.run_id: tuple(one.image_id for one in found.pictures if one.run_id == run.run_id) for run in runs}
-    if report.found and rule == "answers":  # shown above
+    if report.called_defective and rule == "answers":  # shown above
         return
     called = [
         (run, reads.called_defective(now, _named(run, named[run.run_id], rule), len(named[run.run_id]))) for run in runs
@@ -211,7 +211,7 @@ with header(title, Markup("<b>{}</b>").format(report.finding), under):
     )
 
 lead_cards.show(now, report)
-if report.found is None or address.alarm_rule() == "answers":
+if report.called_defective is None or address.alarm_rule() == "answers":
     lead_cards.show_found(now, report)
 show_alarms(report)
 show_thresholds(report)
