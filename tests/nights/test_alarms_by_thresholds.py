@@ -105,7 +105,7 @@ def test_what_was_found_leads_by_the_saved_threshold_the_surest_first(data_folde
     morning.keep(context, made)
     tonight = opened(TONIGHT)
     said = surfaces.plain(words(tonight))
-    assert said.index("What was found") < said.index("at the usual mix of images")
+    assert said.index("What was found") < said.index("By saved thresholds") < said.index("After scoring")
     assert [link["image"] for link in case_links(tonight)[:12]] == [each.image_id for each in found.pictures]
     assert {link["alarms"] for link in case_links(tonight)[:12]} == {"comparison"}
 
