@@ -44,6 +44,7 @@ LEAST_BEFORE = 3  # pictures of a stratum on earlier nights
 _CLIPPED = 3.0  # steps that count when groups are ranked: a product that darkens more is no group of its own
 _MOST = 8.0  # steps that count when a group is tested
 _PRIOR_NIGHTS, _PRIOR_SPREAD = 4, 0.3  # nights, and steps that ordinary nights lie apart
+_MOST_FREEDOM = 5  # degrees: nights lie further out than normal ones, however many of them say how far
 _STILL = 0.5  # steps within which a part of a group did not change
 _ALIKE = 0.9  # share of two groups' pictures that are the same, from which on they are one
 _TAKEN_BY_CAMERA = ("darker", "brighter", "blurred", "sharper", "turned", "reframed")
@@ -258,7 +259,8 @@ def _p_value(pictures: Measured, steps: Numbers, group: Group) -> float:
     freedom = _PRIOR_NIGHTS + len(means) - 1
     usual = (_PRIOR_NIGHTS * (_PRIOR_SPREAD**2 + within * small) + (len(means) - 1) * between) / freedom
     variance = usual * (1 + 1 / len(means)) + within * max(0.0, 1 / len(now) - small)
-    return float(2 * special.stdtr(freedom, -abs(now.mean() - means.mean()) / np.sqrt(variance)))
+    tails = min(freedom, _MOST_FREEDOM)
+    return float(2 * special.stdtr(tails, -abs(now.mean() - means.mean()) / np.sqrt(variance)))
 
 
 def _start(steps: Numbers) -> int:

@@ -66,8 +66,8 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
     slices = report.slices or ()
     parts = [
         *(Part(note=reports.advice(report, cause)) for cause in report.causes),
-        *_called_defective(report, pictures or {}),
         *_of_causes(report, pictures or {}),
+        *_called_defective(report, pictures or {}),
         *(Part(note=each.sentence) for each in report.by_thresholds),
         Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
         *([Part(note=report.pieces.sentence)] if report.pieces else []),

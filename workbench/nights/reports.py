@@ -273,7 +273,8 @@ def state_named(state: NightState) -> str:
 
 def advice(report: Morning, cause: Cause) -> str:
     """What to check for a cause, and how its pictures are scored again."""
-    return f"Check {cause_words.CHECKS[cause.kind]}. To score again: {scoring_again(report, cause)}"
+    checked = f"{cause_words.group(cause)}: check {cause_words.CHECKS[cause.kind]}"
+    return f"{checked}. To score its pictures again: {scoring_again(report, cause)}"
 
 
 def scoring_again(report: Morning, cause: Cause) -> str:

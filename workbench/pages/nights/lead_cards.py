@@ -8,7 +8,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from warehouse.records.scoring import Entry, Run
-from workbench.analysis import cause_words
+from workbench.analysis import alarms, cause_words
 from workbench.analysis.alarms import Picture
 from workbench.analysis.causes import Cause, Example
 from workbench.archive import previews, run_views
@@ -39,12 +39,19 @@ def show_found(now: Snapshot, report: Morning) -> None:
     with card("found", "What was found", note, fill=False):
         html(Markup('<div class="note">{} {}</div>').format(components.glyph("alarm"), found.sentence))
         rule = {} if found.rule == "answers" else {"alarms": found.rule}
-        pictures_of = [(Example(*_key(each)), each.caption) for each in found.pictures]
+        pictures_of = [(Example(*_key(each)), _caption(each)) for each in found.pictures]
         _show_pictures(now, pictures_of, "found", "alarm", rule)
 
 
 def _key(picture: Picture) -> tuple[str, str, str, str]:
     return picture.run_id, picture.image_id, picture.question_id, picture.image_path
+
+
+def _caption(picture: Picture) -> str:
+    """Its product and camera, and the probability of a defect."""
+    where = " ".join(filter(None, (picture.product.replace("_", " "), picture.camera)))
+    sure = picture.defect_probability
+    return where if sure is None else f"{where} · {alarms.probability(sure)}"
 
 
 def _since(cause: Cause) -> str:
