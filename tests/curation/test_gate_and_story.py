@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -16,11 +18,12 @@ from tests.people import ANN, by
 from warehouse import schema
 from warehouse.errors import Refused
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_tests import NightTests
 from warehouse.records.curation import GateResult, Sentence
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.curation import blast_radius, counterfactual, edit, lift, search, trial
+from workbench.curation import blast_radius, counterfactual, edit, lift, night_trial, outlook, search, trial
 from workbench.errors import CannotPublish, CannotTest
 from workbench.scoring import replay, retrieval
 
@@ -118,6 +121,44 @@ def test_a_draft_reaches_no_run_until_it_is_published_and_then_the_next(judged: 
     assert {each.revision for row in shown for each in row.descriptions if each.description_id == TEXT} == {
         result.revision
     }
+
+
+def test_a_night_s_new_pictures_make_one_bet_and_the_same_ones_never_another(spoiled: Plates) -> None:
+    store, nights = spoiled.store, NightTests(spoiled.store.data)
+    draft = drafted(store).draft
+    night_trial.open_test(store, [draft], actor=by("curator"))
+    first = night_trial.OneNight("line-2", datetime(2026, 1, 5, 22, tzinfo=UTC), (spoiled.run_id,))
+    [bet] = night_trial.gather(store, first, scored.Quiet(), actor=ANN).placed
+    assert (bet.number, bet.verdict, bet.images, bet.lost) == (1, "still gathering", 9, 0)
+    assert bet.won > 0
+    assert bet.mean == 1.0
+    assert bet.log_better == pytest.approx(math.log1p(bet.wager))
+    assert bet.elsewhere_images > 0
+    assert store.runs()["run_id"].to_list() == [spoiled.run_id]
+    [new_run] = bet.new_runs
+    run = store.run(new_run)
+    assert run is not None
+    read = {each.description_id: each.revision for each in store.knowledge(run.knowledge_version or "")}
+    assert read[TEXT] == draft.revision
+    assert plates.published_text(store) == FALSE
+
+    assert night_trial.gather(store, first, scored.Quiet(), actor=ANN) == night_trial.NightsWork((), (), stopped=False)
+    second = replace(first, due_at=datetime(2026, 1, 6, 22, tzinfo=UTC))
+    again = night_trial.gather(store, second, scored.Quiet(), actor=ANN)
+    assert again.placed == ()
+    assert again.passed_by == (
+        f"{TEXT} revision {draft.revision}: the night brought no new picture of known truth whose prompt it changes",
+    )
+    gathered = nights.of(TEXT, draft.revision)
+    assert gathered is not None
+    assert gathered.bets == (bet,)
+    assert trial.test_waiting(store, scored.Quiet(), actor=ANN).left == 0  # it isn't tested at once as well
+    assert outlook.of(store, draft).pictures == 9
+
+    plates.publish(store, "A plate with a thin line.", "urgent")
+    live = plates.score(store, spoiled.archive).run.run_id
+    overtaken = night_trial.gather(store, replace(second, run_ids=(live,)), scored.Quiet(), actor=ANN)
+    assert "is live and the test was against" in overtaken.passed_by[0]
 
 
 def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
