@@ -19,5 +19,5 @@ def night_bet(number: int = 1, verdict: NightVerdict = "still gathering", test: 
     return NightBet(
         test.test_id, number, "line-2", NOW + timedelta(days=number), ("old",), ("new",), 20, 100, 18, 7, 11, 0.44, 0.9,
         0.33 * number, -0.5 * number, 30, 150, 2, 2, 3, -0.05, verdict, "so it is", (f"piece-{number}",),
-        (f"content-{number}",), NOW + timedelta(days=number, hours=6),
+        (f"content-{number}",),
     )  # fmt: skip

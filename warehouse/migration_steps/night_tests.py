@@ -49,7 +49,6 @@ _TABLES = (
         why VARCHAR NOT NULL,
         clusters VARCHAR[] NOT NULL,
         contents VARCHAR[] NOT NULL,
-        placed_at TIMESTAMPTZ NOT NULL,
         PRIMARY KEY (test_id, number)
     )
     """,

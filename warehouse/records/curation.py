@@ -150,7 +150,6 @@ class NightBet:
     why: str  # one sentence
     clusters: tuple[str, ...]  # pieces that took part: none does again
     contents: tuple[str, ...]  # nor does any of these pictures' bytes
-    placed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

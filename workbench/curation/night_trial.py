@@ -295,7 +295,6 @@ def _settled(
         why=e_process.in_words(verdict, affected, state, test.alpha, low),
         clusters=tuple(sorted(set(pairs["cluster_id"]))),
         contents=tuple(sorted(set(pairs["content"].explode().drop_nulls()))),
-        placed_at=datetime.now(UTC),
     )
 
 

@@ -1138,7 +1138,6 @@ CREATE TABLE night_bets (
     why VARCHAR NOT NULL,
     clusters VARCHAR[] NOT NULL,
     contents VARCHAR[] NOT NULL,
-    placed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (test_id, number)
 );
 INSERT INTO night_bets VALUES (
@@ -1166,8 +1165,7 @@ INSERT INTO night_bets VALUES (
     'still gathering',
     'text',
     ['text'],
-    ['text'],
-    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+    ['text']
 );
 
 CREATE TABLE knowledge_lifts (
