@@ -227,7 +227,8 @@ def _over_nights(store: Store, drafts: list[Description], margin: float, who: Ac
     typer.echo(screen.harmless(f"{night_trial.in_words(test)}: {gathered.verdict}: {gathered.why}"))
     rows = [
         {"night": f"{bet.schedule} {bet.due_at:%Y-%m-%d %H:%M}", "images": bet.images, "won": bet.won,
-         "lost": bet.lost, "wager": round(bet.wager, 2), "log e": round(bet.log_better, 2), "of worse": round(bet.log_worse, 2),
+         "lost": bet.lost, "wager": round(bet.wager, 2), "log e": round(bet.log_better, 2),
+         "of worse": round(bet.log_worse, 2),
          "elsewhere at worst": wording.points(bet.elsewhere_low)}
         for bet in gathered.bets
     ]  # fmt: skip
