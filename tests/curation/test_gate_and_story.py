@@ -24,6 +24,7 @@ from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.curation import blast_radius, counterfactual, edit, lift, night_trial, outlook, search, trial
+from workbench.curation.newest_run import newest_run
 from workbench.errors import CannotPublish, CannotTest
 from workbench.scoring import replay, retrieval
 
@@ -171,7 +172,7 @@ def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
 def test_images_that_curation_looked_at_count_in_no_test(spoiled: Plates) -> None:
     store = spoiled.store
     draft = drafted(store).draft
-    run = blast_radius.newest_run(store)
+    run = newest_run(store)
     changed = blast_radius.radius(store, draft, run).changed
     everyone = trial.choose(store, draft, run, changed)
     seen = everyone.affected[0]

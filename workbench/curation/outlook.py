@@ -11,7 +11,8 @@ from warehouse.queries.nights import Nights
 from warehouse.records.scoring import Description
 from warehouse.store import Store
 from workbench import wording
-from workbench.curation import blast_radius, e_process, gate
+from workbench.curation import e_process, gate
+from workbench.curation.newest_run import newest_run
 from workbench.errors import CannotReplay
 
 NIGHTS = 14  # that say how many pictures come
@@ -74,7 +75,7 @@ def of(store: Store, draft: Description) -> Outlook:
     """What a draft's tests have to go by, from stored answers alone; nothing is computed anew."""
     base, nights = NightTests(store.data), Nights(store.data)
     try:
-        newest = [blast_radius.newest_run(store).run_id]
+        newest = [newest_run(store).run_id]
     except CannotReplay:
         newest = []
     runs = [run for run in nights.night_runs() if run.purpose == "archive"]

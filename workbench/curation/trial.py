@@ -34,6 +34,7 @@ from workbench import settings as configuration
 from workbench import wording
 from workbench.curation import blast_radius, gate
 from workbench.curation.edit import check
+from workbench.curation.newest_run import newest_run
 from workbench.errors import CannotTest, DeviceLost
 from workbench.scoring import plan, replay
 from workbench.scoring import run as scoring
@@ -157,7 +158,7 @@ def open_test(
         return opened
     if draft.state in ("published", "retired"):
         raise CannotTest(f"{named(draft)} is {draft.state}; only drafts are tested: workbench knowledge edit makes one")
-    run = replayed.run if replayed else blast_radius.newest_run(store)
+    run = replayed.run if replayed else newest_run(store)
     version, published = curation.published()
     if blocking := [each for each in check(draft.text, draft.description_id, published) if each.blocks]:
         raise CannotTest(f"{named(draft)} can't be tested: {blocking[0].rule}: {blocking[0].message}")
