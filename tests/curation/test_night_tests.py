@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from jobs.__main__ import app
 from tests.curation.night_bets import NIGHT_TEST, night_bet
 from tests.curation.test_knowledge_base import GOOD, RUST, TRIAL, attempt
 from tests.people import ANN, by
@@ -117,6 +120,30 @@ def test_only_drafts_of_different_texts_of_one_product_are_tested_together(store
     opened = night_trial.open_test(store, [rust, curation.revision("D/plate/good", 2)], actor=ANN)
     assert (opened.drafts, opened.against) == (BOTH.drafts, BOTH.against)
     assert {each.state for each in curation.of_product("D", "plate") if each.revision == 2} == {"testing"}
+
+
+def asked(data: Path, *command: str) -> str:
+    done = CliRunner().invoke(app, ["knowledge", *command, "--data", str(data)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_command_opens_a_test_over_nights_and_then_shows_how_far_it_is(store: Store) -> None:
+    opened = asked(store.data, "test", "D/plate/rust", "D/plate/good", "--nights")
+    assert "D/plate/good revision 2 with D/plate/rust revision 2: still gathering" in opened
+    assert "It can't be decided with your 0 pictures of plate / rust" in opened
+    [gathered] = NightTests(store.data).all()
+    NightTests(store.data).place(night_bet(test=gathered.test), actor=ANN)
+    shown = asked(store.data, "test", "D/plate/rust", "--nights")
+    assert "line-2 2026-01-05 22:00" in shown
+    assert "better is said at log e 3.98; attempt 1 of D/plate, spent 2.50 % of 5 %" in shown
+    told = json.loads(asked(store.data, "test", "D/plate/rust", "--nights", "--json"))
+    assert (told["verdict"], told["bets"][0]["won"], told["test"]["alpha"]) == ("still gathering", 18, 0.025)
+
+
+def test_writing_a_draft_says_at_once_what_can_be_decided(store: Store) -> None:
+    said = asked(store.data, "edit", "D/plate/rust", "--text", "Orange spots.", "--reason", "clearer")
+    assert "It can't be decided with your 0 pictures of plate / rust" in said
 
 
 def test_few_pictures_are_said_when_a_draft_is_written(store: Store) -> None:

@@ -170,7 +170,8 @@ def open_test(
             f"{wording.counted(changed.height, 'image')} of run {run.run_id}, of which "
             f"{wording.counted(images.unknown, 'has', 'have')} no known answer and "
             f"{wording.counted(images.curated, 'was', 'were')} seen by curation; label or "
-            "adjudicate more images of its product and score them"
+            "adjudicate more images of its product and score them, or let nights bring them: "
+            f"workbench knowledge test {draft.description_id} --nights"
         )
     old = next((d for d in published if d.description_id == draft.description_id), None)
     members = [d for d in published if d is not old] + [draft]
