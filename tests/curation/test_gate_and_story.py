@@ -14,18 +14,22 @@ import pytest
 from tests import scored
 from tests.curation import plates
 from tests.curation.plates import FALSE, TEXT, TRUE
+from tests.nights.calendars import schedule
 from tests.people import ANN, by
 from warehouse import schema
 from warehouse.errors import Refused
 from warehouse.queries.curation import Curation
 from warehouse.queries.night_tests import NightTests
 from warehouse.records.curation import GateResult, Sentence
+from warehouse.records.nights import Night
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.curation import blast_radius, counterfactual, edit, lift, night_trial, outlook, search, trial
 from workbench.curation.newest_run import newest_run
-from workbench.errors import CannotPublish, CannotTest
+from workbench.errors import CannotPublish, CannotTest, Skip
+from workbench.nights import pipeline
+from workbench.nights.step_runner import Context
 from workbench.scoring import replay, retrieval
 
 pytestmark = pytest.mark.slow
@@ -129,7 +133,12 @@ def test_a_night_s_new_pictures_make_one_bet_and_the_same_ones_never_another(spo
     draft = drafted(store).draft
     night_trial.open_test(store, [draft], actor=by("curator"))
     first = night_trial.OneNight("line-2", datetime(2026, 1, 5, 22, tzinfo=UTC), (spoiled.run_id,))
-    [bet] = night_trial.gather(store, first, scored.Quiet(), actor=ANN).placed
+    night = Night(first.schedule, first.due_at, first.due_at, 1, "running", first.due_at, None, 1, 37, None)
+    context = Context(schedule(name="line-2"), night, plates.settings(store.data), first.run_ids, lambda: first.due_at)
+    [step] = [each for each in pipeline.STEPS if each.name == "test drafts"]
+    assert step.run(context).startswith("0 drafts tested, 0 wait; over nights: still gathering: 1 night with a changed")
+    [gathered] = nights.all()
+    [bet] = gathered.bets
     assert (bet.number, bet.verdict, bet.images, bet.lost) == (1, "still gathering", 9, 0)
     assert bet.won > 0
     assert bet.mean == 1.0
@@ -150,9 +159,7 @@ def test_a_night_s_new_pictures_make_one_bet_and_the_same_ones_never_another(spo
     assert again.passed_by == (
         f"{TEXT} revision {draft.revision}: the night brought no new picture of known truth whose prompt it changes",
     )
-    gathered = nights.of(TEXT, draft.revision)
-    assert gathered is not None
-    assert gathered.bets == (bet,)
+    assert nights.all() == [gathered]
     assert trial.test_waiting(store, scored.Quiet(), actor=ANN).left == 0  # it isn't tested at once as well
     assert outlook.of(store, draft).pictures == 9
 
@@ -160,6 +167,9 @@ def test_a_night_s_new_pictures_make_one_bet_and_the_same_ones_never_another(spo
     live = plates.score(store, spoiled.archive).run.run_id
     overtaken = night_trial.gather(store, replace(second, run_ids=(live,)), scored.Quiet(), actor=ANN)
     assert "is live and the test was against" in overtaken.passed_by[0]
+    Curation(store.data).retire(TEXT, draft.revision, "never mind", actor=ANN)
+    with pytest.raises(Skip):
+        step.run(replace(context, night=replace(night, due_at=second.due_at)))
 
 
 def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:

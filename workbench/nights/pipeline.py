@@ -71,6 +71,8 @@ def _test_drafts(context: Context) -> str:
     done = trial.test_waiting(store, QuietWatch(), actor=_actor(context))
     night = night_trial.OneNight(context.night.schedule, context.night.due_at, _runs_over_the_archive(context))
     gathered = night_trial.gather(store, night, QuietWatch(), actor=_actor(context))
+    if gathered.stopped:
+        raise NightError("stopped before all drafts were asked about the night's pictures; the same night goes on")
     bets = [f"{bet.verdict}: {bet.why}" for bet in gathered.placed]
     if not (done.results or done.refused or done.left or bets or gathered.passed_by):
         raise Skip("no draft waits for its test")
