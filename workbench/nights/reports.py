@@ -19,6 +19,7 @@ from workbench.analysis import drift, failures
 from workbench.analysis.alarms import Alarms
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
+from workbench.nights.chart_words import Charts, alarm_in_words
 from workbench.review.escape_estimate import Estimate, Week
 
 
@@ -114,6 +115,7 @@ class Morning:
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
+    charts: Charts | None = None  # over the nights since the reference; None in older reports
 
     @property
     def finding(self) -> str:
@@ -129,6 +131,8 @@ class Morning:
                 f"{wording.counted(self.images, 'image was', 'images were')} scored. There "
                 "is no earlier night to compare with."
             )
+        if not self.changes and self.charts and self.charts.lasting:
+            return f"{alarm_in_words(self.charts.lasting[0])}."
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
