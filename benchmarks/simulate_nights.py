@@ -3,8 +3,8 @@
     python -m benchmarks.simulate_nights [--nights 200] [--products 38] [--trials 100] [--output FILE]
 
 1. Ordinary nights, each compared with the nights before it: the share with any alarm against the 5 % it may have, by
-   the binomial bound. Nights are alike, or differ: their rates by 1 or 2 points, all products' together, while the level of
-   entropy moves by a tenth of its spread.
+   the binomial bound. Nights are alike, or differ: their rates by 1 or 2 points, all products' together, while the
+   level of entropy moves by a tenth of its spread.
 2. A product whose error or alarm rate is 10 points up on one night, at 100, 300 and 1,000 of its images: how often that
    product is named on that night, against the power that `NormalIndPower` predicts at the strictest threshold.
 3. One camera whose images are darker on one night, so that entropy and appearance move by half a standard deviation,

@@ -237,7 +237,7 @@ class Nights:
     def images(self, tonight: Sequence[str], before: Sequence[str], since: datetime) -> pl.DataFrame:
         """One row per image of tonight's runs and one per image of the runs before: what the morning report compares.
 
-        A run may have begun on an earlier night: of tonight's are the blocks that came in since, and `stored_at`, when an
+        A run may have begun on an earlier night: of tonight's are the blocks that came in since. `stored_at`, when an
         image's last block came in, says which night scored it. Labels are today's.
         `alarm` is an answer that claims a defect, `cleared` one that claims there is none, `unreadable` a detection
         answer that could not be read, `counts` one that counts, or would with a label, `score` the probability of the
@@ -350,6 +350,13 @@ class Nights:
             f"ORDER BY due_at DESC, schedule LIMIT {limit:d}",
             [schedule, schedule],
         )
+
+    def report(self, schedule: str, due_at: datetime) -> MorningReport | None:
+        """A night's report, or None."""
+        found = self._database.records(
+            MorningReport, "SELECT * FROM morning_reports WHERE schedule = ? AND due_at = ?", [schedule, due_at]
+        )
+        return found[0] if found else None
 
     # Backups.
 
