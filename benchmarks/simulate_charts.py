@@ -8,9 +8,9 @@ have 300 to 700 images. Each sequence estimates its own reference from its first
 
 1. False alarms: the mean number of nights to a false alarm, for each reference over many futures. Of nine in ten
    references it has to be the stated one or more, by the binomial bound.
-2. Delay: nights from a doubling, and from the begin of a rise by 0.1 point a night, to the alarm, against an oracle: the
-   same kind of chart that knows mean and deviation, with the limit that gives it as many false alarms. At most 1.3
-   times as long.
+2. Delay: nights from a doubling, and from the begin of a rise by 0.1 point a night, to the alarm, against an oracle:
+   the same kind of chart that knows mean and deviation, with the limit that gives it as many false alarms. At most
+   1.3 times as long.
 3. Nothing forgotten: of alarms by a lasting doubling, how many a chart calls mended although it lasts; and whether any
    alarm is missing from what a chart tells before it is acknowledged.
 

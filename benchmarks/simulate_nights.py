@@ -97,7 +97,7 @@ class World:
 def compared(tonight: pl.DataFrame, before: Sequence[pl.DataFrame]) -> list[Signal]:
     """The signals of a night against the nights before it."""
     both = [
-        tonight.with_columns(tonight=pl.lit(True), night=pl.lit(None, pl.Int64)),
+        tonight.with_columns(tonight=pl.lit(True), night=pl.lit(-1)),
         *(each.with_columns(tonight=pl.lit(False), night=pl.lit(place)) for place, each in enumerate(before)),
     ]
     return drift.signals(pl.concat(both).with_row_index("cluster_id"), FALSE_ALARM)

@@ -94,8 +94,8 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     """Every signal of a night, the surest first; those with `alarm` are what changed.
 
     Args:
-        images: cluster_id, `tonight` (bool), `night` (an integer for each night of the baseline), the STRATA (text or
-            null), any of RATES (bool or null: doesn't apply) and of MEASURES and LOOKS (float or null).
+        images: cluster_id, `tonight` (bool), `night` (an integer), the STRATA (text or null), any of RATES (bool or null:
+            doesn't apply) and of MEASURES and LOOKS (float or null).
         false_alarm: of nights without any change, the share that may raise an alarm.
     """
     from scipy.stats import false_discovery_control
@@ -224,7 +224,7 @@ def _rate_signals(images: pl.DataFrame, name: str, groups: Sequence[Group]) -> I
     compared, now = _with_both(images), pl.col("tonight")
     usual = (pl.col(name) & ~now).sum().over("stratum") / (~now).sum().over("stratum")
     above = compared.select(pl.col(name).cast(pl.Float64) - usual).to_series().to_numpy()
-    tonight, nights = compared["tonight"].to_numpy(), compared["night"].fill_null(-1).to_numpy()
+    tonight, nights = compared["tonight"].to_numpy(), compared["night"].to_numpy()
     for group, value, rows in _rows_of_groups(compared, groups):
         before = rows[~tonight[rows]]
         n, baseline_n = len(rows) - len(before), len(before)
@@ -266,7 +266,7 @@ def _measure_signals(
         pl.col(f"rank_{column}") - pl.col(f"rank_{column}").filter(~pl.col("tonight")).mean().over("stratum")
         for column in columns
     ).to_numpy()
-    tonight, nights = ranked["tonight"].to_numpy(), ranked["night"].fill_null(-1).to_numpy()
+    tonight, nights = ranked["tonight"].to_numpy(), ranked["night"].to_numpy()
     ranks = ranked.select(f"rank_{column}" for column in columns).to_numpy()  # (N, columns)
     values, stratum = ranked[columns[0]].to_numpy(), ranked["stratum"].to_numpy()
     for group, value, rows in _rows_of_groups(ranked, groups):

@@ -97,7 +97,7 @@ def reference_in_words(charts: Charts) -> str:
     if reference is None:
         return (
             f"Not enough nights for a chart over time: {wording.counted(charts.nights_before, 'night')} "
-            f"before this one. It begins after {charts.wanted}, or once {charts.least} or more are accepted as reference."
+            f"before this one. It begins after {charts.wanted}, or once a reference of {charts.least} is accepted."
         )
     period = f"{wording.counted(reference.nights, 'night')}, {reference.first:%-d %B %Y} to {reference.last:%-d %B %Y}"
     if reference.accepted_by is None:

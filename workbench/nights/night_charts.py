@@ -65,12 +65,13 @@ def baseline(data: Path, night: Night, wanted: int, now: datetime) -> Baseline:
     return Baseline(reference, tuple(run for run in runs if first <= run.due_at <= last and run.due_at != night.due_at))
 
 
-def dated(images: pl.DataFrame, nights: Sequence[Night], of: Baseline) -> pl.DataFrame:
+def dated(images: pl.DataFrame, tonight: Night, nights: Sequence[Night], of: Baseline) -> pl.DataFrame:
     """The images of tonight and of reference nights, with `night`, the due time in seconds of the one that scored each.
 
     Args:
         images: with `tonight` and `stored_at`.
-        nights: of the schedule.
+        tonight: the night.
+        nights: all of the schedule.
         of: what tonight is compared with.
     """
     begun = (
@@ -84,7 +85,7 @@ def dated(images: pl.DataFrame, nights: Sequence[Night], of: Baseline) -> pl.Dat
         .sort("stored_at")
         .unique("stored_at", keep="last", maintain_order=True)
     )
-    night = pl.when("tonight").then(None).otherwise(pl.col("night"))
+    night = pl.when("tonight").then(int(tonight.due_at.timestamp())).otherwise("night")
     found = images.sort("stored_at").join_asof(begun, on="stored_at", strategy="backward").with_columns(night=night)
     known = pl.Series(sorted({int(run.due_at.timestamp()) for run in of.runs}), dtype=pl.Int64)
     known_night = pl.col("tonight") | pl.col("night").is_in(known.implode())
@@ -114,8 +115,7 @@ def _values(
 ) -> list[NightValue]:
     """The values of the reference nights and of tonight."""
     due = {int(each.timestamp()): each for each in (night.due_at, *(run.due_at for run in runs))}
-    tonight = int(night.due_at.timestamp())
-    numbered = images.with_columns(night=pl.col("night").fill_null(tonight), reference=~pl.col("tonight"))
+    numbered = images.with_columns(reference=~pl.col("tonight"))
     return [
         NightValue(
             reference.schedule,
