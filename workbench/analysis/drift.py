@@ -94,8 +94,8 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     """Every signal of a night, the surest first; those with `alarm` are what changed.
 
     Args:
-        images: cluster_id, `tonight` (bool), `night` (an integer), the STRATA (text or null), any of RATES (bool or null:
-            doesn't apply) and of MEASURES and LOOKS (float or null).
+        images: cluster_id, `tonight` (bool), `night` (an integer), the STRATA (text or null), any of RATES (bool, or
+            null: doesn't apply) and of MEASURES and LOOKS (float or null).
         false_alarm: of nights without any change, the share that may raise an alarm.
     """
     from scipy.stats import false_discovery_control

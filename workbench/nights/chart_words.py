@@ -56,7 +56,7 @@ class Charts:
 
     schedule: str
     reference: ReferenceNights | None  # None: there are too few nights
-    nights_before: int
+    nights_before: int | None  # None: not asked
     wanted: int  # nights after which a reference serves provisionally
     least: int  # nights that a person may accept as one
     run_length: int  # stated
@@ -73,8 +73,8 @@ def alarm_in_words(alarm: ChartAlarm) -> str:
     """`Overkill is still worse since 12 November: 7.1 % on 8 nights, 5.0 % was usual`."""
     other = "worse" if alarm.signal in _WORSE else "higher" if alarm.direction == "rose" else "lower"
     numbers = (
-        f"{_number(alarm.signal, alarm.value)} on {wording.counted(alarm.nights, 'night')}, "
-        f"{_number(alarm.signal, alarm.usual)} was usual"
+        f"{number(alarm.signal, alarm.value)} on {wording.counted(alarm.nights, 'night')}, "
+        f"{number(alarm.signal, alarm.usual)} was usual"
     )
     name = alarm.signal.capitalize()
     if alarm.mended is None:
@@ -95,9 +95,11 @@ def reference_in_words(charts: Charts) -> str:
     """Which nights are the reference, who accepted them, and how seldom a chart is wrong."""
     reference = charts.reference
     if reference is None:
+        known = charts.nights_before
+        before = "" if known is None else f": {wording.counted(known, 'night')} before this one"
         return (
-            f"Not enough nights for a chart over time: {wording.counted(charts.nights_before, 'night')} "
-            f"before this one. It begins after {charts.wanted}, or once a reference of {charts.least} is accepted."
+            f"Not enough nights for a chart over time{before}. It begins after {charts.wanted}, "
+            f"or once a reference of {charts.least} or more is accepted."
         )
     period = f"{wording.counted(reference.nights, 'night')}, {reference.first:%-d %B %Y} to {reference.last:%-d %B %Y}"
     if reference.accepted_by is None:
@@ -111,7 +113,8 @@ def reference_in_words(charts: Charts) -> str:
     return f"Reference: {period}. {whose} {seldom}".replace("--accept Of", "--accept. Of")
 
 
-def _number(signal: str, value: float) -> str:
+def number(signal: str, value: float) -> str:
+    """A rate in percent, or a mean."""
     return wording.percent(value, 1) if signal in drift.SHARES else f"{value:.2f}"
 
 

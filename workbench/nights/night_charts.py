@@ -11,7 +11,7 @@ an earlier reference are told until they are acknowledged, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -133,7 +133,7 @@ def _values(
     ]
 
 
-def read(data: Path, schedule: Schedule, nights_before: int, wanted: int) -> Charts:
+def read(data: Path, schedule: Schedule, nights_before: int | None, wanted: int) -> Charts:
     """What a schedule's charts say after its last night."""
     store, zone = NightCharts(data), ZoneInfo(schedule.timezone)
     references, stored = store.references(schedule.name), store.values(schedule.name)
@@ -268,18 +268,21 @@ def accept(
 
 def not_acknowledged(data: Path, schedule: str) -> tuple[ChartAlarm, ...]:
     """The alarms of a schedule's newest report that nobody has acknowledged since."""
-    charts = _newest(data, schedule)
-    if charts is None:
-        return ()
-    notes = NightCharts(data).acknowledgements(schedule)
-    return tuple(
+    for stored in Nights(data).reports(schedule, 1):
+        charts = reports.from_json(stored.report).charts
+        return still_open(data, charts).alarms if charts else ()
+    return ()
+
+
+def still_open(data: Path, charts: Charts) -> Charts:
+    """What a report's charts say, without the alarms that were acknowledged since."""
+    noted = {(note.reference, note.signal): note.due_at for note in NightCharts(data).acknowledgements(charts.schedule)}
+    alarms = (
         alarm
         for alarm in charts.alarms
-        if not any(
-            (note.reference, note.signal) == (alarm.reference, alarm.signal) and note.due_at >= alarm.raised
-            for note in notes
-        )
+        if (due := noted.get((alarm.reference, alarm.signal))) is None or due < alarm.raised
     )
+    return replace(charts, alarms=tuple(alarms))
 
 
 def acknowledge(
@@ -318,10 +321,3 @@ def acknowledge(
     }
     NightCharts(data).acknowledge(list(notes.values()), actor=actor)
     return found
-
-
-def _newest(data: Path, schedule: str) -> Charts | None:
-    """What the newest report that can be read says."""
-    for stored in Nights(data).reports(schedule, 1):
-        return reports.from_json(stored.report).charts
-    return None
