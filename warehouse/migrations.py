@@ -35,6 +35,7 @@ from warehouse.migration_steps import (
     lots,
     measures,
     night_charts,
+    night_tests,
     nights,
     normals,
     oddities,
@@ -117,6 +118,8 @@ TABLES = (
     Table("knowledge_trials", curation_records.KnowledgeTrial, ("version",)),
     Table("gate_attempts", curation_records.GateAttempt, ("description_id", "revision")),
     Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
+    Table("night_tests", curation_records.NightTest, ("test_id",)),
+    Table("night_bets", curation_records.NightBet, ("test_id", "number")),
     Table("knowledge_lifts", curation_records.Lift),
     Table("normals", normal_records.Normal, ("number",)),
     Table("normal_changes", normal_records.NormalChange, ("number",)),
@@ -185,7 +188,7 @@ def ninth(con: DuckDBPyConnection) -> None:
 
 def tenth(con: DuckDBPyConnection) -> None:
     """Version 10: mornings that people can act on."""
-    topics: tuple[Step, ...] = (night_charts.add,)
+    topics: tuple[Step, ...] = (night_charts.add, night_tests.add)
     for add in topics:
         add(con)
 

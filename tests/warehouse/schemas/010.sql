@@ -1152,6 +1152,86 @@ INSERT INTO gate_results VALUES (
     TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
 );
 
+CREATE TABLE night_tests (
+    test_id VARCHAR NOT NULL,
+    budget VARCHAR NOT NULL,
+    attempt BIGINT NOT NULL,
+    alpha DOUBLE NOT NULL,
+    margin DOUBLE NOT NULL,
+    drafts STRUCT(description_id VARCHAR, revision BIGINT)[] NOT NULL,
+    against STRUCT(description_id VARCHAR, revision BIGINT)[] NOT NULL,
+    author VARCHAR NOT NULL,
+    opened_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (test_id)
+);
+INSERT INTO night_tests VALUES (
+    'text',
+    'text',
+    1,
+    0.5,
+    0.5,
+    [{'description_id': 'text', 'revision': 1}],
+    [{'description_id': 'text', 'revision': 1}],
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+);
+
+CREATE TABLE night_bets (
+    test_id VARCHAR NOT NULL,
+    number BIGINT NOT NULL,
+    schedule VARCHAR NOT NULL,
+    due_at TIMESTAMPTZ NOT NULL,
+    old_runs VARCHAR[] NOT NULL,
+    new_runs VARCHAR[] NOT NULL,
+    images BIGINT NOT NULL,
+    questions BIGINT NOT NULL,
+    won BIGINT NOT NULL,
+    lost BIGINT NOT NULL,
+    changed BIGINT NOT NULL,
+    mean DOUBLE NOT NULL,
+    wager DOUBLE NOT NULL,
+    log_better DOUBLE NOT NULL,
+    log_worse DOUBLE NOT NULL,
+    elsewhere_images BIGINT NOT NULL,
+    elsewhere_questions BIGINT NOT NULL,
+    elsewhere_won BIGINT NOT NULL,
+    elsewhere_lost BIGINT NOT NULL,
+    elsewhere_changed BIGINT NOT NULL,
+    elsewhere_low DOUBLE NOT NULL,
+    verdict VARCHAR NOT NULL CHECK (verdict IN ('still gathering', 'better', 'worse')),
+    why VARCHAR NOT NULL,
+    clusters VARCHAR[] NOT NULL,
+    contents VARCHAR[] NOT NULL,
+    PRIMARY KEY (test_id, number)
+);
+INSERT INTO night_bets VALUES (
+    'text',
+    1,
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    ['text'],
+    ['text'],
+    1,
+    1,
+    1,
+    1,
+    1,
+    0.5,
+    0.5,
+    0.5,
+    0.5,
+    1,
+    1,
+    1,
+    1,
+    1,
+    0.5,
+    'still gathering',
+    'text',
+    ['text'],
+    ['text']
+);
+
 CREATE TABLE knowledge_lifts (
     description_id VARCHAR NOT NULL,
     revision BIGINT NOT NULL,
