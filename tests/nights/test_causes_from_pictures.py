@@ -89,6 +89,7 @@ def test_a_mail_begins_with_the_camera_and_what_became_of_it(
         nightly.ledger.keep_schedule(replace(kept, settings=told), replace=True, actor=ANN)
         for number in range(NIGHTS + 1):
             line.night(number, fault if number == NIGHTS else None)
+            nightly.now = datetime.now(UTC) - timedelta(seconds=1)  # which night stored a picture is told by the clock
             assert nightly.night().images == A_NIGHT
     messages = [email.message_from_string(each, policy=email.policy.default) for each in post.messages]
     plain, page = (
