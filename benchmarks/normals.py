@@ -31,6 +31,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import machine
 from benchmarks.comparison import Photograph, filled, read
 from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, load_tower
+from workbench.comparison.comparison import DEFAULT_NEAREST, Map, patch_distances, picture_score
 from workbench.curation.normal_checks import LEVEL, fall_more
 
 OUTPUT = Path(__file__).parent / "results" / "normals.json"
@@ -47,6 +48,7 @@ class Study:
         self.queries = [each for each in photographs if not each.is_normal]
         self._tower, self._store = tower, FeatureStore(folder, tower)
         self._features: dict[str, Features] = filled(photographs, tower, folder)
+        self._maps: dict[tuple[str, str], Map] = {}
         self.own = self.comparer(())
 
     def comparer(self, more: Iterable[Photograph]) -> Comparer:
@@ -54,13 +56,20 @@ class Study:
         return Comparer(self._tower, NormalBank([each.normal for each in (*self.normals, *more)], self._store))
 
     def scores(self, comparer: Comparer, pictures: Sequence[Photograph]) -> NDArray[np.float64]:
-        """(pictures,), each without its own piece where it is a normal."""
-        return np.array(
-            [
-                comparer.compare_features(self._features[each.content], comparer.bank.by_content(each.content)).score
-                for each in pictures
-            ]
-        )
+        """(pictures,), each without its own piece where it is a normal, as `Comparer` scores; pairs are kept."""
+        found = []
+        for each in pictures:
+            itself = comparer.bank.by_content(each.content)
+            nearest = comparer.bank.nearest(self._features[each.content].class_vector, DEFAULT_NEAREST, itself)
+            maps = [self._beside(each.content, other.normal.content) for other in nearest]
+            found.append(picture_score(np.minimum.reduce(maps)))
+        return np.array(found)
+
+    def _beside(self, query: str, reference: str) -> Map:
+        pair = (query, reference)
+        if pair not in self._maps:
+            self._maps[pair] = patch_distances(*(self._features[each].patches for each in pair))
+        return self._maps[pair]
 
     def threshold(self) -> float:
         """Of the normals as they are."""
