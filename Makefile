@@ -118,6 +118,7 @@ simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_review
 	$(BIN)/python -m benchmarks.simulate_weekly
 	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
+	$(BIN)/python -m benchmarks.simulate_gate_nights --output benchmarks/results/simulate_gate_nights.json
 
 # Would the tests notice? A fault that no page would show, one at a time.
 mutants: $(READY)

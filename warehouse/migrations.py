@@ -34,6 +34,7 @@ from warehouse.migration_steps import (
     lifts,
     lots,
     measures,
+    night_tests,
     nights,
     normals,
     oddities,
@@ -112,6 +113,8 @@ TABLES = (
     Table("knowledge_trials", curation_records.KnowledgeTrial, ("version",)),
     Table("gate_attempts", curation_records.GateAttempt, ("description_id", "revision")),
     Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
+    Table("night_tests", curation_records.NightTest, ("test_id",)),
+    Table("night_bets", curation_records.NightBet, ("test_id", "number")),
     Table("knowledge_lifts", curation_records.Lift),
     Table("normals", normal_records.Normal, ("number",)),
     Table("normal_changes", normal_records.NormalChange, ("number",)),
@@ -178,6 +181,13 @@ def ninth(con: DuckDBPyConnection) -> None:
         add(con)
 
 
+def tenth(con: DuckDBPyConnection) -> None:
+    """Version 10: mornings that people can act on."""
+    topics: tuple[Step, ...] = (night_tests.add,)
+    for add in topics:
+        add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
 STEPS: Mapping[int, Step] = {
     2: second,
@@ -188,6 +198,7 @@ STEPS: Mapping[int, Step] = {
     7: groundings.add,
     8: eighth,
     9: ninth,
+    10: tenth,
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from tests.curation.night_bets import NIGHT_TEST, night_bet
 from tests.curation.test_knowledge_base import TRIAL, attempt, result
 from tests.curation.test_normals import normal
 from tests.nights.calendars import schedule
@@ -21,6 +22,7 @@ from tests.warehouse.judging import stored
 from tests.warehouse.rows import NOW, RUN
 from tests.warehouse.test_reviews import dispute, reason, verdict
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_tests import NightTests
 from warehouse.queries.nights import Nights
 from warehouse.queries.normals import Normals
 from warehouse.queries.questions import QuestionSets
@@ -62,6 +64,12 @@ def _close_attempt(data: Path) -> None:
     Curation(data).close_attempt(result(), actor=ANN)
 
 
+def _place(data: Path) -> None:
+    if not NightTests(data).all():
+        NightTests(data).open(NIGHT_TEST, actor=ANN)
+    NightTests(data).place(night_bet(), actor=ANN)
+
+
 def _rollback(data: Path) -> None:
     before, _ = Curation(data).published()
     assert before is not None
@@ -79,6 +87,8 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Curation.await_test": lambda data: Curation(data).await_test(TEXT, 2, "tonight", actor=ANN),
     "Curation.open_attempt": lambda data: Curation(data).open_attempt(attempt(), TRIAL, actor=ANN),
     "Curation.close_attempt": _close_attempt,
+    "NightTests.open": lambda data: NightTests(data).open(NIGHT_TEST, actor=ANN),
+    "NightTests.place": _place,
     "Normals.take": lambda data: Normals(data).take([normal("d")], "more", actor=ANN),
     "Normals.publish": lambda data: Normals(data).publish([3], "confirmed good", actor=ANN),
     "Normals.adopt": lambda data: Normals(data).adopt([replace(normal("d"), state="published")], "file", actor=ANN),
@@ -109,6 +119,7 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
 
 # Made again, these find it done: nothing changes, so no row is written.
 DONE_ALREADY = (
+    "NightTests.place",
     "Curation.take", "Curation.publish", "Normals.take", "Normals.adopt", "Normals.publish", "Nights.void_nights",
     "Reviews.open", "Reviews.draw_audit",
     "QuestionSets.add", "Reviews.record_tasks", "Reviews.store_pulled", "Reviews.judge",
