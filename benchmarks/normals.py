@@ -68,7 +68,7 @@ class Study:
     def _beside(self, query: str, reference: str) -> Map:
         pair = (query, reference)
         if pair not in self._maps:
-            self._maps[pair] = patch_distances(*(self._features[each].patches for each in pair))
+            self._maps[pair] = patch_distances(self._features[query].patches, self._features[reference].patches)
         return self._maps[pair]
 
     def threshold(self) -> float:
