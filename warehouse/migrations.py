@@ -34,6 +34,7 @@ from warehouse.migration_steps import (
     lifts,
     lots,
     measures,
+    night_charts,
     night_tests,
     nights,
     normals,
@@ -55,6 +56,7 @@ from warehouse.records import curation as curation_records
 from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
 from warehouse.records import measures as measure_records
+from warehouse.records import night_charts as chart_records
 from warehouse.records import nights as night_records
 from warehouse.records import normals as normal_records
 from warehouse.records import questions as question_records
@@ -98,6 +100,9 @@ TABLES = (
     Table("night_steps", night_records.NightStep),
     Table("morning_reports", night_records.MorningReport),
     Table("backups", night_records.Backup),
+    Table("night_references", chart_records.NightReference, ("schedule", "number")),
+    Table("night_values", chart_records.NightValue, ("schedule", "reference", "signal", "due_at")),
+    Table("chart_acknowledgements", chart_records.ChartAcknowledgement, ("schedule", "reference", "signal", "due_at")),
     Table("disputes", review_records.Dispute, ("dispute_id",)),
     Table("dispute_reasons", review_records.DisputeReason, ("dispute_id", "reason")),
     Table("budget_curves", review_records.BudgetCurve, ("run_id",)),
@@ -183,7 +188,7 @@ def ninth(con: DuckDBPyConnection) -> None:
 
 def tenth(con: DuckDBPyConnection) -> None:
     """Version 10: mornings that people can act on."""
-    topics: tuple[Step, ...] = (night_tests.add,)
+    topics: tuple[Step, ...] = (night_charts.add, night_tests.add)
     for add in topics:
         add(con)
 

@@ -22,6 +22,7 @@ from tests.warehouse.judging import stored
 from tests.warehouse.rows import NOW, RUN
 from tests.warehouse.test_reviews import dispute, reason, verdict
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_charts import NightCharts
 from warehouse.queries.night_tests import NightTests
 from warehouse.queries.nights import Nights
 from warehouse.queries.normals import Normals
@@ -29,6 +30,7 @@ from warehouse.queries.questions import QuestionSets
 from warehouse.queries.reviews import Reviews
 from warehouse.queries.thresholds import Thresholds
 from warehouse.records.judgements import Pulled
+from warehouse.records.night_charts import ChartAcknowledgement, NightReference
 from warehouse.records.nights import Backup, Night
 from warehouse.records.questions import RegisteredSet
 from warehouse.records.reviews import AuditCase, AuditDraw, ReviewProject, ReviewTask
@@ -41,6 +43,8 @@ CASE = dispute(1)
 PROJECT = ReviewProject("p", "http://127.0.0.1:9", 1, "v1", 12, None, None, NOW)
 PULLED = stored([verdict(CASE)], "Label Studio")
 THRESHOLD = Threshold("plate", "", "claim", 0, 1.0, "cost", None, "{}", RUN, "", "first", NOW)
+REFERENCE = NightReference(schedule().name, 1, NOW, NOW, 30, ANN.name, "as it should be", NOW)
+NOTE = ChartAcknowledgement(schedule().name, 1, "overkill", NOW, ANN.name, "a new lamp", NOW)
 TASK = ReviewTask("t", CASE.dispute_id, 1, "p", 7, 64, 48, NOW)
 
 
@@ -99,6 +103,8 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Nights.trust_golden": lambda data: Nights(data).trust_golden(schedule().name, RUN, actor=ANN),
     "Nights.void_nights": lambda data: Nights(data).void_nights(schedule().name, NOW.replace(year=2000), actor=ANN),
     "Nights.keep_backup": lambda data: Nights(data).keep_backup(Backup(NOW, "copy.duckdb"), actor=ANN),
+    "NightCharts.accept": lambda data: NightCharts(data).accept(REFERENCE, actor=ANN),
+    "NightCharts.acknowledge": lambda data: NightCharts(data).acknowledge([NOTE], actor=ANN),
     "Reviews.open": lambda data: Reviews(data).open([dispute(2)], [reason(dispute(2))], actor=ANN),
     "Reviews.draw_audit": lambda data: Reviews(data).draw_audit(
         AuditDraw(RUN, 9, 1, (AuditCase("image-3", "question"),), NOW), [dispute(3)], [reason(dispute(3))], actor=ANN

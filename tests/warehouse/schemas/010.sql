@@ -545,6 +545,70 @@ INSERT INTO backups VALUES (
     'text'
 );
 
+CREATE TABLE night_references (
+    schedule VARCHAR NOT NULL,
+    number BIGINT NOT NULL,
+    first_due_at TIMESTAMPTZ NOT NULL,
+    last_due_at TIMESTAMPTZ NOT NULL,
+    nights BIGINT NOT NULL,
+    accepted_by VARCHAR,
+    reason VARCHAR,
+    stored_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (schedule, number)
+);
+INSERT INTO night_references VALUES (
+    'text',
+    1,
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    1,
+    'text',
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+);
+
+CREATE TABLE night_values (
+    schedule VARCHAR NOT NULL,
+    reference BIGINT NOT NULL,
+    signal VARCHAR NOT NULL,
+    due_at TIMESTAMPTZ NOT NULL,
+    value DOUBLE NOT NULL,
+    charted DOUBLE NOT NULL,
+    variance DOUBLE NOT NULL,
+    images BIGINT NOT NULL,
+    PRIMARY KEY (schedule, reference, signal, due_at)
+);
+INSERT INTO night_values VALUES (
+    'text',
+    1,
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    0.5,
+    0.5,
+    0.5,
+    1
+);
+
+CREATE TABLE chart_acknowledgements (
+    schedule VARCHAR NOT NULL,
+    reference BIGINT NOT NULL,
+    signal VARCHAR NOT NULL,
+    due_at TIMESTAMPTZ NOT NULL,
+    acknowledged_by VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    acknowledged_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (schedule, reference, signal, due_at)
+);
+INSERT INTO chart_acknowledgements VALUES (
+    'text',
+    1,
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00',
+    'text',
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+);
+
 CREATE TABLE disputes (
     dispute_id VARCHAR NOT NULL,
     image_id VARCHAR NOT NULL,
