@@ -23,6 +23,7 @@ from workbench.archive.view import View
 from workbench.curation import edit, proposals
 from workbench.curation.proposals import Proposal, Waiting
 from workbench.pages.ui import pictures, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.reads import Snapshot
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def proposed(now: Snapshot, product: Product) -> list[Proposal]:
     return [each for each in waiting(now).proposals if each.place[:2] == (product.dataset, product.product)]
 
 
-@st.cache_resource(show_spinner="loading the encoder", max_entries=1)
+@cached(1, "loading the encoder")
 def _encoder(data: str, run_id: str) -> Encoder:  # noqa: ARG001 - a cache key
     from workbench.curation import search
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import polars as pl
-import streamlit as st
 from markupsafe import Markup
 
 from warehouse.queries.rollups import Selection
@@ -15,6 +14,7 @@ from workbench.analysis import compare, right_reason, subtasks
 from workbench.analysis.charts import common
 from workbench.analysis.right_reason import RightReason
 from workbench.pages.ui import components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, html
 
 _MINUS = re.compile(r"-(?=\d)")
@@ -26,7 +26,7 @@ def of_run(now: reads.Snapshot, selection: Selection) -> RightReason | None:
     return headline(now, selection)[0]
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def headline(now: reads.Snapshot, selection: Selection) -> tuple[RightReason | None, pl.DataFrame]:
     """The headline of a selection, and its rows."""
     rows = reads.groundings(now, selection)
