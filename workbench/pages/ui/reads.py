@@ -72,6 +72,7 @@ def together(now: Snapshot) -> AbstractContextManager[None]:
     return _store(now.data).together()
 
 
+@cached(_FEW)
 def rollups(now: Snapshot) -> Rollups:
     """What is asked of facts and cells, over what is in memory (`run_cache.py`)."""
     return Rollups(Path(now.data), held.CachedRuns(*now, _stored(now), settled(now), _threshold_changes(now)))
