@@ -194,9 +194,10 @@ counted = reads.counts(now, every_shape, ("shape",)).drop_nulls("shape")
 total = int(counted["n"].sum())
 
 archive = reads.archives(now).get(run.archive_id)
-lead = finding(by_shape, against_others(now, every_shape), total) + cards.called(
-    reads.cells(now, address.without(every_shape, "outcome"))
-)
+lead = finding(by_shape, against_others(now, every_shape), total)
+some_unlabelled = bool(reads.cells(now, selection.whole_run())["unlabelled_images"].sum())
+if some_unlabelled:
+    lead += cards.called(reads.cells(now, address.without(every_shape, "outcome")))
 with header("Traces", lead, cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     components.computed(
@@ -217,7 +218,8 @@ with header("Traces", lead, cards.under(run, archive, reads.beside(now, selectio
         },
     )
 address.chips()
-called_defective.show_groups(now, address.without(every_shape, "outcome"))
+if some_unlabelled:
+    called_defective.show_groups(now, address.without(every_shape, "outcome"))
 
 if not total:
     with card("none", "", fill=False):
@@ -226,6 +228,9 @@ if not total:
         else:
             components.empty("No trace here", "No question was answered, or the filters leave none; Esc clears them.")
     st.stop()
+with reads.together(now):
+    courses = profiles(now, every_shape)
+    right_reason_card.of_run(now, selection)
 note = "nat; median and quartiles; n and share of wrong answers with its 95 % interval; click a panel"
 with card("multiples", "Entropy by the trace's shape", note, fill=False):
     shape = dict(selection.facets).get("shape")
@@ -233,7 +238,7 @@ with card("multiples", "Entropy by the trace's shape", note, fill=False):
         f"{row['shape']} {wording.percent(row['wrong'])} wrong of {row['n']:,}"
         for row in by_shape.iter_rows(named=True)
     )
-    figure = trust.multiples(components.ink(), profiles(now, every_shape), by_shape, dict(counted.iter_rows()), shape)
+    figure = trust.multiples(components.ink(), courses, by_shape, dict(counted.iter_rows()), shape)
     chart(figure, "traces.multiples", said or "no labels", lambda what: address.put(shape=what))
     if total > PROFILED:
         note = Markup('<div class="note">Courses drawn from {:,} of {:,} traces; shares are of all.</div>')

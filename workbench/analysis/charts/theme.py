@@ -217,7 +217,7 @@ def figure(p: Palette, height: int, **layout: object) -> go.Figure:
     return go.Figure(layout={"template": template(p), "height": height, **layout})
 
 
-class _Unchecked(go.Figure):
+class _Unchecked(go.Figure):  # type: ignore[misc]  # Plotly has no types
     """A figure that is sent as it is: Plotly's own is copied once more, which takes as long as making it."""
 
     def to_dict(self) -> dict[str, object]:

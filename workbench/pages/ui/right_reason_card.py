@@ -60,7 +60,9 @@ def show(now: reads.Snapshot, run: Run, selection: Selection) -> None:
 
 def lead_compared(now: reads.Snapshot, base: Selection, selection: Selection) -> Markup:
     """The verdict beside that on accuracy, in the lead of two runs; nothing where they share no such question."""
-    said = right_reason.in_short(reads.groundings(now, base), reads.groundings(now, selection), "A", "B")
+    with reads.together(now):
+        old, new = reads.groundings(now, base), reads.groundings(now, selection)
+    said = right_reason.in_short(old, new, "A", "B")
     return Markup(" {}").format(_MINUS.sub("−", said)) if said else Markup()
 
 
