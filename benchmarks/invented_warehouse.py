@@ -81,7 +81,7 @@ def invent(con: DuckDBPyConnection, number: int, size: int, traced: bool) -> Non
     """A run's predictions, facts, cells, entries and, with traces, patches; in the caller's transaction."""
     values = {"run": name(number), "n": size, "number": number, "steps": 11 if traced else 3}
     con.execute(_PREDICTIONS, values)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {facts.FACTS.format(source='made')}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {facts.FACTS.format(source='made', zones=facts.BY_UTC)}")
     con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")
     con.execute(f"INSERT INTO cells BY NAME {facts.CELLS.format(source='new_facts')}")
     bare = "" if traced else "REPLACE ([] AS entropy, [] AS token_entropy, [] AS reward, NULL AS best_iteration)"

@@ -32,7 +32,6 @@ LIBRARIES = (
     "typer",
     "rich.table",
     "rich.progress",
-    "apscheduler.triggers.cron",
     "lance_namespace",
     "duckdb",
     "streamlit.web.cli",

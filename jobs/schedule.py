@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ from workbench import wording
 
 if TYPE_CHECKING:
     from warehouse.records.nights import Night
+    from workbench.nights.incremental import Only
 
 app = typer.Typer(
     help="Score archives by themselves: what is new, in their window, night after night.", no_args_is_help=True
@@ -23,6 +24,15 @@ Name = Annotated[str, typer.Argument(help="The schedule's name.", show_default=F
 RescoreOption = Annotated[
     Literal["affected", "all"] | None,
     typer.Option(help="Not what is new: all images, or those whose answers rest on texts that changed."),
+]
+
+OnlyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --rescore: only the images of a product, line, camera or lot, such as camera=A2.",
+        metavar="NAME=VALUE",
+        show_default=False,
+    ),
 ]
 
 
@@ -81,7 +91,7 @@ def list_(data: Data = None, json_: Json = False) -> None:
     from jobs import screen
     from warehouse.queries.nights import Nights
     from workbench import settings
-    from workbench.nights import schedule_admin
+    from workbench.nights import reports, schedule_admin
 
     ledger = Nights(settings.data_folder(data))
     found, last = ledger.schedules(), ledger.last_nights()
@@ -97,7 +107,8 @@ def list_(data: Data = None, json_: Json = False) -> None:
     table = Table("schedule", "archive", "cron", "window", "priority", "last night", "next")
     for each in found:
         night = last.get(each.name)
-        words = f"{night.state}, {wording.counted(night.images, 'image')}" if night else "none yet"
+        state = reports.state_named(night.state) if night else ""
+        words = f"{state}, {wording.counted(night.images, 'image')}" if night else "none yet"
         table.add_row(
             each.name,
             each.archive,
@@ -164,10 +175,13 @@ def run_due(
         str | None, typer.Option("--now", help="This schedule at once, whatever its cron expression and window say.")
     ] = None,
     rescore: RescoreOption = None,
+    only: OnlyOption = None,
     config: Config = None,
     json_: Json = False,
 ) -> None:
     """Work through what is due: score what is new, then the steps after it. May be called at any time, by anybody.
+
+    Prints each night's finding and where its report is; nothing when nothing was due, as cron mails what is printed.
 
     Exit codes: 0 done, or nothing was due; 1 a night needs attention; 75 another call is running.
 
@@ -175,17 +189,16 @@ def run_due(
     """
     from workbench import settings
 
-    nights = _work(settings.data_folder(data), now, rescore, config)
+    folder = settings.data_folder(data)
+    nights = _work(folder, now, rescore, config, _group(only, rescore))
     if json_:
         from dataclasses import asdict
 
         typer.echo(json.dumps([asdict(night) for night in nights], indent=1, default=str))
-    elif not nights:
+    elif not nights and sys.stdout.isatty():
         typer.echo("nothing is due")
     for night in nights if not json_ else []:
-        caught_up = f", {night.covered - 1} missed ones caught up" if night.covered > 1 else ""
-        message = f": {night.message}" if night.message else ""
-        typer.echo(f"{night.schedule} {night.state}, {wording.counted(night.images, 'image')}{caught_up}{message}")
+        typer.echo(_told(folder, night))
     raise typer.Exit(1 if any(night.state in ("failed", "alarm") for night in nights) else 0)
 
 
@@ -212,7 +225,7 @@ def loop(
         while not stopped.is_set():
             try:
                 for night in _work(folder, None, None, config):
-                    typer.echo(f"{night.schedule} {night.state}, {wording.counted(night.images, 'image')}", err=True)
+                    typer.echo(_told(folder, night), err=True)
             except (NightsBusy, DiskFull, Locked) as passing:
                 typer.echo(str(passing), err=True)
             stopped.wait(every)
@@ -245,7 +258,25 @@ def emit(
             typer.echo(f"# {name}\n{text}")
     user = "--user " if to and ".config" in to.parts else ""
     typer.echo(f"# start it: systemctl {user}daemon-reload && systemctl {user}enable --now {units.TIMER}")
+    if user:
+        typer.echo("# let it go on when you log out, and begin when the machine does: loginctl enable-linger")
     typer.echo(f"# or in a crontab:\n{units.crontab(*place)}")
+
+
+def _told(folder: Path, night: Night) -> str:
+    """How a night ended, and from its report what was found and where the page is."""
+    from warehouse.queries.nights import Nights
+    from workbench.nights import deliver, reports
+
+    caught_up = f", {night.covered - 1:,} missed ones caught up" if night.covered > 1 else ""
+    ended = f"{night.schedule} {reports.state_named(night.state)}, {wording.counted(night.images, 'image')}{caught_up}"
+    stored = Nights(folder).report(night.schedule, night.due_at)
+    if stored is None or night.state == "stopped":
+        return ended + (f": {night.message}" if night.message else "")
+    report = reports.from_json(stored.report)
+    page = deliver.page_file(report, folder)
+    message = f"\n  {night.message}" if night.message and night.message not in report.finding else ""
+    return f"{ended}: {report.finding}{message}" + (f"\n  {page}" if page.exists() else "")
 
 
 def clock() -> datetime:
@@ -253,8 +284,28 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+def _group(only: str | None, rescore: str | None) -> Only | None:
+    """The group that is named."""
+    from workbench.nights import incremental
+
+    if only is None:
+        return None
+    name, _, value = only.partition("=")
+    names = get_args(incremental.GroupName)
+    group = next((each for each in names if each == name), None)
+    if group is None or not value:
+        raise typer.BadParameter(f"say one of {', '.join(names)} and its value, such as camera=A2", param_hint="--only")
+    if rescore is None:
+        raise typer.BadParameter("it is of images that are scored again: say --rescore all", param_hint="--only")
+    return incremental.Only(group, value)
+
+
 def _work(
-    folder: Path, now: str | None, rescore: Literal["affected", "all"] | None, config: Path | None
+    folder: Path,
+    now: str | None,
+    rescore: Literal["affected", "all"] | None,
+    config: Path | None,
+    only: Only | None = None,
 ) -> list[Night]:
     from jobs import screen
     from warehouse import file_permissions
@@ -272,7 +323,7 @@ def _work(
     screen.without_loading_bars("embedded")
     logs.to_file(folder)
     with screen.Progress() as watch:
-        work = night.Scoring(folder, watch, clock, pipeline.STEPS, config, rescore)
+        work = night.Scoring(folder, watch, clock, pipeline.STEPS, config, rescore, only)
         nights = coordinator.run_due(ledger, work, folder, clock, now)
     metrics_file = settings.load({"data": folder}, config).settings.operation.metrics_file
     if metrics_file:

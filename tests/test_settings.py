@@ -108,6 +108,7 @@ CHANGED: dict[str, object] = {
     "device": "cpu",
     "dtype": "bfloat16",
     "smtp_tls": "starttls",
+    "notify": Path("elsewhere"),
     "attention_layers": "2,4",
     "model": "elsewhere",
     "encoder": "elsewhere",

@@ -52,8 +52,9 @@ def enter(con: DuckDBPyConnection, blocks: Sequence[spool.Block]) -> Counts:
         [runs],
     ).fetchall()
     rows["predictions"] = failures.declare(claims.declare(rows["predictions"], detecting))
+    zones = con.sql(facts.ZONES).to_arrow_table()
     with ThreadPoolExecutor(1) as beside:
-        made = beside.submit(facts.of, rows["predictions"])
+        made = beside.submit(facts.of, rows["predictions"], zones)
         for table, added in rows.items():
             con.register(f"new_{table}", added)
             con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_{table}")

@@ -148,6 +148,7 @@ class Operation:
     baseline_nights: int = 30  # the nights before it that a night is compared with
     false_alarm_percent: float = 5.0  # of ordinary nights, so many may have a report with any alarm
     golden_tolerance: float = 0.02  # largest change of an option's probability on a golden sample
+    notify: Path | None = None  # a file of Apprise addresses, one a line: who is told in the morning; they hold tokens
     report_url: str | None = None  # the morning report is posted there as JSON
     report_email: str | None = None  # and sent there
     smtp: str | None = None  # host:port of the mail server; None: localhost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -199,8 +199,20 @@ def test_a_click_on_a_slice_or_a_cell_gives_its_values_whatever_they_contain() -
     assert marks == [(subtask, camera)]
 
 
-def test_a_date_stands_once_under_the_night_that_it_names() -> None:
-    evenings = [datetime(2026, 1, day, hour, tzinfo=UTC) for day, hour in ((18, 21), (19, 3), (19, 21))]
-    points = [nights.Point(at, 0.1, 0.05, 0.2, 0.1, 100, False) for at in evenings]
-    axis = nights.strip(look.LIGHT, [nights.Strand("overkill", points, True)]).layout.xaxis
-    assert dict(zip(axis.ticktext, axis.tickvals, strict=True)) == {"18 Jan": evenings[0], "19 Jan": evenings[1]}
+@pytest.mark.parametrize(
+    ("evenings", "named"),
+    [
+        (["18 21:00", "19 03:00", "19 21:00"], ["18 Jan", "19 Jan<br>03:00", "19 Jan<br>21:00"]),
+        (["19 21:00"], ["19 Jan"]),
+        ([f"{day} 21:00" for day in range(10, 27)], [f"{day} Jan" for day in range(10, 27, 2)]),
+    ],
+)
+def test_the_strip_names_a_night_once_and_under_its_mark(evenings: list[str], named: list[str]) -> None:
+    nights_of = [datetime.fromisoformat(f"2026-01-{evening}") for evening in evenings]
+    strands = [
+        nights.Strand(name, [nights.Point(at, 0.1, 0.05, 0.2, 0.1, 100, False) for at in nights_of], True)
+        for name in ("overkill", "escape")
+    ]
+    axis = nights.strip(look.LIGHT, strands).layout.xaxis
+    assert list(reversed(axis.ticktext)) == named
+    assert set(axis.tickvals) <= set(nights_of)

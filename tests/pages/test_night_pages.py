@@ -38,6 +38,7 @@ def morning(**values: object) -> Morning:
         truth=(), signals=287, changes=(WORSE,), false_alarm_percent=5.0,
         failures=(FailedImages("truncated: the file ends before the picture does", 1, "bottle/3.png", "truncated", 4),),
         disputes_waiting=37, review_budget=40, steps=(Done("back up", "failed", "DiskFull: no room"),),
+        timezone="Europe/Zurich",
     )  # fmt: skip
     return replace(plain, **values)  # type: ignore[arg-type]
 
@@ -61,7 +62,7 @@ def test_a_schedule_without_a_night_says_how_to_have_one(data_folder: Path) -> N
 def test_the_newest_night_says_what_changed_first_and_what_needs_somebody(data_folder: Path) -> None:
     keep(data_folder, morning())
     shown = opened(components.TONIGHT)
-    assert shown.title[0].value == "Night of Monday 19 January"
+    assert shown.title[0].value.replace("\\", "") == "Night of Monday 19 January 2026, 22:00 CET"
     text = words(shown)
     assert "Overkill of product bottle &lt;amber&gt; rose from 4.1 % to 19.6 %" in text
     assert "bottle <amber>" not in text
@@ -73,7 +74,7 @@ def test_an_older_night_is_shown_by_its_address(data_folder: Path) -> None:
     nights = [morning(due_at=DUE - timedelta(days=day), images=100 + day, changes=()) for day in range(30)]
     keep(data_folder, *nights)
     shown = opened(components.TONIGHT, night="2026-01-17T21:00:00")
-    assert shown.title[0].value == "Night of Saturday 17 January"
+    assert shown.title[0].value.replace("\\", "") == "Night of Saturday 17 January 2026, 22:00 CET"
     assert "102 images were scored; none of 287 signals changed." in words(shown)
 
 
@@ -82,7 +83,7 @@ def test_another_night_is_chosen_without_losing_what_else_the_address_holds(data
     shown = opened(components.TONIGHT, run="kept")
     shown.selectbox(key="tonight.night").set_value("2026-01-17T21:00:00").run()
     assert shown.query_params == {"run": "kept", "night": "2026-01-17T21:00:00"}
-    assert shown.title[0].value == "Night of Saturday 17 January"
+    assert shown.title[0].value.replace("\\", "") == "Night of Saturday 17 January 2026, 22:00 CET"
 
 
 def test_a_new_bad_slice_is_shown_and_leads_to_its_errors(data_folder: Path) -> None:
@@ -115,7 +116,10 @@ def test_a_night_with_no_new_bad_slice_says_so_only_where_they_were_looked_for(
 
 @pytest.mark.parametrize(
     ("truth", "told"),
-    [((), "not measurable"), ((Truth("golden samples", 2, 40, 0.01, 0.16),), "2 of 40")],
+    [
+        ((), "not measurable"),
+        ((Truth("golden samples", 2, 40, 0.01, 0.16, "overkill"),), "2 of 40 good golden samples"),
+    ],
 )
 def test_without_labels_errors_come_from_golden_samples_or_are_not_measurable(
     data_folder: Path, truth: tuple[Truth, ...], told: str

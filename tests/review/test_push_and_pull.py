@@ -105,7 +105,7 @@ def test_pictures_that_cannot_be_shown_take_no_room_of_a_push(case: Case, seeded
 
     assert (done.sent, done.waiting) == (3, queue.height - 3 - len(done.unreadable))
     assert (
-        f"disputes wait; {len(done.unreadable)} can't be shown: {heaviest}: no longer the picture that was scored"
+        f"by rules; {len(done.unreadable)} can't be shown: {heaviest}: no longer the picture that was scored"
         in done.summary
     )
     assert case.reviews.queue().filter(state="pushed")["dispute_id"].to_list() == left[:3]

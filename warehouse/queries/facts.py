@@ -67,7 +67,7 @@ class Fact:
     line: str | None
     camera: str | None
     lot: str | None
-    night: str  # the evening's date, YYYY-MM-DD: of capture, else of scoring, noon to noon UTC
+    night: str  # the evening's date, YYYY-MM-DD: of capture, else of scoring, noon to noon by the zone in ZONES
     question_id: str
     evidence_id: str | None  # what it was shown, see `identity.py`
     subtask: str
@@ -156,19 +156,28 @@ REAL = ("chance", "entropy", "seconds", "alarm_probability")  # sums that are no
 def rebuild(con: DuckDBPyConnection) -> None:
     """Make facts and cells anew from the predictions, in the caller's transaction."""
     con.execute("DROP TABLE IF EXISTS facts; DROP TABLE IF EXISTS cells")
-    for table, record, rows in (("facts", Fact, FACTS.format(source="predictions")), ("cells", Cell, _OF_FACTS)):
+    made = FACTS.format(source="predictions", zones=f"({ZONES})")
+    for table, record, rows in (("facts", Fact, made), ("cells", Cell, _OF_FACTS)):
         con.execute(schema.ddl(table, record))
         con.execute(f"INSERT INTO {table} BY NAME {rows}")
 
 
-def of(predictions: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The facts of predictions, and their cells; made in a database of their own, so another thread can insert rows."""
+def of(predictions: pa.Table, zones: pa.Table | None = None) -> tuple[pa.Table, pa.Table]:
+    """The facts of predictions, and their cells; made in a database of their own, so another thread can insert rows.
+
+    Args:
+        predictions: their rows.
+        zones: as ZONES gives them; None: all by UTC.
+    """
     import duckdb
 
     with duckdb.connect(config={"threads": 1}) as con:
         con.execute("SET TimeZone = 'UTC'")
         con.register("predictions", predictions)
-        con.execute(f"CREATE TABLE made AS {FACTS.format(source='predictions')}")
+        if zones is not None:
+            con.register("zones", zones)
+        made = FACTS.format(source="predictions", zones=BY_UTC if zones is None else "zones")
+        con.execute(f"CREATE TABLE made AS {made}")
         return con.sql("FROM made").to_arrow_table(), con.sql(CELLS.format(source="made")).to_arrow_table()
 
 
@@ -208,12 +217,22 @@ JUDGED = """
 """
 CLUSTER = "coalesce(cluster_id, content) AS cluster_id"
 """Of a prediction, see `identity.cluster_id`."""
+ZONES = """
+    SELECT run_id, any_value(timezone) AS zone
+    FROM night_runs JOIN schedules ON schedules.name = night_runs.schedule
+    WHERE timezone <> 'UTC' AND timezone IN (SELECT name FROM pg_timezone_names()) GROUP BY run_id
+"""
+"""By run, the time zone of the schedule that opened it; nights of all others are told by UTC."""
+BY_UTC = "(SELECT NULL::VARCHAR AS run_id, NULL::VARCHAR AS zone)"
+"""In the place of ZONES: no run has one."""
 FACTS = f"""
     SELECT * EXCLUDE (moves, claims), {JUDGED}
     FROM (
         SELECT run_id, block, image_id, image_path, {CLUSTER}, dataset, product,
             label, defect, line, camera, lot,
-            strftime(coalesce(captured_at, created_at) - INTERVAL 12 HOUR, '%Y-%m-%d') AS night, question_id,
+            strftime(CASE WHEN zone IS NULL THEN coalesce(captured_at, created_at)::TIMESTAMP
+                ELSE timezone(zone, coalesce(captured_at, created_at)) END - INTERVAL 12 HOUR, '%Y-%m-%d') AS night,
+            question_id,
             evidence_id, subtask, question, conditional, status, error, failure,
             CASE WHEN len(options) > 0 OR len(answer) = 1 THEN answer END AS answer, correct_answer,
             CASE WHEN len(options) > 0 THEN list_filter(options, lambda o: o.letter = answer)[1].text
@@ -258,7 +277,7 @@ FACTS = f"""
         FROM (
             SELECT *, list_filter(list_transform(range(2, len(entropy) + 1), lambda i: entropy[i] - entropy[i - 1]),
                 lambda move: abs(move) > 0.05) AS moves
-            FROM {{source}}
+            FROM {{source}} LEFT JOIN {{zones}} USING (run_id)
         )
     )
 """

@@ -349,6 +349,13 @@ class Nights:
             [schedule, schedule],
         )
 
+    def report(self, schedule: str, due_at: datetime) -> MorningReport | None:
+        """A night's report, or None."""
+        found = self._database.records(
+            MorningReport, "SELECT * FROM morning_reports WHERE schedule = ? AND due_at = ?", [schedule, due_at]
+        )
+        return found[0] if found else None
+
     # Backups.
 
     def keep_backup(self, backup: Backup, *, actor: Actor) -> None:

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +25,12 @@ from markupsafe import Markup
 
 from warehouse.store import Store
 from workbench import wording
-from workbench.analysis import alarms, drift, markup
+from workbench.analysis import alarms, cause_words, drift, markup
 from workbench.archive import previews, problems
 from workbench.backoff import Backoff
 from workbench.errors import NightError
-from workbench.nights import reports
+from workbench.nights import notify, reports
+from workbench.nights.notify import Service
 from workbench.nights.reports import Morning
 from workbench.scoring import alarm_pictures
 from workbench.settings import Operation
@@ -63,11 +65,13 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
     """
     slices = report.slices or ()
     parts = [
-        Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
+        *_of_causes(report, pictures or {}),
         *_called_defective(report, pictures or {}),
         *(Part(note=each.sentence) for each in report.by_thresholds),
+        Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
         *([Part(note=report.pieces.sentence)] if report.pieces else []),
         Part(note=_errors_in_words(report)),
+        *([Part(note=report.queue_in_words)] if report.disputes_waiting else []),
         *(
             [
                 Part(
@@ -81,17 +85,14 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
             else []
         ),
         Part(
-            f"What changed, {len(report.changes)} of {report.signals} signals",
-            ("", "images", "p"),
-            [(reports.in_words(each), f"{each.images:,}", wording.p_number(each.p_value)) for each in report.changes],
+            f"What {'else ' if report.causes else ''}changed, {len(report.unexplained)} of {report.signals} signals",
+            ("", "images"),
+            [(reports.in_words(each), f"{each.images:,}") for each in report.unexplained],
         ),
         Part(
             "New bad slices",
-            ("", "questions", "images", "q"),
-            [
-                (reports.slice_in_words(each), f"{each.n:,}", f"{each.images:,}", wording.p_number(each.q))
-                for each in slices
-            ],
+            ("", "questions", "images"),
+            [(reports.slice_in_words(each), f"{each.n:,}", f"{each.images:,}") for each in slices],
             reports.odds(report) if slices else "",
         ),
         Part(
@@ -102,26 +103,40 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
         Part("Passed over", ("what", "such as", "why"), problems.rows(report.passed_over or ())),
         Part("After scoring", ("step", "", ""), [(each.step, each.state, each.message) for each in report.steps]),
     ]
-    title = f"{report.schedule}, night of {report.due_at:%A %d %B %Y}"
     return markup.render(
-        "workbench.nights", "morning.html", title=title, finding=report.finding, under=_under(report), parts=parts
+        "workbench.nights",
+        "morning.html",
+        title=title(report),
+        finding=report.finding,
+        under=_under(report),
+        parts=parts,
     )
+
+
+def title(report: Morning) -> str:
+    """`line-3: night of Monday 19 January 2026, 22:00 CET`."""
+    return f"{report.schedule}: {report.title[0].lower()}{report.title[1:]}"
 
 
 def text(report: Morning) -> str:
     """The report as a mail's text."""
-    lines = [report.finding, "", _under(report), ""]
-    lines += ["  ".join(_rate_cells(rate)) for rate in report.rates]
+    lines = [report.finding, *(reports.advice(report, cause) for cause in report.causes), ""]
+    lines += [title(report), _under(report), ""]
     parts = _called_defective(report, {})
     lines += [line for part in parts for line in (part.sentence, *map("  ".join, part.rows)) if line]
     lines += [each.sentence for each in report.by_thresholds]
+    lines += ["", *("  ".join(_rate_cells(rate)) for rate in report.rates)]
     lines += [report.pieces.sentence] if report.pieces else []
     lines += [words] if (words := _errors_in_words(report)) else []
+    lines += [report.queue_in_words] if report.disputes_waiting else []
     if report.week:
         lines += ["", "True escape and overkill of the week, from drawn cases (95 %; whatever the unanswered are):"]
         lines += ["  ".join(cells) for cells in reports.week_rows(report.week)]
         lines += [reports.week_in_words(report.week)]
-    lines += ["", *(f"- {reports.in_words(each)} ({wording.counted(each.images, 'image')})" for each in report.changes)]
+    lines += [
+        "",
+        *(f"- {reports.in_words(each)} ({wording.counted(each.images, 'image')})" for each in report.unexplained),
+    ]
     lines += [
         f"- new bad slice: {reports.slice_in_words(each)} ({wording.counted(each.n, 'question')})"
         for each in report.slices or ()
@@ -130,6 +145,18 @@ def text(report: Morning) -> str:
     lines += [f"- passed over: {problems.in_words(each)}" for each in report.passed_over or ()]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"
+
+
+def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
+    """What to check for each cause, and its pictures before and since."""
+    parts = []
+    for cause in report.causes:
+        parts.append(Part(note=reports.advice(report, cause)))
+        for when, examples in (("before", cause.examples_before), ("tonight", cause.examples_now)):
+            shown = [(pictures[each.image_id], each.image_path) for each in examples if each.image_id in pictures]
+            title = f"{cause_words.group(cause)} {when}"
+            parts.append(Part(title, pictures=shown) if shown else Part())
+    return parts
 
 
 def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
@@ -175,20 +202,28 @@ def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part
 
 
 def thumbnails(report: Morning, data: Path) -> dict[str, bytes]:
-    """Small JPEGs of the pictures that the report names as called defective, by image_id."""
-    return alarm_pictures.jpegs(Store(data), report.alarms.pictures if report.alarms else ())
+    """Small JPEGs of the pictures that the report names as called defective or shows for a cause, by image_id."""
+    called = report.alarms.pictures if report.alarms else ()
+    examples = [each for cause in report.causes for each in (*cause.examples_before, *cause.examples_now)]
+    return alarm_pictures.jpegs(Store(data), (*called, *examples))
 
 
 def write(report: Morning, data: Path) -> Path:
-    """The page's file below reports/ in the data folder."""
-    second = f"{report.due_at:%S}".replace("00", "")  # of a night that somebody began at once
-    file = data / "reports" / _folder_name(report.schedule) / f"{report.due_at:%Y-%m-%dT%H%M}{second}Z.html"
+    """The page's file below reports/ in the data folder, written."""
+    file = page_file(report, data)
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".tmp")
     shown = {image_id: previews.data_uri(jpeg) for image_id, jpeg in thumbnails(report, data).items()}
     unfinished.write_text(html(report, shown), encoding="utf-8")
     unfinished.rename(file)
     return file
+
+
+def page_file(report: Morning, data: Path) -> Path:
+    """Where the page lies: by the date and time of its due time in the schedule's time zone."""
+    # The seconds of a night that somebody began at once; the offset, because an hour comes twice when clocks go back.
+    second = f"{report.due:%S}" if report.due.second or report.due.microsecond else ""
+    return data / "reports" / _folder_name(report.schedule) / f"{report.due:%Y-%m-%dT%H%M}{second}{report.due:%z}.html"
 
 
 def _folder_name(schedule: str) -> str:
@@ -198,6 +233,11 @@ def _folder_name(schedule: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", schedule)[:60].lstrip(".")
     return plain if plain == schedule else f"{plain}-{hashlib.sha256(schedule.encode()).hexdigest()[:8]}".lstrip("-")
+
+
+def is_addressed(where: Operation) -> bool:
+    """Whether a report is to be sent anywhere."""
+    return bool(where.report_url or where.report_email or where.notify or os.environ.get(notify.ENVIRONMENT))
 
 
 def send(
@@ -217,19 +257,28 @@ def send(
     Raises:
         NightError: an address could not be reached, however often it was tried; the others have been served.
     """
+    sent, trouble = [], []
+    try:
+        services = notify.services(where.notify)
+    except NightError as error:
+        services = []
+        trouble.append(str(error))
     ways: list[tuple[str, Callable[[], None]]] = []
     if where.report_url:
         url = where.report_url
-        ways.append(("web hook", lambda: _post(url, report)))
+        chat = Service("web hook", url)
+        ways.append(
+            ("web hook", partial(_message, chat, report) if notify.is_chat(url) else partial(_post, url, report))
+        )
     if where.report_email:
         address = where.report_email
         ways.append((address, lambda: _mail(address, where, report, pictures or {})))
-    sent, trouble = [], []
+    ways += [(service.name, partial(_message, service, report)) for service in services]
     for name, way in ways:
-        error = _tried(way, pause)
-        if error:
-            logger.warning("report to=%s failed: %s", name, error)
-            trouble.append(f"{name}: {error}")
+        reason = _tried(way, pause)
+        if reason:
+            logger.warning("report to=%s failed: %s", name, reason)
+            trouble.append(f"{name}: {reason}")
         else:
             sent.append(name)
     if trouble:
@@ -245,6 +294,8 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
     while True:
         try:
             way()
+        except NightError as hopeless:
+            return str(hopeless)
         except Exception as problem:  # noqa: BLE001  whatever one way raises, the other is tried too
             told = (getattr(problem, name, None) for name in ("code", "reason", "strerror"))
             reason = " ".join(str(each) for each in told if each)
@@ -254,6 +305,11 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
         if (seconds := backoff.pause()) is None:
             return error
         pause(seconds)
+
+
+def _message(service: Service, report: Morning) -> None:
+    urgent = report.state in ("failed", "alarm") or bool(report.changes or report.slices)
+    notify.send(service, _one_line(f"{report.schedule}: {report.finding}"), text(report), urgent=urgent)
 
 
 def _post(url: str, report: Morning) -> None:
@@ -276,7 +332,7 @@ def _mail(address: str, where: Operation, report: Morning, pictures: Mapping[str
             errno.EPERM, "a login needs smtp_tls, else its password goes through the net in the clear"
         )
     message = EmailMessage()
-    message["Subject"] = f"{report.schedule}: {report.finding}"[:200].replace("\n", " ")
+    message["Subject"] = _one_line(f"{report.schedule}: {report.finding}")
     message["From"], message["To"] = user if "@" in user else address, address
     message.set_content(text(report))
     # Mail programs show no data URIs: each picture is a part of its own, which the page names.
@@ -298,6 +354,11 @@ def _mail(address: str, where: Operation, report: Morning, pictures: Mapping[str
         connection.send_message(message)
 
 
+def _one_line(said: str) -> str:
+    """What a header or a chat's title can hold: no line ends, no control characters, 200 characters at most."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(said.split()))[:200]
+
+
 def _under(report: Morning) -> str:
     model = "embedded demo model: drawn products only" if report.demo else report.model
     pieces = [
@@ -306,7 +367,7 @@ def _under(report: Morning) -> str:
         f"{report.seconds / 60:.0f} min",
         f"{wording.counted(report.left, 'image waits', 'images wait')} for the next night" if report.left else "",
         f"{wording.counted(report.caught_up, 'missed night')} caught up" if report.caught_up else "",
-        wording.counted(report.disputes_waiting, "dispute waits", "disputes wait"),
+        report.waiting_in_words if report.images else "",
         f"compared with {wording.counted(report.baseline_images, 'image')} of "
         f"{wording.counted(report.baseline_nights, 'night')}",
         model,
@@ -323,7 +384,7 @@ def _rate_cells(rate: drift.Rate) -> tuple[str, ...]:
         )
     else:
         numbers = (f"{rate.tonight:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", f"{rate.baseline:.2f}")
-    return (rate.name, *numbers, f"{rate.images:,}")
+    return (reports.named(rate.name), *numbers, f"{rate.images:,}")
 
 
 def _errors_in_words(report: Morning) -> str:
@@ -332,7 +393,4 @@ def _errors_in_words(report: Morning) -> str:
         return ""
     if not report.truth:
         return "Errors: not measurable; there are no labels, no labelled golden samples and no judged audit cases."
-    return "Errors: " + "; ".join(
-        f"{each.wrong} of {each.n} {each.source} ({wording.percent_interval(each.low, each.high, 1)})"
-        for each in report.truth
-    )
+    return "Errors: " + "; ".join(each.sentence for each in report.truth)

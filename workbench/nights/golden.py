@@ -8,6 +8,7 @@ left out, so that publishing a text, which is meant, raises none.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -142,4 +143,4 @@ def _flat(settings: str) -> dict[str, object]:
 
 
 def _remedy(schedule: Schedule) -> str:
-    return f"If that is meant: workbench schedule golden {schedule.name} --accept"
+    return f"If that is meant: workbench schedule golden {shlex.quote(schedule.name)} --accept"

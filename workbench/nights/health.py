@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,7 +64,9 @@ def _schedules(data: Path) -> Iterator[Finding]:
             )
             continue
         if schedule.paused:
-            yield Finding("yellow", subject, "paused", f"workbench schedule pause {schedule.name} --resume")
+            yield Finding(
+                "yellow", subject, "paused", f"workbench schedule pause {shlex.quote(schedule.name)} --resume"
+            )
         elif night and night.state == "alarm":
             yield Finding("red", subject, night.message or "golden samples moved", "find out what changed them")
         elif night and night.state == "failed":

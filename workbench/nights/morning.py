@@ -4,7 +4,8 @@ With labels, errors are overkill and escape rates. Without, alarm, invalid and e
 baseline's mixture of product, line and camera, and errors only where somebody knows the truth: golden samples with
 labels, and audited cases that people judged; else they are not measurable, and said to be so. What is an alarm is
 decided in `workbench/analysis/drift.py`, for all signals of a night together; which parts of the answers became bad,
-where labels can judge them, in `workbench/analysis/worsened.py`, and they are a family of their own.
+where labels can judge them, in `workbench/analysis/worsened.py`, and they are a family of their own. Which group of
+pictures changed first, and how, is found in `workbench/analysis/causes.py`.
 
 Beside what answers call defective stands what saved thresholds would, with their versions; rates and signals go by the
 answers.
@@ -31,8 +32,8 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.analysis import drift, intervals, metrics, pieces, worsened
 from workbench.analysis.drift import Rate, Slice
-from workbench.nights import night_alarms, weekly_review
-from workbench.nights.reports import Done, FailedImages, Morning, Truth, as_json
+from workbench.nights import night_alarms, night_causes, weekly_review
+from workbench.nights.reports import Done, ErrorKind, FailedImages, Morning, Truth, as_json
 from workbench.nights.step_runner import Context
 from workbench.review import disputes
 
@@ -56,6 +57,7 @@ def report(context: Context) -> Morning:
     runs = [run for run_id in context.run_ids if (run := store.run(run_id))]
     seconds = (context.clock() - night.started_at).total_seconds()
     failures, scored_tonight = _failures(tonight), tonight["image_id"].to_list()
+    waiting, drawn = _waiting(Reviews(settings.work.data))
     return Morning(
         schedule=night.schedule,
         archive=context.schedule.archive,
@@ -85,7 +87,8 @@ def report(context: Context) -> Morning:
         changes=tuple(signal for signal in signals if signal.alarm)[:_SHOWN],
         false_alarm_percent=settings.operation.false_alarm_percent,
         failures=tuple(failures[:_SHOWN]),
-        disputes_waiting=_waiting(Reviews(settings.work.data)),
+        disputes_waiting=waiting,
+        disputes_drawn=drawn,
         review_budget=context.schedule.review_budget,
         steps=tuple(Done(each.step, each.state, each.message) for each in ledger.steps(night.schedule, night.due_at)),
         alarms=night_alarms.of_images(settings.work.data, runs, scored_tonight),
@@ -94,6 +97,9 @@ def report(context: Context) -> Morning:
         slices=_slices(ledger, context, before, share),
         week=weekly_review.of_night(settings.work.data, night.schedule, night.due_at),
         passed_over=context.passed_over,
+        causes=night_causes.of_images(context, scored, before, share),
+        timezone=context.schedule.timezone,
+        waiting_files=context.waiting_files,
     )
 
 
@@ -172,7 +178,7 @@ def _slices(ledger: Nights, context: Context, before: Sequence[NightRun], share:
 
 
 def _truth(context: Context) -> list[Truth]:
-    """Wrong detection answers of golden samples that have labels, unreadable ones too, and of audited cases.
+    """Errors of golden samples that have labels, overkill and escape apart, and of audited cases.
 
     All golden samples are asked, so copies and pictures of one piece count as one in the interval. Audited cases are
     drawn at random among all cases, so the draw alone decides what their interval has to cover.
@@ -181,15 +187,30 @@ def _truth(context: Context) -> list[Truth]:
     found: list[Truth] = []
     for run in Nights(data).night_runs(context.night.schedule):
         if run.purpose == "golden" and run.due_at == context.night.due_at:
-            answers = Rollups(data).facts(Selection(run.run_id), ("cluster_id", "detection", "right"))
-            detections = answers.filter("detection").with_columns(wrong=~pl.col("right"))
-            row = intervals.rates(detections, value="wrong").row(0, named=True)
-            if row["n"]:
-                found.append(Truth("golden samples", int(row["right"]), int(row["n"]), row["low"], row["high"]))
+            answers = Rollups(data).facts(Selection(run.run_id), ("cluster_id", "detection", "right", "label", "claim"))
+            found += _of_golden(answers.filter("detection"))
     for run_id in context.run_ids:
         audited = disputes.audit_estimate(Reviews(data), run_id)
         if audited and audited.judged:
             found.append(_audited(audited.judged, audited.wrong))
+    return found
+
+
+def _of_golden(detections: pl.DataFrame) -> list[Truth]:
+    """Overkill of the good samples, escape of the defective ones, and what could not be read where there is any."""
+    of_kind: tuple[tuple[ErrorKind, pl.DataFrame, str], ...] = (
+        ("overkill", detections.filter(label="good"), "defective"),
+        ("escape", detections.filter(label="defective"), "good"),
+        ("unreadable", detections.filter(pl.col("label").is_not_null()), "unreadable"),
+    )
+    found: list[Truth] = []
+    for error, samples, claim in of_kind:
+        counted = samples.filter(pl.col("right").is_not_null()).with_columns(
+            wrong=(pl.col("claim") == claim).fill_null(False)
+        )
+        row = intervals.rates(counted, value="wrong").row(0, named=True)
+        if row["n"] and (row["right"] or error != "unreadable"):
+            found.append(Truth("golden samples", int(row["right"]), int(row["n"]), row["low"], row["high"], error))
     return found
 
 
@@ -225,6 +246,8 @@ def _left(ledger: Nights, runs: Sequence[Run]) -> int:
     return len(ledger.planned_images(run_id)) - len(ledger.run_images(run_id))
 
 
-def _waiting(reviews: Reviews) -> int:
+def _waiting(reviews: Reviews) -> tuple[int, int]:
+    """How many disputes wait for people, and how many of them were drawn at random."""
     queue = reviews.queue()
-    return int(queue["state"].is_in(["open", "pushed", "judged"]).sum()) if queue.height else 0
+    waiting = queue.filter(pl.col("state").is_in(["open", "pushed", "judged"])) if queue.height else queue
+    return waiting.height, sum("audit" in (reasons or []) for reasons in waiting["reasons"])

@@ -27,7 +27,7 @@ from workbench.archive import remote
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost, NothingNew, ScheduleError, SettingsError
 from workbench.nights import golden, incremental, step_runner
 from workbench.nights.coordinator import Stop, Worked
-from workbench.nights.incremental import Rescore
+from workbench.nights.incremental import Only, Rescore
 from workbench.nights.schedules import Due
 from workbench.nights.step_runner import Context, Step
 from workbench.scoring.watch import Watch
@@ -45,6 +45,7 @@ class _Scored:
     state: NightState
     message: str | None
     passed_over: tuple[PassedOver, ...] | None
+    waiting_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +58,30 @@ class Scoring:
     steps: Sequence[Step]
     config: Path | None = None  # settings file
     rescore: Rescore | None = None
+    only: Only | None = None  # of what is scored again
 
     def __call__(self, due: Due, night: Night, stop: Stop) -> Worked:
         """Score what is due and do what follows."""
         settings = settings_of(due.schedule, self.data, self.config)
         began = time.monotonic()
-        passed_over: tuple[PassedOver, ...] | None = None
-        message: str | None = None
-        state: NightState
+        scored = _Scored("finished", None, None)
         try:
             root = remote.local(due.schedule.archive, self.data, self.watch.step, settings.operation.fetched_gib)
             checked = golden.check(due, settings, self.watch, stop)
             if checked and checked.alarm:
-                state, message = "alarm", checked.alarm
+                scored = _Scored("alarm", checked.alarm, None)
             elif stop():
-                state = _interrupted(stop)
+                scored = _Scored(_interrupted(stop), None, None)
             else:
                 scored = self._score(root, settings, night, stop)
-                state, message, passed_over = scored.state, scored.message, scored.passed_over
         except _PASSING as error:
             return Worked("stopped", self._images(self._dated(night, began)), str(error))
         night = self._dated(night, began)
         images = self._images(night)
-        if state != "stopped":
-            ended = replace(night, state=state, images=images, message=message)
-            self._follow_up(due, ended, settings, stop, passed_over)
-        return Worked(state, images, message)
+        if scored.state != "stopped":
+            ended = replace(night, state=scored.state, images=images, message=scored.message)
+            self._follow_up(due, ended, settings, stop, scored)
+        return Worked(scored.state, images, scored.message)
 
     def _score(self, root: Path, settings: Settings, night: Night, stop: Stop) -> _Scored:
         state: NightState = "finished"
@@ -90,7 +89,7 @@ class Scoring:
         passed_over: tuple[PassedOver, ...] | None = None
         waiting = 0
         try:
-            for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
+            for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore, self.only):
                 message, waiting, passed_over = outcome.run.message, outcome.waiting, outcome.run.passed_over
                 for note in outcome.notes:
                     logger.info("schedule=%s run=%s %s", night.schedule, outcome.run.run_id, note)
@@ -104,14 +103,14 @@ class Scoring:
             within = f"{settings.operation.settle_seconds:g} s"
             recent = f"changed within {within}, for the next pass: {wording.counted(waiting, 'file')}"
             message = f"{message}; {recent}" if message else recent
-        return _Scored(state, message, passed_over)
+        return _Scored(state, message, passed_over, waiting)
 
-    def _follow_up(
-        self, due: Due, night: Night, settings: Settings, stop: Stop, passed_over: tuple[PassedOver, ...] | None
-    ) -> None:
+    def _follow_up(self, due: Due, night: Night, settings: Settings, stop: Stop, scored: _Scored) -> None:
         runs = (run for run in Nights(self.data).night_runs(night.schedule) if run.due_at == night.due_at)
         over_the_archive = tuple(sorted(run.run_id for run in runs if run.purpose != "golden"))
-        context = Context(due.schedule, night, settings, over_the_archive, self.clock, passed_over)
+        context = Context(
+            due.schedule, night, settings, over_the_archive, self.clock, scored.passed_over, scored.waiting_files
+        )
         # The window may shut while steps are done: they are minutes of work about the night that was.
         step_runner.work_through(self.steps, context, lambda: "" if stop.kind == "window" else stop.text)
 

@@ -63,9 +63,7 @@ def _open_disputes(context: Context) -> str:
 def _push_disputes(context: Context) -> str:
     budget, data = _budget(context), _with_label_studio(context)
     done = push(Store(data), configuration.connect(data), limit=budget, actor=_actor(context))
-    return (
-        f"{wording.counted(done.sent, 'task')} sent, {wording.counted(done.waiting, 'dispute waits', 'disputes wait')}"
-    )
+    return f"{wording.counted(done.sent, 'task')} sent, {done.waiting_in_words}"
 
 
 def _test_drafts(context: Context) -> str:
@@ -96,10 +94,9 @@ def _report(context: Context) -> str:
 
 def _send(context: Context) -> str:
     where = context.settings.operation
-    if not where.report_url and not where.report_email:
-        raise Skip("nobody is to be told: set report_url or report_email")
-    night, newest = context.night, Nights(context.settings.work.data).reports(context.night.schedule)
-    stored = next((report for report in newest if report.due_at == night.due_at), None)
+    if not deliver.is_addressed(where):
+        raise Skip("nobody is to be told: set notify, report_email or report_url")
+    stored = Nights(context.settings.work.data).report(context.night.schedule, context.night.due_at)
     if stored is None:
         raise NightError("there is no report to send")
     report, data = reports.from_json(stored.report), context.settings.work.data

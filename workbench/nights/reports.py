@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
@@ -15,11 +18,14 @@ from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.records.nights import NightState, StepState
 from warehouse.records.scoring import PassedOver
 from workbench import wording
-from workbench.analysis import drift, failures
+from workbench.analysis import cause_words, drift, failures
 from workbench.analysis.alarms import Alarms
+from workbench.analysis.causes import Cause
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
 from workbench.review.escape_estimate import Estimate, Week
+
+ErrorKind = Literal["wrong", "overkill", "escape", "unreadable"]  # `wrong`: whatever was wrong, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,23 @@ class Truth:
     n: int
     low: float  # 95 % interval
     high: float
+    error: ErrorKind = "wrong"  # older reports count all errors of golden samples together
+
+    @property
+    def of_what(self) -> str:
+        """What `n` counts, in words."""
+        kinds = {"overkill": "good ", "escape": "defective "}
+        return f"{kinds.get(self.error, '')}{self.source}"
+
+    @property
+    def sentence(self) -> str:
+        """`overkill 2 of 40 good golden samples (1.0–16.0 %)`."""
+        return f"{self.error} {self.wrong:,} of {self.n:,} {self.of_what} ({self.interval})"
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval in percent."""
+        return wording.percent_interval(self.low, self.high, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +137,26 @@ class Morning:
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
+    causes: tuple[Cause, ...] = ()  # what changed first; none in older reports
+    timezone: str = "UTC"  # of the schedule: dates and times are told by it
+    waiting_files: int = 0  # changed so recently that they may still be being written; the next night takes them
+    disputes_drawn: int | None = None  # of those waiting the ones that were drawn at random; None in older reports
+
+    @property
+    def unexplained(self) -> tuple[Signal, ...]:
+        """The changes that no cause explains."""
+        gone = {(each.name, each.group, each.value) for cause in self.causes for each in cause.vanished}
+        return tuple(each for each in self.changes if (each.name, each.group, each.value) not in gone)
+
+    @property
+    def due(self) -> datetime:
+        """When it was due, by the clocks of the schedule's time zone."""
+        return self.due_at.astimezone(ZoneInfo(self.timezone))
+
+    @property
+    def title(self) -> str:
+        """`Night of Monday 19 January 2026, 22:00 CET`: no two nights of a schedule share it."""
+        return f"Night of {self.due:%A} {self.due.day} {self.due:%B %Y}, {clock_time(self.due)}"
 
     @property
     def finding(self) -> str:
@@ -123,12 +166,14 @@ class Morning:
         if self.state == "failed":
             return f"The night failed: {self.message}"
         if not self.images:
-            return "Nothing was new."
+            return f"Nothing was scored: {waits}." if (waits := self.waiting_in_words) else "Nothing was new."
         if not self.baseline_images:
             return (
                 f"{wording.counted(self.images, 'image was', 'images were')} scored. There "
                 "is no earlier night to compare with."
             )
+        if self.causes:
+            return " ".join(f"{cause_words.sentence(cause)}." for cause in self.causes)
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
@@ -139,6 +184,35 @@ class Morning:
         first = self.changes[0]
         more = f", and {len(self.changes) - 1} more" if len(self.changes) > 1 else ""
         return f"{in_words(first)}{more}."
+
+    @property
+    def waiting_in_words(self) -> str:
+        """How many files wait because somebody may still be writing them; "" for none."""
+        if not self.waiting_files:
+            return ""
+        files = wording.counted(self.waiting_files, "file was", "files were")
+        return f"{files} changed too recently and {'waits' if self.waiting_files == 1 else 'wait'} for the next night"
+
+    @property
+    def queue_in_words(self) -> str:
+        """What waits for people, and that it is more than they will judge where it is; a sentence."""
+        waiting, budget = self.disputes_waiting, self.review_budget
+        said = wording.counted(waiting, "case waits", "cases wait") + " for people"
+        if self.disputes_drawn is not None and waiting:
+            said += f", {self.disputes_drawn:,} drawn at random and {waiting - self.disputes_drawn:,} by rules"
+        if budget is None or waiting <= budget:
+            return said + ("." if budget is None else f"; a night hands out {budget:,}.")
+        if not budget:
+            return f"{said}; this schedule hands out none."
+        return (
+            f"{said}: more than anyone will judge at {budget:,} a night. Those drawn at random stay in the queue, and "
+            "the review estimates need them; the heaviest of the others are sent first."
+        )
+
+
+def clock_time(moment: datetime) -> str:
+    """`22:00 CET`, with seconds where somebody began a night at once."""
+    return f"{moment:%H:%M:%S %Z}" if moment.second or moment.microsecond else f"{moment:%H:%M %Z}"
 
 
 _JSON: TypeAdapter[Morning] = TypeAdapter(Morning)
@@ -158,12 +232,33 @@ def in_words(signal: Signal) -> str:
     """A change as a sentence without its full stop."""
     where = f" of {signal.group} {signal.value}" if signal.value else ""
     moved = "rose" if signal.tonight > signal.baseline else "fell"
+    name = "Share called defective" if signal.name == "alarm" else signal.name.capitalize()
     if signal.name in drift.RATES:
         before, now = (wording.percent(rate, 1) for rate in (signal.baseline, signal.tonight))
-        return f"{signal.name.capitalize()}{where} {moved} from {before} to {now}"
+        return f"{name}{where} {moved} from {before} to {now}"
     if signal.name == "appearance":
         return f"Images{where} look different"
-    return f"{signal.name.capitalize()}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
+    return f"{name}{where} {moved} from {signal.baseline:.2f} to {signal.tonight:.2f}"
+
+
+def named(signal: str) -> str:
+    """A signal's name as people read it: an alarm is a night's, a picture is called defective."""
+    return "called defective" if signal == "alarm" else signal
+
+
+def state_named(state: NightState) -> str:
+    """A night's state as people read it."""
+    return "golden samples moved" if state == "alarm" else state
+
+
+def advice(report: Morning, cause: Cause) -> str:
+    """What to check for a cause, and how its pictures are scored again."""
+    return f"Check {cause_words.CHECKS[cause.kind]}. To score again: {scoring_again(report, cause)}"
+
+
+def scoring_again(report: Morning, cause: Cause) -> str:
+    """The command that scores a cause's pictures again."""
+    return f"workbench schedule run-due --now {shlex.quote(report.schedule)} --rescore all{cause_words.only(cause)}"
 
 
 def week_rows(week: Week) -> list[tuple[str, str, str, str]]:

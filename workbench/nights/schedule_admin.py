@@ -90,9 +90,10 @@ def _check_name(name: str) -> None:
     """Refuse a name that no list, log or command line could show as it is."""
     if not name.strip():
         raise ScheduleError("a schedule needs a name")
-    if name != name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+    if name != name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME or name.startswith("-"):
         raise ScheduleError(
-            f"a schedule can't be named {name!r}: at most {_LONGEST_NAME} printable characters, no blanks at its ends"
+            f"a schedule can't be named {name!r}: at most {_LONGEST_NAME} printable characters, no blanks at its ends "
+            "and no hyphen at its beginning, which a command would take for an option"
         )
 
 

@@ -32,6 +32,7 @@ class Context:
     run_ids: tuple[str, ...]  # the night's runs over the archive, oldest first
     clock: Callable[[], datetime]
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
+    waiting_files: int = 0  # changed so recently that they may still be being written
 
 
 @dataclass(frozen=True, slots=True)

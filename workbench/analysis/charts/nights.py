@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from workbench.analysis.charts import theme
 from workbench.analysis.charts.theme import Palette, soft
 
 _HIGH = 118  # pixels of one rate's row
+_NAMED = 8  # nights at most that the axis names, and one
 _SYMBOLS = {"escape": "triangle-up", "overkill": "square"}
 
 
@@ -20,7 +22,7 @@ _SYMBOLS = {"escape": "triangle-up", "overkill": "square"}
 class Point:
     """A rate or a mean on one night."""
 
-    night: datetime
+    night: datetime  # when it was due, by the schedule's clocks; without a zone
     value: float
     low: float  # 95 % interval
     high: float
@@ -46,12 +48,8 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
     rows = len(strands)
     gap = 0.06
     share = (1 - gap * (rows - 1)) / rows
-    dense = {"type": "date", "showgrid": False, "tickformat": "%d %b", "nticks": 8}
-    dates = [point.night for strand in strands for point in strand.points]
-    if dates and max(dates) - min(dates) < timedelta(days=8):
-        # A night is marked where it is drawn, a date once: midnight's tick would stand beside the evening before.
-        first = {night.date(): night for night in sorted(dates, reverse=True)}
-        dense |= {"tickvals": list(first.values()), "ticktext": [f"{date:%d %b}" for date in first]}
+    named = _named({point.night for strand in strands for point in strand.points})
+    dense = {"type": "date", "showgrid": False, "tickvals": list(named), "ticktext": list(named.values())}
     axes: dict[str, object] = {"xaxis": {**dense, "anchor": "y" if rows == 1 else f"y{rows}"}}
     marks: list[dict[str, object]] = []
     words: list[dict[str, object]] = []
@@ -90,7 +88,7 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
                 "thickness": 1.5,
             },
             "customdata": [[f"{point.images:,}"] for point in strand.points],
-            "hovertemplate": "%{x|%a %d %b}<br><b>%{y:.2f}"
+            "hovertemplate": "%{x|%a %d %b, %H:%M}<br><b>%{y:.2f}"
             + (" %" if strand.is_rate else "")
             + f"</b> {strand.name}<br>%{{customdata[0]}} images<extra></extra>",
         }
@@ -115,3 +113,17 @@ def strip(p: Palette, strands: Sequence[Strand]) -> go.Figure:
         [{"type": "scatter", **mark} for mark in marks],
         {"template": theme.template(p), "height": _HIGH * rows + 44, **layout},
     )
+
+
+def _named(nights: Collection[datetime]) -> dict[datetime, str]:
+    """The nights that have room for their name, each under its mark, newest first; with its time where dates repeat.
+
+    Plotly's own ticks stand at midnight, beside the evening before, or name a date twice.
+    """
+    times = Counter(night.date() for night in nights)
+    room = (max(nights) - min(nights)) / _NAMED if nights else timedelta()
+    named: dict[datetime, str] = {}
+    for night in sorted(nights, reverse=True):
+        if not named or min(named) - night >= room:
+            named[night] = f"{night:%d %b}" + (f"<br>{night:%H:%M}" if times[night.date()] > 1 else "")
+    return named

@@ -31,7 +31,7 @@ _STATE_WORDS = {
     "cut": "its window closed; the next night continues",
     "stopped": "stopped; the next call continues",
     "failed": "needs attention",
-    "alarm": "golden samples changed",
+    "alarm": "golden samples moved",
     "void": "dated by a wrong clock",
 }
 _SIGNS = {"red": ("✗", "escape"), "yellow": ("!", "overkill"), "green": ("✓", "accent")}
@@ -43,6 +43,8 @@ def under(report: Morning) -> str:
     model = "embedded demo model: drawn products only, says nothing about real ones" if report.demo else report.model
     caught_up = f" · {wording.counted(report.caught_up, 'missed night')} caught up" if report.caught_up else ""
     state = _STATE_WORDS[report.state]
+    if report.state == "finished" and report.waiting_files:
+        state = report.waiting_in_words
     return f"{report.archive} · {state}{caught_up} · {duration(report.seconds)} · {model}"
 
 
@@ -128,14 +130,14 @@ def errors(report: Morning, estimate: Week | None = None) -> Markup:
         )
     rows = [
         [
-            each.source,
-            f"{each.wrong} of {each.n}",
+            each.error,
+            f"{each.wrong:,} of {each.n:,} {each.of_what}",
             wording.percent(each.wrong / each.n, 1),
-            wording.percent_interval(each.low, each.high, 1),
+            each.interval,
         ]
         for each in report.truth
     ]
-    return components.table(rows, ("told from", "wrong", "share", "95 %"), numbers=3)
+    return components.table(rows, ("", "", "share", "95 %"), numbers=2)
 
 
 def week(estimate: Week | None) -> Markup:
@@ -178,6 +180,10 @@ def changes(report: Morning) -> Markup:
             drift.LEAST_TONIGHT,
             drift.LEAST_BASELINE,
         )
+    if report.causes and not report.unexplained:
+        return Markup('<div class="note">{} Nothing that does not belong to what stands above.</div>').format(
+            glyph("right")
+        )
     if not report.changes:
         return Markup('<div class="note">{} Nothing: none of {} signals left its usual range.</div>').format(
             glyph("right"), report.signals
@@ -185,15 +191,14 @@ def changes(report: Morning) -> Markup:
     rows = [
         [
             Markup("{}<b>{}</b>").format(_kind(each), (each.value or "all images").replace("_", " ")),
-            _mark_of(each.name) + each.name,
+            _mark_of(each.name) + telling.named(each.name),
             _number(each, each.baseline),
             Markup("<b>{}</b>").format(_number(each, each.tonight)),
             f"{each.images:,}",
-            wording.p_number(each.p_value),
         ]
-        for each in report.changes
+        for each in report.unexplained
     ]
-    return components.table(rows, ("where", "signal", "before", "tonight", "images", "p"), numbers=4)
+    return components.table(rows, ("where", "signal", "before", "tonight", "images"), numbers=3)
 
 
 def slices(report: Morning) -> Markup:
@@ -210,11 +215,10 @@ def slices(report: Morning) -> Markup:
             f"{100 * each.detectable:.0f}",
             f"{each.n:,}",
             f"{each.images:,}",
-            wording.p_number(each.q),
         ]
         for each in report.slices
     ]
-    return components.table(rows, ("where", "before", "expected", "tonight", "shows", "n", "images", "q"), numbers=7)
+    return components.table(rows, ("where", "before", "expected", "tonight", "shows", "n", "images"), numbers=6)
 
 
 def _kind(signal: Signal) -> Markup:
@@ -274,9 +278,8 @@ def queue(report: Morning) -> Markup:
     ).format(
         100 * budget / whole,
     )
-    note = f"{over:,} more than one night’s budget" if over > 0 else "within one night’s budget"
     return Markup('{}<div style="position:relative;margin:.5rem 0 .35rem">{}{}</div><div class="note">{}</div>').format(
-        said, filled, tick, note
+        said, filled, tick, report.queue_in_words
     )
 
 
@@ -326,7 +329,7 @@ def strands(reports: Sequence[Morning]) -> list[Strand]:
     for name in [one.name for one in newest.rates][:STRANDS]:
         points = [
             Point(
-                report.due_at,
+                report.due.replace(tzinfo=None),  # Plotly draws wall times
                 one.tonight,
                 one.low,
                 one.high,
@@ -338,7 +341,7 @@ def strands(reports: Sequence[Morning]) -> list[Strand]:
             for one in report.rates
             if one.name == name
         ]
-        found.append(Strand(name, points, name in drift.SHARES))
+        found.append(Strand(telling.named(name), points, name in drift.SHARES))
     return found
 
 

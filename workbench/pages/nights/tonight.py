@@ -6,6 +6,7 @@ In the address: `schedule`, and `night`, its due time.
 from __future__ import annotations
 
 import logging
+import shlex
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from workbench.analysis.charts import nights
 from workbench.nights import night_alarms, weekly_review
 from workbench.nights import reports as telling
 from workbench.nights.reports import Morning
-from workbench.pages.nights import cards
+from workbench.pages.nights import cards, cause_cards
 from workbench.pages.runs import cards as run_cards
 from workbench.pages.ui import address, called_defective, components, reads
 from workbench.pages.ui.caching import cached
@@ -124,7 +125,7 @@ def show_alarms(report: Morning) -> None:
     if found is None or not found.called.images:
         return
     runs = [run for run in reads.runs(now) if run.run_id in report.run_ids]
-    with card("called", "Called defective", "without a label; an alarm is no error", fill=False):
+    with card("called", "Called defective", "without a label: nobody knows whether that is right", fill=False):
         html(Markup('<div class="note">{} {}</div>').format(components.glyph("alarm"), found.called.sentence))
         html(called_defective.table(found))
         if found.called.defective:
@@ -168,7 +169,7 @@ if not found:
     else:
         with card("none", "", fill=False):
             why = "The report appears here when its first night is over."
-            components.empty("No night yet", why, f"workbench schedule run-due --now {schedule}")
+            components.empty("No night yet", why, f"workbench schedule run-due --now {shlex.quote(schedule)}")
     reads.follow(now, refresh=True)
     st.stop()
 
@@ -176,7 +177,7 @@ by_due = {f"{each.due_at:%Y-%m-%dT%H:%M:%S}": each for each in found}
 due = st.query_params.get("night", "")
 night = due if due in by_due else next(iter(by_due))
 report = by_due[night]
-title = f"Night of {report.due_at:%A %-d %B}"
+title = report.title
 under = cards.under(report)
 if said := thresholds_of(now, report.run_ids, address.alarm_rule()):
     under += Markup("<br>{} {} Rates and signals go by the answers.").format(components.glyph("alarm"), said)
@@ -189,8 +190,8 @@ with header(title, Markup("<b>{}</b>").format(report.finding), under):
         night,
         "tonight.night",
         lambda due: address.write(night=due),
-        width=210,
-        format_func=lambda due: f"{by_due[due].due_at:%a %d %b %Y, %H:%M} UTC",
+        width=225,
+        format_func=lambda due: f"{by_due[due].due:%a %d %b %Y}, {telling.clock_time(by_due[due].due)}",
     )
     if report.run_ids and report.run_ids[-1] in {run.run_id for run in reads.runs(now)}:
         for target, label in ((components.RUNS, "Runs"), (components.ERRORS, "Errors")):
@@ -208,18 +209,20 @@ with header(title, Markup("<b>{}</b>").format(report.finding), under):
         },
     )
 
+cause_cards.show(now, report)
+show_alarms(report)
+show_thresholds(report)
 if report.rates:
     shown = len(report.rates) + (not report.labelled)
     with st.grid(max(shown, 2), min_column_width=230 if shown == 3 else 265, gap=12) as grid:
         for one in report.rates:
-            with grid.cell(), card(f"rate-{one.name}", one.name.capitalize(), "at the usual mix of images"):
+            name = telling.named(one.name).capitalize()
+            with grid.cell(), card(f"rate-{one.name}", name, "at the usual mix of images"):
                 html(cards.rate(one, report.changes))
         if not report.labelled:
             with grid.cell(), card("errors", "Errors"):
                 html(cards.errors(report, week))
 
-show_alarms(report)
-show_thresholds(report)
 if report.pieces:
     with card("pieces", "By piece", "a piece is called what its worst picture is", fill=False):
         html(Markup('<div class="note">{}</div>').format(report.pieces.sentence))
@@ -240,10 +243,10 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         html(cards.counts(report) + cards.failures(report) + cards.queue(report))
         st.page_link(components.DISPUTES, label="Open Disputes")
     odds = f"{report.false_alarm_percent:.0f} of 100 ordinary nights have any"
-    note = f"{len(report.changes)} of {report.signals} signals; {odds}" if report.signals else ""
+    note = f"{len(report.unexplained)} of {report.signals} signals; {odds}" if report.signals else ""
     with grid.cell(column_span=2), card("week", "True escape and overkill", "seven days, from cases drawn for review"):
         html(cards.week(reviewed_week(now, schedule, report.due_at)))
-    with grid.cell(column_span=2), card("changes", "What changed", note):
+    with grid.cell(column_span=2), card("changes", "What else changed" if report.causes else "What changed", note):
         html(cards.changes(report))
     if report.slices is not None:
         with grid.cell(column_span=2), card("slices", "New bad slices", telling.odds(report)):

@@ -61,14 +61,20 @@ class Pushed:
     unreadable: tuple[str, ...]  # pictures that can't be shown to anybody, with the reason
     waiting: int  # disputes that the limit left for another time
     projects: tuple[str, ...]  # addresses of the projects the tasks are in
+    waiting_drawn: int = 0  # of those waiting the ones that were drawn at random
+
+    @property
+    def waiting_in_words(self) -> str:
+        """How many the limit left for another time, and of which kind."""
+        told = wording.counted(self.waiting, "dispute waits", "disputes wait")
+        if not self.waiting:
+            return told
+        return f"{told}, {self.waiting_drawn:,} drawn at random and {self.waiting - self.waiting_drawn:,} by rules"
 
     @property
     def summary(self) -> str:
         """In words."""
-        told = (
-            f"{wording.counted(self.sent, 'task')} sent, {self.found} there already; "
-            f"{wording.counted(self.waiting, 'dispute waits', 'disputes wait')}"
-        )
+        told = f"{wording.counted(self.sent, 'task')} sent, {self.found} there already; {self.waiting_in_words}"
         return told + (f"; {len(self.unreadable)} can't be shown: {self.unreadable[0]}" if self.unreadable else "")
 
 
@@ -134,7 +140,8 @@ def push(
                     progress(done, len(wanted))
         left = set(queue.filter(state="open")["dispute_id"])
         left -= {*pictures.broken, *(one.dispute.dispute_id for one in wanted if one.slot == 1)}
-        return Pushed(sent, found, tuple(unreadable), len(left), tuple(projects))
+        drawn = {one.dispute.dispute_id for one in waiting.at_random} & left
+        return Pushed(sent, found, tuple(unreadable), len(left), tuple(projects), len(drawn))
 
 
 # -- projects ----------------------------------------------------------------------------------------------------------
