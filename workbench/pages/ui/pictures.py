@@ -188,5 +188,5 @@ def _mask(path: str, mtime_ns: int, image: str, view: View) -> Mask | None:  # n
     rows, columns = (-(-length // step) for length in on.shape)
     padded = np.pad(on, ((0, rows * step - on.shape[0]), (0, columns * step - on.shape[1])))
     reduced: Mask = np.logical_or.reduce(padded.reshape(rows, step, columns, step), axis=(1, 3))
-    reduced.flags.writeable = False  # whoever asks again gets the same
+    reduced.setflags(write=False)  # whoever asks again gets the same
     return reduced
