@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ from workbench import wording
 
 if TYPE_CHECKING:
     from warehouse.records.nights import Night
+    from workbench.nights.incremental import Only
 
 app = typer.Typer(
     help="Score archives by themselves: what is new, in their window, night after night.", no_args_is_help=True
@@ -23,6 +24,15 @@ Name = Annotated[str, typer.Argument(help="The schedule's name.", show_default=F
 RescoreOption = Annotated[
     Literal["affected", "all"] | None,
     typer.Option(help="Not what is new: all images, or those whose answers rest on texts that changed."),
+]
+
+OnlyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --rescore: only the images of a product, line, camera or lot, such as camera=A2.",
+        metavar="NAME=VALUE",
+        show_default=False,
+    ),
 ]
 
 
@@ -165,6 +175,7 @@ def run_due(
         str | None, typer.Option("--now", help="This schedule at once, whatever its cron expression and window say.")
     ] = None,
     rescore: RescoreOption = None,
+    only: OnlyOption = None,
     config: Config = None,
     json_: Json = False,
 ) -> None:
@@ -179,7 +190,7 @@ def run_due(
     from workbench import settings
 
     folder = settings.data_folder(data)
-    nights = _work(folder, now, rescore, config)
+    nights = _work(folder, now, rescore, config, _group(only, rescore))
     if json_:
         from dataclasses import asdict
 
@@ -273,8 +284,28 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+def _group(only: str | None, rescore: str | None) -> Only | None:
+    """The group that is named."""
+    from workbench.nights import incremental
+
+    if only is None:
+        return None
+    name, _, value = only.partition("=")
+    names = get_args(incremental.GroupName)
+    group = next((each for each in names if each == name), None)
+    if group is None or not value:
+        raise typer.BadParameter(f"say one of {', '.join(names)} and its value, such as camera=A2", param_hint="--only")
+    if rescore is None:
+        raise typer.BadParameter("it is of images that are scored again: say --rescore all", param_hint="--only")
+    return incremental.Only(group, value)
+
+
 def _work(
-    folder: Path, now: str | None, rescore: Literal["affected", "all"] | None, config: Path | None
+    folder: Path,
+    now: str | None,
+    rescore: Literal["affected", "all"] | None,
+    config: Path | None,
+    only: Only | None = None,
 ) -> list[Night]:
     from jobs import screen
     from warehouse import file_permissions
@@ -292,7 +323,7 @@ def _work(
     screen.without_loading_bars("embedded")
     logs.to_file(folder)
     with screen.Progress() as watch:
-        work = night.Scoring(folder, watch, clock, pipeline.STEPS, config, rescore)
+        work = night.Scoring(folder, watch, clock, pipeline.STEPS, config, rescore, only)
         nights = coordinator.run_due(ledger, work, folder, clock, now)
     metrics_file = settings.load({"data": folder}, config).settings.operation.metrics_file
     if metrics_file:

@@ -20,6 +20,7 @@ from warehouse.queries.nights import Nights
 from warehouse.store import Store
 from workbench.errors import Skip
 from workbench.nights import coordinator, morning
+from workbench.nights.incremental import Only
 from workbench.nights.night import Scoring
 from workbench.nights.step_runner import Context, Step
 from workbench.scoring import crash_counts
@@ -60,6 +61,13 @@ def test_a_night_scores_what_is_new_and_the_next_one_only_that(nightly: Nightly)
     assert (night.state, night.images) == ("finished", 2)
     asked = answers(nightly.data).group_by("image_path").len()
     assert (asked.height, set(asked["len"])) == (5, {4})
+
+
+def test_the_pictures_of_one_camera_are_scored_again(nightly: Nightly) -> None:
+    told = "path,camera\nplate/0000.png,A1\nplate/0001.png,A2\nplate/0002.png,A1\n"
+    (nightly.archive / "images.csv").write_text(told)
+    assert nightly.night().images == 3
+    assert nightly.night(rescore="all", only=Only("camera", "A1")).images == 2
 
 
 def test_a_file_that_may_still_be_being_written_waits_and_one_that_vanished_stays_on_record(nightly: Nightly) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -63,4 +64,27 @@ class PictureMeasures:
             "SELECT image_id, path, measures.* FROM entries JOIN measures USING (content) "
             "WHERE image_id IN (SELECT image_id FROM facts WHERE run_id = ?) ORDER BY path, image_id",
             [run_id],
+        )
+
+    def of_nights(self, tonight: Sequence[str], before: Sequence[str], since: datetime) -> pl.DataFrame:
+        """The pictures of tonight's runs and of the runs before, as `Nights.images` tells them apart.
+
+        Returns:
+            image_id, tonight, night (when it was due), run_id (the newest), question_id (about a defect, or null), lot,
+            captured_at, changed_at (the file) and the measures, null where it wasn't measured.
+        """
+        return self._database.frame(
+            """
+            WITH due AS (SELECT run_id, min(due_at) AS due_at FROM night_runs GROUP BY run_id), asked AS (
+                SELECT f.image_id, f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight,
+                    max(d.due_at) AS night, max(f.run_id) AS run_id,
+                    arg_max(f.question_id, f.run_id) FILTER (f.detection) AS question_id
+                FROM facts AS f JOIN ledger AS l USING (run_id, block) LEFT JOIN due AS d USING (run_id)
+                WHERE f.run_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY ALL
+            )
+            SELECT a.*, e.lot, e.captured_at, to_timestamp(e.mtime_ns / 1e9) AS changed_at, m.* EXCLUDE (content)
+            FROM asked AS a JOIN entries AS e USING (image_id) LEFT JOIN measures AS m USING (content)
+            ORDER BY a.image_id, a.tonight
+            """,
+            [list(tonight), since, [*tonight, *before]],
         )

@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from warehouse.store import Store
 from workbench import wording
-from workbench.analysis import alarms, drift, markup
+from workbench.analysis import alarms, cause_words, drift, markup
 from workbench.archive import previews, problems
 from workbench.backoff import Backoff
 from workbench.errors import NightError
@@ -65,9 +65,10 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
     """
     slices = report.slices or ()
     parts = [
-        Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
+        *_of_causes(report, pictures or {}),
         *_called_defective(report, pictures or {}),
         *(Part(note=each.sentence) for each in report.by_thresholds),
+        Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
         *([Part(note=report.pieces.sentence)] if report.pieces else []),
         Part(note=_errors_in_words(report)),
         *([Part(note=report.queue_in_words)] if report.disputes_waiting else []),
@@ -84,9 +85,9 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
             else []
         ),
         Part(
-            f"What changed, {len(report.changes)} of {report.signals} signals",
+            f"What {'else ' if report.causes else ''}changed, {len(report.unexplained)} of {report.signals} signals",
             ("", "images"),
-            [(reports.in_words(each), f"{each.images:,}") for each in report.changes],
+            [(reports.in_words(each), f"{each.images:,}") for each in report.unexplained],
         ),
         Part(
             "New bad slices",
@@ -119,11 +120,12 @@ def title(report: Morning) -> str:
 
 def text(report: Morning) -> str:
     """The report as a mail's text."""
-    lines = [report.finding, "", title(report), _under(report), ""]
-    lines += ["  ".join(_rate_cells(rate)) for rate in report.rates]
+    lines = [report.finding, *(reports.advice(report, cause) for cause in report.causes), ""]
+    lines += [title(report), _under(report), ""]
     parts = _called_defective(report, {})
     lines += [line for part in parts for line in (part.sentence, *map("  ".join, part.rows)) if line]
     lines += [each.sentence for each in report.by_thresholds]
+    lines += ["", *("  ".join(_rate_cells(rate)) for rate in report.rates)]
     lines += [report.pieces.sentence] if report.pieces else []
     lines += [words] if (words := _errors_in_words(report)) else []
     lines += [report.queue_in_words] if report.disputes_waiting else []
@@ -131,7 +133,10 @@ def text(report: Morning) -> str:
         lines += ["", "True escape and overkill of the week, from drawn cases (95 %; whatever the unanswered are):"]
         lines += ["  ".join(cells) for cells in reports.week_rows(report.week)]
         lines += [reports.week_in_words(report.week)]
-    lines += ["", *(f"- {reports.in_words(each)} ({wording.counted(each.images, 'image')})" for each in report.changes)]
+    lines += [
+        "",
+        *(f"- {reports.in_words(each)} ({wording.counted(each.images, 'image')})" for each in report.unexplained),
+    ]
     lines += [
         f"- new bad slice: {reports.slice_in_words(each)} ({wording.counted(each.n, 'question')})"
         for each in report.slices or ()
@@ -140,6 +145,18 @@ def text(report: Morning) -> str:
     lines += [f"- passed over: {problems.in_words(each)}" for each in report.passed_over or ()]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"
+
+
+def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
+    """What to check for each cause, and its pictures before and since."""
+    parts = []
+    for cause in report.causes:
+        parts.append(Part(note=reports.advice(report, cause)))
+        for when, examples in (("before", cause.examples_before), ("tonight", cause.examples_now)):
+            shown = [(pictures[each.image_id], each.image_path) for each in examples if each.image_id in pictures]
+            title = f"{cause_words.group(cause)} {when}"
+            parts.append(Part(title, pictures=shown) if shown else Part())
+    return parts
 
 
 def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
@@ -185,8 +202,10 @@ def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part
 
 
 def thumbnails(report: Morning, data: Path) -> dict[str, bytes]:
-    """Small JPEGs of the pictures that the report names as called defective, by image_id."""
-    return alarm_pictures.jpegs(Store(data), report.alarms.pictures if report.alarms else ())
+    """Small JPEGs of the pictures that the report names as called defective or shows for a cause, by image_id."""
+    called = report.alarms.pictures if report.alarms else ()
+    examples = [each for cause in report.causes for each in (*cause.examples_before, *cause.examples_now)]
+    return alarm_pictures.jpegs(Store(data), (*called, *examples))
 
 
 def write(report: Morning, data: Path) -> Path:

@@ -8,6 +8,7 @@ image that was there when its run was opened and is gone since is a stored failu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,19 @@ from workbench.scoring.watch import Watch
 from workbench.settings import Settings
 
 Rescore = Literal["affected", "all"]
+GroupName = Literal["product", "line", "camera", "lot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Images that have something in common."""
+
+    group: GroupName
+    value: str
+
+    def among(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Those of them."""
+        return [entry for entry in entries if getattr(entry, self.group) == self.value]
 
 
 class _Superseded(WorkbenchError):
@@ -34,13 +48,20 @@ class _Superseded(WorkbenchError):
 
 
 def score(
-    root: Path, settings: Settings, night: Night, watch: Watch, stop: Callable[[], str], rescore: Rescore | None = None
+    root: Path,
+    settings: Settings,
+    night: Night,
+    watch: Watch,
+    stop: Callable[[], str],
+    rescore: Rescore | None = None,
+    only: Only | None = None,
 ) -> Iterator[Outcome]:
     """The night's runs over the archive, one after the other; ends early when one of them is not finished.
 
     Args:
         rescore: instead of what is new, all images there are, or those whose answers rest on texts that changed; a
             re-scoring that was left unfinished is gone on with, and is all that is done.
+        only: of those that are scored again the images of one group.
 
     Raises:
         NothingNew: there is nothing to score, or nothing more.
@@ -58,7 +79,7 @@ def score(
             asked_for = rescore is not None and left.purpose == "rescore"  # else a call that was cut would never end
             if outcome.run.state != "finished" or asked_for:
                 return
-    yield _anew(root, settings, night, watch, stop, rescore)
+    yield _anew(root, settings, night, watch, stop, rescore, only)
 
 
 def _go_on(
@@ -83,19 +104,26 @@ def _go_on(
 
 
 def _anew(
-    root: Path, settings: Settings, night: Night, watch: Watch, stop: Callable[[], str], rescore: Rescore | None
+    root: Path,
+    settings: Settings,
+    night: Night,
+    watch: Watch,
+    stop: Callable[[], str],
+    rescore: Rescore | None,
+    only: Only | None,
 ) -> Outcome:
     ledger = Nights(settings.work.data)
     purpose: Purpose = "rescore" if rescore else "archive"
 
     def choose(scan: Scan) -> Sequence[Entry]:
+        entries = only.among(scan.entries) if only else scan.entries
         if rescore == "all":
-            return scan.entries
+            return entries
         if rescore == "affected":
             wanted = ledger.affected_images(night.schedule)
-            return [entry for entry in scan.entries if entry.image_id in wanted]
+            return [entry for entry in entries if entry.image_id in wanted]
         done = ledger.scored_images(night.schedule)
-        return [entry for entry in scan.entries if entry.image_id not in done]
+        return [entry for entry in entries if entry.image_id not in done]
 
     def open_run(run: Run, plan: Plan) -> None:
         images = {asked.entry.image_id for block in plan.blocks for asked in block.asked}

@@ -4,7 +4,8 @@ With labels, errors are overkill and escape rates. Without, alarm, invalid and e
 baseline's mixture of product, line and camera, and errors only where somebody knows the truth: golden samples with
 labels, and audited cases that people judged; else they are not measurable, and said to be so. What is an alarm is
 decided in `workbench/analysis/drift.py`, for all signals of a night together; which parts of the answers became bad,
-where labels can judge them, in `workbench/analysis/worsened.py`, and they are a family of their own.
+where labels can judge them, in `workbench/analysis/worsened.py`, and they are a family of their own. Which group of
+pictures changed first, and how, is found in `workbench/analysis/causes.py`.
 
 Beside what answers call defective stands what saved thresholds would, with their versions; rates and signals go by the
 answers.
@@ -31,7 +32,7 @@ from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.analysis import drift, intervals, metrics, pieces, worsened
 from workbench.analysis.drift import Rate, Slice
-from workbench.nights import night_alarms, weekly_review
+from workbench.nights import night_alarms, night_causes, weekly_review
 from workbench.nights.reports import Done, ErrorKind, FailedImages, Morning, Truth, as_json
 from workbench.nights.step_runner import Context
 from workbench.review import disputes
@@ -96,6 +97,7 @@ def report(context: Context) -> Morning:
         slices=_slices(ledger, context, before, share),
         week=weekly_review.of_night(settings.work.data, night.schedule, night.due_at),
         passed_over=context.passed_over,
+        causes=night_causes.of_images(context, scored, before, share),
         timezone=context.schedule.timezone,
         waiting_files=context.waiting_files,
     )

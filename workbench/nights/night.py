@@ -27,7 +27,7 @@ from workbench.archive import remote
 from workbench.errors import AlreadyRunning, ArchiveError, DeviceLost, NothingNew, ScheduleError, SettingsError
 from workbench.nights import golden, incremental, step_runner
 from workbench.nights.coordinator import Stop, Worked
-from workbench.nights.incremental import Rescore
+from workbench.nights.incremental import Only, Rescore
 from workbench.nights.schedules import Due
 from workbench.nights.step_runner import Context, Step
 from workbench.scoring.watch import Watch
@@ -58,6 +58,7 @@ class Scoring:
     steps: Sequence[Step]
     config: Path | None = None  # settings file
     rescore: Rescore | None = None
+    only: Only | None = None  # of what is scored again
 
     def __call__(self, due: Due, night: Night, stop: Stop) -> Worked:
         """Score what is due and do what follows."""
@@ -88,7 +89,7 @@ class Scoring:
         passed_over: tuple[PassedOver, ...] | None = None
         waiting = 0
         try:
-            for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore):
+            for outcome in incremental.score(root, settings, night, self.watch, stop, self.rescore, self.only):
                 message, waiting, passed_over = outcome.run.message, outcome.waiting, outcome.run.passed_over
                 for note in outcome.notes:
                     logger.info("schedule=%s run=%s %s", night.schedule, outcome.run.run_id, note)

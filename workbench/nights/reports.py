@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,8 +18,9 @@ from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.records.nights import NightState, StepState
 from warehouse.records.scoring import PassedOver
 from workbench import wording
-from workbench.analysis import drift, failures
+from workbench.analysis import cause_words, drift, failures
 from workbench.analysis.alarms import Alarms
+from workbench.analysis.causes import Cause
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
 from workbench.review.escape_estimate import Estimate, Week
@@ -135,9 +137,16 @@ class Morning:
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
+    causes: tuple[Cause, ...] = ()  # what changed first; none in older reports
     timezone: str = "UTC"  # of the schedule: dates and times are told by it
     waiting_files: int = 0  # changed so recently that they may still be being written; the next night takes them
     disputes_drawn: int | None = None  # of those waiting the ones that were drawn at random; None in older reports
+
+    @property
+    def unexplained(self) -> tuple[Signal, ...]:
+        """The changes that no cause explains."""
+        gone = {(each.name, each.group, each.value) for cause in self.causes for each in cause.vanished}
+        return tuple(each for each in self.changes if (each.name, each.group, each.value) not in gone)
 
     @property
     def due(self) -> datetime:
@@ -163,6 +172,8 @@ class Morning:
                 f"{wording.counted(self.images, 'image was', 'images were')} scored. There "
                 "is no earlier night to compare with."
             )
+        if self.causes:
+            return " ".join(f"{cause_words.sentence(cause)}." for cause in self.causes)
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
@@ -238,6 +249,16 @@ def named(signal: str) -> str:
 def state_named(state: NightState) -> str:
     """A night's state as people read it."""
     return "golden samples moved" if state == "alarm" else state
+
+
+def advice(report: Morning, cause: Cause) -> str:
+    """What to check for a cause, and how its pictures are scored again."""
+    return f"Check {cause_words.CHECKS[cause.kind]}. To score again: {scoring_again(report, cause)}"
+
+
+def scoring_again(report: Morning, cause: Cause) -> str:
+    """The command that scores a cause's pictures again."""
+    return f"workbench schedule run-due --now {shlex.quote(report.schedule)} --rescore all{cause_words.only(cause)}"
 
 
 def week_rows(week: Week) -> list[tuple[str, str, str, str]]:

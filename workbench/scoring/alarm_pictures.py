@@ -1,15 +1,29 @@
-"""The pictures that a run called defective, small, for reports that stand alone."""
+"""Pictures that a run scored, small, for reports that stand alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from warehouse.store import Store
-from workbench.analysis.alarms import Picture
 from workbench.archive import previews, run_views
 
 
-def jpegs(store: Store, pictures: Iterable[Picture]) -> dict[str, bytes]:
+class Scored(Protocol):
+    """A picture of a run."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that saw it."""
+        ...
+
+    @property
+    def image_id(self) -> str:
+        """Of its entry."""
+        ...
+
+
+def jpegs(store: Store, pictures: Iterable[Scored]) -> dict[str, bytes]:
     """Each picture as its run saw it, as a small JPEG by image_id.
 
     Left out are those that are gone, can't be read, hold something else by now or lie in no registered archive.

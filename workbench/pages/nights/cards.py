@@ -180,6 +180,10 @@ def changes(report: Morning) -> Markup:
             drift.LEAST_TONIGHT,
             drift.LEAST_BASELINE,
         )
+    if report.causes and not report.unexplained:
+        return Markup('<div class="note">{} Nothing that does not belong to what stands above.</div>').format(
+            glyph("right")
+        )
     if not report.changes:
         return Markup('<div class="note">{} Nothing: none of {} signals left its usual range.</div>').format(
             glyph("right"), report.signals
@@ -192,7 +196,7 @@ def changes(report: Morning) -> Markup:
             Markup("<b>{}</b>").format(_number(each, each.tonight)),
             f"{each.images:,}",
         ]
-        for each in report.changes
+        for each in report.unexplained
     ]
     return components.table(rows, ("where", "signal", "before", "tonight", "images"), numbers=3)
 

@@ -27,7 +27,7 @@ from workbench.analysis.charts import nights
 from workbench.nights import night_alarms, weekly_review
 from workbench.nights import reports as telling
 from workbench.nights.reports import Morning
-from workbench.pages.nights import cards
+from workbench.pages.nights import cards, cause_cards
 from workbench.pages.runs import cards as run_cards
 from workbench.pages.ui import address, called_defective, components, reads
 from workbench.pages.ui.components import card, chart, header, html
@@ -208,6 +208,9 @@ with header(title, Markup("<b>{}</b>").format(report.finding), under):
         },
     )
 
+cause_cards.show(now, report)
+show_alarms(report)
+show_thresholds(report)
 if report.rates:
     shown = len(report.rates) + (not report.labelled)
     with st.grid(max(shown, 2), min_column_width=230 if shown == 3 else 265, gap=12) as grid:
@@ -219,8 +222,6 @@ if report.rates:
             with grid.cell(), card("errors", "Errors"):
                 html(cards.errors(report, week))
 
-show_alarms(report)
-show_thresholds(report)
 if report.pieces:
     with card("pieces", "By piece", "a piece is called what its worst picture is", fill=False):
         html(Markup('<div class="note">{}</div>').format(report.pieces.sentence))
@@ -241,10 +242,10 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         html(cards.counts(report) + cards.failures(report) + cards.queue(report))
         st.page_link(components.DISPUTES, label="Open Disputes")
     odds = f"{report.false_alarm_percent:.0f} of 100 ordinary nights have any"
-    note = f"{len(report.changes)} of {report.signals} signals; {odds}" if report.signals else ""
+    note = f"{len(report.unexplained)} of {report.signals} signals; {odds}" if report.signals else ""
     with grid.cell(column_span=2), card("week", "True escape and overkill", "seven days, from cases drawn for review"):
         html(cards.week(reviewed_week(now, schedule, report.due_at)))
-    with grid.cell(column_span=2), card("changes", "What changed", note):
+    with grid.cell(column_span=2), card("changes", "What else changed" if report.causes else "What changed", note):
         html(cards.changes(report))
     if report.slices is not None:
         with grid.cell(column_span=2), card("slices", "New bad slices", telling.odds(report)):
