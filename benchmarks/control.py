@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Work(data=Path(folder), limit=arguments.questions or None)
         base = Settings(support=Support(knowledge="none", compare=arguments.tower), work=work)
-        experiment = ablation.run(arguments.pack, base, arms, QuietWatch(), _told)
+        experiment = ablation.run(arguments.pack, base, arms, QuietWatch(), told)
         study = read_study(work.data, "ablation", experiment)
     of_arms = analysis.arms(study)
     against = analysis.controls(study)
@@ -56,23 +56,25 @@ def main() -> None:
             "questions": int(of_arms["n"].max() or 0),  # type: ignore[arg-type]
             "images": int(study.of(arms[0].name)["image_id"].n_unique()),
             "seconds": round(time.perf_counter() - started, 1),
-            "arms": _rounded(of_arms.select("arm", "n", "right", "accuracy", "low", "high")),
+            "arms": rounded(of_arms.select("arm", "n", "right", "accuracy", "low", "high")),
             "moved": [
                 {**row, "answers_changed": analysis.changed(study, str(row["arm"]), str(row["baseline"]))}
-                for row in _rounded(analysis.differences(study))
+                for row in rounded(analysis.differences(study))
             ],
-            "own_against_another": _rounded(analysis.differences(study, against=against)),
+            "own_against_another": rounded(analysis.differences(study, against=against)),
             "said": ablation_text.controls(study),
         },
         arguments.output,
     )
 
 
-def _told(arm: ablation.Setup, place: int, count: int) -> None:
+def told(arm: ablation.Setup, place: int, count: int) -> None:
+    """Say which arm is done."""
     sys.stderr.write(f"{place} of {count}: {arm.name}\n")
 
 
-def _rounded(frame: pl.DataFrame) -> list[dict[str, object]]:
+def rounded(frame: pl.DataFrame) -> list[dict[str, object]]:
+    """The rows of a frame, as they are kept."""
     return frame.with_columns(pl.selectors.float().round(4)).to_dicts()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from warehouse.queries.rollups import Selection
 from warehouse.records import scoring
 from warehouse.store import Store
 from workbench.analysis import pieces
+from workbench.pages.ui import components
 
 # Lot, serial -> of its three views the label and what the answer claims: d(efective), g(ood), c(annot say), i(nvalid),
 # f(ailed); - is no label.
@@ -129,6 +131,34 @@ def test_a_piece_is_called_what_its_worst_view_is_and_is_defective_where_a_view_
         (None, "8"): ("cannot say", "defective", "wrong"),
     }
     assert sorted(found.filter(pl.col("pictures") == 1)["outcome"]) == ["alarm", "overkill", "right"]
+
+
+def test_a_piece_tells_its_nights_the_newest_first_without_those_that_tested_something(data_folder: Path) -> None:
+    fill(data_folder)
+    store, missed = Store(data_folder), [rows.entry(10 + view, serial="2", lot="L1") for view in range(3)]
+    for days, purpose in ((1, "night"), (2, "gate")):
+        run_id = f"later-{days}"
+        at = rows.NOW + timedelta(days=days)
+        store.open_run(rows.run(run_id, started_at=at, digest=run_id, plan=run_id, purpose=purpose))
+        said = [
+            rows.prediction(
+                0, 0, run_id, image_id=entry.image_id, image_path=entry.path, content=entry.content, lot="L1",
+                cluster_id=cluster_id(entry), label="defective", answer="B" if view else "A", correct_answer="A",
+                option_probabilities={"A": 0.8 - 0.3 * view, "B": 0.2 + 0.3 * view},
+            )
+            for view, entry in enumerate(missed)
+        ]  # fmt: skip
+        spool.write_part(data_folder, run_id, 0, said)
+        ingest(store)
+    told = Pieces(data_folder).history(cluster_id(missed[0]), 12)
+    assert told["run_id"].to_list() == ["later-1", rows.RUN]
+    assert told["outcome"].to_list() == ["right", "escape"]
+    assert told["image_id"][0] == missed[0].image_id
+    assert told["pictures"].to_list() == [3, 3]
+    case = {"run": rows.RUN, "image": missed[1].image_id, "question": told["question_id"][1]}
+    page = opened(components.CASE, **case)
+    assert "The piece over nights" in words(page)
+    assert "later-1" in {address["run"] for address in case_links(page)}
 
 
 SURFACES: dict[str, Callable[[Path], object]] = {

@@ -121,6 +121,7 @@ CHANGED: dict[str, object] = {
     "compare_side": 448,
     "reference_choice": "likeness",
     "proposals": "both",
+    "region_picture": True,
     "layouts": Path("elsewhere"),
     "views": Path("elsewhere"),
     "tiled_above": 1_000_000,

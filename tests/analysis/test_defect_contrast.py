@@ -37,3 +37,18 @@ def test_without_anything_marked_or_anything_around_it_there_is_none() -> None:
     grey, mask = plate(0.75)
     assert contrast(grey, np.zeros_like(mask)) is None
     assert contrast(grey, np.ones_like(mask)) is None
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_surroundings_are_all_within_the_radius_and_nothing_marked(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    grey, mask = rng.random((14, 17), np.float32), rng.random((14, 17)) < rng.choice([0.02, 0.2])
+    radius = max(2, round(int(mask.sum()) ** 0.5 / 2))
+    marked = np.argwhere(mask)
+    around = [
+        grey[row, col]
+        for row, col in np.argwhere(~mask)
+        if len(marked) and np.abs(marked - (row, col)).max(axis=1).min() <= radius
+    ]
+    found = contrast(grey, mask)
+    assert found is None if not around else found == pytest.approx(abs(grey[mask].mean() - np.mean(around)), abs=1e-5)

@@ -7,18 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
 from tests.comparison.pretended import PretendedTower
+from tests.comparison.test_template import layout, picture, pinhole, shifted
 from tests.people import ANN
 from tests.warehouse import rows
 from tests.warehouse.test_truth import settle
 from warehouse import spool
+from warehouse.identity import cluster_id
 from warehouse.ingest import ingest
 from warehouse.queries.curation import Curation
 from warehouse.queries.normals import LeftOut, Normals
+from warehouse.records.normals import Normal
 from warehouse.records.scoring import Entry, Prediction
 from warehouse.store import Store
 from workbench.curation import normals
@@ -190,3 +194,43 @@ def test_the_commands_import_list_retire_and_roll_back(store: Store, monkeypatch
     )
     assert "it was dust" in said("history", first.content[:12])
     assert said("propose") == "0 normals proposed by verdicts\n"
+
+
+def proposed(entry: Entry) -> Normal:
+    """A picture as a normal that a verdict proposes."""
+    return Normal(
+        0, entry.content, entry.dataset, entry.product, cluster_id(entry), entry.archive_id, entry.path, "proposed",
+        "verdict", None, "", "", rows.NOW,
+    )  # fmt: skip
+
+
+def test_scans_of_black_and_white_are_checked_beside_their_templates_as_runs_compare_them(tmp_path: Path) -> None:
+    board, root = layout(1), tmp_path / "boards"
+    holed = pinhole(board)  # too small for the tower to see
+
+    def scan(path: str, pixels: NDArray[np.bool_]) -> None:
+        file = root / "board" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        picture(pixels).save(file)
+
+    for number in range(9):
+        scan(f"train/good/{number}.png", shifted(board, number % 3, number // 3))
+    for number in range(3):
+        scan(f"test/hole/{number}.png", shifted(holed, -1, number))
+        scan(f"test/good/{number}.png", shifted(board, -1, number))
+    scan("test/good/wrong.png", shifted(holed, 2, 3))
+    store = Store(tmp_path / "data")
+    normals.import_archive(store, root, Settings(work=Work(data=store.data)), actor=ANN)
+    checks = Checks(store, PretendedTower())
+    assert checks.suspects() == []
+
+    wrong, right = (
+        checks.effect([proposed(entry_at(store, f"board/test/good/{name}.png"))]) for name in ("wrong", "0")
+    )
+
+    assert (wrong.caught, len(wrong.lost)) == (3, 3)
+    assert (right.caught, right.lost) == (3, ())
+    scan("train/good/planted.png", shifted(holed, 0, 1))
+    normals.import_archive(store, root, Settings(work=Work(data=store.data)), actor=ANN)
+    [suspect] = Checks(store, PretendedTower()).suspects()
+    assert suspect.normal.path == "board/train/good/planted.png"

@@ -56,7 +56,7 @@ def test_score_has_a_flag_for_every_setting_people_change() -> None:
         "max_new_tokens", "patience", "plateau", "threads", "memory_gib", "input_processes", "block_images",
         "ingest_seconds", "attention_layers", "integer_range", "float_range", "layouts", "day_first",
         "time_zone", "views", "tiled_above", "compare_nearest", "compare_tolerance", "compare_layers",
-        "reference_choice", "proposals",
+        "reference_choice", "proposals", "region_picture",
     } | nights  # fmt: skip
     assert set(settings.Settings().values()) - flags == left_to_the_file
 

@@ -186,4 +186,5 @@ def test_the_model_is_told_neither_label_nor_mask_nor_folder() -> None:
         "subtask",  # as is the next, for what answers without reading; part of no prompt, see above
         "claims",
         "difference",  # proposes patches of the query; part of no prompt, see above
+        "region",  # a part of the query's own pixels
     }

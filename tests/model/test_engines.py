@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,24 @@ def test_segments_equal_the_full_prefix(body: HubBackbone, kind: str) -> None:
         decided = [patch.accepted for each in expected for patch in each.patches]
         assert True in decided
         assert False in decided
+
+
+def test_a_region_moves_answers_and_is_no_part_of_the_picture_that_think_tokens_look_at(body: HubBackbone) -> None:
+    region, method = tiny.picture(9, 56, 70), Method(iterations=3)
+    plain = tiny.block()
+    cases = [replace(case, region=region if number % 2 else None) for number, case in enumerate(plain)]
+    expected = latent.reason(NaiveEngine(body), cases, method)
+    found = latent.reason(SegmentedEngine(body), cases, method)
+    near = agreement(found, expected)
+    assert max(near.reward, near.log_probability) < 1e-4
+    assert near.score < 1e-5
+    without = latent.reason(SegmentedEngine(body), plain, method)
+    for number, (shown, bare, case) in enumerate(zip(found, without, cases, strict=True)):
+        moved = abs(shown.option_probabilities["A"] - bare.option_probabilities["A"])
+        assert (moved > 1e-4) == bool(number % 2), moved
+        for patch in shown.patches:
+            assert patch.box[2] <= case.query.image.width
+            assert patch.box[3] <= case.query.image.height
 
 
 def test_the_same_block_gives_the_same_numbers_to_the_last_bit(body: HubBackbone, engine: AnyEngine) -> None:

@@ -25,6 +25,7 @@ CASES = {
     "one-shot": tiny.case(QUERY, REFERENCE, knowledge=()),
     "zero-shot with knowledge": tiny.case(QUERY),
     "zero-shot": tiny.case(QUERY, knowledge=()),
+    "with a region": dataclasses.replace(tiny.case(QUERY, REFERENCE), region=tiny.picture(7, 70, 56)),
 }
 m = 4
 

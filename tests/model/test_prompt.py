@@ -37,6 +37,13 @@ def test_the_whole_prompt_reads_as_documented() -> None:
     )
 
 
+def test_a_region_is_shown_behind_all_that_questions_share() -> None:
+    options = (("A", "Scratch."), ("B", "Dent."))
+    alone = prompt.question_part("What is wrong?", options)
+    shown = prompt.question_part("What is wrong?", options, with_region=True)
+    assert _rendered(shown) == f"Region of the test sample, enlarged:<region>\n{_rendered(alone)}"
+
+
 def test_zero_shot_leaves_out_the_normal_sample_and_nothing_else() -> None:
     assert _rendered(prompt.product_part(False)) == SYSTEM
     assert _rendered(prompt.product_part(True)) == f"{SYSTEM}Normal sample:<reference>\n"

@@ -108,4 +108,9 @@ def test_a_mail_begins_with_the_camera_and_what_became_of_it(
         f"<{each.image_id}>" for each in (*cause.examples_before, *cause.examples_now)
     }
     assert len(cause.examples_before) == len(cause.examples_now) == 6
-    assert page[-1].index("Camera A2 before") < page[-1].index("Camera A2 tonight") < page[-1].index("Rates")
+    assert (
+        page[-1].index("What was found")
+        < page[-1].index("Camera A2 before")
+        < page[-1].index("Camera A2 tonight")
+        < page[-1].index("Rates")
+    )

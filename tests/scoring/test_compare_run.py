@@ -7,7 +7,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests import scored
 from tests.people import ANN
@@ -17,16 +19,18 @@ from tests.warehouse import rows
 from warehouse import schema
 from warehouse.queries.comparisons import Comparisons
 from warehouse.records.comparisons import StoredComparison
-from warehouse.records.scoring import Capabilities, Prediction
+from warehouse.records.scoring import Capabilities, Evidence, Prediction, Region
 from warehouse.store import Store
 from workbench.analysis.ablation import differences
 from workbench.analysis.ablation_text import controls, markdown
 from workbench.archive import knowledge_files
-from workbench.errors import BackboneError
+from workbench.errors import BackboneError, QuestionsError, SettingsError
 from workbench.experiments import ablation
 from workbench.experiments.study_results import read_study
+from workbench.model.case import Picture
 from workbench.model.method import Method
 from workbench.scoring import run as scoring
+from workbench.scoring.compare_source import region_picture
 from workbench.scoring.run import Outcome
 from workbench.settings import Machine, Settings, Support, Work
 from workbench.wording import points
@@ -73,7 +77,7 @@ def unplaced(data: Path, run_id: str) -> list[StoredComparison]:
     return [replace(each, run_id="") for each in rows.comparisons_of(data, run_id)]
 
 
-def test_it_answers_detection_and_region_and_says_in_words_that_it_cannot_say_the_rest(first: Outcome) -> None:
+def test_it_answers_detection_and_region_and_is_asked_nothing_else(first: Outcome) -> None:
     given, run = answers(data_of(first), first.run.run_id), first.run
     assert (run.state, run.failed, run.evaluator, run.model) == ("finished", 0, "comparison", "compare")
     assert run.capabilities == Capabilities(probabilities=False, attention=False, latents=False, text=True)
@@ -84,11 +88,16 @@ def test_it_answers_detection_and_region_and_says_in_words_that_it_cannot_say_th
             assert given[path, "Anomaly Detection"].answer == "A", path
             located = given[path, "Defect Localization"]
             assert (located.answer, located.correct_answer) == ("AEI"[number],) * 2, path
-            for subtask in ("Defect Description",):
-                assert (given[path, subtask].status, given[path, subtask].answer) == ("invalid", None)
-                assert given[path, subtask].raw_text == "comparing with normal pictures does not answer this"
             assert given[path, "Anomaly Detection"].option_probabilities == {}
     assert {each.reference_path for each in given.values()} == {None}
+    assert {subtask for _, subtask in given} == {"Anomaly Detection", "Defect Localization"}
+    assert (run.planned, run.answered, run.invalid) == (24, 24, 0)
+    assert "not asked, as comparing with normal pictures doesn't answer it: Defect Description (12 questions)" in (
+        first.notes
+    )
+    spent = run.timings
+    assert min(spent.vision, spent.answer) > 0  # the tower, and what is compared with what it saw
+    assert (spent.prefill, spent.loop) == (0, 0)
 
 
 def test_every_picture_has_its_comparison_and_the_summary_ranks_them(first: Outcome) -> None:
@@ -220,6 +229,84 @@ def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
         assert other[path].score != each.score
     assert len(rows.comparisons_of(data_folder, outcomes[1].run.run_id)) == len(evidence)
     assert rows.comparisons_of(data_folder, outcomes[0].run.run_id) == []
+    enlarged = replace(shown, method=replace(shown.method, region_picture=True))
+    closer = scored.score(plates, enlarged)
+    assert closer.run.digest not in {each.run.digest for each in outcomes}
+    for key, given in answers(data_folder, closer.run.run_id).items():
+        moved = given.option_probabilities != pytest.approx(with_it[key].option_probabilities, rel=1e-3)
+        assert moved == (bool(given.option_probabilities) and "scratch" in key[0]), key
+    with pytest.raises(SettingsError, match="region_picture shows what a comparison marks"):
+        scored.score(plates, replace(plain, method=replace(plain.method, region_picture=True)))
+
+
+@pytest.mark.parametrize(("box", "shown"), [((50, 50, 70, 60), (40, 35, 80, 75)), ((0, 0, 8, 8), (0, 0, 16, 16))])
+def test_a_region_is_shown_with_what_is_around_it_in_pixels_of_what_was_opened(
+    box: tuple[int, int, int, int], shown: tuple[int, int, int, int]
+) -> None:
+    pixels = np.arange(100 * 120 * 3, dtype=np.uint8).reshape(100, 120, 3)
+    query = Picture("a", Image.fromarray(pixels), origin=(10.0, 20.0))
+    inside = Region(box[0] + 10, box[1] + 20, box[2] + 10, box[3] + 20)
+
+    found = region_picture(query, [Evidence("compare", "1", "", (inside,), 0.5)])
+
+    assert found is not None
+    expected = query.image.crop(shown).resize((224, 224), Image.Resampling.BICUBIC)
+    assert (np.asarray(found.image) == np.asarray(expected)).all()
+    assert found.key == f"a#{','.join(map(str, shown))}"
+    assert region_picture(query, [Evidence("compare", "1", "good", (), 0.1)]) is None
+
+
+def test_questions_of_a_file_are_asked_where_an_option_names_what_the_normals_are_of(
+    tower: Path, tmp_path: Path
+) -> None:
+    root = compared.archive(tmp_path / "plates")
+    texts = {"bolt": ("What is it?", ("A bolt.", "A pen.")), "nut": ("Which colour has it?", ("Grey.", "Red."))}
+    asked = {
+        f"{product}/test/good/000.png": {
+            "conversation": [
+                {
+                    "type": "Object Classification",
+                    "Question": question,
+                    "Options": dict(zip("AB", options, strict=True)),
+                    "Answer": "A",
+                }
+            ]
+        }
+        for product, (question, options) in texts.items()
+    }
+    (root / "mmad.json").write_text(json.dumps(asked))
+
+    outcome = scored.score(root, settings(tmp_path / "data", tower))
+
+    [given] = answers(tmp_path / "data", outcome.run.run_id).values()
+    assert (given.question, given.answer) == ("What is it?", "A")
+    reason = "no option names a product of the normal pictures"
+    assert f"not asked, as {reason}: Object Classification (1 question)" in outcome.notes
+    del asked["bolt/test/good/000.png"]
+    (root / "mmad.json").write_text(json.dumps(asked))
+    with pytest.raises(QuestionsError, match=f"comparing can answer none of the questions; not asked, as {reason}"):
+        scored.score(root, settings(tmp_path / "data", tower))
+
+
+def test_pictures_of_a_folder_of_references_inside_the_archive_are_no_pictures_to_score(
+    tower: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "plates"
+    for number in range(6):
+        compared.plate(root / "good" / f"{number}.png", "bolt", number)
+    for number in range(2):
+        compared.plate(root / f"{number}.png", "bolt", 50 + number, (1, 1) if number else None)
+    compared.plate(root / "goods" / "0.png", "bolt", 60)
+
+    outcome = scored.score(root, settings(tmp_path / "data", tower, references=root / "good"))
+
+    given = answers(tmp_path / "data", outcome.run.run_id)
+    assert {path for path, _ in given} == {"0.png", "1.png", "goods/0.png"}
+    assert "6 pictures below good/ are references (--references), and not scored" in outcome.notes
+    assert any(note.startswith("compared with 6 normal pictures of ") for note in outcome.notes), outcome.notes
+    assert given["1.png", "Anomaly Detection"].answer == "A"
+    named = scored.score(root / "good" / "3.png", settings(tmp_path / "other", tower, references=root / "good"))
+    assert {each.image_path for each in answers(tmp_path / "other", named.run.run_id).values()} == {"3.png"}
 
 
 def test_one_picture_says_its_score_and_where_it_comes_from(

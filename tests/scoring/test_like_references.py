@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests import scored
 from tests.people import ANN
@@ -17,10 +18,12 @@ from warehouse import schema
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from workbench.archive.scan import content_of
+from workbench.comparison.features import Vector
 from workbench.curation import normals as curation
 from workbench.model.method import Method
-from workbench.scoring import like_references, prepare_run
+from workbench.scoring import models, prepare_run
 from workbench.scoring import run as scoring
+from workbench.scoring.own_tower import EarlyModel
 from workbench.scoring.prepare_run import Prepared
 from workbench.scoring.run import Outcome
 from workbench.settings import Settings, Support
@@ -199,10 +202,26 @@ def test_published_normals_serve_archives_that_have_none_and_a_picture_never_is_
     assert planned(line, settings(data, tower))["bolt/test/good/0.png"] not in (None, str(gone))
 
 
-def test_the_answering_models_own_tower_leaves_the_choice_to_the_seed_and_says_so(
+def test_the_answering_models_own_tower_chooses_too_whatever_the_number_of_devices(
     plates: Path, tower: Path, data_folder: Path
 ) -> None:
     chosen = settings(data_folder, tower)
-    found = prepared(plates, replace(chosen, support=replace(chosen.support, compare="own")))
-    assert like_references.OWN_COMES_LATER in found.notes
-    assert len({each.reference for block in found.plan.blocks for each in block.asked}) == 1
+    own = replace(chosen, support=replace(chosen.support, compare="own"))
+
+    found = prepared(plates, own)
+
+    own_tower = EarlyModel().tower(replace(own, machine=models.placed(own.machine)))
+
+    def seen(path: str) -> Vector:
+        return own_tower.features(Image.open(plates / path)).class_vector
+
+    normals = {file.relative_to(plates).as_posix() for file in plates.glob("bolt/train/good/*")}
+    vectors = {path: seen(path) for path in normals}
+    for path, reference in {
+        each.entry.path: each.reference_path for block in found.plan.blocks for each in block.asked
+    }.items():
+        query = seen(path)
+        assert reference == max(normals, key=lambda each: float(vectors[each] @ query)), path
+    assert any("chosen by likeness for 6 images" in note for note in found.notes), found.notes
+    several = prepared(plates, replace(own, machine=replace(own.machine, device="cpu,cpu")))
+    assert several.plan.identity == found.plan.identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from warehouse.records.reviews import Dispute
 from warehouse.records.scoring import Prediction, Run
 from warehouse.store import Store
 from workbench.analysis.metrics import Key
+from workbench.model.method import Method
 from workbench.review import agreement, disputes
 from workbench.settings import Machine, Settings, Support, Work
 
@@ -85,6 +87,12 @@ def settings(data: Path, tower: Path) -> Settings:
     return Settings(support=chosen, machine=Machine(model="compare"), work=Work(data=data, block_images=16))
 
 
+def asked_run(root: Path, data: Path) -> Run:
+    """A run of a model, which is asked for kinds that nobody settled yet."""
+    plain = replace(scored.quick(data), method=Method(think_tokens=0, iterations=0, injection="none"))
+    return scored.score(root, plain).run
+
+
 def kinds_of(data: Path, run: Run) -> dict[str, tuple[str | None, str]]:
     """By path, the words of the option that was answered, and what was said."""
     found = {}
@@ -116,15 +124,22 @@ def test_the_nearest_settled_cases_answer_of_which_kind_a_defect_is(
     plates: Path, tower: Path, data_folder: Path
 ) -> None:
     chosen = settings(data_folder, tower)
-    before = scored.score(plates, chosen).run
-    assert {answer for answer, _ in kinds_of(data_folder, before).values()} == {None}
+    first = scored.score(plates, chosen)
+    before, asks = first.run, asked_run(plates, data_folder)
+    assert kinds_of(data_folder, before) == {}
+    assert before.planned == 2 * EACH + 1  # one question a picture
+    assert any(
+        note.startswith("not asked, as nobody settled the kind of a defect yet")
+        and note.endswith(f": {ASKED} (15 questions)")
+        for note in first.notes
+    ), first.notes
 
-    settle(data_folder, before, [f"scratch/{number:03d}.png" for number in range(5)], "scratch")
+    settle(data_folder, asks, [f"scratch/{number:03d}.png" for number in range(5)], "scratch")
     alone = scored.score(plates, chosen)
     assert any("fewer than two kinds of defects have 4 settled pieces each (5 “" in note for note in alone.notes)
     assert {answer for answer, _ in kinds_of(data_folder, alone.run).values()} <= {None, "No defect."}
 
-    settle(data_folder, before, [f"stain/{number:03d}.png" for number in range(5)], "stain")
+    settle(data_folder, asks, [f"stain/{number:03d}.png" for number in range(5)], "stain")
     outcome = scored.score(plates, chosen)
 
     # What was settled is in the run's identity; what compares, and so which scores can be set side by side, is not.
@@ -145,9 +160,8 @@ def test_the_nearest_settled_cases_answer_of_which_kind_a_defect_is(
     assert (again.run.run_id, again.images) == (outcome.run.run_id, 0)
 
 
-def test_what_people_settled_as_good_or_took_back_tells_no_kind(plates: Path, tower: Path, data_folder: Path) -> None:
-    chosen = settings(data_folder, tower)
-    run = scored.score(plates, chosen).run
+def test_what_people_settled_as_good_or_took_back_tells_no_kind(plates: Path, data_folder: Path) -> None:
+    run = asked_run(plates, data_folder)
     settle(data_folder, run, ["stain/000.png", "stain/001.png"], "stain")
     settle(data_folder, run, ["good/000.png"], "no defect")
     reviews = Reviews(data_folder)

@@ -56,8 +56,8 @@ _PIECES = """
 """
 # One case stands for a piece: of the worst claim, and among those the likeliest defect.
 _REPRESENTATIVE = """
-    SELECT DISTINCT ON (cluster_id) * FROM ({facts}) WHERE detection
-    ORDER BY cluster_id, CASE WHEN claim = 'defective' THEN 0 WHEN claim = 'good' THEN 2 ELSE 1 END,
+    SELECT DISTINCT ON (run_id, cluster_id) * FROM ({facts}) WHERE detection
+    ORDER BY run_id, cluster_id, CASE WHEN claim = 'defective' THEN 0 WHEN claim = 'good' THEN 2 ELSE 1 END,
         defect_probability DESC NULLS LAST, image_path, question_id
 """
 _WORST_FIRST = f"list_position({list(OUTCOMES)!r}, outcome)"
@@ -95,6 +95,28 @@ class Pieces:
         )
         query = f"SELECT * EXCLUDE (run_id) FROM ({_PIECES.format(facts=facts)}) ORDER BY cluster_id"
         return self._database.frame(query, [list(run_ids)])
+
+    def history(self, cluster_id: str, at_most: int) -> pl.DataFrame:
+        """What runs said of a piece, the newest first; not those of tests, studies and golden samples.
+
+        Args:
+            cluster_id: the piece's, see `identity.cluster_id`.
+            at_most: so many runs.
+
+        Returns:
+            run_id, started_at, image_id, question_id (the case that stands for it), pictures, claim, label, outcome and
+            defect_probability, the highest.
+        """
+        facts = f"(SELECT * FROM {facts_of('archive', 'answers')} WHERE cluster_id = $piece)"
+        worst = _REPRESENTATIVE.format(facts=facts)
+        return self._database.frame(
+            f"SELECT p.run_id, r.started_at, c.image_id, c.question_id, p.pictures, p.claim, p.label, p.outcome, "
+            f"c.defect_probability FROM ({_PIECES.format(facts=facts)}) AS p "
+            f"JOIN runs AS r USING (run_id) JOIN ({worst}) AS c USING (run_id, cluster_id) "
+            "WHERE r.purpose IN ('score', 'night', 'rescore', 'import') "
+            f"ORDER BY r.started_at DESC, p.run_id DESC LIMIT {int(at_most)}",
+            {"piece": cluster_id},
+        )
 
     def of_selection(self, selection: Selection) -> pl.DataFrame:
         """The pieces of which a selection has an answer, each by all answers about it: as `of_runs`."""

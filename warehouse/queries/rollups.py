@@ -136,7 +136,12 @@ class Rollups:
         return held.table(places, names, numbered)
 
     def alarms(
-        self, selection: Selection, names: Sequence[str], at_most: int, regions: Sequence[str] = ()
+        self,
+        selection: Selection,
+        names: Sequence[str],
+        at_most: int,
+        regions: Sequence[str] = (),
+        with_truth: bool = False,
     ) -> pl.DataFrame:
         """The pictures without truth that a selection calls defective, one row each, the likeliest defect first; by the
         comparison's score where that calls them so, or no answer states a probability.
@@ -146,12 +151,14 @@ class Rollups:
             names: as `facts` takes them; image_id among them.
             at_most: so many pictures.
             regions: the run's subtasks that ask where the defect is.
+            with_truth: also those of which the truth is known.
 
         Returns:
             `names` and region: where the run says that the defect is, in the option's words.
         """
         held = self._columns(selection)
-        places = self._some(selection, pl.col("outcome") == "alarm")
+        called = pl.col("detection") & (pl.col("claim") == "defective")
+        places = self._some(selection, called if with_truth else pl.col("outcome") == "alarm")
         states_none = held.rows["defect_probability"].gather(places).is_null().all()
         by_score = selection.alarm_rule == "comparison" or states_none
         places = self._most_suspicious_first(held, places, selection) if by_score else _likeliest_first(held, places)

@@ -61,7 +61,7 @@ def only(cause: Cause) -> str:
 
 
 def _headline(cause: Cause) -> str:
-    named = group(cause)
+    named = group(cause) + ("," if cause.within else "")
     if cause.same:
         also = " and ".join(_name(dimension, value) for dimension, value in cause.same)
         named = f"{named}, tonight the same pictures as {also},"
@@ -83,7 +83,8 @@ def group(cause: Cause) -> str:
     if cause.group == "all":
         return "Everything"
     of = f" of product {cause.product.replace('_', ' ')}" if cause.product else ""
-    name = _name(cause.group, cause.value) + of
+    alone = f", {_name(*cause.within)} alone" if cause.within else ""
+    name = _name(cause.group, cause.value) + of + alone
     return name[:1].upper() + name[1:]
 
 

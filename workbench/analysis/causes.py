@@ -68,6 +68,7 @@ class Cause:
     effect: Effect | None = None  # None: the answers stayed as they were
     vanished: tuple[Signal, ...] = ()  # signals that are no alarm without the group
     same: tuple[tuple[Dimension, str], ...] = ()  # groups of the same pictures: which of them it is, nobody can tell
+    within: tuple[Dimension, str] | None = None  # of the group the pictures of one product, or camera, alone
     product: str = ""  # of a lot
     is_measured: bool = True  # whether its pictures were
     examples_before: tuple[Example, ...] = ()
@@ -129,10 +130,8 @@ def _new(pictures: Measured) -> tuple[list[Cause], Measured]:
 
 def _without(pictures: Measured, group: Group) -> Measured:
     """The pictures that are not the group's, tonight or before."""
-    if group.dimension == "all":
-        return picture_changes.arrange(pictures.images.head(0))
-    value = pl.col(group.dimension).fill_null("")
-    return picture_changes.arrange(pictures.images.filter(value != group.value))
+    gone = group.now if group.is_new else np.concatenate([group.now, group.before])
+    return picture_changes.arrange(pictures.images[np.setdiff1d(np.arange(pictures.images.height), gone)])
 
 
 def _changed(pictures: Measured, change: picture_changes.Change, vanished: tuple[Signal, ...]) -> Cause:
@@ -188,6 +187,7 @@ def _cause(
         effect=effect,
         vanished=vanished,
         same=same,
+        within=group.within,
         product=", ".join(now["product"].drop_nulls().unique().sort()) if group.dimension == "lot" else "",
         is_measured=now["brightness"].is_not_null().any(),
         examples_before=_examples(alike),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from workbench.analysis.patches import Mask
 
@@ -26,7 +27,8 @@ def contrast(grey: Grey, mask: Mask) -> float | None:
     marked = _on_grid(mask, grey.shape[0], grey.shape[1])
     if not marked.any():
         return None
-    around = _widened(marked, max(2, round(float(marked.sum()) ** 0.5 / 2))) & ~marked
+    radius = max(2, round(float(marked.sum()) ** 0.5 / 2))
+    around = ndimage.maximum_filter(marked, 2 * radius + 1) & ~marked
     if not around.any():
         return None
     return abs(float(grey[marked].mean()) - float(grey[around].mean()))
@@ -36,15 +38,3 @@ def _on_grid(mask: Mask, rows: int, columns: int) -> Mask:
     high, wide = mask.shape
     found: Mask = mask[np.ix_(np.arange(rows) * high // rows, np.arange(columns) * wide // columns)]
     return found
-
-
-def _widened(mask: Mask, radius: int) -> Mask:
-    """True also up to `radius` pixels away in either direction."""
-    for axis in (0, 1):
-        size = mask.shape[axis]
-        counts = np.concatenate(
-            [np.zeros_like(mask.take([0], axis), np.int32), mask.cumsum(axis, dtype=np.int32)], axis
-        )
-        upper, lower = np.minimum(np.arange(size) + radius + 1, size), np.maximum(np.arange(size) - radius, 0)
-        mask = counts.take(upper, axis) > counts.take(lower, axis)
-    return mask

@@ -44,6 +44,7 @@ LEAST_BEFORE = 3  # pictures of a stratum on earlier nights
 _CLIPPED = 3.0  # steps that count when groups are ranked: a product that darkens more is no group of its own
 _MOST = 8.0  # steps that count when a group is tested
 _PRIOR_NIGHTS, _PRIOR_SPREAD = 4, 0.3  # nights, and steps that ordinary nights lie apart
+_STILL = 0.5  # steps within which a part of a group did not change
 _ALIKE = 0.9  # share of two groups' pictures that are the same, from which on they are one
 _TAKEN_BY_CAMERA = ("darker", "brighter", "blurred", "sharper", "turned", "reframed")
 
@@ -79,6 +80,7 @@ class Group:
     now: Rows
     before: Rows
     is_new: bool  # no earlier picture has the value
+    within: tuple[Dimension, str] | None = None  # of those the pictures of one product, or camera, alone
 
     def is_same(self, group: Group) -> bool:
         """Whether it is of the same pictures tonight."""
@@ -163,10 +165,11 @@ def groups(pictures: Measured) -> list[Group]:
         if dimension == "all":
             found.append(_group(pictures, dimension, "", every))
             continue
-        column = pictures.images[dimension].fill_null("").to_numpy()
-        names = sorted(set(column.tolist()) - {""})
-        if len(names) > 1 or (names and dimension == "camera"):
-            found += [_group(pictures, dimension, name, every[column == name]) for name in names]
+        counted = pictures.images.drop_nulls(dimension).group_by(dimension).agg(pl.col("tonight").sum())
+        names = sorted(counted.filter(pl.col("tonight") >= LEAST)[dimension])
+        if counted.height > 1 or dimension == "camera":
+            column = pictures.images[dimension].fill_null("").to_numpy()
+            found += [_group(pictures, dimension, name, every[column == name]) for name in names if name]
     return [group for group in found if len(group.now) >= LEAST]
 
 
@@ -195,6 +198,9 @@ def strongest(pictures: Measured, false_alarm: float) -> Change | None:
         start = _start(steps[group.now, at]) if pictures.timed else 0
         if abs(_moved(steps[:, at], group, start)) < 1:
             continue
+        if narrowed := _narrowed(pictures, steps[:, at], group):
+            start = _start(steps[narrowed.now, at]) if pictures.timed else 0
+            return Change(narrowed, *_told(pictures, steps, narrowed, start), start, ())
         told = _told(pictures, steps, group, start)
         alike = [each for each in known if each.is_same(group) and _gain(steps[:, at], each) >= _ALIKE * gain]
         named = min(alike, key=lambda each: rank(each, told[0]))
@@ -203,6 +209,21 @@ def strongest(pictures: Measured, false_alarm: float) -> Change | None:
         lot_is_cause = named.dimension == "lot" and named.is_new
         return Change(named, "changed lot" if lot_is_cause else told[0], *told[1:], start, same)
     return None
+
+
+def _narrowed(pictures: Measured, steps: Numbers, group: Group) -> Group | None:
+    """The one product before a camera, or camera on a product, that alone changed; None where others changed too."""
+    by: Dimension = "camera" if group.dimension in ("product", "lot") else "product"
+    column = pictures.images[by].fill_null("").to_numpy()
+    parts = []
+    for value in np.unique(column[group.now]):
+        now, before = (rows[column[rows] == value] for rows in (group.now, group.before))
+        parts.append(Group(group.dimension, group.value, now, before, group.is_new, (by, str(value))))
+    moved = [(abs(_moved(steps, part, 0)), part) for part in parts if len(part.now) >= LEAST]
+    changed = [part for far, part in moved if far >= 1]
+    if len(changed) != 1 or len(moved) < 2 or any(_STILL <= far < 1 for far, _ in moved):
+        return None
+    return changed[0]
 
 
 def rank(group: Group, kind: Kind) -> int:

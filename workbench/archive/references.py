@@ -16,6 +16,7 @@ from pathlib import Path
 
 from warehouse.bounded import same_name
 from warehouse.records.scoring import Entry, Tile
+from workbench import wording
 from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.scan import Scan, content_of
 from workbench.errors import ArchiveError
@@ -58,6 +59,29 @@ class References:
         if found is None or entry.tile is None or found.path not in self.tiles:
             return found
         return min(self.tiles[found.path], key=lambda each: _apart(entry.tile, each.tile))
+
+
+def set_aside(scan: Scan, folder: Path | None) -> Scan:
+    """The scan with the pictures below a folder of references set aside; the same where that lies elsewhere.
+
+    They become references without a label: the folder says of which products they are, not their place in the archive.
+    Of a folder that is the archive itself, or that it lies in, pictures stay what they are.
+    """
+    root = Path(scan.archive.root)
+    place = folder.resolve() if folder else root
+    if place == root or not place.is_relative_to(root):
+        return scan
+    below = f"{place.relative_to(root).as_posix()}/"
+    serving = [replace(entry, label=None, defect=None) for entry in scan.entries if entry.path.startswith(below)]
+    if not serving:
+        return scan
+    pictures = wording.counted(len({entry.path for entry in serving}), "picture")
+    return replace(
+        scan,
+        entries=[entry for entry in scan.entries if not entry.path.startswith(below)],
+        references=sorted([*scan.references, *serving], key=lambda entry: entry.path),
+        notes=(*scan.notes, f"{pictures} below {below} are references (--references), and not scored"),
+    )
 
 
 def gather(scan: Scan, folder: Path | None = None, seed: int = 0) -> References:

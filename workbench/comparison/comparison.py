@@ -17,8 +17,9 @@ nearest-patch distances.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -41,7 +42,7 @@ DEFAULT_RATE = 0.05  # of good pieces that may be called defective
 TOP = 100  # the score is the mean of one in so many patches
 MOST_CALIBRATING = 200  # normals of a product that a threshold is made of
 _MOST_FOREIGN = 16  # of them that are compared with other products
-_NUMBERS = 3  # raise it when what is kept of calibrating changes
+_NUMBERS = 4  # raise it when what is kept of calibrating changes
 _MOST_KEPT = 256  # comparisons, for who asks again
 
 
@@ -60,6 +61,7 @@ class Comparison:
     box: Box | None  # of the region around the peak, in pixels of the picture as it was given
     quarter: Quarter  # where the peak lies
     region_vector: Vector | None = None  # (D,) of unit norm: the mean of the region's patches; None without normals
+    beside_template: bool = False  # a scan of black and white: map and score are of its difference to its template
 
     @property
     def product(self) -> tuple[str, str] | None:
@@ -67,8 +69,18 @@ class Comparison:
         return (self.nearest[0].normal.dataset, self.nearest[0].normal.product) if self.nearest else None
 
 
+@dataclass(slots=True)
+class Seconds:
+    """Where a comparer's time went since it was made."""
+
+    tower: float = 0.0  # seeing pictures, or reading what was seen of them
+    comparing: float = 0.0  # searching normals, reading their patches, the map and what follows from it
+
+
 class PictureComparer(Protocol):
     """Whatever compares a picture: with normals, or an archive with itself (`mutual.py`)."""
+
+    seconds: Seconds
 
     def compare(self, picture: Picture) -> Comparison:
         """What comparing it comes to."""
@@ -83,22 +95,40 @@ class Calibration:
     ordinaries: tuple[float, ...]  # how far the most ordinary quarter of each one's patches is
     threshold: Threshold | None
     why: str | None  # they allow no claim: the reason
-    template_scores: tuple[float, ...] = ()  # of pieces that have a template among the others, compared with it
+    template_scores: Mapping[Normal, float] = field(default_factory=dict)  # of scans with a template among the others
+    template_threshold: Threshold | None = None
+
+    @property
+    def disowned(self) -> dict[Normal, float]:
+        """Normals that the others disown, and how many times they differ as much as three quarters of these do from
+        each other; those furthest from the others first. A scan that has a template among them is judged beside it.
+        """
+        times: dict[Normal, float] = {}
+        for scores, judged, least in (
+            (self.scores, [each for each in self.scores if each not in self.template_scores], 0.0),
+            (self.template_scores, list(self.template_scores), template.LEAST_TOLD),
+        ):
+            limit = max(least, thresholds.disowned_above(of_pieces(scores))) if scores else 0.0
+            times |= {each: thresholds.DISOWNED * scores[each] / limit for each in judged if scores[each] > limit}
+        return dict(sorted(times.items(), key=lambda item: -item[1]))
 
     @property
     def suspects(self) -> tuple[Normal, ...]:
-        """Normals that the others disown, the largest score first."""
-        limit = thresholds.disowned_above(self.piece_scores) if self.scores else 0.0
-        odd = [normal for normal, score in self.scores.items() if score > limit]
-        return tuple(sorted(odd, key=lambda normal: -self.scores[normal]))
+        """Normals that the others disown, those furthest from the others first."""
+        return tuple(self.disowned)
 
     @property
     def piece_scores(self) -> list[float]:
         """The largest score of each piece."""
-        pieces: dict[tuple[str, str, str], float] = {}
-        for normal, score in self.scores.items():
-            pieces[normal.unit] = max(score, pieces.get(normal.unit, score))
-        return list(pieces.values())
+        return of_pieces(self.scores)
+
+
+def of_pieces(scores: Mapping[Normal, float]) -> list[float]:
+    """The largest score of each piece."""
+    pieces: dict[tuple[str, str, str], float] = {}
+    for normal, score in scores.items():
+        pieces[normal.unit] = max(score, pieces.get(normal.unit, score))
+    return list(pieces.values())
 
 
 class Comparer:
@@ -125,6 +155,7 @@ class Comparer:
         self._nearest, self._tolerance, self._rate = nearest, tolerance, rate
         self._calibrations: dict[tuple[str, str], Calibration] = {}
         self._comparisons: LRUCache[str, Comparison] = LRUCache(_MOST_KEPT)
+        self.seconds = Seconds()
 
     @property
     def identity(self) -> str:
@@ -140,14 +171,32 @@ class Comparer:
         """
         found = self._comparisons.get(picture.key)
         if found is None:
+            began = time.perf_counter()
             itself = self.bank.by_content(picture.content)
             features = self.bank.features(itself) if itself else self.tower.features(picture.image)
+            seen = time.perf_counter()
             scan = template.scan_of(picture.image)
             found = self.compare_features(features, itself, picture.image.size, scan is not None)
             if scan is not None:
                 found = self.beside_template(found, scan, features, itself, picture.image.size)
+            self.seconds.tower += seen - began
+            self.seconds.comparing += time.perf_counter() - seen
             self._comparisons.put(picture.key, found)
         return found
+
+    def compare_stored(self, content: str) -> Comparison | None:
+        """What comparing a picture comes to whose features are stored; None where they aren't.
+
+        Raises:
+            OSError: features of normals are gone from the disk.
+        """
+        store, itself = self.bank.store, self.bank.by_content(content)
+        vector, patches = store.class_vector(content), store.patches(content)
+        if vector is None or patches is None:
+            return None
+        features, scan = Features(vector, patches), store.scan(content)
+        found = self.compare_features(features, itself, binarised=store.is_binarised(content))
+        return found if scan is None else self.beside_template(found, scan, features, itself)
 
     def compare_features(
         self,
@@ -221,8 +270,8 @@ class Comparer:
             return replace(comparison, rank=None, threshold=None)
         neighbour, difference = beside
         normal = neighbour.normal
-        scores = self.calibration(normal.dataset, normal.product).template_scores
-        threshold = thresholds.threshold(scores, self._rate) if len(scores) > 1 else None
+        calibration = self.calibration(normal.dataset, normal.product)
+        scores, threshold = of_pieces(calibration.template_scores), calibration.template_threshold
         claim: Claim = "cannot say"
         if threshold is not None:
             claim = "defective" if difference.score > threshold.value else "good"
@@ -238,6 +287,7 @@ class Comparer:
             region(difference.map, size) if difference.score > 0 else None,
             quarter(difference.map),
             region_vector(features.patches, difference.map),
+            beside_template=True,
         )
 
     def _difference(
@@ -267,7 +317,11 @@ class Comparer:
         normals = ((self.bank.by_content(content), score) for content, score in numbers["scores"].items())
         scores = {normal: score for normal, score in normals if normal is not None}
         likenesses, ordinaries = tuple(numbers["likenesses"]), tuple(numbers["ordinaries"])
-        calibration = Calibration(scores, likenesses, ordinaries, None, None, tuple(numbers["templates"]))
+        beside = ((self.bank.by_content(content), score) for content, score in numbers["templates"].items())
+        templates = {normal: score for normal, score in beside if normal is not None}
+        of_templates = of_pieces(templates)
+        template_threshold = thresholds.threshold(of_templates, self._rate) if len(of_templates) > 1 else None
+        calibration = Calibration(scores, likenesses, ordinaries, None, None, templates, template_threshold)
         pieces = calibration.piece_scores
         # A single piece is compared with other products alone: what lies below that distance is not therefore good.
         found = thresholds.threshold(pieces, self._rate) if len(pieces) > 1 else None
@@ -301,14 +355,14 @@ class Comparer:
             picture_score(self._map(self.bank.patches(normal), neighbours))
             for normal, neighbours in zip(sample, strangers, strict=False)  # no strangers at all: none
         ]
-        beside: dict[tuple[str, str, str], float] = {}
+        beside: dict[str, float] = {}
         for normal in own[:MOST_CALIBRATING]:
             scan = self.bank.store.scan(normal.content)
             found = None if scan is None else self._difference(scan, self.bank.features(normal), normal)
             if found is not None:
-                beside[normal.unit] = max(found[1].score, beside.get(normal.unit, 0.0))
+                beside[normal.content] = found[1].score
         return {
-            "templates": list(beside.values()),
+            "templates": beside,
             "scores": scores,
             "likenesses": likenesses,
             "ordinaries": ordinaries,

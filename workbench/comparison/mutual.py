@@ -13,10 +13,11 @@ scoring by class tokens are left out.
 from __future__ import annotations
 
 import hashlib
+import time
 
 import numpy as np
 
-from workbench.comparison.comparison import Comparison, patch_distances, picture_score
+from workbench.comparison.comparison import Comparison, Seconds, patch_distances, picture_score
 from workbench.comparison.features import Features, Tower
 from workbench.comparison.normal_bank import Normal, NormalBank
 from workbench.comparison.regions import quarter, region
@@ -40,6 +41,7 @@ class MutualComparer:
         """Of a bank that holds the archive's own pictures, good and defective alike."""
         self.bank, self.tower = bank, tower
         self._comparisons: LRUCache[str, Comparison] = LRUCache(_MOST_KEPT)
+        self.seconds = Seconds()
 
     @property
     def identity(self) -> str:
@@ -55,9 +57,13 @@ class MutualComparer:
         """
         found = self._comparisons.get(picture.key)
         if found is None:
+            began = time.perf_counter()
             itself = self.bank.by_content(picture.content)
             stored = self.bank.features(itself) if itself else self.tower.features(picture.image)
+            seen = time.perf_counter()
             found = self.compare_features(stored, itself, picture.image.size)
+            self.seconds.tower += seen - began
+            self.seconds.comparing += time.perf_counter() - seen
             self._comparisons.put(picture.key, found)
         return found
 

@@ -30,6 +30,7 @@ MOST_SIDE = 640  # pixels of the longer side that a scan is kept with
 CANDIDATES = 8  # normals that are tried, the most alike to the tower
 REACH = 32  # of the shorter side one part in so many: how far a template may be shifted
 AGREEMENT = 0.9  # of a template's pixels that are as the query's
+LEAST_TOLD = 1 / 3  # the score of half the smallest thing that the tolerance lets be told
 _TOLERANCE = 160  # of the longer side one part in so many: how far an edge may lie elsewhere
 _WHITE = 128  # grey level from which a pixel is white
 

@@ -4,12 +4,14 @@
     a proposed normal, pictures whose truth is known -> compared without it and with it -> `Effect`
 
 A suspect is one that its siblings disown: compared with the others of its product, without its own piece, it scores
-more than twice their upper quartile (`thresholds.disowned_above`). Being named retires nothing: it may as well be the
-one good picture of a new batch.
+more than twice their upper quartile (`thresholds.disowned_above`); a scan of black and white beside its template. Being
+named retires nothing: it may as well be the one good picture of a new batch.
 
 What publishing a normal does to pictures of known truth is asked at the threshold that stands, so that a lower score is
 the picture's own doing: a defective one that was caught and would no longer be is *lost*, a good one that was called
-defective and would no longer be is *spared*. A normal that loses any is not published without a reason.
+defective and would no longer be is *spared*. A normal that loses any is not published without a reason;
+nor is one by which scores of known defects fall more than those of known good pictures do, by a one-sided rank test at
+5 %: it shows what they show.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from scipy import stats
 
 from warehouse.queries.normals import Normals
 from warehouse.records.normals import Normal
@@ -29,11 +32,12 @@ from workbench import comparison, wording
 from workbench.archive import run_views
 from workbench.archive.image_decoding import open_image
 from workbench.archive.run_views import Located, RunViews
-from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, thresholds
+from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower
 from workbench.errors import UnreadableImage
 from workbench.scoring.run_resources import key_of
 
 FEATURES = "features"  # below the data folder
+LEVEL = 0.05  # of the test whether a normal is like known defects
 MOST = 60  # pictures of each truth that an effect is asked on
 
 
@@ -42,14 +46,13 @@ class Suspect:
     """A published normal that its siblings disown."""
 
     normal: Normal
-    score: float  # against the others, without its own piece
-    limit: float  # above it the siblings disown one
+    score: float  # against the others, without its own piece; of a scan beside its template
+    times: float  # as far from the others as three quarters of these are from each other
 
     @property
     def words(self) -> str:
         """Why it is one, in one sentence."""
-        times = 2 * self.score / self.limit
-        return f"it differs from the others {times:.1f} times as much as three quarters of them do from each other"
+        return f"it differs from the others {self.times:.1f} times as much as three quarters of them do from each other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,17 @@ class Effect:
     lost: tuple[str, ...]  # paths of those of them that would no longer be
     alarms: int  # good ones above it without the normals
     spared: tuple[str, ...]  # paths of those of them that would no longer be
+    p_like_defects: float = 1.0  # of the test whether scores of defective ones fall more than those of good ones
+
+    @property
+    def is_like_defects(self) -> bool:
+        """Whether known defects come nearer to normal by it than known good pictures do."""
+        return self.p_like_defects < LEVEL
 
     @property
     def harmful(self) -> bool:
-        """Whether a defect would be passed that is caught now."""
-        return bool(self.lost)
+        """Whether a defect would be passed that is caught now, or it is like known defects."""
+        return bool(self.lost) or self.is_like_defects
 
     @property
     def words(self) -> str:
@@ -75,10 +84,18 @@ class Effect:
             return "no picture of known truth of this product can be asked"
         lost = f"{len(self.lost)} of {wording.counted(self.caught, 'caught defect')} would be passed"
         such = f", such as {self.lost[0]}" if self.lost else ""
+        nearer = f"; known defects come nearer to normal by it than good pictures do (p = {self.p_like_defects:.3f})"
+        like = nearer if self.is_like_defects else ""
         return (
-            f"{lost}{such}; {len(self.spared)} of {wording.counted(self.alarms, 'false alarm')} would be spared "
+            f"{lost}{such}{like}; {len(self.spared)} of {wording.counted(self.alarms, 'false alarm')} would be spared "
             f"(asked of {self.defective} defective and {self.good} good pictures)"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    score: float
+    is_above: bool  # the threshold that stands
 
 
 class Checks:
@@ -106,9 +123,7 @@ class Checks:
         """
         published = Normals(self._store.data).published()
         effects = [(each, self.effect([each])) for each in published]
-        return sorted(
-            ((each, effect) for each, effect in effects if effect.harmful), key=lambda item: -len(item[1].lost)
-        )
+        return sorted(((each, effect) for each, effect in effects if effect.lost), key=lambda item: -len(item[1].lost))
 
     def effect(self, candidates: Sequence[Normal]) -> Effect:
         """What publishing these normals would do, or does where they are published already."""
@@ -124,9 +139,16 @@ class Checks:
                 asked.append(entry)
                 defective.append(entry.label == "defective")
             self._progress(number)
-        stands = [self._above(without, without, entry) for entry in asked]
-        would = [self._above(with_them, without, entry) for entry in asked]
-        rows = list(zip(asked, defective, stands, would, strict=True))
+        scored = [(self._scored(without, without, each), self._scored(with_them, without, each)) for each in asked]
+        rows = [
+            (entry, bad, bool(old and old.is_above), bool(new and new.is_above))
+            for entry, bad, (old, new) in zip(asked, defective, scored, strict=True)
+        ]
+        falls = [
+            (bad, 1 - new.score / old.score)
+            for bad, (old, new) in zip(defective, scored, strict=True)
+            if old and new and old.score > 0
+        ]
         return Effect(
             defective=sum(defective),
             good=len(asked) - sum(defective),
@@ -134,17 +156,17 @@ class Checks:
             lost=tuple(entry.path for entry, bad, before, after in rows if bad and before and not after),
             alarms=sum(not bad and before for _, bad, before, _ in rows),
             spared=tuple(entry.path for entry, bad, before, after in rows if not bad and before and not after),
+            p_like_defects=fall_more([fall for bad, fall in falls if bad], [fall for bad, fall in falls if not bad]),
         )
 
-    def _above(self, comparer: Comparer, stands: Comparer, entry: Entry) -> bool:
-        """Whether the picture, compared by one, lies above the other's threshold."""
-        key = self._key(entry)
-        patches, vector = self._features.patches(key), self._features.class_vector(key)
-        if patches is None or vector is None:
-            return False
-        found = comparer.compare_features(Features(vector, patches), comparer.bank.by_content(key))
-        threshold = stands.calibration(entry.dataset, entry.product).threshold
-        return threshold is not None and found.score > threshold.value
+    def _scored(self, comparer: Comparer, stands: Comparer, entry: Entry) -> _Scored | None:
+        """The picture, compared by one, with the other's threshold; None where comparing claims nothing of it."""
+        found = comparer.compare_stored(self._key(entry))
+        if found is None or found.threshold is None:  # such as of a scan without a template
+            return None
+        calibration = stands.calibration(entry.dataset, entry.product)
+        threshold = calibration.template_threshold if found.beside_template else calibration.threshold
+        return None if threshold is None else _Scored(found.score, found.score > threshold.value)
 
     def comparer(self, normals: Iterable[Normal], only_stored: bool = False) -> Comparer:
         """Of these normals; what of their features isn't stored is computed, unless only stored ones count."""
@@ -178,6 +200,18 @@ class Checks:
         return key_of(self._views.of(picture))
 
 
+def fall_more(defective: Sequence[float], good: Sequence[float]) -> float:
+    """P of a one-sided rank test (Mann-Whitney) that scores of defective pictures fall no more than those of good ones.
+
+    Args:
+        defective: by which share of itself each one's score falls.
+        good: the same; 1 comes back where either is empty.
+    """
+    if not defective or not good:
+        return 1.0
+    return float(stats.mannwhitneyu(defective, good, alternative="greater").pvalue)
+
+
 def suspects(comparer: Comparer, normals: Mapping[str, Normal]) -> list[Suspect]:
     """The normals of a bank that their siblings disown, those furthest from the others first.
 
@@ -185,12 +219,13 @@ def suspects(comparer: Comparer, normals: Mapping[str, Normal]) -> list[Suspect]
         comparer: whose bank holds them.
         normals: by what the bank calls them.
     """
-    named: list[Suspect] = []
-    for dataset, product in sorted({(each.dataset, each.product) for each in comparer.bank.normals}):
-        calibration = comparer.calibration(dataset, product)
-        limit = thresholds.disowned_above(calibration.piece_scores) if calibration.scores else 0.0
-        named += [Suspect(normals[each.content], calibration.scores[each], limit) for each in calibration.suspects]
-    return sorted(named, key=lambda each: -each.score / each.limit)
+    named = [
+        Suspect(normals[each.content], calibration.template_scores.get(each, calibration.scores[each]), times)
+        for dataset, product in sorted({(each.dataset, each.product) for each in comparer.bank.normals})
+        for calibration in [comparer.calibration(dataset, product)]
+        for each, times in calibration.disowned.items()
+    ]
+    return sorted(named, key=lambda each: -each.times)
 
 
 @dataclass(frozen=True, slots=True)

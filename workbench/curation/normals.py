@@ -27,7 +27,7 @@ from warehouse.records.normals import Normal, NormalOrigin
 from warehouse.records.scoring import Entry, KnowledgeVersion
 from warehouse.store import Store
 from workbench import wording
-from workbench.archive import layout_table, normal_files
+from workbench.archive import layout_table, normal_files, references
 from workbench.archive import scan as archive
 from workbench.archive.image_decoding import SUFFIXES
 from workbench.archive.scan import Scan, content_of
@@ -125,7 +125,7 @@ def register(store: Store, root: Path, settings: Settings) -> None:
 
 
 def _scan(root: Path, known: pl.DataFrame, settings: Settings) -> Scan:
-    return archive.scan(
+    found = archive.scan(
         root,
         known,
         settings.work.sidecar,
@@ -133,6 +133,7 @@ def _scan(root: Path, known: pl.DataFrame, settings: Settings) -> Scan:
         times=Times(settings.work.day_first, settings.work.time_zone),
         tiling=prepare_run.tiling_of(settings),
     )
+    return references.set_aside(found, settings.support.references)
 
 
 def _register(store: Store, scanned: Scan, known: pl.DataFrame) -> None:

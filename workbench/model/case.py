@@ -58,6 +58,8 @@ class Case:
     # (rows, cols) how far each part of the query is from normal pictures; None where nobody compared, or cannot say.
     difference: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
+    region: Picture | None = None  # a part of the query that is shown once more, by itself
+
     @property
     def letters(self) -> tuple[str, ...]:
         """The options' letters, in order."""

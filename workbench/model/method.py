@@ -62,6 +62,7 @@ class Method:
     patience: int = 0  # a question stops after so many iterations without a gain; 0 goes on to N, as published
     plateau: float = 0.01  # a smaller rise of the best reward is no gain, in nats
     prompt: Prompt = "segments"  # the order of its parts: for speed, or as MMAD published it
+    region_picture: bool | None = None  # shown once more by itself is what a comparison marks; None: it isn't
     answer: Answer = "letters"
     rationale: bool = False
     max_new_tokens: int = 128  # of `generate` and of the rationale

@@ -82,7 +82,8 @@ class NaiveEngine:
             hidden = body.hidden(embeddings, positions, mask, None, deep)
             return read(body.head(hidden[:, where])), torch.empty(0)
         hidden, weights = body.attentions(embeddings, positions, mask, deep)
-        tokens = len(prefix.visual_tokens(question))
+        first, tokens = int(body.is_image(parts[0].ids).sum()), len(prefix.visual_tokens(question))
         chosen = weights[list(body.attention_layers), 0].mean((0, 1))  # (L, L)
-        seen = chosen[where][:, visual[-tokens:]].detach()[None]  # the query's tokens are the last visual ones
+        query = visual[first : first + tokens]  # behind the reference's tokens, before a region's
+        seen = chosen[where][:, query].detach()[None]
         return read(body.head(hidden[:, where])), seen.float()

@@ -2,7 +2,7 @@
 
     product   system message, normal reference          the same for all images of a product
     image     query image, knowledge                    the same for all questions about an image
-    question  question, options, start of the answer    one per question
+    question  question, options, start of the answer    one per question; before it, where one is shown, a region
     [injected patches] [think tokens Z]                  the latent loop's own (latent.py)
     cue       end of thinking, "Answer:"                 what the answer is read from
 
@@ -41,6 +41,7 @@ class Slot(Enum):
 
     REFERENCE = "reference"
     QUERY = "query"
+    REGION = "region"
 
 
 Part = tuple[str | Slot, ...]
@@ -69,12 +70,24 @@ def image_part(knowledge: Sequence[str], order: Order = "segments") -> Part:
     return ("Test sample:", Slot.QUERY, "\n", *_knowledge(knowledge))
 
 
-def question_part(question: str, options: Sequence[tuple[str, str]], order: Order = "segments") -> Part:
-    """The question with its (letter, text) options, up to where thinking starts; without options, an open question."""
+def question_part(
+    question: str, options: Sequence[tuple[str, str]], order: Order = "segments", with_region: bool = False
+) -> Part:
+    """The question with its (letter, text) options, up to where thinking starts; without options, an open question.
+
+    Args:
+        question: as it is put.
+        options: letters and texts.
+        order: of the whole prompt.
+        with_region: whether a region of the query image is shown once more, by itself. It stands here, behind what
+            questions share, so that prompts without one stay what they are.
+    """
     lines = tuple(f"{letter}. {_plain(text)}\n" for letter, text in options)
     # MMAD asks for the letter before the pictures; it has no open questions.
     ask = SENTENCE if not options else "" if order == "mmad" else LETTER
+    shown: Part = ("Region of the test sample, enlarged:", Slot.REGION, "\n") if with_region else ()
     return (
+        *shown,
         f"Question: {_plain(question)}\n",
         *lines,
         *((ask,) if ask else ()),

@@ -137,7 +137,8 @@ class SegmentedEngine:
         """Read all constant parts of a script: pictures, knowledge, questions."""
         references = self._reference_segments(script.products)
         with self._booked("vision"):
-            features = self._encoded({part.image.key: part.image for part in script.images if part.image})
+            shown = (*script.images, *script.questions)
+            features = self._encoded({part.image.key: part.image for part in shown if part.image})
         order = script.order
         rank = [0] * len(order)
         for place, question in enumerate(order):

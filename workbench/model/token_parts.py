@@ -66,7 +66,8 @@ class Script:
     @property
     def inputs(self) -> dict[str, ImageInput]:
         """Every distinct picture by its key."""
-        return {part.image.key: part.image for part in (*self.products, *self.images) if part.image}
+        parts = (*self.products, *self.images, *self.questions)
+        return {part.image.key: part.image for part in parts if part.image}
 
     def take(self, questions: Sequence[int]) -> Script:
         """These questions alone, with the parts they need."""
@@ -121,14 +122,16 @@ def compose(backbone: Backbone, cases: Sequence[Case], behind: int = 0, order: O
         try:
             if key not in images:
                 bare = product_with(case, ())
-                fitted[key] = _fit(backbone, case, products[bare], ready(case.query), behind, order)
+                shown = behind + (ready(case.region).tokens if case.region else 0)
+                fitted[key] = _fit(backbone, case, products[bare], ready(case.query), shown, order)
                 product_of[key] = product_with(case, fitted[key].texts) if order == "mmad" else bare
                 part = prompt.image_part(fitted[key].texts, order)
                 after = products[product_of[key]].after
                 images[key] = _part(backbone, part, ready(case.query), Slot.QUERY, after)
                 pictures[key] = case.query
-            asked = prompt.question_part(case.question, case.options, order)
-            question = _part(backbone, asked, None, None, images[key].after)
+            region = ready(case.region) if case.region else None
+            asked = prompt.question_part(case.question, case.options, order, region is not None)
+            question = _part(backbone, asked, region, Slot.REGION, images[key].after)
             _check_room(backbone.context, (products[product_of[key]], images[key], question), behind)
             questions[index] = question
         except (BackboneError, ValueError) as error:  # ValueError: a processor refuses a picture's shape
@@ -165,10 +168,12 @@ class _ImageKey(NamedTuple):
     query: str
     reference: str | None
     knowledge: tuple[str, ...]
+    region: str | None  # which stands with the question, and takes room that texts would have
 
     @staticmethod
     def of(case: Case) -> _ImageKey:
-        return _ImageKey(case.query.key, case.reference.key if case.reference else None, case.knowledge)
+        reference, region = (each.key if each else None for each in (case.reference, case.region))
+        return _ImageKey(case.query.key, reference, case.knowledge, region)
 
 
 def _by_reference(cases: Sequence[Case]) -> list[tuple[int, Case]]:

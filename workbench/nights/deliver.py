@@ -65,8 +65,9 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
     """
     slices = report.slices or ()
     parts = [
-        *_of_causes(report, pictures or {}),
+        *(Part(note=reports.advice(report, cause)) for cause in report.causes),
         *_called_defective(report, pictures or {}),
+        *_of_causes(report, pictures or {}),
         *(Part(note=each.sentence) for each in report.by_thresholds),
         Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
         *([Part(note=report.pieces.sentence)] if report.pieces else []),
@@ -148,10 +149,9 @@ def text(report: Morning) -> str:
 
 
 def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
-    """What to check for each cause, and its pictures before and since."""
+    """Pictures of each cause, before and since."""
     parts = []
     for cause in report.causes:
-        parts.append(Part(note=reports.advice(report, cause)))
         for when, examples in (("before", cause.examples_before), ("tonight", cause.examples_now)):
             shown = [(pictures[each.image_id], each.image_path) for each in examples if each.image_id in pictures]
             title = f"{cause_words.group(cause)} {when}"
@@ -160,10 +160,14 @@ def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
 
 
 def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
-    """Pictures without a label that were called defective: where and which; nothing without any."""
-    found = report.alarms
-    if found is None or not found.called.images:
-        return []
+    """The pictures called defective, the surest first; then where those without a label are. Nothing without any."""
+    found, unlabelled = report.called_defective, report.alarms
+    parts = []
+    if found and found.called:
+        title = f"What was found: the surest {len(found.pictures)} of {found.called:,}"
+        parts.append(_pictures(title, found.sentence, found.pictures, pictures))
+    if unlabelled is None or not unlabelled.called.images:
+        return parts
     where = [
         (
             group.name,
@@ -172,8 +176,16 @@ def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part
             wording.percent_interval(group.low, group.high),
             alarms.probability(group.probability),
         )
-        for group in found.most()
+        for group in unlabelled.most()
     ]
+    head = ("", "pictures", "share", "95 %", "probability")
+    parts.append(Part("Called defective", head, where, sentence=unlabelled.called.sentence))
+    if found is None:
+        parts.append(_pictures(unlabelled.pictures_title, "", unlabelled.pictures, pictures))
+    return parts
+
+
+def _pictures(title: str, sentence: str, called: Sequence[alarms.Picture], shown: Mapping[str, str]) -> Part:
     which = [
         (
             each.image_path,
@@ -183,27 +195,20 @@ def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part
             alarms.probability(each.defect_probability),
             (each.region or "-").rstrip("."),
         )
-        for each in found.pictures
+        for each in called
     ]
-    return [
-        Part(
-            "Called defective",
-            ("", "pictures", "share", "95 %", "probability"),
-            where,
-            sentence=found.called.sentence,
-        ),
-        Part(
-            found.pictures_title,
-            ("picture", "product", "line", "camera", "probability", "region"),
-            which,
-            pictures=[(pictures[each.image_id], each.caption) for each in found.pictures if each.image_id in pictures],
-        ),
-    ]
+    return Part(
+        title,
+        ("picture", "product", "line", "camera", "probability", "region"),
+        which,
+        sentence=sentence,
+        pictures=[(shown[each.image_id], each.caption) for each in called if each.image_id in shown],
+    )
 
 
 def thumbnails(report: Morning, data: Path) -> dict[str, bytes]:
     """Small JPEGs of the pictures that the report names as called defective or shows for a cause, by image_id."""
-    called = report.alarms.pictures if report.alarms else ()
+    called = (report.called_defective or report.alarms or alarms.NOTHING).pictures
     examples = [each for cause in report.causes for each in (*cause.examples_before, *cause.examples_now)]
     return alarm_pictures.jpegs(Store(data), (*called, *examples))
 

@@ -97,6 +97,9 @@ def report(context: Context) -> Morning:
         slices=_slices(ledger, context, before, share),
         week=weekly_review.of_night(settings.work.data, night.schedule, night.due_at),
         passed_over=context.passed_over,
+        called_defective=night_alarms.called_defective(
+            settings.work.data, runs, scored["image_id"].filter(scored["tonight"]).to_list()
+        ),
         causes=night_causes.of_images(context, scored, before, share),
         timezone=context.schedule.timezone,
         waiting_files=context.waiting_files,

@@ -20,8 +20,8 @@ from warehouse.records.scoring import Run
 from warehouse.store import Store
 from workbench import wording
 from workbench.analysis import alarms, cell_totals, subtasks
-from workbench.analysis.alarms import Alarms
-from workbench.nights.reports import ByThreshold
+from workbench.analysis.alarms import Alarms, Picture
+from workbench.nights.reports import ByThreshold, Found
 from workbench.review import threshold_sentences
 
 
@@ -48,6 +48,35 @@ def of_images(data: Path, runs: Sequence[Run], images: Sequence[str], alarm_rule
     if alarm_rule != "comparison":  # scores order those of each run already
         first = first.sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
     return alarms.of(pl.concat(cells), first.head(alarms.SHOWN))
+
+
+def called_defective(data: Path, runs: Sequence[Run], images: Sequence[str]) -> Found | None:
+    """The pictures among these that are called defective, labelled or not, the surest first; None without a run.
+
+    By the first signal that a saved threshold holds on; without one by the answers. Each by its newest run.
+    """
+    if not runs:
+        return None
+    saved = (signal for signal in Thresholds(data).signals() if thresholds_in_words(data, runs, signal))
+    rule: AlarmRule = next(saved, "answers")
+    rollups, left = Rollups(data), set(images)
+    pictures = []
+    for run in reversed(runs):
+        chosen = Selection(run.run_id, images=tuple(sorted(left)), alarm_rule=rule)
+        names = (*alarms.PICTURES, "label")
+        pictures.append(rollups.alarms(chosen, names, len(left), subtasks.locating(run.subtasks), with_truth=True))
+        left -= set(rollups.facts(chosen, ("image_id",))["image_id"])
+    called = pl.concat(pictures)
+    if rule != "comparison":  # scores order those of each run already
+        called = called.sort("defect_probability", descending=True, nulls_last=True, maintain_order=True)
+    first = called.head(alarms.SHOWN).select(*alarms.PICTURES, "region")
+    return Found(
+        rule,
+        called.height,
+        len(images),
+        int((called["label"] == "good").sum()),
+        tuple(Picture(**row) for row in first.iter_rows(named=True)),
+    )
 
 
 def of_night(data: Path, night: Night, runs: Sequence[Run], alarm_rule: AlarmRule) -> Alarms:

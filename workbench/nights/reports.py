@@ -19,7 +19,7 @@ from warehouse.records.nights import NightState, StepState
 from warehouse.records.scoring import PassedOver
 from workbench import wording
 from workbench.analysis import cause_words, drift, failures
-from workbench.analysis.alarms import Alarms
+from workbench.analysis.alarms import Alarms, Picture
 from workbench.analysis.causes import Cause
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
@@ -97,6 +97,25 @@ class ByThreshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The night's pictures that are called defective, labelled or not."""
+
+    rule: AlarmRule  # what calls them so: a signal with a saved threshold, else the answers
+    called: int
+    images: int  # of the night that could be scored
+    called_good: int  # of those called the ones that a label says are good
+    pictures: tuple[Picture, ...]  # the surest first, at most `alarms.SHOWN`
+
+    @property
+    def sentence(self) -> str:
+        """Such as `14 of 60 pictures were called defective by the threshold on comparison; 3 are labelled good.`"""
+        by = "" if self.rule == "answers" else f" by the threshold on {self.rule}"
+        of = f"{self.called:,} of {wording.counted(self.images, 'picture')}"
+        labels = f"; {self.called_good:,} of them {'is' if self.called_good == 1 else 'are'} labelled good"
+        return f"{of} {'was' if self.called == 1 else 'were'} called defective{by}{labels if self.called_good else ''}."
+
+
+@dataclass(frozen=True, slots=True)
 class Morning:
     """What a night's report says."""
 
@@ -138,6 +157,7 @@ class Morning:
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
     causes: tuple[Cause, ...] = ()  # what changed first; none in older reports
+    called_defective: Found | None = None  # what was called defective; None in older reports
     timezone: str = "UTC"  # of the schedule: dates and times are told by it
     waiting_files: int = 0  # changed so recently that they may still be being written; the next night takes them
     disputes_drawn: int | None = None  # of those waiting the ones that were drawn at random; None in older reports

@@ -32,6 +32,7 @@ from workbench.model import latent
 from workbench.model.case import Case, Picture, Reasoned
 from workbench.model.method import Method
 from workbench.scoring import evidence as evidences
+from workbench.scoring.compare_source import region_picture
 from workbench.scoring.evaluator import Evaluator
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
 from workbench.scoring.exceptions import in_words, raise_if_device_lost
@@ -128,7 +129,6 @@ def answer_block(
     """
     started = time.perf_counter()
     evidence = find_evidence(opened, sources)
-    rows = Rows(retrieval_seconds=time.perf_counter() - started)
     cases: list[Case] = []
     places: list[int] = []
     outcomes: dict[int, Reasoned | Failure] = {}
@@ -137,8 +137,12 @@ def answer_block(
         if isinstance(case, Failure):
             outcomes[place] = case
         else:
-            cases.append(_with_difference(case, comparer, method))
+            shown = evidence.of_questions[place] if method.region_picture else ()
+            cases.append(_with_difference(_with_region(case, shown), comparer, method))
             places.append(place)
+    rows = Rows(
+        retrieval_seconds=time.perf_counter() - started
+    )  # comparing included: where a picture differs is evidence
     for place, outcome in zip(places, _reason(evaluator, cases, method), strict=True):
         outcomes[place] = outcome if isinstance(outcome, Failure) or _is_finite(outcome) else latent.NOT_FINITE
     seconds = (opened.seconds + time.perf_counter() - started) / len(opened.block.asked)
@@ -215,6 +219,12 @@ def case_of(asked: Asked, opened: OpenedBlock, evidence: tuple[Evidence, ...] | 
         subtask=asked.question.subtask,
         claims=asked.claims,
     )
+
+
+def _with_region(case: Case, evidence: tuple[Evidence, ...] | Failure) -> Case:
+    """The case with the part of its picture that a comparison marks, if one does."""
+    region = None if isinstance(evidence, Failure) else region_picture(case.query, evidence)
+    return case if region is None else replace(case, region=region)
 
 
 def _with_difference(case: Case, comparer: RunComparer | None, method: Method) -> Case:

@@ -7,7 +7,8 @@ that each option claims; a question where the defect is by the option whose regi
 the object is by the product that the nearest normals are of, where one option alone names it; a question of which kind
 the defect is by the nearest cases that people settled (`settled_defects.py`), once there are some. Whatever else is
 asked, and a claim that no option makes, is answered by the option that claims "cannot say"; where the set has none
-there is no answer, and the text says why. No probabilities are told: a score among a few dozen normals is none.
+there is no answer, and the text says why. Questions that comparing can answer of no picture are not asked in the first
+place (`answerable.py`). No probabilities are told: a score among a few dozen normals is none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from warehouse.records.scoring import Capabilities
 from workbench.analysis import option_region, suspicion
 from workbench.comparison import regions
 from workbench.comparison.comparison import Comparison
-from workbench.model.case import Case, Reasoned
+from workbench.model.case import Case, Reasoned, Timings
 from workbench.model.method import Method
 from workbench.scoring.evaluator import Declaration, Evaluator
 from workbench.scoring.run_comparer import RunComparer
@@ -49,6 +50,11 @@ class CompareEvaluator(Evaluator):
     def answer(self, cases: Sequence[Case], method: Method) -> list[Reasoned]:  # noqa: ARG002
         """An answer to each case, in order."""
         return [self._answer(case) for case in cases]
+
+    def timings(self) -> Timings:
+        """Seconds that the tower saw pictures, and that they were compared, which is how it answers."""
+        seconds = self._comparer.comparer.seconds
+        return Timings(vision=seconds.tower, answer=seconds.comparing)
 
     def _answer(self, case: Case) -> Reasoned:
         found = self._comparer.compare(case.query)

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from PIL import Image
+
 from warehouse.records.scoring import Evidence, Region
 from workbench import wording
 from workbench.analysis import suspicion
 from workbench.archive.image_decoding import inspect_image
 from workbench.archive.questions import Question
 from workbench.comparison.comparison import Comparison
+from workbench.model.backbone.protocol import whole_pixels
 from workbench.model.case import Picture
 from workbench.scoring.evidence import BlockEvidence, ShownImage, Source
 from workbench.scoring.run_comparer import RunComparer
@@ -24,6 +27,9 @@ from workbench.scoring.run_resources import PictureFile
 from workbench.settings import COMPARE, SWAPPED
 
 WORDS_VERSION = 1  # raise it when the words change
+REGION_TIMES = 2  # a region is shown with so many times its longer side
+REGION_LEAST = 4  # and with at least one part in so many of the picture's shorter side
+REGION_SIDE = 224  # pixels: a smaller one is enlarged
 
 
 def words_of(comparison: Comparison, size: tuple[int, int]) -> str:
@@ -45,6 +51,33 @@ def words_of(comparison: Comparison, size: tuple[int, int]) -> str:
     most = f", most at the {where}" if where else ""
     among = "all" if comparison.rank == 0 else f"{comparison.normals - comparison.rank} of"
     return f"{beside}, above {among} {normals}: it differs from normal{most}."
+
+
+def region_picture(query: Picture, evidence: Sequence[Evidence]) -> Picture | None:
+    """The part of a picture that a comparison marks, with what is around it, enlarged where it is small; None where
+    none is marked.
+
+    Args:
+        query: the picture.
+        evidence: its regions in pixels of the whole picture.
+    """
+    marked = next((each.regions[0] for each in evidence if each.source in (COMPARE, SWAPPED) and each.regions), None)
+    if marked is None:
+        return None
+    (across, down), (left, top), size = query.scale, query.origin, query.image.size
+    x0, x1, y0, y1 = ((v - o) * s for v, o, s in (
+        (marked.x0, left, across), (marked.x1, left, across), (marked.y0, top, down), (marked.y1, top, down)
+    ))  # fmt: skip
+    reach = max(REGION_TIMES * (x1 - x0), REGION_TIMES * (y1 - y0), min(size) / REGION_LEAST) / 2
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    box = whole_pixels((max(0.0, x - reach), max(0.0, y - reach), x + reach, y + reach), size)
+    cut = query.image.crop(box)
+    if max(cut.size) < REGION_SIDE:
+        grown = REGION_SIDE / max(cut.size)
+        cut = cut.resize(
+            (max(1, round(cut.width * grown)), max(1, round(cut.height * grown))), Image.Resampling.BICUBIC
+        )
+    return Picture(f"{query.key}#{','.join(map(str, box))}", cut)
 
 
 class CompareSource(Source):

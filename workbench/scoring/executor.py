@@ -20,6 +20,7 @@ from workbench.scoring.compare_source import CompareSource, SwappedSource
 from workbench.scoring.crash_counts import CrashCounts, files_of, named
 from workbench.scoring.evaluator import Declaration, Evaluator
 from workbench.scoring.evidence import Source
+from workbench.scoring.local_evaluator import LocalEvaluator
 from workbench.scoring.own_tower import OwnTower
 from workbench.scoring.plan import Block
 from workbench.scoring.run_comparer import RunComparer
@@ -106,9 +107,19 @@ class LocalExecutor:
 
 
 def create_local(
-    settings: Settings, resources: RunResources, step: Callable[[str], None] | None = None
+    settings: Settings,
+    resources: RunResources,
+    step: Callable[[str], None] | None = None,
+    loaded: LocalEvaluator | None = None,
 ) -> LocalExecutor:
-    """This process as an executor, its models loaded; raises what `executor_factory.create` does."""
+    """This process as an executor, its models loaded; raises what `executor_factory.create` does.
+
+    Args:
+        settings: settled ones, of one device.
+        resources: texts, normal pictures and what the questions declare.
+        step: is told what is being done.
+        loaded: the model that answers, where it is loaded already.
+    """
     step = step or _silent
     if settings.machine.model == COMPARE:
         comparer = run_comparer.load(settings, resources, step)
@@ -117,7 +128,7 @@ def create_local(
             comparer = replace(comparer, notes=(*comparer.notes, settled.note))
         answering = CompareEvaluator(comparer, resources.subtasks, settled)
         return LocalExecutor(answering, settings.method, [], models.device_name(settings.machine), comparer)
-    evaluator = models.load_evaluator(settings.machine)
+    evaluator = loaded or models.load_evaluator(settings.machine)
     device = models.device_name(settings.machine)  # there is one of that name: the evaluator is on it
     sources = models.load_sources(settings, resources.descriptions)
     if not models.compares(settings):

@@ -30,19 +30,15 @@ from workbench.archive.run_views import RunViews
 from workbench.archive.scan import content_of
 from workbench.comparison import likeness
 from workbench.comparison.comparison import Comparer
-from workbench.comparison.features import Vector
+from workbench.comparison.features import Tower, Vector
 from workbench.comparison.normal_bank import Normal
 from workbench.errors import UnreadableImage
 from workbench.scoring import models, plan, run_comparer, run_resources
 from workbench.scoring.plan import Plan
 from workbench.scoring.run_resources import PictureFile, Product, RunResources
-from workbench.settings import OWN_TOWER, Settings
+from workbench.settings import Settings
 
 _EVERY = 8  # pictures between two words of progress
-OWN_COMES_LATER = (
-    "normal references are chosen by seed: the answering model's own tower is loaded after the run is planned; "
-    "name another tower with --compare to choose them by likeness"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,7 @@ def replan(
     root: Path,
     views: RunViews,
     step: Callable[[str], None],
+    load_tower: Callable[[Settings], Tower] = run_comparer.load_named_tower,
 ) -> LikePlan:
     """The plan with references by likeness where nobody named one; the same where there are no normals.
 
@@ -70,6 +67,7 @@ def replan(
         root: the archive's.
         views: how the run sees pictures.
         step: is told what is being done.
+        load_tower: gives the tower that compares, on the first of the run's devices; called where there is a choice.
 
     Raises:
         BackboneError: the tower can't be had.
@@ -80,10 +78,8 @@ def replan(
     entries = {each.entry.image_id: each.entry for each in items if _is_open(each) and _product(each.entry) in products}
     if not entries:
         return LikePlan(planned)
-    if settings.support.compare == OWN_TOWER:
-        return LikePlan(planned, (OWN_COMES_LATER,))
     settings = replace(settings, machine=models.alone(settings.machine))
-    tower = run_comparer.load_named_tower(settings)
+    tower = load_tower(settings)
     every = {file.normal.content: file for file in resources.normals}
     bank = run_comparer.open_bank(settings, tower, every, step)
     choice = _Choice(run_comparer.comparer_among(settings, tower, bank), files, root)

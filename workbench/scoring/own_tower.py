@@ -4,9 +4,15 @@
 
 The picture as a whole is the mean of its tokens. Where a family shows a picture in tiles and once more coarsely, the
 coarse one is left out.
+
+References by likeness are chosen while a run is planned, and so the model is loaded then (`EarlyModel`): by a run on
+one device it is kept to answer, by one on several it is dropped again before their processes load their own.
 """
 
 from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +21,9 @@ from PIL import Image
 from workbench.comparison.features import Features
 from workbench.errors import BackboneError
 from workbench.model.backbone import Backbone
+from workbench.scoring import models
+from workbench.scoring.local_evaluator import LocalEvaluator
+from workbench.settings import Settings
 
 SIDE = 448  # pixels of the square, unless told otherwise: a token covers more of it than a patch of a small tower
 
@@ -51,3 +60,25 @@ class OwnTower:
                 grid[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols] = here
             first += count
         return Features(whole.cpu().numpy(), grid)
+
+
+@dataclass(slots=True)
+class EarlyModel:
+    """The answering model, loaded before a run has its executor, if its tower is asked for."""
+
+    evaluator: LocalEvaluator | None = None
+
+    def tower(self, settings: Settings) -> OwnTower:
+        """The tower of the model that the settings name, of one device.
+
+        Raises:
+            BackboneError: there is no such model, or no such device.
+        """
+        self.evaluator = self.evaluator or models.load_evaluator(settings.machine)
+        return OwnTower(self.evaluator.backbone, settings.support.compare_side)
+
+    def drop(self) -> None:
+        """Give its memory back."""
+        self.evaluator = None
+        gc.collect()
+        torch.cuda.empty_cache()

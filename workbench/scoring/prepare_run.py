@@ -41,16 +41,27 @@ from workbench.archive.run_views import RunViews
 from workbench.archive.sidecar import Times
 from workbench.archive.tiles import Tiling
 from workbench.archive.tone_range import Tones
-from workbench.errors import ArchiveError, NothingNew, QuestionsError
+from workbench.errors import ArchiveError, NothingNew, QuestionsError, SettingsError
 from workbench.model import prompt
 from workbench.question_sets import QuestionSet
-from workbench.scoring import evidence, executor_factory, like_references, models, plan, retrieval, run_resources
+from workbench.scoring import (
+    answerable,
+    evidence,
+    executor_factory,
+    like_references,
+    models,
+    plan,
+    retrieval,
+    run_comparer,
+    run_resources,
+)
 from workbench.scoring.executor import Executor
 from workbench.scoring.like_references import LikePlan
+from workbench.scoring.own_tower import EarlyModel
 from workbench.scoring.plan import Plan
 from workbench.scoring.run_resources import PictureFile, RunResources
 from workbench.scoring.subset import Part
-from workbench.settings import COMPARE, SWAPPED, Facts, Settings
+from workbench.settings import COMPARE, OWN_TOWER, SWAPPED, Facts, Settings
 
 PROTOCOL = "inspection:1"  # in digests, instead of the built-in set's version: raise it when that set changes
 SHOWN = 3  # products
@@ -96,6 +107,8 @@ def prepare(
     """
     step(f"scanning {root}")
     settings = models.effective(settings)
+    if settings.method.region_picture and not {COMPARE, SWAPPED} & settings.support.shows:
+        raise SettingsError("region_picture shows what a comparison marks; give --evidence texts,compare")
     picture = None
     if root.is_file():
         root, picture = archive.placed(root, store.archives())
@@ -114,6 +127,8 @@ def prepare(
         tiling=tiling_of(settings),
         unmeasured=measures.missing(archive_id, KNOWN_AT_ONCE),
     )
+    if picture is None:  # one that is named is scored wherever it lies
+        scan = references.set_aside(scan, settings.support.references)
     if part and known.height and not scan.registered and not scan.waiting:
         raise ArchiveError(f"{root} is empty, but held {wording.counted(known.height, 'image')}: is its disk mounted?")
     chosen = part.choose(scan) if part else scan.entries if picture else None
@@ -139,21 +154,25 @@ def prepare(
     machine = models.placed(settings.machine)
     together = settings.work.block_images or models.block_images(machine)
     settings = replace(settings, machine=machine, work=replace(settings.work, block_images=together))
-    planned = plan.make(asked.items, settings.work.limit, together)
     views = views_of(scan, settings)
     resources = _resources(scan, settings, declared, version, descriptions, store, views)
-    alike = LikePlan(planned)
+    not_asked: tuple[str, ...] = ()
+    if settings.machine.model == COMPARE:
+        asked, not_asked = answerable.by_comparing(asked, declared.subtasks, resources)
+    planned = plan.make(asked.items, settings.work.limit, together)
+    alike, early = LikePlan(planned), EarlyModel()
     if models.likens_references(settings):
-        alike = like_references.replan(planned, settings, resources, Path(scan.archive.root), views, step)
+        load_tower = early.tower if settings.support.compare == OWN_TOWER else run_comparer.load_named_tower
+        alike = like_references.replan(planned, settings, resources, Path(scan.archive.root), views, step, load_tower)
     planned = alike.plan
-    notes = (*_notes(scan, asked, planned, settings, version, descriptions, store, views), *alike.notes)
+    notes = (*_notes(scan, asked, planned, settings, version, descriptions, store, views), *not_asked, *alike.notes)
     asked_from = _asked_from(declared, file)
 
     # Last: an executor may be processes, and nobody would end them if something failed after this.
     used = KnowledgeUsed(store.data).name(
         version, texts=settings.support.knowledge != "none", normals=models.compares(settings)
     )
-    executor = executor_factory.create(settings, resources, step)
+    executor = executor_factory.create(settings, resources, step, early)
     facts = Facts(
         weights=executor.declaration.version,
         dtype=settings.machine.dtype,

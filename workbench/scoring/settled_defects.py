@@ -15,7 +15,6 @@ from workbench import wording
 from workbench.archive.image_decoding import inspect_image
 from workbench.comparison.comparison import Comparer, Comparison
 from workbench.comparison.defect_kinds import DefectKinds, KindAnswer, SettledDefect
-from workbench.comparison.features import Features
 from workbench.errors import UnreadableImage
 from workbench.scoring.run_comparer import RunComparer
 from workbench.scoring.run_resources import PictureFile, RunResources
@@ -68,8 +67,4 @@ def _compared(comparer: Comparer, picture: PictureFile) -> Comparison | None:
         store.fill(content, lambda: inspect_image(picture.path, picture.view).image)
     except UnreadableImage:
         return None
-    vector, patches = store.class_vector(content), store.patches(content)
-    if vector is None or patches is None:
-        return None
-    itself = comparer.bank.by_content(content)
-    return comparer.compare_features(Features(vector, patches), itself, binarised=store.is_binarised(content))
+    return comparer.compare_stored(content)

@@ -299,5 +299,6 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         with grid.cell(column_span=2 if reviewed else 3):
             counterfactual.show_counterfactual(now, run, prediction, asked_again)
 show_words(prediction)
+links.show_history(now, run, prediction.cluster_id or prediction.content)
 links.show_nearest(now, run, here)
 reads.follow(now, refresh=False)

@@ -1,4 +1,4 @@
-"""Where a case leads: a dispute, and its nearest neighbours with their outcomes and what people said of them."""
+"""Where a case leads: a dispute, the piece's other nights, its nearest neighbours and what people said of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import numpy as np
 import polars as pl
 import streamlit as st
 
+from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Selection
 from warehouse.records.scoring import Run
 from warehouse.store import Store
+from workbench import wording
+from workbench.analysis import alarms
 from workbench.analysis.metrics import Key
 from workbench.errors import REFUSALS
 from workbench.pages.disputes import widgets
@@ -21,6 +24,7 @@ from workbench.pages.ui.signed_in_actor import actor
 from workbench.review import disputes
 
 NEAREST = 8
+RUNS = 12  # of a piece's history
 
 
 def disputed(now: Snapshot, image_id: str) -> dict[str, str]:
@@ -50,6 +54,30 @@ def dispute_button(now: Snapshot, run: Run, here: Key) -> None:
         on_click=dispute,
         disabled=state is not None and state != "settled",
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _history(now: Snapshot, cluster_id: str) -> pl.DataFrame:
+    return Pieces(Path(now.data)).history(cluster_id, RUNS)
+
+
+def show_history(now: Snapshot, run: Run, cluster_id: str | None) -> None:
+    """What other nights said of the piece; nothing where this run alone saw it."""
+    told = _history(now, cluster_id) if cluster_id else pl.DataFrame()
+    if told.height < 2:
+        return
+    with card("history", "The piece over nights", "its worst picture’s answer, the newest night first", fill=False):
+        for place, row in enumerate(told.iter_rows(named=True)):
+            sure = f", {alarms.probability(row['defect_probability'])}" if row["defect_probability"] is not None else ""
+            pictures = wording.counted(row["pictures"], "picture")
+            label = f"{row['started_at']:%-d %b %Y, %H:%M} UTC: {row['claim'] or 'not told'}{sure}, {pictures}"
+            with st.container(key=f"door-history-{place}", horizontal=True, gap="small"):
+                components.html(components.glyph(row["outcome"]), width="content")
+                here = {"run": row["run_id"], "image": row["image_id"], "question": row["question_id"]}
+                mark = " (this run)" if row["run_id"] == run.run_id else ""
+                st.page_link(
+                    components.CASE, label=components.plain(label + mark, 90), query_params=address.going(**here)
+                )
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

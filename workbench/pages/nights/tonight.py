@@ -27,7 +27,7 @@ from workbench.analysis.charts import nights
 from workbench.nights import night_alarms, weekly_review
 from workbench.nights import reports as telling
 from workbench.nights.reports import Morning
-from workbench.pages.nights import cards, cause_cards
+from workbench.pages.nights import cards, lead_cards
 from workbench.pages.runs import cards as run_cards
 from workbench.pages.ui import address, called_defective, components, reads
 from workbench.pages.ui.components import card, chart, header, html
@@ -133,6 +133,8 @@ def show_alarms(report: Morning) -> None:
                 going = {"order": order} | ({} if rule == "answers" else {"alarms": rule})
                 called_defective.links(run, found, going, len(runs) > 1)
     named = {run.run_id: tuple(one.image_id for one in found.pictures if one.run_id == run.run_id) for run in runs}
+    if report.called_defective and rule == "answers":  # shown above
+        return
     called = [
         (run, reads.called_defective(now, _named(run, named[run.run_id], rule), len(named[run.run_id]))) for run in runs
     ]
@@ -208,7 +210,9 @@ with header(title, Markup("<b>{}</b>").format(report.finding), under):
         },
     )
 
-cause_cards.show(now, report)
+lead_cards.show(now, report)
+if report.called_defective is None or address.alarm_rule() == "answers":
+    lead_cards.show_found(now, report)
 show_alarms(report)
 show_thresholds(report)
 if report.rates:

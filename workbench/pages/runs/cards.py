@@ -372,7 +372,7 @@ _ONLY_VARIABLES = (  # settings without a flag
     "attention_layers", "block_images", "compare_layers", "compare_nearest", "compare_tolerance",
     "day_first", "float_range", "input_processes", "integer_range", "layouts",
     "max_new_tokens", "memory_gib", "patch_cap", "patches_per_latent", "patience", "plateau", "proposals",
-    "published_step", "reference_choice", "sigma", "sigma_decay", "step", "threads",
+    "published_step", "reference_choice", "region_picture", "sigma", "sigma_decay", "step", "threads",
     "tiled_above", "time_zone", "trust_radius", "views",
 )  # fmt: skip
 
