@@ -151,7 +151,7 @@ def open_for(
     counts: dict[Reason, int] = {
         reason: count for reason in rules.WEIGHTS if (count := sum(one.reason == reason for one in raised))
     }
-    left_out = {
+    left_out: dict[Reason, int] = {
         reason: over
         for reason, found in every.items()
         if reason != "uncertain" and (over := len(found) - rules.most(reason, chosen)) > 0
