@@ -115,10 +115,12 @@ simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_analysis --output benchmarks/results/simulate_analysis.json
 	$(BIN)/python -m benchmarks.simulate_clusters --output benchmarks/results/simulate_clusters.json
 	$(BIN)/python -m benchmarks.simulate_nights --output benchmarks/results/simulate_nights.json
+	$(BIN)/python -m benchmarks.simulate_charts --output benchmarks/results/simulate_charts.json
 	$(BIN)/python -m benchmarks.simulate_slices --output benchmarks/results/simulate_slices.json
 	$(BIN)/python -m benchmarks.simulate_review
 	$(BIN)/python -m benchmarks.simulate_weekly
 	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
+	$(BIN)/python -m benchmarks.simulate_gate_nights --output benchmarks/results/simulate_gate_nights.json
 
 fuzz: $(READY)
 	$(BIN)/python -m benchmarks.fuzz_cron --expressions 10000 --output benchmarks/results/fuzz_cron.json

@@ -12,7 +12,10 @@ from jobs.options import Data, Json, actor
 from workbench import wording
 
 if TYPE_CHECKING:
+    from warehouse.records.audit import Actor
     from warehouse.records.curation import GateResult
+    from warehouse.records.scoring import Description
+    from warehouse.store import Store
 
 Id = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="DATASET/PRODUCT/ENTRY, as `list` shows it.")]
 Revision = Annotated[int | None, typer.Option(help="Which revision (default: the newest).", show_default=False)]
@@ -45,6 +48,7 @@ def edit(
     from warehouse.store import Store
     from workbench import settings
     from workbench.curation import edit as curation
+    from workbench.curation import outlook
 
     if (text is None) == (file is None):
         raise typer.BadParameter("give the text with --text, or a file that holds it with --file")
@@ -55,7 +59,9 @@ def edit(
         typer.echo(screen.harmless(f"{'blocks' if finding.blocks else 'look at'}: {finding.rule}: {finding.message}"))
     for other in saved.alike:
         typer.echo(f"look at: says nearly the same as {other.description_id}")
-    typer.echo(f"next: workbench knowledge test {description}")
+    look = outlook.of(Store(settings.data_folder(data)), saved.draft)
+    typer.echo(look.in_words())
+    typer.echo(f"next: workbench knowledge test {description}{' --nights' if look.needs_nights else ''}")
 
 
 def propose(
@@ -134,17 +140,27 @@ def blast(
 
 
 def gate(
-    description: Id,
+    descriptions: Annotated[
+        list[str],
+        typer.Argument(metavar="DESCRIPTION", help="DATASET/PRODUCT/ENTRY; with --nights also several of a product."),
+    ],
     revision: Revision = None,
     author: Author = None,
     margin: Annotated[float, typer.Option(help="How much worse everything else may be, in points.")] = 2.0,
     tonight: Annotated[bool, typer.Option("--tonight", help="Leave it to the night's run.")] = False,
+    nights: Annotated[
+        bool,
+        typer.Option(
+            "--nights", help="Ask every night's new pictures until it is decided; called again, show how far it is."
+        ),
+    ] = False,
     data: Data = None,
     json_: Json = False,
 ) -> None:
     """Ask the questions a draft changes with the old and the new text, and say whether it is better.
 
-    Killed or stopped, the same command goes on where it was. Every revision is tested once.
+    Killed or stopped, the same command goes on where it was. Every revision is tested once at once, and once over
+    nights; several drafts of one product that are tested over nights together get one verdict.
 
     Example: workbench knowledge test Drawn/hex_nut/rust
     """
@@ -156,7 +172,13 @@ def gate(
     from workbench.curation import trial
 
     store, who = Store(settings.data_folder(data)), actor(author)
+    if (len(descriptions) > 1 and (not nights or revision is not None)) or (nights and tonight):
+        raise typer.BadParameter("several drafts are tested together with --nights, each by its newest revision")
+    description = descriptions[0]
     draft = curation.revision(store, description, revision)
+    if nights:
+        _over_nights(store, [draft, *(curation.revision(store, each) for each in descriptions[1:])], margin, who, json_)
+        return
     if tonight:
         Curation(store.data).await_test(description, draft.revision, "to be tested tonight", actor=who)
         typer.echo(f"{description} revision {draft.revision} waits for tonight's run")
@@ -180,6 +202,45 @@ def gate(
     for line in _lines(result):
         typer.echo(line)
     typer.echo(f"attempt    {attempt.attempt} of {attempt.budget}, spent {wording.percent(attempt.alpha, 2)} of 5 %")
+    if result.verdict != "better":
+        typer.echo(f"next: {curation.next_step(draft, result, None)}")
+
+
+def _over_nights(store: Store, drafts: list[Description], margin: float, who: Actor, json_: bool) -> None:
+    """Open the drafts' test over nights, or show how far it is."""
+    from dataclasses import asdict
+
+    from jobs import screen
+    from warehouse.queries.night_tests import NightTests
+    from workbench.curation import e_process, night_trial, outlook
+
+    base = NightTests(store.data)
+    gathered = base.of(drafts[0].description_id, drafts[0].revision)
+    if gathered is None:
+        night_trial.open_test(store, drafts, margin / 100, actor=who)
+        gathered = base.of(drafts[0].description_id, drafts[0].revision)
+        assert gathered is not None
+    test = gathered.test
+    if json_:
+        typer.echo(json.dumps({**asdict(gathered), "verdict": gathered.verdict}, indent=1, default=str))
+        return
+    typer.echo(screen.harmless(f"{night_trial.in_words(test)}: {gathered.verdict}: {gathered.why}"))
+    rows = [
+        {"night": f"{bet.schedule} {bet.due_at:%Y-%m-%d %H:%M}", "images": bet.images, "won": bet.won,
+         "lost": bet.lost, "wager": round(bet.wager, 2), "log e": round(bet.log_better, 2),
+         "of worse": round(bet.log_worse, 2),
+         "elsewhere at worst": wording.points(bet.elsewhere_low)}
+        for bet in gathered.bets
+    ]  # fmt: skip
+    if rows:
+        screen.rows(rows, False, empty="")
+    typer.echo(
+        f"better is said at log e {e_process.threshold(test.alpha):.2f}; attempt {test.attempt} of {test.budget}, "
+        f"spent {wording.percent(test.alpha, 2)} of 5 %"
+    )
+    if not gathered.bets:
+        for draft in drafts:
+            typer.echo(screen.harmless(outlook.of(store, draft).in_words()))
 
 
 def lift(

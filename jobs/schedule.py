@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from jobs import schedule_charts
 from jobs.options import Config, Data, Json, Set, actor, settings_of
 from workbench import wording
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Score archives by themselves: what is new, in their window, night after night.", no_args_is_help=True
 )
 Name = Annotated[str, typer.Argument(help="The schedule's name.", show_default=False)]
+schedule_charts.register(app)
 RescoreOption = Annotated[
     Literal["affected", "all"] | None,
     typer.Option(help="Not what is new: all images, or those whose answers rest on texts that changed."),

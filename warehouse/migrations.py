@@ -34,6 +34,8 @@ from warehouse.migration_steps import (
     lifts,
     lots,
     measures,
+    night_charts,
+    night_tests,
     nights,
     normals,
     oddities,
@@ -54,6 +56,7 @@ from warehouse.records import curation as curation_records
 from warehouse.records import experiments as experiment_records
 from warehouse.records import judgements as judgement_records
 from warehouse.records import measures as measure_records
+from warehouse.records import night_charts as chart_records
 from warehouse.records import nights as night_records
 from warehouse.records import normals as normal_records
 from warehouse.records import questions as question_records
@@ -97,6 +100,9 @@ TABLES = (
     Table("night_steps", night_records.NightStep),
     Table("morning_reports", night_records.MorningReport),
     Table("backups", night_records.Backup),
+    Table("night_references", chart_records.NightReference, ("schedule", "number")),
+    Table("night_values", chart_records.NightValue, ("schedule", "reference", "signal", "due_at")),
+    Table("chart_acknowledgements", chart_records.ChartAcknowledgement, ("schedule", "reference", "signal", "due_at")),
     Table("disputes", review_records.Dispute, ("dispute_id",)),
     Table("dispute_reasons", review_records.DisputeReason, ("dispute_id", "reason")),
     Table("budget_curves", review_records.BudgetCurve, ("run_id",)),
@@ -112,6 +118,8 @@ TABLES = (
     Table("knowledge_trials", curation_records.KnowledgeTrial, ("version",)),
     Table("gate_attempts", curation_records.GateAttempt, ("description_id", "revision")),
     Table("gate_results", curation_records.GateResult, ("description_id", "revision")),
+    Table("night_tests", curation_records.NightTest, ("test_id",)),
+    Table("night_bets", curation_records.NightBet, ("test_id", "number")),
     Table("knowledge_lifts", curation_records.Lift),
     Table("normals", normal_records.Normal, ("number",)),
     Table("normal_changes", normal_records.NormalChange, ("number",)),
@@ -178,6 +186,13 @@ def ninth(con: DuckDBPyConnection) -> None:
         add(con)
 
 
+def tenth(con: DuckDBPyConnection) -> None:
+    """Version 10: mornings that people can act on."""
+    topics: tuple[Step, ...] = (night_charts.add, night_tests.add)
+    for add in topics:
+        add(con)
+
+
 # Version -> the step that leads to it from the version before. Version 1 is the first release's tables.
 STEPS: Mapping[int, Step] = {
     2: second,
@@ -188,6 +203,7 @@ STEPS: Mapping[int, Step] = {
     7: groundings.add,
     8: eighth,
     9: ninth,
+    10: tenth,
 }
 
 

@@ -145,7 +145,7 @@ class Operation:
     """How nights are run, reported and tidied up after; None never removes, never sends."""
 
     settle_seconds: float = 60.0  # a file changed more recently may still be being written: it waits for the next pass
-    baseline_nights: int = 30  # the nights before it that a night is compared with
+    baseline_nights: int = 40  # the nights that serve as reference until somebody accepts one
     false_alarm_percent: float = 5.0  # of ordinary nights, so many may have a report with any alarm
     golden_tolerance: float = 0.02  # largest change of an option's probability on a golden sample
     notify: Path | None = None  # a file of Apprise addresses, one a line: who is told in the morning; they hold tokens

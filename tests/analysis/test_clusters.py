@@ -139,6 +139,7 @@ def test_a_night_s_copies_raise_no_alarm_and_widen_what_is_said_of_it() -> None:
                 "image_id": [f"{tonight} {place}" for place in range(images)],
                 "cluster_id": [f"{tonight} {place}" for place in range(images)],
                 "tonight": [tonight] * images, "product": ["plate"] * images, "line": ["A"] * images,
+                "night": [-1 if tonight else place % 5 for place in range(images)],
                 "camera": ["1"] * images, "alarm": rng.random(images) < share,
             }
         )  # fmt: skip

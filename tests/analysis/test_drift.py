@@ -16,6 +16,7 @@ def images(tonight: bool, product: str, n: int, wrong: int, camera: str = "1", e
         {
             "cluster_id": [f"{product} {camera} {tonight} {place}" for place in range(n)],
             "tonight": [tonight] * n,
+            "night": [-1 if tonight else place % 10 for place in range(n)],
             "product": [product] * n,
             "line": ["A"] * n,
             "camera": [camera] * n,

@@ -91,7 +91,7 @@ def test_without_an_answer_numbers_say_that_they_are_none() -> None:
     assert calibration.scores(facts).lacking == calibration.warning(facts).lacking == "answers"
     assert compare.verdict(compare.Pairs(PAIRS.clear(), 0, 0)).word == "not enough evidence"
     assert not bias.verdict(bias.by_position(facts)).flagged
-    nights = facts.with_columns(tonight=pl.lit(True), alarm=pl.lit(True))
+    nights = facts.with_columns(tonight=pl.lit(True), night=pl.lit(0), alarm=pl.lit(True))
     assert drift.signals(nights) == []
     assert drift.standardised(nights, "alarm") is None
     assert worsened.find(nights) is None

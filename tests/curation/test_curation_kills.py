@@ -15,11 +15,13 @@ from typer.testing import CliRunner
 from jobs.__main__ import app
 from tests import forked, scored
 from tests.curation import plates
+from tests.curation.night_bets import night_bet
 from tests.curation.plates import TEXT, TRUE
 from tests.people import ANN
 from tests.warehouse import changes
 from warehouse.queries.audit import Audit
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_tests import NightTests
 from warehouse.queries.normals import Normals
 from warehouse.store import Store
 from workbench.archive import knowledge_files
@@ -111,6 +113,21 @@ def test_a_change_of_normals_that_is_killed_was_made_whole_or_not_at_all(tmp_pat
     if not made:
         changes.CHANGES[name](data)
         assert normals_agree(data) != before
+
+
+@pytest.mark.parametrize(("phase", "stored"), [("within-change:2", 0), ("after-change:2", 1)])  # the first opens a test
+def test_a_night_s_bet_that_is_killed_is_written_once_or_not(tmp_path: Path, phase: str, stored: int) -> None:
+    data = tmp_path / "data"
+    changes.prepare(data)
+    environment = {**os.environ, "WORKBENCH_DIE_AT": phase}
+    killed = forked.run("tests.warehouse.changes", data, "NightTests.place", environment=environment)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    [killed_test] = NightTests(data).all()
+    assert len(killed_test.bets) == stored
+    changes.CHANGES["NightTests.place"](data)
+    [gathered] = NightTests(data).all()
+    assert gathered.bets == (night_bet(),)
+    assert sum(row.action == "place night's bet" for row in Audit(data).rows()) == 1
 
 
 def normals_agree(data: Path) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -12,16 +14,22 @@ import pytest
 from tests import scored
 from tests.curation import plates
 from tests.curation.plates import FALSE, TEXT, TRUE
+from tests.nights.calendars import schedule
 from tests.people import ANN, by
 from warehouse import schema
 from warehouse.errors import Refused
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_tests import NightTests
 from warehouse.records.curation import GateResult, Sentence
+from warehouse.records.nights import Night
 from warehouse.records.scoring import Prediction
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.curation import blast_radius, counterfactual, edit, lift, search, trial
-from workbench.errors import CannotPublish, CannotTest
+from workbench.curation import blast_radius, counterfactual, edit, lift, night_trial, outlook, search, trial
+from workbench.curation.newest_run import newest_run
+from workbench.errors import CannotPublish, CannotTest, Skip
+from workbench.nights import pipeline
+from workbench.nights.step_runner import Context
 from workbench.scoring import replay, retrieval
 
 pytestmark = pytest.mark.slow
@@ -120,6 +128,50 @@ def test_a_draft_reaches_no_run_until_it_is_published_and_then_the_next(judged: 
     }
 
 
+def test_a_night_s_new_pictures_make_one_bet_and_the_same_ones_never_another(spoiled: Plates) -> None:
+    store, nights = spoiled.store, NightTests(spoiled.store.data)
+    draft = drafted(store).draft
+    night_trial.open_test(store, [draft], actor=by("curator"))
+    first = night_trial.OneNight("line-2", datetime(2026, 1, 5, 22, tzinfo=UTC), (spoiled.run_id,))
+    night = Night(first.schedule, first.due_at, first.due_at, 1, "running", first.due_at, None, 1, 37, None)
+    context = Context(schedule(name="line-2"), night, plates.settings(store.data), first.run_ids, lambda: first.due_at)
+    [step] = [each for each in pipeline.STEPS if each.name == "test drafts"]
+    assert step.run(context).startswith("0 drafts tested, 0 wait; over nights: still gathering: 1 night with a changed")
+    [gathered] = nights.all()
+    [bet] = gathered.bets
+    assert (bet.number, bet.verdict, bet.images, bet.lost) == (1, "still gathering", 9, 0)
+    assert bet.won > 0
+    assert bet.mean == 1.0
+    assert bet.log_better == pytest.approx(math.log1p(bet.wager))
+    assert bet.elsewhere_images > 0
+    assert store.runs()["run_id"].to_list() == [spoiled.run_id]
+    [new_run] = bet.new_runs
+    run = store.run(new_run)
+    assert run is not None
+    read = {each.description_id: each.revision for each in store.knowledge(run.knowledge_version or "")}
+    assert read[TEXT] == draft.revision
+    assert plates.published_text(store) == FALSE
+
+    assert night_trial.gather(store, first, scored.Quiet(), actor=ANN) == night_trial.NightsWork((), (), stopped=False)
+    second = replace(first, due_at=datetime(2026, 1, 6, 22, tzinfo=UTC))
+    again = night_trial.gather(store, second, scored.Quiet(), actor=ANN)
+    assert again.placed == ()
+    assert again.passed_by == (
+        f"{TEXT} revision {draft.revision}: the night brought no new picture of known truth whose prompt it changes",
+    )
+    assert nights.all() == [gathered]
+    assert trial.test_waiting(store, scored.Quiet(), actor=ANN).left == 0  # it isn't tested at once as well
+    assert outlook.of(store, draft).pictures == 9
+
+    plates.publish(store, "A plate with a thin line.", "urgent")
+    live = plates.score(store, spoiled.archive).run.run_id
+    overtaken = night_trial.gather(store, replace(second, run_ids=(live,)), scored.Quiet(), actor=ANN)
+    assert "is live and the test was against" in overtaken.passed_by[0]
+    Curation(store.data).retire(TEXT, draft.revision, "never mind", actor=ANN)
+    with pytest.raises(Skip):
+        step.run(replace(context, night=replace(night, due_at=second.due_at)))
+
+
 def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
     result = put_to_test(spoiled.store, "A hex nut with a scratch shows a thin line. It leads to spillage and jamming.")
     assert result.verdict != "better"
@@ -130,7 +182,7 @@ def test_the_wrong_products_text_is_never_found_better(spoiled: Plates) -> None:
 def test_images_that_curation_looked_at_count_in_no_test(spoiled: Plates) -> None:
     store = spoiled.store
     draft = drafted(store).draft
-    run = blast_radius.newest_run(store)
+    run = newest_run(store)
     changed = blast_radius.radius(store, draft, run).changed
     everyone = trial.choose(store, draft, run, changed)
     seen = everyone.affected[0]

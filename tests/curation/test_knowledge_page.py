@@ -11,12 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
+from tests.curation.night_bets import night_bet
 from tests.pages import seed
 from tests.pages.screen import opened, words
 from tests.people import ANN, by
 from tests.warehouse.judging import stored
 from tests.warehouse.rows import description
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_tests import NightTests
 from warehouse.queries.reviews import Reviews
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeTrial, Lift, SubtaskLift
 from warehouse.records.reviews import Verdict
@@ -109,6 +111,41 @@ def test_a_test_is_shown_with_its_numbers_and_its_share_of_the_budget(
     assert sentence in shown
     assert "28, 2 of 200 about 90 images" in shown
     assert "0.0010 of 0.0125" in shown  # half of the test's share is for better
+
+
+def test_a_draft_is_put_to_test_over_nights_and_a_second_one_of_its_text_waits(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    revision = drafted(data_folder, "A thin dark line.")
+    page = opened(PAGE, product="drawn/plate", text=TEXT, revision=str(revision))
+    assert "no schedule brings new ones yet" in words(page)
+    page.button(key="knowledge.nights").click().run()
+    assert "Every night asks its new pictures about revision 2 too." in words(page)
+    assert "No night has brought a picture yet that counts." in words(page)
+    second = drafted(data_folder, "A thin blue line.")
+    waits = words(opened(PAGE, product="drawn/plate", text=TEXT, revision=str(second)))
+    assert "waits for the verdict on scratch r2" in waits
+    assert "<b>It waits</b> for the verdict on scratch r2." in waits
+
+
+def test_the_nights_bets_are_shown_with_what_they_came_to(data_folder: Path) -> None:
+    seed.seed(data_folder)
+    revision = drafted(data_folder, "A thin dark line.")
+    page = opened(PAGE, product="drawn/plate", text=TEXT, revision=str(revision))
+    page.button(key="knowledge.nights").click().run()
+    [gathered] = NightTests(data_folder).all()
+    for number, verdict in ((1, "still gathering"), (2, "better")):
+        NightTests(data_folder).place(
+            night_bet(number, verdict, gathered.test),  # type: ignore[arg-type]
+            actor=ANN,
+        )
+    page = opened(PAGE, product="drawn/plate", text=TEXT, revision=str(revision))
+    shown = words(page)
+    assert "Over nights: better: so it is. It may be published." in shown
+    assert "36, 14 about 40 images" in shown
+    assert "−5.0, margin −2" in shown
+    assert "<b>2.5 of 5 % spent</b>" not in shown  # a better opens the next 5 %
+    page.button(key="knowledge.publish").click().run()
+    assert f"Revision {revision} is published." in words(page)
 
 
 def test_an_edit_becomes_a_draft_and_the_page_stands_on_it(data_folder: Path) -> None:

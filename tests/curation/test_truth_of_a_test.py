@@ -29,7 +29,7 @@ def test_a_settled_label_counts_for_the_image_s_other_detection_questions_in_a_t
         "d/p/e", 1, "d/p", 1, 0.01, 0.02, None, None, "k", rows.RUN, "gate:1", (settled.image_id,),
         (other_image.image_id,), "ann", rows.NOW,
     )  # fmt: skip
-    found = trial.pairs(store, attempt, OLD, NEW).sort("group").rows()
+    found = trial.pairs(store, attempt.affected, attempt.elsewhere, OLD, NEW).sort("group").rows()
     assert found == [
         (settled.content, "affected", False, True),  # people hold it to be defective
         (other_image.content, "elsewhere", True, False),

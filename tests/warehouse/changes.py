@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from tests.curation.night_bets import NIGHT_TEST, night_bet
 from tests.curation.test_knowledge_base import TRIAL, attempt, result
 from tests.curation.test_normals import normal
 from tests.nights.calendars import schedule
@@ -21,12 +22,15 @@ from tests.warehouse.judging import stored
 from tests.warehouse.rows import NOW, RUN
 from tests.warehouse.test_reviews import dispute, reason, verdict
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_charts import NightCharts
+from warehouse.queries.night_tests import NightTests
 from warehouse.queries.nights import Nights
 from warehouse.queries.normals import Normals
 from warehouse.queries.questions import QuestionSets
 from warehouse.queries.reviews import Reviews
 from warehouse.queries.thresholds import Thresholds
 from warehouse.records.judgements import Pulled
+from warehouse.records.night_charts import ChartAcknowledgement, NightReference
 from warehouse.records.nights import Backup, Night
 from warehouse.records.questions import RegisteredSet
 from warehouse.records.reviews import AuditCase, AuditDraw, ReviewProject, ReviewTask
@@ -39,6 +43,8 @@ CASE = dispute(1)
 PROJECT = ReviewProject("p", "http://127.0.0.1:9", 1, "v1", 12, None, None, NOW)
 PULLED = stored([verdict(CASE)], "Label Studio")
 THRESHOLD = Threshold("plate", "", "claim", 0, 1.0, "cost", None, "{}", RUN, "", "first", NOW)
+REFERENCE = NightReference(schedule().name, 1, NOW, NOW, 30, ANN.name, "as it should be", NOW)
+NOTE = ChartAcknowledgement(schedule().name, 1, "overkill", NOW, ANN.name, "a new lamp", NOW)
 TASK = ReviewTask("t", CASE.dispute_id, 1, "p", 7, 64, 48, NOW)
 
 
@@ -62,6 +68,12 @@ def _close_attempt(data: Path) -> None:
     Curation(data).close_attempt(result(), actor=ANN)
 
 
+def _place(data: Path) -> None:
+    if not NightTests(data).all():
+        NightTests(data).open(NIGHT_TEST, actor=ANN)
+    NightTests(data).place(night_bet(), actor=ANN)
+
+
 def _rollback(data: Path) -> None:
     before, _ = Curation(data).published()
     assert before is not None
@@ -79,6 +91,8 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Curation.await_test": lambda data: Curation(data).await_test(TEXT, 2, "tonight", actor=ANN),
     "Curation.open_attempt": lambda data: Curation(data).open_attempt(attempt(), TRIAL, actor=ANN),
     "Curation.close_attempt": _close_attempt,
+    "NightTests.open": lambda data: NightTests(data).open(NIGHT_TEST, actor=ANN),
+    "NightTests.place": _place,
     "Normals.take": lambda data: Normals(data).take([normal("d")], "more", actor=ANN),
     "Normals.publish": lambda data: Normals(data).publish([3], "confirmed good", actor=ANN),
     "Normals.adopt": lambda data: Normals(data).adopt([replace(normal("d"), state="published")], "file", actor=ANN),
@@ -89,6 +103,8 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "Nights.trust_golden": lambda data: Nights(data).trust_golden(schedule().name, RUN, actor=ANN),
     "Nights.void_nights": lambda data: Nights(data).void_nights(schedule().name, NOW.replace(year=2000), actor=ANN),
     "Nights.keep_backup": lambda data: Nights(data).keep_backup(Backup(NOW, "copy.duckdb"), actor=ANN),
+    "NightCharts.accept": lambda data: NightCharts(data).accept(REFERENCE, actor=ANN),
+    "NightCharts.acknowledge": lambda data: NightCharts(data).acknowledge([NOTE], actor=ANN),
     "Reviews.open": lambda data: Reviews(data).open([dispute(2)], [reason(dispute(2))], actor=ANN),
     "Reviews.draw_audit": lambda data: Reviews(data).draw_audit(
         AuditDraw(RUN, 9, 1, (AuditCase("image-3", "question"),), NOW), [dispute(3)], [reason(dispute(3))], actor=ANN
@@ -109,6 +125,7 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
 
 # Made again, these find it done: nothing changes, so no row is written.
 DONE_ALREADY = (
+    "NightTests.place",
     "Curation.take", "Curation.publish", "Normals.take", "Normals.adopt", "Normals.publish", "Nights.void_nights",
     "Reviews.open", "Reviews.draw_audit",
     "QuestionSets.add", "Reviews.record_tasks", "Reviews.store_pulled", "Reviews.judge",

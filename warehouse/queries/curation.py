@@ -22,6 +22,7 @@ from warehouse.database import Database, insert
 from warehouse.errors import Refused
 from warehouse.queries import publishing
 from warehouse.queries.facts import CLUSTER
+from warehouse.queries.publishing import Passed
 from warehouse.queries.truth import PREDICTIONS
 from warehouse.records.audit import Actor
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, KnowledgeTrial, Lift, Sentence
@@ -311,26 +312,22 @@ class Curation:
             )
 
     def publish(
-        self, description_id: str, revision: int, reason: str, passed: GateAttempt | None = None, *, actor: Actor
+        self, description_id: str, revision: int, reason: str, passed: Passed | None = None, *, actor: Actor
     ) -> KnowledgeVersion:
         """The published set with this revision in its description's place.
 
         Args:
-            passed: the test that lets it through, if one does: it says nothing once another text is live.
+            passed: the test that lets it through, if one does: it says nothing once another text is live. All drafts
+                that a test over nights has found better together go live together.
 
         Raises:
             Refused: there is no such revision, or another than the one it was tested against is live by now.
         """
         with self._database.changing(actor, "publish text", description_id) as change:
             members = publishing.as_map(publishing.newest(change.con))
-            live = members.get(description_id)
-            if passed is not None and live not in (passed.against, revision):
-                raise Refused(
-                    f"revision {live or 'none'} of {description_id} was published meanwhile; look at it and publish "
-                    "again, with a reason"
-                )
-            change.happened = live != revision
-            return _publish(change, members | {description_id: revision}, reason, revision=revision)
+            drafts = publishing.going_live(members, description_id, revision, passed)
+            change.happened = any(members.get(key) != number for key, number in drafts.items())
+            return _publish(change, members | drafts, reason, revision=revision)
 
     def retire(self, description_id: str, revision: int, reason: str, *, actor: Actor) -> KnowledgeVersion | None:
         """The published set without this revision, if it was there; a draft is put aside.
@@ -402,16 +399,8 @@ class Curation:
             Refused: the revision has been tested, or is being tested.
         """
         with self._database.changing(actor, "open test", attempt.description_id) as change:
-            con = change.con
-            earlier = con.execute(
-                "SELECT r.verdict FROM gate_attempts AS a LEFT JOIN gate_results AS r USING (description_id, revision) "
-                "WHERE a.budget = ? ORDER BY a.opened_at",
-                [attempt.budget],
-            ).fetchall()
-            since = 0
-            for (verdict,) in earlier:
-                since = 0 if verdict == "better" else since + 1
-            opened = replace(attempt, attempt=since + 1, alpha=publishing.share(attempt.alpha, since + 1))
+            con, number = change.con, publishing.next_attempt(change.con, attempt.budget)
+            opened = replace(attempt, attempt=number, alpha=publishing.share(attempt.alpha, number))
             change.details.update(revision=opened.revision, attempt=opened.attempt, alpha=opened.alpha)
             insert(con, "gate_attempts", schema.table(GateAttempt, [opened]))
             publishing.keep(con, trial)

@@ -8,6 +8,7 @@ texts and normals.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from warehouse.audit import Flow
 from warehouse.database import Database
 from warehouse.queries import publishing
 from warehouse.records.curation import KnowledgeTrial
-from warehouse.records.scoring import KnowledgeVersion
+from warehouse.records.scoring import Description, KnowledgeMember, KnowledgeVersion
 
 _KNOWN = "SELECT version FROM knowledge_versions UNION SELECT version FROM knowledge_trials"
 
@@ -45,8 +46,20 @@ class KnowledgeUsed:
                 publishing.members_of(con, {each.description_id: each.revision for each in members}),
                 publishing.normals_of(con, numbers),
             )
-            is_known = con.execute(f"SELECT 1 FROM ({_KNOWN}) WHERE version = ?", [name]).fetchone() is not None
-        if not is_known:
-            with self._database.flowing(Flow.RUN) as con:
-                publishing.keep(con, KnowledgeTrial(name, members, datetime.now(UTC), numbers))
+        self._keep(KnowledgeTrial(name, members, datetime.now(UTC), numbers))
         return name
+
+    def name_of(self, texts: Sequence[Description]) -> str:
+        """The name of a set of exactly these texts, which a run can ask for from now on."""
+        members = [KnowledgeMember(each.description_id, each.revision) for each in texts]
+        ordered = tuple(sorted(members, key=lambda each: each.description_id))
+        name = publishing.version_name(texts)
+        self._keep(KnowledgeTrial(name, ordered, datetime.now(UTC)))
+        return name
+
+    def _keep(self, unpublished: KnowledgeTrial) -> None:
+        with self._database.reading() as con:
+            found = con.execute(f"SELECT 1 FROM ({_KNOWN}) WHERE version = ?", [unpublished.version]).fetchone()
+        if found is None:
+            with self._database.flowing(Flow.RUN) as con:
+                publishing.keep(con, unpublished)

@@ -237,7 +237,8 @@ class Nights:
     def images(self, tonight: Sequence[str], before: Sequence[str], since: datetime) -> pl.DataFrame:
         """One row per image of tonight's runs and one per image of the runs before: what the morning report compares.
 
-        A run may have begun on an earlier night: of tonight's are the blocks that came in since. Labels are today's.
+        A run may have begun on an earlier night: of tonight's are the blocks that came in since. `stored_at`, when an
+        image's last block came in, says which night scored it. Labels are today's.
         `alarm` is an answer that claims a defect, `cleared` one that claims there is none, `unreadable` a detection
         answer that could not be read, `counts` one that counts, or would with a label, `score` the probability of the
         options that claim the defect, `entropy` the mean over the image's questions; each null where there is none or
@@ -247,7 +248,8 @@ class Nights:
         return self._database.frame(
             """
             WITH asked AS (
-                SELECT f.*, f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight
+                SELECT f.*, l.ingested_at,
+                    f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight
                 FROM facts AS f JOIN ledger AS l USING (run_id, block)
                 WHERE f.run_id IN (SELECT unnest(?::VARCHAR[]))
             ), comparing AS (
@@ -260,7 +262,7 @@ class Nights:
                 WHERE manner = (SELECT arg_max(manner, run_id) FROM comparing
                     WHERE run_id IN (SELECT run_id FROM asked WHERE tonight))
             )
-            SELECT a.image_id, a.tonight, any_value(a.cluster_id) AS cluster_id,
+            SELECT a.image_id, a.tonight, max(a.ingested_at) AS stored_at, any_value(a.cluster_id) AS cluster_id,
                 any_value(e.content) AS content, any_value(a.image_path) AS image_path,
                 any_value(a.dataset) AS dataset, any_value(a.product) AS product, any_value(a.line) AS line,
                 any_value(a.camera) AS camera, any_value(coalesce(e.label, a.label)) AS label,

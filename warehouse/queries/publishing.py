@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from warehouse import schema
 from warehouse.database import insert
 from warehouse.errors import Refused
-from warehouse.records.curation import KnowledgeChange, KnowledgeTrial
+from warehouse.records.curation import GateAttempt, KnowledgeChange, KnowledgeTrial, NightTest
 from warehouse.records.normals import Normal, NormalChange, NormalState
 from warehouse.records.scoring import Description, DescriptionState, KnowledgeMember, KnowledgeVersion
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+Passed = GateAttempt | NightTest  # the test that lets a revision through
 
 _NEWEST = "SELECT * FROM knowledge_versions ORDER BY published_at DESC LIMIT 1"
 # The texts alone or the normals alone of a set that was published; what a test used was not.
@@ -30,11 +32,28 @@ _PART = """
         WHERE (t.members = v.members AND len(t.normals) = 0) OR (t.normals = v.normals AND len(t.members) = 0)
     )
 """
+_TESTS = """
+    SELECT is_better FROM (
+        SELECT a.opened_at, coalesce(r.verdict = 'better', false) AS is_better
+        FROM gate_attempts AS a LEFT JOIN gate_results AS r USING (description_id, revision) WHERE a.budget = ?
+        UNION ALL
+        SELECT t.opened_at, EXISTS (FROM night_bets AS b WHERE b.test_id = t.test_id AND b.verdict = 'better')
+        FROM night_tests AS t WHERE t.budget = ?
+    ) ORDER BY opened_at
+"""
 
 
 def share(budget: float, attempt: int) -> float:
     """What of the budget the k-th test spends: budget / (k (k + 1)), so any number of them together stay within it."""
     return budget / (attempt * (attempt + 1))
+
+
+def next_attempt(con: DuckDBPyConnection, budget: str) -> int:
+    """The number of a budget's next test since its last better, from 1; tests at once and over nights count alike."""
+    since = 0
+    for (is_better,) in con.execute(_TESTS, [budget, budget]).fetchall():
+        since = 0 if is_better else since + 1
+    return since + 1
 
 
 def version_name(members: Iterable[Description], normals: Iterable[Normal] = ()) -> str:
@@ -158,6 +177,31 @@ def publish(
     stand_normals(con, sorted(had - has), "retired", name, author, reason)
     stand_normals(con, sorted(has - had), "published", name, author, reason)
     return version
+
+
+def going_live(members: Mapping[str, int], description_id: str, revision: int, passed: Passed | None) -> dict[str, int]:
+    """What goes live with a revision, by description: with it, all drafts that were found better together.
+
+    Args:
+        members: what is published.
+        passed: the test that lets it through, if one does.
+
+    Raises:
+        Refused: one of them was found better than a text that is no longer live.
+    """
+    drafts, against = {description_id: revision}, members
+    if isinstance(passed, NightTest):
+        drafts = {each.description_id: each.revision for each in passed.drafts}
+        against = {each.description_id: each.revision for each in passed.against}
+    elif passed is not None:
+        against = {description_id: passed.against} if passed.against else {}
+    for key, number in drafts.items():
+        if (live := members.get(key)) not in (against.get(key), number):
+            raise Refused(
+                f"revision {live or 'none'} of {key} was published meanwhile; look at it and publish again, "
+                "with a reason"
+            )
+    return drafts
 
 
 def stand_normals(

@@ -13,6 +13,7 @@ from warehouse.records.scoring import DescriptionState, KnowledgeMember
 
 Origin = Literal["kept", "verdict", "curator", "model"]
 GateVerdict = Literal["better", "worse", "not enough evidence"]
+NightVerdict = Literal["still gathering", "better", "worse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,52 @@ class GateResult:
     old_run: str
     new_run: str
     closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NightTest:
+    """A test of drafts over nights, as it was settled before the first bet; several drafts share its one verdict."""
+
+    test_id: str
+    budget: str  # dataset/product: whose alpha it spends
+    attempt: int  # from 1, within the budget since its last better
+    alpha: float  # spent by this test
+    margin: float  # how much worse everything else may be, as a share of 1
+    drafts: tuple[KnowledgeMember, ...]  # by id
+    against: tuple[KnowledgeMember, ...]  # the published revisions they would replace, by id
+    author: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NightBet:
+    """What one night added to a test; written once. Elsewhere are images that retrieve a draft and aren't its own."""
+
+    test_id: str
+    number: int  # from 1
+    schedule: str
+    due_at: datetime  # with the schedule: the night
+    old_runs: tuple[str, ...]  # the night's own, with the published texts
+    new_runs: tuple[str, ...]  # the same questions with the drafts
+    images: int  # that the texts are for, with questions of known answer
+    questions: int
+    won: int  # right only with the new text
+    lost: int  # right only with the old one
+    changed: int  # pieces with an answer won or lost
+    mean: float  # (won - lost) / (won + lost); 0 where no answer changed
+    wager: float  # of the wealth, 0..1
+    log_better: float  # natural logarithm of the wealth after the night, bet on better
+    log_worse: float
+    elsewhere_images: int
+    elsewhere_questions: int
+    elsewhere_won: int
+    elsewhere_lost: int
+    elsewhere_changed: int
+    elsewhere_low: float  # lower bound of the change, which holds at any time
+    verdict: NightVerdict
+    why: str  # one sentence
+    clusters: tuple[str, ...]  # pieces that took part: none does again
+    contents: tuple[str, ...]  # nor does any of these pictures' bytes
 
 
 @dataclass(frozen=True, slots=True)

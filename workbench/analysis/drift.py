@@ -5,6 +5,10 @@ and of a cluster - copies of a picture, pictures of a piece - one image counts, 
 Tonight is compared with the baseline within *strata* - product, line and camera - so a night with another mixture of
 products is not a change, and one camera's change is not hidden by another's.
 
+- Nights differ from each other where nothing is wrong, so the night is the unit: of each group, the reference nights
+  say by how much more their values scatter than the sampling of images explains. A test's deviate is divided by the
+  root of that dispersion and read off a t distribution with a degree of freedom less than there are nights. With fewer
+  than LEAST_NIGHTS a group is not tested.
 - A rate (overkill, escape, alarm, invalid) is tested by the exact conditional test of independence given the strata:
   the sum of hypergeometric counts, two-sided, mid-p. With one stratum it is Fisher's.
 - A measure (score, entropy, appearance) is ranked within its strata, tonight and baseline together; the ranks of the
@@ -37,6 +41,8 @@ MEASURES = ("score", "entropy", "comparison score")
 LOOKS = ("look_1", "look_2", "look_far")  # see `looks`; together they are the signal `appearance`
 STRATA = ["product", "line", "camera"]
 LEAST_TONIGHT, LEAST_BASELINE = 10, 30  # images; with fewer, a group is not tested
+LEAST_NIGHTS = 3  # of the baseline; with fewer, nobody knows how much nights differ
+_MOST_DEVIATE = 37.0  # of a p-value that is zero in floating point
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Signal:
     baseline_images: int
     p_value: float
     alarm: bool  # past the false-alarm rate
+    nights: int | None = None  # of the baseline; None in older reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,8 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     """Every signal of a night, the surest first; those with `alarm` are what changed.
 
     Args:
-        images: cluster_id, `tonight` (bool), the STRATA (text or null), any of RATES (bool or null: doesn't apply) and
-            of MEASURES and LOOKS (float or null).
+        images: cluster_id, `tonight` (bool), `night` (an integer), the STRATA (text or null), any of RATES (bool, or
+            null: doesn't apply) and of MEASURES and LOOKS (float or null).
         false_alarm: of nights without any change, the share that may raise an alarm.
     """
     from scipy.stats import false_discovery_control
@@ -214,25 +221,36 @@ def looks(
 
 
 def _rate_signals(images: pl.DataFrame, name: str, groups: Sequence[Group]) -> Iterator[Signal]:
-    counted = (
-        images.group_by(STRATA)
-        .agg(
-            events=(pl.col(name) & pl.col("tonight")).sum(),
-            n=pl.col("tonight").sum(),
-            baseline_events=(pl.col(name) & ~pl.col("tonight")).sum(),
-            baseline_n=(~pl.col("tonight")).sum(),
-        )
-        .filter(pl.col("n") > 0, pl.col("baseline_n") > 0)
-        .sort(STRATA)
-    )
-    for group, value, some in _groups(counted, groups):
-        n, baseline_n = int(some["n"].sum()), int(some["baseline_n"].sum())
-        if n < LEAST_TONIGHT or baseline_n < LEAST_BASELINE:
+    compared, now = _with_both(images), pl.col("tonight")
+    usual = (pl.col(name) & ~now).sum().over("stratum") / (~now).sum().over("stratum")
+    above = compared.select(pl.col(name).cast(pl.Float64) - usual).to_series().to_numpy()
+    tonight, nights = compared["tonight"].to_numpy(), compared["night"].to_numpy()
+    for group, value, rows in _rows_of_groups(compared, groups):
+        before = rows[~tonight[rows]]
+        n, baseline_n = len(rows) - len(before), len(before)
+        spread = between_nights(above[before], nights[before], n)
+        if n < LEAST_TONIGHT or baseline_n < LEAST_BASELINE or spread.nights < LEAST_NIGHTS:
             continue
-        rows = list(some.select("events", "n", "baseline_events", "baseline_n").iter_rows())
-        expected = sum(row[1] * row[2] / row[3] for row in rows) / n
-        seen = int(some["events"].sum()) / n
-        yield Signal(name, group, value, seen, expected, None, n, baseline_n, exact(rows), alarm=False)
+        counted = (
+            compared[rows]
+            .group_by("stratum")
+            .agg((pl.col(name) & now).sum(), n=now.sum(), before=(pl.col(name) & ~now).sum(), baseline_n=(~now).sum())
+            .sort("stratum")
+            .drop("stratum")
+        )
+        strata = list(counted.iter_rows())
+        expected = sum(row[1] * row[2] / row[3] for row in strata) / n
+        seen = sum(row[0] for row in strata) / n
+        p_value = spread.of_nights(exact(strata))
+        yield Signal(
+            name, group, value, seen, expected, None, n, baseline_n, p_value, alarm=False, nights=spread.nights
+        )
+
+
+def _with_both(images: pl.DataFrame) -> pl.DataFrame:
+    """The images of strata that have some tonight and some in the baseline, with the stratum's number."""
+    numbered = images.with_columns(stratum=pl.struct(STRATA).rank("dense"))
+    return numbered.filter(pl.col("tonight").any().over("stratum") & (~pl.col("tonight")).any().over("stratum"))
 
 
 def _measure_signals(
@@ -240,22 +258,29 @@ def _measure_signals(
 ) -> Iterator[Signal]:
     from scipy.stats import kstwo
 
-    numbered = images.with_columns(stratum=pl.struct(STRATA).rank("dense"))
-    here = pl.col("tonight").any().over("stratum") & (~pl.col("tonight")).any().over("stratum")
-    ranked = numbered.filter(here).with_columns(
+    ranked = _with_both(images).with_columns(
         (pl.col(column).rank().over("stratum") / (pl.len().over("stratum") + 1)).alias(f"rank_{column}")
         for column in columns
     )
-    tonight = ranked["tonight"].to_numpy()
+    above = ranked.select(
+        pl.col(f"rank_{column}") - pl.col(f"rank_{column}").filter(~pl.col("tonight")).mean().over("stratum")
+        for column in columns
+    ).to_numpy()
+    tonight, nights = ranked["tonight"].to_numpy(), ranked["night"].to_numpy()
     ranks = ranked.select(f"rank_{column}" for column in columns).to_numpy()  # (N, columns)
     values, stratum = ranked[columns[0]].to_numpy(), ranked["stratum"].to_numpy()
     for group, value, rows in _rows_of_groups(ranked, groups):
         now, before = rows[tonight[rows]], rows[~tonight[rows]]
         n, m = len(now), len(before)
-        if n < LEAST_TONIGHT or m < LEAST_BASELINE:
+        known = len(np.unique(nights[before]))
+        if n < LEAST_TONIGHT or m < LEAST_BASELINE or known < LEAST_NIGHTS:
             continue
         found = [apart(ranks[now, at], ranks[before, at]) for at in range(len(columns))]
-        shown = int(np.argmax([gap for gap, _ in found]))
+        p_values = [
+            between_nights(above[before, at], nights[before], n).of_nights(float(kstwo.sf(gap, round(n * m / (n + m)))))
+            for at, (gap, _) in enumerate(found)
+        ]
+        shown = int(np.argmin(p_values))
         single = len(columns) == 1
         yield Signal(
             name=name,
@@ -268,9 +293,44 @@ def _measure_signals(
             distance=found[shown][1],
             images=n,
             baseline_images=m,
-            p_value=min(1.0, len(columns) * float(kstwo.sf(found[shown][0], round(n * m / (n + m))))),
+            p_value=min(1.0, len(columns) * p_values[shown]),
             alarm=False,
+            nights=known,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BetweenNights:
+    """How much the nights of a baseline differ."""
+
+    dispersion: float  # variance of a night's difference over what the sampling of images explains; at least 1
+    nights: int
+
+    def of_nights(self, p_value: float) -> float:
+        """The p-value with the night as the unit, of one that takes images of all nights for alike."""
+        deviate = min(-float(special.ndtri(p_value / 2)), _MOST_DEVIATE)
+        return min(1.0, 2 * float(special.stdtr(self.nights - 1, -deviate / np.sqrt(self.dispersion))))
+
+
+def between_nights(above: NDArray[np.float64], nights: NDArray[np.int64], images: int) -> BetweenNights:
+    """By one-way analysis of variance, for a night of so many images.
+
+    Args:
+        above: (N,) what each image of the baseline lies above its stratum's mean.
+        nights: (N,) its night.
+        images: tonight's.
+    """
+    _, night, sizes = np.unique(nights, return_inverse=True, return_counts=True)
+    total, count = len(above), len(sizes)
+    if count < 2 or total <= count:
+        return BetweenNights(1.0, count)
+    means = np.bincount(night, above) / sizes
+    within = float(((above - means[night]) ** 2).sum()) / (total - count)
+    between = float((sizes * (means - above.mean()) ** 2).sum()) / (count - 1)
+    usual_size = (total - float((sizes**2).sum()) / total) / (count - 1)
+    ratio = max(0.0, between / within - 1) / usual_size if within > 0 else 0.0
+    shared = 1 + float((sizes**2).sum()) / total**2  # tonight's own, and what the baseline's mean has of its nights'
+    return BetweenNights(1 + ratio * shared / (1 / images + 1 / total), count)
 
 
 def apart(now: NDArray[np.float64], before: NDArray[np.float64]) -> tuple[float, float]:
@@ -294,12 +354,6 @@ def _at_the_mixture_of(now: NDArray[np.int64], before: NDArray[np.int64], values
     """
     sums, counts = np.bincount(before, values), np.bincount(before)
     return float(np.mean(sums[now] / counts[now]))
-
-
-def _groups(images: pl.DataFrame, groups: Sequence[Group]) -> Iterator[tuple[Group, str, pl.DataFrame]]:
-    """The rows of each group of `_rows_of_groups`."""
-    for group, value, rows in _rows_of_groups(images, groups):
-        yield group, value, images[rows]
 
 
 def _rows_of_groups(images: pl.DataFrame, groups: Sequence[Group]) -> Iterator[tuple[Group, str, NDArray[np.int64]]]:

@@ -19,7 +19,7 @@ from warehouse.queries.curation import Curation
 from warehouse.records.scoring import Description, Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
-from workbench.errors import CannotReplay
+from workbench.curation.newest_run import newest_run
 from workbench.model.embedder import Encoder
 from workbench.scoring import replay, retrieval
 from workbench.scoring.retrieval import Matrix, TextIndex
@@ -45,20 +45,6 @@ class Blast:
     def questions(self) -> int:
         """How many questions would have to be asked again."""
         return int(self.changed["questions"].sum())
-
-
-def newest_run(store: Store) -> Run:
-    """The newest run that read texts, whose images a change is measured on.
-
-    Raises:
-        CannotReplay: there is none.
-    """
-    reads = (pl.col("settings").str.json_path_match("$.knowledge") != "none").fill_null(True)
-    runs = store.runs().filter(pl.col("knowledge_version").is_not_null(), reads)
-    run = store.run(runs["run_id"][0]) if runs.height else None
-    if run is None:
-        raise CannotReplay("no run has used knowledge yet; score an archive first: workbench score ARCHIVE")
-    return run
 
 
 def radius(store: Store, text: Description, run: Run | None = None, encoder: Encoder | None = None) -> Blast:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from warehouse import names
 from warehouse.queries.curation import Curation, Place
+from warehouse.queries.night_tests import Gathered, NightTests
+from warehouse.queries.publishing import Passed
 from warehouse.records.audit import Actor
 from warehouse.records.curation import GateAttempt, GateResult, Origin, Sentence
 from warehouse.records.scoring import Description, KnowledgeVersion
@@ -157,37 +159,71 @@ def publish(
         )
     live = next((each.revision for each in published if each.description_id == description_id), None)
     attempt, result = curation.attempt(description_id, revision), curation.result(description_id, revision)
-    against = standing(draft, attempt, result, live)
+    nights = NightTests(store.data).of(description_id, revision)
+    against = standing(draft, attempt, result, live, nights)
+    passed: Passed | None = None
     if against is None:
         said = reason or "the gate says better"
+        over_nights = nights is not None and nights.verdict == "better" and not _is_better(result)
+        passed = nights.test if nights is not None and over_nights else attempt
     elif reason and reason.strip():
         said = f"against the gate ({against}): {reason.strip()}"
     else:
         raise CannotPublish(
-            f"{description_id} revision {revision}: {against}; test it with `workbench knowledge test "
-            f"{description_id}`, or publish it all the same with --reason"
+            f"{description_id} revision {revision}: {against}; {next_step(draft, result, nights)}, or publish it all "
+            "the same with --reason"
         )
-    return curation.publish(description_id, revision, said, attempt if against is None else None, actor=actor)
+    return curation.publish(description_id, revision, said, passed, actor=actor)
+
+
+def next_step(draft: Description, result: GateResult | None, nights: Gathered | None) -> str:
+    """What can be done next about a revision that the gate doesn't let through, with its command."""
+    key, command = draft.description_id, f"workbench knowledge test {draft.description_id}"
+    if nights is not None and nights.verdict == "still gathering":
+        return f"every night adds its pictures: {command} --nights shows how far it is"
+    if nights is not None or (result is not None and result.verdict == "worse"):
+        return f"save another text: workbench knowledge edit {key}"
+    if result is not None:
+        return f"let nights gather evidence: {command} --nights"
+    return f"test it: {command}, or over the nights to come: {command} --nights"
 
 
 def standing(
-    draft: Description, attempt: GateAttempt | None, result: GateResult | None, live: int | None
+    draft: Description,
+    attempt: GateAttempt | None,
+    result: GateResult | None,
+    live: int | None,
+    nights: Gathered | None = None,
 ) -> str | None:
     """Why the gate doesn't let a revision through; None when it does.
 
     Args:
         live: the description's published revision.
+        nights: its test over nights, which is enough by itself.
     """
+    if nights is not None and not _is_better(result):
+        was = next((each.revision for each in nights.test.against if each.description_id == draft.description_id), None)
+        if nights.verdict != "better":
+            return f"{nights.verdict}: {nights.why}"
+        return _overtaken(draft, was, live)
     if attempt is None:
         return "not tested yet"
     if result is None:
         return "its test has not ended"
     if result.verdict != "better":
         return f"{result.verdict}: {result.why}"
-    if live not in (attempt.against, draft.revision):
-        was = f"revision {attempt.against}" if attempt.against else "nothing"
-        return f"it was found better than {was}, but revision {live or 'none'} is published since"
-    return None
+    return _overtaken(draft, attempt.against, live)
+
+
+def _overtaken(draft: Description, against: int | None, live: int | None) -> str | None:
+    if live in (against, draft.revision):
+        return None
+    was = f"revision {against}" if against else "nothing"
+    return f"it was found better than {was}, but revision {live or 'none'} is published since"
+
+
+def _is_better(result: GateResult | None) -> bool:
+    return result is not None and result.verdict == "better"
 
 
 def diff(old: str, new: str) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from warehouse.records.curation import Lift, SubtaskLift
 from warehouse.records.scoring import Description
 from warehouse.store import Store
 from workbench.analysis import intervals, sign_flips
-from workbench.curation import blast_radius
+from workbench.curation.newest_run import newest_run
 from workbench.curation.trial import meant_for
 from workbench.scoring import plan, replay
 from workbench.scoring.local_evaluator import LocalEvaluator
@@ -47,7 +47,7 @@ def measure(
         CannotReplay: the run can't be asked again as it was.
     """
     watch.step("loading the model")
-    replayed = replay.load(store, run_id or blast_radius.newest_run(store).run_id, evaluator)
+    replayed = replay.load(store, run_id or newest_run(store).run_id, evaluator)
     version = replayed.run.knowledge_version
     texts = [
         each

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from warehouse.store import Store
 from workbench.archive import image_decoding, run_views
-from workbench.curation import blast_radius
+from workbench.curation.newest_run import newest_run
 from workbench.curation.proposals import Proposal
 from workbench.model.case import Case, Picture
 from workbench.model.method import Method
@@ -20,7 +20,7 @@ def suggested(store: Store, proposal: Proposal) -> str:
         WorkbenchError: no run used knowledge; the picture is gone or no longer the one that was scored.
         BackboneError: its model can't be loaded.
     """
-    replayed = replay.load(store, blast_radius.newest_run(store).run_id)
+    replayed = replay.load(store, newest_run(store).run_id)
     entry = store.entry(proposal.images[0])
     if entry is None:
         return ""

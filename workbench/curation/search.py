@@ -23,6 +23,7 @@ from warehouse.vectors import Vectors
 from workbench.archive import image_decoding
 from workbench.curation import blast_radius, edit
 from workbench.curation.blast_radius import Blast
+from workbench.curation.newest_run import newest_run
 from workbench.model.case import Picture
 from workbench.model.embedder import Encoder
 from workbench.scoring import replay, retrieval
@@ -41,7 +42,7 @@ class Found:
 
 def encoder_of(store: Store) -> Encoder:
     """The encoder of the newest run that used knowledge: whose space texts and images lie in."""
-    run = blast_radius.newest_run(store)
+    run = newest_run(store)
     return replay.load_encoder(run, store.data)
 
 

@@ -24,6 +24,7 @@ from warehouse import kill_points, names
 from warehouse.errors import WarehouseError, WorkbenchError
 from warehouse.queries.curation import Curation
 from warehouse.queries.knowledge_used import KnowledgeUsed
+from warehouse.queries.night_tests import NightTests
 from warehouse.queries.publishing import share, version_name
 from warehouse.records.audit import Actor
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeTrial
@@ -33,6 +34,7 @@ from workbench import settings as configuration
 from workbench import wording
 from workbench.curation import blast_radius, gate
 from workbench.curation.edit import check
+from workbench.curation.newest_run import newest_run
 from workbench.errors import CannotTest, DeviceLost
 from workbench.scoring import plan, replay
 from workbench.scoring import run as scoring
@@ -64,6 +66,17 @@ class Images:
     curated: int  # left out because curation looked at them
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What took part in a test already: asking it again is no new evidence."""
+
+    clusters: frozenset[str]
+    contents: frozenset[str]
+
+
+NOTHING_SPENT = Spent(frozenset(), frozenset())
+
+
 def choose(store: Store, draft: Description, run: Run, changed: pl.DataFrame, most: int = MOST) -> Images:
     """Which of the changed images a test asks about again, settled by names and stored truths alone.
 
@@ -74,19 +87,39 @@ def choose(store: Store, draft: Description, run: Run, changed: pl.DataFrame, mo
         changed: as `blast_radius.radius` found them.
         most: images of each group; which, a hash of their clusters decides.
     """
+    return choose_for(store, [draft], run, changed, most)
+
+
+def choose_for(
+    store: Store,
+    drafts: Sequence[Description],
+    run: Run,
+    changed: pl.DataFrame,
+    most: int = MOST,
+    spent: Spent = NOTHING_SPENT,
+) -> Images:
+    """The same for several drafts that are tested together: affected are the images that any of them is for.
+
+    Args:
+        spent: what took part in a test of one of them before.
+    """
     curation = Curation(store.data)
     known = curation.truths(run.run_id, changed["image_id"])["image_id"].unique()
-    sources = {each.image_id for each in curation.sentences(draft.description_id) if each.image_id}
+    sources = {each.image_id for draft in drafts for each in curation.sentences(draft.description_id) if each.image_id}
     # By cluster: who saw a picture saw its copies, and the piece.
     seen = changed.filter(pl.col("image_id").is_in(list(sources)))["cluster_id"]
     unseen = changed.filter(~pl.col("cluster_id").is_in(seen.implode()))
-    counted = unseen.filter(pl.col("image_id").is_in(known.implode()))
-    chosen = meant_for(counted, draft)
+    counted = unseen.filter(
+        pl.col("image_id").is_in(known.implode()),
+        ~pl.col("cluster_id").is_in(list(spent.clusters)),
+        ~pl.col("content").is_in(list(spent.contents)),
+    )
+    chosen = pl.concat([meant_for(counted, draft) for draft in drafts]).unique("image_id", maintain_order=True)
     rest = counted.filter(~pl.col("cluster_id").is_in(chosen["cluster_id"].implode()))
     return Images(
         affected=_some(chosen, most),
         elsewhere=_some(rest, most),
-        unknown=unseen.height - counted.height,
+        unknown=unseen.filter(~pl.col("image_id").is_in(known.implode())).height,
         curated=changed.height - unseen.height,
     )
 
@@ -125,7 +158,7 @@ def open_test(
         return opened
     if draft.state in ("published", "retired"):
         raise CannotTest(f"{named(draft)} is {draft.state}; only drafts are tested: workbench knowledge edit makes one")
-    run = replayed.run if replayed else blast_radius.newest_run(store)
+    run = replayed.run if replayed else newest_run(store)
     version, published = curation.published()
     if blocking := [each for each in check(draft.text, draft.description_id, published) if each.blocks]:
         raise CannotTest(f"{named(draft)} can't be tested: {blocking[0].rule}: {blocking[0].message}")
@@ -137,7 +170,8 @@ def open_test(
             f"{wording.counted(changed.height, 'image')} of run {run.run_id}, of which "
             f"{wording.counted(images.unknown, 'has', 'have')} no known answer and "
             f"{wording.counted(images.curated, 'was', 'were')} seen by curation; label or "
-            "adjudicate more images of its product and score them"
+            "adjudicate more images of its product and score them, or let nights bring them: "
+            f"workbench knowledge test {draft.description_id} --nights"
         )
     old = next((d for d in published if d.description_id == draft.description_id), None)
     members = [d for d in published if d is not old] + [draft]
@@ -157,7 +191,7 @@ def open_test(
         base_version=KnowledgeUsed(store.data).name(version, texts=True, normals=False),
         trial_version=trial.version,
         run_id=run.run_id,
-        plan=_plan(store, run, (*images.affected, *images.elsewhere)).identity,
+        plan=questions_about(store, run, (*images.affected, *images.elsewhere)).identity,
         affected=images.affected,
         elsewhere=images.elsewhere,
         author=actor.name,
@@ -190,7 +224,9 @@ def run_test(
         runs.append(outcome.run.run_id)
         kill_points.at(phase)
     next_alpha = share(gate.BUDGET, attempt.attempt + 1)
-    decision = gate.decide(pairs(store, attempt, *runs), attempt.alpha, next_alpha, attempt.margin)
+    decision = gate.decide(
+        pairs(store, attempt.affected, attempt.elsewhere, *runs), attempt.alpha, next_alpha, attempt.margin
+    )
     result = GateResult(
         description_id=attempt.description_id,
         revision=attempt.revision,
@@ -221,7 +257,7 @@ def run_test(
     return result
 
 
-def pairs(store: Store, attempt: GateAttempt, old_run: str, new_run: str) -> pl.DataFrame:
+def pairs(store: Store, affected: Sequence[str], elsewhere: Sequence[str], old_run: str, new_run: str) -> pl.DataFrame:
     """cluster_id, group, old and new (Boolean), one row per question both runs answered and whose truth is known.
 
     The truth is `reviewed`, of every selection's two the one that people settled.
@@ -231,11 +267,11 @@ def pairs(store: Store, attempt: GateAttempt, old_run: str, new_run: str) -> pl.
         store.predictions(run_id)
         .filter(pl.col("status") != "failed")
         .select(*keys, "answer")
-        .join(Curation(store.data).truths(run_id, (*attempt.affected, *attempt.elsewhere)), on=keys)
+        .join(Curation(store.data).truths(run_id, (*affected, *elsewhere)), on=keys)
         .select(*keys, "cluster_id", right=pl.col("answer").eq_missing(pl.col("truth")))
         for run_id in (old_run, new_run)
     )
-    group = pl.when(pl.col("image_id").is_in(list(attempt.affected))).then(pl.lit("affected"))
+    group = pl.when(pl.col("image_id").is_in(list(affected))).then(pl.lit("affected"))
     return old.join(new, on=keys, suffix="_new").select(
         "cluster_id", group=group.otherwise(pl.lit("elsewhere")), old="right", new="right_new"
     )
@@ -255,7 +291,7 @@ def _some(images: pl.DataFrame, most: int) -> tuple[str, ...]:
     return tuple(sorted(image_id for _, image_id in mixed[:most]))
 
 
-def _plan(store: Store, run: Run, images: Sequence[str]) -> plan.Plan:
+def questions_about(store: Store, run: Run, images: Sequence[str]) -> plan.Plan:
     """The run's questions about these images, in blocks of its own size."""
     asked = replay.stored_questions(store, run, Curation(store.data).predictions_of(run.run_id, images))
     cut = plan.make(asked, images_per_block=json.loads(run.settings)["block_images"])
@@ -263,13 +299,18 @@ def _plan(store: Store, run: Run, images: Sequence[str]) -> plan.Plan:
 
 
 def _prepared(store: Store, attempt: GateAttempt, replayed: Replay, version: str | None) -> Prepared:
-    run, settings = replayed.run, replayed.settings
-    planned = _plan(store, run, (*attempt.affected, *attempt.elsewhere))
+    planned = questions_about(store, replayed.run, (*attempt.affected, *attempt.elsewhere))
     if planned.identity != attempt.plan:
         raise CannotTest(
             f"{attempt.description_id} revision {attempt.revision} was to be tested on images of which some are gone; "
             "save its text again as a new revision and test that"
         )
+    return prepared(store, planned, replayed, version)
+
+
+def prepared(store: Store, planned: plan.Plan, replayed: Replay, version: str | None) -> Prepared:
+    """A run's questions with the texts of another knowledge version, ready to be carried out."""
+    run, settings = replayed.run, replayed.settings
     stated = json.loads(run.settings)["facts"]
     facts = Facts(**{**stated, "knowledge_version": version})
     texts = store.knowledge(version) if version else []
@@ -308,15 +349,19 @@ def test_waiting(
 ) -> Tested:
     """Test every draft in state `testing` that has no verdict, oldest first; a test cut off before goes on.
 
+    Those that are tested over nights are `night_trial.gather`'s.
+
     Args:
         go_on: asked before each test; a night's time window.
         evaluator: the night's model, where it is loaded already.
     """
-    curation = Curation(store.data)
+    curation, gathered = Curation(store.data), NightTests(store.data).all()
+    over_nights = {(draft.description_id, draft.revision) for each in gathered for draft in each.test.drafts}
     waiting = [
         each
         for each in reversed(curation.in_state("testing"))
-        if curation.result(each.description_id, each.revision) is None
+        if (each.description_id, each.revision) not in over_nights
+        and curation.result(each.description_id, each.revision) is None
     ]
     results: list[GateResult] = []
     refused: list[str] = []

@@ -29,7 +29,7 @@ from workbench.analysis import alarms, cause_words, drift, markup
 from workbench.archive import previews, problems
 from workbench.backoff import Backoff
 from workbench.errors import NightError
-from workbench.nights import notify, reports
+from workbench.nights import chart_words, notify, reports
 from workbench.nights.notify import Service
 from workbench.nights.reports import Morning
 from workbench.scoring import alarm_pictures
@@ -70,6 +70,7 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
         *_of_causes(report, pictures or {}),
         *(Part(note=each.sentence) for each in report.by_thresholds),
         Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
+        *(Part(note=said) for said in _over_the_nights(report)),
         *([Part(note=report.pieces.sentence)] if report.pieces else []),
         Part(note=_errors_in_words(report)),
         *([Part(note=report.queue_in_words)] if report.disputes_waiting else []),
@@ -123,6 +124,7 @@ def text(report: Morning) -> str:
     """The report as a mail's text."""
     lines = [report.finding, *(reports.advice(report, cause) for cause in report.causes), ""]
     lines += [title(report), _under(report), ""]
+    lines += _over_the_nights(report)
     parts = _called_defective(report, {})
     lines += [line for part in parts for line in (part.sentence, *map("  ".join, part.rows)) if line]
     lines += [each.sentence for each in report.by_thresholds]
@@ -146,6 +148,11 @@ def text(report: Morning) -> str:
     lines += [f"- passed over: {problems.in_words(each)}" for each in report.passed_over or ()]
     lines += [f"- {each.step} {each.state}: {each.message}" for each in report.steps if each.state == "failed"]
     return "\n".join(lines).strip() + "\n"
+
+
+def _over_the_nights(report: Morning) -> list[str]:
+    """What the charts say; nothing of an older report."""
+    return chart_words.sentences(report.charts) if report.charts else []
 
 
 def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:

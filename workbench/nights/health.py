@@ -15,7 +15,7 @@ from warehouse.records.scoring import Run
 from warehouse.store import Store
 from workbench import wording
 from workbench.archive import scan
-from workbench.nights import schedules
+from workbench.nights import chart_words, night_charts, schedules
 from workbench.processes import is_free
 from workbench.review.labelstudio import checks, configuration
 from workbench.scoring import doctor
@@ -30,6 +30,7 @@ def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
     """All findings, red before yellow before green; without `thorough` those that take no seconds."""
     more = {
         "schedules": lambda: _schedules(data),
+        "charts": lambda: _charts(data),
         "runs": lambda: _runs(data),
         "locks": lambda: _locks(data),
         "backup": lambda: _backup(data),
@@ -88,6 +89,14 @@ def _schedules(data: Path) -> Iterator[Finding]:
         else:
             told = f"last night {night.state}, {wording.counted(night.images, 'image')}" if night else "no night yet"
             yield Finding("green", subject, f"{told}; due {next_due:%Y-%m-%d %H:%M} UTC" if next_due else told)
+
+
+def _charts(data: Path) -> Iterator[Finding]:
+    """Alarms over the nights that nobody has acknowledged."""
+    for schedule in Nights(data).schedules():
+        for alarm in night_charts.not_acknowledged(data, schedule.name):
+            remedy = f"look at Tonight; then: workbench schedule acknowledge {schedule.name} --reason WHY"
+            yield Finding("yellow", f"schedule {schedule.name}", chart_words.alarm_in_words(alarm), remedy)
 
 
 def _can_be_scanned(place: str) -> bool:

@@ -26,13 +26,13 @@ from warehouse.queries.nights import Nights
 from warehouse.queries.pieces import Pieces
 from warehouse.queries.reviews import Reviews
 from warehouse.queries.rollups import Rollups, Selection
-from warehouse.records.nights import MorningReport, Night, NightRun
+from warehouse.records.nights import MorningReport, NightRun
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from warehouse.vectors import Vectors
 from workbench.analysis import drift, intervals, metrics, pieces, worsened
 from workbench.analysis.drift import Rate, Slice
-from workbench.nights import night_alarms, night_causes, weekly_review
+from workbench.nights import night_alarms, night_causes, night_charts, weekly_review
 from workbench.nights.reports import Done, ErrorKind, FailedImages, Morning, Truth, as_json
 from workbench.nights.step_runner import Context
 from workbench.review import disputes
@@ -44,11 +44,14 @@ _SLICES = 5  # shown
 
 
 def report(context: Context) -> Morning:
-    """The report of a night that has been scored; reads only."""
+    """The report of a night that has been scored; stores nothing but the values that its charts are made of."""
     settings, night = context.settings, context.night
     ledger, store = Nights(settings.work.data), Store(settings.work.data)
-    before = _baseline(ledger, night, settings.operation.baseline_nights)
+    wanted = settings.operation.baseline_nights
+    compared = night_charts.baseline(settings.work.data, night, wanted, context.clock())
+    before = compared.runs
     images = _with_looks(ledger, store, context, before)
+    images = night_charts.dated(images, night, ledger.nights(night.schedule), compared)
     tonight = images.filter(pl.col("tonight"))
     scored = _compared(images)
     share = settings.operation.false_alarm_percent / 100
@@ -78,7 +81,7 @@ def report(context: Context) -> Morning:
         left=_left(ledger, runs) if night.state == "cut" else None,
         seconds=seconds,
         images_per_second=tonight.height / seconds if tonight.height and seconds > 0 else None,
-        baseline_nights=len({run.due_at for run in before}),
+        baseline_nights=compared.nights,
         baseline_images=images.height - tonight.height,
         labelled=labelled,
         rates=tuple(_rates(scored, bool(labelled))),
@@ -97,6 +100,7 @@ def report(context: Context) -> Morning:
         slices=_slices(ledger, context, before, share),
         week=weekly_review.of_night(settings.work.data, night.schedule, night.due_at),
         passed_over=context.passed_over,
+        charts=night_charts.of_tonight(context, compared, scored, _charted(bool(labelled)), wanted),
         called_defective=night_alarms.called_defective(
             settings.work.data, runs, scored["image_id"].filter(scored["tonight"]).to_list()
         ),
@@ -112,11 +116,9 @@ def keep(context: Context, morning: Morning) -> None:
     Nights(context.settings.work.data).keep_report(stored)
 
 
-def _baseline(ledger: Nights, night: Night, nights: int) -> list[NightRun]:
-    """The runs of the newest earlier nights over the archive that scored something."""
-    runs = [run for run in ledger.night_runs(night.schedule) if run.purpose != "golden" and run.due_at < night.due_at]
-    newest = sorted({run.due_at for run in runs}, reverse=True)[:nights]
-    return [run for run in runs if run.due_at in newest]
+def _charted(labelled: bool) -> tuple[str, ...]:
+    """The signals that a chart is kept of."""
+    return ("overkill", "escape") if labelled else ("alarm", "invalid", "entropy")
 
 
 def _with_looks(ledger: Nights, store: Store, context: Context, before: Sequence[NightRun]) -> pl.DataFrame:

@@ -36,7 +36,7 @@ def of_images(context: Context, images: pl.DataFrame, before: Sequence[NightRun]
         return ()
     earlier = sorted({run.run_id for run in before})
     pictures = PictureMeasures(context.settings.work.data).of_nights(context.run_ids, earlier, context.night.started_at)
-    joined = images.join(_timed(pictures), on=["image_id", "tonight"], how="left")
+    joined = images.join(_timed(pictures).drop("night"), on=["image_id", "tonight"], how="left")
     found = causes.find(joined, partial(drift.signals, false_alarm=share), share)
     return tuple(_in_zone(cause, context.schedule.timezone) for cause in found)
 

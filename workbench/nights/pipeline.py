@@ -12,7 +12,7 @@ from warehouse.records.audit import Actor
 from warehouse.records.reviews import Reason
 from warehouse.store import Store
 from workbench import wording
-from workbench.curation import normals, trial
+from workbench.curation import night_trial, normals, trial
 from workbench.errors import NightError, Skip
 from workbench.nights import backup, deliver, morning, reports, retention
 from workbench.nights.step_runner import Context, Step
@@ -73,11 +73,26 @@ def _push_disputes(context: Context) -> str:
 
 
 def _test_drafts(context: Context) -> str:
-    done = trial.test_waiting(Store(context.settings.work.data), QuietWatch(), actor=_actor(context))
-    if not done.results and not done.refused and not done.left:
+    store = Store(context.settings.work.data)
+    done = trial.test_waiting(store, QuietWatch(), actor=_actor(context))
+    night = night_trial.OneNight(context.night.schedule, context.night.due_at, _runs_over_the_archive(context))
+    gathered = night_trial.gather(store, night, QuietWatch(), actor=_actor(context))
+    if gathered.stopped:
+        raise NightError("stopped before all drafts were asked about the night's pictures; the same night goes on")
+    bets = [f"{bet.verdict}: {bet.why}" for bet in gathered.placed]
+    if not (done.results or done.refused or done.left or bets or gathered.passed_by):
         raise Skip("no draft waits for its test")
-    told = f"{len(done.results)} drafts tested, {done.left} wait"
-    return told + (f"; refused: {'; '.join(done.refused)}" if done.refused else "")
+    told = f"{wording.counted(len(done.results), 'draft')} tested, {done.left} wait"
+    told += f"; over nights: {'; '.join(bets)}" if bets else ""
+    passed_by = [*done.refused, *gathered.passed_by]
+    return told + (f"; passed by: {'; '.join(passed_by)}" if passed_by else "")
+
+
+def _runs_over_the_archive(context: Context) -> tuple[str, ...]:
+    """The night's runs over what was new: what is scored again was another night's."""
+    runs = Nights(context.settings.work.data).night_runs(context.night.schedule)
+    again = {run.run_id for run in runs if run.purpose != "archive"}
+    return tuple(run_id for run_id in context.run_ids if run_id not in again)
 
 
 def _tidy(context: Context) -> str:

@@ -23,6 +23,7 @@ from workbench.analysis.alarms import Alarms, Picture
 from workbench.analysis.causes import Cause
 from workbench.analysis.drift import Rate, Signal, Slice
 from workbench.analysis.pieces import PieceCounts
+from workbench.nights.chart_words import Charts, alarm_in_words
 from workbench.review.escape_estimate import Estimate, Week
 
 ErrorKind = Literal["wrong", "overkill", "escape", "unreadable"]  # `wrong`: whatever was wrong, together
@@ -156,6 +157,7 @@ class Morning:
     week: Week | None = None  # true escape and overkill from drawn cases, as of this night; None where none were drawn
     passed_over: tuple[PassedOver, ...] | None = None  # of the archive and its questions; None: nobody looked
     by_thresholds: tuple[ByThreshold, ...] = ()  # what saved thresholds call defective; none where none holds
+    charts: Charts | None = None  # over the nights since the reference; None in older reports
     causes: tuple[Cause, ...] = ()  # what changed first; none in older reports
     called_defective: Found | None = None  # what was called defective; None in older reports
     timezone: str = "UTC"  # of the schedule: dates and times are told by it
@@ -194,6 +196,8 @@ class Morning:
             )
         if self.causes:
             return " ".join(f"{cause_words.sentence(cause)}." for cause in self.causes)
+        if not self.changes and self.charts and self.charts.lasting:
+            return f"{alarm_in_words(self.charts.lasting[0])}."
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:

@@ -168,6 +168,46 @@ def gate(p: Palette, rows: Sequence[Row], margin: float) -> go.Figure:
     return fig
 
 
+def over_nights(
+    p: Palette, nights: Sequence[str], better: Sequence[float], worse: Sequence[float], threshold: float
+) -> go.Figure:
+    """The wealth of the bets on better and on worse after each night, as logarithms, and where better is said.
+
+    Args:
+        p: the colours.
+        nights: their names, oldest first.
+        better: natural logarithms, one for each night.
+        worse: likewise.
+        threshold: of better.
+    """
+    fig = theme.figure(p, 190, margin={"l": 34, "r": 64, "t": 16, "b": 40})
+    places = list(range(len(nights) + 1))
+    for values, name, colour, width, dash, symbol in (
+        (worse, "worse", p.muted, 1, "dot", "x"),
+        (better, "better", p.accent, 2, "solid", "circle"),
+    ):
+        fig.add_scatter(
+            x=places, y=[0.0, *values], mode="lines+markers",
+            line={"color": colour, "width": width, "dash": dash}, marker={"size": 3 * width + 2, "symbol": symbol},
+            customdata=["before the first night", *map(escape, nights)],
+            hovertemplate=f"%{{customdata}}: %{{y:.2f}} on {name}<extra></extra>",
+        )  # fmt: skip
+        fig.add_annotation(
+            x=places[-1], y=[0.0, *values][-1], text=name, xanchor="left", xshift=8, showarrow=False,
+            font={"color": colour, "size": 12},
+        )  # fmt: skip
+    fig.add_hline(y=threshold, line={"color": p.accent, "width": 1, "dash": "dash"})
+    fig.add_annotation(
+        x=0, xref="paper", y=threshold, text="better is said", xanchor="left", yanchor="bottom",
+        font={"color": p.accent, "size": 11.5},
+    )  # fmt: skip
+    fig.add_hline(y=0, line={"color": p.faint, "width": 1})
+    low, high = min([0.0, *better, *worse]), max([threshold, *better, *worse])
+    fig.update_xaxes(title_text="nights", nticks=6, range=[0, max(places[-1], 5)], showgrid=False, fixedrange=True)
+    fig.update_yaxes(title_text="log e", nticks=5, range=[max(low, -6) - 0.4, high + 0.9], fixedrange=True)
+    return fig
+
+
 def budget(p: Palette, spent: Sequence[float], whole: float) -> go.Figure:
     """What of the alpha budget each test since the last better has spent, the newest in the accent."""
     fig = theme.figure(p, 34, margin={"l": 2, "r": 2, "t": 4, "b": 4}, barmode="overlay")

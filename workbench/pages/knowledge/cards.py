@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from markupsafe import Markup, escape
 
+from warehouse.queries.night_tests import Gathered
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, Sentence
 from warehouse.records.scoring import Description
 from workbench import wording
@@ -19,11 +20,20 @@ from workbench.analysis import intervals
 from workbench.analysis.charts import knowledge
 from workbench.analysis.charts.knowledge import Bar, Row
 from workbench.curation import edit, gate
+from workbench.curation.edit import place_of
 from workbench.curation.lint import Finding
 from workbench.curation.proposals import Proposal
 from workbench.pages.ui import components
 
-VERDICTS = {"better": ("↑", "accent"), "worse": ("↓", "escape"), "not enough evidence": ("○", "muted")}
+if TYPE_CHECKING:
+    from workbench.pages.knowledge.product_reads import Product
+
+VERDICTS = {
+    "better": ("↑", "accent"),
+    "worse": ("↓", "escape"),
+    "not enough evidence": ("○", "muted"),
+    "still gathering": ("◐", "muted"),
+}
 ORIGINS = {"kept": "stood there before", "verdict": "a reviewer", "curator": "the curator", "model": "the model"}
 STYLE = Markup("""<style>
 .diff { font-size: 1.02rem; line-height: 1.7; max-width: 82ch; overflow-wrap: anywhere; }
@@ -38,7 +48,13 @@ def name(description: Description) -> str:
     return f"{description.entry.replace('_', ' ')} · r{description.revision} · {description.state}"
 
 
-def finding(draft: Description, old: Description | None, result: GateResult | None, why_not: str | None) -> Markup:
+def finding(
+    draft: Description,
+    old: Description | None,
+    result: GateResult | None,
+    why_not: str | None,
+    nights: Gathered | None = None,
+) -> Markup:
     """The page's one sentence about the chosen revision."""
     called = f"{draft.product} / {draft.entry}".replace("_", " ")
     head = Markup("<b>{}, r{}.</b>").format(called, draft.revision)
@@ -46,6 +62,12 @@ def finding(draft: Description, old: Description | None, result: GateResult | No
         return head + " Published; the next run reads it."
     if draft.state == "retired":
         return head + " Retired; no run reads it any more."
+    if nights is not None and (result is None or result.verdict != "better"):
+        shape, colour = VERDICTS[nights.verdict]
+        after = " It may be published." if why_not is None else ""
+        return Markup('{} <span class="{}">{}</span> Over nights: {}{}').format(
+            head, colour, shape, f"{nights.verdict}: {nights.why}.", after
+        )
     if result is not None:
         shape, colour = VERDICTS[result.verdict]
         after = " It may be published." if why_not is None else ""
@@ -116,13 +138,11 @@ def problems(reasons: Sequence[str]) -> Markup:
     return Markup('<div class="note">No proposal could be made of {}{}</div>').format("; ".join(reasons[:3]), more)
 
 
-def waiting(drafts: Sequence[Description], results: Mapping[tuple[str, int], GateResult]) -> Markup:
-    """Drafts and tests that wait for a person."""
+def waiting(product: Product) -> Markup:
+    """Drafts and tests that wait for a person, or for nights, or for each other."""
     rows = []
-    for each in drafts:
-        result = results.get((each.description_id, each.revision))
-        shape, colour = VERDICTS[result.verdict] if result else ("◐" if each.state == "testing" else "○", "muted")
-        said = result.verdict if result else "waits for its test" if each.state == "testing" else "not tested"
+    for each in product.waiting:
+        shape, colour, said = _state(product, each)
         rows.append(
             [
                 Markup("<b>{}</b> r{}").format(each.entry.replace("_", " "), each.revision),
@@ -131,6 +151,64 @@ def waiting(drafts: Sequence[Description], results: Mapping[tuple[str, int], Gat
             ]
         )
     return Markup('<div class="wrap">{}</div>').format(components.table(rows, numbers=1))
+
+
+def _state(product: Product, draft: Description) -> tuple[str, str, str]:
+    """Glyph, colour and words for where a draft stands."""
+    result = product.results.get((draft.description_id, draft.revision))
+    if nights := product.gathered(draft):
+        return *VERDICTS[nights.verdict], f"over nights: {nights.verdict}"
+    if other := product.waits_for(draft):
+        return "○", "muted", f"waits for the verdict on {drafts(other)}"
+    if result:
+        return *VERDICTS[result.verdict], result.verdict
+    return ("◐", "muted", "waits for its test") if draft.state == "testing" else ("○", "muted", "not tested")
+
+
+def drafts(gathered: Gathered) -> str:
+    """The drafts of a test over nights, without their product."""
+    return " with ".join(
+        f"{place_of(each.description_id)[2].replace('_', ' ')} r{each.revision}" for each in gathered.test.drafts
+    )
+
+
+def nights_verdict(gathered: Gathered) -> Markup:
+    """What a test over nights says by now, large, and why."""
+    shape, colour = VERDICTS[gathered.verdict]
+    together = f"One verdict for {drafts(gathered)}. " if len(gathered.test.drafts) > 1 else ""
+    return Markup('<div class="big {}" style="font-size:1.5rem">{} {}</div><div class="note">{}{}</div>').format(
+        colour, shape, _sentence(gathered.verdict).rstrip("."), together, _sentence(gathered.why)
+    )
+
+
+def nights_table(gathered: Gathered) -> Markup:
+    """All nights' answers in numbers."""
+    bets, test = gathered.bets, gathered.test
+    if not bets:
+        return Markup()
+    won, lost, images = (sum(getattr(bet, name) for bet in bets) for name in ("won", "lost", "images"))
+    rows = [
+        [
+            "Won, lost",
+            f"{won}, {lost} about {wording.counted(images, 'image')} in {wording.counted(len(bets), 'night')}",
+        ],
+        ["Last night's wager", f"{bets[-1].wager:.2f} of the wealth"],
+        [
+            "Elsewhere, worst bound",
+            f"{knowledge.points(bets[-1].elsewhere_low)}, margin −{100 * test.margin:g}"
+            if any(bet.elsewhere_images for bet in bets)
+            else "retrieved nowhere else",
+        ],
+    ]
+    return Markup('<div class="wrap">{}</div>').format(components.table(rows))
+
+
+def bet_rows(over_nights: Sequence[Gathered]) -> pl.DataFrame:
+    """Every night's bet, for export."""
+    rows = [
+        {**asdict(bet), "drafts": drafts(each), "alpha": each.test.alpha} for each in over_nights for bet in each.bets
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def history(changes: Sequence[KnowledgeChange]) -> Markup:

@@ -13,7 +13,7 @@ from warehouse.errors import WorkbenchError
 from warehouse.records.scoring import Description
 from workbench import wording
 from workbench.analysis.charts import knowledge
-from workbench.curation import edit, gate, proposals
+from workbench.curation import e_process, edit, gate, proposals
 from workbench.errors import REFUSALS
 from workbench.pages.knowledge import cards, normals, product_reads
 from workbench.pages.knowledge.product_reads import Product
@@ -51,6 +51,11 @@ def act(what: str) -> None:
                 chosen.description_id, chosen.revision, "to be tested tonight", actor=who
             )
             asked["knowledge.said"] = f"Revision {chosen.revision} waits for tonight's run."
+        elif what == "nights":
+            from workbench.curation import night_trial  # loads PyTorch, which takes longer than the page
+
+            night_trial.open_test(store, [chosen, *asked.get("knowledge.bundle", [])], actor=who)
+            asked["knowledge.said"] = f"Every night asks its new pictures about revision {chosen.revision} too."
         elif what == "retire":
             why = asked["knowledge.retire"] or "no reason given"
             product_reads.statements(now).retire(chosen.description_id, chosen.revision, why, actor=who)
@@ -125,7 +130,7 @@ def show_waiting(product: Product) -> None:
                     else:
                         st.caption("Accept the first one before.")
         if product.waiting:
-            html(cards.waiting(product.waiting, product.results))
+            html(cards.waiting(product))
 
 
 def show_text(product: Product, old: Description | None) -> None:
@@ -198,6 +203,34 @@ def show_gate(product: Product) -> None:
         said = f"Affected {knowledge.points(result.difference)} points, {result.verdict}"
         chart(knowledge.gate(components.ink(), rows, attempt.margin), "knowledge.gate", said)
         html(cards.gate_table(attempt, result))
+
+
+def show_nights(product: Product) -> None:
+    """The chosen revision's test over nights, or what there is to test it on."""
+    gathered = product.gathered(chosen)
+    if gathered is None and chosen.state not in ("draft", "testing"):
+        return
+    with card("nights", "Over nights", "one bet a night, on its new pictures"):
+        if gathered is not None:
+            html(cards.nights_verdict(gathered))
+            names = [f"{bet.schedule} {bet.due_at:%d %b}" for bet in gathered.bets]
+            better, worse = ([getattr(bet, name) for bet in gathered.bets] for name in ("log_better", "log_worse"))
+            limit = e_process.threshold(gathered.test.alpha)
+            said = (
+                f"Log e {better[-1] if better else 0:.2f} of {limit:.2f} after {wording.counted(len(names), 'night')}"
+            )
+            chart(knowledge.over_nights(components.ink(), names, better, worse, limit), "knowledge.nights", said)
+            html(cards.nights_table(gathered))
+            return
+        html(Markup('<div class="note">{}</div>').format(product_reads.outlook_of(now, chosen)))
+        if other := product.waits_for(chosen):
+            html(Markup('<div class="note"><b>It waits</b> for the verdict on {}.</div>').format(cards.drafts(other)))
+            return
+        others = [each for each in product.waiting if product.gathered(each) is None and each.state == "draft"]
+        others = [each for each in others if each.description_id != chosen.description_id]
+        if others:
+            st.multiselect("Together with", others, key="knowledge.bundle", format_func=cards.name)
+        st.button("Test over nights", key="knowledge.nights", on_click=act, args=["nights"])
 
 
 def show_budget(product: Product) -> None:
@@ -286,7 +319,7 @@ old = product.published_of(chosen.description_id)
 result = product.results.get((chosen.description_id, chosen.revision))
 why_not = product.why_not(chosen)
 
-with header("Knowledge", cards.finding(chosen, old, result, why_not), product.under):
+with header("Knowledge", cards.finding(chosen, old, result, why_not, product.gathered(chosen)), product.under):
     choose_product(product.key)
     address.choose(
         "Description",
@@ -303,6 +336,7 @@ with header("Knowledge", cards.finding(chosen, old, result, why_not), product.un
             "descriptions": lambda: cards.text_rows(product.texts),
             "lift": lambda: product.lifts,
             "tests": lambda: cards.test_rows(product.attempts, product.results),
+            "nights": lambda: cards.bet_rows(product.over_nights),
         },
     )
     show_actions(why_not)
@@ -317,6 +351,8 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
         show_lift(product)
     with grid.cell():
         show_gate(product)
+    with grid.cell():
+        show_nights(product)
     with grid.cell():
         show_budget(product)
 show_own_lift(product)

@@ -13,6 +13,7 @@ import streamlit as st
 from warehouse import names
 from warehouse.errors import BrokenIndex
 from warehouse.queries.curation import Curation
+from warehouse.queries.night_tests import Gathered, NightTests
 from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, Sentence
 from warehouse.records.scoring import Description
 from warehouse.store import Store
@@ -20,7 +21,8 @@ from warehouse.vectors import Vectors
 from workbench import wording
 from workbench.archive import previews, run_views
 from workbench.archive.view import View
-from workbench.curation import edit, proposals
+from workbench.curation import edit, outlook, proposals
+from workbench.curation.newest_run import newest_run
 from workbench.curation.proposals import Proposal, Waiting
 from workbench.pages.ui import pictures, reads
 from workbench.pages.ui.reads import Snapshot
@@ -43,6 +45,7 @@ class Product:
     attempts: Mapping[Key, GateAttempt]
     results: Mapping[Key, GateResult]
     lifts: pl.DataFrame
+    over_nights: Sequence[Gathered]  # tests over nights, oldest first
 
     @property
     def key(self) -> str:
@@ -74,10 +77,23 @@ class Product:
     @property
     def spent(self) -> list[float]:
         """The alpha each test since the last better has spent, oldest first."""
-        ordered = sorted(self.attempts.items(), key=lambda item: item[1].opened_at)
-        better = [place for place, (key, _) in enumerate(ordered) if _is_better(self.results.get(key))]
-        since = ordered[better[-1] + 1 :] if better else ordered
-        return [attempt.alpha for _, attempt in since]
+        tests = [(each.opened_at, each.alpha, _is_better(self.results.get(key))) for key, each in self.attempts.items()]
+        tests += [(each.test.opened_at, each.test.alpha, each.verdict == "better") for each in self.over_nights]
+        spent: list[float] = []
+        for _, alpha, is_better in sorted(tests):
+            spent = [] if is_better else [*spent, alpha]
+        return spent
+
+    def gathered(self, draft: Description) -> Gathered | None:
+        """A revision's test over nights."""
+        return next((each for each in self.over_nights if _key(draft) in _keys(each)), None)
+
+    def waits_for(self, draft: Description) -> Gathered | None:
+        """The test over nights of another revision of the same text, for which this one waits."""
+        going_on = [each for each in self.over_nights if each.verdict == "still gathering"]
+        testing = {_key(each) for each in self.texts if each.state == "testing"}
+        others = [(each, key) for each in going_on for key in _keys(each) if key in testing and key != _key(draft)]
+        return next((each for each, key in others if key[0] == draft.description_id), None)
 
     @property
     def under(self) -> str:
@@ -98,7 +114,8 @@ class Product:
         """Why the gate doesn't let a revision through."""
         live = self.published_of(draft.description_id)
         key = (draft.description_id, draft.revision)
-        return edit.standing(draft, self.attempts.get(key), self.results.get(key), live.revision if live else None)
+        number = live.revision if live else None
+        return edit.standing(draft, self.attempts.get(key), self.results.get(key), number, self.gathered(draft))
 
 
 @dataclass(frozen=True)
@@ -165,6 +182,7 @@ def product(now: Snapshot, key: str) -> Product:
         attempts={(each.description_id, each.revision): each for each in base.attempts(key)},
         results={(each.description_id, each.revision): each for each in base.results(key)},
         lifts=base.lifts(dataset, name),
+        over_nights=NightTests(Path(now.data)).all(key),
     )
 
 
@@ -227,7 +245,7 @@ def blast(now: Snapshot, draft: Description) -> Reached:
     from workbench.curation import blast_radius as radius  # loads PyTorch, which takes longer than the page
     from workbench.curation.trial import meant_for
 
-    run = radius.newest_run(store(now))
+    run = newest_run(store(now))
     found = radius.radius(store(now), draft, run, _encoder(now.data, run.run_id))
     meant = meant_for(found.changed, draft)["image_id"]
     first = found.changed.sort(~pl.col("image_id").is_in(meant.implode()), maintain_order=True)
@@ -245,6 +263,20 @@ def blast(now: Snapshot, draft: Description) -> Reached:
         label = f"{row['defect'] or row['label'] or row['product']} · {ranks}"
         thumbs.append(Thumb(row["image_id"], label, shown.source, shown.problem or ""))
     return Reached(run.run_id, found.changed.height, found.images, found.questions, found.seconds, tuple(thumbs))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def outlook_of(now: Snapshot, draft: Description) -> str:
+    """Whether a draft can be decided with the pictures there are, in words."""
+    return outlook.of(store(now), draft).in_words()
+
+
+def _key(draft: Description) -> Key:
+    return draft.description_id, draft.revision
+
+
+def _keys(gathered: Gathered) -> list[Key]:
+    return [(each.description_id, each.revision) for each in gathered.test.drafts]
 
 
 def _is_better(result: GateResult | None) -> bool:

@@ -17,7 +17,9 @@ from workbench import wording
 from workbench.analysis import drift
 from workbench.analysis.charts.nights import Point, Strand
 from workbench.analysis.drift import Rate, Signal
+from workbench.nights import chart_words
 from workbench.nights import reports as telling
+from workbench.nights.chart_words import Charts
 from workbench.nights.reports import Morning
 from workbench.pages.runs.cards import duration
 from workbench.pages.ui import components
@@ -199,6 +201,19 @@ def changes(report: Morning) -> Markup:
         for each in report.unexplained
     ]
     return components.table(rows, ("where", "signal", "before", "tonight", "images"), numbers=3)
+
+
+def over_the_nights(charts: Charts) -> Markup:
+    """The alarms of charts, how near each chart is to one, and what they are compared with."""
+    words = Markup("").join(Markup('<div class="note">{}</div>').format(said) for said in chart_words.sentences(charts))
+    rows = [
+        [_mark_of(each.signal) + each.signal, chart_words.number(each.signal, each.usual), f"{each.nights:,}",
+         f"{100 * each.distance:.0f} %"]
+        for each in charts.readings
+    ]  # fmt: skip
+    if not rows:
+        return words
+    return components.table(rows, ("chart", "usual", "nights since", "towards an alarm"), numbers=3) + words
 
 
 def slices(report: Morning) -> Markup:

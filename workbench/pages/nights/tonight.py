@@ -24,8 +24,9 @@ from warehouse.store import Store
 from workbench import wording
 from workbench.analysis.alarms import NOTHING, Alarms
 from workbench.analysis.charts import nights
-from workbench.nights import night_alarms, weekly_review
+from workbench.nights import night_alarms, night_charts, weekly_review
 from workbench.nights import reports as telling
+from workbench.nights.chart_words import Charts
 from workbench.nights.reports import Morning
 from workbench.pages.nights import cards, lead_cards
 from workbench.pages.runs import cards as run_cards
@@ -76,6 +77,13 @@ def at_work(now: Snapshot, schedule: str) -> tuple[Night, Run | None] | None:
     mine = {run.run_id for run in ledger.night_runs(schedule) if run.due_at == night.due_at}
     runs = [run for run in schema.records(Run, Store(Path(now.data)).runs()) if run.run_id in mine]
     return night, runs[0] if runs else None
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def charts_of(now: Snapshot, schedule: str, due_at: datetime) -> Charts | None:
+    """What the charts said on a morning, without what was acknowledged since."""
+    found = next((report.charts for report in reports(now, schedule) if report.due_at == due_at), None)
+    return night_charts.still_open(Path(now.data), found) if found else None
 
 
 def choose_schedule(width: int) -> None:
@@ -245,6 +253,9 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell(), card("counts", "Scored"):
         html(cards.counts(report) + cards.failures(report) + cards.queue(report))
         st.page_link(components.DISPUTES, label="Open Disputes")
+    if charts := charts_of(now, schedule, report.due_at):
+        with grid.cell(column_span=2), card("charts", "Over the nights", "against the reference"):
+            html(cards.over_the_nights(charts))
     odds = f"{report.false_alarm_percent:.0f} of 100 ordinary nights have any"
     note = f"{len(report.unexplained)} of {report.signals} signals; {odds}" if report.signals else ""
     with grid.cell(column_span=2), card("week", "True escape and overkill", "seven days, from cases drawn for review"):
