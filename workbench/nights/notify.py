@@ -125,5 +125,5 @@ def _library() -> Any:
         apprise = importlib.import_module("apprise")
     except ImportError:
         raise NightError("it takes Apprise: pip install 'inspection-workbench[notify]'") from None
-    logging.getLogger("apprise").disabled = True  # it logs addresses that it can't read, tokens and all
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses that it can't read, tokens and all
     return apprise
