@@ -55,7 +55,8 @@ def main() -> None:
         if not arguments.pack and not (archive / "images.csv").exists():
             draw_archive(archive, max(64, arguments.questions // 3), DRAW_SEED)
         texts = archive / "domain_knowledge.json"
-        if texts.is_file():
+        with_texts = texts.is_file()
+        if with_texts:
             knowledge_files.import_file(Store(work.data), texts, actor=ANN)
         base = Settings(support=Support(compare=arguments.tower), work=work)
         experiment = ablation.run(archive, base, arms, QuietWatch(), told)
@@ -64,7 +65,7 @@ def main() -> None:
     found = {
         "questions": int(of_arms["n"].max() or 0),  # type: ignore[arg-type]
         "images": int(study.of(arms[0].name)["image_id"].n_unique()),
-        "knowledge": texts.is_file(),
+        "knowledge": with_texts,
         "seconds": round(time.perf_counter() - started, 1),
         "arms": rounded(of_arms.select("arm", "n", "right", "accuracy", "low", "high")),
         "moved": [

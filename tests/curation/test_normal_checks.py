@@ -31,7 +31,7 @@ from workbench.errors import CannotPublish
 from workbench.nights import health
 from workbench.settings import Settings, Work
 
-GREY, BLUE, RED = (120, 120, 120), (30, 60, 250), (190, 90, 70)
+GREY, BLUE, RED, FAINT = (120, 120, 120), (30, 60, 250), (190, 90, 70), (150, 108, 100)
 
 
 def plate(file: Path, seed: int, spot: tuple[int, int, int] | None = None) -> None:
@@ -135,6 +135,23 @@ def test_a_wrong_verdict_is_refused_before_it_hides_a_defect(store: Store) -> No
     [suspect] = Checks(store, PretendedTower()).suspects()
     assert suspect.normal.content == rusty.content
     assert Normals(store.data).changes()[0].reason.startswith("against the check (")
+
+
+def test_a_normal_that_is_like_known_defects_is_refused_though_all_of_them_are_still_caught(store: Store) -> None:
+    [archive] = store.archives()
+    for name, spot in (("faint", FAINT), ("plain", None)):
+        plate(Path(archive.root) / "plate" / "test" / "good" / f"{name}.png", 400, spot)
+    normals.register(store, Path(archive.root), Settings(work=Work(data=store.data)))
+    checks = Checks(store, PretendedTower())
+
+    faint, plain = (
+        checks.effect([proposed(entry_at(store, f"plate/test/good/{name}.png"))]) for name in ("faint", "plain")
+    )
+
+    assert (faint.caught, faint.lost, plain.lost) == (8, (), ())
+    assert (faint.harmful, plain.harmful) == (True, False)
+    assert "known defects come nearer to normal by it than good pictures do (p = 0.0" in faint.words
+    assert "nearer" not in plain.words
 
 
 def test_a_verdict_against_the_archive_s_own_word_is_refused(store: Store) -> None:

@@ -24,10 +24,10 @@ def cookies(inspection_pack: Path, tmp_path: Path) -> Study:
 
 @pytest.mark.real_images
 def test_confirmed_false_alarms_lower_overkill_and_wrong_verdicts_are_refused_or_named(cookies: Study) -> None:
-    figures = replay(cookies)
+    figures = replay(cookies, draws=20)
     assert figures["confirmed_mean"] >= 1
     for name in ("at_escape_0.1", "at_escape_0.2", "over_all_escapes"):
-        assert figures[f"overkill_{name}_after"] < figures[f"overkill_{name}_before"]
+        assert figures[f"overkill_{name}"]["difference"] < 0
 
     counts = planted(cookies, most=12)
 

@@ -36,6 +36,24 @@ def test_no_way_leads_out_of_the_allowed_folders(tmp_path: Path) -> None:
         assert previews.locate(path, str(inside), [str(inside)]) is None, path
 
 
+def test_a_file_that_becomes_a_link_out_of_the_archive_is_not_shown_though_its_folder_is_known(tmp_path: Path) -> None:
+    """Folders are followed once, files each time."""
+    inside, outside = tmp_path / "archive", tmp_path / "secret.png"
+    (inside / "a").mkdir(parents=True)
+    for path in (inside / "a" / "x.png", inside / "a" / "y.png", outside):
+        path.write_bytes(b"x")
+    folders = previews.AllowedFolders([str(inside)])
+    assert folders.locate("a/x.png", str(inside)) == inside.resolve() / "a" / "x.png"
+    (inside / "a" / "y.png").unlink()
+    (inside / "a" / "y.png").symlink_to(outside)
+    assert folders.locate("a/y.png", str(inside)) is None
+    (inside / "a" / "y.png").unlink()
+    (inside / "a" / "y.png").symlink_to("x.png")
+    assert folders.locate("a/y.png", str(inside)) == inside.resolve() / "a" / "x.png"
+    for stored in ("a/../../secret.png", "a/..", "..", "a/x\0.png", str(outside)):
+        assert folders.locate(stored, str(inside)) in (None, inside.resolve()), stored
+
+
 def test_a_photograph_is_shown_upright_and_small_and_its_size_is_known(tmp_path: Path) -> None:
     photo = Image.new("RGB", (1600, 1200), "grey")
     exif = Image.Exif()

@@ -245,23 +245,29 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     is_alarm, is_pass = _is(found["outcome"], "alarm"), _is(found["outcome"], "pass")
     weights = {
         "chance": np.where(is_counted & (choices > 0), 1.0 / np.maximum(choices, 1), 0.0),
-        "entropies": entropy.is_not_null().cast(pl.Float64).to_numpy(),
         "entropy": entropy.fill_null(0.0).to_numpy(),
         "seconds": found["seconds"].to_numpy(),
+    }
+    which = {  # rows that count one each; of most there are few
+        "entropies": entropy.is_not_null().to_numpy(),
         "counted_detections": is_counted & detection,
         "correct_detections": (right == 1) & detection,
         "unreadable": is_counted & _is(found["claim"], "unreadable"),
         "unclaimed": detection & _is(found["status"], "answered") & found["claim"].is_null().to_numpy(),
         "alarm_probabilities": is_alarm & likely.is_not_null().to_numpy(),
-        "alarm_probability": np.where(is_alarm, likely.fill_null(0.0).to_numpy(), 0.0),
     }
+    alarms_at = np.flatnonzero(is_alarm)
     sums |= {name: np.bincount(cell, one, size * width).reshape(size, width) for name, one in weights.items()}
+    sums |= {name: _counts(cell, one, size * width).reshape(size, width) for name, one in which.items()}
+    sums["alarm_probability"] = np.bincount(
+        cell[alarms_at], likely.gather(alarms_at).fill_null(0.0).to_numpy(), size * width
+    ).reshape(size, width)
 
     # What is squared is summed per image first: (image, subtask), and over all subtasks a last column.
     pair, cases = image * width + subtask, images * width
     per_image = [
-        np.bincount(pair[chosen], minlength=cases).reshape(images, width).astype(np.float64)
-        for chosen in (slice(None), is_counted, right == 1, is_alarm, is_alarm | is_pass)
+        _counts(pair, chosen, cases).reshape(images, width).astype(np.float64)
+        for chosen in (None, is_counted, right == 1, is_alarm, is_alarm | is_pass)
     ]
     questions, n, y, alarms, claims = (np.column_stack([one, one.sum(1)]) for one in per_image)
     sums = {name: np.column_stack([one, one.sum(1)]) for name, one in sums.items()}
@@ -277,6 +283,11 @@ def cells(columns: Columns, places: pl.Series | None) -> pl.DataFrame:
     counts = [pl.Series(name, sums[name][kind, place]).cast(pl.Float64 if name in REAL else pl.Int64) for name in SUMS]
     first = ("cluster_id", "dataset", "product", "subtask", "label", "defect", "line", "camera", "lot")
     return kinds[kind].with_columns(names.gather(place), *counts).select(*first, *SUMS)
+
+
+def _counts(places: NDArray[np.int64], chosen: NDArray[np.bool_] | None, size: int) -> NDArray[np.int64]:
+    """How many of the chosen rows, all for None, have each place."""
+    return np.bincount(places if chosen is None or chosen.all() else places[chosen], minlength=size)
 
 
 def _is(column: pl.Series, value: str) -> NDArray[np.bool_]:

@@ -31,7 +31,11 @@ def rates(cells: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
         cells: see `warehouse.queries.truth.clustered_cells`.
         by: any of the cells' columns; with `subtask` the cells per subtask are taken, else those over all.
     """
-    rows = cells.filter(pl.col("subtask").is_not_null() if "subtask" in by else pl.col("subtask").is_null())
+    return _rates_of_cuts(cells, [tuple(by)])[0]
+
+
+def _rates_of_cuts(cells: pl.DataFrame, cuts: Sequence[Sequence[str]]) -> list[pl.DataFrame]:
+    """`rates` by each of several sets of columns: one look at the cells and one pass of intervals for all of them."""
     sums = [pl.col(of).sum().cast(pl.Float64).alias(name) for name, of in _MOMENTS.items()]
     n, right, is_cluster = pl.col("n"), pl.col("right"), pl.col("cluster_id").is_not_null()
     of_cluster = {
@@ -40,13 +44,22 @@ def rates(cells: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
         "n_right": n * right,
         "right_squared": right**2,
     }
-    clusters = rows.group_by(*by, "cluster_id").agg(sums)
-    clusters = clusters.with_columns(
-        pl.when(is_cluster).then(x).otherwise(name).alias(name) for name, x in of_cluster.items()
-    )
-    groups = clusters.group_by(by).agg(pl.col(*_MOMENTS).sum()) if by else clusters.select(pl.col(*_MOMENTS).sum())
-    found = intervals.with_intervals(groups.filter(n > 0).with_columns(pl.col("images").cast(pl.Int64)))
-    return found.select(*by, "n", "right", "images", "effective", "rate", "se", "deff", "low", "high")
+    whens = [pl.when(is_cluster).then(x).otherwise(name).alias(name) for name, x in of_cluster.items()]
+    parts = []
+    for by in cuts:
+        rows = cells.lazy().filter(pl.col("subtask").is_not_null() if "subtask" in by else pl.col("subtask").is_null())
+        clusters = rows.group_by(*by, "cluster_id").agg(sums).with_columns(whens)
+        groups = clusters.group_by(by).agg(pl.col(*_MOMENTS).sum()) if by else clusters.select(pl.col(*_MOMENTS).sum())
+        parts.append(groups.filter(n > 0).with_columns(pl.col("images").cast(pl.Int64)))
+    groups_of_cuts = pl.collect_all(parts)
+    found = intervals.with_intervals(pl.concat(groups.select(*_MOMENTS) for groups in groups_of_cuts))
+    found = found.select("n", "right", "images", "effective", "rate", "se", "deff", "low", "high")
+    tables, first = [], 0
+    for by, counted in zip(cuts, groups_of_cuts, strict=True):
+        of_cut = found.slice(first, counted.height)
+        tables.append(counted.select(*by).hstack(of_cut) if by else of_cut)
+        first += counted.height
+    return tables
 
 
 def heat(cells: pl.DataFrame) -> pl.DataFrame:
@@ -59,7 +72,8 @@ def error_slices(
     cells: pl.DataFrame, cuts: Sequence[error_concentration.Cut] = error_concentration.CUTS
 ) -> pl.DataFrame:
     """`error_concentration.table` of the predictions that the cells count."""
-    return error_concentration.table({cut: rates(cells, cut) for cut in cuts}, rates(cells))
+    whole, *of_cuts = _rates_of_cuts(cells, [(), *cuts])
+    return error_concentration.table(dict(zip(cuts, of_cuts, strict=True)), whole)
 
 
 def accuracy_by_subtask(cells: pl.DataFrame, declared: Sequence[Subtask]) -> pl.DataFrame:
@@ -102,10 +116,19 @@ def detection(cells: pl.DataFrame) -> Detection:
     escapes, overkills = int(defective["escape"].sum()), int(good["overkill"].sum())
     unread = int(defective["unreadable"].sum()) + int(good["unreadable"].sum())
     missed, called = int(defective["counted_detections"].sum()), int(good["counted_detections"].sum())
+    sides = [(0, defective, "escape"), (1, good, "overkill"), (2, pl.concat([defective, good]), "unreadable")]
+    sums = pl.concat(
+        of_side.select(
+            pl.lit(side).alias("side"), "cluster_id", "counted_detections", pl.col(counted).alias("counted_so")
+        )
+        for side, of_side, counted in sides
+    )
+    found = intervals.over_pictures(sums, "counted_so", "counted_detections", ("side",))
+    rated = {side: Estimate(*rest) for side, *rest in found.select("side", "rate", "low", "high").iter_rows()}
     return Detection(
-        escape=_rate(defective, "escape", missed),
-        overkill=_rate(good, "overkill", called),
-        unreadable=_rate(pl.concat([defective, good]), "unreadable", missed + called),
+        escape=rated.get(0),
+        overkill=rated.get(1),
+        unreadable=rated.get(2),
         escapes=escapes,
         defective=missed,
         overkills=overkills,
@@ -113,13 +136,6 @@ def detection(cells: pl.DataFrame) -> Detection:
         unread=unread,
         unclaimed=int(rows["unclaimed"].sum()),
     )
-
-
-def _rate(cells: pl.DataFrame, counted: str, n: int) -> Estimate | None:
-    if not n:
-        return None
-    row = intervals.over_pictures(cells, counted, "counted_detections").row(0, named=True)
-    return Estimate(row["rate"], row["low"], row["high"])
 
 
 def total(cells: pl.DataFrame, column: str) -> int:

@@ -48,46 +48,38 @@ def table(rates: Mapping[Cut, pl.DataFrame], whole: pl.DataFrame) -> pl.DataFram
     Returns:
         SCHEMA. Of two slices with the same questions the earlier cut's comes first.
     """
-    if whole.is_empty() or not whole["n"][0]:
+    if not rates or whole.is_empty() or not whole["n"][0]:
         return pl.DataFrame(schema=SCHEMA)
     total, wrong = float(whole["n"][0]), float(whole["n"][0] - whole["right"][0])
     spread = max(float(whole["deff"][0] or 1.0), 1.0)
-    parts = []
-    for place, (cut, of_cut) in enumerate(rates.items()):
-        rows = of_cut.filter(pl.col("effective") >= slices.ENOUGH - 1e-9, pl.col("n") < total)
-        n, right, images = (rows[name].cast(pl.Float64).to_numpy() for name in ("n", "right", "images"))
-        errors, deff = n - right, np.maximum(rows["deff"].cast(pl.Float64).to_numpy(), 1.0)
-        elsewhere = 1 - (wrong - errors) / (total - n)
-        pooled = wrong / total * (1 - wrong / total)
-        scatter = np.sqrt(pooled * (deff / n + spread / (total - n)))
-        difference = pl.Series(right / n - elsewhere)
-        t = pl.select(pl.when(pl.lit(pl.Series(scatter)) > 0).then(difference / pl.Series(scatter))).to_series()
-        parts.append(
-            pl.DataFrame(
-                {
-                    "cut": pl.Series([list(cut)] * rows.height, dtype=pl.List(pl.String)),
-                    "values": pl.Series(
-                        rows.select(pl.concat_list(pl.col(cut).cast(pl.String))).to_series()
-                        if rows.height
-                        else pl.Series([], dtype=pl.List(pl.String))
-                    ),
-                    "n": n,
-                    "images": images,
-                    "rate": right / n,
-                    "errors": errors,
-                    "share": errors / max(wrong, 1.0),
-                    "share_of_questions": n / total,
-                    "elsewhere": elsewhere,
-                    "ratio": log_likelihood_ratio(errors, n, wrong, total) / deff,
-                    "p": intervals.two_sided(t, rows["effective"] - 1),
-                    "place": np.full(rows.height, place),
-                }
-            )
+    judged = pl.col("effective") >= slices.ENOUGH - 1e-9, pl.col("n") < total
+    numbers = [pl.col(name).cast(pl.Float64) for name in ("n", "right", "images", "deff", "effective")]
+    rows = pl.concat(
+        of_cut.filter(judged).select(
+            pl.lit(list(cut), dtype=pl.List(pl.String)).alias("cut"),
+            pl.concat_list(pl.col(cut).cast(pl.String)).alias("values"),
+            pl.lit(place).alias("place"),
+            *numbers,
         )
-    if not parts:
-        return pl.DataFrame(schema=SCHEMA)
-    ranked = pl.concat(parts)
-    ranked = ranked.with_columns(q=intervals.discoveries(ranked["p"]))
+        for place, (cut, of_cut) in enumerate(rates.items())
+    )
+    n, right = (rows[name].to_numpy() for name in ("n", "right"))
+    errors, deff = n - right, np.maximum(rows["deff"].to_numpy(), 1.0)
+    elsewhere = 1 - (wrong - errors) / (total - n)
+    pooled = wrong / total * (1 - wrong / total)
+    scatter = np.sqrt(pooled * (deff / n + spread / (total - n)))
+    t = np.divide(right / n - elsewhere, scatter, out=np.full(rows.height, np.nan), where=scatter > 0)
+    p = intervals.two_sided(pl.Series(t).fill_nan(None), rows["effective"] - 1)
+    ranked = rows.with_columns(
+        pl.Series("rate", right / n),
+        pl.Series("errors", errors),
+        pl.Series("share", errors / max(wrong, 1.0)),
+        pl.Series("share_of_questions", n / total),
+        pl.Series("elsewhere", elsewhere),
+        pl.Series("ratio", log_likelihood_ratio(errors, n, wrong, total) / deff),
+        p=p,
+        q=intervals.discoveries(p),
+    )
     ranked = ranked.sort(-pl.col("ratio"), "place", pl.col("values").list.join(" ", ignore_nulls=True))
     return ranked.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 

@@ -185,7 +185,7 @@ def next_step(draft: Description, result: GateResult | None, nights: Gathered | 
         return f"save another text: workbench knowledge edit {key}"
     if result is not None:
         return f"let nights gather evidence: {command} --nights"
-    return f"test it: {command}, or over the nights to come: {command} --nights"
+    return f"test it with `{command}`, or over the nights to come with `{command} --nights`"
 
 
 def standing(

@@ -23,6 +23,7 @@ from workbench.analysis.charts import ablation as charts_ablation
 from workbench.analysis.charts import compare
 from workbench.experiments.study_results import read_study
 from workbench.pages.ui import address, components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 
 _MINUS = re.compile(r"-(?=\d)")
@@ -37,13 +38,13 @@ def finished(now: reads.Snapshot) -> list[Arm]:
     return Experiments(Path(now.data)).arms("ablation")
 
 
-@st.cache_resource(show_spinner="comparing the arms", max_entries=4)
+@cached(4, "comparing the arms")
 def study_of(now: reads.Snapshot, experiment: str, truth: Truth) -> Study:
     """The arms of one experiment with what their runs say."""
     return read_study(Path(now.data), "ablation", experiment, truth)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@cached(8)
 def compared(now: reads.Snapshot, experiment: str, truth: Truth, first: str | None) -> pl.DataFrame:
     """Every arm against its baseline; with `first` against that arm, on tiny and faint defects only."""
     study = study_of(now, experiment, truth)

@@ -44,6 +44,7 @@ from workbench.pages.ui import (
     right_reason_card,
     thumbnails,
 )
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 
 CASES = 24
@@ -55,14 +56,14 @@ now = reads.snapshot()
 runs = reads.runs(now)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def by_subtask(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """The paired differences, largest gain first."""
     rows = compare.table(reads.pairs(now, base, selection), ("subtask",))
     return rows.sort("difference", descending=True, nulls_last=True)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def slices_looked_at(now: reads.Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """Every slice that was looked at for losses, those that lose first, with the unpaired questions of images."""
     old, new = (
@@ -78,7 +79,7 @@ def _judged(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     return reads.counts(now, selection, ("right", *loss_by_slice.DIMENSIONS)).filter(pl.col("right").is_not_null())
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def judged(now: reads.Snapshot, base: str, selection: Selection) -> Verdict:
     """The verdict over all shared pairs."""
     return compare.verdict(Pairs(reads.pairs(now, base, selection), 0, 0), "A", "B")
@@ -100,20 +101,20 @@ def unpaired(base: Run, selection: Selection, pairs: int) -> str:
     return f" {said}" if said else ""
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def other_evidence(now: reads.Snapshot, base: str, selection: Selection) -> str:
     """How many pairs were shown different evidence, as a sentence; empty where there are none."""
     return compare.other_evidence(reads.pairs(now, base, selection))
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def flipped(now: reads.Snapshot, base: str, selection: Selection) -> dict[tuple[str, str], int]:
     """(was, now) to pairs."""
     rows = compare.flips(reads.pairs(now, base, selection)).select("was", "now", "n")
     return {(was, is_now): n for was, is_now, n in rows.iter_rows()}
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def disagreement(now: reads.Snapshot, base: str, selection: Selection) -> Disagreement:
     """Which pictures without a label only one of the runs calls defective."""
     found = reads.rollups(now)

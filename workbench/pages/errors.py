@@ -29,6 +29,7 @@ from workbench.pages.ui import (
     score_caption,
     thumbnails,
 )
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 from workbench.pages.ui.reads import Snapshot
 
@@ -57,20 +58,20 @@ now = reads.snapshot()
 runs = reads.runs(now)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@cached(32)
 def ranked(now: Snapshot, selection: Selection, by: tuple[str, ...]) -> pl.DataFrame:
     """The slices of a selection, worst first."""
     columns = tuple(dict.fromkeys((*DIMENSIONS, *by)))
     return slices.table(reads.facts(now, selection, columns), by)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@cached(32)
 def concentrations(now: Snapshot, selection: Selection, cuts: tuple[tuple[str, ...], ...]) -> pl.DataFrame:
     """The slices of a selection, by share of its errors."""
     return cell_totals.error_slices(reads.cells(now, selection), cuts)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@cached(32)
 def taken_for(now: Snapshot, selection: Selection) -> pl.DataFrame:
     """What is taken for what in each subtask, by option texts, over all questions with the same texts."""
     columns = ("cluster_id", "right", "status", "answer_text", "correct_text", "subtask")

@@ -19,6 +19,7 @@ from workbench import wording
 from workbench.analysis.charts import trust
 from workbench.pages.runs import cards
 from workbench.pages.ui import address, called_defective, components, embedding, reads, thumbnails
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, header, html
 from workbench.scoring import answer_file
 
@@ -28,7 +29,7 @@ now = reads.snapshot()
 runs = reads.runs(now)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def points(now: reads.Snapshot, everything: Selection, of: embedding.Index) -> pl.DataFrame:
     """Every image on the plane with its worst outcome, and whether the filters let it through."""
     at = embedding.on_plane(now, everything.run_id, of)

@@ -28,6 +28,7 @@ from workbench.analysis.missing_capabilities import Capability
 from workbench.analysis.stress import UNDISTURBED
 from workbench.experiments.study_results import read_study
 from workbench.pages.ui import address, components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 
 LEGEND = Markup(
@@ -45,13 +46,13 @@ def finished(now: reads.Snapshot) -> list[Arm]:
     return Experiments(Path(now.data)).arms("stress")
 
 
-@st.cache_resource(show_spinner="reading the arms", max_entries=4)
+@cached(4, "reading the arms")
 def study_of(now: reads.Snapshot, experiment: str) -> Study:
     """The arms of one experiment with what their runs say."""
     return read_study(Path(now.data), "stress", experiment)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@cached(4)
 def compared(now: reads.Snapshot, experiment: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """One row per arm, and every disturbed arm against its undisturbed one."""
     study = study_of(now, experiment)

@@ -34,6 +34,7 @@ from workbench.pages.ui import (
     score_caption,
     thumbnails,
 )
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 
 PROFILED = 2500  # traces whose course is drawn: quartiles don't change with more
@@ -44,19 +45,19 @@ now = reads.snapshot()
 runs = reads.runs(now)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def rates(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """Wrong answers by shape."""
     return traces.by_shape(reads.facts(now, selection, ("cluster_id", "right", "shape")))
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def profiles(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """The course of each shape, over at most PROFILED traces."""
     return traces.profiles(reads.rollups(now).traces(selection, PROFILED))
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def alarm_rates(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """Of detection answers without a label, the share that calls the picture defective, by shape."""
     return alarms.by_group(reads.facts(now, selection, ("cluster_id", "outcome", "shape")), ("shape",))
@@ -88,7 +89,7 @@ class Measured:
     images: int
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
     """Which patches touch their mask, over at most MEASURED images."""
     found = reads.rollups(now)
@@ -98,12 +99,13 @@ def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
         proposed = found.patches(run.run_id, tuple(paths))
         entries = reads.entries(now, tuple(paths))
     masks, views = [], run_views.of_run(run)
+    root = archive.root if archive else ""  # without one there are no paths
+    folders = previews.AllowedFolders([root])
     for entry in entries.values():
-        assert archive is not None  # else there are no paths
-        picture = previews.locate(entry.path, archive.root, [archive.root])
+        picture = folders.locate(entry.path, root)
         if picture is None or pictures.content_of(picture) != entry.content:
             continue  # its mask says nothing of the picture that was scored
-        place = previews.locate(paths[entry.image_id], archive.root, [archive.root])
+        place = folders.locate(paths[entry.image_id], root)
         view = views.of(entry)
         mask = pictures.mask(place, picture, view)
         if mask is not None:
@@ -113,7 +115,7 @@ def measured(now: reads.Snapshot, run: Run, selection: Selection) -> Measured:
     return Measured(hits, len(masks))
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def against_others(now: reads.Snapshot, selection: Selection) -> pl.DataFrame:
     """Each shape with enough images against all others of the same subtasks, worst first, as Errors tests slices."""
     rows = reads.facts(now, selection, ("cluster_id", "right", "subtask", "shape")).filter(
@@ -192,9 +194,10 @@ counted = reads.counts(now, every_shape, ("shape",)).drop_nulls("shape")
 total = int(counted["n"].sum())
 
 archive = reads.archives(now).get(run.archive_id)
-lead = finding(by_shape, against_others(now, every_shape), total) + cards.called(
-    reads.cells(now, address.without(every_shape, "outcome"))
-)
+lead = finding(by_shape, against_others(now, every_shape), total)
+some_unlabelled = bool(reads.cells(now, selection.whole_run())["unlabelled_images"].sum())
+if some_unlabelled:
+    lead += cards.called(reads.cells(now, address.without(every_shape, "outcome")))
 with header("Traces", lead, cards.under(run, archive, reads.beside(now, selection))):
     reads.choose_run(now, runs, run)
     components.computed(
@@ -215,7 +218,8 @@ with header("Traces", lead, cards.under(run, archive, reads.beside(now, selectio
         },
     )
 address.chips()
-called_defective.show_groups(now, address.without(every_shape, "outcome"))
+if some_unlabelled:
+    called_defective.show_groups(now, address.without(every_shape, "outcome"))
 
 if not total:
     with card("none", "", fill=False):
@@ -224,6 +228,9 @@ if not total:
         else:
             components.empty("No trace here", "No question was answered, or the filters leave none; Esc clears them.")
     st.stop()
+with reads.together(now):
+    courses = profiles(now, every_shape)
+    right_reason_card.of_run(now, selection)
 note = "nat; median and quartiles; n and share of wrong answers with its 95 % interval; click a panel"
 with card("multiples", "Entropy by the trace's shape", note, fill=False):
     shape = dict(selection.facets).get("shape")
@@ -231,7 +238,7 @@ with card("multiples", "Entropy by the trace's shape", note, fill=False):
         f"{row['shape']} {wording.percent(row['wrong'])} wrong of {row['n']:,}"
         for row in by_shape.iter_rows(named=True)
     )
-    figure = trust.multiples(components.ink(), profiles(now, every_shape), by_shape, dict(counted.iter_rows()), shape)
+    figure = trust.multiples(components.ink(), courses, by_shape, dict(counted.iter_rows()), shape)
     chart(figure, "traces.multiples", said or "no labels", lambda what: address.put(shape=what))
     if total > PROFILED:
         note = Markup('<div class="note">Courses drawn from {:,} of {:,} traces; shares are of all.</div>')

@@ -23,6 +23,7 @@ from workbench.analysis.charts import trust
 from workbench.analysis.missing_capabilities import Lack
 from workbench.pages.runs import cards
 from workbench.pages.ui import address, components, embedding, operating_card, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 
 COLUMNS = ("cluster_id", "right", "confidence", "entropy")
@@ -39,7 +40,7 @@ class Judged(NamedTuple):
     curve: pl.DataFrame  # risk against coverage, by entropy
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def page_numbers(now: reads.Snapshot, run: Run, selection: Selection) -> Judged:
     """All numbers of the page, from one look at the selection; none of a signal that the run's answers don't carry."""
     rows = calibration.carried(reads.facts(now, selection, COLUMNS), run.capabilities)

@@ -81,25 +81,24 @@ def find(store: Store, run: Run, request: OperatingRequest, tables: bool = True)
     Raises:
         Refused: the run has no picture of this product and camera.
     """
-    queries = Scores(store.data)
-    signal = request.signal or queries.usual_signal(run.run_id)
-    product, camera = request.product, request.camera
-    scores = queries.of_runs([run.run_id], signal, product=product, camera=camera, truth=request.truth)
+    queries, product, camera = Scores(store.data), request.product, request.camera
+    with store.together():
+        signal = request.signal or queries.usual_signal(run.run_id)
+        scores = queries.of_runs([run.run_id], signal, product=product, camera=camera, truth=request.truth)
+        audited = None if request.prevalence is not None else audited_rate.of_run(store.data, run.run_id)
+        of_nights = queries.nights_of(run.model, run.evaluator_version, NIGHTS) if tables else []
+        nights = queries.of_runs(of_nights, signal, product=product, camera=camera) if of_nights else None
+        versions = Thresholds(store.data).versions(signal, product or "", camera or "")
+        normals = normals_hash(store, run) if signal == "comparison" else None
     if scores.is_empty():
         raise Refused(f"run {run.run_id} has no picture of this product and camera; leave out --product or --camera")
     if tables:
         scores = defect_measures.with_measures(store, scores)
-    audited = None if request.prevalence is not None else audited_rate.of_run(store.data, run.run_id)
     at = operating_report.prevalence(scores, request.prevalence, audited)
     limit = request.escape_at_most if request.escape_at_most is not None else request.overkill_at_most
     aim = Aim(request.method, at.value, request.cost_escape, request.cost_overkill, limit, request.threshold)
-    of_nights = queries.nights_of(run.model, run.evaluator_version, NIGHTS) if tables else []
-    nights = queries.of_runs(of_nights, signal, product=product, camera=camera)
-    versions = Thresholds(store.data).versions(signal, product or "", camera or "")
     report = operating_report.build(scores, signal, at, aim, nights, tables)
-    return OperatingResult(
-        report, scores, tuple(versions), normals_hash(store, run) if signal == "comparison" else None
-    )
+    return OperatingResult(report, scores, tuple(versions), normals)
 
 
 def save(

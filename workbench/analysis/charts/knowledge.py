@@ -203,7 +203,9 @@ def over_nights(
     )  # fmt: skip
     fig.add_hline(y=0, line={"color": p.faint, "width": 1})
     low, high = min([0.0, *better, *worse]), max([threshold, *better, *worse])
-    fig.update_xaxes(title_text="nights", nticks=6, range=[0, max(places[-1], 5)], showgrid=False, fixedrange=True)
+    fig.update_xaxes(
+        title_text="nights", nticks=6, range=[-0.2, max(places[-1], 5) + 0.2], showgrid=False, fixedrange=True
+    )
     fig.update_yaxes(title_text="log e", nticks=5, range=[max(low, -6) - 0.4, high + 0.9], fixedrange=True)
     return fig
 

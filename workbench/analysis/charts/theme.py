@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
 import plotly.graph_objects as go
+import polars as pl
 
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'  # shipped inside Streamlit: no font host is asked
 
@@ -215,9 +217,25 @@ def figure(p: Palette, height: int, **layout: object) -> go.Figure:
     return go.Figure(layout={"template": template(p), "height": height, **layout})
 
 
+class _Unchecked(go.Figure):  # type: ignore[misc]  # Plotly has no types
+    """A figure that is sent as it is: Plotly's own is copied once more, which takes as long as making it."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Its properties, shared."""
+        return {"data": list(self._data), "layout": self._layout}
+
+
 def unchecked(traces: list[dict[str, object]], layout: Mapping[str, object]) -> go.Figure:
-    """A figure of whole properties that Plotly takes as they are."""
-    return go.Figure(data=traces, layout=layout, _validate=False)
+    """A figure of whole properties, lists and no arrays, that Plotly takes as they are."""
+    return _Unchecked(data=traces, layout=layout, _validate=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return (
+        value.tolist() if isinstance(value, np.ndarray) else value.to_list() if isinstance(value, pl.Series) else value
+    )
 
 
 class Draft:
@@ -237,7 +255,7 @@ class Draft:
 
     def add_scatter(self, **trace: object) -> None:
         """Marks, lines or texts."""
-        self._traces.append({"type": "scatter", **trace})
+        self._traces.append({"type": "scatter", **{name: _plain(value) for name, value in trace.items()}})
 
     def add_shape(self, **shape: object) -> None:
         """A line, rectangle or path."""

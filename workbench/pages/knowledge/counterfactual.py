@@ -20,13 +20,14 @@ from workbench.analysis.charts import common
 from workbench.curation import counterfactual
 from workbench.curation.counterfactual import Counterfactual
 from workbench.pages.ui import components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, html
 from workbench.pages.ui.reads import Snapshot
 from workbench.scoring import replay
 from workbench.scoring.replay import Replay
 
 
-@st.cache_resource(show_spinner="loading the model", max_entries=1)
+@cached(1, "loading the model")
 def _replay(data: str, run_id: str) -> Replay:
     return replay.load(Store(Path(data)), run_id)
 

@@ -208,8 +208,6 @@ def show_gate(product: Product) -> None:
 def show_nights(product: Product) -> None:
     """The chosen revision's test over nights, or what there is to test it on."""
     gathered = product.gathered(chosen)
-    if gathered is None and chosen.state not in ("draft", "testing"):
-        return
     with card("nights", "Over nights", "one bet a night, on its new pictures"):
         if gathered is not None:
             html(cards.nights_verdict(gathered))
@@ -244,7 +242,11 @@ def show_budget(product: Product) -> None:
         )
         tests = "no test since" if not spent else wording.counted(len(spent), "test")
         used = Markup("<b>{:.1f} of 5 % spent</b>").format(100 * sum(spent))
-        html(Markup('<div class="note">{}, {}. Each revision is tested once.</div>').format(used, tests))
+        html(
+            Markup('<div class="note">{}, {}. Each revision is tested once, and once over nights.</div>').format(
+                used, tests
+            )
+        )
 
 
 def show_blast() -> None:
@@ -345,14 +347,16 @@ if said := st.session_state.pop("knowledge.said", None):
 if problems := product_reads.waiting(now).problems:
     html(cards.problems(problems))
 show_waiting(product)
+has_nights = product.gathered(chosen) is not None or chosen.state in ("draft", "testing")
 with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
-    with grid.cell(column_span=2, row_span=2):
+    with grid.cell(column_span=2, row_span=3 if has_nights else 2):
         show_text(product, old)
         show_lift(product)
     with grid.cell():
         show_gate(product)
-    with grid.cell():
-        show_nights(product)
+    if has_nights:
+        with grid.cell():
+            show_nights(product)
     with grid.cell():
         show_budget(product)
 show_own_lift(product)

@@ -25,6 +25,7 @@ from workbench.curation import edit, outlook, proposals
 from workbench.curation.newest_run import newest_run
 from workbench.curation.proposals import Proposal, Waiting
 from workbench.pages.ui import pictures, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.reads import Snapshot
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def proposed(now: Snapshot, product: Product) -> list[Proposal]:
     return [each for each in waiting(now).proposals if each.place[:2] == (product.dataset, product.product)]
 
 
-@st.cache_resource(show_spinner="loading the encoder", max_entries=1)
+@cached(1, "loading the encoder")
 def _encoder(data: str, run_id: str) -> Encoder:  # noqa: ARG001 - a cache key
     from workbench.curation import search
 

@@ -31,6 +31,7 @@ from workbench.nights.reports import Morning
 from workbench.pages.nights import cards, lead_cards
 from workbench.pages.runs import cards as run_cards
 from workbench.pages.ui import address, called_defective, components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 from workbench.pages.ui.reads import Snapshot
 from workbench.review.escape_estimate import Week
@@ -117,7 +118,7 @@ def thresholds_of(now: Snapshot, run_ids: tuple[str, ...], rule: AlarmRule) -> s
     return found or ("" if rule == "answers" else f"No threshold on {rule} holds for this night.")
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def called_by(now: Snapshot, schedule: str, due_at: datetime, run_ids: tuple[str, ...], rule: AlarmRule) -> Alarms:
     """What a night's pictures are called by the thresholds that hold now."""
     runs = [run for run in reversed(reads.runs(now)) if run.run_id in run_ids]

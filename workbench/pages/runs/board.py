@@ -23,6 +23,7 @@ from workbench.analysis.charts import leaderboard as charts
 from workbench.analysis.leaderboard import Leaderboard
 from workbench.pages.runs import cards
 from workbench.pages.ui import address, components, reads, run_cache
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, html
 
 MOST = 30  # runs, the newest
@@ -92,7 +93,7 @@ def show(now: reads.Snapshot, run: Run, runs: Sequence[Run], truth: Truth) -> No
         )
 
 
-@st.cache_resource(show_spinner="Ranking the runs", max_entries=8)
+@cached(8, "Ranking the runs")
 def ranked(now: reads.Snapshot, compared: tuple[Run, ...], truth: Truth) -> Ranked:
     """The leaderboard of these runs."""
     run_ids = [run.run_id for run in compared]

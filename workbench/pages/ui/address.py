@@ -80,8 +80,8 @@ def base_run(runs: Sequence[Run], run: Run) -> Run | None:
     The address's `base`; else of the runs of the same archive, or if it has none of all, the newest finished one before
     the run, else the newest.
     """
-    others = [one for one in runs if one.run_id != run.run_id]
-    named = next((one for one in others if one.run_id == st.query_params.get("base")), None)
+    others, base = [one for one in runs if one.run_id != run.run_id], st.query_params.get("base")
+    named = next((one for one in others if one.run_id == base), None)
     candidates = [one for one in others if one.archive_id == run.archive_id] or others
     before = [one for one in candidates if one.started_at < run.started_at and one.state == "finished"]
     return named or next(iter([*before, *candidates]), None)

@@ -17,6 +17,7 @@ from warehouse.vectors import Vectors
 from workbench.analysis import projection
 from workbench.archive import run_views
 from workbench.pages.ui import address, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.reads import Snapshot
 
 SHOWN = 2000  # images: more can't be told apart, and each is a mark in the browser
@@ -42,7 +43,7 @@ def index(now: Snapshot) -> Index:
     return Index(now.data, Vectors(Path(now.data)).stamp())
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@cached(4)
 def _embedded(now: Snapshot, run_id: str, of: Index) -> Embedded | None:
     """The run's images that have a vector, at most SHOWN, always the same; None without vectors."""
     views = run_views.of_run(next((run for run in reads.runs(now) if run.run_id == run_id), None))
@@ -59,7 +60,7 @@ def _embedded(now: Snapshot, run_id: str, of: Index) -> Embedded | None:
     return None
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@cached(8)
 def on_plane(now: Snapshot, run_id: str, of: Index) -> pl.DataFrame:
     """The run's images on the plane: image_id, x, y in -1..1; empty without vectors."""
     found = _embedded(now, run_id, of)

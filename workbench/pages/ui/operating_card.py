@@ -23,6 +23,7 @@ from warehouse.store import Store
 from workbench.analysis import detection_curves, operating_point, operating_report
 from workbench.analysis.charts import operating as charts
 from workbench.pages.ui import address, components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, html
 from workbench.pages.ui.signed_in_actor import actor
 from workbench.review import operating
@@ -41,7 +42,7 @@ class OperatingView(NamedTuple):
     answers: tuple[float, float] | None  # overkill and recall of the answers' own claims
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def _view(now: reads.Snapshot, run: Run, request: OperatingRequest) -> OperatingView | None:
     """All numbers of the section; None where the run has no such picture."""
     try:

@@ -10,6 +10,7 @@ are made once and kept as files below the data folder's `thumbnails/`; deleting 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -17,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 from PIL import Image, ImageFilter
 
 from warehouse.identity import was_shown
@@ -134,25 +134,25 @@ def _stamp(path: Path) -> str:
     return f"{found.st_size}|{found.st_mtime_ns}|{found.st_ctime_ns}"
 
 
-@st.cache_data(show_spinner=False, max_entries=600)
+@functools.lru_cache(600)
 def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - a cache key
     return scan.content_of(Path(path))
 
 
-@st.cache_data(show_spinner=False, max_entries=600)
+@functools.lru_cache(600)
 def _encoded(path: str, stamp: str, view: View, side: int, quality: int) -> Shown:  # noqa: ARG001 - a key
     opened = inspect_image(Path(path), view)
     return Shown(previews.data_uri(previews.encoded(opened.image, side, quality)), opened.placed.window)
 
 
-@st.cache_data(show_spinner=False, max_entries=600)
-def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, _view: View) -> Shown:  # in the stamp
+@functools.lru_cache(600)
+def _thumbnail(data: str, path: str, mask_path: str | None, stamp: str, view: View) -> Shown:
     name = hashlib.sha256(stamp.encode()).hexdigest()[:32]
     kept = Path(data) / "thumbnails" / name[:2] / f"{name}.jpg"
     try:
         encoded = kept.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, _view)
+        encoded = _drawn_small(Path(path), Path(mask_path) if mask_path else None, view)
         with contextlib.suppress(OSError):  # a full or read-only disk: it is made anew the next time
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished = kept.with_name(f"{name}.tmp-{os.getpid()}")
@@ -179,7 +179,7 @@ def _drawn_small(path: Path, mask_path: Path | None, view: View) -> bytes:
     return previews.encoded(image, _SMALL, 80, f"{window.x0},{window.y0},{window.x1},{window.y1}".encode())
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@functools.lru_cache(64)
 def _mask(path: str, mtime_ns: int, image: str, view: View) -> Mask | None:  # noqa: ARG001 - a cache key
     on = masks.of_view(Path(path), Path(image), view)
     if on is None:
@@ -188,4 +188,5 @@ def _mask(path: str, mtime_ns: int, image: str, view: View) -> Mask | None:  # n
     rows, columns = (-(-length // step) for length in on.shape)
     padded = np.pad(on, ((0, rows * step - on.shape[0]), (0, columns * step - on.shape[1])))
     reduced: Mask = np.logical_or.reduce(padded.reshape(rows, step, columns, step), axis=(1, 3))
+    reduced.setflags(write=False)  # whoever asks again gets the same
     return reduced

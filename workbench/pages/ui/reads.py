@@ -39,6 +39,7 @@ from workbench.analysis.alarms import Alarms
 from workbench.analysis.metrics import Key, Neighbours
 from workbench.pages.ui import address, components
 from workbench.pages.ui import run_cache as held
+from workbench.pages.ui.caching import cached
 from workbench.review import threshold_sentences
 
 CHOICES = 200  # runs to choose from, the newest
@@ -71,12 +72,13 @@ def together(now: Snapshot) -> AbstractContextManager[None]:
     return _store(now.data).together()
 
 
+@cached(_FEW)
 def rollups(now: Snapshot) -> Rollups:
     """What is asked of facts and cells, over what is in memory (`run_cache.py`)."""
     return Rollups(Path(now.data), held.CachedRuns(*now, _stored(now), settled(now), _threshold_changes(now)))
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def _stored(now: Snapshot) -> dict[str, int]:
     """Run to how many predictions it has."""
     return {run.run_id: run.answered + run.invalid + run.failed for run in runs(now)}
@@ -154,7 +156,7 @@ def archives(now: Snapshot) -> dict[str, Archive]:
     return {archive.archive_id: archive for archive in _store(now.data).archives()}
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)  # shared: copying hundreds takes longer than drawing a page
+@cached(_FEW)  # shared: copying hundreds takes longer than drawing a page
 def runs(now: Snapshot) -> tuple[Run, ...]:
     """All runs, newest first."""
     return tuple(schema.records(Run, _store(now.data).runs()))
@@ -166,25 +168,25 @@ def question_named(now: Snapshot, name: str) -> str:
     return _store(now.data).question_named(name)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def cells(now: Snapshot, selection: Selection) -> pl.DataFrame:
     """Counts of a selection per kind of image and subtask, see `warehouse.queries.facts.Cell`."""
     return rollups(now).cells(selection)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def counts(now: Snapshot, selection: Selection, by: tuple[str, ...]) -> pl.DataFrame:
     """How many predictions of a selection there are by these columns: the columns and `n`."""
     return rollups(now).counts(selection, by)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def listed(now: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pl.DataFrame:
     """A page of a selection's cases, in its order."""
     return rollups(now).facts(selection, LISTED, limit, offset)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def alarms(now: Snapshot, selection: Selection) -> Alarms:
     """How many pictures without truth a selection calls defective, and where; none is named."""
     return unlabelled.of(cells(now, selection).filter(pl.col("subtask").is_null()))
@@ -199,13 +201,13 @@ def alarm_counts(
     return {run_id: (defective, images) for run_id, defective, images in found.iter_rows()}
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def called_defective(now: Snapshot, selection: Selection, limit: int) -> pl.DataFrame:
     """The pictures without truth that a selection calls defective, the likeliest defect first: LISTED."""
     return rollups(now).alarms(selection, LISTED, limit)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def facts(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
     """A selection's rows in no order, with columns of `rollups.ANALYSED`. Images are numbers: only identity counts.
 
@@ -214,13 +216,13 @@ def facts(now: Snapshot, selection: Selection, columns: tuple[str, ...]) -> pl.D
     return rollups(now).facts(selection, columns, numbered=True)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def pairs(now: Snapshot, base: str, selection: Selection) -> pl.DataFrame:
     """The judged questions of a selection that the base was asked too; images are numbers."""
     return rollups(now).pairs(base, selection, numbered=True)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def groundings(now: Snapshot, selection: Selection) -> pl.DataFrame:
     """A selection's judged questions of which it was measured whether they point at the defect."""
     return Groundings(Path(now.data)).of_selection(selection)
@@ -234,25 +236,25 @@ def place(now: Snapshot, selection: Selection, here: Key) -> Neighbours:
     return Neighbours(found.place, found.total, before, after)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def has_pieces(now: Snapshot, run_id: str) -> bool:
     """Whether some pictures of a run share a piece."""
     return rollups(now).has_pieces(run_id)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def pieces(now: Snapshot, selection: Selection) -> pl.DataFrame:
     """The pieces of which a selection has an answer, see `warehouse.queries.pieces`."""
     return Pieces(Path(now.data)).of_selection(selection)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_SOME)
+@cached(_SOME)
 def listed_pieces(now: Snapshot, selection: Selection, outcome: str | None, limit: int, offset: int) -> pl.DataFrame:
     """A page of a selection's pieces, each as the case that stands for it: LISTED and pictures."""
     return Pieces(Path(now.data)).listed(selection, outcome, limit, offset).select(*LISTED, "pictures")
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def measures(now: Snapshot, run_id: str) -> pl.DataFrame:
     """What was measured of a run's pictures, see `warehouse.records.measures`."""
     return PictureMeasures(Path(now.data)).of_run(run_id)
@@ -367,7 +369,7 @@ def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | 
     return Comparisons(Path(now.data)).of_picture(run_id, image_id)
 
 
-@st.cache_resource(show_spinner=False, max_entries=_FEW)
+@cached(_FEW)
 def comparisons(now: Snapshot, run_id: str, image_ids: tuple[str, ...]) -> dict[str, StoredComparison]:
     """What comparing these images came to, by image_id; of those that were compared."""
     return Comparisons(Path(now.data)).of_pictures(run_id, image_ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import polars as pl
-import streamlit as st
 from markupsafe import Markup
 
 from warehouse.queries.rollups import Selection
@@ -15,6 +14,7 @@ from workbench.analysis import compare, right_reason, subtasks
 from workbench.analysis.charts import common
 from workbench.analysis.right_reason import RightReason
 from workbench.pages.ui import components, reads
+from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, html
 
 _MINUS = re.compile(r"-(?=\d)")
@@ -26,7 +26,7 @@ def of_run(now: reads.Snapshot, selection: Selection) -> RightReason | None:
     return headline(now, selection)[0]
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@cached(16)
 def headline(now: reads.Snapshot, selection: Selection) -> tuple[RightReason | None, pl.DataFrame]:
     """The headline of a selection, and its rows."""
     rows = reads.groundings(now, selection)
@@ -60,7 +60,9 @@ def show(now: reads.Snapshot, run: Run, selection: Selection) -> None:
 
 def lead_compared(now: reads.Snapshot, base: Selection, selection: Selection) -> Markup:
     """The verdict beside that on accuracy, in the lead of two runs; nothing where they share no such question."""
-    said = right_reason.in_short(reads.groundings(now, base), reads.groundings(now, selection), "A", "B")
+    with reads.together(now):
+        old, new = reads.groundings(now, base), reads.groundings(now, selection)
+    said = right_reason.in_short(old, new, "A", "B")
     return Markup(" {}").format(_MINUS.sub("−", said)) if said else Markup()
 
 

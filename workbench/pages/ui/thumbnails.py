@@ -60,12 +60,12 @@ def grid(
     entries = reads.entries(now, images)
     boxes = _boxes(now, run, cases) if patches else {}
     compared = reads.comparisons(now, run.run_id, images) if map_percent else {}
-    views = run_views.of_run(run)
+    views, folders = run_views.of_run(run), previews.AllowedFolders([root])
     with st.grid(columns or "auto", min_column_width=width, gap=10) as cells:
         for place, case in enumerate(cases.iter_rows(named=True)):
             with cells.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
                 view = _view(entries.get(case["image_id"]), views)
-                picture = _picture(now, case, root, of_mask.get(case["image_id"]), view)
+                picture = _picture(now, case, root, folders, of_mask.get(case["image_id"]), view)
                 over = _placed(boxes.get((case["image_id"], case["question_id"]), []), picture)
                 found = compared.get(case["image_id"])
                 if found is not None and found.values:
@@ -89,12 +89,14 @@ def _view(entry: Entry | None, views: RunViews) -> View:
     return View("") if entry is None else views.of(entry).for_display
 
 
-def _picture(now: Snapshot, case: Row, root: str, mask_path: str | None, view: View) -> pictures.Shown:
+def _picture(
+    now: Snapshot, case: Row, root: str, folders: previews.AllowedFolders, mask_path: str | None, view: View
+) -> pictures.Shown:
     if case.get("failure") == "poison":  # opening it may kill this process too
         return pictures.Shown.nothing(case["error"])
     # Where the archive isn't registered, no folder is: nothing is shown.
-    found = previews.locate(case["image_path"], root, [root]) if root else None
-    masked = previews.locate(mask_path, root, [root]) if root and mask_path else None
+    found = folders.locate(case["image_path"], root) if root else None
+    masked = folders.locate(mask_path, root) if root and mask_path else None
     return pictures.small(now.data, found, masked, view)
 
 
