@@ -12,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test quick check browser labelstudio real evaluate ablate simulate mutants chaos soak scale bench bench-gpu train clean
+.PHONY: help demo serve test quick check browser labelstudio real evaluate ablate simulate mutants chaos soak scale bench bench-gpu fuzz train clean
 
 help:
 	@echo "make demo         score a drawn archive with the embedded demo model, then open the dashboard"
@@ -25,6 +25,7 @@ help:
 	@echo "make evaluate     measure the embedded demo model and write its card"
 	@echo "make ablate       what each part of the method brings, on drawn images"
 	@echo "make simulate     false alarms, coverage and power of everything that claims something"
+	@echo "make fuzz         due times against croniter's, over 10,000 random expressions"
 	@echo "make mutants      plant faults into a copy of the code; a named test must fail for each"
 	@echo "make chaos        kill at random and compare with what was never cut"
 	@echo "make soak         score, ingest, read and clean up at once, for 45 minutes"
@@ -120,6 +121,9 @@ simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_weekly
 	$(BIN)/python -m benchmarks.simulate_gate --output benchmarks/results/simulate_gate.json
 	$(BIN)/python -m benchmarks.simulate_gate_nights --output benchmarks/results/simulate_gate_nights.json
+
+fuzz: $(READY)
+	$(BIN)/python -m benchmarks.fuzz_cron --expressions 10000 --output benchmarks/results/fuzz_cron.json
 
 # Would the tests notice? A fault that no page would show, one at a time.
 mutants: $(READY)

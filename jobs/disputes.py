@@ -48,6 +48,8 @@ def open_disputes(
         return
     reasons = ", ".join(f"{count} {reason}" for reason, count in opened.reasons.items()) or "no suspicion"
     typer.echo(f"run {opened.run_id}: {opened.added} reasons added, with the audit lane's (rules raised {reasons})")
+    if opened.left_out:
+        typer.echo(f"past the budget and left out: {disputes.kinds(opened.left_out)}")
     typer.echo(
         f"audit lane: {opened.audited} drawn at random from {wording.counted(opened.population, 'undisputed case')}"
     )

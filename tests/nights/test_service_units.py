@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import scored
 from workbench.nights import service_units
 
 
@@ -28,3 +29,10 @@ def test_the_units_pass_systemds_own_check(tmp_path: Path) -> None:
 def test_the_crontab_line_survives_spaces_and_percent_signs() -> None:
     line = service_units.crontab(["/opt/w/workbench"], Path("/srv/my data"), Path("/srv/50%"))
     assert line == ("*/5 * * * * cd '/srv/my data' && /opt/w/workbench schedule run-due --data /srv/50\\%")
+
+
+def test_a_users_own_units_are_told_to_go_on_after_logging_out(tmp_path: Path) -> None:
+    for folder, lingers in ((tmp_path / ".config" / "systemd" / "user", True), (tmp_path / "system", False)):
+        said = scored.workbench("schedule", "emit", "--to", folder, data=tmp_path / "data")
+        assert said.returncode == 0, said.stderr
+        assert ("loginctl enable-linger" in said.stdout) == lingers

@@ -1,4 +1,4 @@
-"""Alarms by a saved threshold on pages and in commands: said in one line, as answered by default, and back again."""
+"""Calls by a saved threshold on pages and in commands: said in one line, as answered by default, and back again."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_page_counts_by_the_thresholds_and_says_which(name: str) -> None:
 def test_a_case_says_what_its_threshold_calls_it_and_what_was_answered() -> None:
     page = opened("workbench/pages/case/case.py", image="pcb-0", question="question-0", alarms="comparison")
     text = surfaces.plain(words(page))
-    assert "Alarm. Its saved threshold calls it defective by comparison; asked" in text
+    assert "Called defective. Its saved threshold calls it defective by comparison; asked" in text
     assert "the model said B No" in text
     assert BY in text
     same = opened("workbench/pages/case/case.py", image="nut-13", question="question-0", alarms="comparison")

@@ -1,8 +1,7 @@
 """Rollups: what the pages ask of `facts` and `cells`, chosen by any combination of filters.
 
 A run's facts are read once, as columns of small numbers (`columns.py`), and filtered and counted in memory; whoever
-asks often hands over where they are kept. `sql` is the statement that chooses the same rows. What names a column comes
-from the lists below, never from an address.
+asks often hands over where they are kept. `sql` chooses the same rows. Columns are named by the lists below alone.
 """
 
 from __future__ import annotations

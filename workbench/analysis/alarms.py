@@ -1,6 +1,6 @@
 """How many pictures without a label a run called defective: by product, line and camera, and how sure it was.
 
-An alarm is no error: without a label nobody knows whether it is right. What counts as an alarm is said in
+Being called defective is no error: without a label nobody knows whether it is right. What counts is said in
 `warehouse.queries.facts`, whose cells are added up here; the interval is Wilson's over pictures, clustered
 where they share a cluster.
 """

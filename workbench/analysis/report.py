@@ -165,9 +165,9 @@ def _called(run: Reported) -> Section:
             for each in run.alarms.pictures
             if each.image_id in run.thumbnails
         ],
-        how="Pictures without a label: nobody knows whether a call is right, so an alarm is no error. Wilson's 95 % "
-        "intervals over pictures, clustered where pictures are copies or of one piece; probability is the "
-        "mean of the stated probabilities of a defect over the alarms.",
+        how="Pictures without a label: nobody knows whether a call is right, so being called defective is no error. "
+        "Wilson's 95 % intervals over pictures, clustered where pictures are copies or of one piece; probability is "
+        "the mean of the stated probabilities of a defect over those called defective.",
         rates=("share", "low", "high"),
         verbatim=("picture",),
     )

@@ -255,4 +255,4 @@ def _waiting(reviews: Reviews) -> tuple[int, int]:
     """How many disputes wait for people, and how many of them were drawn at random."""
     queue = reviews.queue()
     waiting = queue.filter(pl.col("state").is_in(["open", "pushed", "judged"])) if queue.height else queue
-    return waiting.height, sum("audit" in (reasons or []) for reasons in waiting["reasons"])
+    return waiting.height, sum("audit" in (reasons or []) for reasons in waiting["reasons"].to_list())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +94,8 @@ def send(service: Service, title: str, body: str, *, urgent: bool) -> None:
         OSError: the service refused it or could not be reached.
     """
     apprise = _library()
-    plugin = _plugin(apprise, service)
     kind = apprise.NotifyType.WARNING if urgent else apprise.NotifyType.INFO
-    sent = plugin.notify(
+    sent = plugin(service).notify(
         title=title,
         body=body,
         notify_type=kind,
@@ -106,16 +106,24 @@ def send(service: Service, title: str, body: str, *, urgent: bool) -> None:
         raise OSError(errno.EIO, "the service refused it or can't be reached")
 
 
+def plugin(service: Service) -> Any:
+    """Apprise's plugin for a service's address; a chat's own address of a web hook is known too.
+
+    Raises:
+        NightError: Apprise isn't installed, or doesn't know such an address.
+    """
+    apprise = _library()
+    asset = apprise.AppriseAsset(app_id="Workbench", app_desc="Inspection workbench")
+    found = apprise.Apprise.instantiate(service.address, asset=asset)
+    if found is None:
+        raise NightError("Apprise knows no such address; its documentation lists them by service")
+    return found
+
+
 def _library() -> Any:
     try:
-        return importlib.import_module("apprise")
+        apprise = importlib.import_module("apprise")
     except ImportError:
         raise NightError("it takes Apprise: pip install 'inspection-workbench[notify]'") from None
-
-
-def _plugin(apprise: Any, service: Service) -> Any:
-    asset = apprise.AppriseAsset(app_id="Workbench", app_desc="Inspection workbench")
-    plugin = apprise.Apprise.instantiate(service.address, asset=asset)
-    if plugin is None:
-        raise NightError("Apprise knows no such address; its documentation lists them by service")
-    return plugin
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses that it can't read, tokens and all
+    return apprise

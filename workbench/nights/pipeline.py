@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from warehouse.errors import DiskFull, Locked
 from warehouse.queries.nights import Nights
 from warehouse.records.audit import Actor
+from warehouse.records.reviews import Reason
 from warehouse.store import Store
 from workbench import wording
 from workbench.curation import night_trial, normals, trial
@@ -47,9 +49,12 @@ def _open_disputes(context: Context) -> str:
         raise Skip("nothing was scored")
     store = Store(context.settings.work.data)
     added, trouble = 0, []
+    left_out: Counter[Reason] = Counter()
     for run_id in context.run_ids:
         try:
-            added += disputes.open_run(store, run_id, Rules(budget=budget), actor=_actor(context)).added
+            opened = disputes.open_run(store, run_id, Rules(budget=budget), actor=_actor(context))
+            added += opened.added
+            left_out.update(opened.left_out)
         except (DiskFull, Locked):
             raise
         except Exception as error:  # the other runs of the night are looked through all the same
@@ -57,7 +62,8 @@ def _open_disputes(context: Context) -> str:
             trouble.append(f"{run_id}: {type(error).__name__}: {error}")
     if trouble:
         raise NightError(f"no disputes of {'; '.join(trouble)}; {added} reasons of other runs were added")
-    return f"{added} reasons to look at a case were added"
+    told = f"{added} reasons to look at a case were added"
+    return told + (f"; the budget left out {disputes.kinds(left_out)}" if left_out else "")
 
 
 def _push_disputes(context: Context) -> str:

@@ -54,6 +54,12 @@ class Opened:
     learnt_from: str  # in words: what was judged, whether or not it was enough
     audited: int  # cases drawn at random
     population: int  # from so many
+    left_out: Mapping[Reason, int]  # suspicions that the budget had no room for; `uncertain` has no such end
+
+
+def kinds(counts: Mapping[Reason, int]) -> str:
+    """`12 by label, 3 by flip`."""
+    return ", ".join(f"{count:,} by {reason}" for reason, count in counts.items())
 
 
 def open_run(store: Store, run_id: str, chosen: Rules, *, actor: Actor) -> Opened:
@@ -121,7 +127,8 @@ def open_for(
     def dispute(key: Key) -> Dispute:
         return _dispute(rows[key], run_id, chances.get(key), chosen.blind_share, now)
 
-    raised = list(rules.suspicions(cases, far, forecast, chosen))
+    every = rules.raised(cases, far, forecast, chosen)
+    raised = [one for reason, found in every.items() for one in found[: rules.most(reason, chosen)]]
     suspected = sorted({one.key for one in raised})
     reasons = [_reason(one, "rules", now) for one in raised]
     added = reviews.open([dispute(key) for key in suspected], reasons, actor=actor)
@@ -144,7 +151,14 @@ def open_for(
     counts: dict[Reason, int] = {
         reason: count for reason in rules.WEIGHTS if (count := sum(one.reason == reason for one in raised))
     }
-    return Opened(run_id, counts, added, point, uncalibrated, learnt.words, len(stored.cases), stored.population)
+    left_out: dict[Reason, int] = {
+        reason: over
+        for reason, found in every.items()
+        if reason != "uncertain" and (over := len(found) - rules.most(reason, chosen)) > 0
+    }
+    return Opened(
+        run_id, counts, added, point, uncalibrated, learnt.words, len(stored.cases), stored.population, left_out
+    )
 
 
 def open_by(

@@ -80,7 +80,23 @@ def disputable(cases: pl.DataFrame) -> pl.DataFrame:
 def suspicions(
     cases: pl.DataFrame, distances: Sequence[float | None], forecast: Forecast | None, rules: Rules
 ) -> Iterator[Suspicion]:
-    """What every rule says about disputable cases, strongest first within a rule.
+    """What every rule says about disputable cases within the budget, strongest first within a rule.
+
+    Args: as `raised`.
+    """
+    for reason, found in raised(cases, distances, forecast, rules).items():
+        yield from found[: most(reason, rules)]
+
+
+def most(reason: Reason, rules: Rules) -> int:
+    """How many cases a rule may open."""
+    return rules.budget if reason == "uncertain" else MOST * rules.budget
+
+
+def raised(
+    cases: pl.DataFrame, distances: Sequence[float | None], forecast: Forecast | None, rules: Rules
+) -> dict[Reason, list[Suspicion]]:
+    """What every rule says about disputable cases, past the budget too; strongest first within a rule.
 
     Args:
         cases: as `disputable` gives them.
@@ -115,9 +131,7 @@ def suspicions(
         if distance is not None and distance > FAR:
             note = f"the accepted patches lie {distance:.2f} image sides from the place the answer names"
             found["elsewhere"].append(Suspicion(key, "elsewhere", min(1.0, distance), note))
-    for reason, raised in found.items():
-        most = rules.budget if reason == "uncertain" else MOST * rules.budget
-        yield from sorted(raised, key=lambda one: (-one.score, one.key))[:most]
+    return {reason: sorted(every, key=lambda one: (-one.score, one.key)) for reason, every in found.items()}
 
 
 def _margin(row: Mapping[str, list[float]]) -> float:

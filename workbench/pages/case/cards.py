@@ -31,9 +31,9 @@ _OUTCOME_WORDS: dict[Outcome, str] = {
     "wrong": "Wrong.",
     "invalid": "Invalid.",
     "failed": "Failed.",
-    "alarm": "Alarm.",
+    "alarm": "Called defective.",
     "right": "Right.",
-    "pass": "Pass.",
+    "pass": "Called good.",
     "unlabelled": "No label.",
 }
 

@@ -62,7 +62,7 @@ def _ranked(alarms: Alarms, dimension: str) -> Markup:
         return Markup()
     groups.sort(key=lambda group: (-group.rate, group.value))
     known = sum(group.dimension == dimension for group in alarms.groups)
-    more = f"showing {len(groups)} of {known}, those with most alarms" if len(groups) < known else ""
+    more = f"showing {len(groups)} of {known}, those with most called defective" if len(groups) < known else ""
     table = components.table([_row(group)[:-1] for group in groups], numbers=3)
     return Markup('<div>{}<div class="note">{}</div></div>').format(table, more)
 
@@ -88,7 +88,9 @@ def show(now: Snapshot, run: Run, selection: Selection) -> None:
     alarms = reads.alarms(now, selection)
     if not alarms.called.images:
         return
-    with card("called", "Called defective", "without a label; an alarm is no error; probability: mean over the alarms"):
+    with card(
+        "called", "Called defective", "without a label: nobody knows whether that is right; probability: their mean"
+    ):
         html(table(alarms))
         if alarms.called.defective:
             by_score = alarms.called.probability is None and reads.is_compared(now, run.run_id)

@@ -135,14 +135,14 @@ def choose_alarm_rule(now: Snapshot) -> None:
         offered.append(held)
     if len(offered) > 1:
         address.choose(
-            "Alarms",
+            "Calls",
             offered,
             held,
             "choose.alarms",
             lambda rule: address.put(alarms=None if rule == "answers" else rule),
             width=215,
             label_visibility="collapsed",
-            format_func=lambda rule: f"Alarms {alarm_rule_words.NAMES[rule]}",
+            format_func=lambda rule: f"Calls {alarm_rule_words.NAMES[rule]}",
         )
 
 
