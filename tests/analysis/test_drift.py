@@ -79,6 +79,23 @@ def test_nights_of_one_distribution_raise_few_alarms_and_a_planted_change_is_nam
     assert seen["as_predicted"], seen
 
 
+def test_nights_that_differ_raise_few_alarms_although_their_images_tell_them_apart() -> None:
+    random = np.random.default_rng(6)
+
+    def night(tonight: bool, number: int) -> pl.DataFrame:
+        wrong = int(random.binomial(400, random.beta(6, 114)))  # 5 %, by 2 points more or less
+        made = images(tonight, "plate", 400, wrong, entropy=1 + 0.1 * random.normal())
+        return made.with_columns(night=pl.lit(number), cluster_id=pl.format("{} {}", pl.lit(number), "cluster_id"))
+
+    before = [night(False, number) for number in range(30)]
+    found = [drift.signals(pl.concat([*before, night(True, -1)])) for _ in range(60)]
+    assert sum(any(signal.alarm for signal in each) for each in found) <= 9  # more has a chance of 0.1 % at 5 %
+    (rate, *_) = (signal for signal in found[0] if signal.name == "alarm")
+    assert rate.nights == 30
+    few = drift.signals(pl.concat([*before[:2], night(True, -1)]))
+    assert few == []
+
+
 def test_images_that_look_like_the_baseline_are_no_change_and_shifted_ones_are() -> None:
     chance = np.random.default_rng(0)
     vectors = chance.normal(size=(1200, 16)).astype(np.float32)
