@@ -131,9 +131,8 @@ def test_the_first_nights_serve_provisionally_and_stay_what_later_ones_are_compa
     assert "Not enough nights for a chart over time: 5 nights before this one." in deliver.text(told[0])
     assert last.reference is not None
     assert (last.reference.first.day, last.reference.last.day) == (1, 12)
-    assert "They serve provisionally; if they were as they should be: workbench schedule reference line-3 --accept" in (
-        deliver.text(told[-1])
-    )
+    said = "They serve provisionally; if they were as they should be, accept them "
+    assert f"{said}(workbench schedule reference line-3 --accept)." in deliver.text(told[-1])
     assert {rate.name: rate.baseline for rate in told[-1].rates}["overkill"] == pytest.approx(0.05, abs=0.02)
 
 

@@ -5,6 +5,7 @@ Light on purpose: a page reads it without any of what made it.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -86,7 +87,7 @@ def sentences(charts: Charts) -> list[str]:
     """Every alarm, what to do about them, and what the nights are compared with."""
     said = [f"{alarm_in_words(alarm)}." for alarm in charts.alarms]
     if charts.alarms:
-        command = f"workbench schedule acknowledge {_quoted(charts.schedule)} --reason WHY"
+        command = f"workbench schedule acknowledge {shlex.quote(charts.schedule)} --reason WHY"
         said.append(f"It is told until somebody takes note: {command}")
     return [*said, reference_in_words(charts)]
 
@@ -103,20 +104,14 @@ def reference_in_words(charts: Charts) -> str:
         )
     period = f"{wording.counted(reference.nights, 'night')}, {reference.first:%-d %B %Y} to {reference.last:%-d %B %Y}"
     if reference.accepted_by is None:
-        whose = (
-            "They serve provisionally; if they were as they should be: "
-            f"workbench schedule reference {_quoted(charts.schedule)} --accept"
-        )
+        command = f"workbench schedule reference {shlex.quote(charts.schedule)} --accept"
+        whose = f"They serve provisionally; if they were as they should be, accept them ({command})."
     else:
         whose = f"{reference.accepted_by} accepted them."
     seldom = f"Of nine in ten references a chart raises a false alarm once in {charts.run_length} nights or less often."
-    return f"Reference: {period}. {whose} {seldom}".replace("--accept Of", "--accept. Of")
+    return f"Reference: {period}. {whose} {seldom}"
 
 
 def number(signal: str, value: float) -> str:
     """A rate in percent, or a mean."""
     return wording.percent(value, 1) if signal in drift.SHARES else f"{value:.2f}"
-
-
-def _quoted(schedule: str) -> str:
-    return schedule if schedule.replace("-", "").replace("_", "").isalnum() else f"'{schedule}'"

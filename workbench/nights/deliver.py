@@ -320,7 +320,8 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
 
 
 def _message(service: Service, report: Morning) -> None:
-    urgent = report.state in ("failed", "alarm") or bool(report.changes or report.slices)
+    lasting = report.charts.lasting if report.charts else ()
+    urgent = report.state in ("failed", "alarm") or bool(report.causes or report.changes or report.slices or lasting)
     notify.send(service, _one_line(f"{report.schedule}: {report.finding}"), text(report), urgent=urgent)
 
 
