@@ -172,9 +172,12 @@ def pages_agree(story: Story) -> None:
         if name == "Runs":
             called = story.answers.filter("defective").height
             assert f"{called} of {story.answers.height} called defective" in text
-        if name in ("Runs", "Errors", "Tonight"):
-            shown = min(story.answers.filter("defective").height, alarms.SHOWN)
-            assert f"showing {shown} of {story.answers.filter('defective').height}, likeliest defect first" in text
+        called = story.answers.filter("defective").height
+        shown = min(called, alarms.SHOWN)
+        if name in ("Runs", "Errors"):
+            assert f"showing {shown} of {called}, likeliest defect first" in text
+        if name == "Tonight":
+            assert f"What was found the surest {shown} of {called}" in text
     for name, (called, images) in story.groups.items():
         dimension = next(each for each in alarms.DIMENSIONS if name.startswith(each))
         value = next(str(value) for value in story.answers[dimension].unique() if str(value).replace("_", " ") in name)
@@ -211,9 +214,11 @@ def both_reports_agree(story: Story, context: Context) -> None:
             value = f"line {group}" if name == "report" and group.startswith("line-") else group
             counts = f"{images} {defective} " if name == "report" else f"{defective} of {images} "
             assert f"{value} {counts}" in text, (name, group)
-        assert f"The likeliest defects, {min(called, alarms.SHOWN)} of {called}" in text, name
+        shown = min(called, alarms.SHOWN)
+        title = f"The likeliest defects, {shown}" if name == "report" else f"What was found: the surest {shown}"
+        assert f"{title} of {called}" in text, name
         assert story.likeliest in text, name
-        assert html.count('<img src="data:image/jpeg;base64,') == min(called, alarms.SHOWN), name
+        assert html.count('<img src="data:image/jpeg;base64,') == shown, name
     assert len(file.read_bytes()) < 6_000_000
     assert re.search(story.how_many, " ".join(deliver.text(made).split()))
 
@@ -305,4 +310,4 @@ def test_tonight_counts_every_picture_called_defective_once_whatever_is_shown_an
     morning.keep(context, made)
     text = surfaces.plain(words(opened("workbench/pages/nights/tonight.py")))
     assert "14 of 21 pictures without a label were called defective" in text
-    assert f"showing {alarms.SHOWN} of 14, likeliest defect first" in text
+    assert f"What was found the surest {alarms.SHOWN} of 14" in text

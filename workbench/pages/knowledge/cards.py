@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from markupsafe import Markup, escape
 
+from warehouse import schema
 from warehouse.queries.night_tests import Gathered
-from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, Sentence
+from warehouse.records.curation import GateAttempt, GateResult, KnowledgeChange, NightBet, Sentence
 from warehouse.records.scoring import Description
 from workbench import wording
 from workbench.analysis import intervals
@@ -205,10 +206,11 @@ def nights_table(gathered: Gathered) -> Markup:
 
 def bet_rows(over_nights: Sequence[Gathered]) -> pl.DataFrame:
     """Every night's bet, for export."""
-    rows = [
-        {**asdict(bet), "drafts": drafts(each), "alpha": each.test.alpha} for each in over_nights for bet in each.bets
-    ]
-    return pl.DataFrame(rows, infer_schema_length=None)
+    found = [(each, bet) for each in over_nights for bet in each.bets]
+    return pl.DataFrame(schema.table(NightBet, [bet for _, bet in found])).with_columns(
+        pl.Series("drafts", [drafts(each) for each, _ in found], pl.String),
+        pl.Series("alpha", [each.test.alpha for each, _ in found], pl.Float64),
+    )
 
 
 def history(changes: Sequence[KnowledgeChange]) -> Markup:
