@@ -64,14 +64,14 @@ def test_choosing_a_camera_filters_the_page_and_no_outcome_changes_the_shares(da
     assert "camera A1" not in text
 
 
-def test_of_many_cameras_those_with_most_alarms_are_shown_and_their_number_is_said(
+def test_of_many_cameras_those_with_most_called_defective_are_shown_and_their_number_is_said(
     data_folder: Path,
 ) -> None:
     score(data_folder, {f"C{number:02}": (number, 10) for number in range(1, 11)})
     text = surfaces.plain(words(opened("workbench/pages/gallery.py")))
     assert "camera C10 10 of 10" in text
     assert "camera C02" not in text
-    assert "showing 8 of 10, those with most alarms" in text
+    assert "showing 8 of 10, those with most pictures called defective" in text
 
 
 def test_the_list_of_runs_says_how_many_each_calls_defective_and_nothing_of_a_labelled_one(data_folder: Path) -> None:

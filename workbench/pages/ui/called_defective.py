@@ -62,7 +62,7 @@ def _ranked(alarms: Alarms, dimension: str) -> Markup:
         return Markup()
     groups.sort(key=lambda group: (-group.rate, group.value))
     known = sum(group.dimension == dimension for group in alarms.groups)
-    more = f"showing {len(groups)} of {known}, those with most called defective" if len(groups) < known else ""
+    more = f"showing {len(groups)} of {known}, those with most pictures called defective" if len(groups) < known else ""
     table = components.table([_row(group)[:-1] for group in groups], numbers=3)
     return Markup('<div>{}<div class="note">{}</div></div>').format(table, more)
 
