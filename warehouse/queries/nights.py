@@ -238,7 +238,7 @@ class Nights:
         """One row per image of tonight's runs and one per image of the runs before: what the morning report compares.
 
         A run may have begun on an earlier night: of tonight's are the blocks that came in since. `stored_at`, when an
-        image's last block came in, says which night scored it. Labels are today's.
+        image's last block came in, and `last_run`, whose it was, say which night scored it. Labels are today's.
         `alarm` is an answer that claims a defect, `cleared` one that claims there is none, `unreadable` a detection
         answer that could not be read, `counts` one that counts, or would with a label, `score` the probability of the
         options that claim the defect, `entropy` the mean over the image's questions; each null where there is none or
@@ -262,7 +262,8 @@ class Nights:
                 WHERE manner = (SELECT arg_max(manner, run_id) FROM comparing
                     WHERE run_id IN (SELECT run_id FROM asked WHERE tonight))
             )
-            SELECT a.image_id, a.tonight, max(a.ingested_at) AS stored_at, any_value(a.cluster_id) AS cluster_id,
+            SELECT a.image_id, a.tonight, max(a.ingested_at) AS stored_at,
+                arg_max(a.run_id, a.ingested_at) AS last_run, any_value(a.cluster_id) AS cluster_id,
                 any_value(e.content) AS content, any_value(a.image_path) AS image_path,
                 any_value(a.dataset) AS dataset, any_value(a.product) AS product, any_value(a.line) AS line,
                 any_value(a.camera) AS camera, any_value(coalesce(e.label, a.label)) AS label,

@@ -51,7 +51,8 @@ def report(context: Context) -> Morning:
     compared = night_charts.baseline(settings.work.data, night, wanted, context.clock())
     before = compared.runs
     images = _with_looks(ledger, store, context, before)
-    images = night_charts.dated(images, night, ledger.nights(night.schedule), compared)
+    nights, night_runs = ledger.nights(night.schedule), ledger.night_runs(night.schedule)
+    images = night_charts.dated(images, night, nights, night_runs, compared)
     tonight = images.filter(pl.col("tonight"))
     scored = _compared(images)
     share = settings.operation.false_alarm_percent / 100

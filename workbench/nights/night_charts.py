@@ -65,31 +65,42 @@ def baseline(data: Path, night: Night, wanted: int, now: datetime) -> Baseline:
     return Baseline(reference, tuple(run for run in runs if first <= run.due_at <= last and run.due_at != night.due_at))
 
 
-def dated(images: pl.DataFrame, tonight: Night, nights: Sequence[Night], of: Baseline) -> pl.DataFrame:
-    """The images of tonight and of reference nights, with `night`, the due time in seconds of the one that scored each.
+def dated(
+    images: pl.DataFrame, tonight: Night, nights: Sequence[Night], runs: Sequence[NightRun], of: Baseline
+) -> pl.DataFrame:
+    """The images of tonight and of reference nights, with `night`, the due time in seconds of the one that scored each:
+    of the nights of its run the last that had begun when it was stored.
 
     Args:
-        images: with `tonight` and `stored_at`.
+        images: with `tonight`, `stored_at` and `last_run`.
         tonight: the night.
         nights: all of the schedule.
+        runs: of all of them.
         of: what tonight is compared with.
     """
+    started = {night.due_at: night.started_at for night in nights}
+    known_runs = [run for run in runs if run.due_at in started]
     begun = (
         pl.DataFrame(
             {
-                "stored_at": [night.started_at for night in nights],
-                "night": [int(night.due_at.timestamp()) for night in nights],
+                "last_run": [run.run_id for run in known_runs],
+                "stored_at": [started[run.due_at] for run in known_runs],
+                "night": [int(run.due_at.timestamp()) for run in known_runs],
             },
-            schema={"stored_at": images.schema["stored_at"], "night": pl.Int64},
+            schema={"last_run": pl.String, "stored_at": images.schema["stored_at"], "night": pl.Int64},
         )
-        .sort("stored_at")
-        .unique("stored_at", keep="last", maintain_order=True)
+        .sort("stored_at", "night")
+        .unique(["last_run", "stored_at"], keep="last", maintain_order=True)
     )
-    night = pl.when("tonight").then(int(tonight.due_at.timestamp())).otherwise("night")
-    found = images.sort("stored_at").join_asof(begun, on="stored_at", strategy="backward").with_columns(night=night)
+    first = begun.unique("last_run", keep="first", maintain_order=True).select("last_run", first="night")
+    found = images.sort("stored_at").join_asof(
+        begun, on="stored_at", by="last_run", strategy="backward", check_sortedness=False
+    )
+    found = found.join(first, on="last_run", how="left")  # where a clock was put back, nothing had begun yet
+    night = pl.when("tonight").then(int(tonight.due_at.timestamp())).otherwise(pl.coalesce("night", "first"))
     known = pl.Series(sorted({int(run.due_at.timestamp()) for run in of.runs}), dtype=pl.Int64)
     known_night = pl.col("tonight") | pl.col("night").is_in(known.implode())
-    return found.filter(known_night).sort("image_id", "tonight")
+    return found.with_columns(night=night).filter(known_night).drop("first", "last_run").sort("image_id", "tonight")
 
 
 def of_tonight(context: Context, of: Baseline, images: pl.DataFrame, signals: Sequence[str], wanted: int) -> Charts:
