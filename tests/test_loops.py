@@ -173,7 +173,7 @@ def runs_looked_through_for_disputes(data: Path, patch: pytest.MonkeyPatch) -> o
         if run_id == "b":
             raise Odd("planted")
         looked.append(run_id)
-        return type("Added", (), {"added": 1})
+        return type("Added", (), {"added": 1, "left_out": {}})
 
     patch.setattr(disputes, "open_run", open_run)
     with pytest.raises(NightError, match="no disputes of b: Odd"):

@@ -60,7 +60,7 @@ class Outlook:
                 f"It can't be decided with your {there} of {self.entry}: a test at once needs {self.least} that change"
             )
         elif self.pictures < self.needed:
-            needed = f"{self.needed:,} pictures of {self.entry}"
+            needed = f"{wording.counted(self.needed, 'picture')} of {self.entry}"
             said = f"A gain of 10 points shows on about {needed}; you have {self.pictures:,}"
         else:
             return f"A gain of 10 points shows at once on your {there} of {self.entry}."

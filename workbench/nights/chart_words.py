@@ -108,7 +108,8 @@ def reference_in_words(charts: Charts) -> str:
         whose = f"They serve provisionally; if they were as they should be, accept them ({command})."
     else:
         whose = f"{reference.accepted_by} accepted them."
-    seldom = f"Of nine in ten references a chart raises a false alarm once in {charts.run_length} nights or less often."
+    often = wording.counted(charts.run_length, "night")
+    seldom = f"Of nine in ten references a chart raises a false alarm once in {often} or less often."
     return f"Reference: {period}. {whose} {seldom}"
 
 

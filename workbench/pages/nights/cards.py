@@ -208,7 +208,7 @@ def over_the_nights(charts: Charts) -> Markup:
     words = Markup("").join(Markup('<div class="note">{}</div>').format(said) for said in chart_words.sentences(charts))
     rows = [
         [_mark_of(each.signal) + each.signal, chart_words.number(each.signal, each.usual), f"{each.nights:,}",
-         f"{100 * each.distance:.0f} %"]
+         wording.percent(each.distance)]
         for each in charts.readings
     ]  # fmt: skip
     if not rows:
