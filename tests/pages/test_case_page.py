@@ -98,6 +98,19 @@ def test_the_toggles_live_in_the_address(data_folder: Path) -> None:
     assert "mask hidden" not in words(page)
 
 
+def test_among_many_predictions_a_piece_s_history_waits_for_a_click(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded = seed.seed(data_folder)
+    case = at(in_order(seeded, outcome="escape").row(0, named=True))
+    assert "history.show" not in {button.key for button in opened(CASE, **case).button}
+    monkeypatch.setattr("workbench.pages.case.links.SEARCHED_AT_ONCE", 1)
+    page = opened(CASE, **case)
+    page.button(key="history.show").click().run()
+    assert page.query_params["history"] in ("shown", ["shown"])
+    assert "history.show" not in {button.key for button in page.button}
+
+
 def test_next_and_previous_walk_the_filtered_list_and_stop_at_its_ends(data_folder: Path) -> None:
     seeded = seed.seed(data_folder)
     cases = in_order(seeded, outcome="wrong", subtask="Defect Classification")

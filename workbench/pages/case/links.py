@@ -25,6 +25,7 @@ from workbench.review import disputes
 
 NEAREST = 8
 RUNS = 12  # of a piece's history
+SEARCHED_AT_ONCE = 1_000_000  # predictions of all runs; among more the history waits for a click
 
 
 def disputed(now: Snapshot, image_id: str) -> dict[str, str]:
@@ -63,6 +64,10 @@ def _history(now: Snapshot, cluster_id: str) -> pl.DataFrame:
 
 def show_history(now: Snapshot, run: Run, cluster_id: str | None) -> None:
     """What other nights said of the piece; nothing where this run alone saw it."""
+    stored = sum(each.answered + each.invalid + each.failed for each in reads.runs(now))
+    if cluster_id and stored > SEARCHED_AT_ONCE and "history" not in st.query_params:
+        st.button("Show the piece over nights", key="history.show", on_click=address.write, kwargs={"history": "shown"})
+        return
     told = _history(now, cluster_id) if cluster_id else pl.DataFrame()
     if told.height < 2:
         return
