@@ -21,7 +21,11 @@ def address(page: Page) -> dict[str, str]:
 
 
 def at_rest(page: Page) -> None:
-    """Until the page is drawn, as a person waits; a click into the first run can be lost under that run's address."""
+    """Until the page is drawn, as a person waits; a click into the first run can be lost under that run's address.
+
+    Before its first run a page is at rest too, so its title is waited for first.
+    """
+    page.locator("h1").first.wait_for()
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
