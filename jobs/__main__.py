@@ -57,7 +57,7 @@ app = typer.Typer(
 app.command("demo")(demo.command)
 app.command("archive")(archive.command)
 app.command("score")(score.command)
-app.command("runs")(runs.command)
+app.add_typer(runs.app, name="runs")
 app.command("export")(export.command)
 app.command("report")(report.command)
 app.command("leaderboard")(leaderboard.command)

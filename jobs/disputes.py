@@ -17,7 +17,7 @@ Patience = Annotated[float, typer.Option("--patience", min=1, help="Seconds to t
 
 @app.command("open")
 def open_disputes(
-    run: Annotated[str | None, typer.Option("--run", help="Whose answers.  [default: the newest run]")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Whose answers.  [default: latest]")] = None,
     budget: Annotated[int, typer.Option("--budget", min=1, help="Reviews that can be afforded.")] = 40,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Dispute answers against the label.")] = True,
     blind: Annotated[float, typer.Option("--blind", min=0, max=1, help="Share judged by two, blind.")] = 0.1,
@@ -31,17 +31,14 @@ def open_disputes(
     """
     from dataclasses import asdict
 
+    from warehouse.queries.run_notes import LATEST, RunNotes
     from warehouse.store import Store
     from workbench import settings
-    from workbench.errors import ReviewError
     from workbench.review import disputes
     from workbench.review.rules import AUDIT_SHARE, Rules
 
     store = Store(settings.data_folder(data))
-    runs = store.runs()
-    if runs.is_empty():
-        raise ReviewError("there is no run to dispute; score an archive first: workbench score ARCHIVE")
-    chosen = run or str(runs["run_id"][0])
+    chosen = RunNotes(store.data).run(run or LATEST).run_id
     opened = disputes.open_run(store, chosen, Rules(budget, labels, audit, blind), actor=actor())
     if json_:
         typer.echo(json.dumps(asdict(opened), indent=1))

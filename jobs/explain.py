@@ -23,10 +23,12 @@ def command(
     Example: workbench explain 20250103T220005123Z-a1b2c3d4
     """
     from jobs import screen
+    from warehouse.queries.run_notes import RunNotes
     from workbench import settings
     from workbench.experiments import explanations
 
     base = settings.load(settings_of({"data": data}, set_), config).settings
+    run_id = RunNotes(base.work.data).run(run).run_id
     with screen.Progress() as watch:
-        text = explanations.report(base, run, watch)
+        text = explanations.report(base, run_id, watch)
     typer.echo(text)

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Truth, output_file
+from jobs.options import RUN_HELP, Data, Truth, output_file
 
 
 def command(
     table: Annotated[
         Literal["predictions", "patches", "runs", "measures", "comparisons"], typer.Argument(help="What to write.")
     ],
-    run: Annotated[str, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")],
+    run: Annotated[str, typer.Option("--run", help=RUN_HELP)],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="FILE.parquet, FILE.csv or FILE.jsonl.", callback=output_file)
     ],
@@ -29,6 +29,7 @@ def command(
     Example: workbench export patches --run 20250103T220005123Z-a1b2c3d4 -o p.csv
     """
     from warehouse import file_permissions
+    from warehouse.queries.run_notes import RunNotes
     from warehouse.store import Store
     from workbench import settings
 
@@ -36,6 +37,8 @@ def command(
         raise typer.BadParameter(
             f"{table} hold no label; only predictions are exported by a truth", param_hint="--truth"
         )
+    store = Store(settings.data_folder(data))
+    run_id = RunNotes(store.data).run(run).run_id
     with file_permissions.users_umask():
-        Store(settings.data_folder(data)).export(table, run, output, truth)
+        store.export(table, run_id, output, truth)
     typer.echo(str(output))

@@ -109,20 +109,17 @@ def export_texts(
     """
     from warehouse import file_permissions
     from warehouse.queries.normals import Normals
+    from warehouse.queries.run_notes import RunNotes
     from warehouse.store import Store
     from workbench import settings
     from workbench.archive import knowledge_files as knowledge
     from workbench.archive import normal_files
-    from workbench.errors import KnowledgeError
 
     store = Store(settings.data_folder(data))
     if run is None:
         texts, normals = store.published_knowledge()[1], Normals(store.data).standing()
     else:
-        found = store.run(run)
-        if found is None:
-            raise KnowledgeError(f"there is no run {run}; `workbench runs` lists them")
-        version = found.knowledge_version or ""
+        version = RunNotes(store.data).run(run).knowledge_version or ""
         texts = store.knowledge(version)
         normals = [replace(each, state="published") for each in Normals(store.data).of_version(version)]
     pictures = normal_files.beside(output)

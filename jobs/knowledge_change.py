@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Data, Json, actor
+from jobs.options import Author, Data, Json, actor
 from workbench import wording
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, typer.Argument(metavar="DESCRIPTION", help="DATASET/PRODUCT/ENTRY, as `list` shows it.")]
 Revision = Annotated[int | None, typer.Option(help="Which revision (default: the newest).", show_default=False)]
-Author = Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 
 
@@ -259,14 +258,16 @@ def lift(
     from dataclasses import asdict
 
     from jobs import screen
+    from warehouse.queries.run_notes import RunNotes
     from warehouse.store import Store
     from workbench import settings
     from workbench.curation import lift as lifts
 
     store = Store(settings.data_folder(data))
+    run_id = None if run is None else RunNotes(store.data).run(run).run_id
     screen.without_loading_bars("embedded")
     with screen.Progress() as watch:
-        found = lifts.measure(store, watch, run, only, images)
+        found = lifts.measure(store, watch, run_id, only, images)
     rows = [{**asdict(each), "q": q} for each, q in zip(found, lifts.discovery_rates(found), strict=True)]
     if not json_:
         for row, each in zip(rows, found, strict=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Config, Data, Json, Set, actor, make_sure_of, settings_of
+from jobs.options import Author, Config, Data, Json, Set, actor, make_sure_of, settings_of
 from workbench import wording
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The good pictures that others are compared with.", no_args_is_help=True)
 
 Names = Annotated[list[str], typer.Argument(metavar="NORMAL...", help="The first digits of contents, as `list` shows.")]
-Author = Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Compare = Annotated[str, typer.Option(help="The tower that compares: a hub name, a folder, or photos.")]
 _SHOWN = 5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Data, Json, Truth, output_file
+from jobs.options import RUN_HELP, Data, Json, Truth, output_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run_ids, as `workbench runs` shows them.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=RUN_HELP)],
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Also write every number, a row per measure.", callback=output_file)
     ] = None,
@@ -80,13 +80,10 @@ def command(
 
 def _compared(store: Store, run_ids: list[str]) -> list[Run]:
     from warehouse.errors import Refused
+    from warehouse.queries.run_notes import RunNotes
 
-    found = []
-    for run_id in dict.fromkeys(run_ids):
-        run = store.run(run_id)
-        if run is None:
-            raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
-        found.append(run)
+    notes = RunNotes(store.data)
+    found = list({run.run_id: run for run in map(notes.run, run_ids)}.values())
     sets = sorted({run.question_set for run in found})
     if len(sets) > 1:
         raise Refused(f"these runs asked different question sets, {', '.join(sets)}; rank the runs of one")

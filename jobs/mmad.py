@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from jobs import import_answers
-from jobs.options import Data, Json, Truth, output_file
+from jobs.options import RUN_HELP, Data, Json, Truth, output_file
 from workbench import wording
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ app.command("import", hidden=True)(import_answers.command)  # as it was called b
 @app.callback(invoke_without_command=True)
 def command(
     context: typer.Context,
-    run: Annotated[str | None, typer.Option("--run", help="A run_id, as `workbench runs` shows it.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help=RUN_HELP)] = None,
     answers: Annotated[
         Path | None, typer.Option("--answers", help="An answer file of MMAD's scripts; nothing is stored.")
     ] = None,
@@ -108,18 +108,17 @@ def _refuse_what_is_not_mmads(scores: Scores, title: str, question_set: str | No
     )
 
 
-def _of_run(run_id: str, data: Path | None, truth: Truth) -> tuple[pl.DataFrame, str, str, Verified | None]:
+def _of_run(name: str, data: Path | None, truth: Truth) -> tuple[pl.DataFrame, str, str, Verified | None]:
     from jobs import screen
-    from warehouse.errors import Refused
+    from warehouse.queries.run_notes import RunNotes
     from warehouse.store import Store
     from workbench import settings
     from workbench.analysis import mmad, review_coverage
     from workbench.scoring import answer_file
 
     store = Store(settings.data_folder(data))
-    run = store.run(run_id)
-    if run is None:
-        raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
+    run = RunNotes(store.data).run(name)
+    run_id = run.run_id
     predictions = store.predictions(run_id, truth=truth)
     answers = mmad.answers(predictions, verbatim=answer_file.is_imported(run))
     stated = json.loads(run.settings)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.options import Data, Json, Truth, actor, output_file
+from jobs.options import RUN_HELP, Author, Data, Json, Truth, actor, output_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A run_id, as `workbench runs` shows it.")],
+    run: Annotated[str, typer.Argument(help=RUN_HELP)],
     signal: Annotated[
         Literal["defect probability", "comparison", "claim"] | None,
         typer.Option(help="What a threshold is set on (default: the first that the run has).", show_default=False),
@@ -54,7 +54,7 @@ def command(
         typer.Option(min=0, help="Go back to this version's value; 0: the answers' own claims.", show_default=False),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
-    author: Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)] = None,
+    author: Author = None,
     truth: Truth = "archive",
     data: Data = None,
     json_: Json = False,
@@ -64,7 +64,7 @@ def command(
     Example: workbench operate RUN --prevalence 0.001 --cost-escape 500
     """
     from warehouse.bounded import same_name
-    from warehouse.errors import Refused
+    from warehouse.queries.run_notes import RunNotes
     from warehouse.queries.thresholds import Thresholds
     from warehouse.store import Store
     from workbench import settings
@@ -80,9 +80,7 @@ def command(
     if save and rollback is not None:
         raise typer.BadParameter("either --save a threshold or --rollback to a version")
     store = Store(settings.data_folder(data))
-    found = store.run(run)
-    if found is None:
-        raise Refused(f"there is no run {run} in this warehouse; `workbench runs` lists them")
+    found = RunNotes(store.data).run(run)
     product, camera = (None if each is None else same_name(each) for each in (product, camera))
     request = OperatingRequest(
         signal, product, camera, prevalence, cost_escape, cost_overkill, escape_at_most, overkill_at_most, threshold,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 LabelledArchive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A labelled folder of images.")]
+Author = Annotated[str | None, typer.Option(help="Who did it (default: your login).", show_default=False)]
+RUN_HELP = "A run: its id, the beginning of it, its name, or `latest`."
 Data = Annotated[
     Path | None, typer.Option("--data", help="Data folder; else WORKBENCH_DATA, else ./data.", show_default=False)
 ]

@@ -32,13 +32,17 @@ def command(
     if encoder is not None and run is None:
         raise typer.BadParameter("it goes with --run RUN: each run's vectors are of its own encoder")
     from jobs import screen
+    from warehouse.queries.run_notes import RunNotes
     from warehouse.store import Store
     from workbench import settings
     from workbench.scoring import reindex
 
     screen.without_loading_bars("embedded")
     store = Store(settings.data_folder(data))
-    done = reindex.reindex(store, _tell) if run is None else reindex.images_of_run(store, run, encoder, _tell)
+    if run is None:
+        done = reindex.reindex(store, _tell)
+    else:
+        done = reindex.images_of_run(store, RunNotes(store.data).run(run).run_id, encoder, _tell)
     typer.echo(
         f"encoded {wording.counted(done.texts, 'text')}, {wording.counted(done.images, 'image')}, "
         f"{wording.counted(done.patches, 'patch', 'patches')}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Alarms, Data, Truth, output_file
+from jobs.options import RUN_HELP, Alarms, Data, Truth, output_file
 
 if TYPE_CHECKING:
     from warehouse.store import Store
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A run_id, as `workbench runs` shows it.")],
+    run: Annotated[str, typer.Argument(help=RUN_HELP)],
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.html", callback=output_file)],
     against: Annotated[str | None, typer.Option(help="The run to compare it with.", show_default=False)] = None,
     truth: Truth = "archive",
@@ -39,10 +39,10 @@ def command(
     typer.echo(str(output))
 
 
-def _reported(store: Store, run_id: str, truth: Truth, rule: Alarms = "answers") -> Reported:
-    from warehouse.errors import Refused
+def _reported(store: Store, name: str, truth: Truth, rule: Alarms = "answers") -> Reported:
     from warehouse.queries.groundings import Groundings
     from warehouse.queries.rollups import Rollups, Selection
+    from warehouse.queries.run_notes import RunNotes
     from workbench.analysis import mmad, traces
     from workbench.analysis.report_contents import Reported
     from workbench.archive import previews
@@ -50,9 +50,8 @@ def _reported(store: Store, run_id: str, truth: Truth, rule: Alarms = "answers")
     from workbench.scoring import alarm_pictures, answer_file
     from workbench.scoring.run import called_defective
 
-    run = store.run(run_id)
-    if run is None:
-        raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
+    run = RunNotes(store.data).run(name)
+    run_id = run.run_id
     rollups, chosen = Rollups(store.data), Selection(run_id, truth=truth, alarm_rule=rule)
     alarms = called_defective(store, run_id, truth, rule)
     small = alarm_pictures.jpegs(store, alarms.pictures)

@@ -44,6 +44,7 @@ from warehouse.migration_steps import (
     questions,
     retrieved,
     reviews,
+    run_notes,
     run_purposes,
     thresholds,
     tiles,
@@ -61,6 +62,7 @@ from warehouse.records import nights as night_records
 from warehouse.records import normals as normal_records
 from warehouse.records import questions as question_records
 from warehouse.records import reviews as review_records
+from warehouse.records import run_notes as note_records
 from warehouse.records import scoring
 from warehouse.records import thresholds as threshold_records
 
@@ -84,6 +86,7 @@ TABLES = (
     Table("entries", scoring.Entry, ("image_id",)),
     Table("measures", measure_records.Measures),
     Table("runs", scoring.Run, ("run_id",)),
+    Table("run_notes", note_records.RunNote, ("run_id",)),
     Table("predictions", scoring.Prediction),
     Table("patches", scoring.Patch),
     Table("groundings", scoring.Grounding),
@@ -188,7 +191,7 @@ def ninth(con: DuckDBPyConnection) -> None:
 
 def tenth(con: DuckDBPyConnection) -> None:
     """Version 10: mornings that people can act on."""
-    topics: tuple[Step, ...] = (night_charts.add, night_tests.add)
+    topics: tuple[Step, ...] = (night_charts.add, night_tests.add, run_notes.add)
     for add in topics:
         add(con)
 

@@ -28,6 +28,7 @@ from warehouse.queries.nights import Nights
 from warehouse.queries.normals import Normals
 from warehouse.queries.questions import QuestionSets
 from warehouse.queries.reviews import Reviews
+from warehouse.queries.run_notes import NoteChange, RunNotes
 from warehouse.queries.thresholds import Thresholds
 from warehouse.records.judgements import Pulled
 from warehouse.records.night_charts import ChartAcknowledgement, NightReference
@@ -119,13 +120,14 @@ CHANGES: Mapping[str, Callable[[Path], object]] = {
     "QuestionSets.add": lambda data: QuestionSets(data).add(RegisteredSet("glass", "v1", "", "ann", NOW), actor=ANN),
     "Thresholds.save": lambda data: Thresholds(data).save(THRESHOLD, actor=ANN),
     "Thresholds.rollback": lambda data: Thresholds(data).rollback("claim", "plate", "", 0, "too dear", actor=ANN),
+    "RunNotes.change": lambda data: RunNotes(data).change(RUN, NoteChange(name="baseline"), actor=ANN),
     "Upkeep.drop_traces": lambda data: Upkeep(data).drop_traces([RUN], actor=ANN),
     "Upkeep.note_dropping": lambda data: Upkeep(data).note_dropping("vectors", 3, actor=ANN),
 }
 
 # Made again, these find it done: nothing changes, so no row is written.
 DONE_ALREADY = (
-    "NightTests.place",
+    "NightTests.place", "RunNotes.change",
     "Curation.take", "Curation.publish", "Normals.take", "Normals.adopt", "Normals.publish", "Nights.void_nights",
     "Reviews.open", "Reviews.draw_audit",
     "QuestionSets.add", "Reviews.record_tasks", "Reviews.store_pulled", "Reviews.judge",

@@ -166,7 +166,7 @@ def test_every_count_is_of_the_same_alarms(stored: Path, truth: Truth) -> None:
     (total,) = store.run_totals(truth, rule).filter(run_id=RUN).to_dicts()
     assert (total["alarms"], total["escape"]) == (alarms, facts.filter(outcome="escape").height)
     assert store.called_defective(truth, RUN, rule)["alarm_images"].sum() == alarms
-    assert rollups.alarm_counts([RUN], truth, rule)["alarm_images"].to_list() == [alarms]
+    assert rollups.run_counts([RUN], truth, rule)["alarm_images"].to_list() == [alarms]
     assert rollups.alarms(chosen, ("image_id",), 99).height == alarms
     pieces = Pieces(stored)
     assert pieces.of_runs([RUN], truth, rule).filter(outcome="alarm").height == alarms

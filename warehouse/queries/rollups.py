@@ -169,16 +169,16 @@ class Rollups:
         region = stated.select("image_id", pl.col("answer_text").alias("region"))
         return found.join(region, on="image_id", how="left", maintain_order="left")
 
-    def alarm_counts(
+    def run_counts(
         self, run_ids: Sequence[str], truth: Truth = "archive", alarm_rule: AlarmRule = "answers"
     ) -> pl.DataFrame:
-        """Of runs with pictures without truth: run_id, unlabelled_images, alarm_images (called defective)."""
-        names = ("unlabelled_images", "alarm_images")
+        """Of runs with answers: run_id, counted (judged questions), correct, unlabelled_images (pictures without truth)
+        and of these alarm_images (called defective)."""
+        names = ("counted", "correct", "unlabelled_images", "alarm_images")
         sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in names)
         counted = truths.summands(truth, "list_contains($runs::VARCHAR[], run_id)", alarm_rule)
         return self._database.frame(
-            f"SELECT run_id, {sums} FROM ({counted}) WHERE subtask IS NULL GROUP BY run_id "
-            "HAVING sum(unlabelled_images) > 0 ORDER BY run_id",
+            f"SELECT run_id, {sums} FROM ({counted}) WHERE subtask IS NULL GROUP BY run_id ORDER BY run_id",
             {"runs": list(run_ids)},
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from warehouse.records.scoring import Run
 from workbench import settings
@@ -69,6 +70,19 @@ def between(old: Run, new: Run, archives: Mapping[str, str] | None = None) -> li
     if old.evaluator_version != new.evaluator_version and not differences:
         differences.append(Difference("evaluator version", old.evaluator_version[:8], new.evaluator_version[:8]))
     return differences
+
+
+@lru_cache(maxsize=1024)
+def from_defaults(settings_json: str) -> tuple[str, ...]:
+    """Each setting that changes answers and isn't the default, as name and value: `think tokens 0`; the model left out.
+
+    Args:
+        settings_json: as `Run.settings` holds them.
+    """
+    usual, stored = settings.Settings().values(), json.loads(settings_json)
+    names = [name for name in sorted(stored) if name in settings.IN_DIGEST and name in usual and name != "model"]
+    changed = [name for name in names if _text(stored[name]) != _text(usual[name])]
+    return tuple(f"{name.replace('_', ' ')} {_text(stored[name])}" for name in changed)
 
 
 def sentence(differences: list[Difference], same_digest: bool, runs: str = "A and B") -> str:

@@ -42,6 +42,7 @@ from workbench.pages.ui import (
     embedding,
     reads,
     right_reason_card,
+    run_choice,
     thumbnails,
 )
 from workbench.pages.ui.caching import cached
@@ -349,8 +350,8 @@ differences = run_differences.between(base, run, {one.archive_id: one.name for o
 under += Markup("<br>{}").format(run_differences.sentence(differences, base.digest == run.digest))
 
 with header("Compare", lead, under):
-    reads.choose_run(now, runs, base, "base", "A, baseline")
-    reads.choose_run(now, runs, run, "run", "B, run")
+    run_choice.choose_run(now, runs, base, "base", "A, baseline")
+    run_choice.choose_run(now, runs, run, "run", "B, run")
     components.computed(
         {
             "test": f"{verdict.test}, two-sided; subtasks after Benjamini–Hochberg",

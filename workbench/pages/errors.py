@@ -26,6 +26,7 @@ from workbench.pages.ui import (
     case_list,
     components,
     reads,
+    run_choice,
     score_caption,
     thumbnails,
 )
@@ -360,7 +361,7 @@ with header(
     finding(concentrated, tested, everything) + by_piece.sentence(now, selection),
     cards.under(run, archive, reads.beside(now, selection)),
 ):
-    reads.choose_run(now, runs, run)
+    run_choice.choose_run(now, runs, run)
     by_piece.choose(now, run)
     components.computed(
         {

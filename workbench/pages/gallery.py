@@ -26,6 +26,7 @@ from workbench.pages.ui import (
     measure_filter,
     ranking_warning,
     reads,
+    run_choice,
     score_caption,
     thumbnails,
 )
@@ -128,7 +129,7 @@ total = cell_totals.total(reads.cells(now, selection), "questions")
 first = address.number("from", at_most=max(total - 1, 0))
 
 with header("Gallery", finding(total, selection), cards.under(run, archive, reads.beside(now, selection))):
-    reads.choose_run(now, runs, run)
+    run_choice.choose_run(now, runs, run)
     by_piece.choose(now, run)
     for key, name, label in (("m", "mask", "Mask"), ("p", "patches", "Patches")):
         components.toggle(label, key, f"gallery.{name}", name in st.query_params, flip, name)

@@ -18,7 +18,7 @@ from warehouse.records.scoring import Run
 from workbench import wording
 from workbench.analysis.charts import trust
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, called_defective, components, embedding, reads, thumbnails
+from workbench.pages.ui import address, called_defective, components, embedding, reads, run_choice, thumbnails
 from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, header, html
 from workbench.scoring import answer_file
@@ -140,7 +140,7 @@ everything = replace(selection, images=None)
 shown = points(now, everything, embedding.index(now))
 archive = reads.archives(now).get(run.archive_id)
 with header("Map", finding(shown, selection), cards.under(run, archive, reads.beside(now, selection))):
-    reads.choose_run(now, runs, run)
+    run_choice.choose_run(now, runs, run)
     components.computed(
         {
             "plane": "first two principal components of the retrieval encoder's image vectors, scaled to ±1",

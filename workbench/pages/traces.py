@@ -31,6 +31,7 @@ from workbench.pages.ui import (
     pictures,
     reads,
     right_reason_card,
+    run_choice,
     score_caption,
     thumbnails,
 )
@@ -199,7 +200,7 @@ some_unlabelled = bool(reads.cells(now, selection.whole_run())["unlabelled_image
 if some_unlabelled:
     lead += cards.called(reads.cells(now, address.without(every_shape, "outcome")))
 with header("Traces", lead, cards.under(run, archive, reads.beside(now, selection))):
-    reads.choose_run(now, runs, run)
+    run_choice.choose_run(now, runs, run)
     components.computed(
         {
             "shapes": "rules over the entropy per iteration, thresholds fixed: see warehouse/queries/facts.py",

@@ -22,7 +22,7 @@ from workbench.analysis.calibration import Scores, Warned
 from workbench.analysis.charts import trust
 from workbench.analysis.missing_capabilities import Lack
 from workbench.pages.runs import cards
-from workbench.pages.ui import address, components, embedding, operating_card, reads
+from workbench.pages.ui import address, components, embedding, operating_card, reads, run_choice
 from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, header, html
 
@@ -138,7 +138,7 @@ under = cards.under(run, archive, reads.beside(now, selection))
 if address.alarm_rule() != "answers":
     under += Markup("<br>Confidence and entropy are judged by the answers, whatever calls pictures defective.")
 with header("Trust", lead, under):
-    reads.choose_run(now, runs, run)
+    run_choice.choose_run(now, runs, run)
     components.computed(
         {
             "numbers": calibration_words.HOW,

@@ -164,6 +164,26 @@ INSERT INTO runs VALUES (
     NULL
 );
 
+CREATE TABLE run_notes (
+    run_id VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    note VARCHAR NOT NULL,
+    tags VARCHAR[] NOT NULL,
+    hidden BOOLEAN NOT NULL,
+    author VARCHAR NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (run_id)
+);
+INSERT INTO run_notes VALUES (
+    'text',
+    'text',
+    'text',
+    ['text'],
+    true,
+    'text',
+    TIMESTAMPTZ '2025-01-03T22:00:05.123456+00:00'
+);
+
 CREATE TABLE predictions (
     run_id VARCHAR NOT NULL,
     block BIGINT NOT NULL,

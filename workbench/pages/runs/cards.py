@@ -19,12 +19,15 @@ from markupsafe import Markup
 from warehouse.records.scoring import Archive, PassedOver, Run, Timings
 from workbench import settings as configuration
 from workbench import wording
-from workbench.analysis import alarms, cell_totals, subtasks
+from workbench.analysis import alarms, cell_totals, run_differences, subtasks
 from workbench.analysis import failures as failure_groups
 from workbench.analysis.cell_totals import Detection
 from workbench.archive import problems, run_views, tone_range
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
+from workbench.pages.ui.reads import RunCounts
+
+DIFFERENCES_SHOWN = 4  # settings of a run in the list
 
 # From what waits for the disk to what thinks; shades of one colour, because they are parts of one thing.
 _TIME_COLOURS = {
@@ -144,13 +147,13 @@ def _left(planned: int, cells: pl.DataFrame) -> str:
     return f"about {duration(cell_totals.seconds(cells) / done * (planned - done))} of work left"
 
 
-def line(run: Run, archive: Archive | None, calls: tuple[int, int] | None) -> Markup:
-    """A run in the list: state, model, archive, how far.
+def line(run: Run, archive: Archive | None, counts: RunCounts | None) -> Markup:
+    """A run in the list: state, model, archive, what isn't the default, how far, how right.
 
     Args:
         run: the run.
         archive: its archive; None where it isn't registered here.
-        calls: how many pictures without a label it calls defective, of how many; None without any.
+        counts: what its answers come to; None without any.
     """
     done = run.answered + run.invalid + run.failed
     name = archive.name if archive else "unknown archive"
@@ -159,11 +162,16 @@ def line(run: Run, archive: Archive | None, calls: tuple[int, int] | None) -> Ma
         for kind, count in (("invalid", run.invalid), ("failed", run.failed))
         if count
     )
-    called_defective = Markup()
-    if calls is not None:
-        called_defective = Markup('<div class="note number">{} {:,} of {:,} called defective</div>').format(
-            glyph("alarm"), *calls
+    more = Markup()
+    if counts is not None and counts.accuracy is not None:
+        right = wording.percent(counts.accuracy)
+        more += Markup('<div class="note number">{} right of {:,} judged</div>').format(right, counts.counted)
+    if counts is not None and counts.unlabelled_images:
+        more += Markup('<div class="note number">{} {:,} of {:,} called defective</div>').format(
+            glyph("alarm"), counts.alarm_images, counts.unlabelled_images
         )
+    if changed := run_differences.from_defaults(run.settings):
+        more += Markup('<div class="note">{}</div>').format(", ".join(changed[:DIFFERENCES_SHOWN]))
     return Markup(
         '<div class="row note"><span>{} {} · {}</span>{}</div>'
         '<div style="margin:.3rem 0 .25rem">{}</div>'
@@ -177,7 +185,7 @@ def line(run: Run, archive: Archive | None, calls: tuple[int, int] | None) -> Ma
         done,
         wording.counted(run.planned, "question"),
         trouble,
-        called_defective,
+        more,
     )
 
 

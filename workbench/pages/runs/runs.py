@@ -1,10 +1,13 @@
 """Runs, newest first; the chosen one's accuracy, time, failures, manifest, and its cases, wrong ones first.
 
 In the address: `run`, the filters (`address.py`), `from`; `state` and `archive`, which runs are listed;
-`board=1`, the leaderboard is open.
+`tag`, `hidden=1`, `sort` likewise; `board=1`, the leaderboard is open.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import polars as pl
 import streamlit as st
@@ -17,6 +20,7 @@ from workbench import wording
 from workbench.analysis import cell_totals, right_reason
 from workbench.analysis.charts import common
 from workbench.pages.runs import board, cards
+from workbench.pages.runs import notes as run_note
 from workbench.pages.ui import (
     address,
     by_piece,
@@ -33,37 +37,65 @@ from workbench.pages.ui.components import card, chart, header, html
 from workbench.settings import COMPARE
 
 RUNS_SHOWN = 8
+# What the list of runs can be sorted by; runs without the number come last.
+SORTS: dict[str, Callable[[reads.RunCounts], float]] = {
+    "accuracy": lambda counts: math.inf if counts.accuracy is None else -counts.accuracy,
+    "called defective": lambda counts: math.inf if counts.alarm_share is None else -counts.alarm_share,
+}
+SORT_WORDS = {"accuracy": "the most accurate first", "called defective": "the most called defective first"}
 CASES_SHOWN = 30
+_OF_THE_LIST = ("state", "archive", "tag", "hidden", "sort", "truth", "board")  # stay when another run is opened
 ALARMS = 12
 
 now = reads.snapshot()
 runs = reads.runs(now)
+notes = reads.run_notes(now)
 
 
 def open_run(run: Run) -> None:
     """Another run begins without filters. A link to the page it stands on would not change the address."""
-    gone = {name: None for name in address.asked() if name not in ("state", "archive", "truth", "board")}
+    gone = {name: None for name in address.asked() if name not in _OF_THE_LIST}
     address.write(**{**gone, "run": run.run_id})
 
 
 def list_runs(current: Run) -> None:
-    """The newest runs that the list's own filters let through, and the chosen one wherever it stands."""
-    wanted = {name: st.query_params.get(name) for name in ("state", "archive")}
+    """The first runs that the list's own filters let through, and the chosen one wherever it stands."""
+    wanted = {name: st.query_params.get(name) for name in ("state", "archive", "tag")}
+    hidden = [run for run in runs if run.run_id in notes and notes[run.run_id].hidden]
+    with_hidden = st.query_params.get("hidden") == "1"
     found = [
-        run for run in runs if wanted["state"] in (None, run.state) and wanted["archive"] in (None, _archive_name(run))
+        run
+        for run in runs
+        if wanted["state"] in (None, run.state)
+        and wanted["archive"] in (None, _archive_name(run))
+        and (wanted["tag"] is None or wanted["tag"] in _tags(run))
+        and (with_hidden or run not in hidden)
     ]
+    sort = st.query_params.get("sort")
+    truth, rule = address.truth(), address.alarm_rule()
+    if sort in SORTS:  # all of them have to be counted
+        counts = reads.run_counts(now, tuple(run.run_id for run in found), truth, rule)
+        found.sort(key=lambda run: SORTS[sort](counts[run.run_id]) if run.run_id in counts else math.inf)
     shown = found[:RUNS_SHOWN]
     if current not in shown:
         shown = [*shown[: RUNS_SHOWN - 1], current]
-    more = f"showing {len(shown)} of {len(found)}, newest first" if len(shown) < len(found) else "newest first"
-    with card("runs", "Runs", more):
-        states: list[str] = sorted({run.state for run in runs})
-        names = sorted({_archive_name(run) for run in runs})
+    order = SORT_WORDS.get(sort or "", "newest first")
+    with card("runs", "Runs", f"showing {len(shown)} of {len(found)}, {order}" if len(shown) < len(found) else order):
+        offers: dict[str, list[str]] = {
+            "state": sorted({str(run.state) for run in runs}),
+            "archive": sorted({_archive_name(run) for run in runs}),
+            "tag": sorted({tag for note in notes.values() for tag in note.tags}),
+        }
         with st.container(horizontal=True, gap="xsmall"):
-            for name, offered in (("state", states), ("archive", names)):
-                if len(offered) > 1 or wanted[name]:
-                    _choose(name, offered, wanted[name])
-        called = reads.alarm_counts(now, tuple(run.run_id for run in shown), address.truth(), address.alarm_rule())
+            for name, offered in offers.items():
+                if len(offered) > (name != "tag") or wanted[name]:
+                    _choose(name, offered, wanted[name], f"any {name}")
+            if len(runs) > 1:
+                _choose("sort", list(SORTS), sort, "newest first")
+        if hidden:
+            label = wording.counted(len(hidden), "hidden run")
+            components.toggle(f"Show {label}", "h", "runs.hidden", with_hidden, _turn_hidden, "hidden")
+        counted = reads.run_counts(now, tuple(run.run_id for run in shown), truth, rule)
         for place, run in enumerate(shown):
             key = f"link-run-chosen-{place}" if run == current else f"link-run-{place}"
             with st.container(key=key, gap=None):
@@ -74,7 +106,16 @@ def list_runs(current: Run) -> None:
                     on_click=open_run,
                     args=[run],
                 )
-                html(cards.line(run, archives.get(run.archive_id), called.get(run.run_id)))
+                written = run_note.line(notes.get(run.run_id))
+                html(written + cards.line(run, archives.get(run.archive_id), counted.get(run.run_id)))
+
+
+def _tags(run: Run) -> tuple[str, ...]:
+    return notes[run.run_id].tags if run.run_id in notes else ()
+
+
+def _turn_hidden(name: str) -> None:
+    address.write(**{name: None if st.query_params.get(name) == "1" else "1"})
 
 
 def _archive_name(run: Run) -> str:
@@ -82,8 +123,8 @@ def _archive_name(run: Run) -> str:
     return archive.name if archive else "unknown archive"
 
 
-def _choose(name: str, offered: list[str], held: str | None) -> None:
-    """One filter of the list of runs."""
+def _choose(name: str, offered: list[str], held: str | None, placeholder: str) -> None:
+    """One filter of the list of runs, or its order."""
     address.choose(
         name,
         offered,
@@ -91,7 +132,7 @@ def _choose(name: str, offered: list[str], held: str | None) -> None:
         f"runs.by.{name}",
         lambda picked: address.put(**{name: picked}),
         index=None,
-        placeholder=f"any {name}",
+        placeholder=placeholder,
         label_visibility="collapsed",
     )
 
@@ -169,6 +210,7 @@ with header("Runs", lead, cards.under(run, archive, reads.beside(now, everything
     reads.choose_alarm_rule(now)
     reads.choose_truth(now)
     by_piece.choose(now, run)
+    run_note.edit(now, run, notes.get(run.run_id))
     if run.model == COMPARE and (once := case_list.one_per_picture(run)):
         here = address.going(run=run.run_id, **once)
         st.page_link(components.GALLERY, label="Most suspicious", query_params=here)

@@ -28,6 +28,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from warehouse.queries.alarm_rules import ALARM_RULES, AlarmRule
 from warehouse.queries.facts import OUTCOMES
 from warehouse.queries.rollups import FACETS, RANGES, SUSPICIOUS, Flip, Order, Selection
+from warehouse.queries.run_notes import LATEST
 from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Run
 from workbench.pages.ui import components
@@ -67,11 +68,14 @@ def word(facet: str) -> str:
 
 
 def chosen_run(runs: Sequence[Run]) -> Run | None:
-    """The run the address names, else the newest; None when it names one that isn't there."""
+    """The run the address names, by its id, the beginning of it or `latest`, else the newest; None when it names one
+    that isn't there, or several."""
     named = st.query_params.get("run")
-    if named is None:
+    if named in (None, LATEST):
         return runs[0] if runs else None
-    return next((run for run in runs if run.run_id == named), None)
+    begun = [run for run in runs if run.run_id.startswith(named)]
+    exact = [run for run in begun if run.run_id == named]
+    return next(iter(exact or begun), None) if exact or len(begun) == 1 else None
 
 
 def base_run(runs: Sequence[Run], run: Run) -> Run | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -26,11 +25,13 @@ from warehouse.queries.measures import PictureMeasures
 from warehouse.queries.normals import Normals
 from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Rollups, Selection
+from warehouse.queries.run_notes import RunNotes
 from warehouse.queries.signals import SignalName
 from warehouse.queries.thresholds import Thresholds
 from warehouse.queries.truth import Truth
 from warehouse.records.comparisons import StoredComparison
 from warehouse.records.measures import Measures
+from warehouse.records.run_notes import RunNote
 from warehouse.records.scoring import Archive, Description, Entry, Prediction, Run
 from warehouse.store import Store
 from workbench.analysis import alarm_rule_words, review_coverage
@@ -42,7 +43,6 @@ from workbench.pages.ui import run_cache as held
 from workbench.pages.ui.caching import cached
 from workbench.review import threshold_sentences
 
-CHOICES = 200  # runs to choose from, the newest
 _FEW, _SOME, _MANY = 8, 64, 256  # cached answers: whole runs, counts of them, single cases
 LISTED = (
     "image_id", "image_path", "dataset", "product", "label", "defect", "question_id", "subtask", "outcome", "error",
@@ -158,8 +158,15 @@ def archives(now: Snapshot) -> dict[str, Archive]:
 
 @cached(_FEW)  # shared: copying hundreds takes longer than drawing a page
 def runs(now: Snapshot) -> tuple[Run, ...]:
-    """All runs, newest first."""
-    return tuple(schema.records(Run, _store(now.data).runs()))
+    """All runs, newest first; those that somebody hid come last."""
+    found, notes = schema.records(Run, _store(now.data).runs()), run_notes(now)
+    return tuple(sorted(found, key=lambda run: run.run_id in notes and notes[run.run_id].hidden))
+
+
+@cached(_FEW)
+def run_notes(now: Snapshot) -> dict[str, RunNote]:
+    """By run_id what people wrote on runs."""
+    return RunNotes(Path(now.data)).all()
 
 
 @st.cache_data(show_spinner=False, max_entries=_FEW)
@@ -192,13 +199,30 @@ def alarms(now: Snapshot, selection: Selection) -> Alarms:
     return unlabelled.of(cells(now, selection).filter(pl.col("subtask").is_null()))
 
 
-@st.cache_data(show_spinner=False, max_entries=_SOME)
-def alarm_counts(
-    now: Snapshot, run_ids: tuple[str, ...], truth: Truth, alarm_rule: AlarmRule
-) -> dict[str, tuple[int, int]]:
-    """Of runs over pictures without truth: how many they call defective, and how many of these pictures there are."""
-    found = rollups(now).alarm_counts(run_ids, truth, alarm_rule).select("run_id", "alarm_images", "unlabelled_images")
-    return {run_id: (defective, images) for run_id, defective, images in found.iter_rows()}
+class RunCounts(NamedTuple):
+    """What a run's answers come to."""
+
+    counted: int  # judged questions
+    correct: int
+    unlabelled_images: int  # pictures without truth
+    alarm_images: int  # of them called defective
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the judged questions; None without any."""
+        return self.correct / self.counted if self.counted else None
+
+    @property
+    def alarm_share(self) -> float | None:
+        """Of the pictures without truth those called defective; None without any."""
+        return self.alarm_images / self.unlabelled_images if self.unlabelled_images else None
+
+
+@cached(_SOME)
+def run_counts(now: Snapshot, run_ids: tuple[str, ...], truth: Truth, alarm_rule: AlarmRule) -> dict[str, RunCounts]:
+    """By run_id what the answers of these runs come to; of runs that have some."""
+    found = rollups(now).run_counts(run_ids, truth, alarm_rule).select("run_id", *RunCounts._fields)
+    return {run_id: RunCounts(*counts) for run_id, *counts in found.iter_rows()}
 
 
 @cached(_SOME)
@@ -332,36 +356,6 @@ def entries(now: Snapshot, image_ids: tuple[str, ...]) -> dict[str, Entry]:
 def texts(now: Snapshot, version: str) -> dict[str, Description]:
     """A knowledge version's descriptions by id."""
     return {text.description_id: text for text in _store(now.data).knowledge(version)}
-
-
-def run_label(run: Run, known: dict[str, Archive]) -> str:
-    """A run in a list to choose from."""
-    model = "embedded" if run.demo else run.model.rstrip("/").rsplit("/", 1)[-1]
-    archive = known.get(run.archive_id)
-    name = f" · {archive.name}" if archive else ""
-    return f"{run.started_at:%-d %b %H:%M} · {model}{name}"
-
-
-def choose_run(now: Snapshot, all_runs: Sequence[Run], run: Run, name: str = "run", label: str = "Run") -> None:
-    """A list of the newest runs; the choice goes to the address, and the filters stay. The first list has the truth and
-    the alarm rule beside it."""
-    known = archives(now)
-    offered = [one.run_id for one in all_runs[:CHOICES]]
-    if run.run_id not in offered:
-        offered.append(run.run_id)
-    by_id = {one.run_id: one for one in all_runs}
-    address.choose(
-        label,
-        offered,
-        run.run_id,
-        f"choose.{name}",
-        lambda run_id: address.write(**{name: run_id}),
-        width=230,
-        format_func=lambda run_id: run_label(by_id[run_id], known),
-    )
-    if name == "run":
-        choose_alarm_rule(now)
-        choose_truth(now)
 
 
 def comparison(now: Snapshot, run_id: str, image_id: str) -> StoredComparison | None:
