@@ -157,9 +157,11 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
     console.print(table)
     count = {name: int(outcome.summary[name].sum()) for name in _DETECTION}
     if count["detections"]:
+        escapes = wording.counted(count["escape"], "escape")
         console.print(
-            f"detection {count['escape']:,} escapes of {count['defective']:,} defective images, {count['overkill']:,} "
-            f"overkill of {count['good']:,} good ones; {count['unreadable']:,} of {count['detections']:,} unreadable"
+            f"detection {escapes} of {wording.counted(count['defective'], 'defective image')}, {count['overkill']:,} "
+            f"overkill of {wording.counted(count['good'], 'good one')}; {count['unreadable']:,} of "
+            f"{count['detections']:,} unreadable"
         )
     if outcome.pieces is not None:
         console.print(outcome.pieces.sentence)

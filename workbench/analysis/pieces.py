@@ -42,9 +42,9 @@ class PieceCounts:
         )
         truth = []
         if self.defective:
-            truth.append(f"{self.escapes:,} escaped of {self.defective:,} defective ones")
+            truth.append(f"{self.escapes:,} escaped of {wording.counted(self.defective, 'defective one')}")
         if self.good:
-            truth.append(f"{self.overkills:,} overkill of {self.good:,} good ones")
+            truth.append(f"{self.overkills:,} overkill of {wording.counted(self.good, 'good one')}")
         return f"{said}; {', '.join(truth)}." if truth else f"{said}."
 
 

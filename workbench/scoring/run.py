@@ -247,7 +247,8 @@ class _OpenRun:
             return "finished", self._prepared.executor.memory_shortage()
         if stopped_by:
             return "stopped", f"stopped by {stopped_by}; the same command goes on"
-        return "failed", f"{missing} blocks were put aside in spool/quarantine; the same command does them again"
+        blocks = wording.counted(missing, "block was", "blocks were")
+        return "failed", f"{blocks} put aside in spool/quarantine; the same command does what is missing"
 
     def _close(self, state: RunState, message: str | None) -> None:
         spent = self._prepared.executor.timings()
