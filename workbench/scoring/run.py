@@ -345,6 +345,12 @@ def _ranking(store: Store, run_id: str) -> Iterator[str]:
         yield warning
 
 
+def _suspicious(store: Store, run_id: str) -> tuple[RankedPicture, ...]:
+    """The most suspicious pictures; none where all score nought, as where there was nothing to compare them with."""
+    ranked = Comparisons(store.data).ranked(run_id, suspicion.SHOWN)
+    return tuple(ranked) if any(each.score for each in ranked) else ()
+
+
 def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
     """In how many of the run's pictures there are pages behind the first, which alone is looked at."""
     for row in store.oddities(run_id).filter(oddity=MORE_PAGES).iter_rows(named=True):
@@ -376,5 +382,5 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
         waiting=prepared.waiting,
         zero_shot=prepared.plan.zero_shot,
         right_reason=right_reason.of(Groundings(store.data).of_runs([run_id])),
-        suspicious=tuple(Comparisons(store.data).ranked(run_id, suspicion.SHOWN)),
+        suspicious=_suspicious(store, run_id),
     )
