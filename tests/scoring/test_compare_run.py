@@ -31,6 +31,7 @@ from workbench.experiments import ablation
 from workbench.experiments.study_results import read_study
 from workbench.model.case import Picture
 from workbench.model.method import Method
+from workbench.scoring import picture_answers
 from workbench.scoring import run as scoring
 from workbench.scoring.compare_source import region_picture
 from workbench.scoring.run import Outcome
@@ -222,6 +223,10 @@ def test_a_picture_alone_heads_no_list_and_nothing_is_said_of_it(
     assert f"comparing claims nothing of 3 pictures: {ALONE}" in printed
     assert "detection 0 escapes of 3 defective images; nothing is claimed of 3 of 3" in printed
     assert "By piece: nothing is said of 1 piece (3 pictures)." in printed
+    said = picture_answers.of_run(Store(tmp_path / "data"), outcome.run.run_id)
+    assert said
+    assert said.sentence == "0.png is not judged: the answer is that it cannot say; its label is defective."
+    assert (said.compared or "").startswith("Its score is 0.000, too few normals; it cannot say more: no normal")
 
 
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(
