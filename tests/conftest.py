@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 hypothesis.settings.register_profile("workbench", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("workbench")
 # The command line's tree is made once a process, as the program does; a runner would each time it invokes a command.
-typer.testing._get_command = cache(typer.testing._get_command)
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 
 def _inspection_pack() -> Path | None:
