@@ -110,8 +110,7 @@ def test_scores_of_a_camera_leave_out_pictures_of_none(stored: Path) -> None:
     images = {None: 0, "a": 0, "b": 0}
     for asked, _ in PICTURES:
         images[asked.camera] += 1
-    assert images[None]
-    assert images["a"]
+    assert images[None] > 0
     found = Scores(stored).of_runs([RUN], camera="a")
     assert (found["camera"].unique().to_list(), found.height) == (["a"], images["a"])
 
