@@ -10,7 +10,7 @@ import typer
 
 from jobs.options import RUN_HELP, Alarms, Author, Data, Json, Truth, actor
 
-app = typer.Typer(help="List the runs; name them, tag them, hide them.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
@@ -22,7 +22,7 @@ def list_runs(
     data: Data = None,
     json_: Json = False,
 ) -> None:
-    """List the runs, newest first.
+    """List the runs, newest first; `set` names them, tags them, hides them.
 
     Example: workbench runs --json
     """
