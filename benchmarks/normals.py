@@ -30,8 +30,9 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
 from benchmarks.comparison import Photograph, filled, read
-from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, load_tower
+from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower
 from workbench.comparison.comparison import DEFAULT_NEAREST, Map, patch_distances, picture_score
+from workbench.comparison.vision_towers import load_tower
 from workbench.curation.normal_checks import LEVEL, fall_more
 
 OUTPUT = Path(__file__).parent / "results" / "normals.json"
