@@ -89,12 +89,13 @@ def test_what_is_not_there_is_named_with_what_to_do(wb: Workbench, tmp_path: Pat
         wb.picture("latest", entry.image_id)
 
 
-def test_the_notebook_of_the_first_hour_runs(wb: Workbench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_notebook_of_the_first_hour_runs(wb: Workbench) -> None:
     notebook = json.loads((Path(__file__).parents[1] / "docs" / "first_hour.ipynb").read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     space: dict[str, object] = {}
     for cell in cells:
         exec(compile(cell, "first_hour.ipynb", "exec"), space)
     assert space["runs"] == wb.runs()["run_id"].to_list()
-    assert "asked of both" in capsys.readouterr().out
+    assert isinstance(space["compared"], Compared)
+    assert "asked of both" in space["compared"].verdict.sentence
     assert all(not cell.get("outputs") for cell in notebook["cells"])
