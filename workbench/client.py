@@ -181,7 +181,9 @@ class Workbench:
             raise Refused(f"no registered archive has the image {image_id}; image_ids are those of `frame`")
         path = previews.locate(entry.path, archive.root, [archive.root])
         if path is None:
-            raise UnreadableImage(f"{entry.path} leads out of the archive {archive.root}; it is not opened")
+            raise UnreadableImage(
+                "permission denied", f"{entry.path} leads out of the archive {archive.root}; it is not opened"
+            )
         return open_image(path, run_views.of_run(found).of(entry).for_display)
 
     def compare(self, base: str, run: str, truth: Truth = "archive") -> Compared:
