@@ -79,7 +79,7 @@ def fill(data: Path, predictions: int) -> list[str]:
 
 def invent(con: DuckDBPyConnection, number: int, size: int, traced: bool) -> None:
     """A run's predictions, facts, cells, entries and, with traces, patches; in the caller's transaction."""
-    values = {"run": name(number), "n": size, "number": number, "steps": 11 if traced else 3}
+    values = {"run": name(number), "n": size, "number": number, "steps": 11}
     con.execute(_PREDICTIONS, values)
     con.execute(f"CREATE OR REPLACE TEMP TABLE new_facts AS {facts.FACTS.format(source='made', zones=facts.BY_UTC)}")
     con.execute("INSERT INTO facts BY NAME SELECT * FROM new_facts")

@@ -22,6 +22,7 @@ from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.queries.facts import SUMS
 from warehouse.queries.pieces import Pieces
 from warehouse.queries.rollups import Rollups, Selection, sql
+from warehouse.queries.scores import Scores
 from warehouse.queries.signals import SignalName
 from warehouse.queries.thresholds import Thresholds
 from warehouse.queries.truth import Truth
@@ -103,6 +104,15 @@ def threshold_of(asked: Prediction) -> float | None:
     camera = asked.camera or ""
     order = ((asked.product, camera), (asked.product, ""), ("", camera), ("", ""))
     return next((HOLDING[place] for place in order if place in HOLDING), None)
+
+
+def test_scores_of_a_camera_leave_out_pictures_of_none(stored: Path) -> None:
+    images = {None: 0, "a": 0, "b": 0}
+    for asked, _ in PICTURES:
+        images[asked.camera] += 1
+    assert images[None] > 0
+    found = Scores(stored).of_runs([RUN], camera="a")
+    assert (found["camera"].unique().to_list(), found.height) == (["a"], images["a"])
 
 
 @pytest.mark.parametrize("signal", ["defect probability", "comparison"])

@@ -27,7 +27,7 @@ _SCORES = """
         s.score::DOUBLE AS score, m.contrast, e.mask_path, e.archive_id, e.content
     FROM pictures AS p LEFT JOIN ({signal}) AS s USING (run_id, image_id) LEFT JOIN entries AS e USING (image_id)
     LEFT JOIN measures AS m USING (content)
-    WHERE coalesce(p.product = $product, true) AND coalesce(p.camera = $camera, true)
+    WHERE ($product::VARCHAR IS NULL OR p.product = $product) AND ($camera::VARCHAR IS NULL OR p.camera = $camera)
     ORDER BY run_id, image_path, image_id
 """
 # Runs of nights that answered with the same model, the newest first: scores of another mean something else.

@@ -120,15 +120,19 @@ def build(
         parts = planning.parts_needed(
             point.elsewhere.escape.value, LOSS, prevalence=at.value, design_effect=max(spread, 1.0)
         )
-    listed = rows if tables else rows.clear()
+    tabled = [pl.DataFrame()] * 6
+    if tables:
+        tabled = [
+            by_group(rows, point.threshold, at.value), operating_point.pareto(rows, point.threshold, aim),
+            *(
+                operating_point.recall_by(rows, point.threshold, measure)
+                for measure in ("defect_area", "defect_contrast", "contrast")
+            ),
+            on_nights(scores.clear() if nights is None else nights, point.threshold),
+        ]  # fmt: skip
     return OperatingReport(
         signal, at, aim, detection_curves.ranking(scores, at.value), point, without.height,
-        int(operating_point.called(without, point.threshold)["called"].sum()), parts,
-        by_group(listed, point.threshold, at.value), operating_point.pareto(listed, point.threshold, aim),
-        operating_point.recall_by(listed, point.threshold, "defect_area"),
-        operating_point.recall_by(listed, point.threshold, "defect_contrast"),
-        operating_point.recall_by(listed, point.threshold, "contrast"),
-        on_nights(scores.clear() if nights is None else nights, point.threshold),
+        int(operating_point.called(without, point.threshold)["called"].sum()), parts, *tabled,
     )  # fmt: skip
 
 

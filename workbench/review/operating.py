@@ -68,7 +68,21 @@ class OperatingResult:
     normals: str | None  # hash of the normal pictures behind the scores
 
 
-def find(store: Store, run: Run, request: OperatingRequest, tables: bool = True) -> OperatingResult:
+def scores_of(store: Store, run: Run, signal: SignalName | None, truth: Truth) -> tuple[SignalName, pl.DataFrame]:
+    """The signal, where None is asked for the first that the run has, and all pictures' scores by it."""
+    queries = Scores(store.data)
+    with store.together():
+        signal = signal or queries.usual_signal(run.run_id)
+        return signal, queries.of_runs([run.run_id], signal, truth=truth)
+
+
+def find(
+    store: Store,
+    run: Run,
+    request: OperatingRequest,
+    tables: bool = True,
+    read: tuple[SignalName, pl.DataFrame] | None = None,
+) -> OperatingResult:
     """The operating point of a run.
 
     Args:
@@ -83,8 +97,10 @@ def find(store: Store, run: Run, request: OperatingRequest, tables: bool = True)
     """
     queries, product, camera = Scores(store.data), request.product, request.camera
     with store.together():
-        signal = request.signal or queries.usual_signal(run.run_id)
-        scores = queries.of_runs([run.run_id], signal, product=product, camera=camera, truth=request.truth)
+        signal, scores = read or scores_of(store, run, request.signal, request.truth)
+        scores = scores.filter(
+            *(pl.col(name) == value for name, value in (("product", product), ("camera", camera)) if value is not None)
+        )
         audited = None if request.prevalence is not None else audited_rate.of_run(store.data, run.run_id)
         of_nights = queries.nights_of(run.model, run.evaluator_version, NIGHTS) if tables else []
         nights = queries.of_runs(of_nights, signal, product=product, camera=camera) if of_nights else None

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from warehouse.records.scoring import Capabilities
-from workbench.model.backbone import Pictures
 from workbench.model.case import Case, Reasoned, Timings
 from workbench.model.method import Method
+
+if TYPE_CHECKING:  # pages that show imported answers need no PyTorch
+    from workbench.model.backbone import Pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from markupsafe import Markup
@@ -17,18 +18,20 @@ from warehouse.errors import WorkbenchError
 from warehouse.records.scoring import Patch, Prediction, Run
 from warehouse.store import Store
 from workbench.analysis.charts import common
-from workbench.curation import counterfactual
-from workbench.curation.counterfactual import Counterfactual
 from workbench.pages.ui import components, reads
 from workbench.pages.ui.caching import cached
 from workbench.pages.ui.components import card, chart, html
 from workbench.pages.ui.reads import Snapshot
-from workbench.scoring import replay
-from workbench.scoring.replay import Replay
+
+if TYPE_CHECKING:  # these load PyTorch, which takes seconds: only who asks again waits for it
+    from workbench.curation.counterfactual import Counterfactual
+    from workbench.scoring.replay import Replay
 
 
 @cached(1, "loading the model")
 def _replay(data: str, run_id: str) -> Replay:
+    from workbench.scoring import replay
+
     return replay.load(Store(Path(data)), run_id)
 
 
@@ -53,6 +56,8 @@ def show_counterfactual(now: Snapshot, run: Run, prediction: Prediction, known: 
         asked = st.button("Ask again", key="case.counterfactual")
         if not asked:
             return
+        from workbench.curation import counterfactual
+
         try:
             found = counterfactual.ask(
                 Store(Path(now.data)), run.run_id, prediction.image_id, prediction.question_id, chosen, text.strip(),

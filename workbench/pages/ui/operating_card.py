@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from warehouse.errors import Refused
 from warehouse.queries.rollups import NONE, Selection
-from warehouse.queries.signals import SIGNALS
+from warehouse.queries.signals import SIGNALS, SignalName
 from warehouse.queries.thresholds import Thresholds
+from warehouse.queries.truth import Truth
 from warehouse.records.scoring import Run
 from warehouse.store import Store
 from workbench.analysis import detection_curves, operating_point, operating_report
@@ -42,11 +43,18 @@ class OperatingView(NamedTuple):
     answers: tuple[float, float] | None  # overkill and recall of the answers' own claims
 
 
+@cached(4)
+def _scores(now: reads.Snapshot, run: Run, signal: SignalName | None, truth: Truth) -> tuple[SignalName, pl.DataFrame]:
+    """All scores of a run: of which product and camera is asked anew with every filter."""
+    return operating.scores_of(Store(Path(now.data)), run, signal, truth)
+
+
 @cached(16)
 def _view(now: reads.Snapshot, run: Run, request: OperatingRequest) -> OperatingView | None:
     """All numbers of the section; None where the run has no such picture."""
     try:
-        result = operating.find(Store(Path(now.data)), run, request, tables=False)
+        read = _scores(now, run, request.signal, request.truth)
+        result = operating.find(Store(Path(now.data)), run, request, tables=False, read=read)
     except Refused:
         return None
     rows = detection_curves.labelled(result.scores)
