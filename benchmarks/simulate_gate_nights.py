@@ -193,7 +193,11 @@ def of_one_date(schedules: int, trials: int, nights: int, rng: np.random.Generat
     every = counts(World(effect="either sign", schedules=schedules), (trials, nights), rng)
     once = Counts(*(each[:, ::schedules] for each in (every.questions, every.won, every.lost, every.changed)))
     said = [
-        int((e_process.standing(bets, nowhere(bets.won.shape), gate.BUDGET, gate.MARGIN).code[:, -1] > 0).sum())
+        int(
+            (
+                e_process.standing(bets, nowhere((trials, bets.won.shape[1])), gate.BUDGET, gate.MARGIN).code[:, -1] > 0
+            ).sum()
+        )
         for bets in (every, once)
     ]
     figures = {"schedules": schedules, "every_night_bets": said[0], "one_bet_a_date": said[1]}
