@@ -3,7 +3,8 @@
 All arms of `workbench ablate ARCHIVE --arms compare`, once: the comparison as words, references by likeness, and
 patches that its map proposes, each alone and beside every other part, the latent loop included. On the pictures that
 the model was made for, drawn as `workbench draw-archive` does, with texts and normals of their own; or on the
-photographs of a pack, which it was never taught to read. Printed and kept in results/ablate_comparison.json, an entry
+photographs of a pack, which it was never taught to read (`PACK --questions 96` takes a quarter of an hour on two busy
+cores). Printed and kept in results/ablate_comparison.json, an entry
 for each of the two; the table goes to docs/comparison.md.
 """
 
@@ -62,7 +63,10 @@ def main() -> None:
         experiment = ablation.run(archive, base, arms, QuietWatch(), told)
         study = read_study(work.data, "ablation", experiment)
     of_arms = analysis.arms(study)
+    pictures = "PACK " if arguments.pack else ""
+    asked = f"{pictures}--tower {Path(arguments.tower).name} --questions {arguments.questions}"
     found = {
+        "command": f"python -m benchmarks.ablate_comparison {asked}",
         "questions": int(of_arms["n"].max() or 0),  # type: ignore[arg-type]
         "images": int(study.of(arms[0].name)["image_id"].n_unique()),
         "knowledge": with_texts,

@@ -155,11 +155,13 @@ def check(
          f"{effect.lost[0]}"}
         for each, effect in hiding
     ]  # fmt: skip
+    known = Normals(store.data)
     rows += [
         {"normal": "", "product": "", "path": each.path, "score": None, "why": each.reason}
-        for each in Normals(store.data).contradicted("published")
+        for each in known.contradicted("published")
     ]
-    screen.rows(rows, json_, empty="no published normal looks out of place")
+    published = wording.counted(len(known.in_state("published")), "published normal")
+    screen.rows(rows, json_, empty=f"of {published} none looks out of place")
 
 
 @app.command("publish")

@@ -146,6 +146,8 @@ def show(outcome: Outcome, data: Path, picture: PictureAnswers | None = None) ->
 
 
 def _show_summary(outcome: Outcome, console: Console) -> None:
+    from workbench.settings import COMPARE
+
     table = Table(
         Column("subtask", no_wrap=True),
         *(_right(name) for name in ("questions", "answered", "invalid", "failed", "accuracy")),
@@ -157,10 +159,7 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
     console.print(table)
     count = {name: int(outcome.summary[name].sum()) for name in _DETECTION}
     if count["detections"]:
-        console.print(
-            f"detection {count['escape']:,} escapes of {count['defective']:,} defective images, {count['overkill']:,} "
-            f"overkill of {count['good']:,} good ones; {count['unreadable']:,} of {count['detections']:,} unreadable"
-        )
+        console.print(_detection(count, compares=outcome.run.model == COMPARE))
     if outcome.pieces is not None:
         console.print(outcome.pieces.sentence)
     show_alarms(outcome.alarms, console, ranked=bool(outcome.suspicious))
@@ -170,6 +169,19 @@ def _show_summary(outcome: Outcome, console: Console) -> None:
 
         console.print(right_reason.sentence(outcome.right_reason))
         console.print(right_reason.painted_sentence(outcome.right_reason, outcome.run.run_id))
+
+
+def _detection(count: Mapping[str, int], *, compares: bool) -> str:
+    """Escapes and overkill of the pictures with labels, each where there are such, and what wasn't decided."""
+    said = []
+    if count["defective"]:
+        escapes = wording.counted(count["escape"], "escape")
+        said.append(f"{escapes} of {wording.counted(count['defective'], 'defective image')}")
+    if count["good"]:
+        said.append(f"{count['overkill']:,} overkill of {wording.counted(count['good'], 'good one')}")
+    share = f"{count['unreadable']:,} of {count['detections']:,}"
+    undecided = f"nothing is claimed of {share}" if compares else f"{share} unreadable"
+    return f"detection {', '.join(said)}; {undecided}"
 
 
 def show_suspicious(pictures: Sequence[RankedPicture], console: Console) -> None:

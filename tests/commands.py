@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from jobs.__main__ import app
 
 
+@cache
 def commands() -> dict[str, TyperCommand | TyperGroup]:
     """Every command that does something, by its words; hidden ones are older names of the same."""
     root = get_command(app)

@@ -18,9 +18,11 @@ if _MEMORY_DISK.is_dir() and os.access(_MEMORY_DISK, os.W_OK) and shutil.disk_us
     os.environ.setdefault("TMPDIR", str(_MEMORY_DISK))
 
 from collections.abc import Iterator  # noqa: E402
+from functools import cache  # noqa: E402
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+import typer.testing  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 from tests import balance  # noqa: E402
@@ -31,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # No deadline: how long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("workbench", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("workbench")
+# The command line's tree is made once a process, as the program does; a runner would each time it invokes a command.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 
 def _inspection_pack() -> Path | None:

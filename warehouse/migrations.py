@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from warehouse import audit, schema, views
@@ -255,9 +256,7 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
     """
     found = version(con, steps)
     if found == 0:
-        con.execute("CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")
-        for table in TABLES:
-            con.execute(schema.ddl(table.name, table.record, table.key))
+        con.execute(_new_tables())
         views.create(con)
         truth.make_views(con)
         _record(con, newest(steps))
@@ -274,6 +273,13 @@ def migrate(con: DuckDBPyConnection, steps: Mapping[int, Step] = STEPS) -> None:
             audit_records.PROGRAM, "upgrade warehouse", f"version {newest(steps)}", {"from": found}
         )
         audit.write(con, [entry])
+
+
+@cache
+def _new_tables() -> str:
+    """The statements that make all tables at the newest version."""
+    versions = "CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)"
+    return ";\n".join([versions, *(schema.ddl(table.name, table.record, table.key) for table in TABLES)])
 
 
 def _record(con: DuckDBPyConnection, number: int) -> None:

@@ -60,6 +60,16 @@ def test_without_labels_only_what_would_be_called_is_said() -> None:
     assert said[1:] == [not_enough, operating_report.LABELS_COME_FROM, called]
 
 
+def test_too_few_to_choose_a_threshold_by_fill_no_table_as_if_all_escaped() -> None:
+    few = SCORES.filter("defective").head(3)
+    at = operating_report.prevalence(few, 0.001, None)
+    chosen = operating_report.build(few, "claim", at, Aim("cost"), nights=few)
+    assert (chosen.point.lacking, chosen.point.threshold) == ("defective pieces", None)
+    assert [each.height for each in (chosen.groups, chosen.causes, chosen.by_contrast, chosen.nights)] == [0, 0, 0, 0]
+    named = operating_report.build(few, "claim", at, Aim("given", threshold=1.0), nights=few)
+    assert (named.groups.height, named.nights.height) == (1, 1)
+
+
 def test_without_labels_the_prevalence_is_no_share_of_the_set() -> None:
     rows = SCORES.with_columns(defective=pl.lit(None, pl.Boolean))
     at = operating_report.prevalence(rows, None, None)

@@ -111,7 +111,7 @@ def test_every_surface_says_the_same_numbers(store: Store, capsys: pytest.Captur
     screen.show(outcome, store.data)
     printed = " ".join(capsys.readouterr().out.split())
     assert "0.429 of 7" in printed
-    assert "1 escapes of 4 defective images, 1 overkill of 3 good ones; 2 of 7 unreadable" in printed
+    assert "1 escape of 4 defective images, 1 overkill of 3 good ones; 2 of 7 unreadable" in printed
     assert "1 of 1 picture without a label was called defective (100.0 %" in printed
     told: list[dict[str, int | str]] = json.loads(json.dumps(screen.as_json(outcome)["subtasks"]))
     assert {row["subtask"]: (row["correct"], row["labelled"]) for row in told} == {

@@ -9,10 +9,13 @@ import hashlib
 import io
 import json
 import math
+import os
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -80,6 +83,7 @@ def question_id(question: int) -> str:
     return question_of(*QUESTIONS[question]).question_id
 
 
+@cache
 def reference_content() -> str:
     """Of the archive's one reference."""
     return hashlib.sha256(as_png(plate(random.Random(7)))).hexdigest()
@@ -104,7 +108,7 @@ def draw_archive(root: Path, images: int) -> list[Entry]:
     """Plates in MVTec's layout: good ones, and every second with a scratch and its mask."""
     chance = random.Random(7)
     entries = []
-    archive_id = identity(str(root))[:16]
+    archive_id = identity("plates")[:16]
     for number in range(-1, images):  # -1 is the reference
         defective = number >= 0 and number % 2 == 1
         folder = "train/good" if number < 0 else "test/scratch" if defective else "test/good"
@@ -330,15 +334,50 @@ def store_run(store: Store, run: Run, predictions: Sequence[Prediction], patches
 
 
 def seed(data: Path, images: int = 12, state: RunState = "finished") -> Seeded:
-    """An archive of plates and one run over it, with one failed image and one unread answer."""
+    """An archive of plates and one run over it, with one failed image and one unread answer.
+
+    A process makes each kind once; a folder gets a copy, and is told where its archive lies.
+    """
+    made = _made(images, state)
+    for name, (content, mtime_ns) in made.files.items():
+        file = data / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        os.utime(file, ns=(mtime_ns, mtime_ns))
     store = Store(data)
-    root = data / "archive"
-    entries = draw_archive(root, images)
-    archive = Archive(entries[0].archive_id, str(root.resolve()), "plates", STARTED)
+    archive = Archive(made.entries[0].archive_id, str((data / "archive").resolve()), "plates", STARTED)
     store.register_archive(archive)
-    store.upsert_entries(archive.archive_id, entries)
-    store_knowledge(store)
-    run = a_run(archive.archive_id, images * len(QUESTIONS), state)
+    return Seeded(store, archive, made.entries, made.run)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a seeded folder holds."""
+
+    files: dict[Path, tuple[bytes, int]]  # content and time of change, by the path within the folder
+    entries: Sequence[Entry]
+    run: Run
+
+
+@cache
+def _made(images: int, state: RunState) -> _Made:
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        store = Store(data)
+        entries = draw_archive(data / "archive", images)
+        store.register_archive(Archive(entries[0].archive_id, folder, "plates", STARTED))
+        store.upsert_entries(entries[0].archive_id, entries)
+        store_knowledge(store)
+        run = a_run(entries[0].archive_id, images * len(QUESTIONS), state)
+        store_run(store, run, *_answers(run, entries))
+        files = [file for file in data.rglob("*") if file.is_file()]
+        return _Made(
+            {file.relative_to(data): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}, entries, run
+        )
+
+
+def _answers(run: Run, entries: Sequence[Entry]) -> tuple[list[Prediction], list[Patch]]:
+    """Of all questions about all images: the last image failed, one answer about the first could not be read."""
     predictions: list[Prediction] = []
     patches: list[Patch] = []
     for entry in entries:
@@ -350,8 +389,7 @@ def seed(data: Path, images: int = 12, state: RunState = "finished") -> Seeded:
                 prediction = invalid(prediction, "It looks <i>fine</i> to me.")
             predictions.append(prediction)
             patches += proposed
-    store_run(store, run, predictions, patches)
-    return Seeded(store, archive, entries, run)
+    return predictions, patches
 
 
 def worst_first(seeded: Seeded) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jobs import screen
 from tests import scored
 from tests.people import ANN
 from tests.scored import Quiet
@@ -24,11 +25,13 @@ from warehouse.store import Store
 from workbench.analysis.ablation import differences
 from workbench.analysis.ablation_text import controls, markdown
 from workbench.archive import knowledge_files
+from workbench.comparison.mutual import ALONE
 from workbench.errors import BackboneError, QuestionsError, SettingsError
 from workbench.experiments import ablation
 from workbench.experiments.study_results import read_study
 from workbench.model.case import Picture
 from workbench.model.method import Method
+from workbench.scoring import picture_answers
 from workbench.scoring import run as scoring
 from workbench.scoring.compare_source import region_picture
 from workbench.scoring.run import Outcome
@@ -201,6 +204,29 @@ def test_without_any_normal_pictures_are_ranked_against_each_other_and_nothing_i
     assert any(note.startswith("comparing claims nothing of 18 pictures: no normal") for note in outcome.notes)
     unbounded = "nothing bounds how many pictures are defective (0 of 18 pictures have a label)"
     assert any(unbounded in note for note in outcome.notes), outcome.notes
+
+
+def test_a_picture_alone_heads_no_list_and_nothing_is_said_of_it(
+    tower: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{number}.png" for number in range(3)]
+    for name in names:
+        compared.plate(tmp_path / "plates" / name, "bolt", 7)  # copies are one piece
+    (tmp_path / "plates" / "images.csv").write_text("path,label\n" + "".join(f"{name},defective\n" for name in names))
+
+    outcome = scored.score(tmp_path / "plates", settings(tmp_path / "data", tower))
+    screen.show(outcome, tmp_path / "data")
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert outcome.suspicious == ()
+    assert "most suspicious" not in printed
+    assert f"comparing claims nothing of 3 pictures: {ALONE}" in printed
+    assert "detection 0 escapes of 3 defective images; nothing is claimed of 3 of 3" in printed
+    assert "By piece: nothing is said of 1 piece (3 pictures)." in printed
+    said = picture_answers.of_run(Store(tmp_path / "data"), outcome.run.run_id)
+    assert said
+    assert said.sentence == "0.png is not judged: the answer is that it cannot say; its label is defective."
+    assert (said.compared or "").startswith("Its score is 0.000, too few normals; it cannot say more: no normal")
 
 
 def test_as_evidence_its_words_stand_beside_the_texts_and_are_in_the_digest(

@@ -121,7 +121,8 @@ def build(
             point.elsewhere.escape.value, LOSS, prevalence=at.value, design_effect=max(spread, 1.0)
         )
     tabled = [pl.DataFrame()] * 6
-    if tables:
+    # Where too few have a score there is no threshold, and every table would say that all escape.
+    if tables and (point.lacking is None or point.threshold is not None):
         tabled = [
             by_group(rows, point.threshold, at.value), operating_point.pareto(rows, point.threshold, aim),
             *(

@@ -35,16 +35,18 @@ class PieceCounts:
         """Such as `By piece: 3 of 12 were called defective (25 %, 95 % interval 9–53 %), 1 undecided, ...`."""
         were = "was" if self.called_defective == 1 else "were"
         ends = wording.percent_interval(self.share.low, self.share.high)
+        pieces = f"{wording.counted(self.pieces, 'piece')} ({wording.counted(self.pictures, 'picture')})"
+        if self.undecided == self.pieces:
+            return f"By piece: nothing is said of {pieces}."
         said = (
-            f"By piece: {self.called_defective:,} of {wording.counted(self.pieces, 'piece')} "
-            f"({wording.counted(self.pictures, 'picture')}) {were} called defective "
+            f"By piece: {self.called_defective:,} of {pieces} {were} called defective "
             f"({wording.percent(self.share.value)}, 95 % interval {ends}), {self.undecided:,} undecided"
         )
         truth = []
         if self.defective:
-            truth.append(f"{self.escapes:,} escaped of {self.defective:,} defective ones")
+            truth.append(f"{self.escapes:,} escaped of {wording.counted(self.defective, 'defective one')}")
         if self.good:
-            truth.append(f"{self.overkills:,} overkill of {self.good:,} good ones")
+            truth.append(f"{self.overkills:,} overkill of {wording.counted(self.good, 'good one')}")
         return f"{said}; {', '.join(truth)}." if truth else f"{said}."
 
 

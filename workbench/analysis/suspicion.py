@@ -20,11 +20,11 @@ def standing(rank: int | None, normals: int) -> str:
     """Where a score stands among those of normal pictures, such as `above 22 of 24 normal pieces`.
 
     Args:
-        rank: how many normal pieces score at least as high; None: nothing stands for what is normal.
-        normals: how many normal pieces there are.
+        rank: how many normal pieces score at least as high; None: there is no threshold to say what is normal.
+        normals: how many normal pieces could be compared with each other.
     """
     if rank is None or not normals:
-        return "no normals known"
+        return "no threshold" if normals else "too few normals"
     pieces = wording.counted(normals, "normal piece")
     return f"above all {pieces}" if rank == 0 else f"above {normals - rank:,} of {pieces}"
 

@@ -216,7 +216,7 @@ class Comparer:
         neighbours = self.bank.nearest(features.class_vector, self._nearest, itself)
         if not neighbours:
             empty = np.zeros(features.grid, np.float32)
-            why = "there is no normal picture to compare with"
+            why = refusals.NOTHING_ELSE if itself else refusals.NO_NORMAL
             return Comparison(empty, 0.0, (), None, 0, None, "cannot say", why, None, quarter(empty))
         distances = self._map(features.patches, neighbours)
         score = picture_score(distances)

@@ -31,6 +31,7 @@ RANKING_ONLY = (
     "no normal picture is known, so pictures are ranked against each other: a score orders them and claims nothing, "
     "and says little where many are defective"
 )
+ALONE = "no normal picture is known, and no picture of another piece to compare with"
 _MOST_KEPT = 256
 
 
@@ -79,5 +80,5 @@ class MutualComparer:
             distances = np.partition(each, count - 1, axis=0)[:count].mean(axis=0)  # (rows, cols)
         score = picture_score(distances, TOP)
         # Others' labels are no answer: what they are of isn't given on.
-        box = region(distances, size) if others else None
-        return Comparison(distances, score, (), None, 0, None, "cannot say", RANKING_ONLY, box, quarter(distances))
+        box, why = (region(distances, size), RANKING_ONLY) if others else (None, ALONE)
+        return Comparison(distances, score, (), None, 0, None, "cannot say", why, box, quarter(distances))

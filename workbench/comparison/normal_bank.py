@@ -126,7 +126,8 @@ class FeatureStore:
             with safe_open(self.path(content), framework="numpy") as file:
                 if "patches" not in file.keys():  # noqa: SIM118 - the file is no mapping
                     return None, False
-                return file.get_tensor("class_vector"), (file.metadata() or {}).get("binarised") == "yes"
+                vector = file.get_tensor("class_vector")
+                return vector if np.isfinite(vector).all() else None, (file.metadata() or {}).get("binarised") == "yes"
         except (OSError, SafetensorError):
             return None, False
 

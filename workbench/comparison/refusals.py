@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+NO_NORMAL = "there is no normal picture to compare with"
+NOTHING_ELSE = "the picture is the only normal piece there is, and can't be compared with itself"
 BINARISED = (
     "the picture is binarised and no normal picture is its template, and the tower's features say little of black and "
     "white scans"

@@ -26,7 +26,7 @@ from workbench.archive.questions import Asked
 from workbench.archive.references import Reference
 from workbench.archive.run_views import RunViews
 from workbench.archive.view import Affine, View
-from workbench.errors import OutOfMemory
+from workbench.errors import OutOfMemory, UnreadableImage
 from workbench.lru_cache import LRUCache
 from workbench.model import latent
 from workbench.model.case import Case, Picture, Reasoned
@@ -173,11 +173,16 @@ def answer_block(
 def _comparisons(
     opened: OpenedBlock, run_id: str, comparer: RunComparer, predictions: Sequence[Prediction]
 ) -> Iterator[StoredComparison]:
-    """What comparing says of each picture; of one whose questions all failed there is nothing."""
+    """What comparing says of each picture; nothing of one whose questions all failed, or that the tower fails on."""
     alive = {prediction.image_id for prediction in predictions if prediction.status != "failed"}
     for image_id, picture in opened.queries.items():
         if image_id in alive and isinstance(picture, Picture):
-            yield comparer.row(run_id, opened.block.number, image_id, picture)
+            try:
+                row = comparer.row(run_id, opened.block.number, image_id, picture)
+            except UnreadableImage as error:
+                logger.warning("nothing is compared with %s: %s", image_id, error)
+            else:
+                yield row
 
 
 def find_evidence(opened: OpenedBlock, sources: Sequence[Source]) -> BlockEvidence:
@@ -231,7 +236,10 @@ def _with_difference(case: Case, comparer: RunComparer | None, method: Method) -
     """The case with where its picture differs from normal ones, if that is to propose patches and can be said."""
     if comparer is None or not method.proposes_by_comparison:
         return case
-    found = comparer.compare(case.query)
+    try:
+        found = comparer.compare(case.query)
+    except UnreadableImage:
+        return case
     return case if found.claim == "cannot say" else replace(case, difference=found.map)
 
 
@@ -245,6 +253,8 @@ def _reason(evaluator: Evaluator, cases: Sequence[Case], method: Method) -> list
         return [each.error or each for each in evaluator.answer(cases, method)]
     except OutOfMemory:
         why = DEVICE_OUT_OF_MEMORY
+    except UnreadableImage as error:
+        why = error.failure
     except Exception as error:  # noqa: BLE001  whatever a picture does to the model, the night goes on
         raise_if_device_lost(error)
         why = Failure("model failed", f"the model failed: {in_words(error)}")

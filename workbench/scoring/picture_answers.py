@@ -12,6 +12,8 @@ from warehouse.records.comparisons import StoredComparison
 from warehouse.records.scoring import PredictionStatus, Tile
 from warehouse.store import Store
 from workbench.analysis import alarms, subtasks, suspicion
+from workbench.scoring.compare_evaluator import CANNOT_SAY
+from workbench.settings import COMPARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def of_run(store: Store, run_id: str, truth: Truth = "archive") -> PictureAnswer
         camera=first["camera"],
         label=first["label"],
         outcome=asks.get("outcome"),
-        claim=asks.get("claim"),
+        claim=CANNOT_SAY if run.model == COMPARE and asks.get("claim") == "unreadable" else asks.get("claim"),
         defect_probability=asks.get("defect_probability"),
         region=region,
         answers=answers,

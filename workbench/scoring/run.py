@@ -247,7 +247,8 @@ class _OpenRun:
             return "finished", self._prepared.executor.memory_shortage()
         if stopped_by:
             return "stopped", f"stopped by {stopped_by}; the same command goes on"
-        return "failed", f"{missing} blocks were put aside in spool/quarantine; the same command does them again"
+        blocks = wording.counted(missing, "block was", "blocks were")
+        return "failed", f"{blocks} put aside in spool/quarantine; the same command does what is missing"
 
     def _close(self, state: RunState, message: str | None) -> None:
         spent = self._prepared.executor.timings()
@@ -344,6 +345,12 @@ def _ranking(store: Store, run_id: str) -> Iterator[str]:
         yield warning
 
 
+def _suspicious(store: Store, run_id: str) -> tuple[RankedPicture, ...]:
+    """The most suspicious pictures; none where all score nought, as where there was nothing to compare them with."""
+    ranked = Comparisons(store.data).ranked(run_id, suspicion.SHOWN)
+    return tuple(ranked) if any(each.score for each in ranked) else ()
+
+
 def _further_pages(store: Store, run_id: str) -> Iterator[PassedOver]:
     """In how many of the run's pictures there are pages behind the first, which alone is looked at."""
     for row in store.oddities(run_id).filter(oddity=MORE_PAGES).iter_rows(named=True):
@@ -375,5 +382,5 @@ def _outcome(store: Store, run_id: str, prepared: Prepared, images: int, started
         waiting=prepared.waiting,
         zero_shot=prepared.plan.zero_shot,
         right_reason=right_reason.of(Groundings(store.data).of_runs([run_id])),
-        suspicious=tuple(Comparisons(store.data).ranked(run_id, suspicion.SHOWN)),
+        suspicious=_suspicious(store, run_id),
     )
