@@ -34,10 +34,10 @@ from workbench.comparison import (
     Normal,
     NormalBank,
     Tower,
-    load_tower,
     refusals,
 )
 from workbench.comparison.mutual import RANKING_ONLY
+from workbench.comparison.vision_towers import load_tower
 from workbench.model.case import Picture
 
 OUTPUT = Path(__file__).parent / "results" / "comparison.json"

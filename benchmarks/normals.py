@@ -7,6 +7,8 @@ The folder is as in `benchmarks/comparison.py`. For each product, at 224 px with
   threshold that lets so many defects escape, and averaged over all escapes (1 - AUROC), before and after; means over
   DRAWS halves, the difference with the interval that holds 95 % of the draws, and in how many it is better, the same,
   worse. *all_confirmed* is the same with all good pictures of the half: more than verdicts on alarms can bring.
+- *choices*: the same with a few of the half's good pictures, over CHOICE_DRAWS halves: the most suspicious ones, as a
+  person would confirm who reads the ranked list from the top, and those that are farthest from all normals so far.
 - *planted*: each defective picture alone becomes a normal by a wrong verdict, and each good one by a right one: how
   many are named as suspects, how many the check before publishing refuses (a caught defect would be passed, or known
   defects come nearer by it than known good pictures do). *of_alarms* counts those alone that score above the threshold:
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,15 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
 from benchmarks.comparison import Photograph, filled, read
-from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower, load_tower
+from workbench.comparison import Comparer, Features, FeatureStore, NormalBank, Tower
 from workbench.comparison.comparison import DEFAULT_NEAREST, Map, patch_distances, picture_score
+from workbench.comparison.features import Vector
+from workbench.comparison.vision_towers import load_tower
 from workbench.curation.normal_checks import LEVEL, fall_more
 
 OUTPUT = Path(__file__).parent / "results" / "normals.json"
 DRAWS = 200
+CHOICE_DRAWS = 60
 ESCAPES = (0.0, 0.05, 0.1, 0.2)
 PRODUCTS = ("AWS-Cookie", "BSData")  # photographs; binarised scans are not compared by features
 
@@ -71,10 +76,43 @@ class Study:
             self._maps[pair] = patch_distances(self._features[query].patches, self._features[reference].patches)
         return self._maps[pair]
 
+    def class_vector(self, picture: Photograph) -> Vector:
+        """Of the picture as a whole."""
+        return self._features[picture.content].class_vector
+
     def threshold(self) -> float:
         """Of the normals as they are."""
         found = self.own.calibration(self.normals[0].dataset, self.normals[0].product).threshold
         return found.value if found else float("inf")
+
+
+Choose = Callable[[Study, Sequence[Photograph]], Sequence[Photograph]]  # good ones, highest scores first -> confirmed
+
+
+def alarms(study: Study, good: Sequence[Photograph]) -> Sequence[Photograph]:
+    """Those above the threshold of the normals."""
+    threshold = study.threshold()
+    return [each for each, score in zip(good, study.scores(study.own, good), strict=True) if score > threshold]
+
+
+def farthest(study: Study, good: Sequence[Photograph], count: int) -> Sequence[Photograph]:
+    """One after another the one that is least like the normals and those before it."""
+    left, chosen = list(good), list[Photograph]()
+    known = [study.class_vector(each) for each in study.normals]
+    while left and len(chosen) < count:
+        likeness = [max(float(study.class_vector(each) @ other) for other in known) for each in left]
+        chosen.append(left.pop(int(np.argmin(likeness))))
+        known.append(study.class_vector(chosen[-1]))
+    return chosen
+
+
+CHOICES: dict[str, Choose] = {
+    "alarms": alarms,
+    "most suspicious 3": lambda study, good: good[:3],  # noqa: ARG005
+    "most suspicious 5": lambda study, good: good[:5],  # noqa: ARG005
+    "farthest 3": lambda study, good: farthest(study, good, 3),
+    "farthest 5": lambda study, good: farthest(study, good, 5),
+}
 
 
 def main() -> None:
@@ -96,15 +134,15 @@ def main() -> None:
             figures[dataset] = {
                 "suspects_among_normals": len(named),
                 "replay": replay(study),
-                "all_confirmed": replay(study, only_alarms=False),
+                "all_confirmed": replay(study, lambda study, good: good),  # noqa: ARG005
+                "choices": {name: replay(study, choose, CHOICE_DRAWS) for name, choose in CHOICES.items()},
                 "planted": planted(study),
             }
     machine.report(figures, arguments.output)
 
 
-def replay(study: Study, only_alarms: bool = True, draws: int = DRAWS) -> dict[str, Any]:
-    """What confirming good pictures of one half, its false alarms or all of them, does to the other."""
-    threshold = study.threshold() if only_alarms else -1.0
+def replay(study: Study, choose: Choose = alarms, draws: int = DRAWS) -> dict[str, Any]:
+    """What confirming good pictures of one half, as they are chosen, does to the other."""
     before = dict(zip([each.content for each in study.queries], study.scores(study.own, study.queries), strict=True))
     rows, counts = [], []
     for seed in range(draws):
@@ -112,7 +150,8 @@ def replay(study: Study, only_alarms: bool = True, draws: int = DRAWS) -> dict[s
         order = rng.permutation(len(study.queries))
         judged = [study.queries[at] for at in order[: len(order) // 2]]
         others = [study.queries[at] for at in order[len(order) // 2 :]]
-        confirmed = [each for each in judged if not each.is_defective and before[each.content] > threshold]
+        good = sorted((each for each in judged if not each.is_defective), key=lambda each: -before[each.content])
+        confirmed = choose(study, good)
         counts.append(len(confirmed))
         defective = np.array([each.is_defective for each in others])
         then = np.array([before[each.content] for each in others])

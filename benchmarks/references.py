@@ -23,8 +23,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import comparison, machine
 from benchmarks.comparison import Photograph
 from workbench.archive import references
-from workbench.comparison import Comparer, Features, FeatureStore, Normal, NormalBank, Tower, likeness, load_tower
+from workbench.comparison import Comparer, Features, FeatureStore, Normal, NormalBank, Tower, likeness
 from workbench.comparison.comparison import patch_distances, picture_score
+from workbench.comparison.vision_towers import load_tower
 
 OUTPUT = Path(__file__).parent / "results" / "references.json"
 _SEED = "seed"

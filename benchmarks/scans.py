@@ -18,7 +18,8 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
 from benchmarks.comparison import Photograph, read
-from workbench.comparison import Comparer, NormalBank, Tower, load_tower, refusals
+from workbench.comparison import Comparer, NormalBank, Tower, refusals
+from workbench.comparison.vision_towers import load_tower
 
 OUTPUT = Path(__file__).parent / "results" / "scans.json"
 

@@ -272,7 +272,7 @@ def show_left_out(left_out: Sequence[LeftOut]) -> None:
 
 
 def _checks(store: Store, tower: str, watch: Progress) -> Checks:
-    from workbench.comparison import load_tower
+    from workbench.comparison.vision_towers import load_tower
     from workbench.curation.normal_checks import Checks
 
     watch.step(f"loading {tower}")

@@ -3,10 +3,14 @@
 xdist's `loadscope` keeps a module's tests on one worker and begins with the modules of most tests, so that a module of
 one long test comes last, when the other worker has nothing left to do. Here modules go by the seconds they take, and
 all that talk to Label Studio, or drive the dashboard in Chromium, are one unit: each server is started once.
+
+What each unit took is printed at the end of the tests, in the form that `SECONDS` has.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -32,8 +36,8 @@ _GROUPS = {
     "tests/browser/test_pages.py": BROWSER,
     "tests/browser/test_story.py": BROWSER,
 }
-# Seconds of the units that take more than ten, from `pytest --durations=120 -m "not gpu" -n 2 --dist loadscope` on two
-# calm cores. Older numbers than the tests only balance worse.
+LONG = 10  # seconds of a unit that is told of
+# Seconds of those units on two calm cores, as `make test` prints them. Older numbers than the tests only balance worse.
 SECONDS = {
     LABELSTUDIO: 294,
     BROWSER: 258,
@@ -78,6 +82,34 @@ def unit(nodeid: str) -> str:
 def longest_first(items: list[pytest.Item]) -> None:
     """Bring the tests in the order in which their units are handed out."""
     items.sort(key=lambda item: -SECONDS.get(unit(item.nodeid), 0))
+
+
+def told(seconds: Mapping[str, float]) -> list[str]:
+    """The long units as lines of `SECONDS`, the longest first, and all others together."""
+    names = {LABELSTUDIO: "LABELSTUDIO", BROWSER: "BROWSER"}
+    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    lines = [f"{names.get(name) or repr(name)}: {spent:.0f}," for name, spent in longest if spent > LONG]
+    rest = [spent for _, spent in longest if spent <= LONG]
+    return [line.replace("'", '"') for line in lines] + [f"# {len(rest)} shorter ones: {sum(rest):.0f}"]
+
+
+class Stopwatch:
+    """A plugin of the process that hands out units: how long each took, and each worker all together."""
+
+    def __init__(self) -> None:
+        self.of_unit: Counter[str] = Counter()
+        self.of_worker: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """One phase of one test has ended on a worker."""
+        self.of_unit[unit(report.nodeid)] += report.duration
+        self.of_worker[report.node.gateway.id] += report.duration
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Tell it."""
+        terminalreporter.section("seconds of tests, by unit and by worker")
+        for line in [*told(self.of_unit), *(f"# {name}: {spent:.0f}" for name, spent in self.of_worker.items())]:
+            terminalreporter.line(line)
 
 
 class Units(LoadScopeScheduling):  # type: ignore[misc]

@@ -55,6 +55,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> balance.Unit
     return balance.Units(config, log) if config.getoption("dist") == "loadscope" else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What the units take is told by the process that hands them out."""
+    if config.getoption("dist", "no") == "loadscope" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(balance.Stopwatch())
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this machine cannot run; in a worker, bring the longest to the front."""
     if hasattr(config, "workerinput"):

@@ -46,6 +46,12 @@ def test_the_longest_units_come_first_and_the_others_stay_in_order() -> None:
     assert [item.nodeid for item in items] == [names[3], names[1], names[0], names[2]]
 
 
+def test_what_units_took_is_told_as_the_seconds_are_written() -> None:
+    took = {"tests/a/test_a.py": 3.0, "tests/test_kills.py": 30.4, balance.BROWSER: 258.2, "tests/a/test_b.py": 4.0}
+    said = balance.told(took)
+    assert said == ["BROWSER: 258,", '"tests/test_kills.py": 30,', "# 2 shorter ones: 7"]
+
+
 @pytest.mark.parametrize("nodeid", ["tests/review/test_kills.py::test_a", "tests/review/test_kills.py::test_a[x::y]"])
 def test_a_parameter_with_colons_changes_no_unit(nodeid: str) -> None:
     assert balance.unit(nodeid) == balance.LABELSTUDIO

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import comparison, scans
-from workbench.comparison import load_tower
+from workbench.comparison.vision_towers import load_tower
 
 WHEEL = os.environ.get("WORKBENCH_PHOTOS_WHEEL")
 

@@ -17,7 +17,8 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
-from workbench.comparison import load_tower, onnx_tensors, photos_weights
+from workbench.comparison import onnx_tensors, photos_weights
+from workbench.comparison.vision_towers import load_tower
 from workbench.errors import BackboneError
 
 SMALL: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "num_channels": 3}

@@ -179,6 +179,7 @@ def test_a_planted_defective_normal_is_named_on_health_and_no_other(store: Store
     assert effect.lost
     assert all(path.startswith("plate/test/rust/") for path in effect.lost)
     [told] = [each for each in health.examine(store.data) if each.subject == "normals"]
+    assert told in health.examine(store.data, thorough=False)  # as the page asks
     assert told.state == "yellow"
     assert told.detail.startswith("plate/train/good/planted.png of plate: it differs from the others ")
     assert f"normals retire {suspect.normal.content[:12]}" in (told.remedy or "")

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.comparison import read
 from benchmarks.normals import Study, planted, replay
-from workbench.comparison import load_tower
+from workbench.comparison.vision_towers import load_tower
 from workbench.errors import BackboneError
 
 

@@ -263,7 +263,7 @@ def two_runs_are_compared(story: Story) -> None:
 def test_after_score_alone_every_surface_says_how_many_which_where_and_how_sure(
     tmp_path: Path, data_folder: Path, photographs: Path, drawn_archive: Path, source: str
 ) -> None:
-    pictures = unlabelled.some(*((photographs, 85) if source == "photographs" else (drawn_archive, 8)))
+    pictures = unlabelled.some(*((photographs, 40) if source == "photographs" else (drawn_archive, 8)))
     story = tell(tmp_path / "archive", data_folder, pictures)
     context = a_night(story)
     morning.keep(context, morning.report(context))

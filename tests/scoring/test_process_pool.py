@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import scored
+from tests import forked, scored
 from tests.people import ANN
 from tests.scored import Quiet, Stored
 from warehouse.store import Store
@@ -229,25 +228,20 @@ def test_devices_share_the_cores_that_open_pictures() -> None:
 @contextmanager
 def started(
     archive: Path, data: Path, variables: dict[str, str] | None = None, module: str = "jobs"
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[forked.Started]:
     """A run on two processes, in a process group of its own; nothing of it is left behind."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", module, "score", str(archive), "--device", "cpu,cpu"],
-        env=scored.environment(
-            data, {"WORKBENCH_BLOCK_IMAGES": "1", "WORKBENCH_INGEST_SECONDS": "600", **(variables or {})}
-        ),
-        cwd=data.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield run
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
+    own = {"WORKBENCH_BLOCK_IMAGES": "1", "WORKBENCH_INGEST_SECONDS": "600", **(variables or {})}
+    with tempfile.TemporaryDirectory() as printed:
+        run = forked.start(
+            module, "score", archive, "--device", "cpu,cpu",
+            environment=scored.environment(data, own), printed=Path(printed), folder=data.parent, leads_group=True,
+        )  # fmt: skip
+        try:
+            yield run
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
 
 
 def go_on(archive: Path, data: Path) -> Stored:

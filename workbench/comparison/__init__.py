@@ -1,8 +1,9 @@
 """Comparing with normal pictures: pixels and features in, maps of distances, scores and claims out.
 
-    a tower's name -> `load_tower`; normals -> `NormalBank`; both -> `Comparer`; a picture -> `Comparison`
+    a tower's name -> `vision_towers.load_tower`; normals -> `NormalBank`; both -> `Comparer`; a picture -> `Comparison`
 
-`features.py` says what a tower sees, `vision_towers.py` and `photos_weights.py` where towers come from,
+`features.py` says what a tower sees, `vision_towers.py` and `photos_weights.py` where towers come from: the first
+imports PyTorch, and nothing else here does, so that pages read what is stored without waiting for it.
 `normal_bank.py` keeps features, `comparison.py` compares and `thresholds.py` says what a score means. No SQL and no
 settings file is met here.
 """
@@ -12,7 +13,6 @@ from workbench.comparison.features import Features, Tower
 from workbench.comparison.mutual import MutualComparer
 from workbench.comparison.normal_bank import FeatureStore, Neighbour, Normal, NormalBank
 from workbench.comparison.thresholds import Threshold
-from workbench.comparison.vision_towers import load_tower
 
 __all__ = [
     "Calibration",
@@ -28,5 +28,4 @@ __all__ = [
     "PictureComparer",
     "Threshold",
     "Tower",
-    "load_tower",
 ]

@@ -24,6 +24,7 @@ from workbench.scoring.doctor import Finding
 _LATE = timedelta(hours=1)  # a due time that nobody has worked on for so long, its window being open
 _BACKUP_DAYS = 7
 _SHOWN = 3
+_COMPARED_AT_ONCE = 500  # published normals; more take a page too long
 
 
 def examine(data: Path, *, thorough: bool = True) -> list[Finding]:
@@ -132,9 +133,9 @@ def _normals(data: Path, thorough: bool) -> Iterator[Finding]:
         yield Finding(
             "yellow", "normals", f"{each.path}: {each.reason}", "workbench knowledge normals retire NORMAL --reason WHY"
         )
-    is_compared = False
-    if thorough:
-        from workbench.curation import normal_checks  # imports torch, which a page waits for
+    is_compared, are_few = False, len(published) <= _COMPARED_AT_ONCE
+    if thorough or are_few:
+        from workbench.curation import normal_checks
 
         for tower in normal_checks.stored_towers(data)[:1]:
             is_compared = True
@@ -148,7 +149,8 @@ def _normals(data: Path, thorough: bool) -> Iterator[Finding]:
                     f"look at it; workbench knowledge normals retire {suspect.normal.content[:12]} --reason WHY",
                 )
     if calm:
-        compared = "" if is_compared else "; not compared with each other yet (workbench knowledge normals check)"
+        command = "workbench knowledge normals check" if thorough or are_few else "workbench doctor"
+        compared = "" if is_compared else f"; not compared with each other yet ({command})"
         yield Finding("green", "normals", f"{wording.counted(len(published), 'normal')} published{compared}")
 
 

@@ -129,6 +129,7 @@ def read_parts(
             raise BackboneError(f"{name} uses sliding-window attention, which the engines don't support")
         model, report = getattr(transformers, model_class).from_pretrained(
             str(name),
+            config=config,
             dtype=getattr(torch, dtype) if dtype else "auto",
             use_safetensors=True,
             trust_remote_code=False,
@@ -138,7 +139,7 @@ def read_parts(
         check_weights(name, report, unused)
         if not folder.is_dir():
             _refuse(name, files_of(name), model_class)  # what had to be fetched first
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(name), config=config, trust_remote_code=False)
         images: Any = transformers.AutoImageProcessor
         processor = images.from_pretrained(str(name), backend="pil", trust_remote_code=False)
     except BackboneError:

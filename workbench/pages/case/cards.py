@@ -24,6 +24,7 @@ from workbench.archive.tone_range import Tone
 from workbench.pages.case.view import View
 from workbench.pages.ui import components
 from workbench.pages.ui.components import glyph
+from workbench.settings import COMPARE
 
 _OUTCOME_WORDS: dict[Outcome, str] = {
     "escape": "Escape.",
@@ -309,6 +310,8 @@ def sibling_answer(prediction: Prediction, outcome: Outcome) -> Markup:
 
 def no_texts(run: Run) -> Markup:
     """Why a case has no retrieved text."""
+    if run.model == COMPARE:
+        return Markup("Comparing with normal pictures reads no texts.")
     if run.knowledge_version is None or json.loads(run.settings).get("knowledge") == "none":
         return Markup("The run used no knowledge. <code>workbench knowledge import FILE</code> brings some in.")
     return Markup("Nothing was retrieved for this image.")
