@@ -345,4 +345,77 @@ MUTANTS = (
         "cluster, clusters = np.arange(rows.height), rows.height",
         "tests/analysis/test_clusters.py::test_three_copies_of_every_picture_narrow_no_interval",
     ),
+    Mutant(
+        "a chart's reference as sure as if its mean were known",
+        "workbench/analysis/control_chart.py",
+        "allowance = _ALLOWANCE + _NINE_IN_TEN * np.sqrt(",
+        "allowance = _ALLOWANCE + 0.0 * np.sqrt(",
+        "tests/analysis/test_control_chart.py::test_fewer_reference_nights_make_a_chart_more_careful",
+    ),
+    Mutant(
+        "a chart's alarm over after a night or two",
+        "workbench/analysis/control_chart.py",
+        "            self.sum = _MENDING * design.limit\n",
+        "            self.sum = design.limit\n",
+        "tests/analysis/test_control_chart.py::"
+        "test_an_alarm_says_since_when_stays_open_and_is_mended_only_after_many_usual_nights",
+    ),
+    Mutant(
+        "the sampling of images taken for nights that differ",
+        "workbench/analysis/control_chart.py",
+        "(scatter - (nights - 1)) / (total",
+        "scatter / (total",
+        "tests/analysis/test_control_chart.py::"
+        "test_spread_and_mean_are_those_of_the_nights_and_no_spread_is_seen_where_there_is_none",
+    ),
+    Mutant(
+        "a night's value at its own mixture",
+        "workbench/analysis/night_values.py",
+        'reference["x"].mean() + (pl.col("share") * pl.col("above")).sum() / pl.col("share").sum()',
+        'reference["x"].mean() + (pl.col("n") * pl.col("above")).sum() / pl.col("n").sum()',
+        "tests/analysis/test_control_chart.py::test_a_night_with_another_mixture_has_the_value_of_the_reference",
+    ),
+    Mutant(
+        "a night as sure as its number of images, whatever its mixture",
+        "workbench/analysis/night_values.py",
+        'effective=pl.col("share").sum() ** 2 / (pl.col("share") ** 2 / pl.col("n")).sum()',
+        'effective=pl.col("n").sum().cast(pl.Float64)',
+        "tests/analysis/test_control_chart.py::test_a_night_with_another_mixture_has_the_value_of_the_reference",
+    ),
+    Mutant(
+        "signals that stay said to vanish without a cause",
+        "workbench/analysis/causes.py",
+        "(signal.name, signal.group, signal.value) not in left)",
+        "(signal.name, signal.group, signal.value) in left)",
+        "tests/analysis/test_causes.py::test_a_dark_camera_is_told_with_its_time_its_medians_and_what_vanishes_without_it",
+    ),
+    Mutant(
+        "a change of pictures told by images in place of nights",
+        "workbench/analysis/picture_changes.py",
+        "variance = usual * (1 + 1 / len(means)) + within * max(0.0, 1 / len(now) - small)",
+        "variance = within / len(now)",
+        "tests/analysis/test_causes.py::test_nights_that_differ_by_themselves_have_seldom_a_change_of_pictures",
+    ),
+    Mutant(
+        "a wager that knows the night it is placed on",
+        "workbench/curation/e_process.py",
+        "return np.cumsum(values, -1) - values",
+        "return np.cumsum(values, -1)",
+        "tests/curation/test_e_process.py::test_a_wager_is_settled_before_it_is_known_which_way_the_night_went",
+    ),
+    Mutant(
+        "the whole share of a test over nights spent on better",
+        "workbench/curation/e_process.py",
+        "ON_BETTER, ON_WORSE = 0.75, 0.125",
+        "ON_BETTER, ON_WORSE = 1.0, 0.125",
+        "tests/curation/test_e_process.py::test_progress_is_said_as_a_share_of_the_evidence",
+    ),
+    Mutant(
+        "new bad slices told by images in place of nights",
+        "workbench/analysis/worsened.py",
+        "special.stdtr(min(degrees, spread.nights - 1), change.score / wider)",
+        "special.stdtr(degrees, change.score)",
+        "tests/analysis/test_worsened.py::"
+        "test_where_a_camera_has_better_and_worse_nights_the_slice_waits_for_more_than_one_of_those",
+    ),
 )

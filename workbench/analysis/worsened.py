@@ -7,11 +7,9 @@ only together are bad; the few that lost most are tested.
 A slice has to pass two tests: that tonight it is worse than all other answers, subtask for subtask, and that against
 the nights before it lost more than they did. The second compares tonight with before within *strata* - subtask,
 product, defect, line and camera - so a night with another mixture of products has no new slice; it is the last slope of
-`statsmodels ols("right ~ stratum * slice + tonight + tonight:slice")`, clustered by image. There the night is the unit:
-how much more the slice's lead over the rest differs between the nights before than the sampling of images explains is
-estimated as for every signal (`drift.between_nights`). A slice's p is the larger of the two, for it must pass both; all
-that are tested are one family under Benjamini-Hochberg. So of nights on which nothing changed, at most so many in a
-hundred name any slice, however bad the old ones are.
+`statsmodels ols("right ~ stratum * slice + tonight + tonight:slice")`, clustered by image. A slice's p is the larger of
+the two, for it must pass both; all that are tested are one family under Benjamini-Hochberg. So of nights on which
+nothing changed, at most so many in a hundred name any slice, however bad the old ones are.
 
 Knows nothing of storage, schedules or pages.
 """
@@ -26,7 +24,7 @@ import polars as pl
 from scipy import special
 
 from workbench.analysis import image_groups, intervals, slice_discovery
-from workbench.analysis.drift import LEAST_NIGHTS, BetweenNights, Slice, between_nights
+from workbench.analysis.drift import Slice
 from workbench.analysis.slice_discovery import DEPTH, SMALLEST, Condition, against_the_rest, holds
 
 STRATA = ("subtask", "product", "defect", "line", "camera")
@@ -39,19 +37,17 @@ _RANKED = 100  # slices that are looked at for that
 def find(answers: pl.DataFrame, false_alarm: float = 0.05, seed: int = 0) -> list[Slice] | None:
     """The slices that became bad, the surest first; none that only echoes a surer one.
 
-    None where nothing can be said: too few images tonight, too few nights or none like them before, or nothing to tell
-    slices by.
+    None where nothing can be said: too few images tonight, none like them before, or nothing to tell slices by.
 
     Args:
-        answers: `tonight` (bool), `night` (anything that differs between nights), cluster_id, OVER (text or null) and
-            `right` (bool); judged ones.
+        answers: `tonight` (bool), cluster_id, OVER (text or null) and `right` (bool); judged ones.
         false_alarm: of nights without any change, the share that may have any.
         seed: which images go into which half.
     """
     tonight, before = answers.filter("tonight"), answers.filter(~pl.col("tonight"))
     used = [name for name in OVER if tonight[name].n_unique() > 1]
     images = tonight["cluster_id"].n_unique()
-    if not used or before["night"].n_unique() < LEAST_NIGHTS or images < LEAST:
+    if not used or before.is_empty() or images < LEAST:
         return None
     tonight = tonight.with_columns(e=slice_discovery.residual("subtask"), w=pl.lit(1.0))
     both = pl.concat([tonight, before], how="diagonal")
@@ -126,36 +122,14 @@ def _likeliest(changed: pl.DataFrame, used: Sequence[str]) -> list[tuple[Conditi
 
 def _judged(to_test: pl.DataFrame, conditions: Sequence[Condition]) -> tuple[float | None, float]:
     """The larger p of the two tests, null where one can't be made, and what they would notice."""
-    tonight = against_the_rest(to_test.filter("tonight"), conditions)
-    change = against_the_rest(changes(to_test, conditions), conditions)
-    spread = nights_apart(to_test, conditions)
-    wider = float(np.sqrt(spread.dispersion))
-    detectable = max(tonight.detectable, wider * change.detectable)
-    if not (tonight.error > 0 and change.error > 0 and spread.nights >= LEAST_NIGHTS):
-        return None, detectable
-    degrees = max(min(tonight.effective, change.effective) - 1, 1)
-    of_change = special.stdtr(min(degrees, spread.nights - 1), change.score / wider)
-    return float(max(special.stdtr(degrees, tonight.score), of_change)), detectable
-
-
-def nights_apart(both: pl.DataFrame, conditions: Sequence[Condition]) -> BetweenNights:
-    """How much the slice's lead over all other answers differs between the nights before, within strata.
-
-    An image counts once a night, with the mean of its answers. What all answers of a night share cancels out.
-    """
-    inside = holds(conditions)
-    of_images = (
-        both.filter(~pl.col("tonight"))
-        .with_columns(pl.col("right").cast(pl.Float64), inside=inside)
-        .with_columns(above=pl.col("right") - pl.col("right").mean().over("inside", *STRATA))
-        .with_columns(rest=pl.col("above").filter(~pl.col("inside")).mean().over("night"))
-        .filter("inside")
-        .group_by("night", "cluster_id", maintain_order=True)
-        .agg((pl.col("above") - pl.col("rest").fill_null(0.0)).mean())
+    tests = (
+        against_the_rest(to_test.filter("tonight"), conditions),
+        against_the_rest(changes(to_test, conditions), conditions),
     )
-    tonight = both.filter("tonight", inside)["cluster_id"].n_unique()
-    nights = of_images["night"].rank("dense").to_numpy().astype(np.int64)
-    return between_nights(of_images["above"].to_numpy(), nights, max(tonight, 1))
+    degrees = max(min(test.effective for test in tests) - 1, 1)
+    known = all(test.error > 0 for test in tests)
+    p = max(float(special.stdtr(degrees, test.score)) for test in tests) if known else None
+    return p, max(test.detectable for test in tests)
 
 
 def changes(both: pl.DataFrame, conditions: Sequence[Condition] = ()) -> pl.DataFrame:
