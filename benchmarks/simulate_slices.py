@@ -3,7 +3,7 @@
     python -m benchmarks.simulate_slices [--nights 200] [--trials 50] [--output FILE]
 
 1. Nights drawn from one distribution, each compared with the nights before it, many or few: the share that names any
-   slice against the 5 % it may have, by the binomial bound. Nights are alike, or each camera has better and worse ones.
+   slice against the 5 % it may have, by the binomial bound.
 2. One camera whose answers to one subtask are 20 points worse on one night: how often that slice is named, against the
    power that `NormalIndPower` gives either half at the strictest threshold; both have to see it.
 
@@ -50,7 +50,6 @@ class Line:
     products: int
     images: int  # a night, on average
     random: np.random.Generator
-    spread: float = 0.0  # standard deviation of what a camera's night adds to the ease of its images, as a logit
 
     def night(self, tonight: bool = False, worse: bool = False, images: int | None = None) -> pl.DataFrame:
         """One night's judged answers, as `worsened.find` takes them; `worse` makes PLANTED bad."""
@@ -61,21 +60,17 @@ class Line:
         defect = np.where(draw.random(n) < 0.5, 0, draw.integers(1, 5, n))
         retrieved = draw.random(n) < 0.7
         ease = draw.normal(0.9, 0.7, n) + 0.3 * (product % 5 - 2) - 0.1 * defect + 0.4 * retrieved
-        camera = draw.integers(0, 4, n)
-        ease += draw.normal(0.0, self.spread, 4)[camera]
         image = np.repeat(np.arange(n), QUESTIONS)
         place = np.tile(np.arange(QUESTIONS), n)
-        name = int(draw.integers(1 << 40))
         night = pl.DataFrame(
             {
                 "tonight": [tonight] * len(image),
-                "night": [name] * len(image),
-                "cluster_id": pl.Series(name + image).cast(pl.String),
+                "cluster_id": pl.Series(int(draw.integers(1 << 40)) + image).cast(pl.String),
                 "subtask": np.array(SUBTASKS)[place],
                 "product": np.char.add("product-", product.astype(str))[image],
                 "defect": np.array(["none", "crack", "dent", "scratch", "stain"])[defect][image],
                 "line": np.array(["A", "B"])[product % 2][image],
-                "camera": camera.astype(str)[image],
+                "camera": draw.integers(0, 4, n).astype(str)[image],
                 "retrieval": np.array(["other entry", "right"])[retrieved.astype(int)][image],
             }
         )
@@ -103,8 +98,7 @@ def false_alarms(line: Line, nights: int, before: int = BASELINE) -> dict[str, o
         past = [*past[1:], tonight.with_columns(tonight=pl.lit(False))]
     allowed = int(binom.ppf(0.99, nights, FALSE_ALARM))
     return {
-        "images_a_night": line.images, "nights_before": before, "cameras_spread": line.spread, "nights": nights,
-        "nights_with_a_slice": with_slice,
+        "images_a_night": line.images, "nights_before": before, "nights": nights, "nights_with_a_slice": with_slice,
         "at_most": allowed, "within": with_slice <= allowed,
     }  # fmt: skip
 
@@ -137,9 +131,8 @@ def run(nights: int, trials: int, seed: int) -> dict[str, Any]:
     started = time.perf_counter()
     line = Line(20, 600, np.random.default_rng(seed))
     figures: dict[str, Any] = {"products": line.products, "false_alarms": []}
-    for before, images, spread in ((BASELINE, 600, 0.0), (BASELINE, 3000, 0.0), (3, 1500, 0.0), (BASELINE, 1200, 0.3)):
-        of = replace(line, images=images, spread=spread)
-        figures["false_alarms"].append(false_alarms(of, nights, before))
+    for before, images in ((BASELINE, 600), (BASELINE, 3000), (3, 1500), (1, 300)):
+        figures["false_alarms"].append(false_alarms(replace(line, images=images), nights, before))
         print(figures["false_alarms"][-1], file=sys.stderr, flush=True)
     figures["a_camera_twenty_points_worse"] = [a_worse_camera(line, images, trials) for images in (600, 1200, 2400)]
     return {**figures, "seconds": time.perf_counter() - started}

@@ -80,29 +80,6 @@ def test_the_order_of_rows_and_enums_in_place_of_texts_change_nothing(line: Line
         assert one.q == pytest.approx(same.q)
 
 
-def test_where_a_camera_has_better_and_worse_nights_the_slice_waits_for_more_than_one_of_those() -> None:
-    line = Line(8, 400, np.random.default_rng(5), spread=0.6)
-    nights = [line.night() for _ in range(12)]
-    both = pl.concat([line.night(tonight=True), *nights])
-    camera = (("camera", "2"),)
-    apart = worsened.nights_apart(both, camera)
-    assert apart.nights == 12
-    # A camera's night moves its rate by 0.6 of a logit: some 9 points, over the 2.5 that 100 images of 5 answers make.
-    assert apart.dispersion > 4
-    alike = Line(8, 400, np.random.default_rng(7))
-    calm = pl.concat([alike.night(tonight=True), *(alike.night() for _ in range(12))])
-    assert worsened.nights_apart(calm, camera).dispersion < 2
-    worse = both.with_columns(right=pl.col("right") & ~(pl.col("tonight") & (pl.col("camera") == "2") & chance(both)))
-    assert worsened.find(worse) == []
-    sure = calm.with_columns(right=pl.col("right") & ~(pl.col("tonight") & (pl.col("camera") == "2") & chance(calm)))
-    assert [one.conditions for one in worsened.find(sure) or []] == [camera]
-
-
-def chance(both: pl.DataFrame) -> pl.Series:
-    """One answer in six."""
-    return pl.Series(np.random.default_rng(2).random(both.height) < 1 / 6)
-
-
 @pytest.mark.slow
 def test_a_change_is_the_slope_of_the_regression_within_strata(line: Line) -> None:
     both = pl.concat([line.night(tonight=True, worse=True, images=300), line.night(images=600)])

@@ -27,7 +27,7 @@ from workbench.nights.step_runner import Context
 from workbench.settings import Settings, Work
 
 START = datetime(2026, 1, 1, 22, tzinfo=UTC)
-NIGHTS = 9  # before tonight
+NIGHTS = 4  # before tonight
 
 
 def keep(data: Path, number: int, answers: pl.DataFrame) -> None:
@@ -35,13 +35,13 @@ def keep(data: Path, number: int, answers: pl.DataFrame) -> None:
     at, run_id = START + timedelta(days=number), f"run-{number}"
     Store(data).open_run(rows.run(run_id, started_at=at))
     with Database(data)._transaction() as con:
-        con.register("answers", answers.with_columns(night=pl.lit(f"{at:%Y-%m-%d}")))
+        con.register("answers", answers)
         con.execute(
             """
             INSERT INTO facts BY NAME
             SELECT ? AS run_id, 0 AS block, cluster_id AS image_id, cluster_id, cluster_id || '.png' AS image_path,
                     'set' AS dataset, product,
-                if(defect IS NULL, 'good', 'defective') AS label, defect, line, camera, night,
+                if(defect IS NULL, 'good', 'defective') AS label, defect, line, camera, '2026-01-01' AS night,
                 subtask AS question_id, NULL AS evidence_id, subtask, 'What?' AS question,
                 false AS conditional, 'answered' AS status, if("right", 'A', 'B') AS answer, "truth" AS correct_answer,
                 if("right", 'Yes.', 'No.') AS answer_text, 'Yes.' AS correct_text, 2 AS choices,

@@ -298,14 +298,14 @@ class Nights:
             at_most: about so many of either side; whole clusters, chosen by a hash, so the same ones every time.
 
         Returns:
-            tonight, night (an Enum: of capture or scoring, noon to noon), cluster_id (a number), subtask, product,
-            defect, line, camera, retrieval (Enums, `rollups.NONE` for null), right.
+            tonight, cluster_id (a number), subtask, product, defect, line, camera, retrieval (Enums, `rollups.NONE` for
+            null), right.
         """
         texts = ", ".join(f"coalesce(f.{name}, '{NONE}') AS {name}" for name in SLICED)
         statement = f"""
             WITH asked AS (
                 SELECT f.run_id IN (SELECT unnest(?::VARCHAR[])) AND l.ingested_at >= ? AS tonight,
-                    f.night, hash(f.cluster_id) AS cluster_id, {texts}, f.correct AS "right"
+                    hash(f.cluster_id) AS cluster_id, {texts}, f.correct AS "right"
                 FROM facts AS f JOIN ledger AS l USING (run_id, block)
                 WHERE f.run_id IN (SELECT unnest(?::VARCHAR[])) AND f.correct IS NOT NULL
             ), sizes AS (SELECT tonight, count(*) AS answers FROM asked GROUP BY tonight)
