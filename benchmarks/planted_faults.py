@@ -410,12 +410,4 @@ MUTANTS = (
         "ON_BETTER, ON_WORSE = 1.0, 0.125",
         "tests/curation/test_e_process.py::test_progress_is_said_as_a_share_of_the_evidence",
     ),
-    Mutant(
-        "new bad slices told by images in place of nights",
-        "workbench/analysis/worsened.py",
-        "special.stdtr(min(degrees, spread.nights - 1), change.score / wider)",
-        "special.stdtr(degrees, change.score)",
-        "tests/analysis/test_worsened.py::"
-        "test_where_a_camera_has_better_and_worse_nights_the_slice_waits_for_more_than_one_of_those",
-    ),
 )
