@@ -176,10 +176,10 @@ def test_a_camera_that_changed_in_the_night_is_told_from_its_first_changed_pictu
     assert f"at {cause.began:%H:%M}: its pictures are darker" in said
 
 
-def test_without_times_no_time_is_told() -> None:
+def test_without_times_a_change_is_told_as_tonight_s() -> None:
     (cause,), said = say(darker(nights(1)).with_columns(at=pl.lit(None, pl.Datetime("us", "UTC"))))
     assert cause.began is None
-    assert said.startswith("Camera A2 changed: its pictures are darker (median ")
+    assert said.startswith("Camera A2 changed tonight: its pictures are darker (median ")
 
 
 @pytest.mark.parametrize("labelled", [True, False], ids=["labelled", "unlabelled"])
