@@ -121,7 +121,8 @@ def _of_run(run_id: str, data: Path | None, truth: Truth) -> tuple[pl.DataFrame,
     if run is None:
         raise Refused(f"there is no run {run_id} in this warehouse; `workbench runs` lists them")
     predictions = store.predictions(run_id, truth=truth)
-    answers = mmad.answers(predictions, verbatim=answer_file.is_imported(run))
+    explained = run.model == settings.COMPARE
+    answers = mmad.answers(predictions, verbatim=answer_file.is_imported(run), explained=explained)
     stated = json.loads(run.settings)
     protocol = ""
     if "prompt" in stated:  # an imported file doesn't say
