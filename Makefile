@@ -116,6 +116,7 @@ simulate: $(READY)
 	$(BIN)/python -m benchmarks.simulate_clusters --output benchmarks/results/simulate_clusters.json
 	$(BIN)/python -m benchmarks.simulate_nights --output benchmarks/results/simulate_nights.json
 	$(BIN)/python -m benchmarks.simulate_charts --output benchmarks/results/simulate_charts.json
+	$(BIN)/python -m benchmarks.simulate_causes --output benchmarks/results/simulate_causes.json
 	$(BIN)/python -m benchmarks.simulate_slices --output benchmarks/results/simulate_slices.json
 	$(BIN)/python -m benchmarks.simulate_review
 	$(BIN)/python -m benchmarks.simulate_weekly

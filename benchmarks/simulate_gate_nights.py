@@ -14,6 +14,8 @@ are of unequal size, and texts are often retrieved by other images.
    nights, where 25 and 40 % of answers change, with five questions a picture and with one; and with 20 and 60 other
    pictures a night that retrieve the text, of whose answers 3 % change to no avail.
 3. What the assumption costs where it is broken: nights on which more answers change are the bad ones.
+4. Two or four schedules, whose nights of one date share its effect, and no gain: how often the test says better or
+   worse when each of them bets, and when a date bets once, as it does (`night_trial.py`).
 """
 
 from __future__ import annotations
@@ -52,11 +54,16 @@ class World:
     gain: float = 0.0  # of all answers
     effect: Effect = "none"
     size: float = LARGEST
+    schedules: int = 1  # nights of a date, which share its effect
     uneven: bool = True  # sizes of nights spread as a negative binomial's, else as Poisson's
 
 
 def night_effects(world: World, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     """What each night adds to the net share of changed answers; on average 0."""
+    if world.schedules > 1:
+        dates = (shape[0], -(-shape[1] // world.schedules))
+        of_dates = night_effects(replace(world, schedules=1), dates, rng)
+        return np.repeat(of_dates, world.schedules, axis=1)[:, : shape[1]]
     if world.effect == "either sign":
         return rng.uniform(-world.size, world.size, shape)
     if world.effect in ("rare loss", "rare gain"):
@@ -112,6 +119,7 @@ def simulate(trials: int, nights: int = NIGHTS, seed: int = 1) -> dict[str, obje
     planted = [_planted(*cell, trials, rng) for cell in cells]
     broken = counts(World(effect="more changed on bad nights"), (trials, nights), rng)
     reached = e_process.standing(broken, nowhere((trials, nights)), gate.BUDGET, gate.MARGIN).code[:, -1]
+    dates = [of_one_date(schedules, trials, nights, rng) for schedules in (2, 4)]
     claims = [int(each[key]) for each in nulls for key in ("one_test", "ten_drafts")]  # type: ignore[call-overload]
     return {
         "trials": trials,
@@ -121,8 +129,10 @@ def simulate(trials: int, nights: int = NIGHTS, seed: int = 1) -> dict[str, obje
         "fall_elsewhere_of_the_margin": harm,
         "planted": planted,
         "assumption_broken_says_better": float((reached == 1).mean()),
+        "schedules_of_one_date": dates,
         "seconds": round(time.perf_counter() - started, 1),
         "holds": max(claims) <= most
+        and all(each["one_bet_a_date"] <= most for each in dates)
         and all(int(each["called_harmless"]) <= most for each in harm)  # type: ignore[call-overload]
         and float(planted[0]["better_within_15_nights"]) >= POWER,  # type: ignore[arg-type]
     }
@@ -176,6 +186,23 @@ def _planted(
         "nights_for_80_percent": int(np.quantile(first, POWER, method="higher")),
         "called_worse": float((code[:, -1] == 2).mean()),
     })  # fmt: skip
+
+
+def of_one_date(schedules: int, trials: int, nights: int, rng: np.random.Generator) -> dict[str, int]:
+    """How many trials ever say better or worse without a gain, when every night bets and when a date bets once."""
+    every = counts(World(effect="either sign", schedules=schedules), (trials, nights), rng)
+    once = Counts(*(each[:, ::schedules] for each in (every.questions, every.won, every.lost, every.changed)))
+    said = [
+        int(
+            (
+                e_process.standing(bets, nowhere((trials, bets.won.shape[1])), gate.BUDGET, gate.MARGIN).code[:, -1] > 0
+            ).sum()
+        )
+        for bets in (every, once)
+    ]
+    figures = {"schedules": schedules, "every_night_bets": said[0], "one_bet_a_date": said[1]}
+    print(figures, file=sys.stderr, flush=True)
+    return figures
 
 
 def _told(figures: dict[str, object]) -> dict[str, object]:

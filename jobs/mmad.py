@@ -120,7 +120,8 @@ def _of_run(name: str, data: Path | None, truth: Truth) -> tuple[pl.DataFrame, s
     run = RunNotes(store.data).run(name)
     run_id = run.run_id
     predictions = store.predictions(run_id, truth=truth)
-    answers = mmad.answers(predictions, verbatim=answer_file.is_imported(run))
+    explained = run.model == settings.COMPARE
+    answers = mmad.answers(predictions, verbatim=answer_file.is_imported(run), explained=explained)
     stated = json.loads(run.settings)
     protocol = ""
     if "prompt" in stated:  # an imported file doesn't say

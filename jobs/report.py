@@ -49,6 +49,7 @@ def _reported(store: Store, name: str, truth: Truth, rule: Alarms = "answers") -
     from workbench.review import threshold_sentences
     from workbench.scoring import alarm_pictures, answer_file
     from workbench.scoring.run import called_defective
+    from workbench.settings import COMPARE
 
     run = RunNotes(store.data).run(name)
     run_id = run.run_id
@@ -58,7 +59,11 @@ def _reported(store: Store, name: str, truth: Truth, rule: Alarms = "answers") -
     return Reported(
         run,
         rollups.facts(chosen),
-        mmad.answers(store.predictions(run_id, truth=truth), verbatim=answer_file.is_imported(run)),
+        mmad.answers(
+            store.predictions(run_id, truth=truth),
+            verbatim=answer_file.is_imported(run),
+            explained=run.model == COMPARE,
+        ),
         traces.profiles(rollups.traces(chosen)),
         alarms,
         {image_id: previews.data_uri(jpeg) for image_id, jpeg in small.items()},

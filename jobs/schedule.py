@@ -183,15 +183,18 @@ def run_due(
 ) -> None:
     """Work through what is due: score what is new, then the steps after it. May be called at any time, by anybody.
 
-    Prints each night's finding and where its report is; nothing when nothing was due, as cron mails what is printed.
+    Prints each night's finding and where its report is; nothing when nothing was due, and of a night that stays
+    stopped the reason once, as cron mails what is printed.
 
     Exit codes: 0 done, or nothing was due; 1 a night needs attention; 75 another call is running.
 
     Example: workbench schedule run-due --now line-3
     """
     from workbench import settings
+    from workbench.nights import coordinator
 
     folder = settings.data_folder(data)
+    before = _last_nights(folder)
     nights = _work(folder, now, rescore, config, _group(only, rescore))
     if json_:
         from dataclasses import asdict
@@ -199,8 +202,10 @@ def run_due(
         typer.echo(json.dumps([asdict(night) for night in nights], indent=1, default=str))
     elif not nights and sys.stdout.isatty():
         typer.echo("nothing is due")
+    asked = now is not None or sys.stdout.isatty()
     for night in nights if not json_ else []:
-        typer.echo(_told(folder, night))
+        if asked or coordinator.is_news(before.get(night.schedule), night):
+            typer.echo(_told(folder, night))
     raise typer.Exit(1 if any(night.state in ("failed", "alarm") for night in nights) else 0)
 
 
@@ -219,6 +224,7 @@ def loop(
     from warehouse.errors import DiskFull, Locked
     from workbench import settings
     from workbench.errors import NightsBusy
+    from workbench.nights import coordinator
     from workbench.processes import stop_signals
 
     folder = settings.data_folder(data)
@@ -226,8 +232,10 @@ def loop(
     with stop_signals(stopped.set):
         while not stopped.is_set():
             try:
+                before = _last_nights(folder)
                 for night in _work(folder, None, None, config):
-                    typer.echo(_told(folder, night), err=True)
+                    if coordinator.is_news(before.get(night.schedule), night):
+                        typer.echo(_told(folder, night), err=True)
             except (NightsBusy, DiskFull, Locked) as passing:
                 typer.echo(str(passing), err=True)
             stopped.wait(every)
@@ -265,12 +273,19 @@ def emit(
     typer.echo(f"# or in a crontab:\n{units.crontab(*place)}")
 
 
+def _last_nights(folder: Path) -> dict[str, Night]:
+    """Each schedule's newest night, as it stands before this call."""
+    from warehouse.queries.nights import Nights
+
+    return Nights(folder).last_nights()
+
+
 def _told(folder: Path, night: Night) -> str:
     """How a night ended, and from its report what was found and where the page is."""
     from warehouse.queries.nights import Nights
     from workbench.nights import deliver, reports
 
-    caught_up = f", {night.covered - 1:,} missed ones caught up" if night.covered > 1 else ""
+    caught_up = f", {wording.counted(night.covered - 1, 'missed one')} caught up" if night.covered > 1 else ""
     ended = f"{night.schedule} {reports.state_named(night.state)}, {wording.counted(night.images, 'image')}{caught_up}"
     stored = Nights(folder).report(night.schedule, night.due_at)
     if stored is None or night.state == "stopped":

@@ -109,6 +109,7 @@ CHANGED: dict[str, object] = {
     "dtype": "bfloat16",
     "smtp_tls": "starttls",
     "notify": Path("elsewhere"),
+    "dashboard_url": "https://inspection.example/workbench",
     "attention_layers": "2,4",
     "model": "elsewhere",
     "encoder": "elsewhere",

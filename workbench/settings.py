@@ -151,6 +151,7 @@ class Operation:
     notify: Path | None = None  # a file of Apprise addresses, one a line: who is told in the morning; they hold tokens
     report_url: str | None = None  # the morning report is posted there as JSON
     report_email: str | None = None  # and sent there
+    dashboard_url: str | None = None  # what people open the dashboard under: report, mail and messages link there
     smtp: str | None = None  # host:port of the mail server; None: localhost
     smtp_tls: Encryption = "none"  # port 25 unless named; `starttls` begins in the clear, 587; `tls` never does, 465
     keep_traces_days: float | None = None  # token entropies and proposed patches of older runs go; answers stay
@@ -166,6 +167,8 @@ class Operation:
     def __post_init__(self) -> None:
         if not 0 < self.false_alarm_percent < 100:
             raise ValueError(f"false_alarm_percent is {self.false_alarm_percent}; it must lie between 0 and 100")
+        if self.dashboard_url is not None and not self.dashboard_url.startswith(("http://", "https://")):
+            raise ValueError(f"dashboard_url is {self.dashboard_url}; it begins with http:// or https://")
         check_bounds(self, baseline_nights=(1, MOST), keep_backups=(1, MOST), golden_tolerance=(0, 1))
         days = [each.name for each in dataclasses.fields(self) if each.name.endswith("_days")]
         sizes = [each.name for each in dataclasses.fields(self) if each.name.endswith("_mib")]

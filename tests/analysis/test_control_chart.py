@@ -86,11 +86,14 @@ def images(rates: list[tuple[str, int, int]], night: int, reference: bool) -> pl
 def test_a_night_with_another_mixture_has_the_value_of_the_reference() -> None:
     usual = [images([("easy", 90, 9), ("hard", 10, 4)], night, True) for night in range(3)]
     tonight = [images([("easy", 10, 1), ("hard", 50, 20)], 3, False), images([("hard", 20, 8)], 4, False)]
+    tonight += [images([("easy", 10, 3), ("hard", 50, 20)], 5, False)]
     found = night_values.of(pl.concat([*usual, *tonight]), "alarm")
-    assert found["value"].to_list() == pytest.approx([0.13] * 5)
-    assert found["images"].to_list() == [100, 100, 100, 60, 20]
+    assert found["value"].to_list() == pytest.approx([*[0.13] * 5, 0.13 + 0.9 * 0.2])  # nine in ten of them are easy
+    assert found["images"].to_list() == [100, 100, 100, 60, 20, 60]
+    # Ten pictures speak for nine tenths: as sure as 1 / (0.9^2 / 10 + 0.1^2 / 50), some 12 pictures.
+    assert found["variance"][3] == pytest.approx(1 / (4 / (0.81 / 10 + 0.01 / 50) + 2))
     assert found["variance"][3] > found["variance"][0]
-    assert night_values.in_units("alarm", found["charted"].to_list()) == pytest.approx([0.13] * 5, abs=0.03)
+    assert night_values.in_units("alarm", found["charted"].to_list()[:5]) == pytest.approx([0.13] * 5, abs=0.03)
 
 
 def test_a_product_that_the_reference_has_not_seen_says_nothing_and_few_pictures_make_no_value() -> None:

@@ -175,6 +175,13 @@ def test_an_imported_text_is_left_as_its_script_left_it() -> None:
     assert (row["official"], row["strict"]) == ("Answer: B", None)
 
 
+def test_no_answer_is_read_from_what_explains_it() -> None:
+    row = mmad.answers(predictions("Unlike A good one", "B", "answered"), explained=True).row(0, named=True)
+    assert (row["official"], row["strict"]) == ("B", "B")
+    row = mmad.answers(predictions("Unlike A good one", None, "invalid"), explained=True).row(0, named=True)
+    assert (row["official"], row["strict"]) == ("", None)
+
+
 def test_a_key_that_cannot_be_read_and_a_repeated_answer_count_for_official_alone() -> None:
     path = "VisA/pcb/test/good/1.png"
     answers = said((path, OA, "A"), (path, OA, "B"), (path, OA, "A"), (path, OA, "B")).with_columns(

@@ -105,6 +105,12 @@ def test_fewer_pictures_a_night_need_more_nights() -> None:
     assert e_process.nights_needed(0, ALPHA) is None
 
 
+def test_schedules_of_one_date_share_its_effect_so_only_one_bet_a_date_keeps_the_level() -> None:
+    figures = simulate_gate_nights.of_one_date(4, 400, 80, np.random.default_rng(7))
+    most = stats.binom.ppf(0.999, 400, gate.BUDGET)
+    assert figures["one_bet_a_date"] <= most < figures["every_night_bets"]
+
+
 def test_in_a_small_simulation_the_gate_over_nights_keeps_its_word() -> None:
     figures = simulate_gate_nights.simulate(trials=30, nights=200)
     most = figures["most_allowed_by_chance_at_5_percent"]

@@ -153,6 +153,9 @@ def test_a_night_s_new_pictures_make_one_bet_and_the_same_ones_never_another(spo
     assert plates.published_text(store) == FALSE
 
     assert night_trial.gather(store, first, scored.Quiet(), actor=ANN) == night_trial.NightsWork((), (), stopped=False)
+    same_date = replace(first, schedule="line-4", due_at=datetime(2026, 1, 6, 3, tzinfo=UTC))
+    aside = night_trial.gather(store, same_date, scored.Quiet(), actor=ANN)
+    assert aside.passed_by == (f"{TEXT} revision {draft.revision}: line-2 has bet for this date, and a date bets once",)
     second = replace(first, due_at=datetime(2026, 1, 6, 22, tzinfo=UTC))
     again = night_trial.gather(store, second, scored.Quiet(), actor=ANN)
     assert again.placed == ()

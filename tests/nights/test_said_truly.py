@@ -55,6 +55,14 @@ def test_files_that_wait_are_not_said_to_be_nothing_new(data_folder: Path) -> No
     assert morning(**nothing | {"waiting_files": 0}).finding == "Nothing was new."
 
 
+def test_a_night_after_too_few_others_is_not_said_to_be_unchanged(data_folder: Path) -> None:
+    few = morning(signals=0, changes=(), baseline_nights=1, baseline_images=16)
+    said = "3,248 images were scored. Too little was scored before to tell a change by the answers: it takes 3 nights"
+    for surface, text in everywhere(few, data_folder).items():
+        assert said in text, surface
+        assert "of 0 signals" not in text, surface
+
+
 def test_files_that_wait_are_told_beside_what_was_scored(data_folder: Path) -> None:
     for surface, text in everywhere(morning(waiting_files=1), data_folder).items():
         assert "1 file was changed too recently and waits for the next night" in text, surface

@@ -65,7 +65,7 @@ def _headline(cause: Cause) -> str:
     if cause.same:
         also = " and ".join(_name(dimension, value) for dimension, value in cause.same)
         named = f"{named}, tonight the same pictures as {also},"
-    at = f" at {cause.began:%H:%M}" if cause.began else ""
+    at = f" at {cause.began:%H:%M}" if cause.began else "" if cause.same else " tonight"
     answers = _answers(cause.effect)
     if cause.kind in ("new product", "new camera", "new line"):
         judged = f", {answers}" if answers else ""

@@ -100,15 +100,15 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     """
     from scipy.stats import false_discovery_control
 
-    strata = images.with_columns(pl.col(name).fill_null("") for name in STRATA)
+    strata = _with_strata(images)
     found: list[Signal] = []
     for within, groups in (((), GROUPS[:-1]), (("camera",), GROUPS[-1:])):
         for name in RATES:
             if name in images.columns:
-                found += _rate_signals(_one_of_each(strata.drop_nulls(name), within), name, groups)
+                found += _rate_signals(_one_of_each(strata, (name,), within), name, groups)
         for name, columns in (*((name, (name,)) for name in MEASURES), ("appearance", LOOKS)):
             if set(columns) <= set(images.columns):
-                found += _measure_signals(_one_of_each(strata.drop_nulls(columns), within), name, columns, groups)
+                found += _measure_signals(_one_of_each(strata, columns, within), name, columns, groups)
     if not found:
         return []
     adjusted = false_discovery_control([signal.p_value for signal in found])
@@ -116,9 +116,21 @@ def signals(images: pl.DataFrame, false_alarm: float = 0.05) -> list[Signal]:
     return sorted(marked, key=lambda signal: (signal.p_value, GROUPS.index(signal.group), signal.name, signal.value))
 
 
-def _one_of_each(images: pl.DataFrame, within: Sequence[str]) -> pl.DataFrame:
-    """One image of each cluster, of tonight and of the baseline."""
-    return images.unique(["cluster_id", "tonight", *within], keep="first", maintain_order=True)
+def _with_strata(images: pl.DataFrame) -> pl.DataFrame:
+    """The images with their stratum, and whether others are of their cluster; names are numbers from here on."""
+    named = images.with_columns(pl.col(name).cast(pl.String).fill_null("") for name in STRATA)
+    kinds = {name: pl.Enum(named[name].unique().sort()) for name in STRATA}
+    return named.with_columns(pl.col(name).cast(kind) for name, kind in kinds.items()).with_columns(
+        stratum=pl.struct(STRATA).rank("dense"), shared=pl.struct("cluster_id", "tonight").is_duplicated()
+    )
+
+
+def _one_of_each(images: pl.DataFrame, known: Sequence[str], within: Sequence[str]) -> pl.DataFrame:
+    """One image of each cluster, of tonight and of the baseline, of those with a value."""
+    valued = images.drop_nulls(known)
+    if not valued["shared"].any():
+        return valued
+    return valued.unique(["cluster_id", "tonight", *within], keep="first", maintain_order=True)
 
 
 def standardised(images: pl.DataFrame, name: str) -> Rate | None:
@@ -221,24 +233,21 @@ def looks(
 
 
 def _rate_signals(images: pl.DataFrame, name: str, groups: Sequence[Group]) -> Iterator[Signal]:
-    compared, now = _with_both(images), pl.col("tonight")
-    usual = (pl.col(name) & ~now).sum().over("stratum") / (~now).sum().over("stratum")
-    above = compared.select(pl.col(name).cast(pl.Float64) - usual).to_series().to_numpy()
-    tonight, nights = compared["tonight"].to_numpy(), compared["night"].to_numpy()
+    compared = _with_both(images)
+    tonight, nights, stratum = _numbered(compared)
+    event = compared[name].cast(pl.Float64).to_numpy()
+    now = tonight.astype(np.float64)
+    columns = (event * now, now, event * (1 - now), 1 - now)
+    counted = np.column_stack([np.bincount(stratum, column) for column in columns]).astype(np.int64)  # (strata, 4)
+    above = event - (counted[:, 2] / counted[:, 3])[stratum]
     for group, value, rows in _rows_of_groups(compared, groups):
         before = rows[~tonight[rows]]
         n, baseline_n = len(rows) - len(before), len(before)
         spread = between_nights(above[before], nights[before], n)
         if n < LEAST_TONIGHT or baseline_n < LEAST_BASELINE or spread.nights < LEAST_NIGHTS:
             continue
-        counted = (
-            compared[rows]
-            .group_by("stratum")
-            .agg((pl.col(name) & now).sum(), n=now.sum(), before=(pl.col(name) & ~now).sum(), baseline_n=(~now).sum())
-            .sort("stratum")
-            .drop("stratum")
-        )
-        strata = list(counted.iter_rows())
+        own = np.flatnonzero(np.bincount(stratum[rows], minlength=len(counted)))  # a group is made of whole strata
+        strata: list[tuple[int, int, int, int]] = [tuple(row) for row in counted[own].tolist()]
         expected = sum(row[1] * row[2] / row[3] for row in strata) / n
         seen = sum(row[0] for row in strata) / n
         p_value = spread.of_nights(exact(strata))
@@ -247,10 +256,16 @@ def _rate_signals(images: pl.DataFrame, name: str, groups: Sequence[Group]) -> I
         )
 
 
+def _numbered(images: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Of each image whether it is tonight's, its night and its stratum, both numbered from 0."""
+    _, nights = np.unique(images["night"].to_numpy(), return_inverse=True)
+    _, strata = np.unique(images["stratum"].to_numpy(), return_inverse=True)
+    return images["tonight"].to_numpy(), nights, strata
+
+
 def _with_both(images: pl.DataFrame) -> pl.DataFrame:
-    """The images of strata that have some tonight and some in the baseline, with the stratum's number."""
-    numbered = images.with_columns(stratum=pl.struct(STRATA).rank("dense"))
-    return numbered.filter(pl.col("tonight").any().over("stratum") & (~pl.col("tonight")).any().over("stratum"))
+    """The images of strata that have some tonight and some in the baseline."""
+    return images.filter(pl.col("tonight").any().over("stratum") & (~pl.col("tonight")).any().over("stratum"))
 
 
 def _measure_signals(
@@ -266,13 +281,13 @@ def _measure_signals(
         pl.col(f"rank_{column}") - pl.col(f"rank_{column}").filter(~pl.col("tonight")).mean().over("stratum")
         for column in columns
     ).to_numpy()
-    tonight, nights = ranked["tonight"].to_numpy(), ranked["night"].to_numpy()
+    tonight, nights, stratum = _numbered(ranked)
     ranks = ranked.select(f"rank_{column}" for column in columns).to_numpy()  # (N, columns)
-    values, stratum = ranked[columns[0]].to_numpy(), ranked["stratum"].to_numpy()
+    values = ranked[columns[0]].to_numpy()
     for group, value, rows in _rows_of_groups(ranked, groups):
         now, before = rows[tonight[rows]], rows[~tonight[rows]]
         n, m = len(now), len(before)
-        known = len(np.unique(nights[before]))
+        known = np.count_nonzero(np.bincount(nights[before]))
         if n < LEAST_TONIGHT or m < LEAST_BASELINE or known < LEAST_NIGHTS:
             continue
         found = [apart(ranks[now, at], ranks[before, at]) for at in range(len(columns))]
@@ -317,15 +332,15 @@ def between_nights(above: NDArray[np.float64], nights: NDArray[np.int64], images
 
     Args:
         above: (N,) what each image of the baseline lies above its stratum's mean.
-        nights: (N,) its night.
+        nights: (N,) its night, a small number.
         images: tonight's.
     """
-    _, night, sizes = np.unique(nights, return_inverse=True, return_counts=True)
-    total, count = len(above), len(sizes)
+    sizes = np.bincount(nights)
+    total, count = len(above), np.count_nonzero(sizes)
     if count < 2 or total <= count:
         return BetweenNights(1.0, count)
-    means = np.bincount(night, above) / sizes
-    within = float(((above - means[night]) ** 2).sum()) / (total - count)
+    means = np.bincount(nights, above) / np.maximum(sizes, 1)
+    within = float(((above - means[nights]) ** 2).sum()) / (total - count)
     between = float((sizes * (means - above.mean()) ** 2).sum()) / (count - 1)
     usual_size = (total - float((sizes**2).sum()) / total) / (count - 1)
     ratio = max(0.0, between / within - 1) / usual_size if within > 0 else 0.0

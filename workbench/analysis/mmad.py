@@ -95,17 +95,20 @@ def asks_the_benchmark(declared: Sequence[Subtask]) -> bool:
     return {each.name for each in declared} <= set(SHORT)
 
 
-def answers(predictions: pl.DataFrame, *, verbatim: bool = False) -> pl.DataFrame:
+def answers(predictions: pl.DataFrame, *, verbatim: bool = False, explained: bool = False) -> pl.DataFrame:
     """The labelled answers of a run, in its order.
 
     Args:
         predictions: of the warehouse, in the plan's order: image_path, dataset, subtask, label, status, answer,
             correct_answer, options, raw_text; under the truth `reviewed` also verified.
         verbatim: raw texts are an imported file's answers, which its script had read already.
+        explained: raw texts are reasons, as of a comparison; no answer is read from them.
 
     Returns:
         ANSWERS.
     """
+    if explained:
+        predictions = predictions.with_columns(raw_text=pl.lit(None, pl.String))
     if "verified" in predictions.columns:  # what people settled that nobody can tell does not count
         told = pl.col("correct_answer").is_not_null() | pl.col("verified").is_null()
         predictions = predictions.filter(told)

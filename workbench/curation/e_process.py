@@ -4,7 +4,7 @@ Testing by betting: Waudby-Smith and Ramdas 2024, "Estimating means of bounded r
 starts with 1 and stakes a part of it each night on "more answers are righted than spoiled". Where that is not so, his
 wealth passes 1 / alpha at any time with a chance of at most alpha (Ville's inequality), however often one looks.
 
-**The night is the unit.** Its pictures share light, lot and camera, so a night makes one bet, by its mean net gain: of
+**The night is the unit.** Its pictures share light, lot and camera, so a date makes one bet, by its mean net gain: of
 the answers that the two texts judge differently (the discordant ones, as in McNemar's test) the share righted minus the
 share spoiled, x in -1..1. Wealth is multiplied by 1 + wager x x. The wager is fixed before it is known which way the
 night's answers changed: from earlier nights' gains, and from how many pictures changed tonight.

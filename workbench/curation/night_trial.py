@@ -7,6 +7,8 @@
 The night's own answers are the arm with the published texts, so a night costs one run over the pictures that change.
 Every picture, its copies and its piece take part in one night of a draft's tests: the same twenty asked again are no
 new evidence. A picture whose truth comes to be known after its night takes no part at all, since its night has bet.
+Nor do those of a second night of the same date: what it shares with the first - light, lot, weather - is known by then,
+and the test takes every bet's effect for one that earlier bets don't foretell.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -52,6 +55,14 @@ class OneNight:
     schedule: str
     due_at: datetime
     run_ids: tuple[str, ...]  # over the archive
+    timezone: str = "UTC"  # of the schedule
+
+    def shares_date(self, due_at: datetime) -> bool:
+        """Whether a night that is due then is of the same date: from noon to noon by the schedule's clocks."""
+        return self._date(due_at) == self._date(self.due_at)
+
+    def _date(self, due_at: datetime) -> date:
+        return (due_at.astimezone(ZoneInfo(self.timezone)) - timedelta(hours=12)).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,9 @@ def gather(
         if put_aside or gathered.verdict != "still gathering" or _has_bet(gathered, night):
             continue
         label = in_words(gathered.test)
+        if same := next((bet for bet in gathered.bets if night.shares_date(bet.due_at)), None):
+            passed_by.append(f"{label}: {same.schedule} has bet for this date, and a date bets once")
+            continue
         watch.step(f"testing {label} on the night's pictures")
         try:
             bet = _bet(store, gathered, night, watch, evaluator)

@@ -10,6 +10,7 @@ Knows nothing of scoring: who calls hands in the work, and tests hand in a clock
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -116,6 +117,23 @@ def run_due(
             if at_once:
                 break
     return worked
+
+
+def is_news(before: Night | None, night: Night) -> bool:
+    """Whether a night ended otherwise than when it was last worked on: one that stays stopped for the same reason is
+    told once. Numbers make no other reason: process ids and free space change from call to call.
+
+    Args:
+        before: the schedule's newest night before this call.
+        night: as it stands now.
+    """
+    if before is None or before.due_at != night.due_at or not before.state == night.state == "stopped":
+        return True
+    return before.images != night.images or _reason(before) != _reason(night)
+
+
+def _reason(night: Night) -> str:
+    return re.sub(r"\d+", "#", night.message or "")
 
 
 def _work_on(

@@ -5,31 +5,28 @@ Sending is tried a few times and then given up with an error that the night stor
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
 import re
-import smtplib
-import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import Markup
 
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.store import Store
 from workbench import wording
 from workbench.analysis import alarms, cause_words, drift, markup
 from workbench.archive import previews, problems
 from workbench.backoff import Backoff
 from workbench.errors import NightError
-from workbench.nights import chart_words, notify, reports
+from workbench.nights import chart_words, mail, notify, page_links, reports
 from workbench.nights.notify import Service
 from workbench.nights.reports import Morning
 from workbench.scoring import alarm_pictures
@@ -39,10 +36,6 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0  # seconds after which an address isn't tried again
 TIMEOUT = 15.0  # seconds
-PREFIX = (
-    "WORKBENCH_SMTP_"  # of USER and PASSWORD in the environment; a password is no setting, those are shown and kept
-)
-_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 
 
 class Part(NamedTuple):
@@ -52,22 +45,24 @@ class Part(NamedTuple):
     head: tuple[str, ...] = ()
     rows: Sequence[tuple[str, ...]] = ()
     note: str = ""
-    pictures: Sequence[tuple[str, str]] = ()  # address, caption
+    pictures: Sequence[tuple[str, str, str]] = ()  # address, caption, where it leads
     sentence: str = ""
+    links: Sequence[str] = ()  # where each row leads; nowhere where it is empty
 
 
-def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
+def html(report: Morning, pictures: Mapping[str, str] | None = None, dashboard: str | None = None) -> Markup:
     """The report as one page without anything from outside.
 
     Args:
         report: what it says.
         pictures: addresses of pictures that were called defective, by image_id.
+        dashboard: what people open it under; None: nothing leads there.
     """
     slices = report.slices or ()
     parts = [
         *(Part(note=reports.advice(report, cause)) for cause in report.causes),
-        *_of_causes(report, pictures or {}),
-        *_called_defective(report, pictures or {}),
+        *_of_causes(report, pictures or {}, dashboard),
+        *_called_defective(report, pictures or {}, dashboard),
         *(Part(note=each.sentence) for each in report.by_thresholds),
         Part("Rates", ("", "tonight", "95 %", "before", "images"), [_rate_cells(rate) for rate in report.rates]),
         *(Part(note=said) for said in _over_the_nights(report)),
@@ -111,6 +106,7 @@ def html(report: Morning, pictures: Mapping[str, str] | None = None) -> Markup:
         title=title(report),
         finding=report.finding,
         under=_under(report),
+        tonight=_tonight(report, dashboard),
         parts=parts,
     )
 
@@ -120,13 +116,13 @@ def title(report: Morning) -> str:
     return f"{report.schedule}: {report.title[0].lower()}{report.title[1:]}"
 
 
-def text(report: Morning) -> str:
-    """The report as a mail's text."""
+def text(report: Morning, dashboard: str | None = None) -> str:
+    """The report as a mail's text; what it is about is linked to where people open the dashboard under an address."""
     lines = [report.finding, *(reports.advice(report, cause) for cause in report.causes), ""]
-    lines += [title(report), _under(report), ""]
+    lines += [title(report), _under(report), *([there] if (there := _tonight(report, dashboard)) else []), ""]
     lines += _over_the_nights(report)
-    parts = _called_defective(report, {})
-    lines += [line for part in parts for line in (part.sentence, *map("  ".join, part.rows)) if line]
+    parts = _called_defective(report, {}, dashboard)
+    lines += [line for part in parts for line in (part.sentence, *_row_lines(part)) if line]
     lines += [each.sentence for each in report.by_thresholds]
     lines += ["", *("  ".join(_rate_cells(rate)) for rate in report.rates)]
     lines += [report.pieces.sentence] if report.pieces else []
@@ -155,24 +151,42 @@ def _over_the_nights(report: Morning) -> list[str]:
     return chart_words.sentences(report.charts) if report.charts else []
 
 
-def _of_causes(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
+def _row_lines(part: Part) -> list[str]:
+    """The rows of a part as lines, each with where it leads at its end."""
+    links = part.links or [""] * len(part.rows)
+    return ["  ".join(filter(None, (*row, link))) for row, link in zip(part.rows, links, strict=True)]
+
+
+def _tonight(report: Morning, dashboard: str | None) -> str:
+    return page_links.link(dashboard, "tonight", page_links.tonight(report))
+
+
+def _of_causes(report: Morning, pictures: Mapping[str, str], dashboard: str | None) -> list[Part]:
     """Pictures of each cause, before and since."""
     parts = []
     for cause in report.causes:
         for when, examples in (("before", cause.examples_before), ("tonight", cause.examples_now)):
-            shown = [(pictures[each.image_id], each.image_path) for each in examples if each.image_id in pictures]
+            shown = [
+                (
+                    pictures[each.image_id],
+                    each.image_path,
+                    page_links.link(dashboard, "case", page_links.case(each.run_id, each.image_id, each.question_id)),
+                )
+                for each in examples
+                if each.image_id in pictures
+            ]
             title = f"{cause_words.group(cause)} {when}"
             parts.append(Part(title, pictures=shown) if shown else Part())
     return parts
 
 
-def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part]:
+def _called_defective(report: Morning, pictures: Mapping[str, str], dashboard: str | None) -> list[Part]:
     """The pictures called defective, the surest first; then where those without a label are. Nothing without any."""
     found, unlabelled = report.called_defective, report.alarms
     parts = []
     if found and found.called:
         title = f"What was found: the surest {len(found.pictures)} of {found.called:,}"
-        parts.append(_pictures(title, found.sentence, found.pictures, pictures))
+        parts.append(_pictures(title, found.sentence, found.pictures, pictures, dashboard, found.rule))
     if unlabelled is None or not unlabelled.called.images:
         return parts
     where = [
@@ -188,11 +202,22 @@ def _called_defective(report: Morning, pictures: Mapping[str, str]) -> list[Part
     head = ("", "pictures", "share", "95 %", "probability")
     parts.append(Part("Called defective", head, where, sentence=unlabelled.called.sentence))
     if found is None:
-        parts.append(_pictures(unlabelled.pictures_title, "", unlabelled.pictures, pictures))
+        parts.append(_pictures(unlabelled.pictures_title, "", unlabelled.pictures, pictures, dashboard, "answers"))
     return parts
 
 
-def _pictures(title: str, sentence: str, called: Sequence[alarms.Picture], shown: Mapping[str, str]) -> Part:
+def _pictures(
+    title: str,
+    sentence: str,
+    called: Sequence[alarms.Picture],
+    shown: Mapping[str, str],
+    dashboard: str | None,
+    rule: AlarmRule,
+) -> Part:
+    links = [
+        page_links.link(dashboard, "case", page_links.case(each.run_id, each.image_id, each.question_id, rule))
+        for each in called
+    ]
     which = [
         (
             each.image_path,
@@ -209,7 +234,12 @@ def _pictures(title: str, sentence: str, called: Sequence[alarms.Picture], shown
         ("picture", "product", "line", "camera", "probability", "region"),
         which,
         sentence=sentence,
-        pictures=[(shown[each.image_id], each.caption) for each in called if each.image_id in shown],
+        links=links,
+        pictures=[
+            (shown[each.image_id], each.caption, link)
+            for each, link in zip(called, links, strict=True)
+            if each.image_id in shown
+        ],
     )
 
 
@@ -220,13 +250,13 @@ def thumbnails(report: Morning, data: Path) -> dict[str, bytes]:
     return alarm_pictures.jpegs(Store(data), (*called, *examples))
 
 
-def write(report: Morning, data: Path) -> Path:
-    """The page's file below reports/ in the data folder, written."""
+def write(report: Morning, data: Path, dashboard: str | None = None) -> Path:
+    """The page's file below reports/ in the data folder, written; `dashboard` is what people open that under."""
     file = page_file(report, data)
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".tmp")
     shown = {image_id: previews.data_uri(jpeg) for image_id, jpeg in thumbnails(report, data).items()}
-    unfinished.write_text(html(report, shown), encoding="utf-8")
+    unfinished.write_text(html(report, shown, dashboard), encoding="utf-8")
     unfinished.rename(file)
     return file
 
@@ -280,12 +310,11 @@ def send(
         url = where.report_url
         chat = Service("web hook", url)
         ways.append(
-            ("web hook", partial(_message, chat, report) if notify.is_chat(url) else partial(_post, url, report))
+            ("web hook", partial(_message, chat, report, where) if notify.is_chat(url) else partial(_post, url, report))
         )
     if where.report_email:
-        address = where.report_email
-        ways.append((address, lambda: _mail(address, where, report, pictures or {})))
-    ways += [(service.name, partial(_message, service, report)) for service in services]
+        ways.append((where.report_email, partial(_mail, where, report, pictures or {})))
+    ways += [(service.name, partial(_message, service, report, where)) for service in services]
     for name, way in ways:
         reason = _tried(way, pause)
         if reason:
@@ -319,10 +348,11 @@ def _tried(way: Callable[[], None], pause: Callable[[float], None]) -> str:
         pause(seconds)
 
 
-def _message(service: Service, report: Morning) -> None:
+def _message(service: Service, report: Morning, where: Operation) -> None:
     lasting = report.charts.lasting if report.charts else ()
     urgent = report.state in ("failed", "alarm") or bool(report.causes or report.changes or report.slices or lasting)
-    notify.send(service, _one_line(f"{report.schedule}: {report.finding}"), text(report), urgent=urgent)
+    body = text(report, where.dashboard_url)
+    notify.send(service, _one_line(f"{report.schedule}: {report.finding}"), body, urgent=urgent)
 
 
 def _post(url: str, report: Morning) -> None:
@@ -335,36 +365,10 @@ def _post(url: str, report: Morning) -> None:
         pass
 
 
-def _mail(address: str, where: Operation, report: Morning, pictures: Mapping[str, bytes]) -> None:
-    """Send it; with the login that the environment names, which is never told to a server that anybody could be."""
-    user, password = (os.environ.get(f"{PREFIX}{name}", "") for name in ("USER", "PASSWORD"))
-    host, _, port = (where.smtp or "localhost").partition(":")
-    number = int(port or _PORTS[where.smtp_tls])
-    if user and where.smtp_tls == "none" and host not in ("localhost", "127.0.0.1"):
-        raise PermissionError(
-            errno.EPERM, "a login needs smtp_tls, else its password goes through the net in the clear"
-        )
-    message = EmailMessage()
-    message["Subject"] = _one_line(f"{report.schedule}: {report.finding}")
-    message["From"], message["To"] = user if "@" in user else address, address
-    message.set_content(text(report))
-    # Mail programs show no data URIs: each picture is a part of its own, which the page names.
-    message.add_alternative(html(report, {image_id: f"cid:{image_id}" for image_id in pictures}), subtype="html")
-    page = message.get_body(("html",))
-    assert page is not None
-    for image_id, jpeg in pictures.items():
-        page.add_related(jpeg, "image", "jpeg", cid=f"<{image_id}>", disposition="inline")
-    known = ssl.create_default_context()
-    with (
-        smtplib.SMTP_SSL(host, number, timeout=TIMEOUT, context=known)
-        if where.smtp_tls == "tls"
-        else smtplib.SMTP(host, number, timeout=TIMEOUT)
-    ) as connection:
-        if where.smtp_tls == "starttls":
-            connection.starttls(context=known)
-        if user:
-            connection.login(user, password)
-        connection.send_message(message)
+def _mail(where: Operation, report: Morning, pictures: Mapping[str, bytes]) -> None:
+    subject = _one_line(f"{report.schedule}: {report.finding}")
+    page = html(report, {image_id: f"cid:{image_id}" for image_id in pictures}, where.dashboard_url)
+    mail.send(where, subject, text(report, where.dashboard_url), page, pictures)
 
 
 def _one_line(said: str) -> str:

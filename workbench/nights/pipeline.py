@@ -75,7 +75,9 @@ def _push_disputes(context: Context) -> str:
 def _test_drafts(context: Context) -> str:
     store = Store(context.settings.work.data)
     done = trial.test_waiting(store, QuietWatch(), actor=_actor(context))
-    night = night_trial.OneNight(context.night.schedule, context.night.due_at, _runs_over_the_archive(context))
+    night = night_trial.OneNight(
+        context.night.schedule, context.night.due_at, _runs_over_the_archive(context), context.schedule.timezone
+    )
     gathered = night_trial.gather(store, night, QuietWatch(), actor=_actor(context))
     if gathered.stopped:
         raise NightError("stopped before all drafts were asked about the night's pictures; the same night goes on")
@@ -110,7 +112,7 @@ def _back_up(context: Context) -> str:
 def _report(context: Context) -> str:
     made = morning.report(context)
     morning.keep(context, made)
-    return str(deliver.write(made, context.settings.work.data))
+    return str(deliver.write(made, context.settings.work.data, context.settings.operation.dashboard_url))
 
 
 def _send(context: Context) -> str:

@@ -201,10 +201,13 @@ class Morning:
         if not self.changes and self.slices:
             return f"{slice_in_words(self.slices[0])}."
         if not self.changes:
-            return (
-                f"{wording.counted(self.images, 'image was', 'images were')} scored; "
-                f"none of {self.signals} signals changed."
-            )
+            scored = f"{wording.counted(self.images, 'image was', 'images were')} scored"
+            if not self.signals:
+                return (
+                    f"{scored}. Too little was scored before to tell a change by the answers: "
+                    f"it takes {drift.LEAST_NIGHTS} nights and {drift.LEAST_BASELINE} images."
+                )
+            return f"{scored}; none of {self.signals} signals changed."
         first = self.changes[0]
         more = f", and {len(self.changes) - 1} more" if len(self.changes) > 1 else ""
         return f"{in_words(first)}{more}."

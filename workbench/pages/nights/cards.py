@@ -174,13 +174,15 @@ def week_rows(estimate: Week) -> pl.DataFrame:
 def changes(report: Morning) -> Markup:
     """What is past the false-alarm rate, the surest first."""
     if not report.signals:
-        few = f"{wording.counted(report.baseline_images, 'image')} before, {report.images:,} tonight"
+        nights = wording.counted(report.baseline_nights, "night")
+        few = f"{wording.counted(report.baseline_images, 'image')} of {nights} before, {report.images:,} tonight"
         return Markup(
-            '<div class="note">Too few images to compare: {}. A group needs {} tonight and {} before.</div>'
+            '<div class="note">Too few images to compare: {}. A group needs {} tonight, {} of {} nights before.</div>'
         ).format(
             few,
             drift.LEAST_TONIGHT,
             drift.LEAST_BASELINE,
+            drift.LEAST_NIGHTS,
         )
     if report.causes and not report.unexplained:
         return Markup('<div class="note">{} Nothing that does not belong to what stands above.</div>').format(

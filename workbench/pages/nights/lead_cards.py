@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 from markupsafe import Markup
 
+from warehouse.queries.alarm_rules import AlarmRule
 from warehouse.records.scoring import Entry, Run
 from workbench.analysis import alarms, cause_words
 from workbench.analysis.alarms import Picture
 from workbench.analysis.causes import Cause, Example
 from workbench.archive import previews, run_views
-from workbench.nights import reports
+from workbench.nights import page_links, reports
 from workbench.nights.reports import Morning
 from workbench.pages.ui import components, pictures, reads
 from workbench.pages.ui.components import card, html
@@ -38,9 +39,8 @@ def show_found(now: Snapshot, report: Morning) -> None:
     note = f"the surest {len(found.pictures)} of {found.called:,}"
     with card("found", "What was found", note, fill=False):
         html(Markup('<div class="note">{} {}</div>').format(components.glyph("alarm"), found.sentence))
-        rule = {} if found.rule == "answers" else {"alarms": found.rule}
         pictures_of = [(Example(*_key(each)), _caption(each)) for each in found.pictures]
-        _show_pictures(now, pictures_of, "found", "alarm", rule)
+        _show_pictures(now, pictures_of, "found", "alarm", found.rule)
 
 
 def _key(picture: Picture) -> tuple[str, str, str, str]:
@@ -62,11 +62,11 @@ def _show_examples(now: Snapshot, examples: Sequence[Example], title: str, key: 
     if examples:
         html(Markup('<div class="note"><b>{}</b></div>').format(title))
         named = [(each, each.image_path.rsplit("/", 1)[-1]) for each in examples]
-        _show_pictures(now, named, key, "unlabelled", {})
+        _show_pictures(now, named, key, "unlabelled")
 
 
 def _show_pictures(
-    now: Snapshot, captioned: Sequence[tuple[Example, str]], key: str, outcome: str, going: Mapping[str, str]
+    now: Snapshot, captioned: Sequence[tuple[Example, str]], key: str, outcome: str, rule: AlarmRule = "answers"
 ) -> None:
     """Thumbnails with captions, each a link to its case."""
     runs = {run.run_id: run for run in reads.runs(now)}
@@ -76,10 +76,8 @@ def _show_pictures(
             with grid.cell(), st.container(key=f"link-thumb-{key}-{place}", gap=None):
                 shown = _small(now, entries.get(example.image_id), runs.get(example.run_id))
                 html(components.thumbnail(shown.source, outcome, shown.problem or ""))
-                case = {"run": example.run_id, "image": example.image_id}
-                question = {"question": example.question_id} if example.question_id else {}
-                label = components.plain(caption, 40)
-                st.page_link(components.CASE, label=label, query_params={**going, **case, **question})
+                case = page_links.case(example.run_id, example.image_id, example.question_id, rule)
+                st.page_link(components.CASE, label=components.plain(caption, 40), query_params=case)
 
 
 def _small(now: Snapshot, entry: Entry | None, run: Run | None) -> pictures.Shown:

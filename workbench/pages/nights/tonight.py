@@ -24,7 +24,7 @@ from warehouse.store import Store
 from workbench import wording
 from workbench.analysis.alarms import NOTHING, Alarms
 from workbench.analysis.charts import nights
-from workbench.nights import night_alarms, night_charts, weekly_review
+from workbench.nights import night_alarms, night_charts, page_links, weekly_review
 from workbench.nights import reports as telling
 from workbench.nights.chart_words import Charts
 from workbench.nights.reports import Morning
@@ -183,7 +183,7 @@ if not found:
     reads.follow(now, refresh=True)
     st.stop()
 
-by_due = {f"{each.due_at:%Y-%m-%dT%H:%M:%S}": each for each in found}
+by_due = {page_links.night(each): each for each in found}
 due = st.query_params.get("night", "")
 night = due if due in by_due else next(iter(by_due))
 report = by_due[night]
