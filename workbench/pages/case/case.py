@@ -281,7 +281,7 @@ with st.grid(3, min_column_width=300, gap=12, dense=True) as grid:
     with grid.cell():
         show_options(run, prediction, outcome)
     if reads.is_compared(now, run.run_id):
-        with grid.cell():
+        with grid.cell(row_span=2):  # as tall as two of the others
             show_comparison(run, view, here)
     with grid.cell():
         show_trace(run, prediction, view)
