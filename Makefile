@@ -9,12 +9,15 @@ DATA ?= data
 PACK ?=
 
 BIN := .venv/bin
+# What users need, and beside it what tests and checks need: a stamp each.
+INSTALLED := .venv/.installed
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test quick check browser labelstudio real evaluate ablate simulate mutants chaos soak scale bench bench-gpu fuzz train clean
+.PHONY: help install demo serve test quick check browser labelstudio real evaluate ablate simulate mutants chaos soak scale bench bench-gpu fuzz train clean
 
 help:
+	@echo "make install      install into .venv what scoring and the dashboard need"
 	@echo "make demo         score a drawn archive with the embedded demo model, then open the dashboard"
 	@echo "make serve        the dashboard over $(DATA)/"
 	@echo "make test         all checks and tests, those in Chromium too"
@@ -34,18 +37,25 @@ help:
 	@echo "make train        train the embedded demo model anew and evaluate it"
 	@echo "make clean        remove .venv and caches; data stay"
 
-$(READY): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || { echo "Making .venv (a few minutes the first time)"; $(PYTHON) -m venv .venv; }
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Installing PyTorch: $(TORCH)"; $(BIN)/pip install -q $(TORCH); }
 	@echo "Installing the workbench"
+	@$(BIN)/pip install -q -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(READY): $(INSTALLED)
+	@echo "Installing what tests and checks need"
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY)
+install: $(INSTALLED)
+
+demo: $(INSTALLED)
 	$(BIN)/workbench demo --data $(DATA)
 
-serve: $(READY)
+serve: $(INSTALLED)
 	$(BIN)/workbench serve --data $(DATA)
 
 check: $(READY)
