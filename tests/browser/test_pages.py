@@ -131,6 +131,7 @@ def test_the_keys_m_and_p_hide_and_show_mask_and_patches(page: Page, dashboard: 
     wait_for(page, patches="off")
     expect(page.locator(".st-key-card-pictures")).to_contain_text("patches hidden")
     page.get_by_role("button", name=re.compile("Mask")).click()
+    wait_for(page, mask=None, patches="off")  # a click that is sent before the address has changed knows the old one
     page.get_by_role("button", name=re.compile("Patches")).click()
     wait_for(page, mask=None, patches=None)
     wait_for_traces(page, everything)
