@@ -150,7 +150,7 @@ def thumbnails(data: Path, patch: pytest.MonkeyPatch) -> object:
 def ways_of_a_report(data: Path, patch: pytest.MonkeyPatch) -> object:
     patch.setattr(deliver, "_post", raising(deliver._post, lambda *_: True))
     mailed: list[str] = []
-    patch.setattr(deliver, "_mail", lambda address, *_: mailed.append(address))
+    patch.setattr(deliver, "_mail", lambda where, *_: mailed.append(where.report_email))
     with pytest.raises(NightError, match="web hook"):
         deliver.send(morning(), Operation(report_url="https://x", report_email="a@b"), lambda _: None)
     return mailed

@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 from tests.mmad import DECLARED
 from tests.warehouse import raw
 from warehouse import spool
-from warehouse.database import Database
+from warehouse.database import FILE, Database
 from warehouse.identity import evidence_id
 from warehouse.ingest import ingest
 from warehouse.queries import rollups
@@ -336,18 +336,24 @@ def store_run(store: Store, run: Run, predictions: Sequence[Prediction], patches
 def seed(data: Path, images: int = 12, state: RunState = "finished") -> Seeded:
     """An archive of plates and one run over it, with one failed image and one unread answer.
 
-    A process makes each kind once; a folder gets a copy, and is told where its archive lies.
+    A process makes each kind once; an empty folder gets a copy, and is told where its archive lies.
     """
+    if (data / FILE).exists():  # a copy would replace what it holds
+        entries, run = _filled(data, images, state)
+        return Seeded(Store(data), _archive(data, entries), entries, run)
     made = _made(images, state)
     for name, (content, mtime_ns) in made.files.items():
         file = data / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         os.utime(file, ns=(mtime_ns, mtime_ns))
-    store = Store(data)
-    archive = Archive(made.entries[0].archive_id, str((data / "archive").resolve()), "plates", STARTED)
+    store, archive = Store(data), _archive(data, made.entries)
     store.register_archive(archive)
     return Seeded(store, archive, made.entries, made.run)
+
+
+def _archive(data: Path, entries: Sequence[Entry]) -> Archive:
+    return Archive(entries[0].archive_id, str((data / "archive").resolve()), "plates", STARTED)
 
 
 @dataclass(frozen=True)
@@ -363,17 +369,23 @@ class _Made:
 def _made(images: int, state: RunState) -> _Made:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        store = Store(data)
-        entries = draw_archive(data / "archive", images)
-        store.register_archive(Archive(entries[0].archive_id, folder, "plates", STARTED))
-        store.upsert_entries(entries[0].archive_id, entries)
-        store_knowledge(store)
-        run = a_run(entries[0].archive_id, images * len(QUESTIONS), state)
-        store_run(store, run, *_answers(run, entries))
+        entries, run = _filled(data, images, state)
         files = [file for file in data.rglob("*") if file.is_file()]
         return _Made(
             {file.relative_to(data): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}, entries, run
         )
+
+
+def _filled(data: Path, images: int, state: RunState) -> tuple[Sequence[Entry], Run]:
+    """The archive and its run made in a folder, beside what that holds."""
+    store = Store(data)
+    entries = draw_archive(data / "archive", images)
+    store.register_archive(_archive(data, entries))
+    store.upsert_entries(entries[0].archive_id, entries)
+    store_knowledge(store)
+    run = a_run(entries[0].archive_id, images * len(QUESTIONS), state)
+    store_run(store, run, *_answers(run, entries))
+    return entries, run
 
 
 def _answers(run: Run, entries: Sequence[Entry]) -> tuple[list[Prediction], list[Patch]]:
